@@ -1,0 +1,95 @@
+# `make` alone lists what there is. Everything installs into .venv and .cache below this folder; programs that take
+# minutes to build (etcd, kube-apiserver, Pebble) are kept in the user's cache folder, where all checkouts share them.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := e2e
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "; print "Certwright: make <target>\n"} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller serves (KEEP=1 leaves it running)
+	@$(BIN)/python -m demo
+
+.PHONY: test
+test: lint ## All checks and all tests: lint, unit, integration on real parts, coverage
+	@echo "==> Unit and integration tests"
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage combine -q --append 2>/dev/null || true
+	@$(BIN)/coverage report --skip-covered --fail-under=85 | tail -40
+
+.PHONY: unit
+unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts
+	@$(BIN)/pytest --ignore=tests/integration $(PYTEST_ARGS)
+
+.PHONY: integration
+integration: $(VENV)/ready ## The integration tests alone: real API server, CA, DNS server, ingress controller
+	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
+	@echo "==> ruff: style"
+	@$(BIN)/ruff check --quiet .
+	@echo "==> ruff: format"
+	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format'."; exit 1; }
+	@echo "==> mypy: types"
+	@$(BIN)/mypy
+	@echo "==> import-linter: direction of imports"
+	@$(BIN)/lint-imports | tail -4
+	@echo "==> crds/ up to date with the models"
+	@$(BIN)/certwright crds --check
+
+.PHONY: format
+format: $(VENV)/ready ## Format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: bench
+bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, a hundred at once
+	@$(BIN)/python -m bench
+
+.PHONY: crds
+crds: $(VENV)/ready ## Write crds/ from the models
+	@$(BIN)/certwright crds --output-dir crds
+
+.PHONY: testbed-up
+testbed-up: $(VENV)/ready ## Start a test bed and leave it running
+	@$(BIN)/python -m testbed up
+
+.PHONY: testbed-down
+testbed-down: $(VENV)/ready ## End it
+	@$(BIN)/python -m testbed down
+
+.PHONY: lock
+lock: ## Pin the dependencies anew, with hashes (needs uv)
+	@for kind in runtime dev; do \
+	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml \
+	    $$([ $$kind = dev ] && echo "--group dev") -o requirements/$$kind.txt; \
+	done
+
+.PHONY: clean
+clean: ## Remove what the other targets made below this folder
+	@rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: clean-testbed
+clean-testbed: ## End every test bed and remove the programs built for it
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m testbed down; fi
+	@rm -rf .cache/testbed "$${XDG_CACHE_HOME:-$$HOME/.cache}/certwright"
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@echo "==> Installing the pinned dependencies into $(VENV) (about a minute, once)"
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing. On Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,203 @@
+"""A small synchronous client of the API server: kubectl throttles itself and takes 60 ms a call."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from testbed.bed import TestBed
+
+OURS: Final = "apis/certwright.io/v1"
+PLURALS: Final = {
+    "Certificate": (OURS, "certificates"),
+    "Issuer": (OURS, "issuers"),
+    "ClusterIssuer": (OURS, "clusterissuers"),
+    "Secret": ("api/v1", "secrets"),
+    "Namespace": ("api/v1", "namespaces"),
+    "Service": ("api/v1", "services"),
+    "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+    "Event": ("api/v1", "events"),
+}
+CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace"}
+SECONDS: Final = 60.0
+POLL_SECONDS: Final = 0.05
+
+Object = dict[str, Any]
+
+
+class NotAsExpected(AssertionError):
+    """What was waited for did not come; the message has what was seen last."""
+
+
+class Cluster:
+    """Applies, reads, deletes and waits, as the bed's administrator.
+
+    Args:
+        bed: A bed that is up.
+    """
+
+    def __init__(self, bed: TestBed) -> None:
+        context = bed.authority.client_context(bed.apiserver.admin)
+        self._http = httpx.Client(base_url=bed.apiserver.url, verify=context, timeout=30.0, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def apply(self, manifest: Object, *, validation: str = "Strict") -> Object:
+        """Apply an object as a user would, unknown fields refused.
+
+        Raises:
+            httpx.HTTPStatusError: The API server refused; its words are in ``refusal(error)``.
+        """
+        metadata = manifest["metadata"]
+        return self._send(
+            "PATCH",
+            self._path(manifest["kind"], metadata.get("namespace"), metadata["name"]),
+            params={"fieldManager": "user", "force": "true", "fieldValidation": validation},
+            content=json.dumps(manifest),
+            headers={"Content-Type": "application/apply-patch+yaml"},
+        )
+
+    def patch(self, kind: str, namespace: str | None, name: str, change: Object) -> Object:
+        """Merge a change into an object."""
+        return self._send(
+            "PATCH",
+            self._path(kind, namespace, name),
+            content=json.dumps(change),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
+    def get(self, kind: str, namespace: str | None, name: str) -> Object | None:
+        """Return an object, or None if there is none."""
+        answer = self._http.get(self._path(kind, namespace, name))
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        answer.raise_for_status()
+        found: Object = answer.json()
+        return found
+
+    def find_all(self, kind: str, namespace: str | None) -> list[Object]:
+        """Return all objects of a kind in a namespace."""
+        answer = self._http.get(self._path(kind, namespace, ""))
+        answer.raise_for_status()
+        items: list[Object] = answer.json()["items"]
+        return items
+
+    def delete(self, kind: str, namespace: str | None, name: str) -> None:
+        """Delete an object; one that is not there is fine."""
+        answer = self._http.delete(self._path(kind, namespace, name))
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            answer.raise_for_status()
+
+    def wait_for(
+        self,
+        what: str,
+        look: Callable[[], Object | None],
+        condition: Callable[[Object], bool],
+        *,
+        seconds: float = SECONDS,
+    ) -> Object:
+        """Look again and again until a condition holds.
+
+        Raises:
+            NotAsExpected: It did not in time; what was seen last is in the message.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            found = look()
+            if found is not None and condition(found):
+                return found
+            if time.monotonic() > deadline:
+                seen = json.dumps(_brief(found), indent=1) if found else "no such object"
+                raise NotAsExpected(f"after {seconds:g} s: {what}. Last seen:\n{seen}")
+            time.sleep(POLL_SECONDS)
+
+    def wait_ready(self, kind: str, namespace: str | None, name: str, *, seconds: float = SECONDS) -> Object:
+        """Wait until the Ready condition is True for the present generation."""
+        return self.wait_condition(kind, namespace, name, "Ready", "True", seconds=seconds)
+
+    def wait_condition(
+        self,
+        kind: str,
+        namespace: str | None,
+        name: str,
+        condition: str,
+        status: str,
+        *,
+        reason: str | None = None,
+        seconds: float = SECONDS,
+    ) -> Object:
+        """Wait until a condition has a status (and a reason) for the present generation."""
+
+        def holds(found: Object) -> bool:
+            seen = conditions(found).get(condition, {})
+            return (
+                seen.get("status") == status
+                and seen.get("observedGeneration") == found["metadata"]["generation"]
+                and (reason is None or seen.get("reason") == reason)
+            )
+
+        what = f"{kind} {name}: {condition} is not {status}{f' ({reason})' if reason else ''}"
+        return self.wait_for(what, lambda: self.get(kind, namespace, name), holds, seconds=seconds)
+
+    def wait_gone(self, kind: str, namespace: str | None, name: str, *, seconds: float = SECONDS) -> None:
+        """Wait until an object is gone."""
+        self.wait_for(
+            f"{kind} {name} is still there",
+            lambda: self.get(kind, namespace, name) or {"gone": True},
+            lambda found: "gone" in found,
+            seconds=seconds,
+        )
+
+    def secret_data(self, namespace: str, name: str) -> dict[str, bytes]:
+        """Return a Secret's decoded data; empty if there is no such Secret."""
+        found = self.get("Secret", namespace, name) or {}
+        return {entry: base64.b64decode(content) for entry, content in (found.get("data") or {}).items()}
+
+    def events(self, namespace: str, name: str) -> list[Object]:
+        """Return the Events about an object of ours, oldest first."""
+        found = [event for event in self.find_all("Event", namespace) if event["involvedObject"]["name"] == name]
+        return sorted(found, key=lambda event: str(event.get("eventTime") or event.get("firstTimestamp")))
+
+    def _path(self, kind: str, namespace: str | None, name: str) -> str:
+        root, plural = PLURALS[kind]
+        middle = "" if kind in CLUSTER_SCOPED or namespace is None else f"/namespaces/{namespace}"
+        return f"/{root}{middle}/{plural}" + (f"/{name}" if name else "")
+
+    def _send(self, method: str, path: str, **options: Any) -> Object:
+        answer = self._http.request(method, path, **options)
+        answer.raise_for_status()
+        sent: Object = answer.json()
+        return sent
+
+
+def conditions(found: Mapping[str, Any]) -> dict[str, Object]:
+    """Return an object's conditions by type."""
+    return {condition["type"]: condition for condition in found.get("status", {}).get("conditions", ())}
+
+
+def refusal(error: httpx.HTTPStatusError) -> str:
+    """Return the API server's words."""
+    return str(error.response.json().get("message", ""))
+
+
+def _brief(found: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in found.get("metadata", {}).items() if key != "managedFields"}
+    return {"metadata": metadata, "status": found.get("status")}

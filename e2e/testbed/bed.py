@@ -1,0 +1,271 @@
+"""The test bed as a library: `with TestBed() as bed: ...`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from .assembly import Place, assemble, programs_for
+from .certificates import BedAuthority
+from .errors import BedError
+from .kubectl import Kubectl
+from .lifecycle import start_all, stop_all
+from .locations import PROJECT
+from .metrics import RequestKind, parse_request_counts
+from .options import BedOptions, PebbleOptions
+from .part import Part, Site
+from .parts.apiserver import ApiServer
+from .parts.backend import Backend
+from .parts.bind import Bind
+from .parts.challtestsrv import ChallengeTestServer
+from .parts.pebble import Pebble
+from .parts.traefik import Traefik
+from .ports import allocator
+from .process import Process
+from .progress import Reporter, reporter
+from .state import BedState, PartState, read_state, write_state
+from .web import fetch
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Sequence
+    from types import TracebackType
+
+P = TypeVar("P", bound=Part)
+METRICS_TIMEOUT = 30.0
+
+
+class TestBed:
+    """A bed: real parts on free loopback ports, below one folder.
+
+    Args:
+        options: which parts, and how they are set.
+        folder: where everything is kept; None for a temporary folder, which is removed at the end
+            unless there was an error.
+        detached: the parts outlive this Python process; otherwise they end with it, whatever ends it.
+        display: is shown what is being built and installed; None for the terminal.
+    """
+
+    __test__ = False  # a name that pytest would collect
+
+    def __init__(
+        self,
+        options: BedOptions | None = None,
+        *,
+        folder: Path | None = None,
+        detached: bool = False,
+        display: Reporter | None = None,
+    ) -> None:
+        self.options = options or BedOptions()
+        self._temporary = folder is None
+        self.folder = (folder or Path(tempfile.mkdtemp(prefix="testbed-"))).resolve()
+        self._detached = detached
+        self._display = display or reporter()
+        self._programs: dict[str, Path] = {}
+        self._places: dict[str, Place] = {}
+        self._more_pebbles: dict[str, PebbleOptions] = {}
+        self._writing = threading.Lock()
+        self._abort = threading.Event()
+        self._up = False
+        self.up_seconds = 0.0
+
+    @classmethod
+    def attach(cls, folder: Path) -> Self:
+        """Return the bed that runs in a folder; its parts can be asked, stopped and started as one's own.
+
+        Raises:
+            BedError: there is none.
+        """
+        state = read_state(folder)
+        if state is None:
+            raise BedError(f"No test bed in {folder}", remedy="start it with `python -m testbed up`")
+        bed = cls(state.options, folder=folder, detached=True)
+        bed._assemble()
+        for name, options in state.more_pebbles.items():
+            bed._add_pebble(name, options)
+        for name, part in bed.parts.items():
+            if seen := state.parts.get(name):
+                part.ports = seen.ports
+                part.start_seconds = seen.start_seconds
+                part.process = Process(seen.process) if seen.process else None
+        bed._up, bed.up_seconds = state.up, state.up_seconds
+        return bed
+
+    def __enter__(self) -> Self:
+        """Start the bed."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the bed; after an error the logs are kept."""
+        self.stop(keep=error is not None)
+
+    def start(self) -> None:
+        """Find or build the programs, then start all parts and wait until they serve.
+
+        Raises:
+            BedError: a program is missing or a part failed; nothing is left running, the logs are kept.
+        """
+        began = time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._assemble()
+        try:
+            start_all(self._places, self._abort.set)
+        except BaseException:
+            self.stop(keep=True)
+            raise
+        self._up, self.up_seconds = True, time.monotonic() - began
+        self._save()
+
+    def stop(self, *, keep: bool = False) -> None:
+        """End all parts.
+
+        Args:
+            keep: leave the folder with the logs where it is, also when it is a temporary one.
+        """
+        self._up = False
+        stop_all(self.parts.values(), last="etcd")
+        if self._temporary and not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        elif self._temporary:
+            self._display.say(f"The logs of the test bed are kept in {self.folder}")
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """All parts by name."""
+        return {name: place.part for name, place in self._places.items()}
+
+    @property
+    def apiserver(self) -> ApiServer:
+        """The API server."""
+        return self._part(ApiServer, "kube-apiserver")
+
+    @property
+    def kubeconfig(self) -> Path:
+        """A kubeconfig of an administrator."""
+        return self.apiserver.kubeconfig
+
+    @property
+    def pebble(self) -> Pebble:
+        """The Pebble that was started with the bed."""
+        return self._part(Pebble, "pebble")
+
+    @property
+    def bind(self) -> Bind:
+        """The name server."""
+        return self._part(Bind, "bind")
+
+    @property
+    def challtestsrv(self) -> ChallengeTestServer:
+        """Pebble's challenge test server."""
+        return self._part(ChallengeTestServer, "pebble-challtestsrv")
+
+    @property
+    def traefik(self) -> Traefik:
+        """The ingress controller."""
+        return self._part(Traefik, "traefik")
+
+    @property
+    def backend(self) -> Backend:
+        """The web server that Ingresses can lead to, over a Service of type ExternalName to `localhost`."""
+        return self._part(Backend, "backend")
+
+    @property
+    def authority(self) -> BedAuthority:
+        """The CA of the parts' own TLS certificates."""
+        return self._site.authority
+
+    def start_pebble(self, name: str, options: PebbleOptions | None = None) -> Pebble:
+        """Start one more Pebble, with settings of its own.
+
+        Args:
+            name: of the part and its folder.
+            options: its settings.
+
+        Raises:
+            BedError: the name is taken, or it did not start.
+        """
+        if name in self._places:
+            raise BedError(f"The bed has a part named {name} already", remedy="choose another name")
+        pebble = self._add_pebble(name, options or PebbleOptions())
+        pebble.start()
+        return pebble
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl as administrator and return its standard output.
+
+        Raises:
+            CommandFailed: it ended with an error and `check` is set.
+        """
+        return Kubectl(self._site.programs["kubectl"], self.kubeconfig).run(*arguments, stdin=stdin, check=check)
+
+    def apply_crds(self, folder: Path = PROJECT / "crds") -> None:
+        """Apply the project's CRDs and wait until the API server serves them.
+
+        Raises:
+            CommandFailed: it refused them.
+        """
+        Kubectl(self._site.programs["kubectl"], self.kubeconfig).apply_crds(folder)
+
+    def request_counts(self) -> Counter[RequestKind]:
+        """Return how many requests the API server has answered so far; subtract two of these to count."""
+        tls = self.authority.client_context(self.apiserver.admin)
+        text = fetch(f"{self.apiserver.url}/metrics", tls=tls, timeout=METRICS_TIMEOUT).body.decode()
+        return parse_request_counts(text)
+
+    def tails(self, lines: int = 30) -> dict[str, str]:
+        """Return the last lines of each part's log."""
+        return {name: part.tail(lines) for name, part in self.parts.items()}
+
+    def write_kubeconfig(self, path: Path, user: str, groups: Sequence[str] = ()) -> Path:
+        """Write a kubeconfig for `user` in `groups` (its rights are up to RBAC) and return its path."""
+        return self.apiserver.write_kubeconfig(path, user, groups)
+
+    def _assemble(self) -> None:
+        self._programs = programs_for(self.options, self._display)
+        self._site = Site(
+            folder=self.folder,
+            authority=BedAuthority(self.folder / "ca"),
+            programs=self._programs,
+            ports=allocator,
+            die_with_us=not self._detached,
+            changed=self._save,
+            abort=self._abort,
+        )
+        self._places = dict(assemble(self._site, self.options))
+
+    def _add_pebble(self, name: str, options: PebbleOptions) -> Pebble:
+        ingress = self.traefik if self.options.ingress else None
+        pebble = Pebble(self._site, options, bind=self.bind, ingress=ingress, name=name)
+        self._more_pebbles[name] = options
+        self._places[name] = Place(pebble, ("bind",))
+        return pebble
+
+    def _part(self, kind: type[P], name: str) -> P:
+        part = self.parts.get(name)
+        if not isinstance(part, kind):
+            raise BedError(f"This bed has no {name}", remedy="start the bed, with options that include it")
+        return part
+
+    def _save(self) -> None:
+        with self._writing, suppress(FileNotFoundError):
+            write_state(
+                self.folder,
+                BedState(
+                    options=self.options,
+                    more_pebbles=self._more_pebbles,
+                    parts={
+                        name: PartState(part.ports, part.process.identity if part.process else None, part.start_seconds)
+                        for name, part in self.parts.items()
+                    },
+                    up=self._up,
+                    up_seconds=self.up_seconds,
+                ),
+            )

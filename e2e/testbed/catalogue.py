@@ -1,0 +1,131 @@
+"""The programs the bed needs, their versions and where each may come from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Version = tuple[int, ...]
+
+KUBERNETES = (1, 37, 2)
+ETCD = (3, 7, 3)
+_GIT_VERSION = ".".join(map(str, KUBERNETES))
+_COMPONENT = "k8s.io/component-base/version"
+_KUBERNETES_LDFLAGS = (
+    f"-s -w -X {_COMPONENT}.gitVersion=v{_GIT_VERSION}"
+    f" -X {_COMPONENT}.gitMajor={KUBERNETES[0]} -X {_COMPONENT}.gitMinor={KUBERNETES[1]}"
+)
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Module:
+    """A Go module of ours that pins a program and all it is made of.
+
+    Attributes:
+        name: folder below `go/`.
+        ldflags: flags of the linker.
+        room: bytes that a build from nothing needs in Go's caches and ours.
+        sources: the biggest module it pulls in, as a path in Go's module cache; where that is present,
+            most is downloaded.
+    """
+
+    name: str
+    ldflags: str
+    room: int
+    sources: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that is started by the bed.
+
+    Attributes:
+        name: of the executable.
+        module: where it is built from.
+        package: the Go package of its main function.
+        version_arguments: make it print its version; None where it cannot, and is never taken from PATH.
+        fits: whether the version of one found on PATH will do.
+        wants: that in words.
+        in_assets: whether KUBEBUILDER_ASSETS holds it.
+    """
+
+    name: str
+    module: Module
+    package: str
+    version_arguments: tuple[str, ...] | None = None
+    fits: Callable[[Version], bool] = lambda _: False
+    wants: str = ""
+    in_assets: bool = False
+
+
+def _same_minor(version: Version) -> bool:
+    return version[:2] == KUBERNETES[:2]
+
+
+def _near_minor(version: Version) -> bool:
+    return version[0] == KUBERNETES[0] and abs(version[1] - KUBERNETES[1]) <= 1
+
+
+def _recent_etcd(version: Version) -> bool:
+    return (3, 5) <= version[:2] < (4, 0)
+
+
+_KUBERNETES = Module("kubernetes", _KUBERNETES_LDFLAGS, 8 * _GIB, "k8s.io/kubernetes@v" + _GIT_VERSION)
+_ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".join(map(str, ETCD)))
+_PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
+_MINOR = f"{KUBERNETES[0]}.{KUBERNETES[1]}"
+
+PROGRAMS: dict[str, Program] = {
+    program.name: program
+    for program in (
+        Program(
+            "etcd",
+            _ETCD,
+            "go.etcd.io/etcd/server/v3",
+            ("--version",),
+            _recent_etcd,
+            "3.5 or later",
+            in_assets=True,
+        ),
+        Program(
+            "kube-apiserver",
+            _KUBERNETES,
+            "k8s.io/kubernetes/cmd/kube-apiserver",
+            ("--version",),
+            _same_minor,
+            _MINOR,
+            in_assets=True,
+        ),
+        Program(
+            "kube-controller-manager",
+            _KUBERNETES,
+            "k8s.io/kubernetes/cmd/kube-controller-manager",
+            ("--version",),
+            _same_minor,
+            _MINOR,
+        ),
+        Program(
+            "kubectl",
+            _KUBERNETES,
+            "k8s.io/kubernetes/cmd/kubectl",
+            ("version", "--client"),
+            _near_minor,
+            f"{_MINOR} or a minor version beside it",
+            in_assets=True,
+        ),
+        # Ours, not Pebble's own: see go/pebble/main.go.
+        Program("pebble", _PEBBLE, "."),
+        Program("pebble-challtestsrv", _PEBBLE, "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv"),
+    )
+}
+
+
+def parse_version(output: str) -> Version | None:
+    """Return the first version in a program's output, such as (1, 37, 2) from "Kubernetes v1.37.2"."""
+    found = re.search(r"\bv?(\d+)\.(\d+)(?:\.(\d+))?", output)
+    return tuple(int(number) for number in found.groups() if number is not None) if found else None

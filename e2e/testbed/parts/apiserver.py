@@ -1,0 +1,104 @@
+"""The Kubernetes API server."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from testbed.certificates import KeyPair, write_signing_key
+from testbed.kubeconfig import write_kubeconfig
+from testbed.part import Part, Site
+from testbed.ports import LOOPBACK
+from testbed.web import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from testbed.parts.etcd import Etcd
+
+ADMIN = "testbed:admin"
+ADMIN_GROUP = "system:masters"
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+
+
+class ApiServer(Part):
+    """kube-apiserver with RBAC, reachable on loopback only."""
+
+    program = "kube-apiserver"
+    # Its own end waits up to a minute for watches; the requests in flight are done long before.
+    stop_grace = 2.0
+
+    def __init__(self, site: Site, etcd: Etcd, *, audit: bool) -> None:
+        super().__init__(site)
+        self._etcd = etcd
+        self._audit = audit
+        self.kubeconfig = self.folder / "admin.kubeconfig"
+        self.service_account_key = self.folder / "sa.key"
+        self.audit_log = self.folder / "audit.log"
+
+    @property
+    def url(self) -> str:
+        """Its address, an https URL."""
+        return f"https://{LOOPBACK}:{self.ports['main']}"
+
+    @cached_property
+    def admin(self) -> KeyPair:
+        """Client certificate of an administrator."""
+        return self.site.authority.client(ADMIN, [ADMIN_GROUP])
+
+    @cached_property
+    def _tls(self) -> KeyPair:
+        return self.site.authority.server(self.name, ["10.96.0.1", "kubernetes.default.svc"])
+
+    def write_kubeconfig(self, path: Path, user: str, groups: Sequence[str] = ()) -> Path:
+        """Write a kubeconfig for `user` in `groups`, with a client certificate, and return its path."""
+        pair = self.site.authority.client(user, groups)
+        return write_kubeconfig(path, server=self.url, ca=self.site.authority.pem, client=pair)
+
+    def command(self) -> Sequence[str | Path]:
+        """Write the keys and return the command line."""
+        public = self.folder / "sa.pub"
+        if not self.service_account_key.exists():
+            write_signing_key(self.service_account_key, public)
+        write_kubeconfig(self.kubeconfig, server=self.url, ca=self.site.authority.pem, client=self.admin)
+        return [
+            self.site.programs["kube-apiserver"],
+            f"--etcd-servers={self._etcd.url}",
+            f"--secure-port={self.ports['main']}",
+            f"--bind-address={LOOPBACK}",
+            f"--advertise-address={LOOPBACK}",
+            # Loopback is not allowed in the endpoints of the service `kubernetes`, and no pod asks for it.
+            "--endpoint-reconciler-type=none",
+            f"--cert-dir={self.folder}",
+            f"--tls-cert-file={self._tls.certificate}",
+            f"--tls-private-key-file={self._tls.key}",
+            f"--client-ca-file={self.site.authority.certificate_path}",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={public}",
+            f"--service-account-signing-key-file={self.service_account_key}",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--authorization-mode=Node,RBAC",
+            "--anonymous-auth=false",
+            "--profiling=false",
+            *(self._audit_flags() if self._audit else ()),
+        ]
+
+    def ready(self) -> bool:
+        """Ask /readyz."""
+        return answers(f"{self.url}/readyz", tls=self.site.authority.client_context(self.admin))
+
+    def _audit_flags(self) -> list[str]:
+        policy = self.folder / "audit-policy.json"
+        policy.write_text(json.dumps(AUDIT_POLICY))
+        return [
+            f"--audit-policy-file={policy}",
+            f"--audit-log-path={self.audit_log}",
+            "--audit-log-mode=blocking",
+        ]

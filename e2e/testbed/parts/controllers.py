@@ -1,0 +1,64 @@
+"""The controller manager: garbage collection, namespaces, service accounts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from testbed.part import Part, Site
+from testbed.ports import LOOPBACK
+from testbed.web import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from testbed.certificates import KeyPair
+    from testbed.parts.apiserver import ApiServer
+
+# Those that look after nodes and their pods; the bed has neither.
+SWITCHED_OFF = (
+    "horizontal-pod-autoscaler-controller",
+    "node-ipam-controller",
+    "node-lifecycle-controller",
+    "persistentvolume-attach-detach-controller",
+    "persistentvolume-binder-controller",
+    "persistentvolume-expander-controller",
+    "taint-eviction-controller",
+    "ttl-controller",
+)
+
+
+class ControllerManager(Part):
+    """kube-controller-manager with one identity for each controller."""
+
+    program = "kube-controller-manager"
+
+    def __init__(self, site: Site, apiserver: ApiServer) -> None:
+        super().__init__(site)
+        self._apiserver = apiserver
+
+    def command(self) -> Sequence[str | Path]:
+        """Return the command line."""
+        return [
+            self.site.programs["kube-controller-manager"],
+            f"--kubeconfig={self._apiserver.kubeconfig}",
+            f"--secure-port={self.ports['main']}",
+            f"--bind-address={LOOPBACK}",
+            f"--tls-cert-file={self._tls.certificate}",
+            f"--tls-private-key-file={self._tls.key}",
+            f"--root-ca-file={self.site.authority.certificate_path}",
+            f"--service-account-private-key-file={self._apiserver.service_account_key}",
+            "--use-service-account-credentials",
+            "--leader-elect=false",
+            "--profiling=false",
+            f"--controllers={','.join(['*', *(f'-{name}' for name in SWITCHED_OFF)])}",
+        ]
+
+    def ready(self) -> bool:
+        """Ask /healthz, which needs no credentials."""
+        return answers(f"https://{LOOPBACK}:{self.ports['main']}/healthz", tls=self.site.authority.client_context())
+
+    @cached_property
+    def _tls(self) -> KeyPair:
+        return self.site.authority.server(self.name)

@@ -1,0 +1,211 @@
+"""A proxy in front of the API server or of Pebble that counts, watches and interferes.
+
+Tests use it to end a program after its n-th write, to lose an answer, to count the requests of an issuance.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict, MultiMapping
+from yarl import URL
+
+from .exchanges import Action, Drop, Forward, OnRequest, OnResponse, Request, Respond, Response
+from .kubeconfig import write_kubeconfig
+from .ports import LOOPBACK, allocator
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+    from types import TracebackType
+
+    from .certificates import BedAuthority, KeyPair
+    from .parts.apiserver import ApiServer
+    from .parts.pebble import Pebble
+
+T = TypeVar("T")
+MAX_BODY = 16 << 20
+CALL_TIMEOUT = 30.0
+END_GRACE = 1.0
+# Said between two neighbours, not from end to end (RFC 9110, section 7.6.1); lengths are counted anew.
+_HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
+
+
+class RecordingProxy:
+    """Passes requests on and remembers them.
+
+    The two hooks may be set at any time. They run in the proxy's thread, one at a time: while one runs,
+    nothing passes, so what it does (ending a process, say) happens before anything else is seen.
+
+    Args:
+        upstream: https URL of the server behind, without a path.
+        authority: issues the proxy's own certificate, and verifies that of the server behind.
+        client: client certificate shown to the server behind, in place of all credentials of the client.
+    """
+
+    def __init__(self, upstream: str, authority: BedAuthority, *, client: KeyPair | None = None) -> None:
+        self._upstream = upstream
+        self._authority = authority
+        self._client = client
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="testbed-proxy", daemon=True)
+        self._runner: web.AppRunner | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self.port = allocator.take()
+        self.requests: list[Request] = []
+        self.on_request: OnRequest = lambda _: Forward()
+        self.on_response: OnResponse = lambda _, __: Forward()
+
+    @classmethod
+    def for_apiserver(cls, apiserver: ApiServer, *, client: KeyPair | None = None) -> Self:
+        """Return a proxy for the API server, which sees `client`, or else an administrator."""
+        return cls(apiserver.url, apiserver.site.authority, client=client or apiserver.admin)
+
+    @classmethod
+    def for_pebble(cls, pebble: Pebble) -> Self:
+        """Return a proxy for Pebble, which takes its URLs from the Host header and so names the proxy."""
+        return cls(pebble.directory_url.removesuffix("/dir"), pebble.site.authority)
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it."""
+        return f"https://{LOOPBACK}:{self.port}"
+
+    @property
+    def directory_url(self) -> str:
+        """Where ACME clients begin."""
+        return f"{self.url}/dir"
+
+    def kubeconfig(self, path: Path) -> Path:
+        """Write a kubeconfig that leads through the proxy, and return its path."""
+        # Any credentials will do: the proxy has its own.
+        return write_kubeconfig(path, server=self.url, ca=self._authority.pem, token="any")  # noqa: S106
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Return how many requests came in, by method and path."""
+        return Counter((request.method, request.path) for request in list(self.requests))
+
+    def reset(self) -> None:
+        """Forget the requests seen so far, and the hooks."""
+        self.requests = []
+        self.on_request = lambda _: Forward()
+        self.on_response = lambda _, __: Forward()
+
+    def start(self) -> None:
+        """Serve, in a thread of its own."""
+        self._thread.start()
+        self._call(self._open())
+
+    def stop(self) -> None:
+        """Close all connections and end the thread."""
+        self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CALL_TIMEOUT)
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        """Serve."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop serving."""
+        self.stop()
+
+    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(CALL_TIMEOUT)
+
+    async def _open(self) -> None:
+        tls = self._authority.client_context(self._client)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+            auto_decompress=False,
+            skip_auto_headers=["Accept", "Accept-Encoding", "Content-Type", "User-Agent"],
+        )
+        application = web.Application(client_max_size=MAX_BODY)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(
+            application, access_log=None, handler_cancellation=True, shutdown_timeout=END_GRACE
+        )
+        await self._runner.setup()
+        server = self._authority.server_context(self._authority.server(f"proxy-{self.port}"))
+        await web.TCPSite(self._runner, LOOPBACK, self.port, ssl_context=server).start()
+
+    async def _close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+
+    async def _handle(self, incoming: web.Request) -> web.StreamResponse:
+        path, _, query = incoming.raw_path.partition("?")
+        request = Request(incoming.method, path, query, CIMultiDict(incoming.headers), await incoming.read())
+        self.requests.append(request)
+        action = self.on_request(request)
+        if not isinstance(action, Forward):
+            return self._interfere(incoming, action)
+        try:
+            if request.is_watch:
+                return await self._stream(incoming, request)
+            # A client that goes away does not take back a request that the server behind may have.
+            answer = await asyncio.shield(asyncio.ensure_future(self._exchange(request)))
+        except aiohttp.ClientError:
+            return self._interfere(incoming, Drop())
+        action = self.on_response(request, answer)
+        if not isinstance(action, Forward):
+            return self._interfere(incoming, action)
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+
+    async def _exchange(self, request: Request) -> Response:
+        async with self._send(request) as answer:
+            return Response(answer.status, _end_to_end(answer.headers), await answer.read())
+
+    async def _stream(self, incoming: web.Request, request: Request) -> web.StreamResponse:
+        async with self._send(request) as answer:
+            headers = _end_to_end(answer.headers)
+            action = self.on_response(request, Response(answer.status, headers, b""))
+            if not isinstance(action, Forward):
+                return self._interfere(incoming, action)
+            outgoing = web.StreamResponse(status=answer.status, headers=headers)
+            await outgoing.prepare(incoming)
+            async for chunk in answer.content.iter_any():
+                await outgoing.write(chunk)
+            await outgoing.write_eof()
+            return outgoing
+
+    def _send(self, request: Request) -> aiohttp.client._RequestContextManager:
+        if self._session is None:
+            raise RuntimeError("the proxy is not started")
+        headers = _end_to_end(request.headers)
+        if self._client is not None:
+            headers.pop("Authorization", None)
+        target = f"{self._upstream}{request.path}" + (f"?{request.query}" if request.query else "")
+        return self._session.request(
+            request.method,
+            URL(target, encoded=True),
+            data=request.body or None,
+            headers=headers,
+            allow_redirects=False,
+            server_hostname=urlsplit(self._upstream).hostname,
+        )
+
+    def _interfere(self, incoming: web.Request, action: Action) -> web.StreamResponse:
+        if isinstance(action, Respond):
+            return web.Response(status=action.status, body=action.body, headers=action.headers)
+        if incoming.transport is not None:
+            incoming.transport.abort()
+        return web.Response(status=502)
+
+
+def _end_to_end(headers: MultiMapping[str]) -> CIMultiDict[str]:
+    # Several headers of one name stay several: Pebble sends more than one Link.
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _HOP_BY_HOP)

@@ -1,0 +1,88 @@
+"""Fixtures for tests that need the real parts, and the parts' logs in the report of a test that fails.
+
+The bed is started once for a test session (and for each xdist worker). With CERTWRIGHT_TESTBED_DIR set to the
+folder of a bed that is up (`python -m testbed up`), that one is used, which saves the start while one test is
+worked on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .assembly import programs_for
+from .bed import TestBed
+from .options import BedOptions, PebbleOptions
+from .progress import reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from .parts.bind import Bind
+    from .parts.pebble import Pebble
+
+ATTACH = "CERTWRIGHT_TESTBED_DIR"
+TAIL_LINES = 30
+# What a client has to live with anyway.
+OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
+_BED = pytest.StashKey[TestBed]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what is missing before the first test, whose time-out it would exceed."""
+    wanted = any("bed" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly and ATTACH not in os.environ:
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            programs_for(OPTIONS, reporter())
+
+
+@pytest.fixture(scope="session")
+def bed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[TestBed]:
+    """The bed with all its parts, up."""
+    if folder := os.environ.get(ATTACH):
+        attached = TestBed.attach(Path(folder))
+        request.config.stash[_BED] = attached
+        yield attached
+        return
+    with TestBed(OPTIONS, folder=tmp_path_factory.mktemp("testbed")) as started:
+        request.config.stash[_BED] = started
+        yield started
+
+
+@pytest.fixture
+def pebble(bed: TestBed) -> Pebble:
+    """The bed's first Pebble: 30 % of nonces refused, half of the valid authorizations reused."""
+    return bed.pebble
+
+
+@pytest.fixture
+def bind(bed: TestBed) -> Bind:
+    """The bed's name server."""
+    return bed.bind
+
+
+@pytest.fixture
+def namespace(bed: TestBed) -> Iterator[str]:
+    """The name of a fresh namespace, removed after the test without waiting for it."""
+    name = f"test-{secrets.token_hex(4)}"
+    bed.kubectl("create", "namespace", name)
+    yield name
+    bed.kubectl("delete", "namespace", name, "--wait=false", check=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the ends of the parts' logs to the report of a failed test that used the bed."""
+    report = yield
+    running = item.config.stash.get(_BED, None)
+    if report.failed and running is not None and "bed" in getattr(item, "fixturenames", ()):
+        for name, tail in running.tails(TAIL_LINES).items():
+            report.sections.append((f"test bed: end of the log of {name}", tail))
+    return report

@@ -1,0 +1,1 @@
+"""Certwright: TLS certificates for Kubernetes that renew by themselves, and the ACME client underneath."""

@@ -1,0 +1,147 @@
+"""An account key at a CA: its account, and requests in its name (RFC 8555 section 7.3)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from certwright.acme.account import Account
+from certwright.acme.errors import NotRegistered
+from certwright.acme.fields import malformed
+from certwright.acme.link import resolve
+from certwright.acme.retry_after import retry_after_seconds
+from certwright.acme.server import MAX_JSON_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from certwright.acme.external_account import ExternalAccountBinding
+    from certwright.acme.key import AccountKey
+    from certwright.acme.message import Response
+    from certwright.acme.server import AcmeServer
+
+
+class AccountClient:
+    """What one account key does about its account; `Client` adds the orders.
+
+    Every method raises `AcmeError`: a `TransportError` if no answer came, a `ProblemError` if the server
+    refused, a `MalformedResponse` if the answer is no ACME. Those worth telling apart are named at the
+    methods.
+
+    Attributes:
+        server: The CA.
+        key: The account key.
+        account_url: The account, once it is known: the `kid` of every request (section 6.2).
+    """
+
+    def __init__(self, server: AcmeServer, key: AccountKey, *, account_url: str | None = None) -> None:
+        self.server = server
+        self.key = key
+        self.account_url = account_url
+
+    async def register(
+        self,
+        *,
+        contact: Sequence[str] = (),
+        terms_of_service_agreed: bool = False,
+        external_account_binding: ExternalAccountBinding | None = None,
+    ) -> Account:
+        """Make the account of this key, or find it if there is one: then nothing about it changes.
+
+        Args:
+            contact: URLs such as `mailto:ops@example.com`.
+            terms_of_service_agreed: Whether the user agrees to the terms that the directory names.
+            external_account_binding: What the CA gave its customer, if it wants that.
+
+        Raises:
+            ExternalAccountRequired: The CA wants a binding.
+            UserActionRequired: The terms have to be agreed to.
+        """
+        directory = await self.server.directory()
+        payload: dict[str, Any] = {}
+        if contact:
+            payload["contact"] = list(contact)
+        if terms_of_service_agreed:
+            payload["termsOfServiceAgreed"] = True
+        if external_account_binding is not None:
+            payload["externalAccountBinding"] = external_account_binding.bind(self.key, url=directory.new_account)
+        return await self._new_account(payload)
+
+    async def find_account(self) -> Account:
+        """Find the account of this key without making one (section 7.3.1).
+
+        Raises:
+            AccountDoesNotExist: The key has none.
+        """
+        return await self._new_account({"onlyReturnExisting": True})
+
+    async def fetch_account(self) -> Account:
+        """Read the account.
+
+        Raises:
+            AccountDoesNotExist: The CA does not know it, or no more.
+        """
+        return await self._post_account(None)
+
+    async def update_account(self, *, contact: Sequence[str]) -> Account:
+        """Replace the contacts of the account (section 7.3.2)."""
+        return await self._post_account({"contact": list(contact)})
+
+    async def deactivate_account(self) -> Account:
+        """Close the account for good (section 7.3.6)."""
+        return await self._post_account({"status": "deactivated"})
+
+    async def _new_account(self, payload: Mapping[str, Any]) -> Account:
+        directory = await self.server.directory()
+        # Repeatable: for a key that has an account the server returns that account (section 7.3).
+        response = await self.server.post(
+            "newAccount", directory.new_account, payload, key=self.key, kid=None, repeatable=True
+        )
+        url = self._location(response)
+        account = Account.parse(response, url, self.server.urls, created=response.status == HTTPStatus.CREATED)
+        self.account_url = url
+        return account
+
+    async def _post_account(self, payload: Mapping[str, Any] | None) -> Account:
+        url = self._kid()
+        response = await self._post("account", url, payload)
+        return Account.parse(response, url, self.server.urls)
+
+    async def _post(
+        self,
+        action: str,
+        url: str,
+        payload: Mapping[str, Any] | None,
+        *,
+        repeatable: bool = True,
+        accept: str = "application/json",
+        max_bytes: int = MAX_JSON_BYTES,
+    ) -> Response:
+        return await self.server.post(
+            action,
+            url,
+            payload,
+            key=self.key,
+            kid=self._kid(),
+            repeatable=repeatable,
+            accept=accept,
+            max_bytes=max_bytes,
+        )
+
+    def _kid(self) -> str:
+        if self.account_url is None:
+            raise NotRegistered("The account URL is not known yet: call register() or find_account() first")
+        return self.account_url
+
+    def _location(self, response: Response) -> str:
+        location = response.headers.get("Location")
+        if not location:
+            raise malformed(response, "the answer has no Location")
+        try:
+            url = resolve(response.url, location)
+        except ValueError:
+            raise malformed(response, "the Location of the answer is no URL") from None
+        return self.server.urls.check(url, what="the Location of the answer")
+
+    def _retry_after(self, response: Response) -> float | None:
+        return retry_after_seconds(response.headers, now=self.server.clock.now())

@@ -1,0 +1,93 @@
+"""Challenges and what answers them (RFC 8555 sections 7.1.5, 7.5.1 and 8)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import base64url
+from certwright.acme.text import printable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from certwright.acme.fields import Fields
+    from certwright.acme.problem import Problem
+
+_MAX_TOKEN: Final = 512
+
+
+class ChallengeStatus(StrEnum):
+    """States of a challenge (section 7.1.6)."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    VALID = "valid"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One way to prove control of an identifier.
+
+    Attributes:
+        type: `dns-01`, `http-01`, `tls-alpn-01` or one this client does not know.
+        url: Where to say that it is ready to be validated.
+        status: Its state.
+        token: The random part of the proof in base64url, or None for types that have none.
+        validated: When it was validated, aware UTC, or None.
+        error: Why the validation failed, or None.
+        retry_after: Seconds that the server asks to wait before the next look, or None.
+    """
+
+    type: str
+    url: str
+    status: ChallengeStatus
+    token: str | None = None
+    validated: datetime | None = None
+    error: Problem | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def parse(cls, fields: Fields, *, retry_after: float | None = None) -> Challenge:
+        """Read a challenge object.
+
+        Raises:
+            MalformedResponse: It is none, or its token is not base64url: a token becomes part of a path and a
+                record, so nothing else may be in it (section 8.1).
+            UnsafeUrl: It names a URL that must not be asked.
+        """
+        token = fields.optional_text("token")
+        if token is not None and not _is_token(token):
+            fields.fail("token", "not base64url")
+        return cls(
+            type=printable(fields.text("type"), 100),
+            url=fields.url("url"),
+            status=fields.status(ChallengeStatus),
+            token=token,
+            validated=fields.instant("validated"),
+            error=fields.problem("error"),
+            retry_after=retry_after,
+        )
+
+
+def key_authorization(token: str, thumbprint: str) -> str:
+    """Return the proof of holding the account key that a challenge's token asks for (section 8.1).
+
+    Raises:
+        ValueError: The token is not base64url.
+    """
+    if not _is_token(token):
+        raise ValueError("the token of a challenge must be base64url")
+    return f"{token}.{thumbprint}"
+
+
+def dns01_value(authorization: str) -> str:
+    """Return the TXT value for a key authorization: its SHA-256 in base64url, 43 characters (section 8.4)."""
+    return base64url.encode(hashlib.sha256(authorization.encode("ascii")).digest())
+
+
+def _is_token(text: str) -> bool:
+    return len(text) <= _MAX_TOKEN and base64url.is_base64url(text)

@@ -1,0 +1,99 @@
+"""The directory: where a server's resources are, and what it says about itself (RFC 8555 section 7.1.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from certwright.acme.fields import Fields
+from certwright.acme.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.acme.message import Response
+    from certwright.acme.url import UrlPolicy
+
+
+@dataclass(frozen=True)
+class DirectoryMeta:
+    """What the server says about itself. All texts are printable and cut to 500 characters.
+
+    Attributes:
+        terms_of_service: URL of the current terms, or None.
+        website: URL of the CA's web site, or None.
+        caa_identities: The names by which CAA records mean this CA.
+        external_account_required: Whether new accounts need an external account binding.
+        profiles: Descriptions of the certificate profiles by their names; empty if the server has none.
+    """
+
+    terms_of_service: str | None = None
+    website: str | None = None
+    caa_identities: tuple[str, ...] = ()
+    external_account_required: bool = False
+    profiles: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The URLs of a server's resources; None for what it does not offer.
+
+    Attributes:
+        url: Where the directory itself is.
+        new_nonce: Gives nonces (section 7.2).
+        new_account: Makes and finds accounts (section 7.3).
+        new_order: Makes orders (section 7.4).
+        new_authz: Authorizes a name before any order (section 7.4.1).
+        revoke_cert: Revokes certificates (section 7.6).
+        key_change: Replaces an account's key (section 7.3.5).
+        renewal_info: Says when to renew (RFC 9773).
+        meta: What the server says about itself.
+    """
+
+    url: str
+    new_nonce: str
+    new_account: str
+    new_order: str
+    new_authz: str | None = None
+    revoke_cert: str | None = None
+    key_change: str | None = None
+    renewal_info: str | None = None
+    meta: DirectoryMeta = field(default_factory=DirectoryMeta)
+
+    @classmethod
+    def parse(cls, response: Response, urls: UrlPolicy) -> Directory:
+        """Read a directory.
+
+        Raises:
+            MalformedResponse: It is no directory.
+            UnsafeUrl: It names a URL that must not be asked.
+        """
+        fields = Fields.of(response, "the directory", urls)
+        meta = fields.child("meta")
+        return cls(
+            url=response.url,
+            new_nonce=fields.url("newNonce"),
+            new_account=fields.url("newAccount"),
+            new_order=fields.url("newOrder"),
+            new_authz=fields.optional_url("newAuthz"),
+            revoke_cert=fields.optional_url("revokeCert"),
+            key_change=fields.optional_url("keyChange"),
+            renewal_info=fields.optional_url("renewalInfo"),
+            meta=DirectoryMeta() if meta is None else _parse_meta(meta),
+        )
+
+
+def _parse_meta(fields: Fields) -> DirectoryMeta:
+    profiles = fields.child("profiles")
+    names = () if profiles is None else profiles.document
+    return DirectoryMeta(
+        # Shown to people and never asked, so the rules for URLs do not apply; that they are printable does.
+        terms_of_service=printable(fields.optional_text("termsOfService") or "") or None,
+        website=printable(fields.optional_text("website") or "") or None,
+        caa_identities=tuple(printable(name) for name in fields.texts("caaIdentities")),
+        external_account_required=fields.flag("externalAccountRequired"),
+        profiles=MappingProxyType(
+            {} if profiles is None else {printable(name): printable(profiles.text(name)) for name in names}
+        ),
+    )

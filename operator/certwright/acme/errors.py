@@ -1,0 +1,149 @@
+"""What can go wrong, apart from what the server says in a problem document (see problem_error).
+
+Every error of the package is an `AcmeError`, says in its message what happened and what to do, and never
+quotes a body that is not an ACME problem document.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AcmeError(Exception):
+    """The root of all errors of this package.
+
+    Attributes:
+        temporary: Whether the same request may succeed later although nobody changes anything.
+        retry_after: Seconds that the server asked to wait before the next try, or None if it asked for
+            nothing.
+    """
+
+    temporary: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TransportError(AcmeError):
+    """No complete answer came back.
+
+    Attributes:
+        host: Host and port that were asked.
+    """
+
+    temporary: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, host: str) -> None:
+        super().__init__(message)
+        self.host = host
+
+
+class ConnectionFailed(TransportError):
+    """The connection could not be made, or it broke.
+
+    Attributes:
+        request_sent: False if the server certainly saw nothing of the request, so that any request may be
+            repeated.
+    """
+
+    def __init__(self, message: str, *, host: str, request_sent: bool) -> None:
+        super().__init__(message, host=host)
+        self.request_sent = request_sent
+
+
+class TimedOut(TransportError):
+    """The server did not connect, answer or finish in time. It may have acted on the request all the same."""
+
+
+class UntrustedServer(TransportError):
+    """The certificate of the server did not verify (RFC 8555 section 6.1).
+
+    Attributes:
+        reason: What the TLS library found, such as "self-signed certificate in certificate chain".
+    """
+
+    temporary: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, host: str, reason: str) -> None:
+        super().__init__(message, host=host)
+        self.reason = reason
+
+
+class ResponseTooLarge(TransportError):
+    """The answer is longer than any honest one would be; the rest of it was not read."""
+
+    temporary: ClassVar[bool] = False
+
+
+class ServerResponseError(AcmeError):
+    """An answer came, but it is not one to work with.
+
+    Attributes:
+        url: The URL that was asked.
+        status: The HTTP status of the answer.
+    """
+
+    def __init__(self, message: str, *, url: str, status: int, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.url = url
+        self.status = status
+
+
+class MalformedResponse(ServerResponseError):
+    """The answer is not what ACME says it must be: HTML, truncated JSON, a missing field or header.
+
+    Counted as temporary: gateways and maintenance pages are its usual cause.
+    """
+
+    temporary: ClassVar[bool] = True
+
+
+class ServiceUnavailable(ServerResponseError):
+    """A 5xx status without a problem document: what stands before the ACME server answered, or it is down."""
+
+    temporary: ClassVar[bool] = True
+
+
+class RedirectRefused(ServerResponseError):
+    """The server answered with a redirect.
+
+    A signed request is bound to its URL (RFC 8555 section 6.4), so it cannot be sent elsewhere, and a
+    directory that moved should be configured where it is.
+    """
+
+
+class UnsafeUrl(AcmeError):
+    """A URL that must not be asked: not https, with credentials, or no URL at all."""
+
+
+class InvalidAccountKey(AcmeError):
+    """The PEM text holds no private key that ACME can use."""
+
+
+class InvalidExternalAccountKey(AcmeError):
+    """The key of an external account binding is not base64url."""
+
+
+class InvalidTrustBundle(AcmeError):
+    """The CA bundle or the client certificate of a transport cannot be loaded."""
+
+
+class NotRegistered(AcmeError):
+    """The request needs an account, and the client has no account URL yet."""
+
+
+class PollTimedOut(AcmeError):
+    """The state that was waited for did not come in time.
+
+    Attributes:
+        url: The resource that was polled.
+        status: The last state seen.
+    """
+
+    temporary: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, url: str, status: str, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.url = url
+        self.status = status

@@ -1,0 +1,61 @@
+"""Binding an account to a customer of the CA (RFC 8555 section 7.3.4)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from certwright.acme import base64url
+from certwright.acme.errors import InvalidExternalAccountKey
+from certwright.acme.jws import compact_json, flattened
+
+if TYPE_CHECKING:
+    from certwright.acme.key import AccountKey
+
+#: MAC algorithms of a binding (RFC 7518 section 3.2).
+MacAlgorithm: TypeAlias = Literal["HS256", "HS384", "HS512"]
+
+_DIGESTS: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
+
+
+@dataclass(frozen=True)
+class ExternalAccountBinding:
+    """What a CA hands out to a customer.
+
+    Attributes:
+        key_id: The identifier of the MAC key.
+        mac_key: The MAC key itself, decoded.
+        algorithm: How to compute the MAC; nearly all CAs want HS256.
+    """
+
+    key_id: str
+    mac_key: bytes = field(repr=False)
+    algorithm: MacAlgorithm = "HS256"
+
+    def __post_init__(self) -> None:
+        if not self.mac_key:
+            raise InvalidExternalAccountKey("The key of the external account binding is empty")
+
+    @classmethod
+    def from_text(cls, key_id: str, text: str, algorithm: MacAlgorithm = "HS256") -> ExternalAccountBinding:
+        """Take the MAC key as CAs show it: base64url, with or without padding, white space around it ignored.
+
+        Raises:
+            InvalidExternalAccountKey: It is not base64url. The message does not quote it.
+        """
+        try:
+            return cls(key_id, base64url.decode(text.strip().rstrip("=")), algorithm)
+        except ValueError:
+            raise InvalidExternalAccountKey(
+                f"The key of the external account binding {key_id!r} is not base64url; copy it as the CA shows it"
+            ) from None
+
+    def bind(self, key: AccountKey, *, url: str) -> dict[str, str]:
+        """Return the member `externalAccountBinding` of a newAccount request that goes to this URL."""
+        return flattened(
+            {"alg": self.algorithm, "kid": self.key_id, "url": url},
+            compact_json(key.jwk),
+            lambda data: hmac.new(self.mac_key, data, _DIGESTS[self.algorithm]).digest(),
+        )

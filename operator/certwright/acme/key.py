@@ -1,0 +1,166 @@
+"""The account key: signs every request and is nobody's certificate key (RFC 8555 sections 6.2 and 11.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from certwright.acme import base64url
+from certwright.acme.errors import InvalidAccountKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: JWS algorithms of account keys (RFC 7518 section 3.1).
+AccountKeyAlgorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "RS256"]
+
+_RSA_BITS: Final = 2048
+_MAX_PEM: Final = 16 * 1024
+
+
+@dataclass(frozen=True)
+class _Curve:
+    algorithm: AccountKeyAlgorithm
+    curve: ec.EllipticCurve
+    digest: hashes.HashAlgorithm
+
+    @property
+    def width(self) -> int:
+        """Bytes of one coordinate: the bits of the curve rounded up, so 66 for P-521."""
+        return (self.curve.key_size + 7) // 8
+
+
+_CURVES: Final = {
+    "P-256": _Curve("ES256", ec.SECP256R1(), hashes.SHA256()),
+    "P-384": _Curve("ES384", ec.SECP384R1(), hashes.SHA384()),
+    "P-521": _Curve("ES512", ec.SECP521R1(), hashes.SHA512()),
+}
+_CURVE_NAMES: Final = {entry.curve.name: name for name, entry in _CURVES.items()}
+
+
+class AccountKey:
+    """A private key of an ACME account.
+
+    Attributes:
+        algorithm: How it signs; the algorithm follows from the kind of key.
+        jwk: The public key as a JSON Web Key (RFC 7517) with its required members only, in lexical order.
+        thumbprint: The JWK thumbprint (RFC 7638), SHA-256 in base64url: a part of every key authorization.
+    """
+
+    def __init__(self, private_key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
+        """Wrap a key of the cryptography library.
+
+        Raises:
+            InvalidAccountKey: The curve or the size is none that ACME servers take.
+        """
+        self._private_key = private_key
+        self._curve: _Curve | None = None
+        if isinstance(private_key, ec.EllipticCurvePrivateKey):
+            name = _CURVE_NAMES.get(private_key.curve.name)
+            if name is None:
+                raise InvalidAccountKey(
+                    f"An account key on the curve {private_key.curve.name} cannot be used; use P-256, P-384 or P-521"
+                )
+            self._curve = _CURVES[name]
+            self.algorithm: AccountKeyAlgorithm = self._curve.algorithm
+            self.jwk: Mapping[str, str] = MappingProxyType(_ec_jwk(private_key.public_key(), name, self._curve.width))
+        else:
+            if private_key.key_size < _RSA_BITS:
+                raise InvalidAccountKey(
+                    f"An RSA account key of {private_key.key_size} bits is too short; {_RSA_BITS} is the least"
+                )
+            self.algorithm = "RS256"
+            self.jwk = MappingProxyType(_rsa_jwk(private_key.public_key()))
+        canonical = json.dumps(dict(self.jwk), separators=(",", ":"), sort_keys=True).encode("ascii")
+        self.thumbprint: str = base64url.encode(hashlib.sha256(canonical).digest())
+
+    @classmethod
+    def generate(cls, algorithm: AccountKeyAlgorithm = "ES256") -> AccountKey:
+        """Make a new key; for RS256 one of 2048 bits, which takes about 0.1 s of a core.
+
+        Raises:
+            ValueError: There is no such algorithm.
+        """
+        if algorithm == "RS256":
+            return cls(rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS))
+        for entry in _CURVES.values():
+            if entry.algorithm == algorithm:
+                return cls(ec.generate_private_key(entry.curve))
+        raise ValueError(
+            f"no account key algorithm {algorithm!r}; there are {', '.join(get_args(AccountKeyAlgorithm))}"
+        )
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> AccountKey:
+        """Load an unencrypted private key from PEM: PKCS #8, or the traditional forms of EC and RSA keys.
+
+        Loading an RSA key takes up to 0.1 s, most of it with Python's lock held: keep the object.
+
+        Raises:
+            InvalidAccountKey: The text is no such key. The message does not quote it.
+        """
+        if len(pem) > _MAX_PEM:
+            raise InvalidAccountKey(f"The account key is longer than {_MAX_PEM} bytes: not a single private key in PEM")
+        try:
+            private_key = serialization.load_pem_private_key(pem, password=None)
+        except TypeError:
+            raise InvalidAccountKey("The account key is encrypted; store it without a passphrase") from None
+        except (ValueError, UnsupportedAlgorithm):
+            # The cause is cut off: the library's message may describe the bytes it was given.
+            raise InvalidAccountKey("The account key is not a private key in PEM") from None
+        if not isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise InvalidAccountKey("The account key is neither an EC nor an RSA key")
+        return cls(private_key)
+
+    def to_pem(self) -> bytes:
+        """Return the private key as unencrypted PKCS #8 in PEM."""
+        return self._private_key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the JWS signature (RFC 7518 sections 3.3 and 3.4).
+
+        For EC keys that is r and s in fixed width, for RSA keys PKCS #1 v1.5.
+        """
+        if isinstance(self._private_key, rsa.RSAPrivateKey):
+            return self._private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        assert self._curve is not None  # noqa: S101 - set in the constructor for every EC key
+        r, s = decode_dss_signature(self._private_key.sign(data, ec.ECDSA(self._curve.digest)))
+        return r.to_bytes(self._curve.width, "big") + s.to_bytes(self._curve.width, "big")
+
+    def __eq__(self, other: object) -> bool:
+        return self.thumbprint == other.thumbprint if isinstance(other, AccountKey) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.thumbprint)
+
+    def __repr__(self) -> str:
+        return f"AccountKey({self.algorithm}, thumbprint={self.thumbprint})"
+
+
+def _ec_jwk(key: ec.EllipticCurvePublicKey, curve: str, width: int) -> dict[str, str]:
+    numbers = key.public_numbers()
+    return {
+        "crv": curve,
+        "kty": "EC",
+        "x": base64url.encode(numbers.x.to_bytes(width, "big")),
+        "y": base64url.encode(numbers.y.to_bytes(width, "big")),
+    }
+
+
+def _rsa_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
+    numbers = key.public_numbers()
+    return {"e": _uint(numbers.e), "kty": "RSA", "n": _uint(numbers.n)}
+
+
+def _uint(number: int) -> str:
+    return base64url.encode(number.to_bytes((number.bit_length() + 7) // 8, "big"))

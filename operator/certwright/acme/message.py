@@ -1,0 +1,97 @@
+"""HTTP as the client needs it: what a transport is given and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class Headers:
+    """Header fields of a response: names in any case, several values under one name, order kept."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        self._fields = tuple((name.lower(), value) for name, value in pairs)
+
+    def get(self, name: str) -> str | None:
+        """Return the first value under the name."""
+        return next(iter(self.get_all(name)), None)
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """Return all values under the name, which is how several `Link` fields arrive."""
+        wanted = name.lower()
+        return tuple(value for name, value in self._fields if name == wanted)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(sorted({name for name, _ in self._fields}))})"
+
+
+@dataclass(frozen=True)
+class Response:
+    """One answer of the server.
+
+    Attributes:
+        status: The HTTP status code.
+        headers: The header fields.
+        body: The content, at most as long as the request allowed.
+        url: The URL that was asked.
+    """
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    # Kept out of repr: whatever a server sent must not reach a log by accident.
+    body: bytes = field(default=b"", repr=False)
+    url: str = ""
+
+    @property
+    def media_type(self) -> str:
+        """The content type in lower case without its parameters, empty if there is none."""
+        return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+
+class Transport(Protocol):
+    """Carries HTTP requests.
+
+    `HttpxTransport` is the real one; tests and other HTTP stacks bring their own.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        max_bytes: int,
+    ) -> Response:
+        """Send one request and read its answer.
+
+        The request goes to exactly this URL, byte for byte: an ACME server compares it with the signed one
+        (RFC 8555 section 6.4). Redirects are not followed, but returned. Every status is an answer, not an
+        error.
+
+        Args:
+            method: `GET`, `HEAD` or `POST`.
+            url: An absolute URL.
+            headers: Header fields to send; the transport adds `User-Agent`.
+            content: The body of a POST.
+            max_bytes: How much of the body is read at most. Beyond it the body of an error status is cut,
+                because its status still counts; any other answer is an error.
+
+        Raises:
+            ConnectionFailed: There was no connection, or it broke.
+            TimedOut: The server did not answer in time.
+            UntrustedServer: The server's certificate did not verify.
+            ResponseTooLarge: The body is longer than `max_bytes`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close what is open. The transport is of no use afterwards."""
+        ...

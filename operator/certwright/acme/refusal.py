@@ -1,0 +1,91 @@
+"""Turns an answer that is no success into the error that says why."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme.errors import AcmeError, RedirectRefused, ServiceUnavailable
+from certwright.acme.fields import load_json, malformed
+from certwright.acme.link import links_to, parse_links
+from certwright.acme.problem import ERROR_NAMESPACE, Problem, is_problem, parse_problem
+from certwright.acme.problem_error import (
+    ERRORS_BY_KIND,
+    ProblemError,
+    RateLimited,
+    ServerInternal,
+    UserActionRequired,
+)
+from certwright.acme.retry_after import retry_after_seconds
+from certwright.acme.text import printable
+
+if TYPE_CHECKING:
+    from certwright.acme.message import Response
+
+# Some servers say plain JSON where the RFC wants application/problem+json; nothing else is looked into.
+_PROBLEM_TYPES: Final = frozenset({"application/problem+json", "application/json"})
+
+
+def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | None:
+    """Return the error that a response stands for, or None if it is a success.
+
+    Args:
+        response: The answer.
+        action: What was asked for, for the message.
+        now: The time, aware, for Retry-After.
+    """
+    if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        target = printable(response.headers.get("Location") or "nowhere", 200)
+        return RedirectRefused(
+            f"{action} at {response.url} was redirected to {target} (HTTP {response.status}), which is not followed."
+            " Use the directory URL that the CA documents",
+            url=response.url,
+            status=response.status,
+        )
+    wait = retry_after_seconds(response.headers, now=now)
+    document = load_json(response.body) if response.media_type in _PROBLEM_TYPES else None
+    if isinstance(document, dict) and is_problem(document):
+        return _problem_error(parse_problem(document), response, action=action, wait=wait, now=now)
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        stand_in = Problem(type=f"{ERROR_NAMESPACE}rateLimited", detail="too many requests, no problem document given")
+        return _problem_error(stand_in, response, action=action, wait=wait, now=now)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ServiceUnavailable(
+            f"{action} at {response.url} failed with HTTP {response.status} and no ACME problem document:"
+            " the CA, or what stands before it, is out of service",
+            url=response.url,
+            status=response.status,
+            retry_after=wait,
+        )
+    return malformed(response, f"{action} failed without an ACME problem document")
+
+
+def _problem_error(
+    problem: Problem, response: Response, *, action: str, wait: float | None, now: datetime
+) -> ProblemError:
+    kind = ERRORS_BY_KIND.get(problem.kind)
+    if kind is None and response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind = RateLimited
+    elif kind is None and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = ServerInternal
+    links = parse_links(response.headers.get_all("Link"), base=response.url)
+    url, status = response.url, response.status
+    if kind is RateLimited:
+        return RateLimited(
+            problem,
+            action=action,
+            url=url,
+            status=status,
+            retry_after=wait,
+            retry_at=None if wait is None else now + timedelta(seconds=wait),
+            help_url=next(map(printable, links_to(links, "help")), None),
+        )
+    if kind is UserActionRequired:
+        terms = next(map(printable, links_to(links, "terms-of-service")), None)
+        return UserActionRequired(
+            problem, action=action, url=url, status=status, retry_after=wait, terms_of_service=terms
+        )
+    return (kind or ProblemError)(problem, action=action, url=url, status=status, retry_after=wait)

@@ -1,0 +1,54 @@
+"""Retry-After: seconds or a date, from servers that mean well and from others (RFC 9110 section 10.2.3)."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from certwright.acme.message import Headers
+
+#: The longest wait that is believed. The longest limits of public CAs run over a week.
+MAX_RETRY_AFTER = timedelta(days=7).total_seconds()
+
+_SECONDS = re.compile(r"[0-9]+")
+_MAX_DIGITS = 9
+_HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{10,40}")
+
+
+def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
+    """Return how long the server asks to wait, between 0 and `MAX_RETRY_AFTER` seconds.
+
+    A date is taken relative to the server's own `Date` where it sent one, so that a clock that is wrong here
+    does not turn a second into an hour.
+
+    Args:
+        headers: The header fields of the response.
+        now: The time here, aware.
+
+    Returns:
+        Seconds, or None if there is no such field or it makes no sense.
+    """
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        return MAX_RETRY_AFTER if len(value) > _MAX_DIGITS else min(float(value), MAX_RETRY_AFTER)
+    until = _parse_http_date(value)
+    if until is None:
+        return None
+    start = _parse_http_date((headers.get("Date") or "").strip()) or now
+    return min(max((until - start).total_seconds(), 0.0), MAX_RETRY_AFTER)
+
+
+def _parse_http_date(value: str) -> datetime | None:
+    if not _HTTP_DATE.fullmatch(value):
+        return None
+    try:
+        parsed = parsedate_to_datetime(value)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None

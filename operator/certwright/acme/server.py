@@ -1,0 +1,266 @@
+"""One ACME server: its directory, its nonces, and the sending of signed requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.acme.clock import Clock
+from certwright.acme.directory import Directory
+from certwright.acme.errors import ConnectionFailed
+from certwright.acme.fields import malformed
+from certwright.acme.jws import JOSE_JSON, sign_request
+from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
+from certwright.acme.problem_error import BadNonce
+from certwright.acme.refusal import refusal
+from certwright.acme.url import UrlPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from certwright.acme.key import AccountKey
+    from certwright.acme.message import Response, Transport
+
+_logger = logging.getLogger(__name__)
+
+#: The most bytes of JSON that are read; an order of 100 names takes about 20 KiB.
+MAX_JSON_BYTES: Final = 64 * 1024
+
+#: How often one request is signed anew with a fresh nonce. A server that rejects half of them on purpose lets
+#: one request in 65,000 fail; one that rejects all of them is given up on quickly.
+MAX_NONCE_TRIES: Final = 16
+
+#: How often a request is repeated after the connection failed.
+MAX_RECONNECTS: Final = 2
+
+#: Seconds for which a directory is believed.
+DIRECTORY_MAX_AGE: Final = 3600.0
+
+
+@dataclass(frozen=True)
+class RequestRecord:
+    """One HTTP exchange, for metrics.
+
+    Attributes:
+        action: What was asked for: `directory`, `newNonce`, `newAccount`, `account`, `newOrder`, `order`,
+            `authorization`, `challenge`, `finalize` or `certificate`.
+        status: The HTTP status, or None if there was no answer.
+        seconds: How long it took.
+    """
+
+    action: str
+    status: int | None
+    seconds: float
+
+
+class AcmeServer:
+    """The plumbing of all accounts at one CA: keep one for each directory URL.
+
+    It caches the directory, keeps a pool of nonces harvested from every answer, and repeats what can safely
+    be repeated. It does not own the transport; whoever made that closes it.
+
+    Attributes:
+        directory_url: Where the directory is.
+        urls: Which URLs may be asked.
+        clock: The time.
+    """
+
+    def __init__(
+        self,
+        directory_url: str,
+        transport: Transport,
+        *,
+        nonce_limit: int = DEFAULT_LIMIT,
+        allow_insecure: bool = False,
+        on_request: Callable[[RequestRecord], None] | None = None,
+        accept_language: str = "en",
+        clock: Clock | None = None,
+    ) -> None:
+        """Take what is needed; nothing is asked yet.
+
+        Args:
+            directory_url: Where the directory is: the only URL that has to be known.
+            transport: Carries the requests.
+            nonce_limit: How many unused nonces are kept at most.
+            allow_insecure: Accept a directory URL with plain http, and then plain http in it. For test
+                benches.
+            on_request: Called after each HTTP exchange; must not raise.
+            accept_language: Which language the server's explanations should be in (RFC 8555 section 6.1).
+            clock: The time.
+
+        Raises:
+            UnsafeUrl: The directory URL must not be asked.
+        """
+        self.urls = UrlPolicy(allow_http=allow_insecure and directory_url.startswith("http://"))
+        self.directory_url = self.urls.check(directory_url, what="the directory URL")
+        self.clock = clock or Clock()
+        self._transport = transport
+        self._on_request = on_request
+        self._accept_language = accept_language
+        self._nonces = NoncePool(limit=nonce_limit, monotonic=self.clock.monotonic)
+        self._directory: Directory | None = None
+        self._directory_expiry = 0.0
+        self._directory_fetch: asyncio.Task[Directory] | None = None
+
+    async def directory(self, *, refresh: bool = False) -> Directory:
+        """Return the directory, asked for once an hour at most, by however many callers.
+
+        Args:
+            refresh: Ask for it in any case.
+
+        Raises:
+            AcmeError: It cannot be had; the next call tries again.
+        """
+        known = self._directory
+        if known is not None and not refresh and self.clock.monotonic() < self._directory_expiry:
+            return known
+        # One fetch for all who wait: if the server is down they learn it together, not one time-out after another.
+        if self._directory_fetch is None:
+            self._directory_fetch = asyncio.create_task(self._fetch_directory())
+            self._directory_fetch.add_done_callback(self._directory_fetched)
+        return await asyncio.shield(self._directory_fetch)
+
+    async def post(
+        self,
+        action: str,
+        url: str,
+        payload: Mapping[str, Any] | None,
+        *,
+        key: AccountKey,
+        kid: str | None,
+        repeatable: bool,
+        accept: str = "application/json",
+        max_bytes: int = MAX_JSON_BYTES,
+    ) -> Response:
+        """Send a signed request.
+
+        A rejected nonce is replaced by the one that came with the rejection (RFC 8555 section 6.5), because
+        that one is the freshest there is, and the request signed again.
+
+        Args:
+            action: What is asked for, for messages and metrics; see `RequestRecord.action`.
+            url: Where to.
+            payload: The JSON object to send, or None for POST-as-GET.
+            key: The account key.
+            kid: The account URL, or None to send the public key along.
+            repeatable: Whether the request may be sent a second time when the connection broke after it was
+                sent. True for reading, and for what comes out the same when done twice. Not for newOrder: the
+                server may have made the first order, and orders are rationed; nor for finalize, whose second
+                time is an error. A request that certainly did not reach the server is repeated in any case.
+            accept: The content type wanted.
+            max_bytes: The most that is read of the answer.
+
+        Returns:
+            The answer, with a status of 2xx.
+
+        Raises:
+            UnsafeUrl: The URL must not be asked.
+            TransportError: There was no complete answer.
+            ProblemError: The server refused.
+            ServerResponseError: The answer is no ACME answer.
+        """
+        self.urls.check(url, what=f"the URL for {action}")
+        nonce: str | None = None
+        rejections = failures = 0
+        while True:
+            nonce = nonce or await self._nonce()
+            body = sign_request(key, url=url, nonce=nonce, payload=payload, kid=kid)
+            nonce = None
+            headers = {"Accept": accept, "Content-Type": JOSE_JSON}
+            try:
+                response = await self._exchange(action, "POST", url, headers=headers, content=body, max_bytes=max_bytes)
+            except ConnectionFailed as error:
+                failures += 1
+                if failures > MAX_RECONNECTS or (error.request_sent and not repeatable):
+                    raise
+                await self._pause(failures)
+                continue
+            fresh = replay_nonce(response.headers)
+            error_said = refusal(response, action=action, now=self.clock.now())
+            if isinstance(error_said, BadNonce) and rejections + 1 < MAX_NONCE_TRIES:
+                rejections += 1
+                nonce = fresh
+                continue
+            self._nonces.put(fresh)
+            if error_said is not None:
+                raise error_said
+            return response
+
+    async def _fetch_directory(self) -> Directory:
+        response = await self._get("directory", self.directory_url)
+        self._directory = Directory.parse(response, self.urls)
+        self._directory_expiry = self.clock.monotonic() + DIRECTORY_MAX_AGE
+        return self._directory
+
+    def _directory_fetched(self, fetch: asyncio.Task[Directory]) -> None:
+        self._directory_fetch = None
+        if not fetch.cancelled():
+            # Looked at here, so that nothing complains when all who waited for it were cancelled.
+            fetch.exception()
+
+    async def _get(self, action: str, url: str, *, method: str = "GET") -> Response:
+        failures = 0
+        while True:
+            try:
+                response = await self._exchange(action, method, url, headers={"Accept": "application/json"})
+            except ConnectionFailed:
+                failures += 1
+                if failures > MAX_RECONNECTS:
+                    raise
+                await self._pause(failures)
+                continue
+            error = refusal(response, action=action, now=self.clock.now())
+            # The caller of newNonce takes its nonce itself.
+            if action != "newNonce" or error is not None:
+                self._nonces.put(replay_nonce(response.headers))
+            if error is not None:
+                raise error
+            return response
+
+    async def _nonce(self) -> str:
+        nonce = self._nonces.take()
+        if nonce is None:
+            directory = await self.directory()
+            # The directory's own answer may have brought one.
+            nonce = self._nonces.take()
+            if nonce is None:
+                response = await self._get("newNonce", directory.new_nonce, method="HEAD")
+                nonce = replay_nonce(response.headers)
+                if nonce is None:
+                    raise malformed(response, "the answer has no valid Replay-Nonce")
+        return nonce
+
+    async def _exchange(
+        self,
+        action: str,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        max_bytes: int = MAX_JSON_BYTES,
+    ) -> Response:
+        started = self.clock.monotonic()
+        status: int | None = None
+        try:
+            response = await self._transport.request(
+                method,
+                url,
+                headers={**headers, "Accept-Language": self._accept_language},
+                content=content,
+                max_bytes=max_bytes,
+            )
+            status = response.status
+        finally:
+            seconds = self.clock.monotonic() - started
+            _logger.debug("%s: %s %s -> %s in %.3f s", action, method, url, status or "no answer", seconds)
+            if self._on_request is not None:
+                self._on_request(RequestRecord(action, status, seconds))
+        return response
+
+    async def _pause(self, failures: int) -> None:
+        # Spread out, so that all that failed together does not come back together.
+        await self.clock.sleep(random.uniform(0.5, 1.5) * 0.3 * 3 ** (failures - 1))  # noqa: S311 - no secret

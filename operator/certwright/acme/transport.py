@@ -1,0 +1,238 @@
+"""HTTP by httpx: the only file of the package that knows it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from certwright.acme.errors import (
+    ConnectionFailed,
+    MalformedResponse,
+    ResponseTooLarge,
+    TimedOut,
+    TransportError,
+    UnsafeUrl,
+)
+from certwright.acme.message import Headers, Response
+from certwright.acme.text import printable
+from certwright.acme.trust import ClientCertificate, private_trust, untrusted_server
+from certwright.acme.url import UrlPolicy, host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+#: What the client calls itself unless told otherwise (RFC 8555 section 6.1).
+USER_AGENT: Final = (
+    f"certwright/{version('certwright')} python-httpx/{httpx.__version__} python/{platform.python_version()}"
+)
+
+# Raised before anything of the request was sent, so that even newOrder may be repeated.
+_NOTHING_SENT: Final = (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+_KEEPALIVE_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long one request may take, in seconds.
+
+    Attributes:
+        connect: To connect, including the TLS handshake.
+        read: Between two pieces of the answer, and to write one of the request.
+        total: For everything from waiting for a free connection to the last byte of the answer.
+    """
+
+    connect: float = 10.0
+    read: float = 30.0
+    total: float = 60.0
+
+
+class HttpxTransport:
+    """Carries requests over one long-lived pool of connections: make one for each trust configuration.
+
+    Redirects are not followed, content codings not asked for, cookies not kept. Use it as an asynchronous
+    context manager or call `aclose`.
+    """
+
+    def __init__(
+        self,
+        *,
+        ca_bundle: str | None = None,
+        verify: bool = True,
+        timeout: Timeouts | None = None,
+        proxy: str | None = None,
+        client_certificate: ClientCertificate | None = None,
+        user_agent: str = USER_AGENT,
+        max_connections: int = 20,
+        allow_insecure: bool = False,
+        trust_env: bool = False,
+    ) -> None:
+        """Load the trust anchors, which takes about 30 ms, and open nothing yet.
+
+        Args:
+            ca_bundle: Certificates in PEM; only what they vouch for is trusted then. None: the public CAs.
+            verify: False accepts any certificate of the server. For test benches.
+            timeout: How long one request may take.
+            proxy: URL of a proxy for all requests.
+            client_certificate: What to show to servers that ask for one.
+            user_agent: The value of the header field that ACME servers insist on.
+            max_connections: How many connections are open at most.
+            allow_insecure: Also talk plain http. For test benches.
+            trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
+
+        Raises:
+            InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
+        """
+        self._timeouts = timeout or Timeouts()
+        self._urls = UrlPolicy(allow_http=allow_insecure)
+        context = httpx.create_ssl_context(trust_env=trust_env) if ca_bundle is None else private_trust(ca_bundle)
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if client_certificate is not None:
+            client_certificate.load_into(context)
+        limits = httpx.Limits(
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+        )
+        self._client = httpx.AsyncClient(
+            verify=context,
+            # Waiting for a free connection is bounded by the total alone.
+            timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None),
+            limits=limits,
+            proxy=proxy,
+            trust_env=trust_env,
+            follow_redirects=False,
+            # No compression, so the cap on bytes read is the cap on what they would unpack to.
+            headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
+            # A jar that takes no cookies.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        max_bytes: int,
+    ) -> Response:
+        """Send one request and read its answer; see `Transport.request`.
+
+        Raises:
+            UnsafeUrl: The URL must not be asked.
+            ConnectionFailed: There was no connection, or it broke.
+            TimedOut: The server did not answer in time.
+            UntrustedServer: The server's certificate did not verify.
+            ResponseTooLarge: The body is longer than `max_bytes`.
+            MalformedResponse: The body is compressed, although that was not asked for.
+        """
+        self._urls.check(url, what="the URL of a request")
+        parts = urlsplit(url)
+        target = url.partition("://")[2][len(parts.netloc) :]
+        try:
+            request = self._client.build_request(
+                method,
+                url,
+                # As the URL was written: httpx would drop a default port and quote the path in its own way.
+                headers={"Host": parts.netloc, **headers},
+                content=content,
+                extensions={"target": (target if target.startswith("/") else f"/{target}").encode("ascii")},
+            )
+        except httpx.InvalidURL:
+            raise UnsafeUrl(f"Not a URL that can be asked: {printable(url, 200)!r}") from None
+        try:
+            async with asyncio.timeout(self._timeouts.total):
+                return await self._send(request, url, max_bytes)
+        except TimeoutError:
+            raise TimedOut(
+                f"{host_of(url)} did not finish its answer within {self._timeouts.total:g} s",
+                host=host_of(url),
+            ) from None
+        except httpx.HTTPError as error:
+            raise _translate(error, url) from error
+
+    async def _send(self, request: httpx.Request, url: str, max_bytes: int) -> Response:
+        response = await self._client.send(request, stream=True)
+        try:
+            headers = Headers(response.headers.multi_items())
+            body = await _read(response, url, max_bytes)
+        finally:
+            await response.aclose()
+        coding = headers.get("Content-Encoding")
+        if coding is not None and coding.lower() != "identity":
+            raise MalformedResponse(
+                f"{host_of(url)} sent a body with the content coding {printable(coding, 40)}, which was not asked for",
+                url=url,
+                status=response.status_code,
+            )
+        return Response(response.status_code, headers, body, url)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > max_bytes:
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                # The status and its headers say enough; a long error page must not hide them.
+                return bytes(body[:max_bytes])
+            raise ResponseTooLarge(
+                f"{host_of(url)} sent more than {max_bytes} bytes, which no ACME answer needs",
+                host=host_of(url),
+            )
+    return bytes(body)
+
+
+def _translate(error: httpx.HTTPError, url: str) -> TransportError:
+    host = host_of(url)
+    causes = tuple(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return untrusted_server(cause, host)
+    if isinstance(error, httpx.TimeoutException):
+        doing = "accept a connection" if isinstance(error, httpx.ConnectTimeout) else "answer"
+        return TimedOut(f"{host} did not {doing} in time", host=host)
+    sent = not isinstance(error, _NOTHING_SENT)
+    what = "The connection broke while talking to" if sent else "Cannot connect to"
+    return ConnectionFailed(f"{what} {host}: {_reason(causes)}", host=host, request_sent=sent)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        # Several addresses, each with a failure of its own: the first stands for all.
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+
+
+def _reason(causes: tuple[BaseException, ...]) -> str:
+    # The system's own words say more than those of the layers above: "Connection refused".
+    for cause in reversed(causes):
+        if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:
+            return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or "unknown host"
+    return printable(str(causes[0]), 200) or type(causes[0]).__name__

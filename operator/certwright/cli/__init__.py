@@ -1,0 +1,1 @@
+"""The command line: `certwright run` and the commands that people type."""

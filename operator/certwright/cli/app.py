@@ -1,0 +1,31 @@
+"""The commands that people type."""
+
+from importlib.metadata import version as installed_version
+
+import typer
+
+from certwright.cli.crds import crds
+
+app = typer.Typer(
+    name="certwright",
+    help="TLS certificates for Kubernetes that appear and renew by themselves.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(crds)
+
+
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def run(context: typer.Context) -> None:
+    """Run the operator."""
+    # Here for the list of commands; `main` starts the operator without ever importing this module.
+    from certwright.cli.run import main as run_operator  # noqa: PLC0415 - the other commands do without
+
+    raise typer.Exit(run_operator(context.args))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(installed_version("certwright"))

@@ -1,0 +1,20 @@
+"""The `certwright` command."""
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; ends the process with its exit code.
+
+    The operator is started before anything of the command line is imported: it needs none of that
+    in its memory.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["run"]:
+        from certwright.cli.run import main as run  # noqa: PLC0415 - only this command pays for its imports
+
+        raise SystemExit(run(given[1:]))
+    from certwright.cli.app import app  # noqa: PLC0415 - typer and rich stay out of `certwright run`
+
+    app(given)

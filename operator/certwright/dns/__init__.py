@@ -1,0 +1,52 @@
+"""DNS as an ACME client needs it: whose zone a name is in, what the world sees there, and how to change it.
+
+`DnsView` looks, a `Provider` (one module each in `providers`) changes. Knows nothing of ACME or Kubernetes.
+"""
+
+from certwright.dns.endpoint import Endpoint, Server
+from certwright.dns.errors import (
+    CnameLoop,
+    DnsError,
+    InvalidName,
+    InvalidServer,
+    InvalidTsigKey,
+    MalformedAnswer,
+    NameserverUnreachable,
+    ResolutionFailed,
+    TsigRejected,
+    UpdateRefused,
+    UpdatesFailed,
+    ZoneNotFound,
+)
+from certwright.dns.propagation import Propagation, ServerView
+from certwright.dns.provider import Provider
+from certwright.dns.records import TxtRecord, normalise
+from certwright.dns.tsig import TSIG_ALGORITHMS, TsigKey
+from certwright.dns.view import DnsView
+from certwright.dns.zone import Zone
+
+__all__ = [
+    "TSIG_ALGORITHMS",
+    "CnameLoop",
+    "DnsError",
+    "DnsView",
+    "Endpoint",
+    "InvalidName",
+    "InvalidServer",
+    "InvalidTsigKey",
+    "MalformedAnswer",
+    "NameserverUnreachable",
+    "Propagation",
+    "Provider",
+    "ResolutionFailed",
+    "Server",
+    "ServerView",
+    "TsigKey",
+    "TsigRejected",
+    "TxtRecord",
+    "UpdateRefused",
+    "UpdatesFailed",
+    "Zone",
+    "ZoneNotFound",
+    "normalise",
+]

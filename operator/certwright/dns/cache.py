@@ -1,0 +1,55 @@
+"""A small cache for what changes rarely: bounded, short-lived, and one lookup at a time for one key."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+
+
+class ExpiringCache(Generic[K, V]):
+    """Keeps answers for a while; failures are shared by those who wait for them and then forgotten."""
+
+    def __init__(self, *, seconds: float, max_entries: int = 4096, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._max_entries = max_entries
+        self._clock = clock
+        self._entries: dict[K, tuple[float, V]] = {}
+        self._running: dict[K, asyncio.Task[V]] = {}
+
+    async def get(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
+        """The kept value, or the one that `make` finds; what `make` raises reaches everybody who waits."""
+        entry = self._entries.get(key)
+        if entry and self._clock() < entry[0]:
+            return entry[1]
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._make(key, make))
+            self._running[key] = task
+            task.add_done_callback(_retrieve)
+        # Shielded: one impatient caller must not take the answer away from the others.
+        return await asyncio.shield(task)
+
+    async def _make(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
+        try:
+            value = await make()
+        finally:
+            self._running.pop(key, None)
+        # The oldest goes first; dicts keep the order of insertion.
+        self._entries.pop(key, None)
+        while len(self._entries) >= self._max_entries:
+            del self._entries[next(iter(self._entries))]
+        self._entries[key] = (self._clock() + self._seconds, value)
+        return value
+
+
+def _retrieve(task: asyncio.Task[V]) -> None:
+    """Look at the error of a lookup nobody waits for any more, so that asyncio does not complain about it."""
+    if not task.cancelled():
+        task.exception()

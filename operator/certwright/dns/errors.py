@@ -1,0 +1,122 @@
+"""What can go wrong with DNS: which server, zone or name, and what to do. No message holds a TSIG secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class DnsError(Exception):
+    """The base of every error of this package.
+
+    Attributes:
+        names: The record names that it concerns, where it is about some of several; else empty.
+    """
+
+    names: tuple[str, ...] = ()
+
+
+class InvalidName(DnsError):
+    """A text is no domain name."""
+
+
+class InvalidServer(DnsError):
+    """A text is no DNS server: neither host, `host:port`, nor an address."""
+
+
+class InvalidTsigKey(DnsError):
+    """A TSIG key cannot be used: its name, algorithm or secret is not valid. The message says which key."""
+
+
+class NameserverUnreachable(DnsError):
+    """A server does not answer: the connection failed, the time is up, or its host name has no address.
+
+    Attributes:
+        server: The server, as people would write it.
+        reason: What happened, without the server.
+        timed_out: Whether it was silence rather than a refusal.
+    """
+
+    def __init__(self, server: str, reason: str, *, timed_out: bool = False) -> None:
+        self.server = server
+        self.reason = reason
+        self.timed_out = timed_out
+        super().__init__(f"the DNS server {server} cannot be reached: {reason}")
+
+
+class MalformedAnswer(DnsError):
+    """A server sent what is no answer to the question."""
+
+    def __init__(self, server: str) -> None:
+        self.server = server
+        super().__init__(f"the DNS server {server} sent something that is no DNS answer to the question")
+
+
+class ResolutionFailed(DnsError):
+    """None of the recursive resolvers had an answer."""
+
+
+class CnameLoop(DnsError):
+    """A chain of CNAMEs comes back to itself or is longer than any sane one.
+
+    Attributes:
+        chain: The names in the order they were followed.
+    """
+
+    def __init__(self, chain: Sequence[str], *, looped: bool) -> None:
+        self.chain = tuple(chain)
+        self.names = self.chain[:1]
+        what = "is a loop" if looped else f"is longer than {len(self.chain) - 1} steps"
+        super().__init__(f"the chain of CNAME records at {self.chain[0]} {what}: {' -> '.join(self.chain)}")
+
+
+class ZoneNotFound(DnsError):
+    """No zone can be found that holds a name, or the zone lists no name server."""
+
+
+class UpdateRefused(DnsError):
+    """A server did not accept an RFC 2136 update.
+
+    Attributes:
+        server: The server, as people would write it.
+        zone: The zone of the update.
+        rcode: Its answer's code: `REFUSED`, `NOTAUTH`, `SERVFAIL`...
+    """
+
+    def __init__(self, server: str, zone: str, rcode: str, message: str) -> None:
+        self.server = server
+        self.zone = zone
+        self.rcode = rcode
+        super().__init__(message)
+
+
+class TsigRejected(DnsError):
+    """A server rejected a TSIG signature, or its own does not verify.
+
+    Attributes:
+        server: The server, as people would write it.
+        key_name: The TSIG key.
+        reason: `BADKEY`, `BADSIG`, `BADTIME`, `BADTRUNC` (RFC 8945), or `ANSWER` when the signature of the
+            server's answer is at fault.
+    """
+
+    def __init__(self, server: str, key_name: str, reason: str, message: str) -> None:
+        self.server = server
+        self.key_name = key_name
+        self.reason = reason
+        super().__init__(message)
+
+
+class UpdatesFailed(DnsError):
+    """Several zones could not be updated; those not named in `names` were.
+
+    Attributes:
+        errors: One for each zone, each with its own `names`.
+    """
+
+    def __init__(self, errors: Sequence[DnsError]) -> None:
+        self.errors = tuple(errors)
+        self.names = tuple(sorted({name for error in errors for name in error.names}))
+        super().__init__("; ".join(str(error) for error in errors))

@@ -1,0 +1,132 @@
+"""What the authoritative servers said about one record, and what follows from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from certwright.dns.records import TxtRecord
+
+# More of them would not fit in a status field, nor would anybody read them.
+_MAX_DESCRIBED = 8
+
+
+@dataclass(frozen=True)
+class ServerView:
+    """What one address of one name server said.
+
+    Attributes:
+        server: The server for people: `ns1.example.test (192.0.2.1)`.
+        values: The TXT values at the name, sorted; empty when there are none or there was no answer.
+        error: Why there was no usable answer, in words; that the name does not exist is a usable answer.
+        alias: Where a CNAME at the name points to, which hides every TXT record there.
+    """
+
+    server: str
+    values: tuple[str, ...] = ()
+    error: str | None = None
+    alias: str | None = None
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """Whether the CA can be expected to see a record now.
+
+    Attributes:
+        record: The record that was looked for.
+        complete: See `judge`.
+        seen: One entry for each address that was asked.
+        error: Why no server could be asked at all, in words; else None.
+    """
+
+    record: TxtRecord
+    complete: bool
+    seen: tuple[ServerView, ...] = ()
+    error: str | None = None
+
+    def describe(self) -> str:
+        """Say for people where the record is missing and where it is seen."""
+        if self.error:
+            return self.error
+        if not self.seen:
+            return "no authoritative server was asked"
+        if self.complete:
+            return self._describe_complete()
+        # What needs doing comes first.
+        views = sorted(self.seen, key=lambda view: self.record.value in view.values)
+        parts = [self._describe_view(view) for view in views[:_MAX_DESCRIBED]]
+        if len(views) > _MAX_DESCRIBED:
+            parts.append(f"and {len(views) - _MAX_DESCRIBED} more")
+        return "; ".join(parts)
+
+    def _describe_complete(self) -> str:
+        silent = [view for view in self.seen if view.error]
+        answered = [view for view in self.seen if not view.error]
+        text = f"all {len(answered)} servers that answered have it"
+        if len(answered) == 1:
+            text = f"{answered[0].server} has it"
+        return "; ".join([text, *(self._describe_view(view) for view in silent[:_MAX_DESCRIBED])])
+
+    def _describe_view(self, view: ServerView) -> str:
+        if view.error:
+            return f"{view.server} gave no answer: {view.error}"
+        if self.record.value in view.values:
+            return f"{view.server} has it"
+        if view.alias:
+            return f"{view.server} has a CNAME to {view.alias} there, which hides TXT records"
+        if not view.values:
+            return f"{view.server} has no such record"
+        others = len(view.values)
+        return f"{view.server} has {others} other value{'s' if others > 1 else ''}"
+
+
+def judge(record: TxtRecord, views: Iterable[tuple[str, ServerView]], *, unresolved: Sequence[str] = ()) -> bool:
+    """Decide whether the record is where the CA will look.
+
+    The rule: every server that answered has the value, and at least half of the zone's name servers answered.
+    A CA's resolver that gets no answer from one name server turns to another, so a dead one does no harm;
+    but a resolver that gets an answer without the value stops there, so one stale server is enough to fail.
+    The half guards against taking one server's word when the others are out of reach only from here.
+
+    Args:
+        record: The record that is looked for.
+        views: The name of the name server with what one of its addresses said. A name server counts as
+            answering when one of its addresses does: without IPv6, half of the addresses seem dead.
+        unresolved: Name servers without any address.
+    """
+    answered: defaultdict[str, bool] = defaultdict(bool)
+    for nameserver, view in views:
+        if view.error is None and record.value not in view.values:
+            return False
+        answered[nameserver] |= view.error is None
+    yes = sum(answered.values())
+    return yes > 0 and 2 * yes >= len(answered) + len(unresolved)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at one name, whatever value was looked for.
+
+    Attributes:
+        views: The name of each name server with what one of its addresses said.
+        unresolved: Name servers without any address.
+        error: Why no server could be asked at all, in words; else None.
+    """
+
+    views: tuple[tuple[str, ServerView], ...] = ()
+    unresolved: tuple[str, ...] = ()
+    error: str | None = None
+
+    def at(self, record: TxtRecord) -> Propagation:
+        """What it means for one of the records there."""
+        without_address = (ServerView(name, error="its host name has no address") for name in self.unresolved)
+        return Propagation(
+            record,
+            complete=judge(record, self.views, unresolved=self.unresolved),
+            seen=(*(view for _, view in self.views), *without_address),
+            error=self.error,
+        )

@@ -1,0 +1,72 @@
+"""TXT records and the names they stand at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dns.exception
+import dns.name
+
+from certwright.dns.errors import InvalidName
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, order=True)
+class TxtRecord:
+    """One value at one name; several values may stand at the same name (RFC 8555 section 8.4).
+
+    Attributes:
+        name: Absolute, lower-case, without the trailing dot; what is given is brought into this form.
+        value: The text of the record, its character-strings joined.
+
+    Raises:
+        InvalidName: The name is no domain name.
+    """
+
+    name: str
+    value: str
+
+    def __post_init__(self) -> None:
+        """Bring the name into its one form."""
+        object.__setattr__(self, "name", normalise(self.name))
+
+
+def normalise(name: str) -> str:
+    """Write a name as it is written everywhere here: lower-case, without the trailing dot.
+
+    Raises:
+        InvalidName: It is empty, not ASCII, or breaks the length limits of RFC 1035.
+    """
+    return to_text(to_name(name))
+
+
+def to_name(name: str) -> dns.name.Name:
+    """Parse a name, always as an absolute one; the opposite of `to_text`.
+
+    Raises:
+        InvalidName: It is empty, not ASCII, or breaks the length limits of RFC 1035.
+    """
+    try:
+        # An ASCII text needs no IDNA codec; another is refused instead of being guessed at.
+        parsed = dns.name.from_text(name.encode("ascii").decode("ascii"))
+    except (UnicodeError, dns.exception.DNSException):
+        raise InvalidName(f"{name[:300]!r} is no domain name (as A-labels)") from None
+    if parsed == dns.name.root:
+        raise InvalidName(f"{name!r} is no domain name")
+    return parsed
+
+
+def to_text(name: dns.name.Name) -> str:
+    """Write a parsed name lower-case and without the trailing dot."""
+    return name.to_text(omit_final_dot=True).lower()
+
+
+def self_and_parents(name: str) -> Iterator[str]:
+    """The name, then each name above it, down to the top-level domain: `a.b.test`, `b.test`, `test`."""
+    parsed = to_name(name)
+    while parsed != dns.name.root:
+        yield to_text(parsed)
+        parsed = parsed.parent()

@@ -1,0 +1,106 @@
+"""The recursive resolvers: for CNAMEs, zones and name servers, never for the records themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+
+from certwright.dns.cache import ExpiringCache
+from certwright.dns.endpoint import DNS_PORT, Endpoint, Server, parse_servers
+from certwright.dns.errors import DnsError, ResolutionFailed
+from certwright.dns.query import describe_rcode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.dns.query import Questioner
+
+_ADDRESS_SECONDS = 60.0
+_USABLE = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+
+
+class Resolvers:
+    """Asks the configured resolvers, or the system's, one after the other until one has an answer."""
+
+    def __init__(self, servers: Sequence[str] | None, questioner: Questioner) -> None:
+        """Take the resolvers.
+
+        Args:
+            servers: As `Server.parse` reads them; None or empty for those of the system's resolv.conf.
+            questioner: Asks the single questions.
+
+        Raises:
+            InvalidServer: One of them is no server.
+        """
+        self._servers = parse_servers(servers or ())
+        self._questioner = questioner
+        self._endpoints: ExpiringCache[str, tuple[Endpoint, ...]] = ExpiringCache(seconds=_ADDRESS_SECONDS)
+        self._preferred: Endpoint | None = None
+
+    async def ask(self, name: str, rdtype: str) -> dns.message.Message:
+        """Ask for one record set; the answer is NOERROR or NXDOMAIN.
+
+        Raises:
+            ResolutionFailed: None of the resolvers had an answer; it says what each of them said.
+        """
+        failures: list[str] = []
+        endpoints = await self._endpoints.get("", self._find_endpoints)
+        # The one that worked last goes first, so that a dead one costs its time-out only once.
+        for endpoint in sorted(endpoints, key=lambda endpoint: endpoint != self._preferred):
+            try:
+                answer = await self._questioner.ask(endpoint, name, rdtype, recursive=True)
+            except DnsError as error:
+                failures.append(str(error))
+                continue
+            if answer.rcode() in _USABLE:
+                self._preferred = endpoint
+                return answer
+            failures.append(f"{endpoint}: {describe_rcode(answer.rcode())}")
+        raise ResolutionFailed(f"no resolver could say what {rdtype} records {name} has: {'; '.join(failures)}")
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The IPv4 and IPv6 addresses of a host name, IPv4 first; empty when it has none.
+
+        Raises:
+            ResolutionFailed: None of the resolvers had an answer for either.
+        """
+        answers = await asyncio.gather(self.ask(host, "A"), self.ask(host, "AAAA"), return_exceptions=True)
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if len(failures) == len(answers):
+            raise failures[0]
+        messages = [answer for answer in answers if not isinstance(answer, BaseException)]
+        return tuple(
+            rdata.address
+            for message in messages
+            for rrset in message.answer
+            if rrset.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)
+            for rdata in rrset
+        )
+
+    async def _find_endpoints(self) -> tuple[Endpoint, ...]:
+        servers = self._servers or await asyncio.to_thread(_system_servers)
+        found: list[Endpoint] = []
+        failures: list[str] = []
+        for server in servers:
+            try:
+                found += await server.endpoints(seconds=self._questioner.timeout)
+            except DnsError as error:
+                failures.append(str(error))
+        if not found:
+            raise ResolutionFailed(f"there is no resolver to ask: {'; '.join(failures)}")
+        return tuple(found)
+
+
+def _system_servers() -> tuple[Server, ...]:
+    try:
+        resolver = dns.resolver.Resolver(configure=True)
+    except dns.resolver.NoResolverConfiguration:
+        raise ResolutionFailed(
+            "the system's resolv.conf names no resolver: add one there or configure resolvers"
+        ) from None
+    return tuple(Server(str(address), DNS_PORT) for address in resolver.nameservers)

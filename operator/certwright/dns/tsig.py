@@ -1,0 +1,84 @@
+"""TSIG keys (RFC 8945): shared secrets that sign messages to a server."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+
+import dns.exception
+import dns.name
+import dns.tsig
+
+from certwright.dns.errors import InvalidTsigKey
+
+DEFAULT_ALGORITHM = "HMACSHA256"
+
+_ALGORITHMS = {
+    "HMACMD5": dns.tsig.HMAC_MD5,
+    "HMACSHA1": dns.tsig.HMAC_SHA1,
+    "HMACSHA224": dns.tsig.HMAC_SHA224,
+    "HMACSHA256": dns.tsig.HMAC_SHA256,
+    "HMACSHA256-128": dns.tsig.HMAC_SHA256_128,
+    "HMACSHA384": dns.tsig.HMAC_SHA384,
+    "HMACSHA384-192": dns.tsig.HMAC_SHA384_192,
+    "HMACSHA512": dns.tsig.HMAC_SHA512,
+    "HMACSHA512-256": dns.tsig.HMAC_SHA512_256,
+}
+TSIG_ALGORITHMS = tuple(_ALGORITHMS)
+
+
+@dataclass(frozen=True)
+class TsigKey:
+    """A key by name, as the server's configuration has it.
+
+    Attributes:
+        name: The key's name, which is a domain name: `acme-key`.
+        secret_base64: The secret as key generators print it. White space around and inside is ignored.
+        algorithm: One of `TSIG_ALGORITHMS`; `hmac-sha256` is read as `HMACSHA256`. Those with a truncated
+            signature, such as `HMACSHA256-128`, need a server that knows them by these names; BIND does not.
+
+    Raises:
+        InvalidTsigKey: Something of it is not valid; the message says which key and what, never the secret.
+    """
+
+    name: str
+    secret_base64: str = field(repr=False)
+    algorithm: str = DEFAULT_ALGORITHM
+
+    def __post_init__(self) -> None:
+        """Check the parts while there is somebody to tell."""
+        object.__setattr__(self, "algorithm", _canonical(self.name, self.algorithm))
+        self.to_dnspython()
+
+    def to_dnspython(self) -> dns.tsig.Key:
+        """The key as dnspython wants it. Never log it: dnspython shows the secret in its repr."""
+        try:
+            name = dns.name.from_text(self.name.encode("ascii").decode("ascii"))
+        except (UnicodeError, dns.exception.DNSException):
+            raise InvalidTsigKey(f"the TSIG key name {self.name[:300]!r} is no domain name") from None
+        if name == dns.name.root:
+            raise InvalidTsigKey("the TSIG key has no name")
+        return dns.tsig.Key(name, self._secret(), _ALGORITHMS[self.algorithm])
+
+    def _secret(self) -> bytes:
+        try:
+            secret = base64.b64decode("".join(self.secret_base64.split()), validate=True)
+        except (ValueError, binascii.Error):
+            raise InvalidTsigKey(f"the secret of the TSIG key {self.name} is not base64") from None
+        if not secret:
+            raise InvalidTsigKey(f"the secret of the TSIG key {self.name} is empty")
+        return secret
+
+
+def _canonical(name: str, algorithm: str) -> str:
+    def squeeze(text: str) -> str:
+        return text.upper().replace("-", "").replace("_", "")
+
+    for known in TSIG_ALGORITHMS:
+        if squeeze(known) == squeeze(algorithm):
+            return known
+    raise InvalidTsigKey(
+        f"the TSIG key {name[:300]} has the unknown algorithm {algorithm[:100]!r}: "
+        f"use one of {', '.join(TSIG_ALGORITHMS)}"
+    )

@@ -1,0 +1,166 @@
+"""The world's DNS as the CA will see it: aliases, zones, and what the authoritative servers answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import dns.rdatatype
+
+from certwright.dns.cache import ExpiringCache
+from certwright.dns.endpoint import DNS_PORT, MAX_ADDRESSES, Endpoint, parse_servers
+from certwright.dns.errors import CnameLoop, DnsError, InvalidName, NameserverUnreachable, ZoneNotFound
+from certwright.dns.propagation import Look
+from certwright.dns.query import DEFAULT_TIMEOUT, Questioner
+from certwright.dns.records import normalise, to_text
+from certwright.dns.resolvers import Resolvers
+from certwright.dns.survey import Survey, alias_at
+from certwright.dns.zone import Zone, find_apex
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from certwright.dns.propagation import Propagation
+    from certwright.dns.records import TxtRecord
+
+MAX_CNAME_STEPS = 8
+# The root and the busiest zones have 13.
+MAX_NAMESERVERS = 16
+
+_NOBODYS_LABEL = "_certwright-x"
+# Long enough for one issuance, short enough for a zone that has just moved.
+_ZONE_SECONDS = 60.0
+
+
+class DnsView:
+    """Looks, and never changes or waits for anything: time-outs bound every question, and nothing sleeps."""
+
+    def __init__(
+        self,
+        *,
+        resolvers: Sequence[str] | None = None,
+        authoritative: Sequence[str] | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        nameserver_port: int = DNS_PORT,
+    ) -> None:
+        """Configure whom to ask.
+
+        Args:
+            resolvers: Recursive resolvers as `host`, `host:port` or `[IPv6]:port`; None for the system's.
+            authoritative: Asked by `check` in place of the name servers that a zone lists; useful where those
+                cannot be reached from here. Their word is taken without the authoritative-answer flag.
+            timeout: Seconds for one question to one server, over UDP and TCP together.
+            nameserver_port: The port of the name servers that zones list.
+
+        Raises:
+            InvalidServer: One of the texts is no server.
+        """
+        self._questioner = Questioner(timeout=timeout)
+        self._resolvers = Resolvers(resolvers, self._questioner)
+        self._authoritative = parse_servers(authoritative or ())
+        self._port = nameserver_port
+        self._apexes: ExpiringCache[str, str] = ExpiringCache(seconds=_ZONE_SECONDS)
+        self._zones: ExpiringCache[str, Zone] = ExpiringCache(seconds=_ZONE_SECONDS)
+
+    async def follow_cname(self, name: str) -> str:
+        """Follow the aliases at a name to where its records stand; a name that does not exist is its own end.
+
+        An alias that only a wildcard makes (`*.apps.example.test CNAME ingress.example.test`) is meant for other
+        things and not followed: a record at the name itself goes before it (RFC 4592).
+
+        Raises:
+            InvalidName: The name is no domain name.
+            CnameLoop: The aliases come back to themselves or take more than eight steps.
+            ResolutionFailed: None of the resolvers had an answer.
+        """
+        chain = [normalise(name)]
+        while True:
+            answer = await self._resolvers.ask(chain[-1], "CNAME")
+            target = alias_at(chain[-1], answer)
+            if target is None or await self._is_wildcard(chain[-1], target):
+                return chain[-1]
+            looped = target in chain
+            chain.append(target)
+            if looped or len(chain) > MAX_CNAME_STEPS + 1:
+                raise CnameLoop(chain, looped=looped)
+
+    async def _is_wildcard(self, name: str, target: str) -> bool:
+        """Whether a name that nobody made, beside this one, is an alias of the same target."""
+        _, _, parent = name.partition(".")
+        try:
+            beside = normalise(f"{_NOBODYS_LABEL}.{parent}")
+        except InvalidName:
+            return False
+        return alias_at(beside, await self._resolvers.ask(beside, "CNAME")) == target
+
+    async def find_zone(self, name: str) -> Zone:
+        """Find the zone that holds a name, and every address of its name servers. Kept for a minute.
+
+        Raises:
+            InvalidName: The name is no domain name.
+            ZoneNotFound: There is none, or it lists no name server.
+            ResolutionFailed: None of the resolvers had an answer.
+        """
+        name = normalise(name)
+        apex = await self._apexes.get(name, lambda: find_apex(name, self._resolvers.ask))
+        return await self._zones.get(apex, lambda: self._zone(apex))
+
+    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+        """Ask every authoritative server for the records, once, all of them side by side.
+
+        The servers are asked directly: a resolver's cache may hold an answer from before the record was.
+
+        Args:
+            records: The records; for several values at one name, each server is asked once.
+
+        Returns:
+            One for each record, in their order. What failed is told in it, not raised.
+        """
+        survey = Survey(self._questioner, require_authority=not self._authoritative)
+        names = dict.fromkeys(record.name for record in records)
+        looks = await asyncio.gather(*(self._look(name, survey) for name in names))
+        by_name = dict(zip(names, looks, strict=True))
+        return tuple(by_name[record.name].at(record) for record in records)
+
+    async def _look(self, name: str, survey: Survey) -> Look:
+        try:
+            zone = await (self._override() if self._authoritative else self.find_zone(name))
+        except DnsError as error:
+            return Look(error=str(error))
+        views = await survey.ask_all(name, zone.nameservers)
+        nameservers = tuple(endpoint.name for endpoint in zone.nameservers)
+        return Look(views=tuple(zip(nameservers, views, strict=True)), unresolved=zone.unresolved)
+
+    async def _zone(self, apex: str) -> Zone:
+        if self._authoritative:
+            return await self._override(apex)
+        answer = await self._resolvers.ask(apex, "NS")
+        hosts = sorted(
+            to_text(rdata.target) for rrset in answer.answer if rrset.rdtype == dns.rdatatype.NS for rdata in rrset
+        )[:MAX_NAMESERVERS]
+        found = await asyncio.gather(*map(self._resolvers.addresses, hosts))
+        endpoints = {
+            host: [Endpoint(host, address, self._port) for address in addresses[:MAX_ADDRESSES]]
+            for host, addresses in zip(hosts, found, strict=True)
+        }
+        return _zone_of(apex, endpoints)
+
+    async def _override(self, apex: str = "") -> Zone:
+        endpoints: dict[str, Sequence[Endpoint]] = {}
+        for server in self._authoritative:
+            try:
+                endpoints[str(server)] = await server.endpoints(seconds=self._questioner.timeout)
+            except NameserverUnreachable:
+                endpoints[str(server)] = ()
+        return _zone_of(apex, endpoints)
+
+
+def _zone_of(apex: str, endpoints: Mapping[str, Sequence[Endpoint]]) -> Zone:
+    flat = tuple(endpoint for addresses in endpoints.values() for endpoint in addresses)
+    unresolved = tuple(host for host, addresses in endpoints.items() if not addresses)
+    if not flat:
+        what = f"the name servers of {apex or 'the zone'} have no address"
+        if unresolved:
+            raise ZoneNotFound(f"{what}: {', '.join(unresolved)}")
+        raise ZoneNotFound(f"the zone {apex} lists no name server")
+    return Zone(apex, flat, unresolved)

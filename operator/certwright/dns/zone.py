@@ -1,0 +1,85 @@
+"""The zone walk: from a name upward to the start of authority that holds it (RFC 1034 section 4.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from certwright.dns.errors import ZoneNotFound
+from certwright.dns.records import self_and_parents, to_name, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from certwright.dns.endpoint import Endpoint
+
+
+@dataclass(frozen=True)
+class Zone:
+    """A zone and who serves it.
+
+    Attributes:
+        name: The name of the zone, as in `TxtRecord.name`.
+        nameservers: Every address of its name servers.
+        unresolved: Host names of name servers that have no address.
+    """
+
+    name: str
+    nameservers: tuple[Endpoint, ...] = ()
+    unresolved: tuple[str, ...] = ()
+
+
+async def find_apex(name: str, ask: Callable[[str, str], Awaitable[dns.message.Message]]) -> str:
+    """Find the name of the zone that holds a name; the name itself need not exist.
+
+    Mostly one question: servers put the SOA of the zone beside "there is no such name" (RFC 2308).
+
+    Args:
+        name: The name.
+        ask: Asks for a name and a record type, and raises for answers other than NOERROR and NXDOMAIN.
+
+    Raises:
+        ZoneNotFound: There is none below the root.
+    """
+    for candidate in self_and_parents(name):
+        answer = await ask(candidate, "SOA")
+        apex = _apex_in(answer, to_name(candidate))
+        if apex:
+            return apex
+        if _is_referral(answer):
+            # Going on upward would end in the parent's zone, where the record would never be seen.
+            raise _not_found(name, f"the zone that holds {candidate} is delegated to servers that were not asked")
+    raise _not_found(name, "there is no start of authority at it or above it")
+
+
+def _apex_in(answer: dns.message.Message, candidate: dns.name.Name) -> str | None:
+    for rrset in (*answer.answer, *answer.authority):
+        if rrset.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME):
+            # What else is in the answer is about the zone of the target.
+            return None
+        if rrset.rdtype == dns.rdatatype.SOA and candidate.is_subdomain(rrset.name) and rrset.name != dns.name.root:
+            return to_text(rrset.name)
+    return None
+
+
+def _is_referral(answer: dns.message.Message) -> bool:
+    types = {rrset.rdtype for rrset in answer.authority}
+    return (
+        answer.rcode() == dns.rcode.NOERROR
+        and not answer.flags & dns.flags.AA
+        and not answer.answer
+        and dns.rdatatype.NS in types
+        and dns.rdatatype.SOA not in types
+    )
+
+
+def _not_found(name: str, why: str) -> ZoneNotFound:
+    error = ZoneNotFound(f"no DNS zone holds {name}: {why}")
+    error.names = (name,)
+    return error

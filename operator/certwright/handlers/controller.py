@@ -1,0 +1,220 @@
+"""The controller: the stores, the queue, the scheduler and the workers between kopf's watches and the reconcilers."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from certwright.issuance.authorities import Authorities
+from certwright.issuance.certificates import Certificates
+from certwright.issuance.issuer_reconciler import IssuerReconciler
+from certwright.issuance.issuer_registry import IssuerRegistry, issuer_key
+from certwright.issuance.metrics import Metrics
+from certwright.issuance.queue import WorkQueue
+from certwright.issuance.reconciler import CertificateReconciler
+from certwright.issuance.records import RecordLedger
+from certwright.issuance.scheduler import Scheduler
+from certwright.issuance.solver_factory import SolverFactory
+from certwright.issuance.tools import Tools
+from certwright.kube.client import KubeClient
+from certwright.kube.errors import KubeError
+from certwright.kube.events import EventRecorder
+from certwright.kube.gateway import Gateway
+from certwright.kube.store import Store
+from certwright.resources import GROUP, VERSION, ClusterIssuer, InvalidResource, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from kubernetes.aio.client.api_client import ApiClient
+
+    from certwright.issuance.key import Key
+    from certwright.issuance.secret_facts import SecretFacts
+
+logger = logging.getLogger(__name__)
+
+WORKERS = 32
+BUCKET_LIMIT = 24
+"""Of the workers, so many at most for one issuer in one namespace: the rest is for everybody else."""
+RETRY_SECONDS = 10.0
+DRAIN_SECONDS = 20.0
+
+
+class Controller:
+    """Everything between the watches and the world.
+
+    Args:
+        api: Client of the API server; not closed here.
+        operator_namespace: Where the Secrets of ClusterIssuers are.
+        user_agent: For the requests to CAs.
+        workers: How many objects are looked at at once.
+    """
+
+    def __init__(self, api: ApiClient, *, operator_namespace: str, user_agent: str, workers: int = WORKERS) -> None:
+        self.metrics = Metrics()
+        self.certificates = Certificates()
+        self.secrets: Store[SecretFacts] = Store()
+        self._issuers: Store[Issuer] = Store()
+        self._cluster_issuers: Store[ClusterIssuer] = Store()
+        self.registry = IssuerRegistry()
+        self.queue: WorkQueue[Key] = WorkQueue(self._bucket, bucket_limit=max(1, min(BUCKET_LIMIT, workers - 1)))
+        self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
+        self._workers = workers
+        self._background: set[asyncio.Task[None]] = set()
+        gateway = Gateway(KubeClient(api, on_request=self.metrics.kube_request), group=GROUP, version=VERSION)
+        self._recorder = EventRecorder(gateway, default_namespace=operator_namespace)
+        self._authorities = Authorities(user_agent=user_agent, on_request=self.metrics.acme_request)
+        self._issuer_reconciler = IssuerReconciler(
+            gateway=gateway,
+            issuers=self._issuers,
+            cluster_issuers=self._cluster_issuers,
+            registry=self.registry,
+            authorities=self._authorities,
+            recorder=self._recorder,
+            operator_namespace=operator_namespace,
+            wake=self._wake_certificates_of,
+            clock=_now,
+        )
+        tools = Tools(
+            gateway=gateway,
+            registry=self.registry,
+            solvers=SolverFactory(gateway),
+            ledger=RecordLedger(),
+            recorder=self._recorder,
+            metrics=self.metrics,
+            clock=_now,
+            on_written=self.certificates.put,
+            on_secret_written=self._put_secret,
+        )
+        self._certificate_reconciler = CertificateReconciler(
+            tools=tools,
+            certificates=self.certificates,
+            secrets=self.secrets,
+            look_at_issuer=self._add,
+            account_lost=self._account_lost,
+        )
+        self.metrics.watch_queue(lambda: len(self.queue), lambda: self.queue.held, lambda: len(self.scheduler))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop; then let what is under way come to its next safe point, and close.
+
+        Args:
+            stop: Set it to stop.
+        """
+        workers = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._workers)]
+        helpers = [
+            asyncio.create_task(self.scheduler.run(), name="scheduler"),
+            asyncio.create_task(self._recorder.run(), name="events"),
+        ]
+        try:
+            await stop.wait()
+            logger.info("stopping: %d objects are being looked at", self.queue.held)
+            await self.queue.close()
+            _, late = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
+            if late:
+                logger.warning(
+                    "%d objects took longer than %g s; they are taken up at the next start",
+                    len(late),
+                    DRAIN_SECONDS,
+                )
+        finally:
+            for task in [*workers, *helpers, *self._background]:
+                task.cancel()
+            await asyncio.gather(*workers, *helpers, *self._background, return_exceptions=True)
+            await self._recorder.drain()
+            await self._authorities.aclose()
+
+    def put_issuer(self, key: Key, metadata: Mapping[str, Any], issuer: Issuer | ClusterIssuer) -> bool:
+        """Keep an issuer; tell whether it must be looked at: it is new, or its spec changed."""
+        if isinstance(issuer, Issuer):
+            before: Issuer | ClusterIssuer | None = self._issuers.get(key.namespace, key.name)
+            kept = self._issuers.put(metadata, issuer)
+        else:
+            before = self._cluster_issuers.get(None, key.name)
+            kept = self._cluster_issuers.put(metadata, issuer)
+        if not kept:
+            return False
+        return (
+            before is None
+            or before.metadata.uid != issuer.metadata.uid
+            or before.metadata.generation != issuer.metadata.generation
+        )
+
+    def remove_issuer(self, key: Key, metadata: Mapping[str, Any]) -> None:
+        """Forget an issuer that is gone."""
+        (self._issuers if key.kind == "Issuer" else self._cluster_issuers).remove(metadata)
+        self.metrics.forget_issuer(*key)
+
+    def certificate_gone(self, key: Key, uid: str) -> None:
+        """Forget a Certificate that is gone."""
+        self._certificate_reconciler.forget(uid)
+        self.scheduler.forget(key)
+        self.metrics.forget(key.namespace, key.name)
+
+    async def _work(self) -> None:
+        while (key := await self.queue.take()) is not None:
+            started = time.perf_counter()
+            try:
+                pause = await self._reconcile(key)
+            except Exception:
+                # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
+                logger.exception("%s: an unforeseen error; next look in %g s", key, RETRY_SECONDS)
+                pause = RETRY_SECONDS
+            finally:
+                await self.queue.done(key)
+            self.metrics.reconciled(key.kind, time.perf_counter() - started)
+            if pause is None:
+                self.scheduler.forget(key)
+            else:
+                self.scheduler.at(key, pause)
+
+    async def _reconcile(self, key: Key) -> float | None:
+        if key.kind == "Certificate":
+            return await self._certificate_reconciler.reconcile(key)
+        try:
+            pause = await self._issuer_reconciler.reconcile(key)
+        except InvalidResource as error:
+            logger.warning("%s is skipped until it is corrected: %s", key, error)
+            return None
+        except KubeError as error:
+            logger.warning("%s: %s", key, error)
+            return RETRY_SECONDS
+        self.metrics.show_issuer(*key, ready=self.registry.ready(key) is not None)
+        return pause
+
+    def _bucket(self, key: Key) -> Hashable:
+        if key.kind != "Certificate":
+            return key.kind
+        certificate = self.certificates.get(key)
+        return (key.namespace, issuer_key(certificate) if certificate else None)
+
+    def _put_secret(self, facts: SecretFacts) -> None:
+        metadata = {
+            "namespace": facts.namespace,
+            "name": facts.name,
+            "uid": facts.uid,
+            "resourceVersion": facts.resource_version,
+        }
+        self.secrets.put(metadata, facts)
+
+    def _wake_certificates_of(self, issuer: Key) -> None:
+        for key in self.certificates.of_issuer(issuer):
+            self._certificate_reconciler.issuer_changed(key)
+            self._add(key)
+
+    def _account_lost(self, issuer: Key) -> None:
+        self._issuer_reconciler.account_lost(issuer)
+        self._add(issuer)
+
+    def _add(self, key: Key) -> None:
+        """Queue a key from code that cannot wait."""
+        task = asyncio.get_running_loop().create_task(self.queue.add(key))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,129 @@
+"""kopf handlers: put the news into the stores, ask for a look. Nothing else happens here.
+
+They are low-level ``on.event`` handlers: kopf keeps no annotations, no finalizers and no per-object daemons for us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import kopf
+
+from certwright.issuance.certificates import certificate_key
+from certwright.issuance.key import Key, Kind
+from certwright.issuance.secret_facts import SecretFacts
+from certwright.resources import (
+    CERTIFICATES,
+    CLUSTER_ISSUERS,
+    GROUP,
+    ISSUERS,
+    MANAGED_LABEL,
+    MANAGED_VALUE,
+    VERSION,
+    Certificate,
+    ClusterIssuer,
+    InvalidResource,
+    Issuer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.handlers.controller import Controller
+
+logger = logging.getLogger(__name__)
+
+DELETED = "DELETED"
+
+
+def make_registry(controller: Controller) -> kopf.OperatorRegistry:
+    """Return the handlers for our resources and for the Secrets that carry our label."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event(GROUP, VERSION, CERTIFICATES, registry=registry)
+    async def certificate_event(event: Mapping[str, Any], **_: Any) -> None:
+        await on_certificate(controller, event["type"], event["object"])
+
+    @kopf.on.event(GROUP, VERSION, ISSUERS, registry=registry)
+    async def issuer_event(event: Mapping[str, Any], **_: Any) -> None:
+        await on_issuer(controller, "Issuer", event["type"], event["object"])
+
+    @kopf.on.event(GROUP, VERSION, CLUSTER_ISSUERS, registry=registry)
+    async def cluster_issuer_event(event: Mapping[str, Any], **_: Any) -> None:
+        await on_issuer(controller, "ClusterIssuer", event["type"], event["object"])
+
+    @kopf.on.event("", "v1", "secrets", labels={MANAGED_LABEL: MANAGED_VALUE}, registry=registry)
+    async def secret_event(event: Mapping[str, Any], **_: Any) -> None:
+        await on_secret(controller, event["type"], event["object"])
+
+    return registry
+
+
+async def on_certificate(controller: Controller, event: str | None, body: Mapping[str, Any]) -> None:
+    """Take in news about a Certificate.
+
+    Args:
+        controller: Whose stores and queue they are for.
+        event: ``ADDED``, ``MODIFIED``, ``DELETED``, or None for what was there when the watch began.
+        body: The object.
+    """
+    metadata = body["metadata"]
+    key = Key("Certificate", metadata["namespace"], metadata["name"])
+    before = controller.certificates.get(key)
+    if event == DELETED:
+        controller.certificates.remove(metadata)
+        controller.certificate_gone(key, metadata["uid"])
+        if before is not None:
+            await _wake_claimants(controller, before)
+        return
+    try:
+        news = controller.certificates.put(body)
+    except InvalidResource as error:
+        logger.warning("%s is skipped until it is corrected: %s", key, error)
+        return
+    if not news:
+        return
+    await controller.queue.add(key)
+    if before is not None and before.spec.secret_name != body["spec"].get("secretName"):
+        await _wake_claimants(controller, before)
+
+
+async def on_issuer(controller: Controller, kind: Kind, event: str | None, body: Mapping[str, Any]) -> None:
+    """Take in news about an Issuer or ClusterIssuer; a change of its status alone is none."""
+    metadata = body["metadata"]
+    key = Key(kind, metadata.get("namespace") or "", metadata["name"])
+    if event == DELETED:
+        controller.remove_issuer(key, metadata)
+        await controller.queue.add(key)
+        return
+    try:
+        issuer: Issuer | ClusterIssuer = (Issuer if kind == "Issuer" else ClusterIssuer).parse(body)
+    except InvalidResource as error:
+        logger.warning("%s is skipped until it is corrected: %s", key, error)
+        return
+    if controller.put_issuer(key, metadata, issuer):
+        await controller.queue.add(key)
+
+
+async def on_secret(controller: Controller, event: str | None, body: Mapping[str, Any]) -> None:
+    """Take in news about a Secret that Certwright wrote."""
+    metadata = body["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
+    labels = metadata.get("labels") or {}
+    if event == DELETED or labels.get(MANAGED_LABEL) != MANAGED_VALUE:
+        controller.secrets.remove(metadata)
+    else:
+        facts = await asyncio.to_thread(SecretFacts.of, body)
+        if not controller.secrets.put(metadata, facts):
+            return
+    for certificate in controller.certificates.of_secret(namespace, name):
+        await controller.queue.add(certificate_key(certificate))
+
+
+async def _wake_claimants(controller: Controller, certificate: Certificate) -> None:
+    """Another Certificate may have waited for this one's Secret."""
+    namespace = certificate.metadata.namespace or ""
+    for other in controller.certificates.of_secret(namespace, certificate.spec.secret_name):
+        await controller.queue.add(certificate_key(other))

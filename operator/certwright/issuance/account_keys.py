@@ -1,0 +1,61 @@
+"""The account's private key in its Secret: read, or made and kept before the CA hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from certwright.acme import AccountKey, AcmeError
+from certwright.issuance.failures import IssuanceError
+from certwright.issuance.secret_facts import decoded
+from certwright.issuance.secret_manifest import account_key_secret
+from certwright.kube.errors import Conflict
+
+if TYPE_CHECKING:
+    from certwright.kube.gateway import Gateway
+    from certwright.resources import AcmeIssuerSpec
+
+
+async def obtain_account_key(gateway: Gateway, spec: AcmeIssuerSpec, namespace: str) -> AccountKey:
+    """Return the account key that an issuer's ``privateKeySecretRef`` names; make it if it is not there.
+
+    Args:
+        gateway: The API server.
+        spec: The issuer's spec.
+        namespace: Where its Secrets are.
+
+    Raises:
+        IssuanceError: The Secret lacks the key and must not be changed, or holds something else.
+        KubeError: The API server did not answer or refused.
+    """
+    reference = spec.private_key_secret_ref
+    found = await gateway.read_secret(namespace, reference.name)
+    if found is None:
+        if spec.disable_account_key_generation:
+            raise IssuanceError(
+                "AccountKeyMissing",
+                f"Secret {namespace}/{reference.name} does not exist; disableAccountKeyGeneration forbids making it. "
+                f"Create it with the account's private key in {reference.key}.",
+            )
+        key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm)
+        try:
+            await gateway.create_secret(account_key_secret(namespace, reference.name, reference.key, key.to_pem()))
+        except Conflict:
+            # Somebody was faster; theirs is the account's key now.
+            found = await gateway.read_secret(namespace, reference.name)
+        else:
+            return key
+    pem = decoded((found or {}).get("data") or {}, reference.key)
+    if not pem:
+        raise IssuanceError(
+            "AccountKeyMissing",
+            f"Secret {namespace}/{reference.name} exists, but has no {reference.key}. It was left untouched. Put the "
+            "account's private key there, or name another Secret in privateKeySecretRef.",
+        )
+    try:
+        return await asyncio.to_thread(AccountKey.from_pem, pem)
+    except AcmeError as error:
+        raise IssuanceError(
+            "AccountKeyUnusable",
+            f"{reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}",
+        ) from error

@@ -1,0 +1,71 @@
+"""Connections to CAs: one for each directory URL and trust setting, shared by every account there."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from certwright.acme import AcmeServer, HttpxTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from certwright.acme import RequestRecord
+    from certwright.resources import AcmeIssuerSpec
+
+
+class Authority(NamedTuple):
+    """What tells two connections apart."""
+
+    server: str
+    ca_bundle_pem: str | None
+    skip_tls_verify: bool
+
+    @classmethod
+    def of(cls, spec: AcmeIssuerSpec) -> Authority:
+        """Return the CA an issuer's spec names."""
+        return cls(spec.server, spec.ca_bundle_pem, spec.skip_tls_verify)
+
+
+class Authorities:
+    """Makes each connection once: its nonces, directory and TLS session serve all issuers of that CA.
+
+    Args:
+        user_agent: Sent with every request (RFC 8555 section 6.1).
+        on_request: Told of every HTTP exchange with a CA.
+    """
+
+    def __init__(self, *, user_agent: str, on_request: Callable[[RequestRecord], None]) -> None:
+        self._user_agent = user_agent
+        self._on_request = on_request
+        self._servers: dict[Authority, tuple[AcmeServer, HttpxTransport]] = {}
+        self._making = asyncio.Lock()
+
+    async def server(self, authority: Authority) -> AcmeServer:
+        """Return the connection to a CA.
+
+        Raises:
+            AcmeError: The CA bundle cannot be loaded, the URL is not https.
+        """
+        async with self._making:
+            if authority not in self._servers:
+                # Loading trust anchors takes 30 ms of CPU: not on the event loop.
+                transport = await asyncio.to_thread(
+                    HttpxTransport,
+                    ca_bundle=authority.ca_bundle_pem,
+                    verify=not authority.skip_tls_verify,
+                    user_agent=self._user_agent,
+                )
+                server = AcmeServer(authority.server, transport, on_request=self._on_request)
+                self._servers[authority] = (server, transport)
+            return self._servers[authority][0]
+
+    async def keep_only(self, used: Iterable[Authority]) -> None:
+        """Close the connections that no issuer uses any more."""
+        for authority in set(self._servers) - set(used):
+            _, transport = self._servers.pop(authority)
+            await transport.aclose()
+
+    async def aclose(self) -> None:
+        """Close them all."""
+        await self.keep_only(())

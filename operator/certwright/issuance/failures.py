@@ -1,0 +1,162 @@
+"""What a failure means for a Certificate or an issuer: its reason, whom it cost something, when to try again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Literal
+
+from certwright import acme, dns, pki
+from certwright.kube import errors as kube
+
+MAX_MESSAGE_CHARACTERS: Final = 1500
+ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))
+"""Between attempts that cost something at the CA; the last one repeats."""
+FIRST_SETBACK_SECONDS: Final = 2.0
+LONGEST_SETBACK_SECONDS: Final = 300.0
+UNSAID_RATE_LIMIT: Final = dt.timedelta(hours=1)
+USER_ACTION_PAUSE: Final = dt.timedelta(hours=6)
+
+
+class IssuanceError(Exception):
+    """A step failed for a reason that is ours to name.
+
+    Attributes:
+        reason: One word, CamelCase, for the condition.
+        message: For people: what happened, to which name, and what to do.
+        costly: Whether the attempt cost something at the CA, so that the next one has to wait longer.
+        by_name: What is wrong, by DNS name.
+    """
+
+    def __init__(
+        self, reason: str, message: str, *, costly: bool = False, by_name: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.costly = costly
+        self.by_name = by_name or {}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure, classified.
+
+    Attributes:
+        reason: One word, CamelCase, for conditions and events.
+        message: For people.
+        kind: ``setback``: nothing was lost, the same step is tried again soon. ``attempt``: the CA counted it; order
+            is given up and the next attempt waits 1, 10, 100 minutes, then a day. ``account``: the CA does not know our
+            account: it is registered again. ``order``: the order is gone: a new one is made.
+        not_before: The CA or server asked to wait until then.
+        by_name: What is wrong, by DNS name.
+        expected: False for a defect of ours, which is logged with its traceback.
+    """
+
+    reason: str
+    message: str
+    kind: Literal["setback", "attempt", "account", "order"]
+    not_before: dt.datetime | None = None
+    by_name: dict[str, str] | None = None
+    expected: bool = True
+
+
+def classify(error: BaseException, now: dt.datetime) -> Failure:
+    """Say what an exception from a step means.
+
+    Args:
+        error: Whatever was raised.
+        now: The present instant.
+    """
+    message = str(error)[:MAX_MESSAGE_CHARACTERS]
+    match error:
+        case IssuanceError():
+            return Failure(error.reason, error.message, "attempt" if error.costly else "setback", by_name=error.by_name)
+        case acme.AcmeError():
+            return _of_acme(error, message, now)
+        case dns.DnsError():
+            return Failure(_DNS_REASONS.get(type(error), "DNSFailed"), message, "setback")
+        case pki.GateRefused():
+            return Failure(
+                "CertificateRefused",
+                f"The CA's certificate was not used: {message}. The last good one stays.",
+                "attempt",
+            )
+        case pki.PkiError():
+            return Failure("InvalidKeyOrChain", message, "attempt")
+        case kube.KubeError():
+            reason = "APIServerRefused" if error.status is not None else "APIServerUnreachable"
+            return Failure(reason, message, "setback")
+        case _:
+            # The text of an unforeseen error may hold anything: it goes to the log only.
+            return Failure(
+                "InternalError",
+                f"An unforeseen {type(error).__name__} stopped this step; the operator's log has the details.",
+                "setback",
+                expected=False,
+            )
+
+
+def attempt_pause(failed_attempts: int) -> dt.timedelta:
+    """Return how long to wait after so many failed attempts (1 or more) in a row."""
+    return ATTEMPT_PAUSES[min(failed_attempts, len(ATTEMPT_PAUSES)) - 1]
+
+
+def setback_pause(setbacks: int) -> dt.timedelta:
+    """Return how long to wait after so many setbacks (1 or more) in a row: 2 s doubling to 5 min, with jitter."""
+    seconds = min(FIRST_SETBACK_SECONDS * 2 ** min(setbacks - 1, 16), LONGEST_SETBACK_SECONDS)
+    return dt.timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
+
+
+_DNS_REASONS: Final[dict[type[dns.DnsError], str]] = {
+    dns.NameserverUnreachable: "DNSServerUnreachable",
+    dns.UpdateRefused: "DNSUpdateRefused",
+    dns.TsigRejected: "TSIGRejected",
+    dns.InvalidTsigKey: "InvalidTSIGKey",
+    dns.ZoneNotFound: "ZoneNotFound",
+    dns.CnameLoop: "CNAMELoop",
+    dns.ResolutionFailed: "DNSServerUnreachable",
+    dns.UpdatesFailed: "DNSUpdateFailed",
+}
+
+
+def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
+    not_before = None if error.retry_after is None else now + dt.timedelta(seconds=error.retry_after)
+    match error:
+        case acme.AccountDoesNotExist():
+            return Failure("AccountUnknown", message, "account", not_before)
+        case acme.RateLimited():
+            until = error.retry_at or not_before or now + UNSAID_RATE_LIMIT
+            return Failure("RateLimited", message, "setback", until)
+        case acme.UserActionRequired():
+            return Failure("UserActionRequired", message, "setback", not_before or now + USER_ACTION_PAUSE)
+        case acme.ProblemError():
+            if error.status == HTTPStatus.NOT_FOUND:
+                return Failure("OrderGone", message, "order", not_before)
+            by_name = {name: str(problem) for name, problem in error.problem.by_identifier.items()}
+            kind: Literal["setback", "attempt"] = "setback" if error.temporary else "attempt"
+            return Failure(_ACME_REASONS.get(type(error), "CARefused"), message, kind, not_before, by_name)
+        case acme.UntrustedServer():
+            return Failure("CAUntrusted", message, "setback", not_before)
+        case acme.TransportError() | acme.ServiceUnavailable():
+            return Failure("CAUnreachable", message, "setback", not_before)
+        case acme.ServerResponseError():
+            return Failure("CAMalformedResponse", message, "setback", not_before)
+        case _:
+            return Failure("ACMEFailed", message, "setback", not_before)
+
+
+_ACME_REASONS: Final[dict[type[acme.ProblemError], str]] = {
+    acme.RejectedIdentifier: "RejectedIdentifier",
+    acme.UnsupportedIdentifier: "RejectedIdentifier",
+    acme.CaaForbids: "CAAForbids",
+    acme.Unauthorized: "Unauthorized",
+    acme.InvalidProfile: "InvalidProfile",
+    acme.BadCsr: "BadCSR",
+    acme.ServerInternal: "CAInternalError",
+    acme.BadNonce: "BadNonce",
+    acme.ExternalAccountRequired: "ExternalAccountRequired",
+    acme.InvalidContact: "InvalidContact",
+}

@@ -1,0 +1,80 @@
+"""The issuers as Certificates find them: loaded with their account, or with the reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certwright.issuance.authorities import Authority
+from certwright.issuance.key import Key
+from certwright.issuance.observed import IssuerView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from certwright.acme import Client
+    from certwright.resources import AcmeIssuerSpec, Certificate
+
+
+@dataclass(frozen=True)
+class ReadyIssuer:
+    """An issuer whose account is registered.
+
+    Attributes:
+        key: Its kind, namespace and name.
+        generation: Of the spec it was loaded from.
+        spec: That spec.
+        client: Speaks for its account.
+        account_url: The account at the CA.
+        secrets_namespace: Where its credentials are read: its own, for a ClusterIssuer the operator's.
+    """
+
+    key: Key
+    generation: int
+    spec: AcmeIssuerSpec
+    client: Client
+    account_url: str
+    secrets_namespace: str
+
+
+class IssuerRegistry:
+    """What is known of each issuer since the operator started."""
+
+    def __init__(self) -> None:
+        self._ready: dict[Key, ReadyIssuer] = {}
+        self._views: dict[Key, IssuerView] = {}
+
+    def view(self, key: Key) -> IssuerView:
+        """Return the state of an issuer."""
+        return self._views.get(key, IssuerView("unknown"))
+
+    def ready(self, key: Key) -> ReadyIssuer | None:
+        """Return an issuer that certificates can be ordered from, or None."""
+        return self._ready.get(key)
+
+    def set_ready(self, issuer: ReadyIssuer) -> None:
+        """Make an issuer available."""
+        self._ready[issuer.key] = issuer
+        self._views[issuer.key] = IssuerView("ready")
+
+    def set_not_ready(self, key: Key, message: str) -> None:
+        """Say why an issuer is not available."""
+        self._ready.pop(key, None)
+        self._views[key] = IssuerView("not-ready", message)
+
+    def set_missing(self, key: Key) -> None:
+        """Say that there is no such issuer."""
+        self._ready.pop(key, None)
+        self._views[key] = IssuerView("missing", f"{key} does not exist. Create it, or correct spec.issuerRef.")
+
+    def authorities(self) -> Iterator[Authority]:
+        """The CAs in use."""
+        return (Authority.of(issuer.spec) for issuer in self._ready.values())
+
+
+def issuer_key(certificate: Certificate) -> Key:
+    """Return the key of the issuer a Certificate refers to."""
+    reference = certificate.spec.issuer_ref
+    if reference.kind == "ClusterIssuer":
+        return Key("ClusterIssuer", "", reference.name)
+    return Key("Issuer", certificate.metadata.namespace or "", reference.name)

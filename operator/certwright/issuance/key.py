@@ -1,0 +1,18 @@
+"""The name of one thing to reconcile."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["Certificate", "Issuer", "ClusterIssuer"]
+
+
+class Key(NamedTuple):
+    """An object's kind, namespace ("" for a ClusterIssuer) and name."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"

@@ -1,0 +1,151 @@
+"""What the operator counts, for Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from certwright.resources import READY, is_true
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from certwright.acme import RequestRecord
+    from certwright.resources import Certificate
+
+_ISSUANCE_SECONDS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
+_REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The operator's metrics, in a registry of their own."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        labels = ("namespace", "name")
+        self._expiry = self._gauge(
+            "certificate_expiration_timestamp_seconds",
+            "When the certificate in the Secret expires, Unix time.",
+            labels,
+        )
+        self._renewal = self._gauge(
+            "certificate_renewal_timestamp_seconds",
+            "When the certificate is to be renewed, Unix time.",
+            labels,
+        )
+        self._ready = self._gauge("certificate_ready", "1 if the Certificate is Ready, else 0.", labels)
+        self._issuer_ready = self._gauge(
+            "issuer_ready", "1 if the issuer is Ready, else 0.", ("kind", "namespace", "name")
+        )
+        self._issued = Counter(
+            "certwright_certificates_issued_total",
+            "Certificates issued and stored.",
+            ("issuer_kind", "issuer_name"),
+            registry=self.registry,
+        )
+        self._failures = Counter(
+            "certwright_issuance_failures_total",
+            "Failed steps of issuances, by reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._issuance = Histogram(
+            "certwright_issuance_seconds",
+            "From ordering a certificate to having it in the Secret.",
+            buckets=_ISSUANCE_SECONDS,
+            registry=self.registry,
+        )
+        self._acme = Histogram(
+            "certwright_acme_request_seconds",
+            "Requests to CAs, by action and HTTP status.",
+            ("action", "status"),
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
+        )
+        self._kube = Counter(
+            "certwright_kubernetes_requests_total",
+            "Requests to the API server besides the watches, by method and HTTP status.",
+            ("method", "status"),
+            registry=self.registry,
+        )
+        self._reconciles = Histogram(
+            "certwright_reconcile_seconds",
+            "Passes over one object, by kind.",
+            ("kind",),
+            buckets=_REQUEST_SECONDS,
+            registry=self.registry,
+        )
+
+    def watch_queue(
+        self, waiting: Callable[[], float], held: Callable[[], float], scheduled: Callable[[], float]
+    ) -> None:
+        """Show the work queue and the scheduler from now on."""
+        for name, documentation, function in (
+            ("queue_waiting", "Objects that wait to be looked at.", waiting),
+            ("queue_held", "Objects being looked at now.", held),
+            ("scheduled", "Objects with a time for their next look.", scheduled),
+        ):
+            self._gauge(name, documentation).set_function(function)
+
+    def acme_request(self, record: RequestRecord) -> None:
+        """Count a request to a CA."""
+        status = "none" if record.status is None else str(record.status)
+        self._acme.labels(record.action, status).observe(record.seconds)
+
+    def kube_request(self, method: str, status: str) -> None:
+        """Count a request to the API server."""
+        self._kube.labels(method, status).inc()
+
+    def reconciled(self, kind: str, seconds: float) -> None:
+        """Count a pass."""
+        self._reconciles.labels(kind).observe(seconds)
+
+    def issued(self, certificate: Certificate, seconds: float | None) -> None:
+        """Count a certificate."""
+        reference = certificate.spec.issuer_ref
+        self._issued.labels(reference.kind, reference.name).inc()
+        if seconds is not None:
+            self._issuance.observe(seconds)
+
+    def failed(self, reason: str) -> None:
+        """Count a failure."""
+        self._failures.labels(reason).inc()
+
+    def show(self, certificate: Certificate) -> None:
+        """Show what the status of a Certificate says."""
+        labels = (certificate.metadata.namespace or "", certificate.metadata.name)
+        status = certificate.status
+        self._ready.labels(*labels).set(is_true(status.conditions, READY))
+        for gauge, instant in ((self._expiry, status.not_after), (self._renewal, status.renewal_time)):
+            if instant is None:
+                gauge.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
+            else:
+                gauge.labels(*labels).set(instant.timestamp())
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Show a Certificate no more."""
+        for gauge in (self._ready, self._expiry, self._renewal):
+            gauge.remove_by_labels({"namespace": namespace, "name": name})
+
+    def show_issuer(self, kind: str, namespace: str, name: str, *, ready: bool) -> None:
+        """Show the state of an issuer."""
+        self._issuer_ready.labels(kind, namespace, name).set(ready)
+
+    def forget_issuer(self, kind: str, namespace: str, name: str) -> None:
+        """Show an issuer no more."""
+        self._issuer_ready.remove_by_labels({"kind": kind, "namespace": namespace, "name": name})
+
+    def render(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _gauge(self, name: str, documentation: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"certwright_{name}", documentation, labels, registry=self.registry)

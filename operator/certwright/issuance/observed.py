@@ -1,0 +1,82 @@
+"""What is known about one Certificate at one instant: all that `plan` may look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from certwright.acme import Challenge, Order
+    from certwright.dns import TxtRecord
+    from certwright.issuance.secret_facts import SecretFacts
+    from certwright.issuance.wanted import Wanted
+    from certwright.resources import Certificate, CertificateStatus
+
+
+@dataclass(frozen=True)
+class IssuerView:
+    """What a Certificate needs to know of its issuer.
+
+    Attributes:
+        state: ``unknown`` until the operator has looked at it since its start.
+        message: Why it is not ready, for people.
+    """
+
+    state: Literal["unknown", "missing", "not-ready", "ready"]
+    message: str = ""
+
+
+@dataclass
+class Flight:
+    """An order under way, as held in memory; after a restart it is made anew from the status and the CA.
+
+    Attributes:
+        order: As last seen at the CA.
+        next_look: Nothing is to be asked before this instant.
+        records: The TXT record for each authorization that is still to be proved, by the authorization's name.
+        challenges: The challenge for each of them, by the same name; those not answered yet.
+        presented_at: When this process put the records into the DNS; None before.
+        propagated: Whether every authoritative server was seen to serve them.
+        checks: How often the authoritative servers were asked.
+        polls: How often the CA was asked since the last progress.
+        finalized: Whether this process has sent the CSR.
+    """
+
+    order: Order
+    next_look: dt.datetime
+    records: dict[str, TxtRecord] = field(default_factory=dict)
+    challenges: dict[str, Challenge] = field(default_factory=dict)
+    presented_at: dt.datetime | None = None
+    propagated: bool = False
+    checks: int = 0
+    polls: int = 0
+    finalized: bool = False
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One Certificate and everything around it.
+
+    Attributes:
+        certificate: The object as last seen.
+        status: Its status, with what this pass has added.
+        wanted: What its spec and issuer add up to; None while the issuer is not ready.
+        secret: The target Secret, or None if there is none.
+        rival: Name of another Certificate with the better claim to the Secret, or None.
+        issuer: Its issuer.
+        flight: The order under way, if this process knows it.
+        retry_at: After a failure that cost nothing at the CA: not before this instant.
+        clean_up_at: After a clean-up that failed: not before this instant.
+    """
+
+    certificate: Certificate
+    status: CertificateStatus
+    wanted: Wanted | None
+    secret: SecretFacts | None
+    issuer: IssuerView
+    rival: str | None = None
+    flight: Flight | None = None
+    retry_at: dt.datetime | None = None
+    clean_up_at: dt.datetime | None = None

@@ -1,0 +1,253 @@
+"""Acts against the CA: start or resume the order, answer, poll, finalize, find out why it failed."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import Identifier, OrderNotReady
+from certwright.dns import TxtRecord
+from certwright.issuance.failures import IssuanceError
+from certwright.issuance.observed import Flight
+from certwright.issuance.private_keys import obtain_key
+from certwright.issuance.saving import hold, save
+from certwright.issuance.solver_choice import choose_solver
+from certwright.pki import build_csr
+from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStatus, RecordStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from certwright.acme import Authorization, Challenge
+    from certwright.issuance.case import Case
+    from certwright.issuance.steps import StartOrder
+    from certwright.issuance.tools import Tools
+    from certwright.solvers.dns01 import Dns01Solver
+
+CHALLENGE_TYPE: Final = "dns-01"
+MAX_CONCURRENT_ANSWERS: Final = 10
+FIRST_POLL_SECONDS: Final = 0.25
+LONGEST_POLL_SECONDS: Final = 15.0
+LONGEST_ASKED_SECONDS: Final = 3600.0
+"""A longer Retry-After than this is not believed while an order is under way."""
+
+
+async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
+    """Order, and write down the order and every record before any of them is presented.
+
+    What can fail without the CA (solvers, credentials, CNAMEs) comes first: a mistake there costs no order.
+    """
+    issuer, wanted, memory = case.ready_issuer, case.wanted, case.memory
+    if wanted is None:
+        raise AssertionError("an order was planned without knowing what is wanted")
+    now = tools.clock()
+    memory.end_flight()
+    memory.started_at = now
+    case.note("Ordering", f"Ordering a certificate from {issuer.spec.server}: {step.message}.")
+    solvers = await solvers_for(case, tools, wanted.names)
+    owners = dict(
+        zip(
+            wanted.names,
+            await asyncio.gather(*(solvers[name].record_name(name) for name in wanted.names)),
+            strict=True,
+        )
+    )
+    tools.recorder.record(case.subject, "Normal", "Issuing", f"Ordering a certificate ({step.reason}): {step.message}.")
+    lifetime = wanted.duration_seconds
+    order = await issuer.client.new_order(
+        [Identifier.dns(name) for name in wanted.names],
+        profile=wanted.profile,
+        not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
+    )
+    authorizations = await issuer.client.fetch_authorizations(order)
+    flight = Flight(order=order, next_look=now)
+    for authorization in _unproved(authorizations):
+        challenge = _dns01(authorization)
+        flight.challenges[authorization.name] = challenge
+        value = issuer.client.dns01_value(challenge.token or "")
+        flight.records[authorization.name] = TxtRecord(owners[authorization.name], value)
+    await tools.ledger.hold(case.certificate.metadata.uid, flight.records.values())
+    memory.solvers = {name: solvers[name] for name in flight.records}
+    case.status = case.status.replace(
+        order=OrderStatus(
+            url=order.url,
+            account_url=wanted.account_url,
+            server=wanted.server,
+            names=wanted.names,
+            spec_hash=wanted.fingerprint,
+            state=order.status.value,
+            created_at=now,
+            expires=order.expires,
+            authorizations=_entries(authorizations, flight),
+        )
+    )
+    if flight.records:
+        await hold(case, tools)
+    case.note(
+        "Presenting",
+        f"Presenting {len(flight.records)} DNS record{'s' * (len(flight.records) != 1)}: {step.message}.",
+    )
+    await save(case, tools)
+    memory.flight = flight
+
+
+async def resume_order(case: Case, tools: Tools) -> None:
+    """Fetch the order of an earlier process and go on where it was."""
+    issuer, kept = case.ready_issuer, case.status.order
+    if kept is None or kept.url is None:
+        raise AssertionError("there is no order to resume")
+    order = await issuer.client.fetch_order(kept.url)
+    flight = Flight(order=order, next_look=tools.clock())
+    if order.status == "pending":
+        authorizations = await issuer.client.fetch_authorizations(order)
+        kept_records = {entry.name: entry.record for entry in kept.authorizations if entry.record is not None}
+        for authorization in _unproved(authorizations):
+            challenge = _dns01(authorization)
+            record = kept_records.get(authorization.name)
+            if record is None:
+                raise IssuanceError(
+                    "OrderChanged",
+                    f"The order {kept.url} asks for {authorization.name}, which it did not before.",
+                    costly=True,
+                )
+            if challenge.status == "pending":
+                flight.challenges[authorization.name] = challenge
+                flight.records[authorization.name] = TxtRecord(record.name, record.value)
+        case.memory.solvers = await solvers_for(case, tools, flight.records)
+        case.change_order(authorizations=_entries(authorizations, flight, kept.authorizations))
+    await tools.ledger.hold(case.certificate.metadata.uid, flight.records.values())
+    case.memory.resumed = True
+    case.memory.flight = flight
+    case.memory.started_at = kept.created_at
+    case.change_order(state=order.status.value)
+    case.note("Resuming", f"Going on with the order {kept.url}, which is {order.status.value}.")
+
+
+async def answer_challenges(case: Case, tools: Tools) -> None:
+    """Tell the CA to look at every record, and persist the private key meanwhile."""
+    flight, client = case.flight, case.ready_issuer.client
+    places = asyncio.Semaphore(MAX_CONCURRENT_ANSWERS)
+    asked: list[float] = []
+
+    async def answer(name: str, challenge: Challenge) -> None:
+        async with places:
+            answered = await client.answer_challenge(challenge)
+        # One that was answered is not answered again when another one fails: some CAs hang at a second answer.
+        del flight.challenges[name]
+        if answered.retry_after is not None:
+            asked.append(answered.retry_after)
+
+    names = sorted(flight.challenges)
+    case.note("Validating", f"{case.ready_issuer.spec.server} is validating {_listed(names)}.")
+    results = await asyncio.gather(
+        obtain_key(case, tools.gateway),
+        *(answer(name, flight.challenges[name]) for name in names),
+        return_exceptions=True,
+    )
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    flight.polls = 0
+    _wait(flight, max(asked, default=None), tools.clock())
+
+
+async def poll_order(case: Case, tools: Tools) -> None:
+    """Ask the CA once how far the order is."""
+    flight = case.flight
+    before = flight.order.status
+    flight.order = await case.ready_issuer.client.fetch_order(flight.order.url)
+    flight.polls = flight.polls + 1 if flight.order.status is before else 0
+    case.change_order(state=flight.order.status.value)
+    _wait(flight, flight.order.retry_after, tools.clock())
+
+
+async def finalize(case: Case, tools: Tools) -> None:
+    """Send the CSR for the key that is in a Secret by now."""
+    flight, certificate = case.flight, case.certificate
+    key = await obtain_key(case, tools.gateway)
+    csr = await asyncio.to_thread(
+        build_csr,
+        key,
+        dns_names=[identifier.value for identifier in flight.order.identifiers],
+        common_name=certificate.spec.common_name,
+    )
+    case.note("Finalizing", f"{case.ready_issuer.spec.server} is issuing the certificate.")
+    try:
+        flight.order = await case.ready_issuer.client.finalize(flight.order, csr)
+    except OrderNotReady:
+        # An earlier process sent the CSR and was ended before it heard of it: the order itself tells.
+        flight.order = await case.ready_issuer.client.fetch_order(flight.order.url)
+    flight.finalized = True
+    flight.polls = 0
+    case.change_order(state=flight.order.status.value)
+    _wait(flight, flight.order.retry_after, tools.clock())
+
+
+async def record_failure(case: Case, tools: Tools) -> None:  # noqa: ARG001 - every act has the same form
+    """Find out which names failed and why.
+
+    Raises:
+        IssuanceError: Always; it carries what was found.
+    """
+    error = await case.ready_issuer.client.order_failure(case.flight.order)
+    by_name = {name: str(problem) for name, problem in error.by_identifier.items()}
+    reason = "ValidationFailed" if by_name else "OrderFailed"
+    raise IssuanceError(reason, f"{error}. The last good certificate, if any, stays.", costly=True, by_name=by_name)
+
+
+async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Dns01Solver]:
+    """Choose and make the solver for each name."""
+    issuer = case.ready_issuer
+    labels = case.certificate.metadata.labels
+    return {
+        name: await tools.solvers.dns01(issuer, choose_solver(issuer.spec.solvers, name, labels), name)
+        for name in names
+    }
+
+
+def _unproved(authorizations: Iterable[Authorization]) -> list[Authorization]:
+    return [authorization for authorization in authorizations if authorization.status == "pending"]
+
+
+def _dns01(authorization: Authorization) -> Challenge:
+    challenge = authorization.challenge(CHALLENGE_TYPE)
+    if challenge is None or challenge.token is None:
+        offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
+        raise IssuanceError(
+            "NoChallenge",
+            f"The CA offers no {CHALLENGE_TYPE} challenge for {authorization.name}; it offers {offered}.",
+            costly=True,
+        )
+    return challenge
+
+
+def _entries(
+    authorizations: Iterable[Authorization], flight: Flight, kept: Iterable[AuthorizationStatus] = ()
+) -> tuple[AuthorizationStatus, ...]:
+    known = {entry.name: entry for entry in kept}
+    entries = []
+    for authorization in sorted(authorizations, key=lambda one: one.name):
+        record = flight.records.get(authorization.name)
+        challenge = flight.challenges.get(authorization.name)
+        entry = known.get(authorization.name) or AuthorizationStatus(name=authorization.name, state="pending")
+        changes: dict[str, object] = {"url": authorization.url, "state": authorization.status.value}
+        if record is not None and challenge is not None:
+            changes |= {
+                "challenge": ChallengeStatus(type=challenge.type, url=challenge.url),
+                "record": RecordStatus(name=record.name, value=record.value),
+                "presented": True,
+            }
+        entries.append(entry.replace(**changes))
+    return tuple(entries)
+
+
+def _wait(flight: Flight, asked: float | None, now: dt.datetime) -> None:
+    """Set the next look: when the CA asked for it, else a little later each time."""
+    if asked is None:
+        asked = min(FIRST_POLL_SECONDS * 2**flight.polls, LONGEST_POLL_SECONDS)
+    flight.next_look = now + dt.timedelta(seconds=min(max(asked, 0.1), LONGEST_ASKED_SECONDS))
+
+
+def _listed(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,256 @@
+"""reconcile(key): observe, plan, act, until there is nothing to do now; then one status write and the next look."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING, Final
+
+from certwright.issuance import dns_acts, order_acts, secret_acts
+from certwright.issuance.case import Case, Memory, presented_records
+from certwright.issuance.failures import classify
+from certwright.issuance.issuer_registry import issuer_key
+from certwright.issuance.observed import IssuerView
+from certwright.issuance.ownership import rival
+from certwright.issuance.plan import plan
+from certwright.issuance.saving import release, save_unless_quiet
+from certwright.issuance.secret_facts import SecretFacts
+from certwright.issuance.setback import take_failure
+from certwright.issuance.steps import (
+    Adopt,
+    AnswerChallenges,
+    AwaitIssuer,
+    CheckPropagation,
+    CleanUp,
+    Finalize,
+    Forget,
+    Park,
+    PollOrder,
+    Present,
+    RecordFailure,
+    Refuse,
+    Release,
+    Resting,
+    ResumeOrder,
+    Settle,
+    Sleep,
+    StartOrder,
+    Step,
+    StoreCertificate,
+)
+from certwright.issuance.wanted import Wanted
+from certwright.kube.errors import Conflict, KubeError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from certwright.issuance.certificates import Certificates
+    from certwright.issuance.key import Key
+    from certwright.issuance.tools import Tools
+    from certwright.kube.store import Store
+    from certwright.resources import Certificate
+
+logger = logging.getLogger(__name__)
+
+MAX_STEPS: Final = 50
+"""An issuance takes about ten. More than this in one pass is a defect of ours, which must not become a busy loop."""
+DEFECT_PAUSE_SECONDS: Final = 60.0
+ISSUER_PAUSE_SECONDS: Final = 300.0
+REFUSED_PAUSE_SECONDS: Final = 60.0
+"""A Secret that is not ours is not watched, so its going is seen by looking."""
+UNWATCHED: Final = dt.timedelta(seconds=30)
+
+
+class CertificateReconciler:
+    """Looks at one Certificate at a time, as often as its events and its times ask for.
+
+    Args:
+        tools: What acts are done with.
+        certificates: The watched Certificates.
+        secrets: The watched Secrets: those that Certwright wrote.
+        look_at_issuer: Asks for a look at an issuer that is not loaded yet.
+        account_lost: Told when a CA does not know an issuer's account any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        tools: Tools,
+        certificates: Certificates,
+        secrets: Store[SecretFacts],
+        look_at_issuer: Callable[[Key], None],
+        account_lost: Callable[[Key], None],
+    ) -> None:
+        self._tools = tools
+        self._certificates = certificates
+        self._secrets = secrets
+        self._look_at_issuer = look_at_issuer
+        self._account_lost = account_lost
+        self._memories: dict[str, Memory] = {}
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of a Certificate that is gone."""
+        self._memories.pop(uid, None)
+
+    def issuer_changed(self, key: Key) -> None:
+        """Let the Certificate try again at once: what stood in the way may be gone."""
+        certificate = self._certificates.get(key)
+        memory = self._memories.get(certificate.metadata.uid) if certificate else None
+        if memory is not None:
+            memory.clear_setbacks()
+            memory.clean_up_at = None
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Look at a Certificate.
+
+        Returns:
+            Seconds until the next look, or None if only an event brings it.
+        """
+        certificate = self._certificates.get(key)
+        if certificate is None:
+            return None
+        try:
+            case = await self._open(certificate)
+            step = await self._advance(case)
+            if not isinstance(step, Forget | Park):
+                self._tell(case, step)
+                await save_unless_quiet(case, self._tools)
+        except (NotFound, Conflict) as error:
+            # Deleted or made anew meanwhile; the event that says so is on its way.
+            logger.info("%s: %s", key, error)
+            return REFUSED_PAUSE_SECONDS
+        except KubeError as error:
+            logger.warning("%s: %s", key, error)
+            return DEFECT_PAUSE_SECONDS / 6
+        self._tools.metrics.show(case.certificate)
+        return self._pause(step)
+
+    async def _open(self, certificate: Certificate) -> Case:
+        memory = self._memories.setdefault(certificate.metadata.uid, Memory())
+        if memory.generation != certificate.metadata.generation:
+            memory.generation = certificate.metadata.generation
+            memory.clear_setbacks()
+            memory.note = None
+        key = issuer_key(certificate)
+        view = self._tools.registry.view(key)
+        if view.state == "unknown":
+            self._look_at_issuer(key)
+        issuer = self._tools.registry.ready(key)
+        secret = await self._secret(certificate, memory)
+        namespace = certificate.metadata.namespace or ""
+        claimants = [
+            other
+            for other in self._certificates.of_secret(namespace, certificate.spec.secret_name)
+            if other.metadata.deletion_timestamp is None
+        ]
+        return Case(
+            certificate=certificate,
+            status=certificate.status,
+            secret=secret,
+            memory=memory,
+            issuer_view=view,
+            issuer=issuer,
+            wanted=Wanted.of(certificate, issuer.spec, issuer.account_url) if issuer else None,
+            rival=rival(certificate, claimants, secret),
+        )
+
+    async def _secret(self, certificate: Certificate, memory: Memory) -> SecretFacts | None:
+        """The Secret as the watch shows it; one that is not watched is read, and remembered for half a minute."""
+        namespace, name = certificate.metadata.namespace or "", certificate.spec.secret_name
+        watched = self._secrets.get(namespace, name)
+        if watched is not None:
+            memory.unwatched = None
+            return watched
+        now = self._tools.clock()
+        if memory.unwatched is None or now - memory.unwatched[1] > UNWATCHED:
+            found = await self._tools.gateway.read_secret(namespace, name)
+            facts = await asyncio.to_thread(SecretFacts.of, found) if found is not None else None
+            memory.unwatched = (facts, now)
+        return memory.unwatched[0]
+
+    async def _advance(self, case: Case) -> Step:
+        for _ in range(MAX_STEPS):
+            now = self._tools.clock()
+            step = plan(case.observed(), now)
+            if isinstance(step, Resting):
+                return step
+            logger.debug("%s: %s", case.certificate.display_name, step)
+            try:
+                await self._act(case, step)
+            except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
+                failure = classify(error, self._tools.clock())
+                if not failure.expected:
+                    logger.exception("%s: an unforeseen error in %s", case.certificate.display_name, step)
+                take_failure(case, self._tools, step, failure)
+                if failure.kind == "account":
+                    self._account_lost(issuer_key(case.certificate))
+                    case.issuer, case.wanted = None, None
+                    case.issuer_view = IssuerView("not-ready", failure.message)
+        logger.error("%s: no rest after %d steps, the last was %s", case.certificate.display_name, MAX_STEPS, step)
+        return Sleep(self._tools.clock() + dt.timedelta(seconds=DEFECT_PAUSE_SECONDS))
+
+    async def _act(self, case: Case, step: Step) -> None:
+        tools = self._tools
+        match step:
+            case StartOrder():
+                await order_acts.start_order(case, tools, step)
+            case ResumeOrder():
+                await order_acts.resume_order(case, tools)
+            case Present():
+                await dns_acts.present(case, tools)
+            case CheckPropagation():
+                await dns_acts.check_propagation(case, tools)
+            case AnswerChallenges():
+                await order_acts.answer_challenges(case, tools)
+            case PollOrder():
+                await order_acts.poll_order(case, tools)
+            case Finalize():
+                await order_acts.finalize(case, tools)
+            case StoreCertificate():
+                await secret_acts.store_certificate(case, tools)
+            case RecordFailure():
+                await order_acts.record_failure(case, tools)
+            case CleanUp():
+                await dns_acts.clean_up(case, tools, step)
+            case Adopt():
+                await secret_acts.adopt(case, tools)
+            case Release():
+                await self._release(case)
+            case _:
+                raise AssertionError(f"no act for {step}")
+
+    async def _release(self, case: Case) -> None:
+        left = presented_records(case.status)
+        if left:
+            names = ", ".join(sorted({record.name for record in left.values()}))
+            message = f"The Certificate goes, and TXT records stay behind that could not be removed: {names}."
+            logger.warning("%s: %s", case.certificate.display_name, message)
+            self._tools.recorder.record(case.subject, "Warning", "RecordsLeftBehind", message)
+        await release(case, self._tools)
+
+    def _tell(self, case: Case, step: Step) -> None:
+        """Leave a note of where things rest, and an Event where that is news."""
+        match step:
+            case Settle():
+                case.memory.note = None
+                case.memory.clear_setbacks()
+            case AwaitIssuer() | Refuse():
+                before = case.memory.note
+                case.note(step.reason, step.message, under_way=False)
+                if case.memory.note != before:
+                    self._tools.recorder.record(case.subject, "Warning", step.reason, step.message)
+
+    def _pause(self, step: Step) -> float | None:
+        now = self._tools.clock()
+        match step:
+            case Sleep():
+                return max(0.0, (step.until - now).total_seconds())
+            case Settle():
+                return max(0.0, (step.renew_at - now).total_seconds())
+            case Refuse():
+                return REFUSED_PAUSE_SECONDS
+            case AwaitIssuer():
+                return ISSUER_PAUSE_SECONDS
+            case _:
+                return None

@@ -1,0 +1,80 @@
+"""Who needs which TXT record: a value that two Certificates share is removed by the last of them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from certwright.dns import TxtRecord
+
+
+class RecordLedger:
+    """Holders of presented records, by record.
+
+    A CA may hand the same pending authorization, and so the same TXT value, to two orders of one account. Whoever is
+    done first must leave the value alone, and whoever presents a value while it is being removed must wait for that.
+    """
+
+    def __init__(self) -> None:
+        self._holders: dict[TxtRecord, set[str]] = {}
+        self._locks: dict[str, _CountedLock] = {}
+
+    async def hold(self, holder: str, records: Iterable[TxtRecord]) -> None:
+        """Note that a holder needs these records; returns when no removal of them is under way.
+
+        Args:
+            holder: UID of the Certificate.
+            records: Its records.
+        """
+        for name, records_here in _by_name(records):
+            async with self._locked(name):
+                for record in records_here:
+                    self._holders.setdefault(record, set()).add(holder)
+
+    @asynccontextmanager
+    async def releasing(self, holder: str, records: Iterable[TxtRecord]) -> AsyncIterator[list[TxtRecord]]:
+        """Give the records up, and yield those that nobody else holds and that are to be removed inside the block.
+
+        If the block fails the holder keeps them all.
+        """
+        names = _by_name(records)
+        mine = [record for _, records_here in names for record in records_here]
+        async with AsyncExitStack() as locks:
+            for name, _ in names:  # sorted by name: two releases cannot wait for each other
+                await locks.enter_async_context(self._locked(name))
+            yield [record for record in mine if not self._holders.get(record, set()) - {holder}]
+            for record in mine:
+                left = self._holders.get(record, set()) - {holder}
+                if left:
+                    self._holders[record] = left
+                else:
+                    self._holders.pop(record, None)
+
+    @asynccontextmanager
+    async def _locked(self, name: str) -> AsyncIterator[None]:
+        counted = self._locks.setdefault(name, _CountedLock())
+        counted.users += 1
+        try:
+            async with counted.lock:
+                yield
+        finally:
+            counted.users -= 1
+            if not counted.users:
+                self._locks.pop(name, None)
+
+
+class _CountedLock:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
+def _by_name(records: Iterable[TxtRecord]) -> list[tuple[str, list[TxtRecord]]]:
+    grouped: dict[str, list[TxtRecord]] = {}
+    for record in sorted(set(records)):
+        grouped.setdefault(record.name, []).append(record)
+    return sorted(grouped.items())

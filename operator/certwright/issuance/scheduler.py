@@ -1,0 +1,79 @@
+"""The one clock of the operator: renewals, polls and retries wait in one heap."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+K = TypeVar("K", bound="Hashable")
+
+
+class Scheduler(Generic[K]):
+    """Hands each key over when its time has come; a key has one time at most.
+
+    Args:
+        due: Called with a key whose time has come.
+        now: The clock, in seconds; monotonic unless a test says otherwise.
+    """
+
+    def __init__(self, due: Callable[[K], Awaitable[None]], *, now: Callable[[], float] | None = None) -> None:
+        self._due = due
+        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self._heap: list[tuple[float, int, K]] = []
+        self._times: dict[K, tuple[float, int]] = {}
+        self._sequence = 0
+        self._earlier = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many keys have a time."""
+        return len(self._times)
+
+    def at(self, key: K, seconds: float) -> None:
+        """Look at this key in so many seconds; replaces its former time."""
+        self._sequence += 1
+        entry = (self._now() + max(0.0, seconds), self._sequence)
+        self._times[key] = entry
+        heapq.heappush(self._heap, (*entry, key))
+        if self._heap[0][1] == self._sequence:
+            self._earlier.set()
+        if len(self._heap) > 2 * len(self._times) + 64:
+            self._compact()
+
+    def forget(self, key: K) -> None:
+        """Drop a key's time."""
+        self._times.pop(key, None)
+
+    async def run(self) -> None:
+        """Hand keys over until cancelled."""
+        while True:
+            self._earlier.clear()
+            wait = await self._hand_over()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._earlier.wait()
+            except TimeoutError:
+                continue
+
+    async def _hand_over(self) -> float | None:
+        """Hand over what is due; return the seconds until the next is, or None."""
+        while self._heap:
+            time, sequence, key = self._heap[0]
+            if self._times.get(key) != (time, sequence):
+                heapq.heappop(self._heap)
+                continue
+            wait = time - self._now()
+            if wait > 0:
+                return wait
+            heapq.heappop(self._heap)
+            del self._times[key]
+            await self._due(key)
+        return None
+
+    def _compact(self) -> None:
+        """Drop replaced entries, so that the heap stays within twice the number of keys."""
+        self._heap = [(time, sequence, key) for key, (time, sequence) in self._times.items()]
+        heapq.heapify(self._heap)

@@ -1,0 +1,69 @@
+"""Which solver of an issuer is for which name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certwright.issuance.failures import IssuanceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from certwright.resources import Solver
+
+
+def choose_solver(solvers: Sequence[Solver], name: str, labels: Mapping[str, str]) -> Solver:
+    """Return the solver that fits a name best.
+
+    An exact ``dnsNames`` entry beats any zone, a longer zone a shorter, more labels fewer, an earlier solver a later. A
+    selector with several kinds of entries fits only if each kind does.
+
+    Args:
+        solvers: In the issuer's order.
+        name: The name, with ``*.`` for a wildcard.
+        labels: Of the Certificate.
+
+    Raises:
+        IssuanceError: No solver fits, or the only ones that do cannot serve this name.
+    """
+    fitting = sorted(
+        (
+            (rank, -position)
+            for position, solver in enumerate(solvers)
+            if (rank := _rank(solver, name, labels)) is not None
+        ),
+        reverse=True,
+    )
+    if not fitting:
+        raise IssuanceError(
+            "NoSolver",
+            f"No solver of the issuer is for {name}: its selectors match other names, zones or labels.",
+        )
+    if name.startswith("*."):
+        usable = [solvers[-position] for _, position in fitting if solvers[-position].dns01 is not None]
+        if not usable:
+            raise IssuanceError(
+                "WildcardNeedsDNS01",
+                f"{name} is a wildcard, and only dns-01 can prove control of one (RFC 8555 section 7.1.3), but "
+                "the issuer has an http01 solver only. Add a dns01 solver to the issuer, or take the wildcard out.",
+            )
+        return usable[0]
+    return solvers[-fitting[0][1]]
+
+
+def _rank(solver: Solver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:
+    selector = solver.selector
+    if selector is None:
+        return (False, 0, 0)
+    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
+        return None
+    exact = name in selector.dns_names
+    zone = max((len(zone) for zone in selector.dns_zones if _in_zone(name, zone)), default=0)
+    if (selector.dns_names and not exact) or (selector.dns_zones and not zone):
+        return None
+    return (exact, zone, len(selector.match_labels))
+
+
+def _in_zone(name: str, zone: str) -> bool:
+    bare = name.removeprefix("*.")
+    return bare == zone or bare.endswith(f".{zone}")

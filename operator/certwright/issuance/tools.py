@@ -1,0 +1,45 @@
+"""The collaborators every step of an issuance may need, made once at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable
+
+    from certwright.issuance.issuer_registry import IssuerRegistry
+    from certwright.issuance.metrics import Metrics
+    from certwright.issuance.records import RecordLedger
+    from certwright.issuance.secret_facts import SecretFacts
+    from certwright.issuance.solver_factory import SolverFactory
+    from certwright.kube.events import EventRecorder
+    from certwright.kube.gateway import Gateway
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What acts are done with.
+
+    Attributes:
+        gateway: The API server.
+        registry: The issuers.
+        solvers: Makes DNS solvers from an issuer's spec.
+        ledger: Who needs which record.
+        recorder: For Events.
+        metrics: Counts what happens.
+        clock: The present instant, aware UTC.
+        on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
+        on_secret_written: The same for the Secrets of Certificates.
+    """
+
+    gateway: Gateway
+    registry: IssuerRegistry
+    solvers: SolverFactory
+    ledger: RecordLedger
+    recorder: EventRecorder
+    metrics: Metrics
+    clock: Callable[[], dt.datetime]
+    on_written: Callable[[dict[str, Any]], object]
+    on_secret_written: Callable[[SecretFacts], object]

@@ -1,0 +1,114 @@
+"""Kubernetes Events: what happened, for ``kubectl describe``; best effort, never in anybody's way."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from certwright.kube.errors import KubeError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.kube.gateway import Gateway
+
+logger = logging.getLogger(__name__)
+
+COMPONENT: Final = "certwright"
+MAX_MESSAGE_CHARACTERS: Final = 1000
+MAX_WAITING: Final = 1000
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The object an Event is about."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+
+
+class EventRecorder:
+    """Posts Events from a bounded queue in one background task; a full queue drops the newest and says so in the log.
+
+    Args:
+        gateway: Where they are posted.
+        default_namespace: Namespace for Events about cluster-scoped objects.
+    """
+
+    def __init__(self, gateway: Gateway, *, default_namespace: str = "default") -> None:
+        self._gateway = gateway
+        self._default_namespace = default_namespace
+        self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_WAITING)
+
+    def record(
+        self,
+        subject: Subject,
+        kind: Literal["Normal", "Warning"],
+        reason: str,
+        message: str,
+        *,
+        action: str = "Reconcile",
+    ) -> None:
+        """Queue an Event; returns at once."""
+        namespace = subject.namespace or self._default_namespace
+        event = _manifest(subject, namespace, kind=kind, reason=reason, message=message, action=action)
+        try:
+            self._waiting.put_nowait((namespace, event))
+        except asyncio.QueueFull:
+            logger.warning("Event dropped, %d are waiting: %s %s", MAX_WAITING, reason, subject.name)
+
+    async def run(self) -> None:
+        """Post until cancelled."""
+        while True:
+            namespace, event = await self._waiting.get()
+            await self._post(namespace, event)
+
+    async def drain(self) -> None:
+        """Post what is waiting now: called once on the way out."""
+        while not self._waiting.empty():
+            await self._post(*self._waiting.get_nowait())
+
+    async def _post(self, namespace: str, event: Mapping[str, Any]) -> None:
+        try:
+            await self._gateway.create_event(namespace, event)
+        except NotFound:
+            logger.debug("the namespace %s of an Event is gone", namespace)
+        except KubeError as error:
+            logger.warning("an Event is lost (%s): %s", event["reason"], error)
+
+
+def _manifest(subject: Subject, namespace: str, *, kind: str, reason: str, message: str, action: str) -> dict[str, Any]:
+    now = dt.datetime.now(dt.UTC)
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"namespace": namespace, "name": f"{subject.name[:230]}.{secrets.token_hex(8)}"},
+        "involvedObject": {
+            "apiVersion": subject.api_version,
+            "kind": subject.kind,
+            "namespace": subject.namespace or None,
+            "name": subject.name,
+            "uid": subject.uid,
+            "resourceVersion": subject.resource_version,
+        },
+        "type": kind,
+        "reason": reason,
+        "action": action,
+        "message": message[:MAX_MESSAGE_CHARACTERS],
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "reportingInstance": COMPONENT,
+        "firstTimestamp": stamp,
+        "lastTimestamp": stamp,
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "count": 1,
+    }

@@ -1,0 +1,61 @@
+"""What the watches have told so far: the operator's view of its own resources, without asking again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+T = TypeVar("T")
+
+
+class Store(Generic[T]):
+    """Latest known objects of one kind by (namespace, name), newest resourceVersion wins.
+
+    The operator puts the answers of its own writes in as well, so it never acts on a status older than what it wrote,
+    however late the watch is. (resourceVersions of one resource are comparable decimal numbers: KEP-5504.)
+    """
+
+    def __init__(self) -> None:
+        self._objects: dict[tuple[str, str], tuple[int, T]] = {}
+        self._deleted: dict[str, None] = {}
+
+    def put(self, metadata: Mapping[str, Any], parsed: T) -> bool:
+        """Keep an object unless a newer one is known; tell whether it was kept."""
+        if metadata.get("uid", "") in self._deleted:
+            return False
+        key = _key(metadata)
+        version = int(metadata["resourceVersion"])
+        known = self._objects.get(key)
+        if known is not None and known[0] >= version:
+            return False
+        self._objects[key] = (version, parsed)
+        return True
+
+    def remove(self, metadata: Mapping[str, Any]) -> None:
+        """Forget an object that is gone; late news about the same UID are ignored from now on."""
+        self._deleted[metadata.get("uid", "")] = None
+        while len(self._deleted) > _REMEMBERED_DELETIONS:
+            del self._deleted[next(iter(self._deleted))]
+        known = self._objects.get(_key(metadata))
+        if known is not None and known[0] <= int(metadata["resourceVersion"]):
+            del self._objects[_key(metadata)]
+
+    def get(self, namespace: str | None, name: str) -> T | None:
+        """Return the object, or None if none is known."""
+        known = self._objects.get((namespace or "", name))
+        return known[1] if known else None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter([parsed for _, parsed in self._objects.values()])
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+
+_REMEMBERED_DELETIONS = 4096
+
+
+def _key(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    return (metadata.get("namespace") or "", metadata["name"])

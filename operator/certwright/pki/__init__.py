@@ -1,0 +1,65 @@
+"""Keys, certificate signing requests, chains, and the gate before a new certificate is written.
+
+Pure functions over `cryptography`, without I/O and without asyncio: what is slow (RSA) is the caller's to
+put in a thread. Knows nothing of ACME or Kubernetes.
+"""
+
+from certwright.pki.chain import CertificateChain, check_links, parse_chain
+from certwright.pki.csr import build_csr
+from certwright.pki.errors import (
+    BrokenChain,
+    ChainError,
+    CsrError,
+    Expired,
+    GateRefused,
+    KeyMismatch,
+    MissingNames,
+    NotYetValid,
+    OlderThanCurrent,
+    PkiError,
+    PrivateKeyError,
+    UnsupportedKey,
+)
+from certwright.pki.facts import CertificateFacts
+from certwright.pki.gate import check_before_write
+from certwright.pki.keys import (
+    KeyAlgorithm,
+    KeyEncoding,
+    PrivateKey,
+    generate_private_key,
+    key_matches_spec,
+    load_private_key,
+    private_key_to_pem,
+    public_key_matches,
+)
+from certwright.pki.public_keys import public_key_matches_spec
+
+__all__ = [
+    "BrokenChain",
+    "CertificateChain",
+    "CertificateFacts",
+    "ChainError",
+    "CsrError",
+    "Expired",
+    "GateRefused",
+    "KeyAlgorithm",
+    "KeyEncoding",
+    "KeyMismatch",
+    "MissingNames",
+    "NotYetValid",
+    "OlderThanCurrent",
+    "PkiError",
+    "PrivateKey",
+    "PrivateKeyError",
+    "UnsupportedKey",
+    "build_csr",
+    "check_before_write",
+    "check_links",
+    "generate_private_key",
+    "key_matches_spec",
+    "load_private_key",
+    "parse_chain",
+    "private_key_to_pem",
+    "public_key_matches",
+    "public_key_matches_spec",
+]

@@ -1,0 +1,96 @@
+"""Certificate signing requests (RFC 2986) as RFC 8555 section 7.4 wants them."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
+
+from certwright.pki.errors import CsrError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.pki.keys import PrivateKey
+
+# ub-common-name, RFC 5280 appendix A.1.
+MAX_COMMON_NAME = 64
+
+
+def build_csr(
+    key: PrivateKey,
+    *,
+    dns_names: Sequence[str],
+    ip_addresses: Sequence[str] = (),
+    common_name: str | None = None,
+) -> bytes:
+    """Make a request for a certificate over the key.
+
+    Args:
+        key: The key to certify; it signs the request.
+        dns_names: As A-labels; `*.example.com` for a wildcard. Duplicates are dropped.
+        ip_addresses: IPv4 or IPv6 addresses in text form.
+        common_name: The subject's CN; None for an empty subject, which is what CAs prefer today.
+
+    Returns:
+        The request in DER, with the names in its subjectAltName extension in the given order.
+
+    Raises:
+        CsrError: No name at all, a name that is no name, or a common name that is none of the names or longer
+            than 64 characters.
+    """
+    names = _general_names(dns_names, ip_addresses)
+    subject = _subject(common_name, [str(name.value) for name in names])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    # RFC 5280 section 4.1.2.6: with an empty subject, the names must be critical.
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not common_name)
+    return builder.sign(key, _digest(key)).public_bytes(serialization.Encoding.DER)
+
+
+def _general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> list[x509.DNSName | x509.IPAddress]:
+    if not dns_names and not ip_addresses:
+        raise CsrError("a certificate needs at least one DNS name or IP address")
+    names: list[x509.DNSName | x509.IPAddress] = []
+    for name in dict.fromkeys(map(str.lower, dns_names)):
+        try:
+            names.append(x509.DNSName(name))
+        except ValueError:
+            raise CsrError(f"{name!r} is not ASCII: give internationalised names as A-labels (xn--...)") from None
+        if not name:
+            raise CsrError("an empty text is no DNS name")
+    for text in ip_addresses:
+        try:
+            address = x509.IPAddress(ipaddress.ip_address(text))
+        except ValueError:
+            raise CsrError(f"{text!r} is no IP address") from None
+        if address not in names:
+            names.append(address)
+    return names
+
+
+def _subject(common_name: str | None, names: Sequence[str]) -> x509.Name:
+    if not common_name:
+        return x509.Name([])
+    if len(common_name) > MAX_COMMON_NAME:
+        raise CsrError(
+            f"the common name {common_name!r} has {len(common_name)} characters; {MAX_COMMON_NAME} fit: "
+            "choose a shorter name or leave it out"
+        )
+    if common_name.lower() not in names:
+        raise CsrError(f"the common name {common_name!r} must be one of the names of the certificate")
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name.lower())])
+
+
+def _digest(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        if isinstance(key.curve, ec.SECP384R1):
+            return hashes.SHA384()
+        if isinstance(key.curve, ec.SECP521R1):
+            return hashes.SHA512()
+    return hashes.SHA256()

@@ -1,0 +1,82 @@
+"""What can go wrong with keys, requests and chains. No message ever holds key material."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+
+class PkiError(Exception):
+    """The base of every error of this package."""
+
+
+class PrivateKeyError(PkiError):
+    """A private key cannot be read: not PEM, damaged, encrypted, or of a kind no certificate of ours has."""
+
+
+class UnsupportedKey(PrivateKeyError):
+    """The algorithm, size or encoding asked for is not one that Certwright makes."""
+
+
+class CsrError(PkiError):
+    """The names given cannot be put in a certificate signing request."""
+
+
+class ChainError(PkiError):
+    """A PEM chain cannot be read: a foreign block, damage, or more of it than any CA sends."""
+
+
+class GateRefused(PkiError):
+    """The pre-write gate: this certificate must not replace what is in the Secret."""
+
+
+class KeyMismatch(GateRefused):
+    """The leaf certifies another key than the private key beside it."""
+
+    def __init__(self) -> None:
+        super().__init__("the certificate is for another private key than the one it was requested with")
+
+
+class MissingNames(GateRefused):
+    """The leaf does not carry every name that was requested; `names` are the missing ones."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        super().__init__(f"the certificate does not cover {', '.join(self.names)}")
+
+
+class BrokenChain(GateRefused):
+    """One certificate of the chain was not signed by the next."""
+
+
+class NotYetValid(GateRefused):
+    """The leaf becomes valid later than now; a wrong clock on either side is the usual cause."""
+
+    def __init__(self, not_before: datetime, now: datetime) -> None:
+        self.not_before = not_before
+        super().__init__(
+            f"the certificate is valid only from {not_before:%Y-%m-%dT%H:%M:%SZ}, and here it is "
+            f"{now:%Y-%m-%dT%H:%M:%SZ}: compare the clocks of this machine and of the CA"
+        )
+
+
+class Expired(GateRefused):
+    """The leaf's life is over."""
+
+    def __init__(self, not_after: datetime) -> None:
+        self.not_after = not_after
+        super().__init__(f"the certificate expired at {not_after:%Y-%m-%dT%H:%M:%SZ}")
+
+
+class OlderThanCurrent(GateRefused):
+    """The leaf was issued before the certificate it would replace."""
+
+    def __init__(self, not_before: datetime, current: datetime) -> None:
+        self.not_before = not_before
+        super().__init__(
+            f"the certificate starts at {not_before:%Y-%m-%dT%H:%M:%SZ}, "
+            f"before the one it would replace ({current:%Y-%m-%dT%H:%M:%SZ})"
+        )

@@ -1,0 +1,84 @@
+"""The gate before a Secret: what does not pass it never replaces the certificate that is there."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from certwright.pki.chain import check_links
+from certwright.pki.errors import Expired, KeyMismatch, MissingNames, NotYetValid, OlderThanCurrent
+from certwright.pki.facts import CertificateFacts
+from certwright.pki.keys import public_key_matches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from cryptography import x509
+
+    from certwright.pki.chain import CertificateChain
+    from certwright.pki.keys import PrivateKey
+
+CLOCK_SKEW = timedelta(minutes=5)
+# Let's Encrypt backdates by an hour, others not at all: a change of CA may seem to go back by that much.
+BACKDATING = timedelta(hours=1)
+
+
+def check_before_write(
+    chain: CertificateChain,
+    key: PrivateKey,
+    *,
+    dns_names: Sequence[str],
+    ip_addresses: Sequence[str] = (),
+    now: datetime,
+    current: x509.Certificate | None = None,
+) -> None:
+    """Check everything that a server and its clients will rely on.
+
+    Args:
+        chain: What the CA delivered.
+        key: The key that will stand beside it.
+        dns_names: The requested names, as A-labels. Each must be a subjectAltName itself: a wildcard covers
+            only the same wildcard, because what was requested is what must be there.
+        ip_addresses: The requested addresses.
+        now: The present, UTC.
+        current: The certificate that is to be replaced, if there is one.
+
+    Raises:
+        KeyMismatch: The leaf is for another key.
+        MissingNames: A requested name is not in the leaf.
+        BrokenChain: A certificate was not signed by the next.
+        NotYetValid: The leaf's life begins more than five minutes from now.
+        Expired: The leaf's life is over.
+        OlderThanCurrent: The leaf was issued before `current`.
+        ChainError: The leaf's extensions cannot be read.
+    """
+    if not public_key_matches(chain.leaf, key):
+        raise KeyMismatch
+    facts = CertificateFacts.of(chain.leaf)
+    _check_names(facts, dns_names, ip_addresses)
+    check_links(chain)
+    if facts.not_before > now + CLOCK_SKEW:
+        raise NotYetValid(facts.not_before, now)
+    if facts.not_after <= now:
+        raise Expired(facts.not_after)
+    if current is not None:
+        _check_newer(chain.leaf, current, now)
+
+
+def _check_names(facts: CertificateFacts, dns_names: Sequence[str], ip_addresses: Sequence[str]) -> None:
+    missing = [name for name in dns_names if name.lower() not in facts.dns_names]
+    covered = {ipaddress.ip_address(address) for address in facts.ip_addresses}
+    missing += [address for address in ip_addresses if ipaddress.ip_address(address) not in covered]
+    if missing:
+        raise MissingNames(missing)
+
+
+def _check_newer(leaf: x509.Certificate, current: x509.Certificate, now: datetime) -> None:
+    """Keep the late fruit of an old order from undoing a newer certificate that is good now."""
+    if not current.not_valid_before_utc <= now < current.not_valid_after_utc:
+        return
+    tolerance = timedelta() if leaf.issuer == current.issuer else BACKDATING
+    if leaf.not_valid_before_utc < current.not_valid_before_utc - tolerance:
+        raise OlderThanCurrent(leaf.not_valid_before_utc, current.not_valid_before_utc)

@@ -1,0 +1,64 @@
+"""Conditions: what is true of an object right now, and why (the Kubernetes API conventions' form)."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from certwright.resources.base import Model
+from certwright.resources.timestamp import Timestamp
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+READY = "Ready"
+ISSUING = "Issuing"
+
+_LONGEST_MESSAGE = 4096
+
+
+class Condition(Model):
+    """One fact about the object, whether it holds, and why."""
+
+    type: Annotated[str, Field(min_length=1, max_length=316)]
+    """Which fact this is, such as Ready."""
+    status: ConditionStatus
+    """Whether it holds: True, False or Unknown."""
+    reason: Annotated[str, Field(max_length=1024)] = ""
+    """One word for programs that says why."""
+    message: Annotated[str, Field(max_length=32768)] = ""
+    """A sentence for people that says why, and what to do if something is to be done."""
+    last_transition_time: Timestamp | None = None
+    """When the status last changed."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """The metadata.generation that this was found for; an older one than the object's is out of date."""
+
+
+def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """The condition of a type, such as `Ready`."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: str) -> bool:
+    """Whether the condition of a type is there and True."""
+    condition = find_condition(conditions, kind)
+    return condition is not None and condition.status == "True"
+
+
+def set_condition(conditions: Iterable[Condition], new: Condition, now: datetime) -> tuple[Condition, ...]:
+    """The conditions with one added or replaced, the others and their order as they were.
+
+    `lastTransitionTime` becomes `now` only if the status changed; `new.last_transition_time` is ignored.
+    A message that is too long for an object is cut.
+    """
+    kept = tuple(conditions)
+    old = find_condition(kept, new.type)
+    since = old.last_transition_time if old is not None and old.status == new.status else None
+    new = new.replace(last_transition_time=since or now, message=_shorten(new.message))
+    if old is None:
+        return (*kept, new)
+    return tuple(new if condition is old else condition for condition in kept)
+
+
+def _shorten(message: str) -> str:
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE - 3]}..."

@@ -1,0 +1,144 @@
+"""The forms of names: what a certificate is for, what Kubernetes calls things, where servers are."""
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Annotated, Final, TypeVar
+
+from pydantic import AfterValidator
+
+from certwright.resources.text_rule import Hint, TextRule
+
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = rf"(?:{_LABEL}\.)*{_LABEL}"
+# A name whose last label has no letter cannot be told from an IPv4 address (RFC 3696, section 2).
+_NUMERIC_END = r"(?:.*\.)?[0-9]+"
+# 1 to 65535.
+_PORT = "(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+_BRACKETED = r"\[[0-9a-fA-F:.]+\]"
+_BARE_IPV6 = "[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
+_LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
+
+DNS_NAME: Final = TextRule(
+    pattern=rf"(?:\*\.)?{_NAME}",
+    unless=_NUMERIC_END,
+    message=f"is no DNS name: labels of {_LABEL_CHARACTERS}, separated by dots",
+    max_length=253,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("^[0-9.]+$", "is an IP address or a number: only DNS names are supported"),
+        Hint("^[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$", "is an IP address: only DNS names are supported"),
+        Hint("[:/]", "must be a name alone, without scheme, port or path"),
+        Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
+        Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as its whole first label, as in *.example.com"),
+        Hint("[A-Z]", "has upper-case letters: write it in lower case"),
+        Hint("[.]$", "must not end with a dot"),
+        Hint("_", "has an underscore: host names have none, so no CA issues for it"),
+        Hint("[.][0-9]+$", "ends in a number, as only IP addresses do"),
+        Hint("[^.]{64}", "has a label of more than 63 characters"),
+    ),
+)
+
+COMMON_NAME: Final = replace(DNS_NAME, max_length=64)
+"""A subject has room for no more (RFC 5280, appendix A, ub-common-name)."""
+
+ZONE_NAME: Final = TextRule(
+    pattern=_NAME,
+    unless=_NUMERIC_END,
+    message=f"is no DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
+    max_length=253,
+    hints=(
+        Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it"),
+        Hint("[A-Z]", "has upper-case letters: write it in lower case"),
+        Hint("[.]$", "must not end with a dot"),
+    ),
+)
+
+OBJECT_NAME: Final = TextRule(
+    # An RFC 1123 subdomain as Kubernetes means it: numbers everywhere are fine.
+    pattern=_NAME,
+    message=f"is no name of a Kubernetes object: labels of {_LABEL_CHARACTERS}, separated by dots",
+    max_length=253,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("[A-Z]", "has upper-case letters: names of Kubernetes objects are lower-case"),
+        Hint("_", "has an underscore: names of Kubernetes objects have none; use -"),
+        Hint("/", "must be a name alone: objects of other namespaces cannot be named here"),
+    ),
+)
+
+SECRET_KEY: Final = TextRule(
+    pattern="[-._a-zA-Z0-9]+",
+    message="is no key of a Secret: 1 to 253 of A-Z, a-z, 0-9, -, . and _",
+    max_length=253,
+)
+
+ENDPOINT: Final = TextRule(
+    pattern=rf"(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_.])?|{_BRACKETED}){_PORT}|{_BARE_IPV6}",
+    message="is no server: write host, host:port, or [address]:port for an IPv6 address",
+    max_length=260,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("://", "must be host or host:port, without a scheme"),
+    ),
+)
+
+TSIG_KEY_NAME: Final = TextRule(
+    pattern=r"[a-zA-Z0-9_-]{1,63}(?:\.[a-zA-Z0-9_-]{1,63})*\.?",
+    message="is no name of a TSIG key: labels of A-Z, a-z, 0-9, - and _, separated by dots",
+    max_length=254,
+)
+
+HTTPS_URL: Final = TextRule(
+    pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
+    message="is no https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
+    max_length=2048,
+    hints=(
+        Hint("^http://", "must start with https://: ACME has no plain-text form (RFC 8555, section 6.1)"),
+        Hint("^https://[^/]*@", "must not hold a user name or password"),
+    ),
+)
+
+EMAIL: Final = TextRule(
+    # RFC 8555, section 7.3: one address, no header fields; the CA checks the rest.
+    pattern="[!-+.-9;->A-~-]+@[a-zA-Z0-9.-]+",
+    message="is no e-mail address, such as admin@example.com",
+    max_length=320,
+    hints=(
+        Hint("^mailto:", "must be the address alone, without mailto:"),
+        Hint("[,; ]", "must be one address"),
+    ),
+)
+
+BASE64_PEM: Final = TextRule(
+    pattern=r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*",
+    message="is no base64 text: write the PEM file in base64, as `base64 < ca.pem` prints it",
+    max_length=262_144,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("-----BEGIN", "is PEM as it is: write it in base64, as `base64 < ca.pem` prints it"),
+    ),
+)
+
+DnsName = Annotated[str, DNS_NAME]
+CommonName = Annotated[str, COMMON_NAME]
+ZoneName = Annotated[str, ZONE_NAME]
+ObjectName = Annotated[str, OBJECT_NAME]
+SecretKey = Annotated[str, SECRET_KEY]
+Endpoint = Annotated[str, ENDPOINT]
+TsigKeyName = Annotated[str, TSIG_KEY_NAME]
+HttpsUrl = Annotated[str, HTTPS_URL]
+Email = Annotated[str, EMAIL]
+Base64Pem = Annotated[str, BASE64_PEM]
+
+_Item = TypeVar("_Item", bound=Hashable)
+
+
+def _refuse_duplicates(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    if len(set(items)) < len(items):
+        twice = next(item for item in items if items.count(item) > 1)
+        raise ValueError(f"has {twice!r} more than once")
+    return items
+
+
+Unique = AfterValidator(_refuse_duplicates)
+"""Python's side of a list of kind `set`."""

@@ -1,0 +1,67 @@
+"""What the private key of a certificate is to be."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from certwright.resources.base import Model
+from certwright.resources.rules import rule, validations
+
+KeyAlgorithm = Literal["ECDSA", "RSA", "Ed25519"]
+KeyEncoding = Literal["PKCS1", "PKCS8"]
+RotationPolicy = Literal["Always", "Never"]
+
+_SIZES: dict[KeyAlgorithm, tuple[int, ...]] = {
+    "ECDSA": (256, 384, 521),
+    "RSA": (2048, 3072, 4096),
+    "Ed25519": (),
+}
+_SIZE_MESSAGE = "size must be 256, 384 or 521 for ECDSA, 2048, 3072 or 4096 for RSA, and left out for Ed25519"
+_ENCODING_MESSAGE = "an Ed25519 key has no PKCS1 form: use PKCS8"
+
+
+class PrivateKey(Model):
+    """The private key of a certificate."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            rule(
+                "!has(self.size) || (self.algorithm == 'ECDSA' && self.size in [256, 384, 521])"
+                " || (self.algorithm == 'RSA' && self.size in [2048, 3072, 4096])",
+                _SIZE_MESSAGE,
+                field_path=".size",
+            ),
+            rule(
+                "self.algorithm != 'Ed25519' || self.encoding == 'PKCS8'",
+                _ENCODING_MESSAGE,
+                field_path=".encoding",
+            ),
+        )
+    )
+
+    algorithm: KeyAlgorithm = "ECDSA"
+    """ECDSA, RSA or Ed25519. ECDSA keys are small and fast, and every current client takes them."""
+    size: Annotated[int, Field(ge=256, le=4096)] | None = None
+    """
+    ECDSA: the curve, 256 (the default), 384 or 521. RSA: the bits, 2048 (the default), 3072 or 4096.
+    Ed25519: not to be given.
+    """
+    encoding: KeyEncoding = "PKCS8"
+    """
+    The form of tls.key: PKCS8, which every program reads, or PKCS1 for RSA and SEC 1 for ECDSA, for old ones.
+    """
+    rotation_policy: RotationPolicy = "Always"
+    """Always makes a new key for every certificate. Never keeps the Secret's key while it fits the spec."""
+
+    @property
+    def effective_size(self) -> int | None:
+        """The size with its default; None for Ed25519, whose keys have one size."""
+        return self.size or next(iter(_SIZES[self.algorithm]), None)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.size is not None and self.size not in _SIZES[self.algorithm]:
+            raise ValueError(_SIZE_MESSAGE)
+        if self.algorithm == "Ed25519" and self.encoding == "PKCS1":
+            raise ValueError(_ENCODING_MESSAGE)
+        return self

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import dns.flags
+import dns.message
+import pytest
+
+from certwright.dns import Endpoint, MalformedAnswer, NameserverUnreachable
+from certwright.dns.query import Questioner
+
+if TYPE_CHECKING:
+    from tests.dns.conftest import Answer, Start
+
+NAME = "_acme-challenge.example.test"
+
+
+def answer_with(*, udp: str, tcp: str = "good") -> object:
+    """A server that is good or bad over each of the protocols."""
+
+    def handler(question: dns.message.Message, protocol: str) -> Answer:
+        kind = udp if protocol == "UDP" else tcp
+        message = dns.message.make_response(question)
+        if kind == "truncated":
+            message.flags |= dns.flags.TC
+        if kind == "another id":
+            message.id = (message.id + 1) % 65536
+        return {"silent": None, "garbage": b"\x00" * 5}.get(kind, message)
+
+    return handler
+
+
+@pytest.mark.parametrize("udp", ["truncated", "silent", "garbage", "another id"])
+async def test_what_udp_does_not_bring_comes_over_tcp(start: Start, udp: str) -> None:
+    server = await start(answer_with(udp=udp))
+    answer = await Questioner(timeout=0.4).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)
+
+    assert answer.rcode() == 0
+    assert server.asked == [("UDP", NAME, "TXT"), ("TCP", NAME, "TXT")]
+
+
+async def test_one_datagram_is_enough_for_a_good_server(start: Start) -> None:
+    server = await start(answer_with(udp="good"))
+    await Questioner().ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=True)
+    assert server.asked == [("UDP", NAME, "TXT")]
+
+
+@pytest.mark.parametrize("recursive", [True, False])
+async def test_recursion_is_asked_for_only_where_it_is_wanted(start: Start, *, recursive: bool) -> None:
+    wanted: list[bool] = []
+
+    def handler(question: dns.message.Message, _: str) -> Answer:
+        wanted.append(bool(question.flags & dns.flags.RD))
+        return dns.message.make_response(question)
+
+    server = await start(handler)
+    await Questioner().ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=recursive)
+    assert wanted == [recursive]
+
+
+async def test_silence_ends_in_the_given_time(start: Start) -> None:
+    server = await start(answer_with(udp="silent", tcp="silent"))
+    begun = time.monotonic()
+    with pytest.raises(NameserverUnreachable, match=r"127\.0\.0\.1.* no answer over TCP within 0\.1 s") as caught:
+        await Questioner(timeout=0.2).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)
+
+    assert caught.value.timed_out
+    assert time.monotonic() - begun < 2
+
+
+async def test_a_closed_port_is_told_at_once(free_port: int) -> None:
+    begun = time.monotonic()
+    with pytest.raises(NameserverUnreachable, match="connection refused") as caught:
+        await Questioner(timeout=30).ask(Endpoint("s", "127.0.0.1", free_port), NAME, "TXT", recursive=False)
+
+    assert not caught.value.timed_out
+    assert time.monotonic() - begun < 5
+
+
+async def test_garbage_over_tcp_is_no_answer(start: Start) -> None:
+    server = await start(answer_with(udp="truncated", tcp="garbage"))
+    with pytest.raises(MalformedAnswer, match="no DNS answer"):
+        await Questioner(timeout=1).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)

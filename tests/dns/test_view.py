@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import dns.message
+import dns.resolver
+import pytest
+
+from certwright.dns import CnameLoop, DnsView, InvalidServer, ResolutionFailed, Server, TxtRecord, ZoneNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.dns.conftest import FakeServer, Reply, Start, Zones
+
+NAME = "_acme-challenge.www.example.test"
+RECORD = TxtRecord(NAME, "wanted")
+
+
+class World:
+    """A resolver that knows example.test, and its name servers on addresses of their own."""
+
+    def __init__(self, resolver: FakeServer, zones: type[Zones], start: Start) -> None:
+        self.resolver = resolver
+        self._zones = zones
+        self._start = start
+
+    @property
+    def view(self) -> DnsView:
+        return DnsView(resolvers=[str(self.resolver)], timeout=0.4, nameserver_port=self.resolver.port)
+
+    async def nameserver(self, number: int, values: list[str] | None) -> FakeServer:
+        """Start 127.0.0.<number>, with these values at NAME, or refusing everything."""
+        records = {NAME: {"TXT": [f'"{value}"' for value in values or ()]}}
+        handler = self._zones(("example.test",) if values is not None else (), records)
+        return await self._start(handler, address=f"127.0.0.{number}", port=self.resolver.port)
+
+
+@pytest.fixture
+async def world(start: Start, zones: type[Zones]) -> Callable[..., Awaitable[World]]:
+    async def make(**nameservers: list[str]) -> World:
+        records: dict[str, Any] = {
+            f"{host}.example.test": {
+                "A": [ip for ip in addresses if ":" not in ip],
+                "AAAA": [ip for ip in addresses if ":" in ip],
+            }
+            for host, addresses in nameservers.items()
+        }
+        records["example.test"] = {"NS": [f"{host}.example.test." for host in nameservers]}
+        return World(await start(zones(("example.test",), records)), zones, start)
+
+    return make
+
+
+async def test_every_name_server_is_asked_directly(world: Callable[..., Awaitable[World]]) -> None:
+    bed = await world(ns1=["127.0.0.2"], ns2=["127.0.0.3", "127.0.0.4"])
+    servers = [await bed.nameserver(number, ["other", "wanted"]) for number in (2, 3, 4)]
+    (seen,) = await bed.view.check([RECORD])
+
+    assert seen.complete
+    assert seen.describe() == "all 3 servers that answered have it"
+    assert [server.asked for server in servers] == [[("UDP", NAME, "TXT")]] * 3
+    assert NAME not in {name for _, name, kind in bed.resolver.asked if kind == "TXT"}
+
+
+async def test_servers_that_differ_are_told_apart(world: Callable[..., Awaitable[World]]) -> None:
+    bed = await world(ns1=["127.0.0.2"], ns2=["127.0.0.3"])
+    await bed.nameserver(2, ["wanted"])
+    await bed.nameserver(3, ["stale"])
+    (seen,) = await bed.view.check([RECORD])
+    port = bed.resolver.port
+
+    assert not seen.complete
+    assert seen.describe() == (
+        f"ns2.example.test (127.0.0.3:{port}) has 1 other value; ns1.example.test (127.0.0.2:{port}) has it"
+    )
+
+
+async def test_a_refusing_and_a_dead_address_do_not_hold_up_the_rest(
+    world: Callable[..., Awaitable[World]],
+) -> None:
+    bed = await world(ns1=["127.0.0.2", "2001:db8::1"], ns2=["127.0.0.3"], ns3=[])
+    await bed.nameserver(2, ["wanted"])
+    await bed.nameserver(3, None)
+    (seen,) = await bed.view.check([RECORD])
+
+    # ns2 refuses, ns3 has no address: one of three is less than half.
+    assert not seen.complete
+    assert "ns2.example.test" in seen.describe()
+    assert "it refuses to answer (REFUSED)" in seen.describe()
+    assert "ns3.example.test gave no answer: its host name has no address" in seen.describe()
+
+    bed = await world(ns1=["127.0.0.2"], ns2=["127.0.0.3"])
+    await bed.nameserver(2, ["wanted"])
+    (seen,) = await bed.view.check([RECORD])
+    assert seen.complete
+    assert "connection refused" in seen.describe()
+
+
+async def test_an_answer_from_a_server_that_is_not_authoritative_does_not_count(
+    world: Callable[..., Awaitable[World]], start: Start, reply: Reply
+) -> None:
+    bed = await world(ns1=["127.0.0.2"])
+    lame = await start(
+        lambda question, _: reply(question, f'{NAME}. 60 IN TXT "wanted"', aa=False),
+        address="127.0.0.2",
+        port=bed.resolver.port,
+    )
+    (seen,) = await bed.view.check([RECORD])
+    assert not seen.complete
+    assert "not authoritative" in seen.describe()
+
+    # Servers that were configured by hand are believed.
+    (seen,) = await DnsView(resolvers=[str(bed.resolver)], authoritative=[str(lame)]).check([RECORD])
+    assert seen.complete
+
+
+async def test_a_cname_at_the_name_is_told_because_it_hides_the_record(start: Start, zones: type[Zones]) -> None:
+    server = await start(zones(("example.test",), {NAME: {"CNAME": ["x.acme.test."]}}))
+    (seen,) = await DnsView(authoritative=[str(server)], resolvers=[str(server)]).check([RECORD])
+    assert not seen.complete
+    assert seen.seen[0].alias == "x.acme.test"
+
+
+async def test_many_values_at_one_name_cost_one_question(start: Start, zones: type[Zones]) -> None:
+    server = await start(zones(("example.test",), {NAME: {"TXT": ['"v1"', '"v" "2"']}}))
+    view = DnsView(authoritative=[str(server)], resolvers=[str(server)])
+    seen = await view.check([TxtRecord(NAME, value) for value in ("v1", "v2", "v3")])
+
+    assert [one.complete for one in seen] == [True, True, False]
+    assert [one.record.value for one in seen] == ["v1", "v2", "v3"]
+    assert server.asked == [("UDP", NAME, "TXT")]
+
+
+async def test_a_silent_server_costs_its_time_once_however_many_names_there_are(start: Start) -> None:
+    server = await start(lambda *_: None)
+    view = DnsView(authoritative=[str(server)], resolvers=[str(server)], timeout=0.2)
+    async with asyncio.timeout(5):
+        seen = await view.check([TxtRecord(f"n{number}.example.test", "v") for number in range(200)])
+
+    assert not any(one.complete for one in seen)
+    assert all("no answer over TCP" in one.describe() for one in seen)
+    assert len(server.asked) <= 8
+
+
+async def test_one_name_without_a_zone_does_not_spoil_the_others(
+    world: Callable[..., Awaitable[World]],
+) -> None:
+    bed = await world(ns1=["127.0.0.2"])
+    await bed.nameserver(2, ["wanted"])
+    lost, found = await bed.view.check([TxtRecord("a.nowhere", "v"), RECORD])
+
+    assert found.complete
+    assert not lost.complete
+    assert "a.nowhere" in lost.describe()
+
+
+async def test_a_zone_is_found_once_for_all_its_names(world: Callable[..., Awaitable[World]]) -> None:
+    bed = await world(ns1=["127.0.0.2"], ns2=["127.0.0.3"])
+    view = bed.view
+    found = await asyncio.gather(*(view.find_zone(f"N{number}.example.test.") for number in range(10)))
+    await view.find_zone("n1.example.test")
+
+    assert {zone.name for zone in found} == {"example.test"}
+    assert [str(endpoint) for endpoint in found[0].nameservers] == [
+        f"ns1.example.test (127.0.0.2:{bed.resolver.port})",
+        f"ns2.example.test (127.0.0.3:{bed.resolver.port})",
+    ]
+    kinds = [kind for _, _, kind in bed.resolver.asked]
+    assert [kinds.count(kind) for kind in ("SOA", "NS", "A", "AAAA")] == [10, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("nameservers", "why"), [({}, "lists no name server"), ({"ns1": []}, "have no address")])
+async def test_a_zone_that_nobody_serves_is_not_found(
+    world: Callable[..., Awaitable[World]], nameservers: dict[str, list[str]], why: str
+) -> None:
+    bed = await world(**nameservers)
+    with pytest.raises(ZoneNotFound, match=why):
+        await bed.view.find_zone(NAME)
+
+
+async def test_the_next_resolver_is_asked_and_then_preferred(start: Start, zones: type[Zones], free_port: int) -> None:
+    refusing = await start(zones((), {}))
+    good = await start(zones(("example.test",), {}))
+    view = DnsView(resolvers=[f"127.0.0.1:{free_port}", str(refusing), str(good)], timeout=0.5)
+
+    assert await view.follow_cname("a.example.test") == "a.example.test"
+    assert await view.follow_cname("b.example.test") == "b.example.test"
+    assert len(refusing.asked) == 1
+    assert len(good.asked) == 2
+
+
+async def test_when_no_resolver_answers_each_says_why(start: Start, zones: type[Zones], free_port: int) -> None:
+    refusing = await start(zones((), {}))
+    with pytest.raises(ResolutionFailed, match=r"connection refused.*REFUSED"):
+        await DnsView(resolvers=[f"127.0.0.1:{free_port}", str(refusing)]).follow_cname("a.example.test")
+
+
+@pytest.mark.parametrize("steps", [0, 1, 8])
+async def test_aliases_are_followed_to_their_end(start: Start, zones: type[Zones], steps: int) -> None:
+    records = {f"c{step}.example.test": {"CNAME": [f"C{step + 1}.example.test."]} for step in range(steps)}
+    server = await start(zones(("example.test",), records))
+    assert await DnsView(resolvers=[str(server)]).follow_cname("C0.example.test.") == f"c{steps}.example.test"
+
+
+async def test_an_alias_that_a_wildcard_makes_is_not_followed(start: Start, reply: Reply) -> None:
+    def wildcard(question: dns.message.Message, _: str) -> dns.message.Message:
+        name = question.question[0].name.to_text()
+        target = "delegated.acme.test." if name == "_acme-challenge.a.apps.test." else "ingress.test."
+        return reply(question, *([f"{name} 60 IN CNAME {target}"] if name.endswith(".apps.test.") else []))
+
+    view = DnsView(resolvers=[str(await start(wildcard))])
+    assert await view.follow_cname("_acme-challenge.b.apps.test") == "_acme-challenge.b.apps.test"
+    # One that somebody made beside the wildcard is followed.
+    assert await view.follow_cname("_acme-challenge.a.apps.test") == "delegated.acme.test"
+
+
+async def test_more_aliases_than_anybody_needs_are_an_error(start: Start, zones: type[Zones]) -> None:
+    records = {f"c{step}.example.test": {"CNAME": [f"c{step + 1}.example.test."]} for step in range(20)}
+    server = await start(zones(("example.test",), records))
+    with pytest.raises(CnameLoop, match="longer than"):
+        await DnsView(resolvers=[str(server)]).follow_cname("c0.example.test")
+    assert len([name for _, name, _ in server.asked if name.startswith("c")]) == 9
+
+
+async def test_a_loop_of_aliases_is_shown(start: Start, zones: type[Zones]) -> None:
+    records = {
+        "a.example.test": {"CNAME": ["b.example.test."]},
+        "b.example.test": {"CNAME": ["A.example.test."]},
+    }
+    server = await start(zones(("example.test",), records))
+    with pytest.raises(CnameLoop, match=r"a\.example\.test -> b\.example\.test -> a\.example\.test"):
+        await DnsView(resolvers=[str(server)]).follow_cname("a.example.test")
+
+
+@pytest.mark.parametrize("option", ["resolvers", "authoritative"])
+def test_a_server_that_is_none_is_refused_when_it_is_configured(option: str) -> None:
+    with pytest.raises(InvalidServer, match="bad"):
+        DnsView(**{option: ["bad server"]})  # type: ignore[arg-type]  # one option as well as the other
+
+
+async def test_the_resolvers_of_the_system_are_the_default(
+    start: Start, zones: type[Zones], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = await start(zones(("example.test",), {"a.example.test": {"CNAME": ["b.example.test."]}}))
+    monkeypatch.setattr("certwright.dns.resolvers._system_servers", lambda: (Server("127.0.0.1", system.port),))
+    assert await DnsView().follow_cname("a.example.test") == "b.example.test"
+
+
+async def test_a_system_without_resolvers_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(self: object, **_: object) -> None:
+        del self
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr("dns.resolver.Resolver.__init__", unreadable)
+    with pytest.raises(ResolutionFailed, match=r"resolv\.conf names no resolver"):
+        await DnsView().follow_cname("a.example.test")
+
+
+async def test_resolvers_without_an_address_are_named() -> None:
+    with pytest.raises(ResolutionFailed, match=r"no resolver to ask: .*no-such-host\.invalid"):
+        await DnsView(resolvers=["no-such-host.invalid"]).follow_cname("a.example.test")
+
+
+async def test_a_configured_name_server_without_an_address_is_shown(start: Start, zones: type[Zones]) -> None:
+    server = await start(zones(("example.test",), {NAME: {"TXT": ['"wanted"']}}))
+    both = DnsView(authoritative=[str(server), "no-such-host.invalid"], resolvers=[str(server)])
+    (seen,) = await both.check([RECORD])
+    assert seen.complete
+    assert "no-such-host.invalid:53 gave no answer" in seen.describe()
+
+    (lost,) = await DnsView(authoritative=["no-such-host.invalid"], resolvers=[str(server)]).check([RECORD])
+    assert not lost.complete
+    assert "no-such-host.invalid" in lost.describe()
+
+
+async def test_configured_name_servers_stand_in_for_those_of_the_zone(start: Start, zones: type[Zones]) -> None:
+    server = await start(zones(("example.test",), {}))
+    view = DnsView(resolvers=[str(server)], authoritative=["127.0.0.9:5353"])
+    zone = await view.find_zone(NAME)
+    assert (zone.name, [str(endpoint) for endpoint in zone.nameservers]) == ("example.test", ["127.0.0.9:5353"])

@@ -1,0 +1,67 @@
+"""The operator as its users run it, against the bed's real parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scenario import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+    from testbed.bed import TestBed
+
+OPERATOR = pytest.StashKey[OperatorProcess]()
+
+
+@pytest.fixture(scope="session")
+def cluster(bed: TestBed) -> Iterator[Cluster]:
+    """The API server, with our CRDs."""
+    bed.apply_crds()
+    with Cluster(bed) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def operator_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("operator") / "operator.log"
+
+
+@pytest.fixture(scope="session")
+def session_operator(
+    bed: TestBed, cluster: Cluster, operator_log: Path, request: pytest.FixtureRequest
+) -> Iterator[OperatorProcess]:
+    """One operator for all tests that do not end it."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "certwright"}})
+    with OperatorProcess(bed.kubeconfig, operator_log) as running:
+        request.config.stash[OPERATOR] = running
+        yield running
+
+
+@pytest.fixture
+def operator(session_operator: OperatorProcess) -> OperatorProcess:
+    """The shared operator, started again if a test has ended it."""
+    if not session_operator.running:
+        session_operator.start()
+    return session_operator
+
+
+@pytest.fixture
+def tenant(bed: TestBed, cluster: Cluster, operator: OperatorProcess, namespace: str) -> Tenant:
+    cluster.apply(tsig_secret(bed, namespace))
+    cluster.apply(issuer(bed, namespace))
+    cluster.wait_ready("Issuer", namespace, "pebble")
+    return Tenant(namespace, bed, cluster, operator)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the end of the operator's log to the report of a failed test."""
+    report = yield
+    running = item.config.stash.get(OPERATOR, None)
+    if report.failed and running is not None and "operator" in getattr(item, "fixturenames", ()):
+        report.sections.append(("end of the log of the operator", running.tail()))
+    return report

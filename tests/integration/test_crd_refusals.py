@@ -1,0 +1,198 @@
+"""Bad input that never gets into the cluster, and what kubectl says about it."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from certwright.resources import names
+from certwright.resources.text_rule import TextRule
+from testbed.bed import TestBed
+from testbed.errors import CommandFailed
+
+Body = dict[str, Any]
+Refuse = Callable[[Body], str]
+
+LONG_NAME: Final = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
+MISSING: Final = object()
+RFC2136: Final = {"rfc2136": {"nameserver": "ns1.example"}}
+PEM: Final = "-----BEGIN CERTIFICATE-----\n"
+PEM_IN_BASE64: Final = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="
+
+
+def certificate(**spec: Any) -> Body:
+    """A good Certificate but for the given fields."""
+    good = {"dnsNames": ["a.example"], "secretName": "a-tls", "issuerRef": {"name": "ca"}}
+    return _object("Certificate", _without_missing({**good, **spec}))
+
+
+def issuer(*, kind: str = "Issuer", **acme: Any) -> Body:
+    """A good issuer but for the given fields of spec.acme."""
+    good = {
+        "server": "https://ca.example/directory",
+        "privateKeySecretRef": {"name": "account"},
+        "solvers": [{"dns01": RFC2136}],
+    }
+    return _object(kind, {"acme": _without_missing({**good, **acme})})
+
+
+def solver(**fields: Any) -> Body:
+    """A good Issuer but for the given fields of its one solver."""
+    return issuer(solvers=[_without_missing({"dns01": RFC2136, **fields})])
+
+
+def _object(kind: str, spec: Body) -> Body:
+    return {"apiVersion": "certwright.io/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
+
+
+def _without_missing(fields: Body) -> Body:
+    return {name: value for name, value in fields.items() if value is not MISSING}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _crds(bed: TestBed) -> None:
+    bed.apply_crds()
+
+
+@pytest.fixture
+def refusal(bed: TestBed) -> Refuse:
+    """Tries an object and gives back what kubectl says about why it is refused."""
+
+    def run(body: Body) -> str:
+        with pytest.raises(CommandFailed) as caught:
+            bed.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
+        return str(caught.value.details)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"dnsName": "a.example"}, 'unknown field "spec.dnsName"'),
+        ({"dnsNames": MISSING}, "spec.dnsNames: Required value"),
+        ({"secretName": MISSING}, "spec.secretName: Required value"),
+        ({"issuerRef": MISSING}, "spec.issuerRef: Required value"),
+        ({"issuerRef": {}}, "spec.issuerRef.name: Required value"),
+        ({"dnsNames": []}, "spec.dnsNames in body should have at least 1 items"),
+        ({"dnsNames": "a.example"}, "spec.dnsNames in body must be of type array"),
+        ({"dnsNames": [f"n{n}.example" for n in range(101)]}, "spec.dnsNames: Too many: 101"),
+        ({"dnsNames": ["a.example", "a.example"]}, 'spec.dnsNames[1]: Duplicate value: "a.example"'),
+        ({"dnsNames": ["A.example"]}, 'spec.dnsNames[0]: Invalid value: "A.example": has upper-case letters'),
+        ({"dnsNames": ["10.0.0.1"]}, 'spec.dnsNames[0]: Invalid value: "10.0.0.1": is an IP address'),
+        ({"dnsNames": ["a.*.example"]}, "may have a * only as its whole first label"),
+        ({"dnsNames": [f"a.{LONG_NAME}"]}, "spec.dnsNames[0]: Too long: may not be more than 253"),
+        ({"commonName": "b.example"}, "spec.commonName: Invalid value: commonName must be one of dnsNames"),
+        ({"commonName": LONG_NAME}, "spec.commonName: Too long: may not be more than 64"),
+        ({"secretName": "b/tls"}, 'spec.secretName: Invalid value: "b/tls": must be a name alone'),
+        ({"secretName": ""}, 'spec.secretName: Invalid value: "": is empty'),
+        ({"issuerRef": {"name": "x", "kind": "Other"}}, 'spec.issuerRef.kind: Unsupported value: "Other"'),
+        ({"issuerRef": {"name": "x", "group": "other.io"}}, 'supported values: "certwright.io"'),
+        ({"duration": "90d"}, 'spec.duration: Invalid value: "90d": has no unit for days or weeks'),
+        ({"duration": "30m"}, 'spec.duration: Invalid value: "30m": must be 1h or longer'),
+        ({"duration": 90}, "spec.duration in body must be of type string"),
+        ({"renewBefore": "1m"}, 'spec.renewBefore: Invalid value: "1m": must be 5m or longer'),
+        ({"duration": "2h", "renewBefore": "2h"}, "spec.renewBefore: Invalid value: renewBefore must be shorter"),
+        ({"renewBefore": "2h", "renewBeforePercentage": 30}, "renewBeforePercentage exclude each other"),
+        ({"renewBeforePercentage": 0}, "greater than or equal to 1"),
+        ({"renewBeforePercentage": 100}, "less than or equal to 99"),
+        ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
+        ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
+        ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),
+        ({"privateKey": {"algorithm": "Ed25519", "size": 256}}, "left out for Ed25519"),
+        ({"privateKey": {"algorithm": "Ed25519", "encoding": "PKCS1"}}, "spec.privateKey.encoding: Invalid"),
+        ({"secretTemplate": {"labels": {"a b": "c"}}}, "spec.secretTemplate.labels: Invalid value: has a key"),
+        ({"secretTemplate": {"labels": {"a": "b c"}}}, "has a value that no label can have"),
+        ({"secretTemplate": {"annotations": {"certwright.io/x": "y"}}}, "annotations: Forbidden: must not have"),
+    ],
+)
+def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: Body, message: str) -> None:
+    assert message in refusal(certificate(**spec))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (_object("Issuer", {}), "spec.acme: Required value"),
+        (issuer(servers="x"), 'unknown field "spec.acme.servers"'),
+        (issuer(server=MISSING), "spec.acme.server: Required value"),
+        (issuer(server="http://ca.example"), 'Invalid value: "http://ca.example": must start with https://'),
+        (issuer(server="ca.example"), "is no https:// URL"),
+        (issuer(email="mailto:a@b.c"), "must be the address alone, without mailto:"),
+        (issuer(caBundle=PEM), "is PEM as it is: write it in base64"),
+        (issuer(caBundle="?"), "is no base64 text"),
+        (issuer(caBundle=PEM_IN_BASE64, skipTLSVerify=True), "spec.acme.skipTLSVerify: Invalid value: caBundle"),
+        (issuer(accountKeyAlgorithm="HS256"), 'supported values: "ES256", "ES384", "ES512", "RS256"'),
+        (issuer(privateKeySecretRef={}), "spec.acme.privateKeySecretRef.name: Required value"),
+        (issuer(privateKeySecretRef={"name": "a", "key": "a/b"}), "is no key of a Secret"),
+        (issuer(solvers=[]), "spec.acme.solvers in body should have at least 1 items"),
+        (issuer(kind="ClusterIssuer", server="x"), "is no https:// URL"),
+        (solver(dns01=MISSING), "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01 and http01"),
+        (solver(http01={}), "must have exactly one of dns01 and http01"),
+        (solver(http01={"ingress": {}}), 'unknown field "spec.acme.solvers[0].http01.ingress"'),
+        (solver(dns01={}), "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: rfc2136"),
+        (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
+        (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "belong together"),
+        (solver(dns01={**RFC2136, "nameservers": ["a b"]}), 'nameservers[0]: Invalid value: "a b": is no server'),
+        (solver(dns01={**RFC2136, "propagationTimeout": "0s"}), "must be 1s or longer"),
+        (solver(selector={"dnsZones": ["*.a"]}), "must be a zone such as example.com"),
+    ],
+)
+def test_a_bad_issuer_is_refused_with_what_is_wrong(refusal: Refuse, body: Body, message: str) -> None:
+    assert message in refusal(body)
+
+
+def test_every_mistake_is_named_at_once(refusal: Refuse) -> None:
+    said = refusal(certificate(dnsNames=["A.example", "b_.example"], duration="90d", secretName="X"))
+    for path in ("spec.dnsNames[0]", "spec.dnsNames[1]", "spec.duration", "spec.secretName"):
+        assert f"{path}: Invalid value" in said
+
+
+NAMES: Final = [
+    *("example.com", "*.example.com", "gitlab", "3com.4you", "xn--mnchen-3ya.de", "a.xn--p1ai", "a.b1", LONG_NAME),
+    *("", "*", "*.", ".", "a.", ".a", "a..b", "-a", "a-", "A.b", "a_b.c", "10.0.0.1", "1", "a.1", "::1", "a:1"),
+    *("a/b", "*.*.a", "a.*", "*a.b", "münchen.de", "a b", "a\n", "\ta", "a\x00", f"{'a' * 64}.b"),
+]
+SERVERS: Final = [
+    *("ns1", "ns1.example:53", "127.0.0.1:53", "::1", "[::1]", "[::1]:53"),
+    *("", "a b", "a:b", "a:65535", "a:65536", "a:0", "tcp://a", "[::1", "a\n"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "body", "texts"),
+    [
+        (names.DNS_NAME, "spec.dnsNames", lambda texts: certificate(dnsNames=texts), NAMES),
+        (
+            names.ZONE_NAME,
+            "spec.acme.solvers[0].selector.dnsZones",
+            lambda texts: solver(selector={"dnsZones": texts}),
+            NAMES,
+        ),
+        (
+            names.ENDPOINT,
+            "spec.acme.solvers[0].dns01.nameservers",
+            lambda texts: solver(dns01={**RFC2136, "nameservers": texts}),
+            SERVERS,
+        ),
+    ],
+    ids=["names", "zones", "servers"],
+)
+def test_the_api_server_and_the_models_refuse_the_same_in_the_same_words(
+    refusal: Refuse, rule: TextRule, path: str, body: Callable[[list[str]], Body], texts: list[str]
+) -> None:
+    said = refusal(body(texts))
+    # kubectl writes one problem a line: * path: Invalid value: "the value": the message
+    pattern = rf"^\* {re.escape(path)}\[(\d+)\]: Invalid value: (.*)$"
+    problems = {int(position): problem for position, problem in re.findall(pattern, said, re.MULTILINE)}
+    expected: dict[int, str] = {}
+    for position, text in enumerate(texts):
+        try:
+            rule.check(text)
+        except ValueError as error:
+            expected[position] = str(error)
+    assert problems.keys() == expected.keys()
+    for position, message in expected.items():
+        assert problems[position].endswith(f": {message}")

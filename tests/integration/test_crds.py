@@ -1,0 +1,209 @@
+"""What the API server makes of good objects of ours, and how kubectl shows them."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from testbed.bed import TestBed
+
+Body = dict[str, Any]
+Apply = Callable[..., Body]
+
+EXAMPLES: Final = Path(__file__).parents[2] / "examples"
+OPERATOR_NAMESPACE: Final = "certwright"
+RFC2136: Final = {"rfc2136": {"nameserver": "ns1.example"}}
+NOW: Final = "2026-01-31T12:00:00Z"
+
+
+def certificate(**spec: Any) -> Body:
+    whole = {"dnsNames": ["a.example"], "secretName": "a-tls", "issuerRef": {"name": "ca"}, **spec}
+    return {"apiVersion": "certwright.io/v1", "kind": "Certificate", "metadata": {"name": "a"}, "spec": whole}
+
+
+def issuer(**acme: Any) -> Body:
+    whole = {
+        "server": "https://ca.example/directory",
+        "privateKeySecretRef": {"name": "account"},
+        "solvers": [{"dns01": RFC2136}],
+        **acme,
+    }
+    return {"apiVersion": "certwright.io/v1", "kind": "Issuer", "metadata": {"name": "ca"}, "spec": {"acme": whole}}
+
+
+def longest_names(count: int) -> list[str]:
+    tail = ".".join(("b" * 63, "c" * 63, "d" * 61))
+    return [f"{number:063d}.{tail}" for number in range(count)]
+
+
+def write_status(bed: TestBed, namespace: str, status: Body) -> None:
+    body = {**certificate(), "status": status}
+    del body["spec"]
+    how = ("--server-side", "--subresource=status", "--field-manager=certwright")
+    bed.kubectl("apply", *how, "-n", namespace, "-f", "-", stdin=json.dumps(body))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _crds(bed: TestBed) -> None:
+    bed.apply_crds()
+
+
+@pytest.fixture
+def apply(bed: TestBed, namespace: str) -> Apply:
+    """Applies an object as kubectl does and gives back what the API server made of it."""
+
+    def run(body: Body, *options: str) -> Body:
+        how = ("-n", namespace, "-f", "-", "-o", "json", *options)
+        stored: Body = json.loads(bed.kubectl("apply", *how, stdin=json.dumps(body)))
+        return stored
+
+    return run
+
+
+def test_the_api_server_fills_in_what_a_small_certificate_leaves_out(apply: Apply) -> None:
+    assert apply(certificate())["spec"] == {
+        "dnsNames": ["a.example"],
+        "secretName": "a-tls",
+        "secretOwnerReference": False,
+        "issuerRef": {"name": "ca", "kind": "Issuer", "group": "certwright.io"},
+        "privateKey": {"algorithm": "ECDSA", "encoding": "PKCS8", "rotationPolicy": "Always"},
+    }
+
+
+def test_the_api_server_fills_in_what_a_small_issuer_leaves_out(apply: Apply) -> None:
+    acme = apply(issuer())["spec"]["acme"]
+    assert acme["privateKeySecretRef"] == {"name": "account", "key": "tls.key"}
+    assert acme["accountKeyAlgorithm"] == "ES256"
+    assert acme["solvers"][0]["dns01"] == {
+        "cnameStrategy": "Follow",
+        "propagationTimeout": "2m",
+        "rfc2136": {"nameserver": "ns1.example", "protocol": "TCP", "tsigAlgorithm": "HMACSHA256"},
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        certificate(dnsNames=longest_names(100)),
+        certificate(secretTemplate={"labels": {f"example.com/{n:063d}": "v" * 63 for n in range(64)}}),
+        issuer(
+            solvers=[
+                {
+                    "selector": {
+                        "dnsNames": longest_names(64),
+                        "dnsZones": longest_names(64),
+                    },
+                    "dns01": RFC2136,
+                }
+            ]
+            * 32
+        ),
+    ],
+    ids=["names", "labels", "solvers"],
+)
+def test_the_largest_object_stays_within_the_cost_of_its_rules(apply: Apply, body: Body) -> None:
+    # Server-side, since the annotation of a client-side apply would be too long.
+    assert apply(body, "--server-side")["metadata"]["name"]
+
+
+def test_a_status_for_a_hundred_names_fits(bed: TestBed, namespace: str, apply: Apply) -> None:
+    apply(certificate())
+    authorizations = [
+        {
+            "name": f"n{n}.example",
+            "url": f"https://ca.example/authz/{n}",
+            "state": "pending",
+            "error": "e" * 500,
+            "challenge": {"type": "dns-01", "url": f"https://ca.example/challenge/{n}"},
+            "record": {"name": f"_acme-challenge.n{n}.example", "type": "TXT", "value": "v" * 43},
+            "presented": True,
+            "lastSeen": "s" * 500,
+            "lastLookTime": NOW,
+        }
+        for n in range(100)
+    ]
+    order = {
+        "url": "https://ca.example/order/1",
+        "accountURL": "https://ca.example/account/1",
+        "server": "https://ca.example/directory",
+        "names": [f"n{n}.example" for n in range(100)],
+        "specHash": "h",
+        "state": "pending",
+        "createdAt": NOW,
+        "authorizations": authorizations,
+    }
+    write_status(bed, namespace, {"order": order, "revision": 1})
+    stored = json.loads(bed.kubectl("get", "cwcert", "a", "-n", namespace, "-o", "json", "--show-managed-fields"))
+    assert stored["status"] == {"order": order, "revision": 1}
+    (mine,) = [entry for entry in stored["metadata"]["managedFields"] if entry["manager"] == "certwright"]
+    assert mine["fieldsV1"] == {"f:status": {"f:order": {}, "f:revision": {}}}, "the order is owned as a whole"
+
+
+def test_kubectl_shows_the_columns(bed: TestBed, namespace: str, apply: Apply) -> None:
+    apply(certificate())
+    write_status(
+        bed,
+        namespace,
+        {
+            "conditions": [{"type": "Ready", "status": "True", "reason": "Issued", "message": "All is well."}],
+            "notAfter": "2099-01-31T12:00:00Z",
+            "renewalTime": "2099-01-01T12:00:00Z",
+        },
+    )
+    header, row = bed.kubectl("get", "certificates.certwright.io", "-n", namespace, "-o", "wide").splitlines()
+    assert header.split() == ["NAME", "READY", "SECRET", "ISSUER", "EXPIRES", "RENEWS", "STATUS", "AGE"]
+    assert re.fullmatch(r"a +True +a-tls +ca +2099-01-31T12:00:00Z +2099-01-01T12:00:00Z +All is well\. +\d+s", row)
+
+
+def test_the_short_names_and_the_category_find_our_objects(bed: TestBed, namespace: str, apply: Apply) -> None:
+    apply(certificate())
+    apply(issuer())
+    for short in ("cert", "certs", "cwcert"):
+        assert bed.kubectl("get", short, "-n", namespace, "-o", "name") == "certificate.certwright.io/a\n"
+    for short in ("iss", "cwiss"):
+        assert bed.kubectl("get", short, "-n", namespace, "-o", "name") == "issuer.certwright.io/ca\n"
+    found = set(bed.kubectl("get", "certwright", "-n", namespace, "-o", "name").splitlines())
+    assert {"certificate.certwright.io/a", "issuer.certwright.io/ca"} <= found
+
+
+def test_a_manifest_cannot_write_the_status(apply: Apply) -> None:
+    assert "status" not in apply({**certificate(), "status": {"revision": 7}})
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("certificates.spec.dnsNames", "covers one level of names"),
+        ("certificates.spec.privateKey.rotationPolicy", "Default: Always."),
+        ("certificates.status.order", "The order at the CA"),
+        ("issuers.spec.acme.privateKeySecretRef.name", "for a ClusterIssuer, to the operator's namespace"),
+        ("issuers.spec.acme.solvers.dns01.propagationTimeout", "Default: 2m."),
+        ("clusterissuers", "for the Certificates of every namespace"),
+    ],
+)
+def test_kubectl_explains_the_fields(bed: TestBed, field: str, text: str) -> None:
+    explained = bed.kubectl("explain", field, "--api-version=certwright.io/v1")
+    assert text in " ".join(explained.split())
+
+
+@pytest.fixture(scope="module")
+def operator_namespace(bed: TestBed) -> Iterator[None]:
+    """The namespace that the examples keep the Secrets of ClusterIssuers in."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": OPERATOR_NAMESPACE},
+    }
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
+    yield
+    bed.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--wait=false")
+
+
+@pytest.mark.usefixtures("operator_namespace")
+@pytest.mark.parametrize("folder", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
+def test_the_examples_apply_as_they_stand(bed: TestBed, folder: str) -> None:
+    said = bed.kubectl("apply", "--dry-run=server", "-f", str(EXAMPLES / folder))
+    assert len(said.splitlines()) >= len(list((EXAMPLES / folder).glob("*.yaml")))

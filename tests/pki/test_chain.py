@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright.pki import (
+    BrokenChain,
+    ChainError,
+    check_links,
+    generate_private_key,
+    parse_chain,
+    private_key_to_pem,
+)
+
+if TYPE_CHECKING:
+    from tests.pki.conftest import Ca
+
+KEY = generate_private_key()
+
+
+def test_a_chain_is_a_leaf_and_its_issuers_in_order(root: Ca, intermediate: Ca) -> None:
+    leaf = intermediate.issue(KEY)
+    chain = parse_chain(root.pem(leaf, intermediate.certificate, root.certificate))
+
+    assert chain.leaf == leaf
+    assert chain.issuers == (intermediate.certificate, root.certificate)
+    check_links(chain)
+
+
+def test_the_root_is_given_only_when_the_last_certificate_signed_itself(root: Ca, intermediate: Ca) -> None:
+    leaf = intermediate.issue(KEY)
+
+    assert parse_chain(root.pem(leaf)).root_pem is None
+    assert parse_chain(root.pem(leaf, intermediate.certificate)).root_pem is None
+    with_root = parse_chain(root.pem(leaf, intermediate.certificate, root.certificate))
+    assert with_root.root_pem == root.pem(root.certificate)
+
+
+def test_text_around_the_certificates_does_not_get_through(root: Ca) -> None:
+    leaf = root.pem(root.issue(KEY))
+    crlf = leaf.replace(b"\n", b"\r\n")
+    text = b"Bag Attributes\r\n  friendlyName: x\r\n" + crlf + b"\n# end\n" + leaf
+    chain = parse_chain(text)
+
+    assert chain.pem == leaf + leaf
+
+
+@pytest.mark.parametrize("place", ["before", "between", "after"])
+def test_a_block_that_is_no_certificate_is_refused_wherever_it_is(root: Ca, place: str) -> None:
+    leaf, foreign = root.pem(root.issue(KEY)), private_key_to_pem(KEY)
+    texts = {"before": foreign + leaf, "between": leaf + foreign + leaf, "after": leaf + foreign}
+
+    with pytest.raises(ChainError, match="no certificate") as caught:
+        parse_chain(texts[place])
+    assert foreign.splitlines()[1].decode() not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "no PEM certificate"),
+        (b"<html>502 Bad Gateway</html>", "no PEM certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "certificate 1 .* damaged"),
+        (b"-----BEGIN CERTIFICATE-----\n\xff\xfe\n-----END CERTIFICATE-----\n", "damaged"),
+        (b"x" * (256 * 1024 + 1), "limit"),
+    ],
+)
+def test_what_is_no_chain_is_refused(text: bytes, message: str) -> None:
+    with pytest.raises(ChainError, match=message):
+        parse_chain(text)
+
+
+def test_more_certificates_than_any_ca_sends_are_refused(root: Ca) -> None:
+    leaf = root.pem(root.issue(KEY))
+
+    assert len(parse_chain(leaf * 20).issuers) == 19
+    with pytest.raises(ChainError, match="21 certificates"):
+        parse_chain(leaf * 21)
+
+
+@given(part=st.floats(0, 1, exclude_max=True))
+def test_a_chain_cut_anywhere_is_refused_or_loses_whole_certificates_only(part: float, root: Ca) -> None:
+    whole = root.pem(root.certificate, root.certificate)
+    cut = whole[: int(part * (len(whole) - 1))]
+    try:
+        chain = parse_chain(cut)
+    except ChainError:
+        return
+    # What was accepted can only be the first certificate, complete.
+    assert whole.startswith(chain.pem)
+    assert not chain.issuers
+    assert cut[len(chain.pem) :] in {b"-" * count for count in range(5)}
+
+
+@given(st.binary(max_size=500))
+def test_no_garbage_raises_anything_but_a_chain_error(garbage: bytes) -> None:
+    with pytest.raises(ChainError):
+        parse_chain(b"-----BEGIN CERTIFICATE-----\n" + garbage + b"\n-----END CERTIFICATE-----\n")
+
+
+def test_links_break_where_the_order_is_wrong_or_a_certificate_is_missing(root: Ca, intermediate: Ca) -> None:
+    leaf = intermediate.issue(KEY)
+    for broken, place in (
+        ((leaf, root.certificate, intermediate.certificate), "certificate 1"),
+        ((leaf, root.certificate), "certificate 1"),
+        ((leaf, intermediate.certificate, intermediate.certificate), "certificate 2"),
+    ):
+        with pytest.raises(BrokenChain, match=f"{place}.*names"):
+            check_links(parse_chain(root.pem(*broken)))
+
+
+def test_a_link_with_the_right_name_and_the_wrong_signature_breaks(root: Ca, intermediate: Ca, other_ca: Ca) -> None:
+    impostor = type(other_ca)(intermediate.name, other_ca.key, other_ca.certificate)
+    forged = impostor.issue(KEY)
+
+    with pytest.raises(BrokenChain, match=r"certificate 1.*signature"):
+        check_links(parse_chain(root.pem(forged, intermediate.certificate)))

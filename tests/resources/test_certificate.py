@@ -1,0 +1,197 @@
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from certwright.resources import (
+    AuthorizationStatus,
+    Certificate,
+    CertificateStatus,
+    ChallengeStatus,
+    Condition,
+    InvalidResource,
+    OrderStatus,
+    PrivateKey,
+    RecordStatus,
+)
+
+Make = Callable[..., dict[str, Any]]
+NOW = datetime(2026, 1, 31, 12, 0, 0, 987_654, tzinfo=UTC)
+
+
+def test_a_small_certificate_has_the_defaults(certificate_body: Make) -> None:
+    spec = Certificate.parse(certificate_body()).spec
+    assert spec.dns_names == ("a.example",)
+    assert (spec.issuer_ref.kind, spec.issuer_ref.group) == ("Issuer", "certwright.io")
+    assert spec.private_key == PrivateKey(algorithm="ECDSA", encoding="PKCS8", rotation_policy="Always")
+    assert spec.secret_owner_reference is False
+    assert (spec.duration, spec.renew_before, spec.renew_before_percentage) == (None, None, None)
+
+
+def test_a_whole_certificate_is_read(certificate_body: Make) -> None:
+    body = certificate_body(
+        commonName="a.example",
+        secretTemplate={"labels": {"team": "x"}, "annotations": {"example.com/why": "a b"}},
+        secretOwnerReference=True,
+        issuerRef={"name": "ca", "kind": "ClusterIssuer"},
+        duration="2160h",
+        renewBefore="360h",
+        privateKey={"algorithm": "RSA", "size": 3072, "encoding": "PKCS1", "rotationPolicy": "Never"},
+    )
+    spec = Certificate.parse(body).spec
+    assert spec.common_name == "a.example"
+    assert spec.secret_template is not None
+    assert spec.secret_template.labels == {"team": "x"}
+    assert spec.secret_template.annotations == {"example.com/why": "a b"}
+    assert spec.duration == timedelta(days=90)
+    assert spec.renew_before == timedelta(days=15)
+    assert spec.private_key.effective_size == 3072
+
+
+def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
+    body = certificate_body(tomorrow=True, issuerRef={"name": "ca", "tomorrow": 1})
+    body["status"] = {"tomorrow": {}, "conditions": [{"type": "Ready", "status": "True", "tomorrow": 1}]}
+    certificate = Certificate.parse(body)
+    assert certificate.status.conditions == (Condition(type="Ready", status="True"),)
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ({"dnsNames": []}, "spec.dnsNames: should have at least 1 item, not 0"),
+        (
+            {"dnsNames": [f"{n}.example" for n in map("n{}".format, range(101))]},
+            "spec.dnsNames: should have at most 100",
+        ),
+        ({"dnsNames": ["a.example", "a.example"]}, "spec.dnsNames: has 'a.example' more than once"),
+        ({"dnsNames": ["A.example"]}, r"spec.dnsNames\[0\]: has upper-case"),
+        ({"commonName": "b.example"}, "spec: commonName must be one of dnsNames"),
+        ({"secretName": "A/b"}, "spec.secretName: has upper-case"),
+        (
+            {"issuerRef": {"name": "ca", "kind": "Other"}},
+            "spec.issuerRef.kind: .*'Issuer' or 'ClusterIssuer'",
+        ),
+        ({"issuerRef": {"name": "ca", "group": "other.io"}}, "spec.issuerRef.group: .*'certwright.io'"),
+        ({"duration": "30m"}, "spec.duration: must be 1h or longer"),
+        ({"duration": "90d"}, "spec.duration: has no unit for days"),
+        ({"duration": 90}, "spec.duration: has no unit"),
+        ({"renewBefore": "1m"}, "spec.renewBefore: must be 5m or longer"),
+        ({"duration": "2h", "renewBefore": "2h"}, "renewBefore must be shorter than duration"),
+        ({"renewBefore": "2h", "renewBeforePercentage": 30}, "exclude each other"),
+        ({"renewBeforePercentage": 100}, "spec.renewBeforePercentage: .* less than or equal to 99"),
+        ({"privateKey": {"algorithm": "RSA", "size": 256}}, "size must be"),
+        ({"privateKey": {"algorithm": "Ed25519", "size": 256}}, "left out for Ed25519"),
+        ({"privateKey": {"algorithm": "Ed25519", "encoding": "PKCS1"}}, "no PKCS1 form"),
+        ({"secretTemplate": {"labels": {"a b": "c"}}}, "key of a wrong form"),
+        ({"secretTemplate": {"labels": {"a": "b c"}}}, "value that no label can have"),
+        ({"secretTemplate": {"annotations": {"certwright.io/x": "y"}}}, "the operator writes them"),
+    ],
+)
+def test_a_bad_spec_is_refused_with_path_and_reason(certificate_body: Make, spec: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidResource, match=f"^Certificate team/a is invalid: .*{problem}"):
+        Certificate.parse(certificate_body(**spec))
+
+
+def test_an_error_does_not_repeat_what_the_user_wrote(certificate_body: Make) -> None:
+    with pytest.raises(InvalidResource) as caught:
+        Certificate.parse(certificate_body(secretName="hunter2 hunter2"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_many_problems_are_counted_not_listed(certificate_body: Make) -> None:
+    with pytest.raises(InvalidResource, match="and 4 more"):
+        Certificate.parse(certificate_body(dnsNames=[f"-{n}" for n in range(14)]))
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [
+        (PrivateKey(), 256),
+        (PrivateKey(size=521), 521),
+        (PrivateKey(algorithm="RSA"), 2048),
+        (PrivateKey(algorithm="Ed25519"), None),
+    ],
+)
+def test_the_size_of_a_key_has_a_default(key: PrivateKey, size: int | None) -> None:
+    assert key.effective_size == size
+
+
+def test_a_status_comes_back_from_the_api_server_as_it_went() -> None:
+    status = CertificateStatus(
+        conditions=(Condition(type="Ready", status="False", reason="Issuing", last_transition_time=NOW),),
+        observed_generation=2,
+        not_after=NOW,
+        serial_number="0a",
+        revision=1,
+        order=OrderStatus(
+            url="https://ca.example/order/1",
+            account_url="https://ca.example/account/1",
+            server="https://ca.example/directory",
+            names=("a.example", "*.a.example"),
+            spec_hash="abc",
+            state="pending",
+            created_at=NOW,
+            authorizations=(
+                AuthorizationStatus(
+                    name="*.a.example",
+                    url="https://ca.example/authz/1",
+                    state="pending",
+                    challenge=ChallengeStatus(type="dns-01", url="https://ca.example/challenge/1"),
+                    record=RecordStatus(name="_acme-challenge.a.example", value="x"),
+                    presented=True,
+                ),
+            ),
+        ),
+    )
+    assert CertificateStatus.model_validate(status.to_json()) == status
+
+
+def test_a_status_is_written_in_the_api_servers_terms() -> None:
+    order = OrderStatus(
+        url="u", account_url="a", server="s", names=("n",), spec_hash="h", state="valid", created_at=NOW
+    )
+    assert CertificateStatus(not_before=NOW, order=order).to_json() == {
+        "conditions": [],
+        "notBefore": "2026-01-31T12:00:00Z",
+        "revision": 0,
+        "failedAttempts": 0,
+        "order": {
+            "url": "u",
+            "accountURL": "a",
+            "server": "s",
+            "names": ["n"],
+            "specHash": "h",
+            "state": "valid",
+            "createdAt": "2026-01-31T12:00:00Z",
+            "authorizations": [],
+        },
+    }
+
+
+def test_replace_refuses_a_field_that_is_not_there() -> None:
+    with pytest.raises(TypeError, match="CertificateStatus has no field renewal"):
+        CertificateStatus().replace(renewal=NOW)
+
+
+def test_replace_checks_what_it_is_given() -> None:
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        CertificateStatus().replace(failed_attempts=-1)
+    assert CertificateStatus().replace(renewal_time=NOW).renewal_time == NOW.replace(microsecond=0)
+
+
+def test_metadata_is_read(certificate_body: Make) -> None:
+    body = certificate_body()
+    body["metadata"].update(
+        uid="u",
+        generation=3,
+        resourceVersion="7",
+        creationTimestamp="2026-01-31T12:00:00Z",
+        deletionTimestamp="2026-01-31T13:00:00+01:00",
+        finalizers=["certwright.io/clean-up"],
+        managedFields=[{}],
+    )
+    certificate = Certificate.parse(body)
+    assert certificate.metadata.resource_version == "7"
+    assert certificate.metadata.deletion_timestamp == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert certificate.display_name == "Certificate team/a"

@@ -1,0 +1,53 @@
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from certwright.resources import API_VERSION, Certificate, ClusterIssuer, Issuer
+from certwright.resources.crd import open_api_schema
+from certwright.resources.object import Object
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MODELS: dict[str, type[Object]] = {"Certificate": Certificate, "Issuer": Issuer, "ClusterIssuer": ClusterIssuer}
+
+
+def strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema as the API server means it with strict field validation: what is not named is refused."""
+    changed = {key: strict(value) if isinstance(value, dict) else value for key, value in schema.items()}
+    if "properties" in schema and isinstance(schema["properties"], dict) and "type" in schema:
+        changed["additionalProperties"] = False
+    return changed
+
+
+def ours() -> Iterator[Any]:
+    for path in sorted(EXAMPLES.rglob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            if document["apiVersion"] == API_VERSION:
+                name = f"{path.relative_to(EXAMPLES)}:{document['kind']}"
+                yield pytest.param(document, id=name)
+
+
+@pytest.mark.parametrize("document", list(ours()))
+def test_an_example_follows_the_schema_and_the_model(document: dict[str, Any]) -> None:
+    model = MODELS[document["kind"]]
+    jsonschema.validate(document, strict(open_api_schema(model)))
+    model.parse(document)
+
+
+def test_the_schema_check_would_see_a_wrong_field() -> None:
+    document = {
+        "apiVersion": API_VERSION,
+        "kind": "Certificate",
+        "metadata": {},
+        "spec": {"dnsName": "a.example"},
+    }
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, strict(open_api_schema(Certificate)))
+
+
+def test_every_folder_of_examples_is_explained() -> None:
+    index = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{folder.name}/`" in index for folder in EXAMPLES.iterdir() if folder.is_dir())

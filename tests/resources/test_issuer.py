@@ -1,0 +1,103 @@
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from certwright.resources import ClusterIssuer, InvalidResource, Issuer
+
+Make = Callable[..., dict[str, Any]]
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+BUNDLE = base64.b64encode(PEM.encode()).decode()
+RFC2136 = {"rfc2136": {"nameserver": "ns1.example"}}
+
+
+def test_a_small_issuer_has_the_defaults(issuer_body: Make) -> None:
+    acme = Issuer.parse(issuer_body()).spec.acme
+    assert acme.private_key_secret_ref.key == "tls.key"
+    assert acme.account_key_algorithm == "ES256"
+    assert not acme.disable_account_key_generation
+    assert not acme.skip_tls_verify
+    assert not acme.enable_duration_feature
+    assert acme.ca_bundle_pem is None
+    (solver,) = acme.solvers
+    assert solver.selector is None
+    assert solver.dns01 is not None
+    assert solver.dns01.cname_strategy == "Follow"
+    assert solver.dns01.propagation_timeout == timedelta(minutes=2)
+    assert solver.dns01.rfc2136 is not None
+    assert (solver.dns01.rfc2136.protocol, solver.dns01.rfc2136.tsig_algorithm) == ("TCP", "HMACSHA256")
+
+
+def test_the_names_with_capitals_are_read(issuer_body: Make) -> None:
+    assert Issuer.parse(issuer_body(skipTLSVerify=True)).spec.acme.skip_tls_verify
+    assert Issuer.parse(issuer_body(caBundle=BUNDLE)).spec.acme.ca_bundle_pem == PEM
+
+
+def test_a_bundle_may_have_line_breaks(issuer_body: Make) -> None:
+    folded = "\n".join(BUNDLE[start : start + 20] for start in range(0, len(BUNDLE), 20))
+    assert Issuer.parse(issuer_body(caBundle=folded)).spec.acme.ca_bundle_pem == PEM
+
+
+def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
+    rfc2136 = {
+        "nameserver": "[2001:db8::1]:5353",
+        "tsigKeyName": "key",
+        "tsigAlgorithm": "HMACSHA512",
+        "tsigSecretSecretRef": {"name": "tsig", "key": "secret"},
+        "protocol": "UDP",
+    }
+    solver = {
+        "selector": {"dnsNames": ["*.a.example"], "dnsZones": ["a.example"], "matchLabels": {"team": "x"}},
+        "dns01": {
+            "rfc2136": rfc2136,
+            "nameservers": ["10.0.0.1:53"],
+            "authoritativeNameservers": ["ns1.example"],
+        },
+    }
+    (read,) = Issuer.parse(issuer_body(solvers=[solver])).spec.acme.solvers
+    assert read.selector is not None
+    assert read.selector.match_labels == {"team": "x"}
+    assert read.dns01 is not None
+    assert read.dns01.nameservers == ("10.0.0.1:53",)
+    assert read.dns01.rfc2136 is not None
+    assert read.dns01.rfc2136.tsig_secret_secret_ref is not None
+    assert read.dns01.rfc2136.tsig_secret_secret_ref.key == "secret"
+
+
+@pytest.mark.parametrize(
+    ("acme", "problem"),
+    [
+        ({"server": "http://ca.example/dir"}, "spec.acme.server: must start with https://"),
+        ({"email": "mailto:a@b.c"}, "spec.acme.email: must be the address alone"),
+        ({"caBundle": PEM}, "spec.acme.caBundle: is PEM as it is"),
+        ({"caBundle": "AAA"}, "caBundle is no base64 text"),
+        ({"caBundle": "AAAA"}, "no PEM certificate"),
+        ({"caBundle": BUNDLE, "skipTLSVerify": True}, "exclude each other"),
+        ({"accountKeyAlgorithm": "ES255"}, "spec.acme.accountKeyAlgorithm: .*'ES256'"),
+        ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
+        ({"solvers": [{}]}, r"spec.acme.solvers\[0\]: must have exactly one of dns01 and http01"),
+        ({"solvers": [{"http01": {}, "dns01": RFC2136}]}, "must have exactly one"),
+        ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),
+        ({"solvers": [{"dns01": {"rfc2136": {"nameserver": "a b"}}}]}, "rfc2136.nameserver: is no server"),
+        (
+            {"solvers": [{"dns01": {"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}}]},
+            "dns01.rfc2136: tsigKeyName and tsigSecretSecretRef belong together",
+        ),
+        ({"solvers": [{"dns01": {**RFC2136, "propagationTimeout": "0s"}}]}, "must be 1s or longer"),
+        ({"solvers": [{"http01": {}, "selector": {"dnsZones": ["*.a"]}}]}, r"dnsZones\[0\]: must be a zone"),
+    ],
+)
+def test_a_bad_spec_is_refused_with_path_and_reason(issuer_body: Make, acme: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidResource, match=f"^Issuer team/ca is invalid: .*{problem}"):
+        Issuer.parse(issuer_body(**acme))
+
+
+def test_a_cluster_issuer_has_no_namespace(issuer_body: Make) -> None:
+    body = issuer_body()
+    del body["metadata"]["namespace"]
+    assert ClusterIssuer.parse(body).display_name == "ClusterIssuer ca"
+    body["spec"] = {}
+    with pytest.raises(InvalidResource, match=r"^ClusterIssuer ca is invalid: spec\.acme: Field required"):
+        ClusterIssuer.parse(body)
