@@ -44,6 +44,8 @@ lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
 	@$(BIN)/mypy
 	@echo "==> import-linter: direction of imports"
 	@$(BIN)/lint-imports | tail -4
+	@echo "==> gofmt, go vet: the test CA"
+	@cd e2e/testbed/go/pebble && test -z "$$(gofmt -l .)" && go vet .
 	@echo "==> crds/ up to date with the models"
 	@$(BIN)/certwright crds --check
 
@@ -81,9 +83,8 @@ clean: ## Remove what the other targets made below this folder
 	@rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .PHONY: clean-testbed
-clean-testbed: ## End every test bed and remove the programs built for it
-	@if [ -x $(BIN)/python ]; then $(BIN)/python -m testbed down; fi
-	@rm -rf .cache/testbed "$${XDG_CACHE_HOME:-$$HOME/.cache}/certwright"
+clean-testbed: $(VENV)/ready ## End the test bed and remove the programs built for all of them
+	@$(BIN)/python -m testbed clean --programs
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

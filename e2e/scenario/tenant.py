@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scenario.manifests import certificate
+from cryptography import x509
+
+from scenario.manifests import certificate, issuer
 
 if TYPE_CHECKING:
     from scenario.cluster import Cluster
@@ -36,3 +38,37 @@ class Tenant:
             "Certificate", self.namespace, name, "Ready", "False", reason=reason, seconds=seconds
         )
         return next(condition for condition in found["status"]["conditions"] if condition["type"] == "Ready")
+
+    def add_issuer(self, name: str, **settings: Any) -> dict[str, Any]:
+        """Apply one more Issuer, with settings that `issuer` knows, and wait until it is ready."""
+        self.cluster.apply(issuer(self.bed, self.namespace, name=name, **settings))
+        return self.cluster.wait_ready("Issuer", self.namespace, name)
+
+    def leaf(self, secret: str) -> x509.Certificate:
+        """Return the certificate in a Secret."""
+        return x509.load_pem_x509_certificate(self.cluster.secret_data(self.namespace, secret)["tls.crt"])
+
+    def under_way(self, name: str) -> dict[str, Any]:
+        """Wait until the order of a Certificate is in its status and its records are in the DNS; return it."""
+
+        def waits(found: dict[str, Any]) -> bool:
+            order = found.get("status", {}).get("order", {})
+            entries = order.get("authorizations", ())
+            present = {
+                value
+                for zone in self.bed.bind.zones
+                for values in self.bed.bind.txt_records(zone).values()
+                for value in values
+            }
+            return bool(entries) and all(entry.get("record", {}).get("value") in present for entry in entries)
+
+        return self.cluster.wait_for(
+            f"Certificate {name} has no order with records in the DNS",
+            lambda: self.cluster.get("Certificate", self.namespace, name),
+            waits,
+        )
+
+    def challenge_values(self, name: str) -> list[str]:
+        """Return the TXT values that BIND has at a name."""
+        zone = next(zone for zone in self.bed.bind.zones if name.endswith(f".{zone}"))
+        return self.bed.bind.txt_records(zone).get(name, [])

@@ -79,7 +79,11 @@ def assemble(site: Site, options: BedOptions) -> Mapping[str, Place]:
             places += [Place(Backend(site)), Place(traefik, (apiserver.name,))]
     if options.acme:
         bind = Bind(site, options.zones)
-        places += [Place(bind), Place(Pebble(site, options.pebble, bind=bind, ingress=traefik), (bind.name,))]
+        pebble = Pebble(site, options.pebble, bind=bind, ingress=traefik)
+        # Pebble is told the ports of both when it starts.
+        places += [Place(bind), Place(pebble, (bind.name, *((traefik.name,) if traefik else ())))]
     if options.challtestsrv:
         places.append(Place(ChallengeTestServer(site)))
+    for place in places:
+        place.part.fixed_ports = dict(options.fixed_ports.get(place.part.name, {}))
     return {place.part.name: place for place in places}

@@ -8,8 +8,9 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
+from .access import PartAccess
 from .assembly import Place, assemble, programs_for
 from .certificates import BedAuthority
 from .errors import BedError
@@ -18,13 +19,8 @@ from .lifecycle import start_all, stop_all
 from .locations import PROJECT
 from .metrics import RequestKind, parse_request_counts
 from .options import BedOptions, PebbleOptions
-from .part import Part, Site
-from .parts.apiserver import ApiServer
-from .parts.backend import Backend
-from .parts.bind import Bind
-from .parts.challtestsrv import ChallengeTestServer
+from .part import Site
 from .parts.pebble import Pebble
-from .parts.traefik import Traefik
 from .ports import allocator
 from .process import Process
 from .progress import Reporter, reporter
@@ -36,11 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-P = TypeVar("P", bound=Part)
 METRICS_TIMEOUT = 30.0
 
 
-class TestBed:
+class TestBed(PartAccess):
     """A bed: real parts on free loopback ports, below one folder.
 
     Args:
@@ -61,13 +56,13 @@ class TestBed:
         detached: bool = False,
         display: Reporter | None = None,
     ) -> None:
+        super().__init__()
         self.options = options or BedOptions()
         self._temporary = folder is None
         self.folder = (folder or Path(tempfile.mkdtemp(prefix="testbed-"))).resolve()
         self._detached = detached
         self._display = display or reporter()
         self._programs: dict[str, Path] = {}
-        self._places: dict[str, Place] = {}
         self._more_pebbles: dict[str, PebbleOptions] = {}
         self._writing = threading.Lock()
         self._abort = threading.Event()
@@ -138,49 +133,14 @@ class TestBed:
             self._display.say(f"The logs of the test bed are kept in {self.folder}")
 
     @property
-    def parts(self) -> dict[str, Part]:
-        """All parts by name."""
-        return {name: place.part for name, place in self._places.items()}
-
-    @property
-    def apiserver(self) -> ApiServer:
-        """The API server."""
-        return self._part(ApiServer, "kube-apiserver")
-
-    @property
-    def kubeconfig(self) -> Path:
-        """A kubeconfig of an administrator."""
-        return self.apiserver.kubeconfig
-
-    @property
-    def pebble(self) -> Pebble:
-        """The Pebble that was started with the bed."""
-        return self._part(Pebble, "pebble")
-
-    @property
-    def bind(self) -> Bind:
-        """The name server."""
-        return self._part(Bind, "bind")
-
-    @property
-    def challtestsrv(self) -> ChallengeTestServer:
-        """Pebble's challenge test server."""
-        return self._part(ChallengeTestServer, "pebble-challtestsrv")
-
-    @property
-    def traefik(self) -> Traefik:
-        """The ingress controller."""
-        return self._part(Traefik, "traefik")
-
-    @property
-    def backend(self) -> Backend:
-        """The web server that Ingresses can lead to, over a Service of type ExternalName to `localhost`."""
-        return self._part(Backend, "backend")
-
-    @property
     def authority(self) -> BedAuthority:
         """The CA of the parts' own TLS certificates."""
         return self._site.authority
+
+    @property
+    def programs(self) -> dict[str, Path]:
+        """The executables of the parts, and kubectl, by name."""
+        return dict(self._programs)
 
     def start_pebble(self, name: str, options: PebbleOptions | None = None) -> Pebble:
         """Start one more Pebble, with settings of its own.
@@ -220,10 +180,6 @@ class TestBed:
         text = fetch(f"{self.apiserver.url}/metrics", tls=tls, timeout=METRICS_TIMEOUT).body.decode()
         return parse_request_counts(text)
 
-    def tails(self, lines: int = 30) -> dict[str, str]:
-        """Return the last lines of each part's log."""
-        return {name: part.tail(lines) for name, part in self.parts.items()}
-
     def write_kubeconfig(self, path: Path, user: str, groups: Sequence[str] = ()) -> Path:
         """Write a kubeconfig for `user` in `groups` (its rights are up to RBAC) and return its path."""
         return self.apiserver.write_kubeconfig(path, user, groups)
@@ -247,12 +203,6 @@ class TestBed:
         self._more_pebbles[name] = options
         self._places[name] = Place(pebble, ("bind",))
         return pebble
-
-    def _part(self, kind: type[P], name: str) -> P:
-        part = self.parts.get(name)
-        if not isinstance(part, kind):
-            raise BedError(f"This bed has no {name}", remedy="start the bed, with options that include it")
-        return part
 
     def _save(self) -> None:
         with self._writing, suppress(FileNotFoundError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,8 @@ def up(
         _end(folder)
     _prepare(folder)
     pebble = PebbleOptions(nonce_reject_percent=nonce_reject, authz_reuse_percent=authz_reuse)
+    # Asked to end while it starts, it ends what it has started, as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     bed = TestBed(BedOptions(pebble=pebble, audit=audit), folder=folder, detached=True)
     bed.start()
     output.print(f"The test bed is up after {bed.up_seconds:.1f} s.")

@@ -51,6 +51,7 @@ def stop_all(parts: Iterable[Part], *, last: str | None = None) -> None:
         TimeoutError: a process survived SIGKILL; all others were ended.
     """
     everyone = list(parts)
+    survivors: list[BaseException] = []
     for group in (
         [part for part in everyone if part.name != last],
         [part for part in everyone if part.name == last],
@@ -58,5 +59,6 @@ def stop_all(parts: Iterable[Part], *, last: str | None = None) -> None:
         if group:
             with ThreadPoolExecutor(len(group), thread_name_prefix="testbed-stop") as pool:
                 endings = [pool.submit(part.stop, grace=END_GRACE) for part in group]
-            for ending in endings:
-                ending.result()
+            survivors += [error for ending in endings if (error := ending.exception()) is not None]
+    if survivors:
+        raise survivors[0]

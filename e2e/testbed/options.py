@@ -73,6 +73,7 @@ class BedOptions:
         pebble: settings of the Pebble that is started with the bed.
         audit: write the API server's audit log (metadata of each request).
         zones: that BIND serves, each with a wildcard address record to 127.0.0.1.
+        fixed_ports: numbers by part and port name, for ports that something outside relies on.
     """
 
     kubernetes: bool = True
@@ -82,3 +83,4 @@ class BedOptions:
     pebble: PebbleOptions = field(default_factory=PebbleOptions)
     audit: bool = False
     zones: tuple[str, ...] = (EXAMPLE_ZONE, DELEGATED_ZONE)
+    fixed_ports: dict[str, dict[str, int]] = field(default_factory=dict)

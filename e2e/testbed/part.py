@@ -69,6 +69,7 @@ class Part(ABC):
         self.folder = site.folder / self.name
         self.log = self.folder / f"{self.name}.log"
         self.ports: dict[str, int] = {}
+        self.fixed_ports: dict[str, int] = {}
         self.start_seconds: float | None = None
         self.process: Process | None = None
         self._log_start = 0
@@ -104,11 +105,12 @@ class Part(ABC):
         fixed = self.start_seconds is not None
         for attempt in range(PORT_ATTEMPTS):
             if not fixed and (attempt > 0 or not self.ports):
-                self.ports = {name: self.site.ports.take() for name in self.port_names}
+                free = {name: self.site.ports.take() for name in self.port_names if name not in self.fixed_ports}
+                self.ports = free | self.fixed_ports
             try:
                 self._start_once()
             except PortTaken:
-                if attempt + 1 == PORT_ATTEMPTS:
+                if attempt + 1 == PORT_ATTEMPTS or self.fixed_ports:
                     raise
             else:
                 return

@@ -21,7 +21,7 @@ from .kubeconfig import write_kubeconfig
 from .ports import LOOPBACK, allocator
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
     from types import TracebackType
 
@@ -61,6 +61,7 @@ class RecordingProxy:
         self.requests: list[Request] = []
         self.on_request: OnRequest = lambda _: Forward()
         self.on_response: OnResponse = lambda _, __: Forward()
+        self._hook_errors: list[Exception] = []
 
     @classmethod
     def for_apiserver(cls, apiserver: ApiServer, *, client: KeyPair | None = None) -> Self:
@@ -103,11 +104,17 @@ class RecordingProxy:
         self._call(self._open())
 
     def stop(self) -> None:
-        """Close all connections and end the thread."""
+        """Close all connections and end the thread.
+
+        Raises:
+            ExceptionGroup: what the hooks raised; their requests were dropped.
+        """
         self._call(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CALL_TIMEOUT)
         self._loop.close()
+        if self._hook_errors:
+            raise ExceptionGroup("a hook of the proxy failed", self._hook_errors)
 
     def __enter__(self) -> Self:
         """Serve."""
@@ -150,7 +157,7 @@ class RecordingProxy:
         path, _, query = incoming.raw_path.partition("?")
         request = Request(incoming.method, path, query, CIMultiDict(incoming.headers), await incoming.read())
         self.requests.append(request)
-        action = self.on_request(request)
+        action = self._ask(self.on_request, request)
         if not isinstance(action, Forward):
             return self._interfere(incoming, action)
         try:
@@ -160,7 +167,7 @@ class RecordingProxy:
             answer = await asyncio.shield(asyncio.ensure_future(self._exchange(request)))
         except aiohttp.ClientError:
             return self._interfere(incoming, Drop())
-        action = self.on_response(request, answer)
+        action = self._ask(self.on_response, request, answer)
         if not isinstance(action, Forward):
             return self._interfere(incoming, action)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
@@ -172,7 +179,7 @@ class RecordingProxy:
     async def _stream(self, incoming: web.Request, request: Request) -> web.StreamResponse:
         async with self._send(request) as answer:
             headers = _end_to_end(answer.headers)
-            action = self.on_response(request, Response(answer.status, headers, b""))
+            action = self._ask(self.on_response, request, Response(answer.status, headers, b""))
             if not isinstance(action, Forward):
                 return self._interfere(incoming, action)
             outgoing = web.StreamResponse(status=answer.status, headers=headers)
@@ -197,6 +204,13 @@ class RecordingProxy:
             allow_redirects=False,
             server_hostname=urlsplit(self._upstream).hostname,
         )
+
+    def _ask(self, hook: Callable[..., Action], *arguments: object) -> Action:
+        try:
+            return hook(*arguments)
+        except Exception as error:  # noqa: BLE001 - raised in the test's thread, when the proxy is stopped
+            self._hook_errors.append(error)
+            return Drop()
 
     def _interfere(self, incoming: web.Request, action: Action) -> web.StreamResponse:
         if isinstance(action, Respond):

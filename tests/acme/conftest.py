@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -103,7 +103,7 @@ class FakeCa:
             reply = self.replies[request.path].popleft()
             if isinstance(reply, Exception):
                 raise reply
-            return reply(request) if callable(reply) else reply
+            return replace(reply(request) if callable(reply) else reply, url=url)
         if method == "POST" and self.reject_nonces > 0:
             self.reject_nonces -= 1
             return self.problem("badNonce", "try again", request)
@@ -214,8 +214,7 @@ class FakeCa:
 
     def _serve(self, request: Request) -> Response:
         parts = request.path.strip("/").split("/")
-        response = self._handle(parts, request)
-        return Response(response.status, response.headers, response.body, request.url)
+        return replace(self._handle(parts, request), url=request.url)
 
     def _handle(self, parts: list[str], request: Request) -> Response:
         match parts:

@@ -16,7 +16,7 @@ def test_what_was_encoded_decodes_to_itself(data: bytes) -> None:
 
 @pytest.mark.parametrize("text", ["YQ==", "a b", "YQ\n", "a+b/", "é", "AAAAA"])
 def test_anything_but_unpadded_base64url_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="base64"):
         base64url.decode(text)
 
 

@@ -20,7 +20,7 @@ def test_josepy_verifies_the_binding(key: AccountKey, algorithm: MacAlgorithm) -
     assert josepy.JWASignature.from_json(algorithm).verify(SECRET, signed, base64url.decode(jws["signature"]))
 
 
-@pytest.mark.parametrize("suffix", ["", "=", "\n", " = "])
+@pytest.mark.parametrize("suffix", ["", "=", "\n", "== "])
 def test_the_key_is_taken_as_cas_show_it(suffix: str) -> None:
     assert ExternalAccountBinding.from_text("kid-1", base64url.encode(SECRET) + suffix).mac_key == SECRET
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import secrets
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from scenario import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
+from scenario.dns_front import DnsFront
+from testbed.options import PebbleOptions
+from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from testbed.bed import TestBed
+    from testbed.parts.pebble import Pebble
 
 OPERATOR = pytest.StashKey[OperatorProcess]()
 
@@ -55,6 +61,33 @@ def tenant(bed: TestBed, cluster: Cluster, operator: OperatorProcess, namespace:
     cluster.apply(issuer(bed, namespace))
     cluster.wait_ready("Issuer", namespace, "pebble")
     return Tenant(namespace, bed, cluster, operator)
+
+
+@pytest.fixture
+def make_pebble(bed: TestBed) -> Iterator[Callable[..., Pebble]]:
+    """Starts Pebbles with settings of their own, which end with the test."""
+    with ExitStack() as stack:
+
+        def make(**settings: Any) -> Pebble:
+            started = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", PebbleOptions(**settings))
+            stack.callback(started.stop)
+            return started
+
+        yield make
+
+
+@pytest.fixture
+def counted_ca(make_pebble: Callable[..., Pebble]) -> Iterator[RecordingProxy]:
+    """A proxy in front of a Pebble that refuses no nonces and reuses nothing: each request is there for a reason."""
+    with RecordingProxy.for_pebble(make_pebble(nonce_reject_percent=0, authz_reuse_percent=0)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def dns_front(bed: TestBed) -> Iterator[DnsFront]:
+    """A DNS server that can hide records, so that an order waits for as long as a test likes."""
+    with DnsFront(bed.bind) as front:
+        yield front
 
 
 @pytest.hookimpl(wrapper=True)

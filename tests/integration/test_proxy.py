@@ -99,3 +99,14 @@ def test_a_server_that_is_down_looks_down(bed: TestBed, ca: RecordingProxy) -> N
             fetch(ca.directory_url, tls=bed.authority.client_context())
     finally:
         pebble.start()
+
+
+def test_an_error_in_a_hook_reaches_the_test(bed: TestBed) -> None:
+    proxy = RecordingProxy.for_pebble(bed.pebble)
+    proxy.start()
+    proxy.on_request = lambda _: 1 / 0  # type: ignore[assignment, return-value]  # the error under test
+    with pytest.raises((OSError, http.client.HTTPException)):
+        fetch(proxy.directory_url, tls=bed.authority.client_context())
+    with pytest.raises(ExceptionGroup) as caught:
+        proxy.stop()
+    assert isinstance(caught.value.exceptions[0], ZeroDivisionError)

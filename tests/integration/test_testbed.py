@@ -238,3 +238,13 @@ def test_a_fresh_part_whose_port_is_stolen_takes_another(tmp_path: Path) -> None
         pebble.start()
         assert pebble.ports["acme"] != stolen
         assert pebble.ready()
+
+
+def test_the_audit_log_tells_who_asked_for_what(bed: TestBed, namespace: str, tmp_path: Path) -> None:
+    user = f"auditor-{namespace}"
+    path = bed.write_kubeconfig(tmp_path / "auditor.kubeconfig", user, ["system:masters"])
+    bed.kubectl("--kubeconfig", str(path), "get", "configmaps", "-n", namespace)
+    asked = [(event["verb"], event["objectRef"]) for event in bed.apiserver.audit_events(user) if "objectRef" in event]
+    assert [(verb, target["resource"], target["namespace"]) for verb, target in asked] == [
+        ("list", "configmaps", namespace)
+    ]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from testbed.certificates import KeyPair, write_signing_key
+from testbed.errors import BedError
 from testbed.kubeconfig import write_kubeconfig
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
@@ -93,6 +94,18 @@ class ApiServer(Part):
     def ready(self) -> bool:
         """Ask /readyz."""
         return answers(f"{self.url}/readyz", tls=self.site.authority.client_context(self.admin))
+
+    def audit_events(self, user: str | None = None) -> list[dict[str, Any]]:
+        """Return the events of the audit log, one for each answered request; of `user` alone where given.
+
+        Raises:
+            BedError: the bed was started without audit.
+        """
+        if not self._audit:
+            raise BedError("The API server writes no audit log", remedy="start the bed with BedOptions(audit=True)")
+        with self.audit_log.open() as log:
+            events = [json.loads(line) for line in log if line.endswith("\n")]
+        return [event for event in events if user is None or event["user"]["username"] == user]
 
     def _audit_flags(self) -> list[str]:
         policy = self.folder / "audit-policy.json"

@@ -28,8 +28,6 @@ class Traefik(Part):
     def __init__(self, site: Site, apiserver: ApiServer) -> None:
         super().__init__(site)
         self._apiserver = apiserver
-        # Pebble is told these ports before Traefik runs.
-        self.ports = {name: site.ports.take() for name in self.port_names}
 
     @property
     def http_port(self) -> int:

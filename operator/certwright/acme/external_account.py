@@ -56,6 +56,6 @@ class ExternalAccountBinding:
         """Return the member `externalAccountBinding` of a newAccount request that goes to this URL."""
         return flattened(
             {"alg": self.algorithm, "kid": self.key_id, "url": url},
-            compact_json(key.jwk),
+            compact_json(dict(key.jwk)),
             lambda data: hmac.new(self.mac_key, data, _DIGESTS[self.algorithm]).digest(),
         )

@@ -79,8 +79,7 @@ class AccountKey:
                 )
             self.algorithm = "RS256"
             self.jwk = MappingProxyType(_rsa_jwk(private_key.public_key()))
-        canonical = json.dumps(dict(self.jwk), separators=(",", ":"), sort_keys=True).encode("ascii")
-        self.thumbprint: str = base64url.encode(hashlib.sha256(canonical).digest())
+        self.thumbprint: str = jwk_thumbprint(self.jwk)
 
     @classmethod
     def generate(cls, algorithm: AccountKeyAlgorithm = "ES256") -> AccountKey:
@@ -145,6 +144,12 @@ class AccountKey:
 
     def __repr__(self) -> str:
         return f"AccountKey({self.algorithm}, thumbprint={self.thumbprint})"
+
+
+def jwk_thumbprint(jwk: Mapping[str, str]) -> str:
+    """Return the thumbprint of a JWK that has its required members only (RFC 7638 section 3)."""
+    canonical = json.dumps(dict(jwk), separators=(",", ":"), sort_keys=True).encode("ascii")
+    return base64url.encode(hashlib.sha256(canonical).digest())
 
 
 def _ec_jwk(key: ec.EllipticCurvePublicKey, curve: str, width: int) -> dict[str, str]:

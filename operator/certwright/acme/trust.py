@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 # OpenSSL's X509_V_ERR codes for a chain that ends at nobody who is trusted.
 _NO_ANCHOR: Final = range(18, 22)
+
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,14 @@ def private_trust(ca_bundle: str) -> ssl.SSLContext:
     Raises:
         InvalidTrustBundle: There are no certificates in PEM in it.
     """
+    # Blocks only: bundles carry comments, in any alphabet. And never none, for then the system's trust would apply.
+    certificates = _CERTIFICATE.findall(ca_bundle)
+    if not certificates:
+        raise InvalidTrustBundle("The CA bundle holds no certificates in PEM")
     try:
-        context = ssl.create_default_context(cadata=ca_bundle)
+        context = ssl.create_default_context(cadata="\n".join(certificates))
     except (ssl.SSLError, ValueError):
-        raise InvalidTrustBundle("The CA bundle holds no certificates in PEM") from None
+        raise InvalidTrustBundle("A certificate of the CA bundle cannot be read") from None
     # The same for every Python: an intermediate in the bundle is an anchor, and private CAs are not held to the
     # letter of RFC 5280, which few of them follow.
     context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT

@@ -37,6 +37,7 @@ class TsigKey:
         secret_base64: The secret as key generators print it. White space around and inside is ignored.
         algorithm: One of `TSIG_ALGORITHMS`; `hmac-sha256` is read as `HMACSHA256`. Those with a truncated
             signature, such as `HMACSHA256-128`, need a server that knows them by these names; BIND does not.
+        source: Where the secret was read, for messages: `secret of Secret dns/tsig`.
 
     Raises:
         InvalidTsigKey: Something of it is not valid; the message says which key and what, never the secret.
@@ -45,6 +46,7 @@ class TsigKey:
     name: str
     secret_base64: str = field(repr=False)
     algorithm: str = DEFAULT_ALGORITHM
+    source: str = ""
 
     def __post_init__(self) -> None:
         """Check the parts while there is somebody to tell."""
@@ -61,13 +63,17 @@ class TsigKey:
             raise InvalidTsigKey("the TSIG key has no name")
         return dns.tsig.Key(name, self._secret(), _ALGORITHMS[self.algorithm])
 
+    @property
+    def _label(self) -> str:
+        return f"{self.name} ({self.source})" if self.source else self.name
+
     def _secret(self) -> bytes:
         try:
             secret = base64.b64decode("".join(self.secret_base64.split()), validate=True)
         except (ValueError, binascii.Error):
-            raise InvalidTsigKey(f"the secret of the TSIG key {self.name} is not base64") from None
+            raise InvalidTsigKey(f"the secret of the TSIG key {self._label} is not base64") from None
         if not secret:
-            raise InvalidTsigKey(f"the secret of the TSIG key {self.name} is empty")
+            raise InvalidTsigKey(f"the secret of the TSIG key {self._label} is empty")
         return secret
 
 

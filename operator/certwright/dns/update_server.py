@@ -132,4 +132,5 @@ class UpdateServer:
 
     def _rejected(self, reason: str, message: str) -> TsigRejected:
         name, algorithm = (self._tsig.name, self._tsig.algorithm) if self._tsig else ("", "")
-        return TsigRejected(str(self), name, reason, f"{message} (TSIG key {name}, {algorithm}, {reason})")
+        origin = f"; its secret was read from {self._tsig.source}" if self._tsig and self._tsig.source else ""
+        return TsigRejected(str(self), name, reason, f"{message} (TSIG key {name}, {algorithm}, {reason}{origin})")

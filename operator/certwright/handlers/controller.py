@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from certwright.handlers.invalid import InvalidObject, tell
 from certwright.issuance.authorities import Authorities
 from certwright.issuance.certificates import Certificates
 from certwright.issuance.issuer_reconciler import IssuerReconciler
@@ -64,7 +65,8 @@ class Controller:
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
         self._workers = workers
         self._background: set[asyncio.Task[None]] = set()
-        gateway = Gateway(KubeClient(api, on_request=self.metrics.kube_request), group=GROUP, version=VERSION)
+        self._invalid: dict[Key, InvalidObject] = {}
+        self._gateway = gateway = Gateway(KubeClient(api, on_request=self.metrics.kube_request), group=GROUP, version=VERSION)
         self._recorder = EventRecorder(gateway, default_namespace=operator_namespace)
         self._authorities = Authorities(user_agent=user_agent, on_request=self.metrics.acme_request)
         self._issuer_reconciler = IssuerReconciler(
@@ -129,6 +131,7 @@ class Controller:
 
     def put_issuer(self, key: Key, metadata: Mapping[str, Any], issuer: Issuer | ClusterIssuer) -> bool:
         """Keep an issuer; tell whether it must be looked at: it is new, or its spec changed."""
+        self._invalid.pop(key, None)
         if isinstance(issuer, Issuer):
             before: Issuer | ClusterIssuer | None = self._issuers.get(key.namespace, key.name)
             kept = self._issuers.put(metadata, issuer)
@@ -143,13 +146,20 @@ class Controller:
             or before.metadata.generation != issuer.metadata.generation
         )
 
+    def put_invalid(self, key: Key, body: Mapping[str, Any], error: InvalidResource) -> None:
+        """Keep an object that cannot be worked with, so that its owner is told."""
+        logger.warning("%s is left alone until it is corrected: %s", key, error)
+        self._invalid[key] = InvalidObject.of(body, error)
+
     def remove_issuer(self, key: Key, metadata: Mapping[str, Any]) -> None:
         """Forget an issuer that is gone."""
+        self._invalid.pop(key, None)
         (self._issuers if key.kind == "Issuer" else self._cluster_issuers).remove(metadata)
         self.metrics.forget_issuer(*key)
 
     def certificate_gone(self, key: Key, uid: str) -> None:
         """Forget a Certificate that is gone."""
+        self._invalid.pop(key, None)
         self._certificate_reconciler.forget(uid)
         self.scheduler.forget(key)
         self.metrics.forget(key.namespace, key.name)

@@ -55,6 +55,8 @@ class Authorities:
                     ca_bundle=authority.ca_bundle_pem,
                     verify=not authority.skip_tls_verify,
                     user_agent=self._user_agent,
+                    # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
+                    trust_env=True,
                 )
                 server = AcmeServer(authority.server, transport, on_request=self._on_request)
                 self._servers[authority] = (server, transport)

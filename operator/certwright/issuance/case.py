@@ -47,6 +47,7 @@ class Memory:
         solvers: The solver for each name of the order; kept so that records can be removed after the issuer is gone.
         note: The latest note.
         setbacks: Failures in a row that cost nothing at the CA.
+        told: Reason and message of the last failure, which is no news when it comes again.
         retry_at: Not before this instant, after a setback.
         clean_up_at: No clean-up before this instant, after one failed.
         clean_up_failures: How many failed in a row.
@@ -54,6 +55,7 @@ class Memory:
         generation: Of the spec that setbacks were seen with.
         started_at: When the present issuance was started, for its duration.
         unwatched: What was found when a Secret that is not watched was last read, and when.
+        refusals: How often in a row the Certificate was refused.
         resumed: Whether an earlier process began this order and may have left its key behind.
     """
 
@@ -62,6 +64,7 @@ class Memory:
     solvers: dict[str, Dns01Solver] = field(default_factory=dict)
     note: Note | None = None
     setbacks: int = 0
+    told: tuple[str, str] | None = None
     retry_at: dt.datetime | None = None
     clean_up_at: dt.datetime | None = None
     clean_up_failures: int = 0
@@ -70,6 +73,7 @@ class Memory:
     started_at: dt.datetime | None = None
     resumed: bool = False
     unwatched: tuple[SecretFacts | None, dt.datetime] | None = None
+    refusals: int = 0
 
     def end_flight(self) -> None:
         """Forget the order and its key."""
@@ -85,6 +89,7 @@ class Memory:
     def clear_setbacks(self) -> None:
         """Start counting anew: something has gone well, or something has changed."""
         self.setbacks = 0
+        self.told = None
         self.retry_at = None
 
 

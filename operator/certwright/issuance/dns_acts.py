@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from certwright.dns import DnsError
 from certwright.issuance.case import presented_records
 from certwright.issuance.failures import IssuanceError
 from certwright.issuance.order_acts import solvers_for
@@ -29,6 +30,8 @@ LONGEST_CHECK_SECONDS: Final = 5.0
 async def present(case: Case, tools: Tools) -> None:
     """Put all records into the DNS together; those of different providers side by side."""
     flight, now = case.flight, tools.clock()
+    # Made anew, because the credentials that failed at the last try may have been corrected meanwhile.
+    case.memory.solvers = await solvers_for(case, tools, flight.records)
     await asyncio.gather(
         *(solver.present(records) for solver, records in _by_solver(flight.records, case.memory.solvers))
     )
@@ -98,10 +101,11 @@ async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
 
 
 async def _solvers_of(case: Case, tools: Tools, records: dict[str, TxtRecord]) -> dict[str, Dns01Solver]:
-    """The solvers that presented the records: kept ones, else chosen anew from the issuer."""
+    """The solvers that presented the records: kept ones, else, and after a failure, made anew from the issuer."""
     kept = case.memory.solvers
     unknown = [name for name in records if name not in kept]
-    if not unknown:
+    again = case.memory.clean_up_failures > 0 and case.issuer is not None
+    if not unknown and not again:
         return kept
     if case.issuer is None:
         raise IssuanceError(
@@ -109,7 +113,12 @@ async def _solvers_of(case: Case, tools: Tools, records: dict[str, TxtRecord]) -
             f"The record {records[unknown[0]].name} cannot be removed, because the issuer with the credentials is not "
             f"ready: {case.issuer_view.message or 'it is not loaded yet'}",
         )
-    return {**kept, **await solvers_for(case, tools, unknown)}
+    try:
+        return {**kept, **await solvers_for(case, tools, records if again else unknown)}
+    except (IssuanceError, DnsError):
+        if unknown:
+            raise
+        return kept  # the issuer has no solver for the name any more
 
 
 def _by_solver(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -70,14 +70,18 @@ def classify(error: BaseException, now: dt.datetime) -> Failure:
         error: Whatever was raised.
         now: The present instant.
     """
-    message = str(error)[:MAX_MESSAGE_CHARACTERS]
+    failure = _classify(error, str(error)[:MAX_MESSAGE_CHARACTERS], now)
+    return replace(failure, message=_sentence(failure.message))
+
+
+def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
     match error:
         case IssuanceError():
             return Failure(error.reason, error.message, "attempt" if error.costly else "setback", by_name=error.by_name)
         case acme.AcmeError():
             return _of_acme(error, message, now)
         case dns.DnsError():
-            return Failure(_DNS_REASONS.get(type(error), "DNSFailed"), message, "setback")
+            return _of_dns(error, message)
         case pki.GateRefused():
             return Failure(
                 "CertificateRefused",
@@ -110,16 +114,37 @@ def setback_pause(setbacks: int) -> dt.timedelta:
     return dt.timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
 
 
-_DNS_REASONS: Final[dict[type[dns.DnsError], str]] = {
-    dns.NameserverUnreachable: "DNSServerUnreachable",
-    dns.UpdateRefused: "DNSUpdateRefused",
-    dns.TsigRejected: "TSIGRejected",
-    dns.InvalidTsigKey: "InvalidTSIGKey",
-    dns.ZoneNotFound: "ZoneNotFound",
-    dns.CnameLoop: "CNAMELoop",
-    dns.ResolutionFailed: "DNSServerUnreachable",
-    dns.UpdatesFailed: "DNSUpdateFailed",
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+_DNS_REASONS: Final[dict[type[dns.DnsError], tuple[str, str]]] = {
+    dns.NameserverUnreachable: (
+        "DNSServerUnreachable",
+        "Check that it runs and that the solver has its address and port",
+    ),
+    dns.UpdateRefused: ("DNSUpdateRefused", "Correct the server's policy, or the solver's nameserver and key"),
+    dns.TsigRejected: ("TSIGRejected", "Compare the key's name, algorithm and secret with the server's"),
+    dns.InvalidTsigKey: ("InvalidTSIGKey", "Write it as the server's configuration has it"),
+    dns.ZoneNotFound: ("ZoneNotFound", "Check the name, and that the solver's nameserver holds its zone"),
+    dns.CnameLoop: ("CNAMELoop", "Correct the CNAME records"),
+    dns.ResolutionFailed: ("DNSLookupFailed", "Check the name, and the solver's nameservers"),
+    dns.UpdatesFailed: ("DNSUpdateFailed", ""),
 }
+"""For each error its reason, and what people can do."""
+
+
+def _of_dns(error: dns.DnsError, message: str) -> Failure:
+    reason, remedy = _DNS_REASONS.get(type(error), ("DNSFailed", ""))
+    # The package writes its messages to be continued; here they begin a sentence.
+    said = message[:1].upper() + message[1:]
+    if error.names and not any(name in message for name in error.names):
+        said += f", for {_listed(error.names)}"
+    return Failure(reason, f"{said}. {remedy}" if remedy else said, "setback")
+
+
+def _listed(names: tuple[str, ...], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
@@ -139,7 +164,12 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             kind: Literal["setback", "attempt"] = "setback" if error.temporary else "attempt"
             return Failure(_ACME_REASONS.get(type(error), "CARefused"), message, kind, not_before, by_name)
         case acme.UntrustedServer():
-            return Failure("CAUntrusted", message, "setback", not_before)
+            where = " in the issuer's spec.acme.caBundle" if message.endswith("CA bundle") else ""
+            return Failure("CAUntrusted", f"{message}{where}", "setback", not_before)
+        case acme.InvalidTrustBundle():
+            return Failure(
+                "InvalidCABundle", f"{message}. Correct the issuer's spec.acme.caBundle", "setback", not_before
+            )
         case acme.TransportError() | acme.ServiceUnavailable():
             return Failure("CAUnreachable", message, "setback", not_before)
         case acme.ServerResponseError():

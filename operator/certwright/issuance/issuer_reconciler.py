@@ -11,6 +11,7 @@ from certwright.issuance.account_keys import obtain_account_key
 from certwright.issuance.authorities import Authority
 from certwright.issuance.failures import Failure, classify, setback_pause
 from certwright.issuance.issuer_registry import ReadyIssuer
+from certwright.issuance.profiles import directory_with_profile
 from certwright.kube.errors import NotFound
 from certwright.kube.events import Subject
 from certwright.resources import (
@@ -139,7 +140,7 @@ class IssuerReconciler:
         spec = issuer.spec.acme
         account_key = await obtain_account_key(self._gateway, spec, self._secrets_namespace(key))
         server = await self._authorities.server(Authority.of(spec))
-        directory = await server.directory()
+        directory = await directory_with_profile(server, spec.profile)
         terms = directory.meta.terms_of_service
         contact = (f"mailto:{spec.email}",) if spec.email else ()
         was = issuer.status.acme
@@ -210,7 +211,8 @@ class IssuerReconciler:
         if was is None or (was.status, was.reason) != ("False", failure.reason):
             self._recorder.record(_subject(issuer), "Warning", failure.reason, failure.message)
         self._registry.set_not_ready(key, f"{key} is not ready ({failure.reason}): {failure.message}")
-        status = self._status(issuer, issuer.status.acme, "False", failure.reason, failure.message)
+        message = f"{failure.message} The next try is at {next_look:%Y-%m-%dT%H:%M:%SZ}."
+        status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
         await self._write(issuer, status.replace(failed_attempts=setbacks, next_attempt_time=next_look))
         self._wake(key)
         return (next_look - now).total_seconds()

@@ -43,9 +43,21 @@ def issuance_need(
         wanted: What would be ordered; None while the issuer is not ready, when a change of CA cannot be seen.
         now: The present instant.
     """
-    spec = certificate.spec
     if secret is None:
-        return Need("DoesNotExist", f"Secret {spec.secret_name} does not exist")
+        return Need("DoesNotExist", f"Secret {certificate.spec.secret_name} does not exist")
+    need = _content_need(certificate, secret, wanted, now)
+    if need is None or need.refusal is not None or not secret.immutable:
+        return need
+    message = (
+        f"Secret {secret.name} is immutable, so no certificate can be put there, and one is needed: {need.message}. "
+        "Delete the Secret, and it is made anew, or choose another secretName."
+    )
+    return Need(need.reason, need.message, Refuse("SecretImmutable", message))
+
+
+def _content_need(
+    certificate: Certificate, secret: SecretFacts, wanted: Wanted | None, now: dt.datetime
+) -> Need | None:
     facts = secret.certificate
     if facts is None:
         if secret.empty:

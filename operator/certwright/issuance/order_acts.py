@@ -19,7 +19,7 @@ from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStat
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.acme import Authorization, Challenge
+    from certwright.acme import Authorization, Challenge, Order
     from certwright.issuance.case import Case
     from certwright.issuance.steps import StartOrder
     from certwright.issuance.tools import Tools
@@ -120,7 +120,7 @@ async def resume_order(case: Case, tools: Tools) -> None:
     case.memory.resumed = True
     case.memory.flight = flight
     case.memory.started_at = kept.created_at
-    case.change_order(state=order.status.value)
+    _show_state(case, order)
     case.note("Resuming", f"Going on with the order {kept.url}, which is {order.status.value}.")
 
 
@@ -158,7 +158,7 @@ async def poll_order(case: Case, tools: Tools) -> None:
     before = flight.order.status
     flight.order = await case.ready_issuer.client.fetch_order(flight.order.url)
     flight.polls = flight.polls + 1 if flight.order.status is before else 0
-    case.change_order(state=flight.order.status.value)
+    _show_state(case, flight.order)
     _wait(flight, flight.order.retry_after, tools.clock())
 
 
@@ -180,7 +180,7 @@ async def finalize(case: Case, tools: Tools) -> None:
         flight.order = await case.ready_issuer.client.fetch_order(flight.order.url)
     flight.finalized = True
     flight.polls = 0
-    case.change_order(state=flight.order.status.value)
+    _show_state(case, flight.order)
     _wait(flight, flight.order.retry_after, tools.clock())
 
 
@@ -240,6 +240,12 @@ def _entries(
             }
         entries.append(entry.replace(**changes))
     return tuple(entries)
+
+
+def _show_state(case: Case, order: Order) -> None:
+    """Put the state into the draft. ``invalid`` follows with its reasons: written alone, it would look dealt with."""
+    if order.status != "invalid":
+        case.change_order(state=order.status.value)
 
 
 def _wait(flight: Flight, asked: float | None, now: dt.datetime) -> None:

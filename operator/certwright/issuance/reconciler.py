@@ -57,8 +57,9 @@ MAX_STEPS: Final = 50
 """An issuance takes about ten. More than this in one pass is a defect of ours, which must not become a busy loop."""
 DEFECT_PAUSE_SECONDS: Final = 60.0
 ISSUER_PAUSE_SECONDS: Final = 300.0
-REFUSED_PAUSE_SECONDS: Final = 60.0
-"""A Secret that is not ours is not watched, so its going is seen by looking."""
+FIRST_REFUSED_PAUSE_SECONDS: Final = 5.0
+LONGEST_REFUSED_PAUSE_SECONDS: Final = 60.0
+"""A Secret that is not ours is not watched, so its going is seen by looking: often at first, while people are at it."""
 UNWATCHED: Final = dt.timedelta(seconds=30)
 
 
@@ -119,12 +120,13 @@ class CertificateReconciler:
         except (NotFound, Conflict) as error:
             # Deleted or made anew meanwhile; the event that says so is on its way.
             logger.info("%s: %s", key, error)
-            return REFUSED_PAUSE_SECONDS
+            return LONGEST_REFUSED_PAUSE_SECONDS
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return DEFECT_PAUSE_SECONDS / 6
         self._tools.metrics.show(case.certificate)
-        return self._pause(step)
+        case.memory.refusals = case.memory.refusals + 1 if isinstance(step, Refuse) else 0
+        return self._pause(step, case.memory.refusals)
 
     async def _open(self, certificate: Certificate) -> Case:
         memory = self._memories.setdefault(certificate.metadata.uid, Memory())
@@ -163,7 +165,7 @@ class CertificateReconciler:
             memory.unwatched = None
             return watched
         now = self._tools.clock()
-        if memory.unwatched is None or now - memory.unwatched[1] > UNWATCHED:
+        if memory.unwatched is None or memory.refusals or now - memory.unwatched[1] > UNWATCHED:
             found = await self._tools.gateway.read_secret(namespace, name)
             facts = await asyncio.to_thread(SecretFacts.of, found) if found is not None else None
             memory.unwatched = (facts, now)
@@ -241,7 +243,7 @@ class CertificateReconciler:
                 if case.memory.note != before:
                     self._tools.recorder.record(case.subject, "Warning", step.reason, step.message)
 
-    def _pause(self, step: Step) -> float | None:
+    def _pause(self, step: Step, refusals: int) -> float | None:
         now = self._tools.clock()
         match step:
             case Sleep():
@@ -249,7 +251,7 @@ class CertificateReconciler:
             case Settle():
                 return max(0.0, (step.renew_at - now).total_seconds())
             case Refuse():
-                return REFUSED_PAUSE_SECONDS
+                return min(FIRST_REFUSED_PAUSE_SECONDS * 2.0 ** min(refusals - 1, 8), LONGEST_REFUSED_PAUSE_SECONDS)
             case AwaitIssuer():
                 return ISSUER_PAUSE_SECONDS
             case _:

@@ -51,6 +51,7 @@ class SecretFacts:
         leaf: The leaf itself, for comparisons of its public key.
         problem: Why chain and key are of no use, for people; None if they are.
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
+        immutable: Whether its data can never be changed.
     """
 
     namespace: str
@@ -67,6 +68,7 @@ class SecretFacts:
     leaf: x509.Certificate | None
     problem: str | None
     metadata_fingerprint: str | None
+    immutable: bool = False
 
     def has_key_of(self, algorithm: KeyAlgorithm, size: int | None) -> bool:
         """Whether the certificate's key is of this algorithm and size (None: the algorithm's default)."""
@@ -101,6 +103,7 @@ class SecretFacts:
             leaf=leaf,
             problem=problem,
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
+            immutable=secret.get("immutable") is True,
         )
 
 

@@ -37,10 +37,10 @@ def take_failure(case: Case, tools: Tools, step: Step, failure: Failure) -> None
     else:
         again = _try_again(case, failure, now)
     message = f"{failure.message} The next try is at {again:%Y-%m-%dT%H:%M:%SZ}."
-    before = case.memory.note
     if not isinstance(step, CleanUp | Release):
         case.note(failure.reason, message, under_way=False)
-    if before is None or before.under_way or before.reason != failure.reason:
+    told, case.memory.told = case.memory.told, (failure.reason, failure.message)
+    if failure.kind == "attempt" or told != case.memory.told:
         tools.recorder.record(case.subject, "Warning", failure.reason, message)
         logger.warning("%s: %s: %s", case.certificate.display_name, failure.reason, message)
 

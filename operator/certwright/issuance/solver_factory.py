@@ -94,4 +94,9 @@ class SolverFactory:
         secret = decoded(found.get("data") or {}, reference.key)
         if not secret:
             raise IssuanceError("CredentialsMissing", f"{place} has no {reference.key}. Put the TSIG secret there.")
-        return TsigKey(spec.tsig_key_name, secret.decode("ascii", "replace"), spec.tsig_algorithm)
+        return TsigKey(
+            spec.tsig_key_name,
+            secret.decode("ascii", "replace"),
+            spec.tsig_algorithm,
+            source=f"{reference.key} of {place}",
+        )

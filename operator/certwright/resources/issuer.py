@@ -48,8 +48,8 @@ class AcmeIssuerSpec(Model):
     """Whether to wait for somebody else to put the account key into the Secret in place of making one."""
     ca_bundle: Base64Pem | None = Field(default=None, alias="caBundle")
     """
-    Certificates to trust for the connection to the CA, PEM in base64, for CAs inside a company. Without it,
-    the public ones, or those in the file that SSL_CERT_FILE names in the operator's environment.
+    Certificates to trust for the connection to the CA, PEM in base64, for CAs inside a company. Without it, those
+    in the file that the operator's SSL_CERT_FILE names, or the CAs that browsers trust.
     """
     skip_tls_verify: bool = Field(default=False, alias="skipTLSVerify")
     """

@@ -1,0 +1,73 @@
+"""Run with `python -m bench`; `--json` prints the figures for machines, `--many N` changes the number at once."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Workbench
+from scenario import Cluster, OperatorProcess
+from testbed.bed import TestBed
+from testbed.options import BedOptions, PebbleOptions
+
+if TYPE_CHECKING:
+    from bench.measure import Figure
+
+USER = "certwright"
+
+
+def main() -> int:
+    """Measure and print; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--many", type=int, default=100, help="Certificates applied at once (default: 100)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of the single issuance (default: 5)")
+    arguments = parser.parse_args()
+    progress = Console(stderr=True, highlight=False)
+    figures = _measure(arguments.runs, arguments.many, progress)
+    if arguments.json:
+        print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
+    else:
+        table = Table(title="Certwright on a test bed of real parts (Pebble: retryAfter 1 s, 5 % of nonces refused)")
+        for column in ("What", "Figure", "Unit", "How"):
+            table.add_column(column, justify="right" if column == "Figure" else "left")
+        for figure in figures:
+            table.add_row(figure.name, f"{figure.value:g}", figure.unit, figure.how)
+        Console(highlight=False).print(table)
+    return 0
+
+
+def _measure(runs: int, many: int, progress: Console) -> list[Figure]:
+    options = BedOptions(
+        ingress=False, challtestsrv=False, audit=True, pebble=PebbleOptions(retry_after_authz=1, retry_after_order=1)
+    )
+    figures: list[Figure] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="certwright-bench-") as folder,
+        TestBed(options) as bed,
+        Cluster(bed) as cluster,
+    ):
+        bed.apply_crds()
+        kubeconfig = bed.write_kubeconfig(Path(folder) / "operator.kubeconfig", USER, ("system:masters",))
+        with OperatorProcess(kubeconfig, Path(folder) / "operator.log") as operator:
+            workbench = Workbench(bed, cluster, operator, user=USER)
+            for title, measure in (
+                ("memory of the idle operator", workbench.idle_memory),
+                (f"one certificate, {runs} times", lambda: workbench.one_certificate(runs)),
+                ("requests for one certificate", workbench.requests_of_one),
+                (f"{many} Certificates at once", lambda: workbench.many_certificates(many)),
+            ):
+                progress.print(f"==> {title}")
+                figures += measure()
+    return figures
+
+
+if __name__ == "__main__":
+    sys.exit(main())

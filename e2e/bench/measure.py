@@ -1,0 +1,140 @@
+"""The measurements, each against a running operator."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from scenario import certificate, issuer, tsig_secret
+from scenario.cluster import conditions
+
+if TYPE_CHECKING:
+    from scenario import Cluster, OperatorProcess
+    from testbed.bed import TestBed
+
+SETTLE_SECONDS: Final = 5.0
+MANY_SECONDS: Final = 300.0
+ACME_REQUESTS: Final = re.compile(r"^certwright_acme_request_seconds_count\{.*\} ([0-9.e+]+)$", re.MULTILINE)
+CPU_SECONDS: Final = re.compile(r"^process_cpu_seconds_total ([0-9.e+]+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One result: what was measured, how much, in which unit, by which means."""
+
+    name: str
+    value: float
+    unit: str
+    how: str
+
+
+class Workbench:
+    """Measures one operator on one bed.
+
+    Args:
+        bed: A bed with the API server's audit log on.
+        cluster: The same, for applying.
+        operator: The operator, running.
+        user: The name it has at the API server.
+    """
+
+    def __init__(self, bed: TestBed, cluster: Cluster, operator: OperatorProcess, *, user: str) -> None:
+        self._bed = bed
+        self._cluster = cluster
+        self._operator = operator
+        self._user = user
+
+    def idle_memory(self) -> list[Figure]:
+        """What the operator holds before there is any work."""
+        time.sleep(SETTLE_SECONDS)
+        return [
+            Figure("RSS, idle", round(self._operator.resident_megabytes(), 1), "MB", "VmRSS, 5 s after it was ready")
+        ]
+
+    def one_certificate(self, runs: int) -> list[Figure]:
+        """From the answer to the apply to a Ready condition, one after the other."""
+        namespace = self._namespace()
+        seconds = []
+        for number in range(runs):
+            name = f"single-{number}"
+            began = time.perf_counter()
+            self._cluster.apply(certificate(namespace, name, [f"{name}.{namespace}.example.test"]))
+            self._cluster.wait_ready("Certificate", namespace, name)
+            seconds.append(time.perf_counter() - began)
+        return [
+            Figure("One certificate, apply to Ready", round(statistics.median(seconds), 2), "s", f"median of {runs}"),
+            Figure("One certificate, slowest", round(max(seconds), 2), "s", f"of {runs}"),
+        ]
+
+    def requests_of_one(self) -> list[Figure]:
+        """Requests to the API server, by its audit log, and to the CA, by the operator's metrics."""
+        namespace = self._namespace()
+        time.sleep(SETTLE_SECONDS)
+        audited, acme = self._audited(), self._acme_requests()
+        self._cluster.apply(certificate(namespace, "counted", [f"counted.{namespace}.example.test"]))
+        self._cluster.wait_ready("Certificate", namespace, "counted")
+        time.sleep(SETTLE_SECONDS)
+        return [
+            Figure("API requests, one DNS-01 issuance", self._audited() - audited, "", "audit log, watches left out"),
+            Figure("ACME requests, one DNS-01 issuance", self._acme_requests() - acme, "", "nonce retries included"),
+        ]
+
+    def many_certificates(self, count: int) -> list[Figure]:
+        """From the first apply until the last of many is Ready."""
+        namespace = self._namespace()
+        audited, cpu = self._audited(), self._cpu_seconds()
+        names = [f"many-{number}" for number in range(count)]
+        began = time.perf_counter()
+        for name in names:
+            self._cluster.apply(certificate(namespace, name, [f"{name}.{namespace}.example.test"]))
+        applied = time.perf_counter() - began
+        self._wait_all_ready(namespace, set(names))
+        seconds = time.perf_counter() - began
+        used = self._cpu_seconds() - cpu
+        time.sleep(SETTLE_SECONDS)
+        return [
+            Figure(
+                f"{count} Certificates at once, all Ready", round(seconds, 1), "s", f"applying took {applied:.1f} s"
+            ),
+            Figure("API requests a certificate", (self._audited() - audited) / count, "", f"mean of {count}"),
+            Figure("CPU a certificate", round(1000 * used / count, 1), "ms", "process_cpu_seconds_total"),
+            Figure(f"RSS after {count}", round(self._operator.resident_megabytes(), 1), "MB", "VmRSS"),
+        ]
+
+    def _namespace(self) -> str:
+        """A namespace with a ready issuer."""
+        name = f"bench-{secrets.token_hex(3)}"
+        self._cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self._cluster.apply(tsig_secret(self._bed, name))
+        self._cluster.apply(issuer(self._bed, name))
+        self._cluster.wait_ready("Issuer", name, "pebble")
+        return name
+
+    def _wait_all_ready(self, namespace: str, names: set[str]) -> None:
+        deadline = time.monotonic() + MANY_SECONDS
+        while names:
+            for found in self._cluster.find_all("Certificate", namespace):
+                if conditions(found).get("Ready", {}).get("status") == "True":
+                    names.discard(found["metadata"]["name"])
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"{len(names)} Certificates were not Ready in {MANY_SECONDS:g} s: {sorted(names)[:5]}"
+                )
+            time.sleep(0.1)
+
+    def _audited(self) -> int:
+        """How many requests the operator has made, besides lists and watches."""
+        return sum(
+            1 for event in self._bed.apiserver.audit_events(self._user) if event["verb"] not in {"watch", "list"}
+        )
+
+    def _acme_requests(self) -> float:
+        return sum(float(count) for count in ACME_REQUESTS.findall(self._operator.metrics()))
+
+    def _cpu_seconds(self) -> float:
+        found = CPU_SECONDS.search(self._operator.metrics())
+        return float(found[1]) if found else 0.0

@@ -1,0 +1,1 @@
+"""`make demo`: the main job, from nothing, on this machine, with real parts."""

@@ -1,0 +1,30 @@
+"""Run with `python -m demo`; KEEP=1 leaves everything running until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from demo.show import run
+from testbed.errors import BedError
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run the demo; return the exit code."""
+    # Ctrl-C in a terminal goes to the whole process group; SIGTERM (make, CI) must clean up the same way.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run(keep=os.environ.get("KEEP", "") not in {"", "0"})
+    except KeyboardInterrupt:
+        print("\nInterrupted; everything the demo started has been ended.")
+        return INTERRUPTED
+    except BedError as error:
+        print(f"\nThe demo could not run: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Watches a Certificate and prints what its status says, as it says it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from scenario.cluster import NotAsExpected, conditions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from scenario import Cluster
+
+SECONDS: Final = 60.0
+
+
+def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Console) -> dict[str, Any]:
+    """Print each change until the Certificate is Ready, and return it.
+
+    Raises:
+        NotAsExpected: It was not Ready within a minute.
+    """
+    began = time.monotonic()
+    shown: set[str] = set()
+    while True:
+        found = cluster.get("Certificate", namespace, name) or {}
+        for line in _lines(found):
+            if line not in shown:
+                shown.add(line)
+                console.print(f"    [dim]{time.monotonic() - began:5.2f} s[/]  {line}", markup=True)
+        if conditions(found).get("Ready", {}).get("status") == "True":
+            return found
+        if time.monotonic() - began > SECONDS:
+            raise NotAsExpected(f"Certificate {name} was not Ready within {SECONDS:g} s: {found.get('status')}")
+        time.sleep(0.03)
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = []
+    for authorization in (found.get("status", {}).get("order") or {}).get("authorizations", ()):
+        record = authorization.get("record")
+        if record:
+            lines.append(f"record  {record['name']} TXT {record['value']}")
+    for kind, condition in sorted(conditions(found).items()):
+        lines.append(f"{kind:7} {condition['status']:5} {condition['reason']}: {condition['message']}")
+    return lines

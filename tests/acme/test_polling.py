@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright.acme import Clock, PollTimedOut
+from certwright.acme.polling import LAST_PAUSE, SHORTEST_PAUSE, poll
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.acme.conftest import FakeTime
+
+
+@dataclass(frozen=True)
+class Thing:
+    status: str
+    retry_after: float | None = None
+    url: str = "https://ca.test/thing"
+
+
+async def _poll(states: Iterable[Thing], time: FakeTime, timeout: float = 60.0) -> Thing:  # noqa: ASYNC109 - passed on
+    row = iter(states)
+
+    async def look(_last: Thing) -> Thing:
+        return next(row)
+
+    return await poll(next(row), look, until=frozenset({"valid"}), timeout=timeout, clock=time.clock())
+
+
+async def test_what_is_there_already_is_not_asked_for(time: FakeTime) -> None:
+    assert (await _poll([Thing("valid", 99)], time)).status == "valid"
+    assert time.slept == []
+
+
+async def test_it_waits_as_long_as_the_server_asks(time: FakeTime) -> None:
+    await _poll([Thing("processing", 3), Thing("processing", 0), Thing("processing", 7.5), Thing("valid")], time)
+    assert time.slept == [3, SHORTEST_PAUSE, 7.5]
+
+
+async def test_without_a_word_of_the_server_it_waits_longer_each_time(time: FakeTime) -> None:
+    await _poll([*[Thing("processing")] * 7, Thing("valid")], time)
+    assert time.slept == [0.5, 1, 2, 4, LAST_PAUSE, LAST_PAUSE, LAST_PAUSE]
+
+
+async def test_it_gives_up_at_the_time_out_and_says_what_it_saw(time: FakeTime) -> None:
+    with pytest.raises(PollTimedOut, match="still processing") as caught:
+        await _poll([Thing("processing", 4)] * 100, time, timeout=10)
+    assert time.elapsed == 8
+    assert (caught.value.status, caught.value.url, caught.value.retry_after) == ("processing", Thing("").url, 4)
+
+
+async def test_a_wait_beyond_the_time_out_is_left_to_the_caller(time: FakeTime) -> None:
+    with pytest.raises(PollTimedOut) as caught:
+        await _poll([Thing("processing", 3600)], time)
+    assert time.slept == []
+    assert caught.value.retry_after == 3600
+
+
+@given(st.lists(st.none() | st.floats(0, 100), max_size=20), st.floats(0, 60))
+async def test_it_never_waits_longer_than_it_may(waits: list[float | None], timeout: float) -> None:  # noqa: ASYNC109 - passed on
+    elapsed = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal elapsed
+        assert seconds > 0
+        elapsed += seconds
+
+    row = iter([*(Thing("processing", wait) for wait in waits), Thing("valid")])
+
+    async def look(_last: Thing) -> Thing:
+        return next(row)
+
+    clock = Clock(monotonic=lambda: elapsed, sleep=sleep)
+    try:
+        found = await poll(next(row), look, until=frozenset({"valid"}), timeout=timeout, clock=clock)
+    except PollTimedOut as error:
+        gave_up_before = error.retry_after
+    else:
+        gave_up_before = None
+        assert found.status == "valid"
+    assert elapsed <= timeout
+    assert gave_up_before is None or elapsed + gave_up_before > timeout

@@ -1,0 +1,402 @@
+"""The transport against real TLS servers on the loopback interface."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from certwright.acme import (
+    ClientCertificate,
+    ConnectionFailed,
+    HttpxTransport,
+    InvalidTrustBundle,
+    MalformedResponse,
+    ResponseTooLarge,
+    TimedOut,
+    Timeouts,
+    UnsafeUrl,
+    UntrustedServer,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUICK = Timeouts(connect=2, read=2, total=3)
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+Handler: TypeAlias = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate and its key, in memory and in files."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+    folder: Path
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        certificate, key = self.folder / "tls.crt", self.folder / "tls.key"
+        certificate.write_text(self.pem)
+        key.write_bytes(
+            self.key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return certificate, key
+
+
+def issue(folder: Path, name: str, *, issuer: Issued | None = None, days: int = 1, host: str = "localhost") -> Issued:
+    folder = folder / name
+    folder.mkdir()
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.certificate.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=3))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+    )
+    return Issued(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key, folder)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Issued:
+    return issue(tmp_path_factory.mktemp("pki"), "Test Root")
+
+
+@pytest.fixture(scope="module")
+def leaf(tmp_path_factory: pytest.TempPathFactory, root: Issued) -> Issued:
+    return issue(tmp_path_factory.mktemp("pki"), "server", issuer=root)
+
+
+@dataclass
+class Server:
+    """A server that hands each request, as it came, to a handler."""
+
+    port: int
+    requests: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"https://localhost:{self.port}"
+
+
+@asynccontextmanager
+async def serving(handler: Handler, identity: Issued | None, client_ca: Issued | None = None) -> AsyncIterator[Server]:
+    context: ssl.SSLContext | None = None
+    if identity is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*identity.files)
+        if client_ca is not None:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=client_ca.pem)
+    server = Server(0)
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (
+                        int(line.split(b":")[1])
+                        for line in head.lower().split(b"\r\n")
+                        if line.startswith(b"content-length")
+                    ),
+                    0,
+                )
+                server.requests.append(head + await reader.readexactly(length))
+                await handler(server.requests[-1], writer)
+                await writer.drain()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    listener = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await listener.wait_closed()
+
+
+def answering(content: bytes) -> Handler:
+    async def handler(_request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(content)
+
+    return handler
+
+
+async def silent(_request: bytes, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(60)
+
+
+async def test_it_sends_what_it_is_told_and_reads_the_answer(root: Issued, leaf: Issued) -> None:
+    content = (
+        b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\nReplay-Nonce: abc\r\n"
+        b"Link: <https://a/>;rel=up\r\nLink: <https://b/>;rel=up\r\nSet-Cookie: a=b\r\n\r\n{}"
+    )
+    async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+        for _ in range(2):
+            response = await transport.request(
+                "POST", f"{server.url}/new", headers={"Accept-Language": "en"}, content=b"body", max_bytes=100
+            )
+    assert (response.status, response.body, response.url) == (201, b"{}", f"{server.url}/new")
+    assert response.headers.get("replay-nonce") == "abc"
+    assert response.headers.get_all("link") == ("<https://a/>;rel=up", "<https://b/>;rel=up")
+    request = server.requests[1].lower()
+    assert request.startswith(b"post /new http/1.1\r\n")
+    assert request.endswith(b"body")
+    assert b"\r\nuser-agent: certwright/" in request
+    assert b"\r\naccept-language: en\r\n" in request
+    assert b"\r\naccept-encoding: identity\r\n" in request
+    assert b"cookie" not in request
+
+
+@pytest.mark.parametrize("path", ["/a|b/{c}", "/a%7eb/%2F", "/a/../b/./c", "//double", "/q?x=%20&y=[1]&z", "", "?q"])
+async def test_the_url_goes_out_byte_for_byte(root: Issued, leaf: Issued, path: str) -> None:
+    async with serving(answering(OK), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+        await transport.request("GET", server.url + path, headers={}, max_bytes=100)
+    line, host = server.requests[0].split(b"\r\n")[:2]
+    expected = path if path.startswith("/") else f"/{path}"
+    assert line == f"GET {expected} HTTP/1.1".encode()
+    assert host.lower() == f"host: localhost:{server.port}".encode()
+
+
+async def test_one_connection_serves_many_requests(root: Issued, leaf: Issued) -> None:
+    connections = set()
+
+    async def handler(_request: bytes, writer: asyncio.StreamWriter) -> None:
+        connections.add(writer.get_extra_info("peername"))
+        writer.write(OK)
+
+    async with serving(handler, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+        for _ in range(5):
+            await transport.request("GET", server.url, headers={}, max_bytes=100)
+    assert len(connections) == 1
+
+
+class TestTrust:
+    async def test_a_private_ca_is_not_trusted_without_its_bundle(self, leaf: Issued) -> None:
+        async with serving(answering(OK), leaf) as server, HttpxTransport(timeout=QUICK) as transport:
+            with pytest.raises(UntrustedServer) as caught:
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+        assert caught.value.host == f"localhost:{server.port}"
+        assert caught.value.reason == "unable to get local issuer certificate"
+        assert str(caught.value) == (
+            f"The certificate of localhost:{server.port} is not trusted: unable to get local issuer certificate."
+            " If this is a private CA, give its root as CA bundle"
+        )
+
+    async def test_a_self_signed_certificate_is_not_trusted(self, tmp_path: Path, root: Issued) -> None:
+        identity = issue(tmp_path, "self-signed")
+        async with serving(answering(OK), identity) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(UntrustedServer, match="self-signed certificate"):
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+
+    async def test_an_expired_certificate_is_not_trusted(self, tmp_path: Path, root: Issued) -> None:
+        identity = issue(tmp_path, "expired", issuer=root, days=-1)
+        async with serving(answering(OK), identity) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(UntrustedServer, match=r"certificate has expired$"):
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+
+    async def test_a_certificate_for_another_host_is_not_trusted(self, tmp_path: Path, root: Issued) -> None:
+        identity = issue(tmp_path, "other", issuer=root, host="other.test")
+        async with serving(answering(OK), identity) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(UntrustedServer, match="Hostname mismatch"):
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+
+    async def test_verification_can_be_switched_off(self, leaf: Issued) -> None:
+        async with serving(answering(OK), leaf) as server, HttpxTransport(verify=False) as transport:
+            assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+
+    async def test_a_client_certificate_is_shown(self, tmp_path: Path, root: Issued, leaf: Issued) -> None:
+        certificate, key = issue(tmp_path, "client", issuer=root).files
+        async with (
+            serving(answering(OK), leaf, client_ca=root) as server,
+            HttpxTransport(ca_bundle=root.pem, client_certificate=ClientCertificate(certificate, key)) as transport,
+            HttpxTransport(ca_bundle=root.pem) as anonymous,
+        ):
+            assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+            with pytest.raises(ConnectionFailed):
+                await anonymous.request("GET", server.url, headers={}, max_bytes=100)
+
+    @pytest.mark.parametrize(
+        "bundle", ["", "nonsense", "é", "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----"]
+    )
+    def test_a_broken_bundle_is_refused(self, bundle: str) -> None:
+        with pytest.raises(InvalidTrustBundle, match="CA bundle"):
+            HttpxTransport(ca_bundle=bundle)
+
+    async def test_comments_in_a_bundle_do_not_matter(self, root: Issued, leaf: Issued) -> None:
+        bundle = f"# Unsere Würzelzertifikate\n{root.pem}\n# Ende\n{root.pem}"
+        async with serving(answering(OK), leaf) as server, HttpxTransport(ca_bundle=bundle) as transport:
+            assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+
+    def test_a_client_certificate_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(InvalidTrustBundle, match=r"missing\.crt"):
+            HttpxTransport(client_certificate=ClientCertificate(tmp_path / "missing.crt", tmp_path / "missing.key"))
+
+    async def test_a_server_without_tls_is_told_as_such(self, root: Issued) -> None:
+        async with (
+            serving(answering(OK), None) as server,
+            HttpxTransport(ca_bundle=root.pem, timeout=Timeouts(connect=0.5)) as transport,
+        ):
+            with pytest.raises((ConnectionFailed, TimedOut)) as caught:
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+        assert f"localhost:{server.port}" in str(caught.value)
+
+
+class TestUrls:
+    async def test_plain_http_is_refused_unless_allowed(self) -> None:
+        async with serving(answering(OK), None) as server:
+            url = f"http://localhost:{server.port}/dir"
+            async with HttpxTransport() as transport:
+                with pytest.raises(UnsafeUrl, match="not https"):
+                    await transport.request("GET", url, headers={}, max_bytes=100)
+            assert server.requests == []
+            async with HttpxTransport(allow_insecure=True) as transport:
+                assert (await transport.request("GET", url, headers={}, max_bytes=100)).status == 200
+
+    async def test_a_redirect_is_returned_and_not_followed(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            for method in ("GET", "POST"):
+                response = await transport.request(method, server.url, headers={}, content=b"", max_bytes=100)
+                assert response.status == 307
+        assert len(server.requests) == 2
+
+    async def test_a_host_that_no_dns_name_can_be_is_refused(self) -> None:
+        async with HttpxTransport(timeout=QUICK) as transport:
+            with pytest.raises((UnsafeUrl, ConnectionFailed)):
+                await transport.request("GET", "https://xn--a.test/", headers={}, max_bytes=100)
+
+
+class TestBounds:
+    async def test_a_body_of_just_the_allowed_length_is_read(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 100
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            assert len((await transport.request("GET", server.url, headers={}, max_bytes=100)).body) == 100
+            with pytest.raises(ResponseTooLarge, match="more than 99 bytes"):
+                await transport.request("GET", server.url, headers={}, max_bytes=99)
+
+    @pytest.mark.parametrize("status", [200, 500])
+    async def test_an_endless_body_is_read_to_the_cap_only(self, root: Issued, leaf: Issued, status: int) -> None:
+        async def endless(_request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\nRetry-After: 5\r\n\r\n" % status)
+            while True:
+                writer.write(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+                await writer.drain()
+
+        async with serving(endless, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            if status == 200:
+                with pytest.raises(ResponseTooLarge):
+                    await transport.request("GET", server.url, headers={}, max_bytes=20_000)
+            else:
+                response = await transport.request("GET", server.url, headers={}, max_bytes=20_000)
+                assert (response.status, len(response.body)) == (500, 20_000)
+                assert response.headers.get("Retry-After") == "5"
+
+    async def test_a_server_that_says_nothing_times_out(self, root: Issued, leaf: Issued) -> None:
+        timeouts = Timeouts(connect=2, read=0.2, total=5)
+        async with serving(silent, leaf) as server, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
+            with pytest.raises(TimedOut, match=f"localhost:{server.port} did not answer in time"):
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+
+    async def test_a_server_that_dribbles_meets_the_total(self, root: Issued, leaf: Issued) -> None:
+        async def dribble(_request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+            while True:
+                writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+        timeouts = Timeouts(connect=2, read=2, total=0.4)
+        async with serving(dribble, leaf) as server, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
+            with pytest.raises(TimedOut, match=r"within 0\.4 s"):
+                await transport.request("GET", server.url, headers={}, max_bytes=100_000)
+
+    async def test_a_port_that_never_shakes_hands_times_out(self, root: Issued) -> None:
+        async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(1)
+            writer.close()
+
+        listener = await asyncio.start_server(mute, "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        timeouts = Timeouts(connect=0.2, read=2, total=5)
+        async with listener, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
+            with pytest.raises(TimedOut, match="did not accept a connection in time"):
+                await transport.request("GET", f"https://localhost:{port}", headers={}, max_bytes=100)
+            await asyncio.sleep(1)
+
+    async def test_a_compressed_body_is_refused_unread(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb"
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(MalformedResponse, match="gzip"):
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+
+
+class TestConnections:
+    async def test_a_refused_connection_sent_nothing(self, unused_tcp_port: int) -> None:
+        async with HttpxTransport(timeout=QUICK) as transport:
+            with pytest.raises(ConnectionFailed, match="Connection refused") as caught:
+                await transport.request("GET", f"https://127.0.0.1:{unused_tcp_port}", headers={}, max_bytes=100)
+        assert caught.value.request_sent is False
+
+    async def test_an_unknown_host_is_named(self) -> None:
+        async with HttpxTransport(timeout=QUICK) as transport:
+            with pytest.raises((ConnectionFailed, TimedOut), match=r"nowhere\.invalid"):
+                await transport.request("GET", "https://nowhere.invalid/dir", headers={}, max_bytes=100)
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", b"SSH-2.0-x\r\n\r\n"]
+    )
+    async def test_a_connection_that_breaks_may_have_done_something(
+        self, root: Issued, leaf: Issued, content: bytes
+    ) -> None:
+        async def hang_up(_request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.write(content)
+            writer.close()
+
+        async with serving(hang_up, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(ConnectionFailed) as caught:
+                await transport.request("GET", server.url, headers={}, max_bytes=1000)
+        assert caught.value.request_sent is True
+
+    async def test_an_outer_time_out_is_not_mistaken_for_the_servers(self, root: Issued, leaf: Issued) -> None:
+        async with serving(silent, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await transport.request("GET", server.url, headers={}, max_bytes=100)
