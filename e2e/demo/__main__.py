@@ -14,8 +14,9 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run the demo; return the exit code."""
-    # Ctrl-C in a terminal goes to the whole process group; SIGTERM (make, CI) must clean up the same way.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM cleans up as Ctrl-C does; and one that the parent ignores is not ignored here.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         return run(keep=os.environ.get("KEEP", "") not in {"", "0"})
     except KeyboardInterrupt:

@@ -111,8 +111,8 @@ class OperatorProcess:
             time.sleep(0.05)
         raise AssertionError(f"the operator was not ready within {READY_SECONDS:g} s:\n{self.tail()}")
 
-    def stop(self) -> int | None:
-        """Ask it to end (SIGTERM), and wait; return its exit code, None if it did not run.
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
+        """Ask it to end (SIGTERM or SIGINT), and wait; return its exit code, None if it did not run.
 
         Raises:
             AssertionError: It did not end in time; it is killed then.
@@ -120,7 +120,7 @@ class OperatorProcess:
         process, self._process = self._process, None
         if process is None:
             return None
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         try:
             return process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -53,14 +53,8 @@ class Tenant:
 
         def waits(found: dict[str, Any]) -> bool:
             order = found.get("status", {}).get("order", {})
-            entries = order.get("authorizations", ())
-            present = {
-                value
-                for zone in self.bed.bind.zones
-                for values in self.bed.bind.txt_records(zone).values()
-                for value in values
-            }
-            return bool(entries) and all(entry.get("record", {}).get("value") in present for entry in entries)
+            records = [entry["record"] for entry in order.get("authorizations", ()) if entry.get("presented")]
+            return bool(records) and all(one["value"] in self.challenge_values(one["name"]) for one in records)
 
         return self.cluster.wait_for(
             f"Certificate {name} has no order with records in the DNS",

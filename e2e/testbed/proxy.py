@@ -149,9 +149,15 @@ class RecordingProxy:
 
     async def _close(self) -> None:
         if self._runner is not None:
+            if self._runner.server is not None:
+                # A clean end of TLS would wait for clients that keep their connections; the loop ends before that.
+                for connection in self._runner.server.connections:
+                    if connection.transport is not None:
+                        connection.transport.abort()
             await self._runner.cleanup()
         if self._session is not None:
             await self._session.close()
+        await asyncio.sleep(0)  # lets what was closed or aborted say goodbye
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         path, _, query = incoming.raw_path.partition("?")

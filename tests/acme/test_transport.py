@@ -361,6 +361,12 @@ class TestBounds:
                 await transport.request("GET", f"https://localhost:{port}", headers={}, max_bytes=100)
             await asyncio.sleep(1)
 
+    async def test_a_compressed_error_page_does_not_hide_the_status(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb"
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            response = await transport.request("GET", server.url, headers={}, max_bytes=100)
+        assert (response.status, response.body) == (503, b"")
+
     async def test_a_compressed_body_is_refused_unread(self, root: Issued, leaf: Issued) -> None:
         content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb"
         async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
@@ -374,6 +380,22 @@ class TestConnections:
             with pytest.raises(ConnectionFailed, match="Connection refused") as caught:
                 await transport.request("GET", f"https://127.0.0.1:{unused_tcp_port}", headers={}, max_bytes=100)
         assert caught.value.request_sent is False
+
+    async def test_a_proxy_is_used_if_given_and_not_taken_from_the_environment(
+        self, root: Issued, leaf: Issued, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        proxy = f"http://127.0.0.1:{unused_tcp_port}"
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        async with (
+            serving(answering(OK), leaf) as server,
+            HttpxTransport(ca_bundle=root.pem) as direct,
+            HttpxTransport(ca_bundle=root.pem, proxy=proxy) as proxied,
+            HttpxTransport(ca_bundle=root.pem, trust_env=True) as trusting,
+        ):
+            assert (await direct.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+            for transport in (proxied, trusting):
+                with pytest.raises(ConnectionFailed, match="Connection refused"):
+                    await transport.request("GET", server.url, headers={}, max_bytes=100)
 
     async def test_an_unknown_host_is_named(self) -> None:
         async with HttpxTransport(timeout=QUICK) as transport:

@@ -63,6 +63,20 @@ def tenant(bed: TestBed, cluster: Cluster, operator: OperatorProcess, namespace:
     return Tenant(namespace, bed, cluster, operator)
 
 
+@pytest.fixture(scope="module")
+def module_tenant(bed: TestBed, cluster: Cluster, session_operator: OperatorProcess) -> Iterator[Tenant]:
+    """A tenant for all tests of a file; the file's tests use ``operator`` as well, and end it nowhere."""
+    if not session_operator.running:
+        session_operator.start()
+    namespace = f"test-{secrets.token_hex(4)}"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    cluster.apply(tsig_secret(bed, namespace))
+    cluster.apply(issuer(bed, namespace))
+    cluster.wait_ready("Issuer", namespace, "pebble")
+    yield Tenant(namespace, bed, cluster, session_operator)
+    cluster.delete("Namespace", None, namespace)
+
+
 @pytest.fixture
 def make_pebble(bed: TestBed) -> Iterator[Callable[..., Pebble]]:
     """Starts Pebbles with settings of their own, which end with the test."""

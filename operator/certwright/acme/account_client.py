@@ -25,8 +25,7 @@ class AccountClient:
     """What one account key does about its account; `Client` adds the orders.
 
     Every method raises `AcmeError`: a `TransportError` if no answer came, a `ProblemError` if the server
-    refused, a `MalformedResponse` if the answer is no ACME. Those worth telling apart are named at the
-    methods.
+    refused, a `MalformedResponse` if the answer is no ACME. The methods name those worth telling apart.
 
     Attributes:
         server: The CA.

@@ -177,8 +177,7 @@ class Client(AccountClient):
     async def answer_challenge(self, challenge: Challenge) -> Challenge:
         """Say that the proof is in place and may be looked at (section 7.5.1).
 
-        If the connection breaks, look at the authorization before trying again: each answer may cost an
-        attempt.
+        If the connection breaks, look at the authorization first: a second answer may cost another attempt.
         """
         response = await self._post("challenge", challenge.url, {}, repeatable=False)
         fields = Fields.of(response, "the challenge", self.server.urls)

@@ -14,8 +14,7 @@ class AcmeError(Exception):
 
     Attributes:
         temporary: Whether the same request may succeed later although nobody changes anything.
-        retry_after: Seconds that the server asked to wait before the next try, or None if it asked for
-            nothing.
+        retry_after: Seconds that the server asked to wait before the next try, or None.
     """
 
     temporary: ClassVar[bool] = False
@@ -43,8 +42,7 @@ class ConnectionFailed(TransportError):
     """The connection could not be made, or it broke.
 
     Attributes:
-        request_sent: False if the server certainly saw nothing of the request, so that any request may be
-            repeated.
+        request_sent: False if the server certainly saw nothing of it, so that any request may be repeated.
     """
 
     def __init__(self, message: str, *, host: str, request_sent: bool) -> None:

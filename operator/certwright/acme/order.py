@@ -40,8 +40,7 @@ class Order:
 
     Attributes:
         url: Where it is: all that is needed to go on with it after a restart.
-        status: `pending` until all is authorized, `ready` for the CSR, `processing`, then `valid` or
-            `invalid`.
+        status: `pending` until all is authorized, `ready` for the CSR, `processing`, `valid` or `invalid`.
         identifiers: What the certificate is for, in the server's order.
         authorization_urls: The authorizations it needs, in no order that can be relied on.
         finalize_url: Where the CSR goes.
@@ -130,8 +129,7 @@ class OrderFailed(AcmeError):
         }
         if order.error is not None:
             for name, problem in order.error.by_identifier.items():
-                # Servers name the base domain of a wildcard in a subproblem; the authorization said it
-                # better.
+                # A subproblem names the base domain of a wildcard; the authorization said it better.
                 if name not in by_identifier and f"*.{name}" not in by_identifier:
                     by_identifier[name] = problem
         return cls(order, by_identifier)

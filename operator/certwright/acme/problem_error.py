@@ -156,6 +156,8 @@ class RateLimited(ProblemError):
 class RejectedIdentifier(ProblemError):
     """The server does not issue for a name: policy, a block list, a reserved suffix."""
 
+    remedy = "Leave the name out, or use another CA"
+
 
 class ServerInternal(ProblemError):
     """The server had a problem of its own: `serverInternal`, or another type with HTTP 5xx."""

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-#: The most bytes of JSON that are read; an order of 100 names takes about 20 KiB.
-MAX_JSON_BYTES: Final = 64 * 1024
+#: The most bytes of JSON that are read. An order of 100 long names takes 40 KiB, and twice that again if all of them
+#: failed and the server explains each.
+MAX_JSON_BYTES: Final = 256 * 1024
 
 #: How often one request is signed anew with a fresh nonce. A server that rejects half of them on purpose lets
 #: one request in 65,000 fail; one that rejects all of them is given up on quickly.
@@ -85,8 +86,7 @@ class AcmeServer:
             directory_url: Where the directory is: the only URL that has to be known.
             transport: Carries the requests.
             nonce_limit: How many unused nonces are kept at most.
-            allow_insecure: Accept a directory URL with plain http, and then plain http in it. For test
-                benches.
+            allow_insecure: Accept a directory URL with plain http, and then more of them. For test benches.
             on_request: Called after each HTTP exchange; must not raise.
             accept_language: Which language the server's explanations should be in (RFC 8555 section 6.1).
             clock: The time.

@@ -74,7 +74,7 @@ class HttpxTransport:
         proxy: str | None = None,
         client_certificate: ClientCertificate | None = None,
         user_agent: str = USER_AGENT,
-        max_connections: int = 20,
+        max_connections: int = 10,
         allow_insecure: bool = False,
         trust_env: bool = False,
     ) -> None:
@@ -87,7 +87,7 @@ class HttpxTransport:
             proxy: URL of a proxy for all requests.
             client_certificate: What to show to servers that ask for one.
             user_agent: The value of the header field that ACME servers insist on.
-            max_connections: How many connections are open at most.
+            max_connections: How many requests are under way, and connections open, at most; others wait for their turn.
             allow_insecure: Also talk plain http. For test benches.
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
 
@@ -102,6 +102,9 @@ class HttpxTransport:
             context.verify_mode = ssl.CERT_NONE
         if client_certificate is not None:
             client_certificate.load_into(context)
+        # httpx looks at all of its connections for every request that waits in its pool: with many waiting, that is
+        # most of the work. Here they wait outside, for nothing.
+        self._places = asyncio.Semaphore(max_connections)
         limits = httpx.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
@@ -109,7 +112,7 @@ class HttpxTransport:
         )
         self._client = httpx.AsyncClient(
             verify=context,
-            # Waiting for a free connection is bounded by the total alone.
+            # Nobody waits for a connection inside.
             timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None),
             limits=limits,
             proxy=proxy,
@@ -138,7 +141,8 @@ class HttpxTransport:
             TimedOut: The server did not answer in time.
             UntrustedServer: The server's certificate did not verify.
             ResponseTooLarge: The body is longer than `max_bytes`.
-            MalformedResponse: The body is compressed, although that was not asked for.
+            MalformedResponse: The body is compressed, although that was not asked for. The body of an error status is
+                dropped instead.
         """
         self._urls.check(url, what="the URL of a request")
         parts = urlsplit(url)
@@ -155,7 +159,8 @@ class HttpxTransport:
         except httpx.InvalidURL:
             raise UnsafeUrl(f"Not a URL that can be asked: {printable(url, 200)!r}") from None
         try:
-            async with asyncio.timeout(self._timeouts.total):
+            # A turn to wait for is no fault of the server's: its time starts with the request.
+            async with self._places, asyncio.timeout(self._timeouts.total):
                 return await self._send(request, url, max_bytes)
         except TimeoutError:
             raise TimedOut(
@@ -166,14 +171,21 @@ class HttpxTransport:
             raise _translate(error, url) from error
 
     async def _send(self, request: httpx.Request, url: str, max_bytes: int) -> Response:
+        if self._client.is_closed:
+            # httpx would raise a RuntimeError, as for a mistake of the program; yet whoever closed it had a reason.
+            raise ConnectionFailed(
+                f"The connections to {host_of(url)} were closed on our side", host=host_of(url), request_sent=False
+            )
         response = await self._client.send(request, stream=True)
         try:
             headers = Headers(response.headers.multi_items())
             body = await _read(response, url, max_bytes)
         finally:
             await response.aclose()
-        coding = headers.get("Content-Encoding")
-        if coding is not None and coding.lower() != "identity":
+        coding = headers.get("Content-Encoding") or "identity"
+        if body and coding.lower() != "identity":
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                return Response(response.status_code, headers, b"", url)
             raise MalformedResponse(
                 f"{host_of(url)} sent a body with the content coding {printable(coding, 40)}, which was not asked for",
                 url=url,

@@ -25,7 +25,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage()[:MAX_MESSAGE_CHARACTERS],
         }
         if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)[:MAX_MESSAGE_CHARACTERS]
+            # The end of a traceback says what happened.
+            entry["exception"] = self.formatException(record.exc_info)[-MAX_MESSAGE_CHARACTERS:]
         return json.dumps(entry, ensure_ascii=False)
 
 

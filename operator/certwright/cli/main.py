@@ -12,6 +12,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["run"]:
+        # Where click and rich are installed httpx imports its own command line with them: 5 MB that no pod has use for.
+        sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: as if it were not there
         from certwright.cli.run import main as run  # noqa: PLC0415 - only this command pays for its imports
 
         raise SystemExit(run(given[1:]))

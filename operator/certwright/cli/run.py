@@ -11,40 +11,49 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.logs import configure_logging
+from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
 from certwright.kube.login import NoCredentials, own_namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_NAMESPACE: Final = "certwright"
 EXIT_FAILED: Final = 1
+EXIT_INTERRUPTED: Final = 130
+"""As shells have it for SIGINT; Ctrl-C while connecting, later it is a graceful stop."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the operator until it is told to stop; return the exit code."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    configure_logging(level=options.log_level, as_json=options.log_format == "json")
-    if options.kubeconfig:
-        os.environ["KUBECONFIG"] = options.kubeconfig
-    own = Options(
-        operator_namespace=options.operator_namespace,
-        namespaces=options.namespace,
-        http_host=options.http_host,
-        http_port=options.http_port,
-        workers=options.workers,
+    given = _parser().parse_args(arguments)
+    configure_logging(level=given.log_level, as_json=given.log_format == "json")
+    if given.kubeconfig:
+        # kopf takes it from nowhere else.
+        os.environ["KUBECONFIG"] = given.kubeconfig
+    options = Options(
+        operator_namespace=given.operator_namespace,
+        namespaces=given.namespace or _list(_env("NAMESPACE")),
+        http_host=given.http_host,
+        http_port=given.http_port,
+        workers=given.workers,
         user_agent=f"certwright/{version('certwright')}",
+        kubeconfig=given.kubeconfig or None,
     )
     try:
-        asyncio.run(run_operator(own))
+        asyncio.run(run_operator(options))
     except NoCredentials as error:
         logger.error("%s", error)  # noqa: TRY400 - a mistake of configuration, not of the program: no traceback
         return EXIT_FAILED
-    except OSError as error:
-        logger.error("cannot serve on %s:%d: %s", own.http_host, own.http_port, error)  # noqa: TRY400 - as above
+    except OperatorFailed as error:
+        logger.error("the operator ends: %s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause's is enough
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception:
+        logger.exception("the operator ends: an unforeseen error")
         return EXIT_FAILED
     return 0
 
@@ -53,54 +62,61 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="certwright run",
         description="Run the operator: watch Certificates and issuers, and bring certificates into Secrets.",
-        epilog="Every option has an environment variable: --log-format is CERTWRIGHT_LOG_FORMAT.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="Every option has an environment variable: --log-format is CERTWRIGHT_LOG_FORMAT. What is given on the "
+        "command line counts.",
     )
     add = parser.add_argument
     add(
         "--kubeconfig",
+        metavar="FILE",
         default=_env("KUBECONFIG"),
-        help="kubeconfig to use outside a cluster (else: KUBECONFIG)",
+        help="kubeconfig to use (default: the service account in a pod, else $KUBECONFIG, else ~/.kube/config)",
     )
     add(
         "--operator-namespace",
+        metavar="NAME",
         default=_env("OPERATOR_NAMESPACE") or own_namespace() or DEFAULT_NAMESPACE,
-        help="namespace of the Secrets that ClusterIssuers refer to",
+        help="namespace of the Secrets that ClusterIssuers refer to (default: %(default)s)",
     )
     add(
         "--namespace",
+        metavar="NAME",
         action="append",
-        default=[name for name in _env("NAMESPACE").split(",") if name],
-        help="namespace to serve; may be given several times (default: all)",
+        help="namespace to serve; may be given several times, in the variable separated by commas (default: all)",
     )
     add(
         "--http-host",
+        metavar="ADDRESS",
         default=_env("HTTP_HOST") or "0.0.0.0",  # noqa: S104 - probes and Prometheus come from outside the pod
-        help="address for /healthz, /readyz and /metrics",
+        help="address for /healthz, /readyz and /metrics (default: %(default)s)",
     )
     add(
         "--http-port",
-        type=int,
-        default=int(_env("HTTP_PORT") or 8080),
-        help="port for them; 0 picks a free one",
+        metavar="PORT",
+        type=_number(0, 65535),
+        default=_env("HTTP_PORT") or "8080",
+        help="port for them; 0 picks a free one (default: %(default)s)",
     )
     add(
         "--workers",
-        type=_workers,
-        default=int(_env("WORKERS") or 32),
-        help="objects looked at at the same time",
+        metavar="NUMBER",
+        type=_number(2, 256),
+        default=_env("WORKERS") or "32",
+        help="objects looked at at the same time, 2 to 256 (default: %(default)s)",
     )
     add(
         "--log-level",
-        choices=("debug", "info", "warning", "error"),
+        metavar="LEVEL",
+        type=_one_of("debug", "info", "warning", "error"),
         default=_env("LOG_LEVEL") or "info",
-        help="least level",
+        help="least level: debug, info, warning or error (default: %(default)s)",
     )
     add(
         "--log-format",
-        choices=("json", "text"),
+        metavar="FORMAT",
+        type=_one_of("json", "text"),
         default=_env("LOG_FORMAT") or ("text" if sys.stderr.isatty() else "json"),
-        help="form of the log lines",
+        help="form of the log lines: json or text (default: text on a terminal, else json)",
     )
     return parser
 
@@ -109,8 +125,24 @@ def _env(name: str) -> str:
     return os.environ.get(f"CERTWRIGHT_{name}", "")
 
 
-def _workers(text: str) -> int:
-    number = int(text)
-    if not 2 <= number <= 256:  # noqa: PLR2004 - the message says it
-        raise argparse.ArgumentTypeError("must be 2 to 256")
-    return number
+def _list(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+# argparse checks `choices` on the command line only; a `type` sees what comes from the environment as well.
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(choices)}")
+        return text
+
+    return check
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        if not (text.isdecimal() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return int(text)
+
+    return check

@@ -37,7 +37,7 @@ class TsigKey:
         secret_base64: The secret as key generators print it. White space around and inside is ignored.
         algorithm: One of `TSIG_ALGORITHMS`; `hmac-sha256` is read as `HMACSHA256`. Those with a truncated
             signature, such as `HMACSHA256-128`, need a server that knows them by these names; BIND does not.
-        source: Where the secret was read, for messages: `secret of Secret dns/tsig`.
+        source: Where the secret was read, for messages: `the entry secret of Secret dns/tsig`.
 
     Raises:
         InvalidTsigKey: Something of it is not valid; the message says which key and what, never the secret.

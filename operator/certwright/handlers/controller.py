@@ -8,11 +8,13 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from certwright.handlers.invalid import InvalidObject, tell
+from certwright.handlers.errors import OperatorFailed
+from certwright.handlers.invalid import REASON, InvalidObject, tell
 from certwright.issuance.authorities import Authorities
-from certwright.issuance.certificates import Certificates
+from certwright.issuance.certificates import Certificates, certificate_key
 from certwright.issuance.issuer_reconciler import IssuerReconciler
 from certwright.issuance.issuer_registry import IssuerRegistry, issuer_key
+from certwright.issuance.key import Key
 from certwright.issuance.metrics import Metrics
 from certwright.issuance.queue import WorkQueue
 from certwright.issuance.reconciler import CertificateReconciler
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
-    from certwright.issuance.key import Key
     from certwright.issuance.secret_facts import SecretFacts
+    from certwright.resources import Certificate
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +68,10 @@ class Controller:
         self._workers = workers
         self._background: set[asyncio.Task[None]] = set()
         self._invalid: dict[Key, InvalidObject] = {}
-        self._gateway = gateway = Gateway(KubeClient(api, on_request=self.metrics.kube_request), group=GROUP, version=VERSION)
-        self._recorder = EventRecorder(gateway, default_namespace=operator_namespace)
+        self._gateway = gateway = Gateway(
+            KubeClient(api, on_request=self.metrics.kube_request), group=GROUP, version=VERSION
+        )
+        self._recorder = EventRecorder(gateway)
         self._authorities = Authorities(user_agent=user_agent, on_request=self.metrics.acme_request)
         self._issuer_reconciler = IssuerReconciler(
             gateway=gateway,
@@ -88,7 +92,7 @@ class Controller:
             recorder=self._recorder,
             metrics=self.metrics,
             clock=_now,
-            on_written=self.certificates.put,
+            on_written=self._put_certificate,
             on_secret_written=self._put_secret,
         )
         self._certificate_reconciler = CertificateReconciler(
@@ -105,14 +109,22 @@ class Controller:
 
         Args:
             stop: Set it to stop.
+
+        Raises:
+            OperatorFailed: A worker, the scheduler or the poster of Events ended by itself: a defect, after which
+                some objects would not be looked at any more.
         """
         workers = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._workers)]
         helpers = [
             asyncio.create_task(self.scheduler.run(), name="scheduler"),
             asyncio.create_task(self._recorder.run(), name="events"),
         ]
+        told = asyncio.create_task(stop.wait(), name="stop")
         try:
-            await stop.wait()
+            await asyncio.wait([told, *workers, *helpers], return_when=asyncio.FIRST_COMPLETED)
+            for task in (*workers, *helpers):
+                if task.done():
+                    raise OperatorFailed(f"{task.get_name()} ended by itself") from _error_of(task)
             logger.info("stopping: %d objects are being looked at", self.queue.held)
             await self.queue.close()
             _, late = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
@@ -123,9 +135,10 @@ class Controller:
                     DRAIN_SECONDS,
                 )
         finally:
-            for task in [*workers, *helpers, *self._background]:
+            tasks: list[asyncio.Task[Any]] = [told, *workers, *helpers, *self._background]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*workers, *helpers, *self._background, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._recorder.drain()
             await self._authorities.aclose()
 
@@ -146,23 +159,32 @@ class Controller:
             or before.metadata.generation != issuer.metadata.generation
         )
 
+    def put_certificate(self, key: Key, body: Mapping[str, Any]) -> bool:
+        """Keep a Certificate; tell whether it must be looked at.
+
+        Raises:
+            InvalidResource: It does not follow this version's schema.
+        """
+        news = self.certificates.put(body)
+        self._invalid.pop(key, None)
+        return news
+
     def put_invalid(self, key: Key, body: Mapping[str, Any], error: InvalidResource) -> None:
-        """Keep an object that cannot be worked with, so that its owner is told."""
-        logger.warning("%s is left alone until it is corrected: %s", key, error)
+        """Keep an object that cannot be worked with, so that a look at it tells its owner."""
         self._invalid[key] = InvalidObject.of(body, error)
 
     def remove_issuer(self, key: Key, metadata: Mapping[str, Any]) -> None:
         """Forget an issuer that is gone."""
         self._invalid.pop(key, None)
         (self._issuers if key.kind == "Issuer" else self._cluster_issuers).remove(metadata)
-        self.metrics.forget_issuer(*key)
 
     def certificate_gone(self, key: Key, uid: str) -> None:
-        """Forget a Certificate that is gone."""
-        self._invalid.pop(key, None)
+        """Forget a Certificate that is gone; another one of its name may be there by now."""
         self._certificate_reconciler.forget(uid)
-        self.scheduler.forget(key)
-        self.metrics.forget(key.namespace, key.name)
+        if self.certificates.get(key) is None:
+            self._invalid.pop(key, None)
+            self.scheduler.forget(key)
+            self.metrics.forget(key.namespace, key.name)
 
     async def _work(self) -> None:
         while (key := await self.queue.take()) is not None:
@@ -182,24 +204,57 @@ class Controller:
                 self.scheduler.at(key, pause)
 
     async def _reconcile(self, key: Key) -> float | None:
-        if key.kind == "Certificate":
-            return await self._certificate_reconciler.reconcile(key)
+        invalid = self._invalid.get(key)
         try:
+            if invalid is not None:
+                await self._tell_invalid(key, invalid)
+                return None
+            if key.kind == "Certificate":
+                pause = await self._certificate_reconciler.reconcile(key)
+                if self.certificates.get(key) is None:
+                    # It went while it was looked at, and may have been shown once more.
+                    self.metrics.forget(key.namespace, key.name)
+                    return None
+                return pause
             pause = await self._issuer_reconciler.reconcile(key)
         except InvalidResource as error:
-            logger.warning("%s is skipped until it is corrected: %s", key, error)
+            # Read past the watch, which will bring it as well.
+            logger.warning("%s", error)
             return None
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return RETRY_SECONDS
-        self.metrics.show_issuer(*key, ready=self.registry.ready(key) is not None)
+        if self.registry.view(key).state == "missing":
+            self.metrics.forget_issuer(*key)
+        else:
+            self.metrics.show_issuer(*key, ready=self.registry.ready(key) is not None)
         return pause
+
+    async def _tell_invalid(self, key: Key, invalid: InvalidObject) -> None:
+        if key.kind != "Certificate":
+            self.registry.set_not_ready(key, f"{key} is not ready ({REASON}): {invalid.message}")
+            self.metrics.show_issuer(*key, ready=False)
+            self._wake_certificates_of(key)
+        await tell(key, invalid, gateway=self._gateway, recorder=self._recorder, now=_now())
 
     def _bucket(self, key: Key) -> Hashable:
         if key.kind != "Certificate":
             return key.kind
         certificate = self.certificates.get(key)
         return (key.namespace, issuer_key(certificate) if certificate else None)
+
+    def _put_certificate(self, body: Mapping[str, Any]) -> None:
+        """Keep what a write of ours returned. A change by somebody else that came with it is no news to the watch."""
+        metadata = body["metadata"]
+        key = Key("Certificate", metadata["namespace"], metadata["name"])
+        before = self.certificates.get(key)
+        if not self.certificates.put(body) or before is None:
+            return
+        after = self.certificates.get(key)
+        if after is not None and changed_for_us(before, after):
+            self._add(key)
+            for other in self.certificates.of_secret(key.namespace, before.spec.secret_name):
+                self._add(certificate_key(other))
 
     def _put_secret(self, facts: SecretFacts) -> None:
         metadata = {
@@ -224,6 +279,18 @@ class Controller:
         task = asyncio.get_running_loop().create_task(self.queue.add(key))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def changed_for_us(before: Certificate, after: Certificate) -> bool:
+    """Whether something other than the status differs that a look depends on."""
+    return any(
+        getattr(before.metadata, field) != getattr(after.metadata, field)
+        for field in ("uid", "generation", "deletion_timestamp", "labels")
+    )
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
 
 
 def _now() -> dt.datetime:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from certwright.handlers.errors import OperatorFailed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,11 +42,14 @@ class Endpoints:
         """Listen, and return the port.
 
         Raises:
-            OSError: The address is taken or not ours.
+            OperatorFailed: The address is taken or not ours.
         """
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise OperatorFailed(f"cannot serve on {host}:{port}: {error.strerror or error}") from error
         address: tuple[str, int] = self._runner.addresses[0]
         return address[1]
 

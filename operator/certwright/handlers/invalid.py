@@ -5,12 +5,13 @@ No rule of a CRD can see everything (what is inside base64, for one), and object
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.kube.errors import NotFound
+from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.events import Subject
-from certwright.resources import API_VERSION, CERTIFICATES, CLUSTER_ISSUERS, ISSUERS, READY
+from certwright.resources import API_VERSION, CERTIFICATES, CLUSTER_ISSUERS, FINALIZER, ISSUERS, READY
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from certwright.kube.events import EventRecorder
     from certwright.kube.gateway import Gateway
     from certwright.resources import InvalidResource
+
+logger = logging.getLogger(__name__)
 
 REASON: Final = "InvalidSpec"
 PLURALS: Final = {"Certificate": CERTIFICATES, "Issuer": ISSUERS, "ClusterIssuer": CLUSTER_ISSUERS}
@@ -48,9 +51,23 @@ async def tell(
 ) -> None:
     """Say in the object's Ready condition and in an Event what is wrong, unless the condition says it already.
 
+    One that is being deleted is let go instead.
+
     Raises:
         KubeError: The status cannot be written.
     """
+    try:
+        if invalid.body["metadata"].get("deletionTimestamp"):
+            await _let_go(key, invalid.body["metadata"], gateway)
+        else:
+            await _show(key, invalid, gateway=gateway, recorder=recorder, now=now)
+    except (NotFound, Conflict):
+        return  # deleted or made anew meanwhile; the event is on the way
+
+
+async def _show(
+    key: Key, invalid: InvalidObject, *, gateway: Gateway, recorder: EventRecorder, now: dt.datetime
+) -> None:
     metadata, status = invalid.body["metadata"], dict(invalid.body.get("status") or {})
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
     before = conditions.get(READY, {})
@@ -74,10 +91,17 @@ async def tell(
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
     )
+    logger.warning("%s is left alone until it is corrected: %s", key, invalid.message)
     recorder.record(subject, "Warning", REASON, invalid.message)
-    try:
-        await gateway.apply_status(
-            PLURALS[key.kind], key.kind, metadata, {**status, "conditions": list(conditions.values())}
-        )
-    except NotFound:
-        return  # deleted meanwhile; its event is on the way
+    # The rest of the status stays: an order in it is gone on with once the spec is corrected.
+    await gateway.apply_status(
+        PLURALS[key.kind], key.kind, metadata, {**status, "conditions": list(conditions.values())}
+    )
+
+
+async def _let_go(key: Key, metadata: Mapping[str, Any], gateway: Gateway) -> None:
+    """Hold up no deletion: what it was waiting for cannot be read any more."""
+    if FINALIZER not in (metadata.get("finalizers") or ()):
+        return
+    logger.warning("%s goes, and TXT records of it may stay behind: its spec or status cannot be read", key)
+    await gateway.apply_finalizers(PLURALS[key.kind], key.kind, metadata, ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import signal
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ import kopf
 
 from certwright.handlers.controller import Controller
 from certwright.handlers.endpoints import Endpoints
+from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watch import make_registry
 from certwright.kube.login import connect, in_cluster
 from certwright.resources import MANAGED_LABEL, MANAGED_VALUE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ class Options:
         http_port: Their port; 0 picks a free one.
         workers: How many objects are looked at at once.
         user_agent: For requests to CAs.
+        kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
     """
 
     operator_namespace: str
@@ -44,6 +47,15 @@ class Options:
     http_port: int
     workers: int
     user_agent: str
+    kubeconfig: str | None = None
+
+
+class Backoffs:
+    """Seconds between tries, without an end: kopf must go on for as long as the API server is away."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Begin anew: every request counts for itself."""
+        return itertools.chain((0.5, 1.0, 1.0, 2.0, 2.0, 3.0), itertools.repeat(5.0))
 
 
 async def run_operator(options: Options) -> None:
@@ -51,10 +63,10 @@ async def run_operator(options: Options) -> None:
 
     Raises:
         NoCredentials: There is no API server to talk to.
-        OSError: The HTTP port is taken.
+        OperatorFailed: The HTTP port is taken, or the watches or the controller ended by themselves.
     """
     async with contextlib.AsyncExitStack() as stack:
-        api = await connect()
+        api = await connect(options.kubeconfig)
         stack.push_async_callback(api.close)
         controller = Controller(
             api,
@@ -62,9 +74,8 @@ async def run_operator(options: Options) -> None:
             user_agent=options.user_agent,
             workers=options.workers,
         )
-        ready = asyncio.Event()
+        ready, stop = asyncio.Event(), asyncio.Event()
         endpoints = Endpoints(controller.metrics, is_ready=lambda: ready.is_set() and not stop.is_set())
-        stop = asyncio.Event()
         port = await endpoints.start(options.http_host, options.http_port)
         stack.push_async_callback(endpoints.stop)
         logger.info(
@@ -73,16 +84,18 @@ async def run_operator(options: Options) -> None:
             port,
             ", ".join(options.namespaces) or "all namespaces",
         )
-        await _run_until_stopped(controller, options, ready, stop)
+        await _run_until_stopped(controller, options, endpoints, ready, stop)
 
 
 async def _run_until_stopped(
-    controller: Controller, options: Options, ready: asyncio.Event, stop: asyncio.Event
+    controller: Controller, options: Options, endpoints: Endpoints, ready: asyncio.Event, stop: asyncio.Event
 ) -> None:
     kopf_ready, kopf_stop = asyncio.Event(), asyncio.Event()
+    # The controller first: at its end kopf cancels every task that it did not find when it began.
+    work = asyncio.create_task(controller.run(stop), name="controller")
     watches = asyncio.create_task(
         kopf.operator(
-            registry=_registry(controller),
+            registry=_registry(controller, options),
             settings=_settings(),
             standalone=True,
             clusterwide=not options.namespaces,
@@ -92,28 +105,51 @@ async def _run_until_stopped(
         ),
         name="watches",
     )
-    work = asyncio.create_task(controller.run(stop), name="controller")
     started = asyncio.create_task(kopf_ready.wait(), name="started")
-    await asyncio.wait({watches, work, started}, return_when=asyncio.FIRST_COMPLETED)
-    if started.done():
-        # kopf has set its own handlers by now; ours let the work come to a safe point before the watches end.
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        ready.set()
-        logger.info("ready")
-    started.cancel()
-    await asyncio.wait({watches, work}, return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    await work
-    kopf_stop.set()
-    await watches
+    try:
+        await asyncio.wait({watches, work, started}, return_when=asyncio.FIRST_COMPLETED)
+        if started.done():
+            # kopf has set its own handlers by now; ours let the work come to a safe point before the watches end.
+            _on_signals(stop.set)
+            ready.set()
+            logger.info("ready")
+        await asyncio.wait({watches, work}, return_when=asyncio.FIRST_COMPLETED)
+        asked = stop.is_set()
+        stop.set()
+        await asyncio.wait({work})
+        await endpoints.stop()
+        kopf_stop.set()
+        await asyncio.wait({watches})
+    finally:
+        for task in (started, work, watches):
+            task.cancel()
+        await asyncio.gather(started, work, watches, return_exceptions=True)
+    _raise_failure(work, watches, asked=asked)
     logger.info("stopped")
 
 
-def _registry(controller: Controller) -> kopf.OperatorRegistry:
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def _raise_failure(work: asyncio.Task[None], watches: asyncio.Task[None], *, asked: bool) -> None:
+    """Raise why the operator ended, unless it was asked to."""
+    for task in (watches, work):
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, OperatorFailed):
+            raise error
+        if error is not None:
+            raise OperatorFailed(f"the {task.get_name()} failed: {type(error).__name__}: {error}") from error
+    if not asked:
+        raise OperatorFailed("the watches ended by themselves")
+
+
+def _registry(controller: Controller, options: Options) -> kopf.OperatorRegistry:
     registry = make_registry(controller)
-    login = kopf.login_with_service_account if in_cluster() else kopf.login_with_kubeconfig
+    in_pod = in_cluster() and options.kubeconfig is None
+    login = kopf.login_with_service_account if in_pod else kopf.login_with_kubeconfig
     kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(login)
     return registry
 
@@ -126,7 +162,6 @@ def _settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 1.0
     settings.networking.connect_timeout = 10.0
     settings.networking.request_timeout = 60.0
-    # Without an end: kopf must go on trying for as long as the API server is away.
-    settings.networking.error_backoffs = [0.5, 1, 1, 2, 2, 3, 5, 5, 5, 5]
+    settings.networking.error_backoffs = Backoffs()
     settings.process.ultimate_exiting_timeout = 60.0
     return settings

@@ -6,7 +6,6 @@ They are low-level ``on.event`` handlers: kopf keeps no annotations, no finalize
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 import kopf
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.handlers.controller import Controller
-
-logger = logging.getLogger(__name__)
 
 DELETED = "DELETED"
 
@@ -79,9 +76,10 @@ async def on_certificate(controller: Controller, event: str | None, body: Mappin
             await _wake_claimants(controller, before)
         return
     try:
-        news = controller.certificates.put(body)
+        news = controller.put_certificate(key, body)
     except InvalidResource as error:
-        logger.warning("%s is skipped until it is corrected: %s", key, error)
+        controller.put_invalid(key, body, error)
+        await controller.queue.add(key)
         return
     if not news:
         return
@@ -101,7 +99,8 @@ async def on_issuer(controller: Controller, kind: Kind, event: str | None, body:
     try:
         issuer: Issuer | ClusterIssuer = (Issuer if kind == "Issuer" else ClusterIssuer).parse(body)
     except InvalidResource as error:
-        logger.warning("%s is skipped until it is corrected: %s", key, error)
+        controller.put_invalid(key, body, error)
+        await controller.queue.add(key)
         return
     if controller.put_issuer(key, metadata, issuer):
         await controller.queue.add(key)

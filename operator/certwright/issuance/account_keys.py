@@ -35,7 +35,7 @@ async def obtain_account_key(gateway: Gateway, spec: AcmeIssuerSpec, namespace: 
             raise IssuanceError(
                 "AccountKeyMissing",
                 f"Secret {namespace}/{reference.name} does not exist; disableAccountKeyGeneration forbids making it. "
-                f"Create it with the account's private key in {reference.key}.",
+                f"Create it with the account's private key in the entry {reference.key}.",
             )
         key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm)
         try:
@@ -49,13 +49,14 @@ async def obtain_account_key(gateway: Gateway, spec: AcmeIssuerSpec, namespace: 
     if not pem:
         raise IssuanceError(
             "AccountKeyMissing",
-            f"Secret {namespace}/{reference.name} exists, but has no {reference.key}. It was left untouched. Put the "
-            "account's private key there, or name another Secret in privateKeySecretRef.",
+            f"Secret {namespace}/{reference.name} exists, but has no entry {reference.key}. It was left untouched. Put "
+            "the account's private key there, or name another Secret in privateKeySecretRef.",
         )
     try:
         return await asyncio.to_thread(AccountKey.from_pem, pem)
     except AcmeError as error:
         raise IssuanceError(
             "AccountKeyUnusable",
-            f"{reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}",
+            f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
+            "untouched. Put the account's private key there, or delete the Secret, and a new account is made.",
         ) from error

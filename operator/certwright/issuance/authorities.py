@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from certwright.acme import AcmeServer, HttpxTransport
+from certwright.acme import AcmeError, AcmeServer, HttpxTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,14 +58,19 @@ class Authorities:
                     # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
                     trust_env=True,
                 )
-                server = AcmeServer(authority.server, transport, on_request=self._on_request)
+                try:
+                    server = AcmeServer(authority.server, transport, on_request=self._on_request)
+                except AcmeError:
+                    await transport.aclose()
+                    raise
                 self._servers[authority] = (server, transport)
             return self._servers[authority][0]
 
     async def keep_only(self, used: Iterable[Authority]) -> None:
         """Close the connections that no issuer uses any more."""
-        for authority in set(self._servers) - set(used):
-            _, transport = self._servers.pop(authority)
+        # All are taken out before the first await: from then on others may come and go.
+        unused = [self._servers.pop(authority) for authority in set(self._servers) - set(used)]
+        for _, transport in unused:
             await transport.aclose()
 
     async def aclose(self) -> None:

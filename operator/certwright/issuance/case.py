@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from certwright.dns import TxtRecord
+from certwright.issuance.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuance.observed import Observed
 from certwright.kube.events import Subject
 from certwright.resources import API_VERSION
@@ -48,9 +49,9 @@ class Memory:
         note: The latest note.
         setbacks: Failures in a row that cost nothing at the CA.
         told: Reason and message of the last failure, which is no news when it comes again.
-        retry_at: Not before this instant, after a setback.
-        clean_up_at: No clean-up before this instant, after one failed.
-        clean_up_failures: How many failed in a row.
+        retry_at: No step of an issuance before this instant, after one failed.
+        clean_up_at: No tidying up (records, order, finalizer, metadata of the Secret) before this instant.
+        clean_up_failures: How often in a row that failed.
         saved_at: When the status was last written.
         generation: Of the spec that setbacks were seen with.
         started_at: When the present issuance was started, for its duration.
@@ -92,6 +93,11 @@ class Memory:
         self.told = None
         self.retry_at = None
 
+    def tidied_up(self) -> None:
+        """Start counting anew: tidying up has gone well."""
+        self.clean_up_at = None
+        self.clean_up_failures = 0
+
 
 @dataclass
 class Case:
@@ -129,6 +135,7 @@ class Case:
             flight=self.memory.flight,
             retry_at=self.memory.retry_at,
             clean_up_at=self.memory.clean_up_at,
+            clean_up_failures=self.memory.clean_up_failures,
         )
 
     @property
@@ -165,7 +172,7 @@ class Case:
 
     def note(self, reason: str, message: str, *, under_way: bool = True) -> None:
         """Say where things stand."""
-        self.memory.note = Note(reason, message, under_way)
+        self.memory.note = Note(reason, message[:MAX_MESSAGE_CHARACTERS], under_way)
 
     def change_order(self, **changes: Any) -> None:
         """Change fields of the order in the draft."""

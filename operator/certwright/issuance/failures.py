@@ -77,7 +77,7 @@ def classify(error: BaseException, now: dt.datetime) -> Failure:
 def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
     match error:
         case IssuanceError():
-            return Failure(error.reason, error.message, "attempt" if error.costly else "setback", by_name=error.by_name)
+            return Failure(error.reason, message, "attempt" if error.costly else "setback", by_name=error.by_name)
         case acme.AcmeError():
             return _of_acme(error, message, now)
         case dns.DnsError():

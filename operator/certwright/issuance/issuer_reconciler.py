@@ -6,18 +6,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.acme import Client
 from certwright.issuance.account_keys import obtain_account_key
+from certwright.issuance.accounts import load_account
 from certwright.issuance.authorities import Authority
 from certwright.issuance.failures import Failure, classify, setback_pause
 from certwright.issuance.issuer_registry import ReadyIssuer
-from certwright.issuance.profiles import directory_with_profile
-from certwright.kube.errors import NotFound
+from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.events import Subject
 from certwright.resources import (
     API_VERSION,
     READY,
-    AcmeIssuerStatus,
     ClusterIssuer,
     Condition,
     ConditionStatus,
@@ -31,12 +29,14 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
+    from certwright.issuance.accounts import LoadedAccount
     from certwright.issuance.authorities import Authorities
     from certwright.issuance.issuer_registry import IssuerRegistry
     from certwright.issuance.key import Key
     from certwright.kube.events import EventRecorder
     from certwright.kube.gateway import Gateway
     from certwright.kube.store import Store
+    from certwright.resources import AcmeIssuerStatus
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,13 @@ AnyIssuer = Issuer | ClusterIssuer
 
 
 @dataclass(frozen=True)
-class _Account:
-    client: Client
-    status: AcmeIssuerStatus
+class _Setback:
+    """The latest of some failures in a row, and the version of the issuer that it was seen with."""
+
+    version: tuple[str, int]
+    count: int
+    failure: Failure
+    next_look: dt.datetime
 
 
 class IssuerReconciler:
@@ -88,8 +92,8 @@ class IssuerReconciler:
         self._operator_namespace = operator_namespace
         self._wake = wake
         self._clock = clock
-        self._setbacks: dict[Key, int] = {}
-        self._not_before: dict[Key, tuple[int, dt.datetime]] = {}
+        self._setbacks: dict[Key, _Setback] = {}
+        self._loading: dict[Key, Authority] = {}
         self._lost_accounts: set[Key] = set()
 
     def account_lost(self, key: Key) -> None:
@@ -101,25 +105,27 @@ class IssuerReconciler:
         """Look at an issuer; return the seconds until the next look, or None if an event will bring it."""
         issuer = await self._find(key)
         if issuer is None:
-            self._forget(key)
+            await self._forget(key)
             return None
+        version = _version(issuer)
         known = self._registry.ready(key)
-        if known is not None and known.generation == issuer.metadata.generation:
+        if known is not None and (known.uid, known.generation) == version:
             return None
         now = self._clock()
-        generation, not_before = self._not_before.get(key, (0, now))
-        if generation == issuer.metadata.generation and now < not_before:
-            # An event, most likely about our own status: it must not cut the pause short.
-            return (not_before - now).total_seconds()
+        setback = self._setbacks.get(key)
+        if setback is not None and setback.version == version and now < setback.next_look:
+            # Woken by something else than time: that must not cut the pause short.
+            await self._show(issuer, setback)
+            return (setback.next_look - now).total_seconds()
         try:
-            account = await self._load(key, issuer)
-        except Exception as error:  # noqa: BLE001 - classified, shown in the condition, logged if it is a defect of ours
-            return await self._failed(key, issuer, classify(error, now), error)
-        self._setbacks.pop(key, None)
-        self._not_before.pop(key, None)
-        self._lost_accounts.discard(key)
-        await self._succeeded(key, issuer, account)
-        return None
+            try:
+                account = await self._load(key, issuer)
+            except Exception as error:  # noqa: BLE001 - classified, shown in the condition, logged if it is a defect of ours
+                return await self._failed(key, issuer, classify(error, now), error)
+            await self._succeeded(key, issuer, account)
+        finally:
+            self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
+        return self._look_again(key, version)
 
     async def _find(self, key: Key) -> AnyIssuer | None:
         found = self._stores[key.kind].get(key.namespace, key.name)
@@ -129,48 +135,31 @@ class IssuerReconciler:
         body = await self._gateway.read_custom(kind.PLURAL, key.namespace or None, key.name)
         return None if body is None else kind.parse(body)
 
-    def _forget(self, key: Key) -> None:
+    async def _forget(self, key: Key) -> None:
         self._setbacks.pop(key, None)
-        self._not_before.pop(key, None)
         self._lost_accounts.discard(key)
         self._registry.set_missing(key)
+        await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
 
-    async def _load(self, key: Key, issuer: AnyIssuer) -> _Account:
+    def _look_again(self, key: Key, version: tuple[str, int]) -> float | None:
+        """Return 0 if the answer to our own write brought a newer spec: the watch tells no news then."""
+        latest = self._stores[key.kind].get(key.namespace, key.name)
+        return None if latest is None or _version(latest) == version else 0.0
+
+    def _authorities_in_use(self) -> set[Authority]:
+        """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
+        return {*self._registry.authorities(), *self._loading.values()}
+
+    async def _load(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
         spec = issuer.spec.acme
         account_key = await obtain_account_key(self._gateway, spec, self._secrets_namespace(key))
-        server = await self._authorities.server(Authority.of(spec))
-        directory = await directory_with_profile(server, spec.profile)
-        terms = directory.meta.terms_of_service
-        contact = (f"mailto:{spec.email}",) if spec.email else ()
-        was = issuer.status.acme
-        if (
-            was is not None
-            and was.uri is not None
-            and key not in self._lost_accounts
-            and (was.server, was.key_thumbprint) == (spec.server, account_key.thumbprint)
-        ):
-            client = Client(server, account_key, account_url=was.uri)
-            if was.last_registered_email != spec.email:
-                await client.update_account(contact=contact)
-        else:
-            client = Client(server, account_key)
-            account = await client.register(contact=contact, terms_of_service_agreed=True)
-            if tuple(account.contact) != contact:
-                # The account was there already (HTTP 200), with another address.
-                await client.update_account(contact=contact)
-        return _Account(
-            client,
-            AcmeIssuerStatus(
-                uri=client.account_url,
-                server=spec.server,
-                terms_of_service=terms,
-                last_registered_email=spec.email,
-                key_thumbprint=account_key.thumbprint,
-            ),
-        )
+        authority = self._loading[key] = Authority.of(spec)
+        server = await self._authorities.server(authority)
+        was = None if key in self._lost_accounts else issuer.status.acme
+        return await load_account(server, account_key, spec, was)
 
-    async def _succeeded(self, key: Key, issuer: AnyIssuer, account: _Account) -> None:
+    async def _succeeded(self, key: Key, issuer: AnyIssuer, account: LoadedAccount) -> None:
         was_ready = find_condition(issuer.status.conditions, READY)
         status = self._status(
             issuer,
@@ -183,6 +172,7 @@ class IssuerReconciler:
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,
+                uid=issuer.metadata.uid,
                 generation=issuer.metadata.generation,
                 spec=issuer.spec.acme,
                 client=account.client,
@@ -190,7 +180,9 @@ class IssuerReconciler:
                 secrets_namespace=self._secrets_namespace(key),
             )
         )
-        await self._authorities.keep_only(self._registry.authorities())
+        self._setbacks.pop(key, None)
+        self._lost_accounts.discard(key)
+        await self._authorities.keep_only(self._authorities_in_use())
         if was_ready is None or was_ready.status != "True":
             self._recorder.record(
                 _subject(issuer), "Normal", "AccountRegistered", f"The account {account.status.uri} is ready."
@@ -200,9 +192,10 @@ class IssuerReconciler:
 
     async def _failed(self, key: Key, issuer: AnyIssuer, failure: Failure, error: BaseException) -> float:
         now = self._clock()
-        setbacks = self._setbacks[key] = self._setbacks.get(key, 0) + 1
-        next_look = max(now + setback_pause(setbacks), failure.not_before or now)
-        self._not_before[key] = (issuer.metadata.generation, next_look)
+        version, before = _version(issuer), self._setbacks.get(key)
+        count = before.count + 1 if before is not None and before.version == version else 1
+        next_look = max(now + setback_pause(count), failure.not_before or now)
+        setback = self._setbacks[key] = _Setback(version, count, failure, next_look)
         if failure.expected:
             logger.warning("%s is not ready (%s): %s", key, failure.reason, failure.message)
         else:
@@ -211,11 +204,16 @@ class IssuerReconciler:
         if was is None or (was.status, was.reason) != ("False", failure.reason):
             self._recorder.record(_subject(issuer), "Warning", failure.reason, failure.message)
         self._registry.set_not_ready(key, f"{key} is not ready ({failure.reason}): {failure.message}")
-        message = f"{failure.message} The next try is at {next_look:%Y-%m-%dT%H:%M:%SZ}."
-        status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
-        await self._write(issuer, status.replace(failed_attempts=setbacks, next_attempt_time=next_look))
         self._wake(key)
-        return (next_look - now).total_seconds()
+        await self._show(issuer, setback)
+        again = self._look_again(key, version)
+        return again if again is not None else (next_look - now).total_seconds()
+
+    async def _show(self, issuer: AnyIssuer, setback: _Setback) -> None:
+        failure = setback.failure
+        message = f"{failure.message} The next try is at {setback.next_look:%Y-%m-%dT%H:%M:%SZ}."
+        status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
+        await self._write(issuer, status.replace(failed_attempts=setback.count, next_attempt_time=setback.next_look))
 
     def _status(
         self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: str, message: str
@@ -244,8 +242,8 @@ class IssuerReconciler:
                 {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid},
                 status.to_json(),
             )
-        except NotFound:
-            return  # deleted meanwhile; its event is on the way
+        except (NotFound, Conflict):
+            return  # deleted or made anew meanwhile; the event is on the way
         if isinstance(issuer, Issuer):
             self._stores["Issuer"].put(body["metadata"], Issuer.parse(body))  # type: ignore[arg-type]  # by kind
         else:
@@ -253,6 +251,10 @@ class IssuerReconciler:
 
     def _secrets_namespace(self, key: Key) -> str:
         return key.namespace or self._operator_namespace
+
+
+def _version(issuer: AnyIssuer) -> tuple[str, int]:
+    return (issuer.metadata.uid, issuer.metadata.generation)
 
 
 def _subject(issuer: AnyIssuer) -> Subject:

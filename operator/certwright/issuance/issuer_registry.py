@@ -22,6 +22,7 @@ class ReadyIssuer:
 
     Attributes:
         key: Its kind, namespace and name.
+        uid: Of the object; another one may come under the same name.
         generation: Of the spec it was loaded from.
         spec: That spec.
         client: Speaks for its account.
@@ -30,6 +31,7 @@ class ReadyIssuer:
     """
 
     key: Key
+    uid: str
     generation: int
     spec: AcmeIssuerSpec
     client: Client

@@ -68,7 +68,8 @@ class Observed:
         issuer: Its issuer.
         flight: The order under way, if this process knows it.
         retry_at: After a failure that cost nothing at the CA: not before this instant.
-        clean_up_at: After a clean-up that failed: not before this instant.
+        clean_up_at: After tidying up (see `Memory`) has failed: not before this instant.
+        clean_up_failures: How often in a row it has failed.
     """
 
     certificate: Certificate
@@ -80,3 +81,4 @@ class Observed:
     flight: Flight | None = None
     retry_at: dt.datetime | None = None
     clean_up_at: dt.datetime | None = None
+    clean_up_failures: int = 0

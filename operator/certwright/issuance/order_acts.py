@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from certwright.acme import Identifier, OrderNotReady
 from certwright.dns import TxtRecord
+from certwright.issuance.case import presented_records
 from certwright.issuance.failures import IssuanceError
 from certwright.issuance.observed import Flight
 from certwright.issuance.private_keys import obtain_key
@@ -53,6 +55,9 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
             strict=True,
         )
     )
+    if case.secret is None and case.status.revision:
+        # It is often gone because its namespace is going. Nothing can be created there then: no order is placed.
+        await obtain_key(case, tools.gateway)
     tools.recorder.record(case.subject, "Normal", "Issuing", f"Ordering a certificate ({step.reason}): {step.message}.")
     lifetime = wanted.duration_seconds
     order = await issuer.client.new_order(
@@ -97,6 +102,13 @@ async def resume_order(case: Case, tools: Tools) -> None:
     issuer, kept = case.ready_issuer, case.status.order
     if kept is None or kept.url is None:
         raise AssertionError("there is no order to resume")
+    if urlsplit(kept.url).netloc != urlsplit(issuer.account_url).netloc:
+        raise IssuanceError(
+            "OrderElsewhere",
+            f"status.order.url, {kept.url[:200]}, is not at the host of the account. Somebody changed it; the order is "
+            "given up.",
+            costly=True,
+        )
     order = await issuer.client.fetch_order(kept.url)
     flight = Flight(order=order, next_look=tools.clock())
     if order.status == "pending":
@@ -116,7 +128,10 @@ async def resume_order(case: Case, tools: Tools) -> None:
                 flight.records[authorization.name] = TxtRecord(record.name, record.value)
         case.memory.solvers = await solvers_for(case, tools, flight.records)
         case.change_order(authorizations=_entries(authorizations, flight, kept.authorizations))
-    await tools.ledger.hold(case.certificate.metadata.uid, flight.records.values())
+    outside = presented_records(case.status)
+    await tools.ledger.hold(case.certificate.metadata.uid, outside.values())
+    if outside:
+        await hold(case, tools)  # an earlier try may have failed between the order and this
     case.memory.resumed = True
     case.memory.flight = flight
     case.memory.started_at = kept.created_at
@@ -178,6 +193,10 @@ async def finalize(case: Case, tools: Tools) -> None:
     except OrderNotReady:
         # An earlier process sent the CSR and was ended before it heard of it: the order itself tells.
         flight.order = await case.ready_issuer.client.fetch_order(flight.order.url)
+        if flight.order.status == "ready":
+            raise IssuanceError(
+                "OrderNotReady", f"{case.ready_issuer.spec.server} says that the order is ready, and that it is not."
+            ) from None
     flight.finalized = True
     flight.polls = 0
     _show_state(case, flight.order)

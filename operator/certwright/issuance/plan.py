@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
 """How long a deleted Certificate is held for records that cannot be removed: its namespace must be deletable."""
+CLEAN_UP_TRIES: Final = 8
+"""How often (over some four minutes) a new order waits for the old one's records to be removed.
+
+The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
+"""
 
 
 def plan(observed: Observed, now: dt.datetime) -> Step:
@@ -52,21 +57,20 @@ def plan(observed: Observed, now: dt.datetime) -> Step:
         A step. After a `Resting` one nothing more is to be done before its time or an event.
     """
     if observed.certificate.metadata.deletion_timestamp is not None:
-        return _leave(observed, now)
+        return _leave(observed, observed.certificate.metadata.deletion_timestamp, now)
     conflict = conflict_over_secret(observed.certificate, observed.secret, observed.rival)
     if conflict is not None:
-        return _clean_up_first(observed, now) or _release_first(observed) or Refuse(conflict.reason, conflict.message)
+        return _let_go_first(observed, now) or Refuse(conflict.reason, conflict.message)
     need = issuance_need(observed.certificate, observed.secret, observed.wanted, now)
     if need is None:
         return _keep(observed, now)
     return _issue(observed, need, now)
 
 
-def _leave(observed: Observed, now: dt.datetime) -> Step:
-    deleted = observed.certificate.metadata.deletion_timestamp or now
-    if _outstanding(observed) and now < deleted + CLEAN_UP_PATIENCE:
-        return _clean_up_first(observed, now) or Release()
-    return _release_first(observed) or Forget()
+def _leave(observed: Observed, deleted: dt.datetime, now: dt.datetime) -> Step:
+    if now < deleted + CLEAN_UP_PATIENCE:
+        return _let_go_first(observed, now) or Forget()
+    return _release_first(observed, now) or Forget()
 
 
 def _keep(observed: Observed, now: dt.datetime) -> Step:
@@ -75,15 +79,15 @@ def _keep(observed: Observed, now: dt.datetime) -> Step:
     if secret is None or secret.certificate is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
     if observed.status.order is not None:
-        return _clean_up_first(observed, now) or CleanUp()
+        return _clean_up_first(observed, now) or _not_before(observed.clean_up_at, now) or CleanUp()
     if secret.metadata_fingerprint != metadata_fingerprint(observed.certificate):
-        return Adopt()
-    return _release_first(observed) or Settle(renewal_time(observed.certificate, secret.certificate))
+        return _not_before(observed.clean_up_at, now) or Adopt()
+    return _release_first(observed, now) or Settle(renewal_time(observed.certificate, secret.certificate))
 
 
 def _issue(observed: Observed, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
-        return _clean_up_first(observed, now) or _release_first(observed) or need.refusal
+        return _let_go_first(observed, now) or need.refusal
     if observed.issuer.state == "unknown":
         return Park()
     if observed.issuer.state != "ready" or observed.wanted is None:
@@ -91,20 +95,21 @@ def _issue(observed: Observed, need: Need, now: dt.datetime) -> Step:
         return AwaitIssuer(reason, observed.issuer.message)
     order = observed.status.order
     if order is not None and order.spec_hash != observed.wanted.fingerprint:
-        return CleanUp() if _may_clean_up(observed, now) else Sleep(observed.clean_up_at or now)
-    if observed.retry_at is not None and now < observed.retry_at:
-        return Sleep(observed.retry_at)
+        return _not_before(observed.clean_up_at, now) or CleanUp(last_try=_tried_enough(observed))
+    if order is not None and (order.state == "invalid" or order.url is None):
+        pause = _not_before(observed.status.next_attempt_time, now)
+        tidy = _clean_up_first(observed, now, new_order_waits=pause is None)
+        if tidy is None and pause is not None:
+            tidy = _release_first(observed, now) or pause
+        if tidy is not None:
+            return tidy
+        order = None
+    pause = _not_before(observed.retry_at, now)
+    if pause is not None:
+        return pause
     if order is None:
         return StartOrder(need.reason, need.message)
-    if order.state == "invalid" or order.url is None:
-        if _outstanding(observed):
-            return _clean_up_first(observed, now) or Sleep(now)
-        if observed.status.next_attempt_time is not None and now < observed.status.next_attempt_time:
-            return _release_first(observed) or Sleep(observed.status.next_attempt_time)
-        return StartOrder(need.reason, need.message)
-    if observed.flight is None:
-        return ResumeOrder()
-    return _fly(observed.flight, now)
+    return ResumeOrder() if observed.flight is None else _fly(observed.flight, now)
 
 
 def _fly(flight: Flight, now: dt.datetime) -> Step:
@@ -115,34 +120,42 @@ def _fly(flight: Flight, now: dt.datetime) -> Step:
         case "pending" if flight.challenges:
             if flight.presented_at is None:
                 return Present()
-            if now < flight.next_look:
-                return Sleep(flight.next_look)
-            return AnswerChallenges() if flight.propagated else CheckPropagation()
+            return _not_before(flight.next_look, now) or (
+                AnswerChallenges() if flight.propagated else CheckPropagation()
+            )
         case "ready" if not flight.finalized:
             return Finalize()
         case "valid":
             return StoreCertificate()
         case _:
-            return Sleep(flight.next_look) if now < flight.next_look else PollOrder()
+            return _not_before(flight.next_look, now) or PollOrder()
 
 
-def _outstanding(observed: Observed) -> bool:
+def _let_go_first(observed: Observed, now: dt.datetime) -> Step | None:
+    """Remove what is outside, then the finalizer; None if neither is there."""
+    return _clean_up_first(observed, now) or _release_first(observed, now)
+
+
+def _clean_up_first(observed: Observed, now: dt.datetime, *, new_order_waits: bool = False) -> Step | None:
     order = observed.status.order
-    return order is not None and any(authorization.presented for authorization in order.authorizations)
-
-
-def _may_clean_up(observed: Observed, now: dt.datetime) -> bool:
-    return observed.clean_up_at is None or now >= observed.clean_up_at
-
-
-def _clean_up_first(observed: Observed, now: dt.datetime) -> Step | None:
-    if not _outstanding(observed):
+    if order is None or not any(authorization.presented for authorization in order.authorizations):
         return None
-    if not _may_clean_up(observed, now):
-        return Sleep(observed.clean_up_at or now)
-    order = observed.status.order
-    return CleanUp(keep_order=order is not None and order.state == "invalid")
+    if observed.issuer.state == "unknown":
+        return Park()
+    return _not_before(observed.clean_up_at, now) or CleanUp(
+        keep_order=order.state == "invalid", last_try=new_order_waits and _tried_enough(observed)
+    )
 
 
-def _release_first(observed: Observed) -> Step | None:
-    return Release() if FINALIZER in observed.certificate.metadata.finalizers else None
+def _tried_enough(observed: Observed) -> bool:
+    return observed.clean_up_failures >= CLEAN_UP_TRIES
+
+
+def _release_first(observed: Observed, now: dt.datetime) -> Step | None:
+    if FINALIZER not in observed.certificate.metadata.finalizers:
+        return None
+    return _not_before(observed.clean_up_at, now) or Release()
+
+
+def _not_before(instant: dt.datetime | None, now: dt.datetime) -> Sleep | None:
+    return Sleep(instant) if instant is not None and now < instant else None

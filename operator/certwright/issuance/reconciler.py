@@ -14,6 +14,7 @@ from certwright.issuance.issuer_registry import issuer_key
 from certwright.issuance.observed import IssuerView
 from certwright.issuance.ownership import rival
 from certwright.issuance.plan import plan
+from certwright.issuance.report import last_note
 from certwright.issuance.saving import release, save_unless_quiet
 from certwright.issuance.secret_facts import SecretFacts
 from certwright.issuance.setback import take_failure
@@ -93,6 +94,7 @@ class CertificateReconciler:
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
         self._memories.pop(uid, None)
+        self._tools.ledger.forget(uid)
 
     def issuer_changed(self, key: Key) -> None:
         """Let the Certificate try again at once: what stood in the way may be gone."""
@@ -101,6 +103,8 @@ class CertificateReconciler:
         if memory is not None:
             memory.clear_setbacks()
             memory.clean_up_at = None
+            if memory.flight is not None:
+                memory.flight.presented_at = None  # its solvers may be others now
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at a Certificate.
@@ -126,14 +130,19 @@ class CertificateReconciler:
             return DEFECT_PAUSE_SECONDS / 6
         self._tools.metrics.show(case.certificate)
         case.memory.refusals = case.memory.refusals + 1 if isinstance(step, Refuse) else 0
-        return self._pause(step, case.memory.refusals)
+        return self._until_expiry(case, self._pause(step, case.memory.refusals))
 
     async def _open(self, certificate: Certificate) -> Case:
-        memory = self._memories.setdefault(certificate.metadata.uid, Memory())
+        memory = self._memories.get(certificate.metadata.uid)
+        if memory is None:
+            status = certificate.status
+            memory = Memory(note=last_note(status), generation=status.observed_generation or 0)
+            self._memories[certificate.metadata.uid] = memory
         if memory.generation != certificate.metadata.generation:
             memory.generation = certificate.metadata.generation
             memory.clear_setbacks()
-            memory.note = None
+            if memory.note is not None and not memory.note.under_way:
+                memory.note = None
         key = issuer_key(certificate)
         view = self._tools.registry.view(key)
         if view.state == "unknown":
@@ -223,25 +232,33 @@ class CertificateReconciler:
                 raise AssertionError(f"no act for {step}")
 
     async def _release(self, case: Case) -> None:
-        left = presented_records(case.status)
-        if left:
-            names = ", ".join(sorted({record.name for record in left.values()}))
-            message = f"The Certificate goes, and TXT records stay behind that could not be removed: {names}."
-            logger.warning("%s: %s", case.certificate.display_name, message)
-            self._tools.recorder.record(case.subject, "Warning", "RecordsLeftBehind", message)
+        if presented_records(case.status):
+            dns_acts.leave_behind(case, self._tools, "The Certificate goes all the same.")
         await release(case, self._tools)
+        case.memory.tidied_up()
 
     def _tell(self, case: Case, step: Step) -> None:
         """Leave a note of where things rest, and an Event where that is news."""
         match step:
             case Settle():
                 case.memory.note = None
+                # Attempts that failed are history, also when the spec went back to what the Secret holds.
+                case.status = case.status.replace(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
                 case.memory.clear_setbacks()
             case AwaitIssuer() | Refuse():
                 before = case.memory.note
                 case.note(step.reason, step.message, under_way=False)
                 if case.memory.note != before:
+                    logger.warning("%s: %s: %s", case.certificate.display_name, step.reason, step.message)
                     self._tools.recorder.record(case.subject, "Warning", step.reason, step.message)
+
+    def _until_expiry(self, case: Case, pause: float | None) -> float | None:
+        """Look no later than when the certificate ends: from then on it is not Ready, whatever else is waited for."""
+        facts = case.secret.certificate if case.secret is not None else None
+        left = (facts.not_after - self._tools.clock()).total_seconds() if facts is not None else 0.0
+        if left <= 0:
+            return pause
+        return left if pause is None else min(pause, left)
 
     def _pause(self, step: Step, refusals: int) -> float | None:
         now = self._tools.clock()

@@ -48,11 +48,19 @@ class RecordLedger:
                 await locks.enter_async_context(self._locked(name))
             yield [record for record in mine if not self._holders.get(record, set()) - {holder}]
             for record in mine:
-                left = self._holders.get(record, set()) - {holder}
-                if left:
-                    self._holders[record] = left
-                else:
-                    self._holders.pop(record, None)
+                self._drop(record, holder)
+
+    def forget(self, holder: str) -> None:
+        """Give up whatever a holder holds: it is gone, or its records are left where they are."""
+        for record in [record for record, holders in self._holders.items() if holder in holders]:
+            self._drop(record, holder)
+
+    def _drop(self, record: TxtRecord, holder: str) -> None:
+        left = self._holders.get(record, set()) - {holder}
+        if left:
+            self._holders[record] = left
+        else:
+            self._holders.pop(record, None)
 
     @asynccontextmanager
     async def _locked(self, name: str) -> AsyncIterator[None]:

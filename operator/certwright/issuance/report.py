@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from certwright.issuance.case import Note
 from certwright.issuance.need import issuance_need, renewal_time
 from certwright.issuance.ownership import conflict_over_secret
-from certwright.resources import ISSUING, READY, Condition, set_condition
+from certwright.resources import ISSUING, READY, Condition, find_condition, set_condition
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from certwright.issuance.case import Note
     from certwright.issuance.observed import Observed
     from certwright.resources import CertificateStatus, ConditionStatus
 
-RENEWAL_REASONS = frozenset({"Renewal"})
+NOTHING_TO_DO: Final = "NothingToDo"
+MAX_SERIAL_DIGITS: Final = 64
+"""RFC 5280 allows 40; a Secret that somebody else filled may hold anything."""
+RENEWAL_REASONS: Final = frozenset({"Renewal"})
 """Needs that leave the certificate in the Secret as good as it was."""
 
 
@@ -46,15 +49,27 @@ def report(observed: Observed, note: Note | None, now: dt.datetime) -> Certifica
         )
         conditions = set_condition(conditions, condition, now)
     status = observed.status.replace(conditions=conditions, observed_generation=generation)
-    facts = observed.secret.certificate if observed.secret is not None else None
-    if facts is None or conflict_over_secret(observed.certificate, observed.secret, observed.rival) is not None:
+    secret = observed.secret
+    facts = secret.certificate if secret is not None else None
+    conflict = conflict_over_secret(observed.certificate, observed.secret, observed.rival)
+    if secret is None or facts is None or conflict is not None:
         return status.replace(not_before=None, not_after=None, renewal_time=None, serial_number=None)
+    counted = secret.revision if secret.certificate_name == certificate.metadata.name else 0
     return status.replace(
+        revision=max(status.revision, counted),
         not_before=facts.not_before,
         not_after=facts.not_after,
         renewal_time=renewal_time(certificate, facts),
-        serial_number=facts.serial,
+        serial_number=facts.serial[:MAX_SERIAL_DIGITS],
     )
+
+
+def last_note(status: CertificateStatus) -> Note | None:
+    """Return the note that a status was written with: after a restart it is still the last word."""
+    issuing = find_condition(status.conditions, ISSUING)
+    if issuing is None or issuing.reason == NOTHING_TO_DO:
+        return None
+    return Note(issuing.reason, issuing.message, issuing.status == "True")
 
 
 def _ready(observed: Observed, note: Note | None, now: dt.datetime) -> _Fact:
@@ -79,7 +94,7 @@ def _ready(observed: Observed, note: Note | None, now: dt.datetime) -> _Fact:
 
 def _issuing(note: Note | None) -> _Fact:
     if note is None:
-        return _Fact("False", "NothingToDo", "Nothing is being issued.")
+        return _Fact("False", NOTHING_TO_DO, "Nothing is being issued.")
     return _Fact("True" if note.under_way else "False", note.reason, note.message)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.issuance.failures import IssuanceError
 from certwright.issuance.report import report
 from certwright.resources import FINALIZER, Certificate
 
@@ -31,8 +32,7 @@ async def save(case: Case, tools: Tools) -> None:
         Certificate.PLURAL, Certificate.KIND, case.identity(), case.status.to_json()
     )
     case.memory.saved_at = now
-    _take_over(case, body)
-    tools.on_written(body)
+    _take_over(case, tools, body)
 
 
 async def save_unless_quiet(case: Case, tools: Tools) -> None:
@@ -50,22 +50,32 @@ async def hold(case: Case, tools: Tools) -> None:
 
 
 async def release(case: Case, tools: Tools) -> None:
-    """Let the Certificate go."""
+    """Let the Certificate go.
+
+    Raises:
+        IssuanceError: The finalizer is still there, because somebody else wrote it as well.
+    """
     await _finalizers(case, tools, ())
+    if FINALIZER in case.certificate.metadata.finalizers:
+        raise IssuanceError(
+            "FinalizerHeld",
+            f"The finalizer {FINALIZER} cannot be taken off, because another field manager (a backup, a kubectl apply) "
+            "wrote it too. Nothing is left to clean up: remove it by hand.",
+        )
 
 
 async def _finalizers(case: Case, tools: Tools, finalizers: tuple[str, ...]) -> None:
     if (FINALIZER in case.certificate.metadata.finalizers) == bool(finalizers):
         return
     body = await tools.gateway.apply_finalizers(Certificate.PLURAL, Certificate.KIND, case.identity(), finalizers)
-    _take_over(case, body)
-    tools.on_written(body)
+    _take_over(case, tools, body)
 
 
-def _take_over(case: Case, body: dict[str, Any]) -> None:
+def _take_over(case: Case, tools: Tools, body: dict[str, Any]) -> None:
     """Make the answer the object at hand; the draft of the status stays."""
     if body.get("spec"):
         case.certificate = Certificate.parse(body)
+        tools.on_written(body)
 
 
 def _material(status: CertificateStatus) -> dict[str, Any]:

@@ -6,9 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from certwright.issuance.failures import IssuanceError
+from certwright.issuance.need import issuance_need
 from certwright.issuance.private_keys import obtain_key
 from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.secret_manifest import adopted_secret, tls_secret
+from certwright.issuance.secret_manifest import adopted_secret, metadata_fingerprint, tls_secret
 from certwright.issuance.wanted import wanted_names
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import check_before_write, parse_chain, private_key_to_pem
@@ -23,7 +24,7 @@ async def store_certificate(case: Case, tools: Tools) -> None:
 
     Raises:
         GateRefused: The chain is not what was asked for; the Secret is untouched.
-        IssuanceError: The Secret is not ours to write.
+        IssuanceError: The Secret is not ours to write, or what is in it now is not what the spec asks for.
     """
     certificate, memory = case.certificate, case.memory
     key = await obtain_key(case, tools.gateway)
@@ -40,7 +41,8 @@ async def store_certificate(case: Case, tools: Tools) -> None:
         current=current.leaf if current is not None else None,
     )
     key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
-    manifest = tls_secret(certificate, chain, key_pem, server=case.ready_issuer.spec.server)
+    revision = case.status.revision + 1
+    manifest = tls_secret(certificate, chain, key_pem, server=case.ready_issuer.spec.server, revision=revision)
     if current is not None:
         manifest["metadata"]["resourceVersion"] = current.resource_version
     try:
@@ -56,12 +58,7 @@ async def store_certificate(case: Case, tools: Tools) -> None:
     tools.on_secret_written(case.secret)
     memory.forget_secret()
     tools.metrics.issued(certificate, (now - memory.started_at).total_seconds() if memory.started_at else None)
-    revision = case.status.revision + 1
-    case.status = case.status.replace(
-        revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
-    )
-    memory.clear_setbacks()
-    memory.note = None
+    case.status = case.status.replace(revision=revision)
     tools.recorder.record(
         case.subject,
         "Normal",
@@ -69,6 +66,18 @@ async def store_certificate(case: Case, tools: Tools) -> None:
         f"The certificate is in Secret {certificate.spec.secret_name} (revision {revision}), valid until "
         f"{chain.leaf.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}.",
     )
+    need = issuance_need(certificate, case.secret, case.wanted, now)
+    if need is not None:
+        # Without a pause the next one would be ordered at once, and the next, until the CA's limits are used up.
+        raise IssuanceError(
+            "NotAsAsked",
+            f"The CA's certificate is in Secret {certificate.spec.secret_name}, and yet {need.message}. Compare the "
+            "spec (names, renewBefore) with what the CA issues.",
+            costly=True,
+        )
+    case.status = case.status.replace(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
+    memory.clear_setbacks()
+    memory.note = None
 
 
 async def adopt(case: Case, tools: Tools) -> None:
@@ -89,6 +98,13 @@ async def adopt(case: Case, tools: Tools) -> None:
     case.secret = await asyncio.to_thread(SecretFacts.of, written)
     tools.on_secret_written(case.secret)
     memory.forget_secret()
+    if case.secret.metadata_fingerprint != metadata_fingerprint(certificate):
+        raise IssuanceError(
+            "SecretChanged",
+            f"Secret {certificate.spec.secret_name} came back without the labels and annotations that were written: "
+            "something in the cluster takes them off.",
+        )
+    memory.tidied_up()
     if stranger:
         tools.recorder.record(
             case.subject,

@@ -37,6 +37,9 @@ METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
 CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
 """SHA-256 over chain and key as we wrote them: equal means that the slow comparison of key and leaf can be skipped."""
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
+REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
+"""Written with the certificate in one write: a crash before the status is written cannot lose count."""
+MAX_REVISION_DIGITS: Final = 9
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class SecretFacts:
         problem: Why chain and key are of no use, for people; None if they are.
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
         immutable: Whether its data can never be changed.
+        revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
     """
 
     namespace: str
@@ -69,6 +73,7 @@ class SecretFacts:
     problem: str | None
     metadata_fingerprint: str | None
     immutable: bool = False
+    revision: int = 0
 
     def has_key_of(self, algorithm: KeyAlgorithm, size: int | None) -> bool:
         """Whether the certificate's key is of this algorithm and size (None: the algorithm's default)."""
@@ -104,6 +109,7 @@ class SecretFacts:
             problem=problem,
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
             immutable=secret.get("immutable") is True,
+            revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
         )
 
 
@@ -118,6 +124,10 @@ def decoded(data: Mapping[str, str], entry: str) -> bytes:
         return base64.b64decode(data.get(entry) or "", validate=True)
     except (binascii.Error, ValueError):
         return b""
+
+
+def _revision(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) <= MAX_REVISION_DIGITS else 0
 
 
 def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate | None, str | None]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.issuance.secret_facts import (
     CONTENT_DIGEST_ANNOTATION,
     METADATA_FINGERPRINT_ANNOTATION,
+    REVISION_ANNOTATION,
     SERVER_ANNOTATION,
     TLS_TYPE,
     content_digest,
@@ -37,7 +38,9 @@ PENDING_KEY: Final = "pending-key"
 ACCOUNT_KEY: Final = "account-key"
 
 
-def tls_secret(certificate: Certificate, chain: CertificateChain, key_pem: bytes, *, server: str) -> dict[str, Any]:
+def tls_secret(
+    certificate: Certificate, chain: CertificateChain, key_pem: bytes, *, server: str, revision: int = 1
+) -> dict[str, Any]:
     """Return the ``kubernetes.io/tls`` Secret for a freshly issued chain and its key.
 
     Args:
@@ -45,6 +48,7 @@ def tls_secret(certificate: Certificate, chain: CertificateChain, key_pem: bytes
         chain: Leaf first; its root, if it came along, goes to ``ca.crt``.
         key_pem: The private key.
         server: Directory URL of the CA.
+        revision: Which one of the Certificate's this is, counted from 1.
     """
     data = {"tls.crt": _encoded(chain.pem), "tls.key": _encoded(key_pem)}
     if chain.root_pem is not None:
@@ -54,6 +58,7 @@ def tls_secret(certificate: Certificate, chain: CertificateChain, key_pem: bytes
         ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
         ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
         SERVER_ANNOTATION: server,
+        REVISION_ANNOTATION: str(revision),
     }
     return _manifest(certificate, data, annotations)
 
@@ -77,6 +82,7 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
             ISSUER_KIND_ANNOTATION,
             ISSUER_GROUP_ANNOTATION,
             SERVER_ANNOTATION,
+            REVISION_ANNOTATION,
         )
         if mine and name in known
     }

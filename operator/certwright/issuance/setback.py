@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from certwright.issuance.failures import attempt_pause, setback_pause
-from certwright.issuance.steps import CleanUp, Release, Step
+from certwright.issuance.steps import Adopt, CleanUp, Release, Step
 from certwright.resources import AuthorizationStatus, OrderStatus
 
 if TYPE_CHECKING:
@@ -30,14 +30,16 @@ def take_failure(case: Case, tools: Tools, step: Step, failure: Failure) -> None
     """
     now = tools.clock()
     tools.metrics.failed(failure.reason)
-    if isinstance(step, CleanUp | Release):
+    # Tidying up has its own count and pause: neither an issuance nor the tidying waits for the other's failures.
+    tidying = isinstance(step, Adopt | CleanUp | Release)
+    if tidying:
         again = _clean_up_later(case, failure, now)
     elif failure.kind == "attempt":
         again = _give_up_order(case, failure, now)
     else:
         again = _try_again(case, failure, now)
     message = f"{failure.message} The next try is at {again:%Y-%m-%dT%H:%M:%SZ}."
-    if not isinstance(step, CleanUp | Release):
+    if not tidying:
         case.note(failure.reason, message, under_way=False)
     told, case.memory.told = case.memory.told, (failure.reason, failure.message)
     if failure.kind == "attempt" or told != case.memory.told:
@@ -73,6 +75,8 @@ def _give_up_order(case: Case, failure: Failure, now: dt.datetime) -> dt.datetim
     memory.key = None
     attempts = case.status.failed_attempts + 1
     again = max(now + attempt_pause(attempts), failure.not_before or now)
+    # The status says it too; while that cannot be written the CA must not be asked without end.
+    memory.retry_at = again
     case.status = case.status.replace(failed_attempts=attempts, last_failure_time=now, next_attempt_time=again)
     by_name = failure.by_name or {}
     if case.status.order is None or case.status.order.state == "invalid":

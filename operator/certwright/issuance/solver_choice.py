@@ -37,7 +37,8 @@ def choose_solver(solvers: Sequence[Solver], name: str, labels: Mapping[str, str
     if not fitting:
         raise IssuanceError(
             "NoSolver",
-            f"No solver of the issuer is for {name}: its selectors match other names, zones or labels.",
+            f"No solver of the issuer is for {name}: its selectors match other names, zones or labels. "
+            "Add a solver for it, or take a selector away.",
         )
     if name.startswith("*."):
         usable = [solvers[-position] for _, position in fitting if solvers[-position].dns01 is not None]

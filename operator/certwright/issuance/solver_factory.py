@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.issuance.issuer_registry import ReadyIssuer
-    from certwright.issuance.key import Key
     from certwright.kube.gateway import Gateway
     from certwright.resources import Dns01, Rfc2136, Solver
 
@@ -35,7 +35,7 @@ class SolverFactory:
     def __init__(self, gateway: Gateway, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._gateway = gateway
         self._monotonic = monotonic
-        self._kept: dict[tuple[Key, int, int], tuple[float, Dns01Solver]] = {}
+        self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Dns01Solver]]] = {}
 
     async def dns01(self, issuer: ReadyIssuer, solver: Solver, name: str) -> Dns01Solver:
         """Return the dns-01 solver for a name.
@@ -55,18 +55,29 @@ class SolverFactory:
                 "SolverNotSupported",
                 f"The solver for {name} is http01, which this version of Certwright cannot serve. Use a dns01 solver.",
             )
-        key = (issuer.key, issuer.generation, issuer.spec.solvers.index(solver))
+        key = (issuer.uid, issuer.generation, issuer.spec.solvers.index(solver))
         now = self._monotonic()
         self._kept = {known: entry for known, entry in self._kept.items() if entry[0] > now}
         if key not in self._kept:
-            view = DnsView(
-                resolvers=solver.dns01.nameservers or None,
-                authoritative=solver.dns01.authoritative_nameservers or None,
-            )
-            provider = await self._rfc2136(issuer, solver.dns01, view)
-            made = Dns01Solver(provider, view, follow_cname=solver.dns01.cname_strategy == "Follow")
-            self._kept[key] = (now + KEPT_SECONDS, made)
-        return self._kept[key][1]
+            # A task, for all who ask while the credential is being read, and not ended with the first of them.
+            making = asyncio.create_task(self._make(issuer, solver.dns01))
+            making.add_done_callback(lambda done: self._made(key, done))
+            self._kept[key] = (now + KEPT_SECONDS, making)
+        return await asyncio.shield(self._kept[key][1])
+
+    async def _make(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Solver:
+        view = DnsView(
+            resolvers=spec.nameservers or None,
+            authoritative=spec.authoritative_nameservers or None,
+        )
+        provider = await self._rfc2136(issuer, spec, view)
+        return Dns01Solver(provider, view, follow_cname=spec.cname_strategy == "Follow")
+
+    def _made(self, key: tuple[str, int, int], making: asyncio.Task[Dns01Solver]) -> None:
+        if making.cancelled() or making.exception() is not None:
+            entry = self._kept.get(key)
+            if entry is not None and entry[1] is making:
+                del self._kept[key]
 
     async def _rfc2136(self, issuer: ReadyIssuer, dns01: Dns01, view: DnsView) -> Rfc2136Provider:
         spec = dns01.rfc2136
@@ -89,14 +100,16 @@ class SolverFactory:
             raise IssuanceError(
                 "CredentialsMissing",
                 f"{place}, which {issuer.key} names in tsigSecretSecretRef, does not exist. Create it with the TSIG "
-                f"secret in {reference.key}.",
+                f"secret in the entry {reference.key}.",
             )
         secret = decoded(found.get("data") or {}, reference.key)
         if not secret:
-            raise IssuanceError("CredentialsMissing", f"{place} has no {reference.key}. Put the TSIG secret there.")
+            raise IssuanceError(
+                "CredentialsMissing", f"{place} has no entry {reference.key}. Put the TSIG secret there."
+            )
         return TsigKey(
             spec.tsig_key_name,
             secret.decode("ascii", "replace"),
             spec.tsig_algorithm,
-            source=f"{reference.key} of {place}",
+            source=f"the entry {reference.key} of {place}",
         )

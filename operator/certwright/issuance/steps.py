@@ -25,9 +25,11 @@ class CleanUp:
 
     Attributes:
         keep_order: Leave the (failed) order in the status, where people read why it failed.
+        last_try: A new order waits for this: go on without records that still cannot be removed, and say so.
     """
 
     keep_order: bool = False
+    last_try: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ class Wanted:
         account_url: The account that orders.
         profile: ACME profile, or None.
         duration_seconds: Life asked for, or None for the CA's own.
+        key: Algorithm and size of the private key: a CA that refuses one may take another, so it need not wait.
+        common_name: For the CSR, or None.
     """
 
     names: tuple[str, ...]
@@ -28,6 +30,8 @@ class Wanted:
     account_url: str
     profile: str | None = None
     duration_seconds: int | None = None
+    key: tuple[str, int | None] = ("ECDSA", None)
+    common_name: str | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -45,6 +49,8 @@ class Wanted:
             account_url=account_url,
             profile=issuer.profile,
             duration_seconds=int(spec.duration.total_seconds()) if asks_duration and spec.duration else None,
+            key=(spec.private_key.algorithm, spec.private_key.size),
+            common_name=spec.common_name,
         )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from kubernetes.aio.config import ConfigException
 
 from certwright.kube.errors import (
     AnswerTooLarge,
@@ -33,10 +35,6 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """etcd holds 1.5 MiB an object by default; managed fields and JSON add to it."""
 
 MAX_MESSAGE_CHARACTERS: Final = 500
-REQUEST_SECONDS: Final = 20.0
-TRIES: Final = 6
-FIRST_PAUSE_SECONDS: Final = 0.2
-LONGEST_PAUSE_SECONDS: Final = 5.0
 
 _ERRORS: Final[dict[int, type[KubeError]]] = {
     HTTPStatus.BAD_REQUEST: Invalid,
@@ -48,6 +46,25 @@ _ERRORS: Final[dict[int, type[KubeError]]] = {
 }
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long to bear with an API server that does not answer, in seconds.
+
+    Attributes:
+        request: For one try, from connecting to the last byte.
+        total: No further try is begun after this time: a request holds a worker.
+        tries: How often an idempotent request is tried at most.
+        first_pause: Between the first two tries; it doubles from there.
+        longest_pause: Also what a longer ``Retry-After`` is cut to.
+    """
+
+    request: float = 20.0
+    total: float = 30.0
+    tries: int = 6
+    first_pause: float = 0.2
+    longest_pause: float = 5.0
+
+
 class KubeClient:
     """Sends single requests through the ``kubernetes.aio`` client.
 
@@ -56,11 +73,19 @@ class KubeClient:
     Args:
         api: The configured client; this object does not close it.
         on_request: Called with the method and the HTTP status ("none" without an answer) of every try.
+        patience: How long to go on trying.
     """
 
-    def __init__(self, api: ApiClient, *, on_request: Callable[[str, str], None] | None = None) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        on_request: Callable[[str, str], None] | None = None,
+        patience: Patience | None = None,
+    ) -> None:
         self._api = api
         self._on_request = on_request or (lambda _method, _status: None)
+        self._patience = patience or Patience()
 
     async def request(
         self,
@@ -75,8 +100,8 @@ class KubeClient:
     ) -> dict[str, Any]:
         """Send one request and return the decoded object.
 
-        An idempotent request is tried up to six times over about ten seconds when the API server is out of
-        reach or overloaded, so that its restart passes unnoticed.
+        An idempotent request is repeated when the API server is out of reach or overloaded, so that its restart passes
+        unnoticed; see `Patience` for how often and how long.
 
         Args:
             method: HTTP method.
@@ -90,19 +115,23 @@ class KubeClient:
         Raises:
             KubeError: Its subclass says why; `Unreachable` and `Unavailable` are worth another try later.
         """
-        pause = FIRST_PAUSE_SECONDS
-        for left in reversed(range(TRIES if idempotent else 1)):
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._patience.total
+        left = self._patience.tries if idempotent else 1
+        pause = self._patience.first_pause
+        while True:
+            left -= 1
             try:
                 return await self._once(
                     method, path, action=action, query=dict(query or {}), body=body, content_type=content_type
                 )
             except (Unreachable, Unavailable) as error:
-                if not left:
-                    raise
                 asked = error.retry_after if isinstance(error, Unavailable) else None
-                await asyncio.sleep(min(asked or pause * random.uniform(0.7, 1.3), LONGEST_PAUSE_SECONDS))  # noqa: S311 - jitter, no secret
-                pause *= 2
-        raise AssertionError("unreachable: the last try returns or raises")
+                wait = min(asked or pause * random.uniform(0.7, 1.3), self._patience.longest_pause)  # noqa: S311 - jitter, no secret
+                if not left or now() + wait > deadline:
+                    raise
+            await asyncio.sleep(wait)
+            pause *= 2
 
     async def _once(
         self,
@@ -114,21 +143,26 @@ class KubeClient:
         body: Mapping[str, Any] | None,
         content_type: str,
     ) -> dict[str, Any]:
-        _, url, headers, _, _ = await self._api.param_serialize(
-            method,
-            path,
-            query_params=list(query.items()),
-            header_params={"Accept": JSON, "Content-Type": content_type},
-            auth_settings=["BearerToken"],
-        )
+        seen = "none"
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(self._patience.request):
+                _, url, headers, _, _ = await self._api.param_serialize(
+                    method,
+                    path,
+                    query_params=list(query.items()),
+                    header_params={"Accept": JSON, "Content-Type": content_type},
+                    auth_settings=["BearerToken"],
+                )
                 answer = await self._api.call_api(method, url, headers, body=body)
+                seen = str(answer.status)
                 raw = await _read(answer.response, action)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            self._on_request(method, "none")
+        except TimeoutError as error:
+            raise Unreachable(action, message=f"none within {self._patience.request:g} s") from error
+        except (aiohttp.ClientError, OSError, ConfigException) as error:
+            # ConfigException: the service account's token, read anew every minute, is empty just now.
             raise Unreachable(action, message=_words(error)) from error
-        self._on_request(method, str(answer.status))
+        finally:
+            self._on_request(method, seen)
         decoded = _decode(raw, action, answer.status)
         if answer.status < HTTPStatus.BAD_REQUEST:
             return decoded
@@ -162,12 +196,10 @@ def _error(action: str, status: int, decoded: Mapping[str, Any], retry_after: st
     reason = str(decoded.get("reason") or "")
     message = str(decoded.get("message") or "")[:MAX_MESSAGE_CHARACTERS]
     if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+        seconds = float(retry_after) if retry_after and retry_after.isdecimal() else None
         return Unavailable(action, status=status, reason=reason, message=message, retry_after=seconds)
     return _ERRORS.get(status, KubeError)(action, status=status, reason=reason, message=message)
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {REQUEST_SECONDS:g} s"
     return f"{type(error).__name__}: {error}"[:MAX_MESSAGE_CHARACTERS]

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 COMPONENT: Final = "certwright"
 MAX_MESSAGE_CHARACTERS: Final = 1000
 MAX_WAITING: Final = 1000
+DRAIN_SECONDS: Final = 5.0
+CLUSTER_SCOPED: Final = "default"
+"""The one namespace in which the API server takes Events about objects that have none."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class EventRecorder:
 
     Args:
         gateway: Where they are posted.
-        default_namespace: Namespace for Events about cluster-scoped objects.
+        drain_seconds: How long `drain` may take.
     """
 
-    def __init__(self, gateway: Gateway, *, default_namespace: str = "default") -> None:
+    def __init__(self, gateway: Gateway, *, drain_seconds: float = DRAIN_SECONDS) -> None:
         self._gateway = gateway
-        self._default_namespace = default_namespace
+        self._drain_seconds = drain_seconds
         self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_WAITING)
 
     def record(
@@ -58,7 +61,7 @@ class EventRecorder:
         action: str = "Reconcile",
     ) -> None:
         """Queue an Event; returns at once."""
-        namespace = subject.namespace or self._default_namespace
+        namespace = subject.namespace or CLUSTER_SCOPED
         event = _manifest(subject, namespace, kind=kind, reason=reason, message=message, action=action)
         try:
             self._waiting.put_nowait((namespace, event))
@@ -72,9 +75,13 @@ class EventRecorder:
             await self._post(namespace, event)
 
     async def drain(self) -> None:
-        """Post what is waiting now: called once on the way out."""
-        while not self._waiting.empty():
-            await self._post(*self._waiting.get_nowait())
+        """Post what is waiting now, for a few seconds at most: called once on the way out."""
+        try:
+            async with asyncio.timeout(self._drain_seconds):
+                while not self._waiting.empty():
+                    await self._post(*self._waiting.get_nowait())
+        except TimeoutError:
+            logger.warning("%d or more Events are lost: there was no time to post them", self._waiting.qsize() + 1)
 
     async def _post(self, namespace: str, event: Mapping[str, Any]) -> None:
         try:
@@ -91,7 +98,7 @@ def _manifest(subject: Subject, namespace: str, *, kind: str, reason: str, messa
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"namespace": namespace, "name": f"{subject.name[:230]}.{secrets.token_hex(8)}"},
+        "metadata": {"namespace": namespace, "name": _name(subject)},
         "involvedObject": {
             "apiVersion": subject.api_version,
             "kind": subject.kind,
@@ -112,3 +119,8 @@ def _manifest(subject: Subject, namespace: str, *, kind: str, reason: str, messa
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "count": 1,
     }
+
+
+def _name(subject: Subject) -> str:
+    """The object's name and something random, within the 253 characters of a DNS subdomain."""
+    return f"{subject.name[:230].rstrip('.-')}.{secrets.token_hex(8)}"

@@ -19,13 +19,12 @@ class NoCredentials(Exception):
     """Neither a service account nor a usable kubeconfig was found."""
 
 
-async def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiClient:
+async def connect(kubeconfig: str | None = None) -> ApiClient:
     """Return a client for the API server; close it with ``await api.close()``.
 
     Args:
-        kubeconfig: Path of a kubeconfig; by default ``KUBECONFIG``, then ``~/.kube/config``, unless the process
-            runs in a pod.
-        context: A context of that kubeconfig other than its current one.
+        kubeconfig: Path of a kubeconfig; by default the service account in a pod, else ``KUBECONFIG``, else
+            ``~/.kube/config``.
 
     Raises:
         NoCredentials: With what was tried.
@@ -35,21 +34,20 @@ async def connect(kubeconfig: str | None = None, context: str | None = None) -> 
     # The one place that retries is KubeClient; two layers would multiply the tries.
     configuration.retries = None
     try:
-        if in_cluster() and kubeconfig is None and context is None:
+        if in_cluster() and kubeconfig is None:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # the library has no types here
         else:
             await load_kube_config(  # type: ignore[no-untyped-call]  # as above
-                config_file=kubeconfig,
-                context=context,
-                client_configuration=configuration,
-                persist_config=False,
+                config_file=kubeconfig, client_configuration=configuration, persist_config=False
             )
-    except (ConfigException, OSError) as error:
+        api = ApiClient(configuration)
+    except Exception as error:
+        # The library checks little: a file that is no kubeconfig ends in a TypeError, a CA that is none in an SSLError.
+        detail = str(error) if isinstance(error, ConfigException | OSError) else f"{type(error).__name__}: {error}"
         raise NoCredentials(
-            f"no credentials for a Kubernetes API server: {error}. "
+            f"no credentials for a Kubernetes API server in {kubeconfig or 'the default places'}: {detail}. "
             "Run in a pod with a service account, or name a kubeconfig with --kubeconfig or KUBECONFIG."
         ) from error
-    api = ApiClient(configuration)
     api.user_agent = USER_AGENT
     return api
 

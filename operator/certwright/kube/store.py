@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_REMEMBERED = 4096
+"""Objects that are gone: late news about them come within seconds."""
+
 
 class Store(Generic[T]):
     """Latest known objects of one kind by (namespace, name), newest resourceVersion wins.
@@ -19,27 +22,29 @@ class Store(Generic[T]):
 
     def __init__(self) -> None:
         self._objects: dict[tuple[str, str], tuple[int, T]] = {}
-        self._deleted: dict[str, None] = {}
+        self._gone: dict[str, int] = {}
 
     def put(self, metadata: Mapping[str, Any], parsed: T) -> bool:
         """Keep an object unless a newer one is known; tell whether it was kept."""
-        if metadata.get("uid", "") in self._deleted:
-            return False
         key = _key(metadata)
         version = int(metadata["resourceVersion"])
         known = self._objects.get(key)
-        if known is not None and known[0] >= version:
+        if version <= self._gone.get(metadata.get("uid", ""), -1) or (known is not None and known[0] >= version):
             return False
         self._objects[key] = (version, parsed)
         return True
 
     def remove(self, metadata: Mapping[str, Any]) -> None:
-        """Forget an object that is gone; late news about the same UID are ignored from now on."""
-        self._deleted[metadata.get("uid", "")] = None
-        while len(self._deleted) > _REMEMBERED_DELETIONS:
-            del self._deleted[next(iter(self._deleted))]
+        """Forget an object that is gone or no longer watched; news about it from before that are ignored from now on.
+
+        Newer ones are not: an object that lost the label it was watched by may get it back.
+        """
+        version = int(metadata["resourceVersion"])
+        self._gone[metadata.get("uid", "")] = version
+        while len(self._gone) > _REMEMBERED:
+            del self._gone[next(iter(self._gone))]
         known = self._objects.get(_key(metadata))
-        if known is not None and known[0] <= int(metadata["resourceVersion"]):
+        if known is not None and known[0] <= version:
             del self._objects[_key(metadata)]
 
     def get(self, namespace: str | None, name: str) -> T | None:
@@ -52,9 +57,6 @@ class Store(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._objects)
-
-
-_REMEMBERED_DELETIONS = 4096
 
 
 def _key(metadata: Mapping[str, Any]) -> tuple[str, str]:

@@ -96,8 +96,8 @@ class Dns01(Model):
     """
     propagation_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=2)
     """
-    How long to wait until every authoritative server shows the record. After it, the attempt counts as
-    failed.
+    How long to wait until every authoritative server shows the record. After it the Certificate says what is
+    missing where; the order is kept, the record written again, and the wait begins anew after a pause.
     """
     rfc2136: Rfc2136 | None = None
     """Writes the records by dynamic updates (RFC 2136)."""

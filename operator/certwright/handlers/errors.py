@@ -1,0 +1,7 @@
+"""What ends the operator before it is told to stop."""
+
+from __future__ import annotations
+
+
+class OperatorFailed(Exception):
+    """A part that must not end has ended, or could not be started; the cause is chained. Start the operator again."""

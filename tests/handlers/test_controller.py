@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.handlers import controller as module
+from certwright.handlers.errors import OperatorFailed
+from certwright.issuance.key import Key
+from certwright.kube.errors import Unavailable
+from certwright.resources import Certificate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from certwright.handlers.controller import Controller
+
+Body = dict[str, Any]
+
+WEB = Key("Certificate", "shop", "web")
+OTHER = Key("Certificate", "shop", "other")
+CA = Key("Issuer", "shop", "ca")
+
+
+class Reconciler:
+    """Stands in for both reconcilers."""
+
+    def __init__(self) -> None:
+        self.looked_at: list[Key] = []
+        self.outcomes: dict[Key, list[float | Exception | None]] = {}
+        self.gate: asyncio.Event | None = None
+        self.during: Callable[[], None] | None = None
+        self.forgotten: list[str] = []
+        self.woken: list[Key] = []
+
+    async def reconcile(self, key: Key) -> float | None:
+        self.looked_at.append(key)
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.during is not None:
+            self.during()
+        outcomes = self.outcomes.get(key) or [None]
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def forget(self, uid: str) -> None:
+        self.forgotten.append(uid)
+
+    def issuer_changed(self, key: Key) -> None:
+        self.woken.append(key)
+
+    account_lost = issuer_changed
+
+
+@pytest.fixture
+def reconciler(controller: Controller) -> Reconciler:
+    stand_in = Reconciler()
+    controller._certificate_reconciler = stand_in  # type: ignore[assignment]  # a stand-in
+    controller._issuer_reconciler = stand_in  # type: ignore[assignment]  # a stand-in
+    return stand_in
+
+
+@pytest.fixture
+def stop() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
+async def running(
+    controller: Controller, reconciler: Reconciler, stop: asyncio.Event
+) -> AsyncIterator[asyncio.Task[None]]:
+    assert reconciler.looked_at == []
+    task = asyncio.create_task(controller.run(stop))
+    yield task
+    stop.set()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - nothing tells when it is so
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("running")
+async def test_the_pause_goes_to_the_scheduler_and_the_key_comes_back(
+    controller: Controller, reconciler: Reconciler
+) -> None:
+    controller.certificates.put(certificate_body())
+    reconciler.outcomes[WEB] = [0.01, None]
+    await controller.queue.add(WEB)
+    await until(lambda: reconciler.looked_at == [WEB, WEB] and not controller.queue.held)
+    assert len(controller.scheduler) == 0, "no pause, no further look"
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_worker_survives_a_defect(
+    controller: Controller, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
+) -> None:
+    controller.certificates.put(certificate_body())
+    reconciler.outcomes[WEB] = [ZeroDivisionError("a defect")]
+    for key in (WEB, *(Key("Issuer", "shop", str(number)) for number in range(5))):
+        await controller.queue.add(key)
+    await until(lambda: len(reconciler.looked_at) == 6 and not controller.queue.held)
+    assert len(controller.scheduler) == 1, "it is tried again"
+    [record] = [record for record in caplog.records if record.exc_info]
+    assert record.message == "Certificate shop/web: an unforeseen error; next look in 10 s"
+
+
+@pytest.mark.usefixtures("running")
+async def test_an_issuer_is_looked_at_again_when_the_api_server_was_away(
+    controller: Controller, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
+) -> None:
+    reconciler.outcomes[CA] = [Unavailable("read Secret shop/account", status=503)]
+    await controller.queue.add(CA)
+    await until(lambda: len(controller.scheduler) == 1)
+    assert "Issuer shop/ca: could not read Secret shop/account: HTTP 503" in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.usefixtures("running")
+async def test_a_certificate_that_goes_while_it_is_looked_at_leaves_no_metrics_behind(
+    controller: Controller, reconciler: Reconciler
+) -> None:
+    body = certificate_body()
+    controller.certificates.put(body)
+
+    def goes() -> None:
+        controller.certificates.remove({**body["metadata"], "resourceVersion": "9"})
+        controller.certificate_gone(WEB, "uid-web")
+        controller.metrics.show(Certificate.parse(body))  # as the end of a pass does
+
+    reconciler.during = goes
+    reconciler.outcomes[WEB] = [60.0]
+    await controller.queue.add(WEB)
+    await until(lambda: reconciler.looked_at and not controller.queue.held)
+    assert b'certificate_ready{name="web"' not in controller.metrics.render()
+    assert len(controller.scheduler) == 0
+    assert reconciler.forgotten == ["uid-web"]
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(("missing", "shown"), [(False, True), (True, False)], ids=["not ready", "missing"])
+async def test_the_readiness_of_an_issuer_is_shown_while_there_is_one(
+    controller: Controller, reconciler: Reconciler, *, missing: bool, shown: bool
+) -> None:
+    controller.metrics.show_issuer(*CA, ready=True)
+    reconciler.during = lambda: (
+        controller.registry.set_missing(CA) if missing else controller.registry.set_not_ready(CA, "why")
+    )
+    await controller.queue.add(CA)
+    await until(lambda: reconciler.looked_at and not controller.queue.held)
+    line = b'certwright_issuer_ready{kind="Issuer",name="ca",namespace="shop"} 0.0'
+    assert (line in controller.metrics.render()) is shown
+
+
+async def test_stopping_lets_what_is_under_way_come_to_its_end(
+    controller: Controller, reconciler: Reconciler, running: asyncio.Task[None], stop: asyncio.Event
+) -> None:
+    reconciler.gate = asyncio.Event()
+    for key in (CA, WEB, OTHER):
+        controller.certificates.put(certificate_body(key.name))
+        await controller.queue.add(key)
+    await until(lambda: controller.queue.held == 3)
+    stop.set()
+    await asyncio.sleep(0.02)
+    assert not running.done()
+    await controller.queue.add(Key("Certificate", "shop", "late"))
+    reconciler.gate.set()
+    async with asyncio.timeout(2):
+        await running
+    assert sorted(reconciler.looked_at) == sorted([CA, WEB, OTHER])
+
+
+async def test_stopping_waits_only_so_long(
+    controller: Controller,
+    reconciler: Reconciler,
+    stop: asyncio.Event,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
+    reconciler.gate = asyncio.Event()
+    await controller.queue.add(CA)
+    stopped = asyncio.create_task(controller.run(stop))
+    await until(lambda: controller.queue.held)
+    stop.set()
+    async with asyncio.timeout(2):
+        await stopped
+    assert "1 objects took longer than 0.05 s" in caplog.text
+
+
+@pytest.mark.parametrize("victim", ["scheduler", "events", "worker-1"])
+async def test_no_part_dies_in_silence(
+    controller: Controller,
+    running: asyncio.Task[None],
+    monkeypatch: pytest.MonkeyPatch,
+    victim: str,
+) -> None:
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    match victim:
+        case "scheduler":
+            controller.scheduler._due = fail
+            controller.scheduler.at(WEB, 0)
+        case "events":
+            await asyncio.sleep(0)
+            next(task for task in asyncio.all_tasks() if task.get_name() == "events").cancel()
+        case _:
+            monkeypatch.setattr(controller.queue, "done", fail)
+            await controller.queue.add(WEB)
+    with pytest.raises(OperatorFailed, match=r"^(scheduler|events|worker-\d) ended by itself$") as caught:
+        async with asyncio.timeout(5):
+            await running
+    assert victim == "events" or isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith(("worker", "scheduler", "events"))]
+
+
+async def test_a_change_that_came_with_the_answer_to_our_own_write_is_looked_at(
+    controller: Controller, reconciler: Reconciler, certificate: Callable[..., Body], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own event is older than what is stored then, and no news."""
+    caplog.set_level(logging.DEBUG)
+    controller.certificates.put(certificate(version=1))
+    controller.certificates.put(certificate("other", version=1))
+    controller._put_certificate(certificate(version=5))
+    await asyncio.sleep(0)
+    assert len(controller.queue) == 0, "only the status changed"
+    controller._put_certificate(certificate(version=7, generation=2, target="elsewhere"))
+    await asyncio.sleep(0)
+    assert controller.queue._queued == {WEB, OTHER}, "the one that changed, and who waited for its Secret"
+    assert reconciler.looked_at == []
+
+
+async def test_a_change_of_an_issuer_wakes_its_certificates(controller: Controller, reconciler: Reconciler) -> None:
+    controller.certificates.put(certificate_body())
+    controller._wake_certificates_of(CA)
+    controller._account_lost(CA)
+    await asyncio.sleep(0)
+    assert reconciler.woken == [WEB, CA]
+    assert controller.queue._queued == {WEB, CA}
+
+
+def certificate_body(name: str = "web") -> Body:
+    return {
+        "metadata": {
+            "namespace": "shop",
+            "name": name,
+            "uid": f"uid-{name}",
+            "generation": 1,
+            "resourceVersion": "1",
+        },
+        "spec": {"dnsNames": [f"{name}.example"], "secretName": "web-tls", "issuerRef": {"name": "ca"}},
+    }

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from certwright.handlers.endpoints import Endpoints
+from certwright.handlers.errors import OperatorFailed
+from certwright.issuance.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class Readiness:
+    value = False
+
+    def __call__(self) -> bool:
+        return self.value
+
+
+@pytest.fixture
+def readiness() -> Readiness:
+    return Readiness()
+
+
+@pytest.fixture
+async def session(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
+    metrics = Metrics()
+    metrics.failed("DNSFailed")
+    endpoints = Endpoints(metrics, is_ready=readiness)
+    port = await endpoints.start("127.0.0.1", 0)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+        yield client
+    await endpoints.stop()
+
+
+async def test_healthz_says_yes_as_long_as_anybody_answers(session: aiohttp.ClientSession) -> None:
+    async with session.get("/healthz") as answer:
+        assert (answer.status, await answer.text()) == (200, "ok\n")
+
+
+async def test_readyz_says_how_it_is(session: aiohttp.ClientSession, readiness: Readiness) -> None:
+    seen = []
+    for value in (False, True, False):
+        readiness.value = value
+        async with session.get("/readyz") as answer:
+            seen.append(answer.status)
+    assert seen == [503, 200, 503]
+
+
+async def test_metrics_are_in_prometheus_text_format(session: aiohttp.ClientSession) -> None:
+    async with session.get("/metrics") as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/plain; version=")
+        assert 'certwright_issuance_failures_total{reason="DNSFailed"} 1.0' in await answer.text()
+
+
+async def test_nothing_else_is_served(session: aiohttp.ClientSession) -> None:
+    async with session.get("/") as found, session.post("/metrics", data=b"x") as posted:
+        assert (found.status, posted.status) == (404, 405)
+
+
+async def test_a_port_that_is_taken_is_said() -> None:
+    first, second = (Endpoints(Metrics(), is_ready=lambda: True) for _ in range(2))
+    port = await first.start("127.0.0.1", 0)
+    try:
+        with pytest.raises(OperatorFailed, match=rf"cannot serve on 127\.0\.0\.1:{port}: .*in use"):
+            await second.start("127.0.0.1", port)
+    finally:
+        await first.stop()
+        await first.stop()

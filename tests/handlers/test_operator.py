@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import kopf
+import pytest
+
+from certwright.handlers import operator as module
+from certwright.handlers.controller import Controller
+from certwright.handlers.errors import OperatorFailed
+from certwright.handlers.operator import Backoffs, Options, run_operator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+class Api:
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Kopf:
+    """Stands in for `kopf.operator`: gets ready, then watches until told to stop."""
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+        self.is_ready = asyncio.Event()
+        self.fails = asyncio.Event()
+        self.error: Exception | None = None
+        self.stopped = False
+
+    async def operator(self, **options: Any) -> None:
+        self.options = options
+        await self.is_ready.wait()
+        options["ready_flag"].set()
+        ends = [asyncio.create_task(flag.wait()) for flag in (options["stop_flag"], self.fails)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        self.stopped = options["stop_flag"].is_set()
+        if self.fails.is_set() and self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    made = Api()
+
+    async def connect(kubeconfig: str | None) -> Api:
+        assert kubeconfig is None
+        return made
+
+    monkeypatch.setattr(module, "connect", connect)
+    return made
+
+
+@pytest.fixture
+def watching(monkeypatch: pytest.MonkeyPatch) -> Kopf:
+    stand_in = Kopf()
+    monkeypatch.setattr(kopf, "operator", stand_in.operator)
+    return stand_in
+
+
+@pytest.fixture
+def port(unused_tcp_port: int) -> int:
+    return unused_tcp_port
+
+
+@pytest.fixture
+def options(port: int) -> Options:
+    return Options("certwright", (), "127.0.0.1", port, 2, "test")
+
+
+@pytest.fixture
+async def running(api: Api, watching: Kopf, options: Options) -> AsyncIterator[asyncio.Task[None]]:
+    assert not watching.stopped
+    task = asyncio.create_task(run_operator(options))
+    yield task
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert api.closed
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+
+
+async def readyz(port: int) -> int:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/readyz") as answer:
+            return answer.status
+    except aiohttp.ClientConnectionError:
+        return 0
+
+
+async def until(condition: Callable[[int], bool], port: int) -> None:
+    async with asyncio.timeout(5):
+        while not condition(await readyz(port)):  # noqa: ASYNC110 - it is asked from outside
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+async def test_a_signal_ends_it_in_order(
+    running: asyncio.Task[None], watching: Kopf, port: int, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    order: list[str] = []
+    work_may_end = asyncio.Event()
+    original = Controller.run
+
+    async def run(self: Controller, stop: asyncio.Event) -> None:
+        await original(self, stop)
+        await work_may_end.wait()
+        order.append(f"work ended, watches stopped: {watching.stopped}")
+
+    monkeypatch.setattr(Controller, "run", run)
+    await until(lambda status: status == 503, port)
+    watching.is_ready.set()
+    await until(lambda status: status == 200, port)
+    os.kill(os.getpid(), number)
+    await until(lambda status: status == 503, port)
+    assert not running.done(), "not ready any more, but still at work"
+    work_may_end.set()
+    async with asyncio.timeout(5):
+        await running
+    assert order == ["work ended, watches stopped: False"]
+    assert watching.stopped
+    assert await readyz(port) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (kopf.LoginError("no"), "the watches failed: LoginError: no"),
+        (OSError("cannot connect"), "the watches failed: OSError: cannot connect"),
+        (None, "the watches ended by themselves"),
+    ],
+    ids=["login", "network", "silent"],
+)
+async def test_the_end_of_the_watches_is_a_failure(
+    running: asyncio.Task[None], watching: Kopf, port: int, error: Exception | None, words: str
+) -> None:
+    watching.is_ready.set()
+    await until(lambda status: status == 200, port)
+    watching.error = error
+    watching.fails.set()
+    with pytest.raises(OperatorFailed) as caught:
+        async with asyncio.timeout(5):
+            await running
+    assert (str(caught.value), caught.value.__cause__) == (words, error)
+
+
+@pytest.mark.parametrize("ready", [True, False])
+async def test_a_failure_of_the_controller_ends_the_watches_too(
+    api: Api, watching: Kopf, options: Options, monkeypatch: pytest.MonkeyPatch, *, ready: bool
+) -> None:
+    async def run(*_: object) -> None:
+        if ready:
+            await asyncio.sleep(0.05)
+        raise OperatorFailed("scheduler ended by itself")
+
+    monkeypatch.setattr(Controller, "run", run)
+    if ready:
+        watching.is_ready.set()
+    else:
+        asyncio.get_running_loop().call_later(0.05, watching.is_ready.set)
+    with pytest.raises(OperatorFailed, match="scheduler ended by itself"):
+        async with asyncio.timeout(5):
+            await run_operator(options)
+    assert watching.stopped
+    assert api.closed
+
+
+async def test_a_port_that_is_taken_ends_it_before_it_begins(
+    api: Api, watching: Kopf, options: Options, port: int
+) -> None:
+    taken = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", port)
+    async with taken:
+        with pytest.raises(OperatorFailed, match=f"cannot serve on 127.0.0.1:{port}"):
+            await run_operator(options)
+    assert api.closed
+    assert watching.options == {}
+
+
+@pytest.mark.usefixtures("api")
+@pytest.mark.parametrize(
+    ("namespaces", "clusterwide"), [((), True), (("shop", "team-*"), False)], ids=["all", "some namespaces"]
+)
+async def test_kopf_is_told_what_to_watch_and_to_go_on_for_ever(
+    watching: Kopf, port: int, namespaces: tuple[str, ...], *, clusterwide: bool
+) -> None:
+    options = Options("certwright", namespaces, "127.0.0.1", port, 2, "test")
+    watching.is_ready.set()
+    watching.fails.set()
+    with pytest.raises(OperatorFailed):
+        await run_operator(options)
+    told = watching.options
+    assert (told["clusterwide"], told["namespaces"], told["standalone"]) == (clusterwide, list(namespaces), True)
+    settings: kopf.OperatorSettings = told["settings"]
+    assert isinstance(settings.networking.error_backoffs, Backoffs)
+    assert not settings.posting.enabled
+
+
+def test_pauses_between_tries_never_run_out_and_begin_anew_for_each_request() -> None:
+    backoffs = Backoffs()
+    for _ in range(2):
+        pauses = list(itertools.islice(backoffs, 1000))
+        assert pauses[:7] == [0.5, 1.0, 1.0, 2.0, 2.0, 3.0, 5.0]
+        assert set(pauses[6:]) == {5.0}

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.handlers.watch import make_registry, on_certificate, on_issuer, on_secret
+from certwright.issuance.key import Key
+from certwright.resources import MANAGED_LABEL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from certwright.handlers.controller import Controller
+
+Body = dict[str, Any]
+
+WEB = Key("Certificate", "shop", "web")
+OTHER = Key("Certificate", "shop", "other")
+CA = Key("Issuer", "shop", "ca")
+
+
+@pytest.fixture
+def secret() -> Callable[..., Body]:
+    def make(*, version: int = 1, managed: bool = True, uid: str = "uid-s") -> Body:
+        labels = {MANAGED_LABEL: "true"} if managed else {"other": "label"}
+        metadata = {"namespace": "shop", "name": "web-tls", "uid": uid, "resourceVersion": str(version)}
+        return {"metadata": {**metadata, "labels": labels}, "type": "kubernetes.io/tls"}
+
+    return make
+
+
+@pytest.mark.parametrize("event", [None, "ADDED", "MODIFIED"])
+async def test_a_certificate_is_stored_and_queued(
+    controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]], event: str | None
+) -> None:
+    await on_certificate(controller, event, certificate())
+    assert controller.certificates.get(WEB) is not None
+    assert list(waiting()) == [WEB]
+
+
+async def test_what_we_wrote_ourselves_is_no_news(
+    controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    controller.certificates.put(certificate(version=7))
+    for version in (5, 7):
+        await on_certificate(controller, "MODIFIED", certificate(version=version))
+    assert list(waiting()) == []
+    await on_certificate(controller, "MODIFIED", certificate(version=8))
+    assert list(waiting()) == [WEB]
+
+
+async def test_who_waited_for_the_secret_is_looked_at_when_another_lets_it_go(
+    controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    await on_certificate(controller, None, certificate())
+    await on_certificate(controller, None, certificate("other", version=2))
+    list(waiting())
+    await on_certificate(controller, "MODIFIED", certificate(version=3, target="elsewhere", generation=2))
+    assert sorted(waiting()) == [OTHER, WEB]
+
+
+async def test_who_waited_for_the_secret_is_looked_at_when_another_goes(
+    controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    await on_certificate(controller, None, certificate())
+    await on_certificate(controller, None, certificate("other", version=2))
+    list(waiting())
+    controller.scheduler.at(WEB, 100)
+    await on_certificate(controller, "DELETED", certificate(version=3))
+    assert list(waiting()) == [OTHER]
+    assert controller.certificates.get(WEB) is None
+    assert len(controller.scheduler) == 0
+
+
+async def test_the_late_end_of_a_certificate_leaves_its_successor_alone(
+    controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    """The events of two objects are not in order, even if one has the name of the other."""
+    await on_certificate(controller, "ADDED", certificate(version=9, uid="uid-new"))
+    list(waiting())
+    controller.scheduler.at(WEB, 100)
+    await on_certificate(controller, "DELETED", certificate(version=8, uid="uid-old"))
+    found = controller.certificates.get(WEB)
+    assert found is not None
+    assert found.metadata.uid == "uid-new"
+    assert len(controller.scheduler) == 1
+
+
+async def test_a_certificate_that_cannot_be_read_is_queued_to_be_told_so(
+    controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    body = certificate()
+    body["spec"]["dnsNames"] = []
+    await on_certificate(controller, "ADDED", body)
+    assert controller.certificates.get(WEB) is None
+    assert list(waiting()) == [WEB]
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace"), [("Issuer", "shop"), ("ClusterIssuer", None)], ids=["Issuer", "ClusterIssuer"]
+)
+async def test_an_issuer_is_looked_at_when_its_spec_changes_and_not_for_its_status(
+    controller: Controller,
+    issuer: Callable[..., Body],
+    waiting: Callable[[], Iterator[Key]],
+    kind: Any,
+    namespace: str | None,
+) -> None:
+    key = Key(kind, namespace or "", "ca")
+    looks = []
+    for version, generation, uid in [(1, 1, "a"), (2, 1, "a"), (3, 2, "a"), (3, 2, "a"), (2, 9, "a"), (5, 2, "b")]:
+        body = issuer(version=version, namespace=namespace, generation=generation, uid=uid)
+        await on_issuer(controller, kind, "MODIFIED", body)
+        looks.append(list(waiting()))
+    assert looks == [[key], [], [key], [], [], [key]]
+
+
+async def test_an_issuer_that_is_gone_is_looked_at_so_that_its_certificates_learn_it(
+    controller: Controller, issuer: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    await on_issuer(controller, "Issuer", None, issuer())
+    list(waiting())
+    await on_issuer(controller, "Issuer", "DELETED", issuer(version=2))
+    assert list(waiting()) == [CA]
+    assert controller._issuers.get("shop", "ca") is None
+
+
+async def test_an_issuer_that_cannot_be_read_is_queued_to_be_told_so(
+    controller: Controller, issuer: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    body = issuer()
+    body["spec"]["acme"]["caBundle"] = "bm8gUEVN"
+    await on_issuer(controller, "Issuer", "ADDED", body)
+    assert list(waiting()) == [CA]
+
+
+async def test_a_change_of_a_secret_wakes_those_that_name_it(
+    controller: Controller,
+    certificate: Callable[..., Body],
+    secret: Callable[..., Body],
+    waiting: Callable[[], Iterator[Key]],
+) -> None:
+    await on_certificate(controller, None, certificate())
+    await on_certificate(controller, None, certificate("other", target="other-tls"))
+    list(waiting())
+    looks = []
+    for event, version in [(None, 3), ("MODIFIED", 3), ("MODIFIED", 4), ("DELETED", 5)]:
+        await on_secret(controller, event, secret(version=version))
+        looks.append(list(waiting()))
+    assert looks == [[WEB], [], [WEB], [WEB]]
+    assert controller.secrets.get("shop", "web-tls") is None
+
+
+async def test_a_secret_whose_label_went_and_came_back_is_watched_again(
+    controller: Controller, secret: Callable[..., Body]
+) -> None:
+    await on_secret(controller, "ADDED", secret(version=1))
+    await on_secret(controller, "MODIFIED", secret(version=2, managed=False))
+    assert controller.secrets.get("shop", "web-tls") is None
+    await on_secret(controller, "ADDED", secret(version=3))
+    assert controller.secrets.get("shop", "web-tls") is not None
+
+
+def test_there_is_one_handler_for_each_of_our_kinds_and_for_secrets_with_our_label(controller: Controller) -> None:
+    handlers = list(make_registry(controller)._watching.get_all_handlers())
+    watched = {
+        handler.selector.plural or handler.selector.any_name: handler.labels for handler in handlers if handler.selector
+    }
+    assert watched == {
+        "certificates": None,
+        "issuers": None,
+        "clusterissuers": None,
+        "secrets": {MANAGED_LABEL: "true"},
+    }
+
+
+async def test_kopf_hands_each_kind_to_its_own_store(
+    controller: Controller,
+    certificate: Callable[..., Body],
+    issuer: Callable[..., Body],
+    secret: Callable[..., Body],
+) -> None:
+    objects = {
+        "certificates": certificate(),
+        "issuers": issuer(),
+        "clusterissuers": issuer(namespace=None),
+        "secrets": secret(),
+    }
+    for handler in make_registry(controller)._watching.get_all_handlers():
+        assert handler.selector is not None
+        name = handler.selector.plural or handler.selector.any_name
+        handle: Any = handler.fn
+        await handle(event={"type": "ADDED", "object": objects[str(name)]}, logger=None)
+    stores = (controller.certificates, controller._issuers, controller._cluster_issuers, controller.secrets)
+    assert [len(store) for store in stores] == [1, 1, 1, 1]

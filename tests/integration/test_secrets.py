@@ -1,0 +1,120 @@
+"""The Secret through its life: what the spec puts on it, whom it goes with, who else may have written it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scenario import Tenant
+    from testbed.proxy import RecordingProxy
+
+NEW_ORDER = ("POST", "/order-plz")
+
+
+def secret_where(tenant: Tenant, name: str, what: str, holds: Any) -> dict[str, Any]:
+    return tenant.cluster.wait_for(what, lambda: tenant.cluster.get("Secret", tenant.namespace, name), holds)
+
+
+def test_the_template_is_put_on_the_secret_and_changed_without_a_new_certificate(tenant: Tenant) -> None:
+    tenant.apply(
+        "web",
+        "template.example.test",
+        secretTemplate={"labels": {"team": "shop", "old": "yes"}, "annotations": {"reload": "true"}},
+    )
+    tenant.ready("web")
+    serial = tenant.leaf("web-tls").serial_number
+    metadata = (tenant.cluster.get("Secret", tenant.namespace, "web-tls") or {})["metadata"]
+    assert {"team": "shop", "old": "yes"}.items() <= metadata["labels"].items()
+    assert metadata["annotations"]["reload"] == "true"
+    tenant.apply("web", "template.example.test", secretTemplate={"labels": {"team": "bakery"}})
+    secret_where(
+        tenant,
+        "web-tls",
+        "the Secret does not have the new labels, and only them",
+        lambda found: (
+            found["metadata"]["labels"].get("team") == "bakery"
+            and "old" not in found["metadata"]["labels"]
+            and "reload" not in found["metadata"]["annotations"]
+        ),
+    )
+    found = tenant.ready("web")
+    assert found["status"]["revision"] == 1
+    assert tenant.leaf("web-tls").serial_number == serial
+
+
+def test_the_secret_goes_with_its_certificate_only_if_it_is_owned(tenant: Tenant) -> None:
+    tenant.apply("owned", "owned.example.test", secretOwnerReference=True)
+    tenant.apply("free", "free.example.test")
+    for name in ("owned", "free"):
+        tenant.ready(name)
+        tenant.cluster.delete("Certificate", tenant.namespace, name)
+    # The garbage collector looks for new kinds of owners every 30 s.
+    tenant.cluster.wait_gone("Secret", tenant.namespace, "owned-tls", seconds=90)
+    assert "tls.crt" in tenant.cluster.secret_data(tenant.namespace, "free-tls")
+
+
+def test_a_deleted_secret_comes_back(tenant: Tenant) -> None:
+    tenant.apply("web", "deleted.example.test")
+    tenant.ready("web")
+    tenant.cluster.delete("Secret", tenant.namespace, "web-tls")
+    secret_where(tenant, "web-tls", "the Secret is not back", lambda found: bool(found["data"]["tls.crt"]))
+    found = wait_revision(tenant, "web", 2)
+    assert int(found["status"]["serialNumber"], 16) == tenant.leaf("web-tls").serial_number
+
+
+def test_a_private_key_that_somebody_damages_is_replaced_with_its_certificate(tenant: Tenant) -> None:
+    tenant.apply("web", "damaged.example.test")
+    tenant.ready("web")
+    serial = tenant.leaf("web-tls").serial_number
+    nonsense = base64.b64encode(b"nonsense").decode()
+    tenant.cluster.patch("Secret", tenant.namespace, "web-tls", {"data": {"tls.key": nonsense}})
+    wait_revision(tenant, "web", 2)
+    data = tenant.cluster.secret_data(tenant.namespace, "web-tls")
+    assert data["tls.key"].startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert tenant.leaf("web-tls").serial_number != serial
+
+
+def test_labels_that_somebody_else_puts_on_the_secret_stay(tenant: Tenant) -> None:
+    tenant.apply("web", "labels.example.test")
+    tenant.ready("web")
+    tenant.cluster.patch("Secret", tenant.namespace, "web-tls", {"metadata": {"labels": {"theirs": "yes"}}})
+    tenant.apply("web", "labels.example.test", "more.labels.example.test")
+    wait_revision(tenant, "web", 2)
+    found = tenant.cluster.get("Secret", tenant.namespace, "web-tls") or {}
+    assert found["metadata"]["labels"]["theirs"] == "yes"
+
+
+def test_a_secret_with_the_right_certificate_is_adopted_and_not_issued_anew(
+    tenant: Tenant, counted_ca: RecordingProxy
+) -> None:
+    tenant.add_issuer("counted", server=counted_ca.directory_url)
+    tenant.apply("first", "adopted.example.test", issuerRef={"name": "counted"})
+    tenant.ready("first")
+    data = (tenant.cluster.get("Secret", tenant.namespace, "first-tls") or {})["data"]
+    serial = tenant.leaf("first-tls").serial_number
+    tenant.cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"namespace": tenant.namespace, "name": "second-tls"},
+            "data": data,
+        }
+    )
+    tenant.apply("second", "adopted.example.test", issuerRef={"name": "counted"})
+    found = tenant.ready("second")
+    assert found["status"]["revision"] == 0
+    assert int(found["status"]["serialNumber"], 16) == serial
+    assert tenant.leaf("second-tls").serial_number == serial
+    assert counted_ca.counts()[NEW_ORDER] == 1
+    assert "Adopted" in {event["reason"] for event in tenant.cluster.events(tenant.namespace, "second")}
+
+
+def wait_revision(tenant: Tenant, name: str, revision: int) -> dict[str, Any]:
+    tenant.cluster.wait_for(
+        f"Certificate {name} has no revision {revision}",
+        lambda: tenant.cluster.get("Certificate", tenant.namespace, name),
+        lambda found: found["status"].get("revision") == revision,
+    )
+    return tenant.ready(name)

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certwright.acme import AcmeError, UnsafeUrl
+from certwright.issuance import authorities as module
+from certwright.issuance.authorities import Authorities, Authority
+from certwright.resources import AcmeIssuerSpec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ONE = Authority("https://one.example/directory", None, skip_tls_verify=False)
+TWO = Authority("https://two.example/directory", None, skip_tls_verify=False)
+PEM = "-----BEGIN CERTIFICATE-----\nbm8gY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n"
+
+
+class Transport:
+    """Stands in for the real one, which needs 30 ms to be made."""
+
+    made: list[Transport]
+
+    def __init__(self, **options: object) -> None:
+        self.options = options
+        self.closed = False
+        self.made.append(self)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Transport]:
+    Transport.made = []
+    monkeypatch.setattr(module, "HttpxTransport", Transport)
+    return Transport.made
+
+
+@pytest.fixture
+async def authorities() -> AsyncIterator[Authorities]:
+    connections = Authorities(user_agent="test/1", on_request=lambda _record: None)
+    yield connections
+    await connections.aclose()
+
+
+def test_trust_is_part_of_which_ca_it_is() -> None:
+    spec = AcmeIssuerSpec.model_validate(
+        {
+            "server": "https://one.example/directory",
+            "privateKeySecretRef": {"name": "account"},
+            "caBundle": base64.b64encode(PEM.encode()).decode(),
+            "solvers": [{"dns01": {"rfc2136": {"nameserver": "ns1.example"}}}],
+        }
+    )
+    assert Authority.of(spec) == Authority("https://one.example/directory", PEM, skip_tls_verify=False)
+    assert Authority.of(spec.replace(ca_bundle=None)) == ONE
+    assert Authority.of(spec.replace(ca_bundle=None, skip_tls_verify=True)) == ONE._replace(skip_tls_verify=True)
+
+
+async def test_a_connection_is_made_once_for_all_who_ask(authorities: Authorities, made: list[Transport]) -> None:
+    servers = await asyncio.gather(*(authorities.server(authority) for authority in (ONE, TWO, ONE, ONE)))
+    assert [servers.index(server) for server in servers] == [0, 1, 0, 0]
+    assert len(made) == 2
+    assert [server.directory_url for server in servers[:2]] == [ONE.server, TWO.server]
+
+
+async def test_what_the_issuer_says_of_trust_reaches_the_transport(
+    authorities: Authorities, made: list[Transport]
+) -> None:
+    await authorities.server(Authority(ONE.server, PEM, skip_tls_verify=False))
+    await authorities.server(Authority(ONE.server, None, skip_tls_verify=True))
+    seen = [(transport.options["ca_bundle"], transport.options["verify"]) for transport in made]
+    assert seen == [(PEM, True), (None, False)]
+    assert {transport.options["user_agent"] for transport in made} == {"test/1"}
+    assert {transport.options["trust_env"] for transport in made} == {True}
+
+
+async def test_connections_that_nobody_uses_are_closed(authorities: Authorities, made: list[Transport]) -> None:
+    one = await authorities.server(ONE)
+    await authorities.server(TWO)
+    await authorities.keep_only([ONE, Authority("https://never.example/directory", None, skip_tls_verify=False)])
+    assert [transport.closed for transport in made] == [False, True]
+    assert await authorities.server(ONE) is one
+    await authorities.aclose()
+    assert [transport.closed for transport in made] == [True, True]
+
+
+async def test_a_bundle_that_cannot_be_loaded_is_said_each_time(authorities: Authorities) -> None:
+    for _ in range(2):
+        with pytest.raises(AcmeError):
+            await authorities.server(Authority(ONE.server, PEM, skip_tls_verify=False))
+
+
+async def test_a_url_that_must_not_be_asked_leaves_no_connection_behind(
+    authorities: Authorities, made: list[Transport]
+) -> None:
+    with pytest.raises(UnsafeUrl):
+        await authorities.server(Authority("http://plain.example/directory", None, skip_tls_verify=False))
+    assert [transport.closed for transport in made] == [True]

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright import acme, dns, pki
+from certwright.issuance.failures import (
+    MAX_MESSAGE_CHARACTERS,
+    IssuanceError,
+    attempt_pause,
+    classify,
+    setback_pause,
+)
+from certwright.kube import errors as kube
+
+NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
+HOST = "ca.example.test"
+URL = f"https://{HOST}/new-order"
+
+
+def problem(
+    kind: type[acme.ProblemError], *, status: int = 403, names: tuple[str, ...] = (), wait: float | None = None
+) -> acme.ProblemError:
+    subproblems = tuple(acme.Subproblem(detail="no", identifier=acme.Identifier.dns(name)) for name in names)
+    said = acme.Problem(type="urn:ietf:params:acme:error:any", detail="because", subproblems=subproblems)
+    return kind(said, action="newOrder", url=URL, status=status, retry_after=wait)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "kind"),
+    [
+        (problem(acme.RejectedIdentifier), "RejectedIdentifier", "attempt"),
+        (problem(acme.UnsupportedIdentifier), "RejectedIdentifier", "attempt"),
+        (problem(acme.CaaForbids), "CAAForbids", "attempt"),
+        (problem(acme.Unauthorized), "Unauthorized", "attempt"),
+        (problem(acme.InvalidProfile), "InvalidProfile", "attempt"),
+        (problem(acme.BadCsr), "BadCSR", "attempt"),
+        (problem(acme.ExternalAccountRequired), "ExternalAccountRequired", "attempt"),
+        (problem(acme.InvalidContact), "InvalidContact", "attempt"),
+        (problem(acme.AlreadyReplaced), "CARefused", "attempt"),
+        (problem(acme.ProblemError), "CARefused", "attempt"),
+        (problem(acme.ServerInternal, status=500), "CAInternalError", "setback"),
+        (problem(acme.BadNonce, status=400), "BadNonce", "setback"),
+        (problem(acme.RateLimited, status=429), "RateLimited", "setback"),
+        (problem(acme.UserActionRequired), "UserActionRequired", "setback"),
+        (problem(acme.AccountDoesNotExist, status=400), "AccountUnknown", "account"),
+        (problem(acme.ProblemError, status=404), "OrderGone", "order"),
+        (acme.UntrustedServer("not trusted", host=HOST, reason="self-signed"), "CAUntrusted", "setback"),
+        (acme.ConnectionFailed("refused", host=HOST, request_sent=False), "CAUnreachable", "setback"),
+        (acme.TimedOut("too slow", host=HOST), "CAUnreachable", "setback"),
+        (acme.ResponseTooLarge("too much", host=HOST), "CAUnreachable", "setback"),
+        (acme.ServiceUnavailable("down", url=URL, status=503), "CAUnreachable", "setback"),
+        (acme.MalformedResponse("HTML", url=URL, status=200), "CAMalformedResponse", "setback"),
+        (acme.RedirectRefused("elsewhere", url=URL, status=302), "CAMalformedResponse", "setback"),
+        (acme.InvalidTrustBundle("no certificate in it"), "InvalidCABundle", "setback"),
+        (acme.UnsafeUrl("http"), "ACMEFailed", "setback"),
+        (dns.NameserverUnreachable("ns1", "silence"), "DNSServerUnreachable", "setback"),
+        (dns.UpdateRefused("ns1", "example.test", "REFUSED", "no"), "DNSUpdateRefused", "setback"),
+        (dns.TsigRejected("ns1", "key", "BADSIG", "no"), "TSIGRejected", "setback"),
+        (dns.InvalidTsigKey("no base64"), "InvalidTSIGKey", "setback"),
+        (dns.ZoneNotFound("no zone"), "ZoneNotFound", "setback"),
+        (dns.CnameLoop(["a", "b", "a"], looped=True), "CNAMELoop", "setback"),
+        (dns.ResolutionFailed("nobody knows"), "DNSLookupFailed", "setback"),
+        (dns.UpdatesFailed([dns.ZoneNotFound("no zone")]), "DNSUpdateFailed", "setback"),
+        (dns.MalformedAnswer("ns1"), "DNSFailed", "setback"),
+        (pki.KeyMismatch(), "CertificateRefused", "attempt"),
+        (pki.MissingNames(["a.example.test"]), "CertificateRefused", "attempt"),
+        (pki.ChainError("no PEM"), "InvalidKeyOrChain", "attempt"),
+        (kube.Forbidden("write it", status=403, reason="Forbidden"), "APIServerRefused", "setback"),
+        (kube.Unreachable("write it"), "APIServerUnreachable", "setback"),
+        (IssuanceError("Own", "Own words."), "Own", "setback"),
+        (IssuanceError("Own", "Own words.", costly=True), "Own", "attempt"),
+        (RuntimeError("secret words"), "InternalError", "setback"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_what_an_error_means(error: Exception, reason: str, kind: str) -> None:
+    failure = classify(error, NOW)
+    assert (failure.reason, failure.kind) == (reason, kind)
+    assert failure.expected == (reason != "InternalError")
+    assert failure.message.endswith(".")
+    assert not failure.message.endswith("..")
+
+
+def test_the_text_of_an_unforeseen_error_is_for_the_log_only() -> None:
+    assert "secret words" not in classify(RuntimeError("secret words"), NOW).message
+
+
+def test_it_says_which_names_the_ca_refused() -> None:
+    failure = classify(problem(acme.RejectedIdentifier, names=("a.example.test", "*.b.example.test")), NOW)
+    assert set(failure.by_name or {}) == {"a.example.test", "*.b.example.test"}
+
+
+def test_a_dns_error_says_which_names_it_is_about() -> None:
+    error = dns.ZoneNotFound("no zone holds it")
+    error.names = tuple(f"_acme-challenge.{name}" for name in "abcde")
+    said = classify(error, NOW).message
+    assert said.startswith("No zone holds it, for _acme-challenge.a, _acme-challenge.b, _acme-challenge.c and 2 more.")
+
+
+def test_the_trust_that_is_missing_is_named_where_it_belongs() -> None:
+    untrusted = acme.UntrustedServer("not trusted; correct the CA bundle", host=HOST, reason="self-signed")
+    assert "spec.acme.caBundle" in classify(untrusted, NOW).message
+
+
+@pytest.mark.parametrize(
+    ("error", "not_before"),
+    [
+        (problem(acme.RateLimited, status=429), NOW + dt.timedelta(hours=1)),
+        (problem(acme.RateLimited, status=429, wait=5.0), NOW + dt.timedelta(seconds=5)),
+        (problem(acme.UserActionRequired), NOW + dt.timedelta(hours=6)),
+        (problem(acme.UserActionRequired, wait=60.0), NOW + dt.timedelta(minutes=1)),
+        (problem(acme.ServerInternal, status=503, wait=30.0), NOW + dt.timedelta(seconds=30)),
+        (acme.ServiceUnavailable("down", url=URL, status=503, retry_after=7.0), NOW + dt.timedelta(seconds=7)),
+        (acme.ConnectionFailed("refused", host=HOST, request_sent=False), None),
+    ],
+)
+def test_what_the_ca_asks_to_wait_is_kept(error: Exception, not_before: dt.datetime | None) -> None:
+    assert classify(error, NOW).not_before == not_before
+
+
+def test_a_rate_limit_that_names_its_end() -> None:
+    until = NOW + dt.timedelta(days=3)
+    error = acme.RateLimited(acme.Problem(), action="newOrder", url=URL, status=429, retry_after=5.0, retry_at=until)
+    assert classify(error, NOW).not_before == until
+
+
+@given(st.text(min_size=1))
+def test_messages_are_bounded(text: str) -> None:
+    for error in (IssuanceError("Own", text * 2000), acme.UnsafeUrl(text * 2000), dns.ZoneNotFound(text * 2000)):
+        assert len(classify(error, NOW).message) <= MAX_MESSAGE_CHARACTERS + 200
+
+
+def test_pauses_between_attempts() -> None:
+    minutes = [attempt_pause(count).total_seconds() / 60 for count in (1, 2, 3, 4, 5, 1000)]
+    assert minutes == [1, 10, 100, 1440, 1440, 1440]
+
+
+@given(st.integers(1, 10**6))
+def test_pauses_after_setbacks_double_up_to_five_minutes(count: int) -> None:
+    expected = min(2.0 * 2 ** min(count - 1, 60), 300.0)
+    assert expected * 0.8 <= setback_pause(count).total_seconds() <= expected * 1.2

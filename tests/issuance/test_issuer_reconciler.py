@@ -1,0 +1,571 @@
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+import json
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.acme import AccountKey, AcmeServer, Clock, Headers, Response, base64url
+from certwright.issuance.authorities import Authorities, Authority
+from certwright.issuance.issuer_reconciler import IssuerReconciler
+from certwright.issuance.issuer_registry import IssuerRegistry
+from certwright.issuance.key import Key
+from certwright.kube.errors import Conflict, NotFound, Unavailable
+from certwright.kube.store import Store
+from certwright.resources import ClusterIssuer, Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from certwright.kube.events import Subject
+
+Body = dict[str, Any]
+
+ORIGIN = "https://ca.test"
+NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
+CA = Key("Issuer", "shop", "ca")
+SHARED = Key("ClusterIssuer", "", "ca")
+
+
+class Ca:
+    """A CA that knows accounts, over a transport; every answer brings a nonce."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, Any]] = []
+        self.accounts: dict[str, Body] = {}
+        self.refusals: deque[Response | Exception] = deque()
+        self.gate: asyncio.Event | None = None
+        self.held = asyncio.Event()
+        self._nonces = 0
+
+    def asked(self, path: str) -> list[Any]:
+        return [payload for asked, payload in self.requests if asked == path]
+
+    def refuse(self, kind: str, status: int, **headers: str) -> None:
+        """Refuse the next request."""
+        document = {"type": f"urn:ietf:params:acme:error:{kind}", "detail": f"the CA says {kind}", "status": status}
+        self.refusals.append(self._answer(document, status, {"Content-Type": "application/problem+json", **headers}))
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None, max_bytes: int
+    ) -> Response:
+        assert max_bytes
+        assert headers
+        if self.gate is not None:
+            self.held.set()
+            await self.gate.wait()
+        path = url.removeprefix(ORIGIN)
+        jws = json.loads(content) if content else {}
+        protected = json.loads(base64url.decode(jws["protected"])) if jws else {}
+        payload = json.loads(base64url.decode(jws["payload"]) or b"null") if jws else None
+        self.requests.append((path, payload))
+        if self.refusals and method == "POST":
+            refusal = self.refusals.popleft()
+            if isinstance(refusal, Exception):
+                raise refusal
+            return refusal
+        return self._serve(path, protected, payload)
+
+    def _serve(self, path: str, protected: Any, payload: Any) -> Response:
+        match path:
+            case "/directory":
+                names = ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange")
+                urls = {name: f"{ORIGIN}/{name}" for name in names}
+                return self._answer({**urls, "meta": {"termsOfService": f"{ORIGIN}/terms"}})
+            case "/newAccount":
+                thumbprint = json.dumps(protected["jwk"], sort_keys=True)
+                known = self.accounts.get(thumbprint)
+                if known is None:
+                    location = f"{ORIGIN}/account/{len(self.accounts) + 1}"
+                    known = self.accounts[thumbprint] = {"status": "valid", "location": location, **payload}
+                    return self._answer(known, 201, {"Location": known["location"]})
+                return self._answer(known, 200, {"Location": known["location"]})
+        account = next(found for found in self.accounts.values() if ORIGIN + path == found["location"])
+        account.update(payload or {})
+        return self._answer(account)
+
+    def _answer(self, document: Body, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        self._nonces += 1
+        fields = {"Content-Type": "application/json", "Replay-Nonce": f"n{self._nonces}", **(headers or {})}
+        return Response(status, Headers(fields), json.dumps(document).encode(), ORIGIN)
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Connections(Authorities):
+    """Connections to fake CAs; closing one is remembered."""
+
+    def __init__(self, ca: Ca, now: Callable[[], dt.datetime]) -> None:
+        super().__init__(user_agent="test", on_request=lambda _record: None)
+        self.ca = ca
+        self.clock = Clock(now=now)
+        self.open: dict[Authority, AcmeServer] = {}
+
+    async def server(self, authority: Authority) -> AcmeServer:
+        if authority not in self.open:
+            self.open[authority] = AcmeServer(f"{ORIGIN}/directory", self.ca, clock=self.clock)
+        return self.open[authority]
+
+    async def keep_only(self, used: Iterable[Authority]) -> None:
+        kept = set(used)
+        self.open = {authority: server for authority, server in self.open.items() if authority in kept}
+
+
+class Cluster:
+    """The API server's part of what the reconciler does, in memory."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str | None, str], Body] = {}
+        self.secrets: dict[tuple[str, str], Body] = {}
+        self.statuses: list[Body] = []
+        self.failures: deque[Exception] = deque()
+        self.version = 100
+        self.before_create: Callable[[], None] | None = None
+        self.before_status: Callable[[], None] | None = None
+
+    async def read_custom(self, plural: str, namespace: str | None, name: str) -> Body | None:
+        return self.objects.get((plural, namespace, name))
+
+    async def read_secret(self, namespace: str, name: str) -> Body | None:
+        return self.secrets.get((namespace, name))
+
+    async def create_secret(self, secret: Body) -> Body:
+        place = (secret["metadata"]["namespace"], secret["metadata"]["name"])
+        if self.before_create is not None:
+            self.before_create()
+        if place in self.secrets:
+            raise Conflict("create Secret", status=409)
+        self.secrets[place] = secret
+        return secret
+
+    async def apply_status(self, plural: str, kind: str, metadata: Mapping[str, Any], status: Body) -> Body:
+        assert kind
+        if self.failures:
+            raise self.failures.popleft()
+        if self.before_status is not None:
+            self.before_status()
+        body = self.objects[plural, metadata.get("namespace"), metadata["name"]]
+        assert body["metadata"]["uid"] == metadata["uid"]
+        self.version += 1
+        body["status"] = status
+        body["metadata"]["resourceVersion"] = str(self.version)
+        self.statuses.append(status)
+        return body
+
+    def put_key(self, namespace: str, key: AccountKey, name: str = "account") -> None:
+        data = {"tls.key": base64.b64encode(key.to_pem()).decode()}
+        self.secrets[namespace, name] = {"metadata": {"namespace": namespace, "name": name}, "data": data}
+
+
+@dataclass
+class Bench:
+    """One operator's issuers, between a fake API server and a fake CA."""
+
+    ca: Ca = field(default_factory=Ca)
+    cluster: Cluster = field(default_factory=Cluster)
+    now: dt.datetime = NOW
+    events: list[tuple[str, str, str]] = field(default_factory=list)
+    woken: list[Key] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Lose all that is only in memory."""
+        self.issuers: Store[Issuer] = Store()
+        self.cluster_issuers: Store[ClusterIssuer] = Store()
+        self.registry = IssuerRegistry()
+        self.connections = Connections(self.ca, lambda: self.now)
+        self.reconciler = IssuerReconciler(
+            gateway=self.cluster,  # type: ignore[arg-type]  # what it needs of it
+            issuers=self.issuers,
+            cluster_issuers=self.cluster_issuers,
+            registry=self.registry,
+            authorities=self.connections,
+            recorder=self,  # type: ignore[arg-type]  # the one method it needs
+            operator_namespace="tools",
+            wake=self.woken.append,
+            clock=lambda: self.now,
+        )
+        self.ca.requests.clear()
+
+    def record(self, subject: Subject, kind: str, reason: str, message: str) -> None:
+        assert subject.uid
+        self.events.append((kind, reason, message))
+
+    def write(self, key: Key = CA, *, uid: str = "u-1", watched: bool = True, **acme: Any) -> None:
+        """Create or change the issuer as its owner would; the watch tells it unless it is late."""
+        plural, namespace = ("issuers", key.namespace) if key.kind == "Issuer" else ("clusterissuers", None)
+        before = self.cluster.objects.get((plural, namespace, key.name))
+        same = before is not None and before["metadata"]["uid"] == uid
+        self.cluster.version += 1
+        spec = {
+            "server": f"{ORIGIN}/directory",
+            "privateKeySecretRef": {"name": "account"},
+            "solvers": [{"dns01": {"rfc2136": {"nameserver": "ns1.example"}}}],
+            **acme,
+        }
+        self.cluster.objects[plural, namespace, key.name] = {
+            "metadata": {
+                "namespace": namespace,
+                "name": key.name,
+                "uid": uid,
+                "generation": before["metadata"]["generation"] + 1 if before is not None and same else 1,
+                "resourceVersion": str(self.cluster.version),
+            },
+            "spec": {"acme": spec},
+            "status": before.get("status", {}) if before is not None and same else {},
+        }
+        if watched:
+            self.watch(key)
+
+    def watch(self, key: Key = CA) -> None:
+        """Let the watch tell how the issuer is now."""
+        if key.kind == "Issuer":
+            body = self.cluster.objects["issuers", key.namespace, key.name]
+            self.issuers.put(body["metadata"], Issuer.parse(body))
+        else:
+            body = self.cluster.objects["clusterissuers", None, key.name]
+            self.cluster_issuers.put(body["metadata"], ClusterIssuer.parse(body))
+
+    def status(self, key: Key = CA) -> Body:
+        plural, namespace = ("issuers", key.namespace) if key.kind == "Issuer" else ("clusterissuers", None)
+        found: Body = self.cluster.objects[plural, namespace, key.name]["status"]
+        return found
+
+    def ready(self, key: Key = CA) -> tuple[str, str]:
+        [condition] = self.status(key)["conditions"]
+        return (condition["status"], condition["reason"])
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_a_new_account(bench: Bench) -> None:
+    bench.write(email="ops@example.com")
+    assert await bench.reconciler.reconcile(CA) is None
+    assert bench.ca.asked("/newAccount") == [{"contact": ["mailto:ops@example.com"], "termsOfServiceAgreed": True}]
+    assert [path for path, _ in bench.ca.requests] == ["/directory", "/newAccount"], "an account costs two requests"
+    key = AccountKey.from_pem(base64.b64decode(bench.cluster.secrets["shop", "account"]["data"]["tls.key"]))
+    assert bench.ready() == ("True", "AccountRegistered")
+    assert bench.status()["acme"] == {
+        "uri": f"{ORIGIN}/account/1",
+        "server": f"{ORIGIN}/directory",
+        "termsOfService": f"{ORIGIN}/terms",
+        "lastRegisteredEmail": "ops@example.com",
+        "keyThumbprint": key.thumbprint,
+    }
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert (issuer.account_url, issuer.secrets_namespace, issuer.uid) == (f"{ORIGIN}/account/1", "shop", "u-1")
+    assert bench.woken == [CA]
+    assert [event[:2] for event in bench.events] == [("Normal", "AccountRegistered")]
+
+
+async def test_an_issuer_that_is_ready_costs_nothing(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    bench.ca.requests.clear()
+    assert await bench.reconciler.reconcile(CA) is None
+    assert (bench.ca.requests, len(bench.cluster.statuses)) == ([], 1)
+
+
+async def test_the_key_is_kept_before_the_ca_hears_of_it(bench: Bench) -> None:
+    bench.write()
+    seen: list[int] = []
+    bench.cluster.before_create = lambda: seen.append(len(bench.ca.requests))
+    await bench.reconciler.reconcile(CA)
+    assert seen == [0]
+
+
+async def test_after_a_restart_the_account_is_known_without_asking(bench: Bench) -> None:
+    bench.write(email="ops@example.com")
+    await bench.reconciler.reconcile(CA)
+    bench.restart()
+    bench.watch()
+    assert await bench.reconciler.reconcile(CA) is None
+    assert [path for path, _ in bench.ca.requests] == ["/directory"]
+    assert bench.registry.ready(CA) is not None
+    assert len(bench.cluster.statuses) == 1, "nothing new to write"
+    assert len(bench.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("email", "contact"), [("new@example.com", ["mailto:new@example.com"]), (None, [])], ids=["changed", "removed"]
+)
+async def test_a_change_of_the_address_is_sent_to_the_ca(bench: Bench, email: str | None, contact: list[str]) -> None:
+    bench.write(email="old@example.com")
+    await bench.reconciler.reconcile(CA)
+    bench.ca.requests.clear()
+    bench.write(email=email)
+    await bench.reconciler.reconcile(CA)
+    assert bench.ca.requests == [("/account/1", {"contact": contact})]
+    assert bench.status()["acme"].get("lastRegisteredEmail") == email
+
+
+async def test_an_account_that_was_there_gets_the_address_of_this_issuer(bench: Bench) -> None:
+    bench.write(Key("Issuer", "shop", "first"), email="old@example.com")
+    await bench.reconciler.reconcile(Key("Issuer", "shop", "first"))
+    bench.write(email="new@example.com")
+    await bench.reconciler.reconcile(CA)
+    assert bench.ca.asked("/account/1") == [{"contact": ["mailto:new@example.com"]}]
+    assert bench.status()["acme"]["uri"] == f"{ORIGIN}/account/1"
+
+
+async def test_a_closed_account_is_no_success(bench: Bench) -> None:
+    key = AccountKey.generate()
+    bench.cluster.put_key("shop", key)
+    closed = {"status": "deactivated", "location": f"{ORIGIN}/account/1"}
+    bench.ca.accounts[json.dumps(dict(key.jwk), sort_keys=True)] = closed
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "AccountNotValid")
+    assert bench.registry.ready(CA) is None
+
+
+async def test_a_change_of_the_ca_is_a_new_account_and_the_old_connection_is_closed(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    bench.ca.accounts.clear()
+    bench.write(skipTLSVerify=True, server=f"{ORIGIN}/other/directory")
+    await bench.reconciler.reconcile(CA)
+    assert len(bench.ca.asked("/newAccount")) == 2
+    assert [authority.server for authority in bench.connections.open] == [f"{ORIGIN}/other/directory"]
+
+
+async def test_the_connection_of_an_issuer_that_is_being_loaded_is_left_open(bench: Bench) -> None:
+    slow = Key("Issuer", "shop", "slow")
+    bench.write(slow, server=f"{ORIGIN}/slow/directory")
+    bench.ca.gate = asyncio.Event()
+    loading = asyncio.create_task(bench.reconciler.reconcile(slow))
+    await bench.ca.held.wait()
+    gate, bench.ca.gate = bench.ca.gate, None
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    assert len(bench.connections.open) == 2
+    in_use: list[int] = []
+    bench.cluster.before_status = lambda: in_use.append(len(bench.reconciler._authorities_in_use()))
+    gate.set()
+    await loading
+    assert in_use == [2], "also while its status is being written"
+    assert bench.registry.ready(slow) is not None
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason", "words"),
+    [
+        (None, "AccountKeyMissing", "Secret shop/account does not exist; disableAccountKeyGeneration forbids"),
+        ({}, "AccountKeyMissing", "Secret shop/account exists, but has no entry tls.key. It was left untouched"),
+        ({"tls.key": "bm8gUEVN"}, "AccountKeyUnusable", "tls.key of Secret shop/account cannot be used"),
+    ],
+    ids=["no Secret", "no entry", "no key"],
+)
+async def test_an_account_key_that_is_not_to_be_had_is_said(
+    bench: Bench, secret: dict[str, str] | None, reason: str, words: str
+) -> None:
+    if secret is not None:
+        bench.cluster.secrets["shop", "account"] = {"metadata": {}, "data": secret}
+    bench.write(disableAccountKeyGeneration=True)
+    pause = await bench.reconciler.reconcile(CA)
+    assert pause is not None
+    assert bench.ready() == ("False", reason)
+    assert words in bench.status()["conditions"][0]["message"]
+    assert "bm8gUEVN" not in json.dumps(bench.status())
+    assert bench.cluster.secrets.get(("shop", "account"), {}).get("data") == secret
+    assert bench.ca.requests == []
+
+
+async def test_of_two_that_make_the_key_at_once_the_first_ones_counts(bench: Bench) -> None:
+    other = AccountKey.generate()
+    bench.cluster.before_create = lambda: bench.cluster.put_key("shop", other)
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    assert bench.status()["acme"]["keyThumbprint"] == other.thumbprint
+
+
+async def test_an_account_that_the_ca_lost_is_registered_again_with_the_same_key(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    thumbprint = bench.status()["acme"]["keyThumbprint"]
+    bench.ca.accounts = {"somebody else's": {"status": "valid", "location": f"{ORIGIN}/account/1"}}
+    bench.ca.requests.clear()
+    bench.reconciler.account_lost(CA)
+    assert bench.registry.view(CA).state == "not-ready"
+    assert await bench.reconciler.reconcile(CA) is None
+    assert len(bench.ca.asked("/newAccount")) == 1
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert issuer.account_url == bench.status()["acme"]["uri"] == f"{ORIGIN}/account/2"
+    assert bench.status()["acme"]["keyThumbprint"] == thumbprint
+    bench.restart()
+    bench.watch()
+    await bench.reconciler.reconcile(CA)
+    assert bench.ca.asked("/newAccount") == [], "once is enough"
+
+
+async def test_a_failure_is_told_once_and_tried_again_with_longer_pauses(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.write()
+    pauses = []
+    for _ in range(4):
+        bench.ca.refuse("serverInternal", 500)
+        pause = await bench.reconciler.reconcile(CA)
+        assert pause is not None
+        pauses.append(pause)
+        bench.now += dt.timedelta(seconds=pause)
+    assert pauses == sorted(pauses)
+    assert [1.6 * 2**n <= pause <= 2.4 * 2**n for n, pause in enumerate(pauses)] == [True] * 4
+    assert bench.ready() == ("False", "CAInternalError")
+    assert "the CA says serverInternal" in bench.status()["conditions"][0]["message"]
+    assert bench.status()["failedAttempts"] == 4
+    assert [event[:2] for event in bench.events] == [("Warning", "CAInternalError")]
+    assert bench.registry.view(CA).message.startswith("Issuer shop/ca is not ready (CAInternalError): ")
+    assert bench.woken == [CA] * 4
+    assert not any(record.exc_info for record in caplog.records)
+    assert await bench.reconciler.reconcile(CA) is None
+    assert bench.ready() == ("True", "AccountRegistered")
+    assert "nextAttemptTime" not in bench.status()
+    assert bench.status()["failedAttempts"] == 0
+
+
+async def test_a_defect_of_ours_goes_to_the_log_and_is_tried_again(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.write()
+    bench.ca.refusals.append(ZeroDivisionError("something private"))
+    assert await bench.reconciler.reconcile(CA) is not None
+    assert bench.ready() == ("False", "InternalError")
+    assert "something private" not in json.dumps(bench.status())
+    assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]
+
+
+async def test_events_do_not_cut_the_pause_short(bench: Bench) -> None:
+    bench.write()
+    bench.ca.refuse("serverInternal", 500)
+    pause = await bench.reconciler.reconcile(CA)
+    asked, written = len(bench.ca.requests), len(bench.cluster.statuses)
+    bench.watch()
+    bench.now += dt.timedelta(seconds=1)
+    again = await bench.reconciler.reconcile(CA)
+    assert pause is not None
+    assert again == pytest.approx(pause - 1)
+    assert (len(bench.ca.requests), len(bench.cluster.statuses)) == (asked, written)
+
+
+async def test_a_correction_does_cut_the_pause_short(bench: Bench) -> None:
+    bench.write()
+    bench.ca.refuse("serverInternal", 500)
+    await bench.reconciler.reconcile(CA)
+    bench.write(email="ops@example.com")
+    assert await bench.reconciler.reconcile(CA) is None
+    assert bench.ready() == ("True", "AccountRegistered")
+
+
+async def test_a_rate_limit_is_waited_out(bench: Bench) -> None:
+    bench.write()
+    bench.ca.refuse("rateLimited", 429, **{"Retry-After": "3600"})
+    assert await bench.reconciler.reconcile(CA) == pytest.approx(3600, abs=2)
+    assert bench.ready() == ("False", "RateLimited")
+    assert bench.status()["nextAttemptTime"] == "2026-06-01T13:00:00Z"
+
+
+async def test_a_failure_that_could_not_be_written_is_written_at_the_next_look(bench: Bench) -> None:
+    bench.write()
+    bench.ca.refuse("rateLimited", 429, **{"Retry-After": "3600"})
+    bench.cluster.failures.append(Unavailable("write the status", status=503))
+    with pytest.raises(Unavailable):
+        await bench.reconciler.reconcile(CA)
+    assert bench.registry.view(CA).state == "not-ready"
+    assert bench.woken == [CA]
+    asked = len(bench.ca.requests)
+    bench.now += dt.timedelta(seconds=10)
+    assert await bench.reconciler.reconcile(CA) == pytest.approx(3590, abs=2)
+    assert bench.ready() == ("False", "RateLimited")
+    assert len(bench.ca.requests) == asked, "the CA is not asked before its time for that"
+
+
+async def test_an_account_is_not_used_before_it_is_written_down(bench: Bench) -> None:
+    bench.write()
+    bench.cluster.failures.append(Unavailable("write the status", status=503))
+    with pytest.raises(Unavailable):
+        await bench.reconciler.reconcile(CA)
+    assert bench.registry.ready(CA) is None
+    assert await bench.reconciler.reconcile(CA) is None
+    assert bench.registry.ready(CA) is not None
+    assert len(bench.ca.accounts) == 1
+
+
+@pytest.mark.parametrize("error", [NotFound("write", status=404), Conflict("write", status=409)])
+async def test_an_issuer_that_goes_meanwhile_is_left_to_its_event(bench: Bench, error: Exception) -> None:
+    bench.write()
+    bench.cluster.failures.append(error)
+    assert await bench.reconciler.reconcile(CA) is None
+
+
+@pytest.mark.parametrize("refused", [True, False], ids=["failure", "success"])
+async def test_a_change_that_comes_with_the_answer_to_our_own_write_is_looked_at(
+    bench: Bench, *, refused: bool
+) -> None:
+    """Its event is older than the answer, and no news then."""
+    bench.write()
+    if refused:
+        bench.ca.refuse("serverInternal", 500)
+    bench.cluster.before_status = lambda: bench.write(email="new@example.com", watched=False)
+    assert await bench.reconciler.reconcile(CA) == 0.0
+    bench.cluster.before_status = None
+    assert await bench.reconciler.reconcile(CA) is None
+    assert bench.status()["acme"]["lastRegisteredEmail"] == "new@example.com"
+
+
+async def test_an_issuer_made_anew_under_its_name_is_another_one(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    bench.write(uid="u-2", email="new@example.com")
+    assert await bench.reconciler.reconcile(CA) is None
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert (issuer.uid, issuer.generation) == ("u-2", 1)
+    assert bench.ready() == ("True", "AccountRegistered")
+
+
+async def test_the_secrets_of_a_cluster_issuer_are_the_operators(bench: Bench) -> None:
+    bench.write(SHARED)
+    await bench.reconciler.reconcile(SHARED)
+    assert list(bench.cluster.secrets) == [("tools", "account")]
+    issuer = bench.registry.ready(SHARED)
+    assert issuer is not None
+    assert issuer.secrets_namespace == "tools"
+    assert bench.ready(SHARED) == ("True", "AccountRegistered")
+
+
+async def test_an_issuer_that_the_watch_has_not_told_of_yet_is_read(bench: Bench) -> None:
+    bench.write(watched=False)
+    assert await bench.reconciler.reconcile(CA) is None
+    assert bench.registry.ready(CA) is not None
+
+
+async def test_a_missing_issuer_is_told_to_those_who_wait_for_it(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    body = bench.cluster.objects.pop(("issuers", "shop", "ca"))
+    bench.issuers.remove({**body["metadata"], "resourceVersion": "999"})
+    bench.woken.clear()
+    assert await bench.reconciler.reconcile(CA) is None
+    view = bench.registry.view(CA)
+    assert (view.state, view.message) == (
+        "missing",
+        "Issuer shop/ca does not exist. Create it, or correct spec.issuerRef.",
+    )
+    assert bench.registry.ready(CA) is None
+    assert bench.woken == [CA]
+    assert bench.connections.open == {}

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from certwright.issuance.authorities import Authority
+from certwright.issuance.issuer_registry import IssuerRegistry, ReadyIssuer, issuer_key
+from certwright.issuance.key import Key
+
+if TYPE_CHECKING:
+    from tests.issuance.conftest import Build
+
+    from certwright.acme import Client
+
+CA = Key("Issuer", "team", "ca")
+
+
+def ready(build: Build, key: Key = CA, server: str = "https://ca.example.test/directory") -> ReadyIssuer:
+    return ReadyIssuer(
+        key=key,
+        uid="uid",
+        generation=1,
+        spec=build.issuer(server=server),
+        client=cast("Client", None),
+        account_url="https://ca.example.test/account/1",
+        secrets_namespace="team",
+    )
+
+
+def test_an_issuer_is_unknown_until_it_was_looked_at() -> None:
+    registry = IssuerRegistry()
+    assert (registry.view(CA).state, registry.ready(CA)) == ("unknown", None)
+
+
+def test_an_issuer_comes_and_goes(build: Build) -> None:
+    registry = IssuerRegistry()
+    issuer = ready(build)
+    registry.set_ready(issuer)
+    assert (registry.view(CA).state, registry.ready(CA)) == ("ready", issuer)
+    registry.set_not_ready(CA, "the CA is down")
+    assert (registry.view(CA).state, registry.view(CA).message) == ("not-ready", "the CA is down")
+    assert registry.ready(CA) is None
+    registry.set_ready(issuer)
+    registry.set_missing(CA)
+    assert (registry.view(CA).state, registry.ready(CA)) == ("missing", None)
+    assert "Issuer team/ca does not exist" in registry.view(CA).message
+
+
+def test_the_cas_in_use_are_those_of_ready_issuers(build: Build) -> None:
+    registry = IssuerRegistry()
+    registry.set_ready(ready(build))
+    registry.set_ready(ready(build, Key("ClusterIssuer", "", "ca")))
+    registry.set_ready(ready(build, Key("Issuer", "team", "gone"), "https://gone.example.test/directory"))
+    registry.set_missing(Key("Issuer", "team", "gone"))
+    assert set(registry.authorities()) == {Authority("https://ca.example.test/directory", None, skip_tls_verify=False)}
+
+
+def test_whom_a_certificate_refers_to(build: Build) -> None:
+    assert issuer_key(build.certificate()) == CA
+    cluster = build.certificate(issuerRef={"name": "ca", "kind": "ClusterIssuer"})
+    assert issuer_key(cluster) == Key("ClusterIssuer", "", "ca")
+    assert (str(CA), str(issuer_key(cluster))) == ("Issuer team/ca", "ClusterIssuer ca")

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright.issuance.need import issuance_need, renewal_time
+from certwright.issuance.secret_facts import SecretFacts
+from certwright.pki import CertificateFacts, generate_private_key
+
+if TYPE_CHECKING:
+    from tests.issuance.conftest import Build
+
+DAY = dt.timedelta(days=1)
+MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def facts_of(not_before: dt.datetime, life: dt.timedelta) -> CertificateFacts:
+    return CertificateFacts(("a.example.test",), (), not_before, not_before + life, "01", "CN=Root", "00")
+
+
+def test_a_secret_that_is_as_asked_needs_nothing(build: Build, now: dt.datetime) -> None:
+    certificate = build.certificate("b.example.test", "*.a.example.test", "a.example.test")
+    assert issuance_need(certificate, build.facts(certificate), build.wanted(certificate), now) is None
+    assert issuance_need(certificate, build.facts(certificate), None, now) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (("a.example.test", "b.example.test"), "lacks b.example.test"),
+        (("b.example.test",), "lacks b.example.test and still has a.example.test"),
+        (("*.a.example.test", "a.example.test"), "lacks *.a.example.test"),
+        (tuple("abcde"), "lacks a, b, c and more and still has a.example.test"),
+    ],
+)
+def test_names_that_differ(build: Build, now: dt.datetime, spec: tuple[str, ...], said: str) -> None:
+    need = issuance_need(build.certificate(*spec), build.facts(), None, now)
+    assert need is not None
+    assert (need.reason, need.message) == ("NamesChanged", f"the certificate in Secret web-tls {said}")
+
+
+def test_a_wildcard_is_not_its_apex(build: Build, now: dt.datetime) -> None:
+    wildcard = build.facts(build.certificate("*.a.example.test"))
+    need = issuance_need(build.certificate("a.example.test"), wildcard, None, now)
+    assert need is not None
+    assert need.reason == "NamesChanged"
+
+
+def test_upper_case_in_the_certificate_is_the_same_name(build: Build, now: dt.datetime) -> None:
+    assert issuance_need(build.certificate(), build.facts(names=("A.Example.TEST",)), None, now) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "said"),
+    [
+        (None, "DoesNotExist", "Secret web-tls is empty"),
+        ({"tls.crt": "", "tls.key": ""}, "DoesNotExist", "Secret web-tls is empty"),
+        ({"tls.crt": "AAAA"}, "Unusable", "Secret web-tls is of no use: its tls.key is missing"),
+        ({"tls.crt": "AAAA", "tls.key": "!"}, "Unusable", "Secret web-tls is of no use: its tls.key is missing"),
+    ],
+)
+def test_a_secret_without_a_certificate(build: Build, now: dt.datetime, data: Any, reason: str, said: str) -> None:
+    need = issuance_need(build.certificate(), SecretFacts.of({**build.secret(), "data": data}), None, now)
+    assert need is not None
+    assert (need.reason, need.message) == (reason, said)
+
+
+@pytest.mark.parametrize(("private_key", "said"), [({"algorithm": "RSA"}, "not RSA"), ({"size": 384}, "not ECDSA 384")])
+def test_another_key_is_asked_for(build: Build, now: dt.datetime, private_key: Any, said: str) -> None:
+    need = issuance_need(build.certificate(privateKey=private_key), build.facts(), None, now)
+    assert need is not None
+    assert need.reason == "PrivateKeyChanged"
+    assert said in need.message
+    assert need.refusal is None
+    never = build.certificate(privateKey={**private_key, "rotationPolicy": "Never"})
+    need = issuance_need(never, build.facts(), None, now)
+    assert need is not None
+    assert need.refusal is not None
+    assert need.refusal.reason == "PrivateKeyMismatch"
+
+
+def test_a_key_of_the_right_kind_is_kept(build: Build, now: dt.datetime) -> None:
+    certificate = build.certificate(privateKey={"algorithm": "Ed25519", "rotationPolicy": "Never"})
+    facts = build.facts(certificate, key=generate_private_key("Ed25519"))
+    assert issuance_need(certificate, facts, None, now) is None
+
+
+def test_an_immutable_secret_is_refused_only_when_it_must_change(build: Build, now: dt.datetime) -> None:
+    secret = {**build.secret(), "immutable": True}
+    assert issuance_need(build.certificate(), SecretFacts.of(secret), None, now) is None
+    need = issuance_need(build.certificate("b.example.test"), SecretFacts.of(secret), None, now)
+    assert need is not None
+    assert need.refusal is not None
+    assert need.refusal.reason == "SecretImmutable"
+
+
+def test_another_issuer_is_asked_for(build: Build, now: dt.datetime) -> None:
+    for reference in ({"name": "other"}, {"name": "ca", "kind": "ClusterIssuer"}):
+        need = issuance_need(build.certificate(issuerRef=reference), build.facts(), None, now)
+        assert need is not None
+        assert (need.reason, need.message) == ("IssuerChanged", "the certificate is from Issuer ca")
+
+
+def test_the_issuer_is_at_another_ca_now(build: Build, now: dt.datetime) -> None:
+    certificate = build.certificate()
+    wanted = build.wanted(certificate, server="https://other.example.test/directory")
+    need = issuance_need(certificate, build.facts(), wanted, now)
+    assert need is not None
+    assert need.reason == "IssuerChanged"
+
+
+def test_where_a_strangers_certificate_is_from_does_not_matter(build: Build, now: dt.datetime) -> None:
+    secret = build.secret()
+    del secret["metadata"]["labels"]
+    certificate = build.certificate(issuerRef={"name": "other"})
+    wanted = build.wanted(certificate, server="https://other.example.test/directory")
+    assert issuance_need(certificate, SecretFacts.of(secret), wanted, now) is None
+
+
+def test_time(build: Build, now: dt.datetime) -> None:
+    certificate, facts = build.certificate(), build.facts(not_before=now, life=90 * DAY)
+
+    def reason_at(instant: dt.datetime) -> str | None:
+        need = issuance_need(certificate, facts, None, instant)
+        return None if need is None else need.reason
+
+    assert reason_at(now + 60 * DAY - MICROSECOND) is None
+    assert reason_at(now + 60 * DAY) == "Renewal"
+    assert reason_at(now + 90 * DAY - MICROSECOND) == "Renewal"
+    assert reason_at(now + 90 * DAY) == "Expired"
+
+
+@pytest.mark.parametrize(
+    ("spec", "life", "renewed_after"),
+    [
+        ({}, 90 * DAY, 60 * DAY),
+        ({}, 6 * DAY, 4 * DAY),
+        ({"renewBefore": "240h"}, 90 * DAY, 80 * DAY),
+        ({"renewBefore": "240h"}, 10 * DAY, dt.timedelta(days=20) / 3),
+        ({"renewBefore": "2160h"}, 6 * DAY, 4 * DAY),
+        ({"renewBeforePercentage": 10}, 90 * DAY, 81 * DAY),
+        ({"renewBeforePercentage": 99}, 100 * DAY, 1 * DAY),
+    ],
+)
+def test_when_to_renew(
+    build: Build, now: dt.datetime, spec: dict[str, Any], life: dt.timedelta, renewed_after: dt.timedelta
+) -> None:
+    assert renewal_time(build.certificate(**spec), facts_of(now, life)) == now + renewed_after
+
+
+@given(
+    life=st.integers(1, 10**9),
+    spec=st.one_of(
+        st.just({}),
+        st.integers(5, 999_999).map(lambda minutes: {"renewBefore": f"{minutes}m"}),
+        st.integers(1, 99).map(lambda percent: {"renewBeforePercentage": percent}),
+    ),
+)
+def test_renewal_is_always_within_the_life(build: Build, now: dt.datetime, life: int, spec: dict[str, Any]) -> None:
+    facts = facts_of(now, dt.timedelta(seconds=life))
+    renewed_at = renewal_time(build.certificate(**spec), facts)
+    assert facts.not_before < renewed_at <= facts.not_after
+    assert renewed_at.tzinfo is dt.UTC

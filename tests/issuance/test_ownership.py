@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright.issuance.ownership import conflict_over_secret, rival
+from certwright.issuance.secret_facts import SecretFacts
+
+if TYPE_CHECKING:
+    from tests.issuance.conftest import Build
+
+    from certwright.resources import Certificate
+
+
+def test_what_may_be_written(build: Build) -> None:
+    certificate = build.certificate()
+    ours = build.secret(build.certificate("old.example.test"))
+    broken = {**ours, "data": {"tls.crt": "AAAA", "tls.key": "AAAA"}}
+    empty = {**build.strange_secret(), "data": {"tls.crt": "", "tls.key": ""}}
+    for secret in (ours, broken, empty, build.strange_secret()):
+        assert conflict_over_secret(certificate, SecretFacts.of(secret), None) is None
+    assert conflict_over_secret(certificate, None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "changes", "said"),
+    [
+        (["a.example.test"], {"type": "Opaque"}, "exists with type Opaque"),
+        (["a.example.test"], {"type": None}, "exists with type Opaque"),
+        (["a.example.test"], {"data": {"tls.crt": "AAAA", "tls.key": "AAAA"}}, "no PEM certificate"),
+        (["a.example.test"], {"data": {"password": "AAAA"}}, "its tls.crt is missing"),
+        (["b.example.test"], {}, "for b.example.test and not for a.example.test"),
+        (["a.example.test", "b.example.test"], {}, "for a.example.test, b.example.test and not for"),
+        (["*.a.example.test"], {}, "for *.a.example.test and not for a.example.test"),
+        (list("abcde"), {}, "for a, b, c and 2 more and not for"),
+        ([], {}, "for no DNS name and not for"),
+    ],
+)
+def test_what_is_not_ours_is_left_untouched(build: Build, names: list[str], changes: dict[str, Any], said: str) -> None:
+    conflict = conflict_over_secret(build.certificate(), SecretFacts.of(build.strange_secret(names, **changes)), None)
+    assert conflict is not None
+    assert conflict.reason == "SecretNotOurs"
+    assert said in conflict.message
+    assert "left untouched" in conflict.message
+
+
+def test_a_type_that_is_not_tls_cannot_be_changed_even_in_a_secret_of_ours(build: Build) -> None:
+    conflict = conflict_over_secret(build.certificate(), SecretFacts.of({**build.secret(), "type": "Opaque"}), None)
+    assert conflict is not None
+    assert conflict.reason == "SecretNotOurs"
+
+
+def test_a_rival_with_the_better_claim(build: Build) -> None:
+    conflict = conflict_over_secret(build.certificate(), build.facts(), "older")
+    assert conflict is not None
+    assert conflict.reason == "SecretClaimed"
+    assert "belongs to Certificate older" in conflict.message
+
+
+def claimant(build: Build, name: str, created: str | None = None) -> Certificate:
+    return build.certificate(metadata={"name": name, "uid": name, "creationTimestamp": created})
+
+
+def test_who_wrote_the_secret_comes_first_then_the_older_then_the_name(build: Build) -> None:
+    young = claimant(build, "a", "2026-02-01T00:00:00Z")
+    old = claimant(build, "b", "2026-01-01T00:00:00Z")
+    twin = claimant(build, "c", "2026-01-01T00:00:00Z")
+    for secret, first in (
+        (None, old),
+        (build.facts(young), young),
+        (build.facts(twin), twin),
+        (build.facts(claimant(build, "gone")), old),
+    ):
+        for certificate in (young, old, twin):
+            expected = None if certificate is first else first.metadata.name
+            assert rival(certificate, [young, old, twin], secret) == expected
+
+
+def test_one_that_is_not_in_the_store_yet_takes_part(build: Build) -> None:
+    assert rival(claimant(build, "a"), [], None) is None
+    assert rival(claimant(build, "b"), [claimant(build, "a")], None) == "a"
+
+
+@given(ages=st.dictionaries(st.sampled_from("abcde"), st.integers(1, 3), min_size=1), owner=st.sampled_from("abcdef"))
+def test_exactly_one_has_no_rival(build: Build, ages: dict[str, int], owner: str) -> None:
+    claimants = [claimant(build, name, f"2026-01-0{age}T00:00:00Z") for name, age in ages.items()]
+    secret = build.facts(claimant(build, owner))
+    rivals = [rival(certificate, claimants, secret) for certificate in claimants]
+    assert rivals.count(None) == 1
+    first = claimants[rivals.index(None)].metadata.name
+    assert {name for name in rivals if name} <= {first}

@@ -1,0 +1,451 @@
+"""`plan` against a model of the world, in whatever order things happen and fail: it keeps its promises and settles."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from certwright import dns
+from certwright.issuance.case import Case, Memory, presented_records
+from certwright.issuance.failures import IssuanceError, classify
+from certwright.issuance.need import issuance_need
+from certwright.issuance.observed import Flight, IssuerView
+from certwright.issuance.plan import CLEAN_UP_PATIENCE, plan
+from certwright.issuance.report import last_note, report
+from certwright.issuance.secret_facts import SecretFacts
+from certwright.issuance.setback import take_failure
+from certwright.issuance.steps import (
+    Adopt,
+    AnswerChallenges,
+    AwaitIssuer,
+    CheckPropagation,
+    CleanUp,
+    Finalize,
+    Forget,
+    Park,
+    PollOrder,
+    Present,
+    RecordFailure,
+    Refuse,
+    Release,
+    Resting,
+    ResumeOrder,
+    Settle,
+    Sleep,
+    StartOrder,
+    Step,
+    StoreCertificate,
+)
+from certwright.resources import FINALIZER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from tests.issuance.conftest import Build, OrderState
+
+    from certwright.dns import TxtRecord
+    from certwright.issuance.tools import Tools
+    from certwright.issuance.wanted import Wanted
+    from certwright.resources import Certificate, CertificateStatus
+
+NAMES = (("a.example.test",), ("a.example.test", "*.a.example.test"))
+ALIVE = {"pending", "ready", "processing", "valid"}
+MOST_STEPS = 60
+SETBACK = dns.NameserverUnreachable("127.0.0.1:53", "silence")
+
+
+class World(RuleBasedStateMachine):
+    """The API server keeps `saved`; the operator's draft and memory are lost at a restart, the rest is outside."""
+
+    def __init__(self, build: Build, now: dt.datetime) -> None:
+        super().__init__()
+        self.build = build
+        self.now = now
+        self.names: tuple[str, ...] = NAMES[0]
+        self.metadata: dict[str, Any] = {"generation": 1, "finalizers": []}
+        self.saved: CertificateStatus = build.certificate().status
+        self.account = "https://ca.example.test/account/1"
+        self.issuer = IssuerView("ready")
+        self.secret: SecretFacts | None = None
+        self.ca_orders: dict[str, OrderState] = {}
+        self.in_dns: set[TxtRecord] = set()
+        self.left_behind: set[TxtRecord] = set()
+        self.last: Step | None = None
+        self.broken: type[Step] | None = None
+        self.tools = cast(
+            "Tools",
+            SimpleNamespace(
+                clock=lambda: self.now,
+                metrics=SimpleNamespace(failed=lambda _: None),
+                recorder=SimpleNamespace(record=lambda *_: None),
+            ),
+        )
+        self.restart()
+
+    # What the operator has at hand
+
+    @property
+    def certificate(self) -> Certificate:
+        return self.build.certificate(*self.names, metadata=self.metadata)
+
+    def refresh(self) -> None:
+        """Take in what changed outside, as every pass of the reconciler does."""
+        ready = self.issuer.state == "ready"
+        self.case.certificate = self.certificate
+        self.case.secret = self.secret
+        self.case.issuer_view = self.issuer
+        self.case.wanted = self.build.wanted(self.certificate, self.account) if ready else None
+        if self.case.memory.generation != self.metadata["generation"]:
+            self.case.memory.generation = self.metadata["generation"]
+            self.case.memory.clear_setbacks()
+
+    def save(self) -> None:
+        self.case.status = self.saved = report(self.case.observed(), self.case.memory.note, self.now)
+
+    def something_happens(self) -> None:
+        """The same step may well be right again."""
+        self.last = None
+
+    # What may happen at any time
+
+    @rule()
+    def restart(self) -> None:
+        self.case = Case(
+            certificate=self.certificate,
+            status=self.saved,
+            secret=self.secret,
+            memory=Memory(note=last_note(self.saved)),
+            issuer_view=self.issuer,
+            issuer=None,
+            wanted=None,
+            rival=None,
+        )
+        self.last = None
+
+    @rule(seconds=st.sampled_from([1, 10, 300, 7200, 30 * 86400]))
+    def time_passes(self, seconds: int) -> None:
+        self.something_happens()
+        self.now += dt.timedelta(seconds=seconds)
+
+    @rule(state=st.sampled_from(["unknown", "missing", "not-ready", "ready", "ready"]))
+    def issuer_becomes(self, state: Any) -> None:
+        self.something_happens()
+        if state == "unknown":
+            self.restart()
+        self.issuer = IssuerView(state, "why")
+        self.case.memory.clear_setbacks()
+        self.case.memory.clean_up_at = None
+
+    @rule()
+    def account_is_registered_anew(self) -> None:
+        self.something_happens()
+        self.account = f"{self.account}1"
+
+    @rule(names=st.sampled_from(NAMES))
+    def spec_changes(self, names: tuple[str, ...]) -> None:
+        self.something_happens()
+        self.names = names
+        self.metadata = {**self.metadata, "generation": self.metadata["generation"] + 1}
+
+    @rule(secret=st.sampled_from(["gone", "matching", "strange", "adoptable"]))
+    def somebody_changes_the_secret(self, secret: str) -> None:
+        self.something_happens()
+        made: dict[str, Callable[[], SecretFacts | None]] = {
+            "gone": lambda: None,
+            "matching": lambda: self.build.facts(self.certificate, not_before=self.now),
+            "strange": lambda: SecretFacts.of(self.build.strange_secret(type="Opaque")),
+            "adoptable": lambda: SecretFacts.of(self.build.strange_secret(sorted(self.names))),
+        }
+        self.secret = made[secret]()
+
+    @precondition(lambda self: "deletionTimestamp" not in self.metadata)
+    @rule(sure=st.sampled_from([False, False, False, True]))
+    def user_deletes(self, *, sure: bool) -> None:
+        if sure:
+            self.metadata = {**self.metadata, "deletionTimestamp": self.now}
+
+    @rule(state=st.sampled_from(["ready", "valid", "invalid", "forgotten"]))
+    def ca_decides(self, state: Any) -> None:
+        self.something_happens()
+        for url, known in list(self.ca_orders.items()):
+            if state == "forgotten":
+                del self.ca_orders[url]
+            elif known == "processing" or (known == "pending" and state == "invalid"):
+                self.ca_orders[url] = "invalid" if state == "invalid" else "valid"
+
+    @rule(step=st.sampled_from([None, Present, CheckPropagation, StoreCertificate, CleanUp, CleanUp, Release, Adopt]))
+    def something_breaks_for_good(self, step: type[Step] | None) -> None:
+        self.broken = step
+
+    # What the operator does
+
+    @rule(
+        steps=st.integers(0, 12),
+        luck=st.sampled_from(["good", "setback", "setback", "attempt", "crash"]),
+        odds=st.sets(st.sampled_from(["unseen", "refused", "slow", "partly"]), max_size=2),
+        patient=st.booleans(),
+    )
+    def operator_acts(self, steps: int, luck: str, odds: set[str], *, patient: bool) -> None:
+        """Some steps go well, the one after them may not."""
+        for _ in range(steps):
+            step = self.act(odds=odds)
+            if patient and isinstance(step, Sleep):
+                self.now = step.until
+        self.act(luck, odds)
+
+    def act(self, luck: str = "good", odds: Collection[str] = ()) -> Step:
+        self.refresh()
+        step = plan(self.case.observed(), self.now)
+        assert step == plan(self.case.observed(), self.now), "the same observation, another step"
+        assert self.last is None or step != self.last or luck != "good", f"{step} made no progress"
+        if isinstance(step, Resting):
+            self.rest(step)
+            return step
+        kept = None if self.secret is None else self.secret.leaf
+        error: Exception | None = None
+        if luck == "setback" or type(step) is self.broken:
+            luck, error = "setback", SETBACK
+        elif luck == "attempt" and isinstance(step, StartOrder | StoreCertificate | ResumeOrder):
+            error = IssuanceError("Refused", "The CA says no.", costly=True)
+        try:
+            self.perform(step, error, odds)
+        except (IssuanceError, dns.DnsError) as raised:
+            take_failure(self.case, self.tools, step, classify(raised, self.now))
+            assert plan(self.case.observed(), self.now) != step, f"{step} failed and is tried again at once"
+        now_there = None if self.secret is None else self.secret.leaf
+        assert now_there == kept or isinstance(step, StoreCertificate), "the last good certificate was lost"
+        self.last = step if luck == "good" else None
+        if luck == "crash":
+            self.restart()
+        return step
+
+    def rest(self, step: Step) -> None:
+        self.last = None
+        match step:
+            case Sleep(until):
+                assert until > self.now
+            case Settle(renew_at):
+                assert renew_at > self.now
+                self.case.memory.clear_setbacks()
+            case Forget():
+                assert FINALIZER not in self.metadata["finalizers"]
+            case AwaitIssuer(reason, message) | Refuse(reason, message):
+                self.case.note(reason, message, under_way=False)
+        if not isinstance(step, Forget | Park):
+            self.save()
+
+    def perform(self, step: Step, failing: Exception | None, odds: Collection[str]) -> None:
+        done = {
+            StartOrder: self.start,
+            ResumeOrder: self.resume,
+            Present: self.present,
+            CheckPropagation: self.check,
+            AnswerChallenges: self.answer,
+            PollOrder: self.poll,
+            Finalize: self.finalize,
+            StoreCertificate: self.store,
+            RecordFailure: self.record_failure,
+            CleanUp: partial(self.clean_up, cast("CleanUp", step)),
+            Adopt: self.adopt,
+            Release: self.release,
+        }
+        cast("Callable[..., None]", done[type(step)])(failing, odds)
+
+    @property
+    def wanted(self) -> Wanted:
+        assert self.case.wanted is not None
+        return self.case.wanted
+
+    @property
+    def flight(self) -> Flight:
+        return self.case.flight
+
+    def start(self, failing: Exception | None, odds: Collection[str]) -> None:
+        known = self.case.status.order
+        alive = known is not None and self.ca_orders.get(known.url or "") in ALIVE
+        assert known is None or not (alive and known.spec_hash == self.wanted.fingerprint and known.state != "invalid")
+        assert not presented_records(self.case.status), "records would be forgotten"
+        self.assert_needed()
+        if failing is not None and "partly" not in odds:
+            raise failing
+        url = f"https://ca.example.test/order/{len(self.ca_orders) + 1}-{self.now.timestamp():.0f}"
+        self.ca_orders[url] = "pending"
+        if failing is not None:
+            raise failing  # the order is there, and nobody knows of it
+        order = self.build.order_status(
+            self.certificate, url=url, account_url=self.account, spec_hash=self.wanted.fingerprint
+        )
+        self.metadata = {**self.metadata, "finalizers": [FINALIZER]}
+        self.case.certificate = self.certificate
+        self.case.status = self.case.status.replace(order=order)
+        self.case.memory.end_flight()
+        self.save()
+        self.case.memory.flight = self.build.flight(names=self.names, next_look=self.now)
+
+    def resume(self, failing: Exception | None, odds: Collection[str]) -> None:
+        del odds
+        known = self.case.status.order
+        assert known is not None
+        if failing is not None:
+            raise failing
+        state = self.ca_orders.get(known.url or "")
+        if state is None:
+            self.case.change_order(spec_hash="gone")
+            return
+        self.case.memory.flight = self.build.flight(state, self.names, next_look=self.now)
+
+    def present(self, failing: Exception | None, odds: Collection[str]) -> None:
+        outside = presented_records(self.saved)
+        for name, record in self.flight.records.items():
+            assert outside.get(name) == record, "presented before it was written down"
+            if failing is None or "partly" in odds:
+                self.in_dns.add(record)
+        assert FINALIZER in self.metadata["finalizers"]
+        if failing is not None:
+            raise failing
+        self.flight.presented_at = self.now
+
+    def check(self, failing: Exception | None, odds: Collection[str]) -> None:
+        if failing is not None:
+            raise failing
+        self.flight.propagated = "unseen" not in odds
+        self.flight.next_look = self.now + dt.timedelta(seconds=1 if "unseen" in odds else 0)
+
+    def answer(self, failing: Exception | None, odds: Collection[str]) -> None:
+        assert self.flight.propagated
+        assert set(self.flight.records.values()) <= self.in_dns
+        if failing is not None:
+            raise failing
+        self.flight.challenges.clear()
+        self.at_the_ca("invalid" if "refused" in odds else "ready")
+        self.flight.next_look = self.now + dt.timedelta(seconds=1)
+
+    def poll(self, failing: Exception | None, odds: Collection[str]) -> None:
+        assert self.now >= self.flight.next_look
+        if failing is not None:
+            raise failing
+        known = self.case.status.order
+        assert known is not None
+        state = self.ca_orders.get(known.url or "")
+        if state is None:
+            self.case.memory.flight = None
+            self.case.change_order(spec_hash="gone")
+            return
+        if state == "processing" and "slow" not in odds:
+            state = self.ca_orders[known.url or ""] = "valid"
+        self.flight.order = self.build.order(state, self.names)
+        self.flight.next_look = self.now + dt.timedelta(seconds=1)
+
+    def finalize(self, failing: Exception | None, odds: Collection[str]) -> None:
+        assert self.flight.order.status == "ready"
+        if failing is not None:
+            raise failing
+        state: OrderState = "processing" if "slow" in odds else "valid"
+        self.at_the_ca(state)
+        self.flight.finalized = True
+        self.flight.order = self.build.order(state, self.names)
+        self.flight.next_look = self.now + dt.timedelta(seconds=1)
+
+    def store(self, failing: Exception | None, odds: Collection[str]) -> None:
+        del odds
+        assert self.flight.order.status == "valid"
+        self.assert_needed()
+        if failing is not None:
+            raise failing
+        self.secret = self.case.secret = self.build.facts(self.certificate, not_before=self.now)
+        self.case.status = self.case.status.replace(
+            revision=self.case.status.revision + 1, failed_attempts=0, next_attempt_time=None
+        )
+        self.case.memory.note = None
+
+    def record_failure(self, failing: Exception | None, odds: Collection[str]) -> None:
+        del odds
+        assert self.flight.order.status == "invalid"
+        raise failing or IssuanceError("ValidationFailed", "It is not visible.", costly=True)
+
+    def clean_up(self, step: CleanUp, failing: Exception | None, odds: Collection[str]) -> None:
+        records = presented_records(self.case.status)
+        gone = set(records.values())
+        if failing is not None and "partly" in odds:  # the records go, the pending key does not
+            self.in_dns -= gone
+            self.case.change_authorizations(**{name: {"presented": False} for name in records})
+            raise failing
+        if failing is not None and not step.last_try:
+            raise failing
+        if failing is None:
+            self.in_dns -= gone
+        else:
+            self.left_behind |= gone
+        self.case.change_authorizations(**{name: {"presented": False} for name in records})
+        if not step.keep_order:
+            self.case.status = self.case.status.replace(order=None)
+            self.case.memory.end_flight()
+        self.case.memory.tidied_up()
+
+    def adopt(self, failing: Exception | None, odds: Collection[str]) -> None:
+        del odds
+        assert self.secret is not None
+        if failing is not None:
+            raise failing
+        leaf = self.secret.leaf
+        made = self.build.facts(self.certificate)
+        self.secret = SecretFacts(**{**vars(made), "leaf": leaf, "certificate": self.secret.certificate})
+        self.case.memory.tidied_up()
+
+    def release(self, failing: Exception | None, odds: Collection[str]) -> None:
+        del odds
+        deleted = self.metadata.get("deletionTimestamp")
+        if deleted is None or self.now < deleted + CLEAN_UP_PATIENCE:
+            assert not presented_records(self.case.status)
+        else:
+            self.left_behind |= set(presented_records(self.case.status).values())
+        if failing is not None:
+            raise failing
+        self.metadata = {**self.metadata, "finalizers": []}
+        self.case.memory.tidied_up()
+
+    def at_the_ca(self, state: OrderState) -> None:
+        known = self.case.status.order
+        assert known is not None
+        if known.url in self.ca_orders:
+            self.ca_orders[known.url] = state
+
+    def assert_needed(self) -> None:
+        need = issuance_need(self.certificate, self.secret, self.case.wanted, self.now)
+        assert need is not None, "a matching Secret is issued anew"
+        assert need.refusal is None
+
+    @invariant()
+    def no_record_is_forgotten(self) -> None:
+        assert self.in_dns - self.left_behind <= set(presented_records(self.saved).values())
+
+    def teardown(self) -> None:
+        """When nothing stands in the way any more, all comes to rest soon, with a certificate and nothing outside."""
+        self.issuer, self.broken = IssuerView("ready"), None
+        if self.secret is not None and self.secret.certificate_name is None:
+            self.secret = None
+        for _ in range(MOST_STEPS):
+            step = self.act()
+            if isinstance(step, Settle | Forget):
+                break
+            assert not isinstance(step, AwaitIssuer | Park | Refuse), step
+            if isinstance(step, Sleep):
+                self.now = step.until
+        else:
+            raise AssertionError(f"no rest after {MOST_STEPS} steps: {step}")
+        assert self.in_dns <= self.left_behind
+        assert FINALIZER not in self.metadata["finalizers"]
+        assert isinstance(step, Settle) == ("deletionTimestamp" not in self.metadata)
+
+
+def test_whatever_happens_the_promises_are_kept(build: Build, now: dt.datetime) -> None:
+    run_state_machine_as_test(
+        cast("type[World]", partial(World, build, now)),
+        settings=settings(max_examples=100, stateful_step_count=30, deadline=None),
+    )

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from certwright.issuance.case import Case, Memory
+from certwright.issuance.failures import IssuanceError
+from certwright.issuance.observed import IssuerView
+from certwright.issuance.private_keys import obtain_key, reuses_key
+from certwright.issuance.secret_facts import SecretFacts
+from certwright.issuance.secret_manifest import pending_key_name, pending_key_secret
+from certwright.pki import PrivateKey, PrivateKeyError, generate_private_key, load_private_key, private_key_to_pem
+
+if TYPE_CHECKING:
+    from tests.issuance.conftest import Build, FakeGateway
+
+    from certwright.kube.gateway import Gateway
+
+KEY = generate_private_key()
+NEVER: dict[str, Any] = {"rotationPolicy": "Never"}
+
+
+def case_of(build: Build, secret: Any = None, *, resumed: bool = False, **private_key: Any) -> Case:
+    certificate = build.certificate(privateKey=private_key)
+    return Case(
+        certificate=certificate,
+        status=certificate.status,
+        secret=None if secret is None else SecretFacts.of(secret),
+        memory=Memory(flight=build.flight(), resumed=resumed),
+        issuer_view=IssuerView("ready"),
+        issuer=None,
+        wanted=None,
+        rival=None,
+    )
+
+
+async def obtained(case: Case, gateway: FakeGateway) -> PrivateKey:
+    return await obtain_key(case, cast("Gateway", gateway))
+
+
+def same(one: PrivateKey, other: PrivateKey) -> bool:
+    return one.public_key() == other.public_key()
+
+
+async def test_a_new_key_is_in_a_secret_before_it_is_used_and_made_once(gateway: FakeGateway, build: Build) -> None:
+    case = case_of(build)
+    key = await obtained(case, gateway)
+    stored = gateway.secrets["team", pending_key_name(case.certificate)]
+    assert same(load_private_key(base64.b64decode(stored["data"]["tls.key"])), key)
+    assert await obtained(case, gateway) is key
+    assert len(gateway.calls) == 1
+
+
+async def test_the_key_of_an_earlier_order_is_not_used_for_a_new_one(gateway: FakeGateway, build: Build) -> None:
+    case = case_of(build)
+    gateway.put(pending_key_secret(case.certificate, private_key_to_pem(KEY)))
+    assert not same(await obtained(case, gateway), KEY)
+
+
+async def test_a_restart_finds_the_key_of_the_order(gateway: FakeGateway, build: Build) -> None:
+    case = case_of(build, resumed=True)
+    gateway.put(pending_key_secret(case.certificate, private_key_to_pem(KEY)))
+    assert same(await obtained(case, gateway), KEY)
+
+
+@pytest.mark.parametrize("left", [None, b"garbage", private_key_to_pem(generate_private_key("Ed25519"))])
+async def test_a_restart_that_finds_no_usable_key_makes_one(
+    gateway: FakeGateway, build: Build, left: bytes | None
+) -> None:
+    case = case_of(build, resumed=True)
+    if left is not None:
+        gateway.put(pending_key_secret(case.certificate, left))
+    key = await obtained(case, gateway)
+    stored = gateway.secrets["team", pending_key_name(case.certificate)]
+    assert same(load_private_key(base64.b64decode(stored["data"]["tls.key"])), key)
+
+
+@pytest.mark.parametrize(
+    ("private_key", "reused"),
+    [(NEVER, True), ({}, False), ({**NEVER, "size": 384}, False), ({**NEVER, "algorithm": "RSA"}, False)],
+)
+def test_which_key_is_used_again(build: Build, private_key: Any, *, reused: bool) -> None:
+    assert reuses_key(case_of(build, build.secret(key=KEY), **private_key)) == reused
+    assert not reuses_key(case_of(build, None, **private_key))
+
+
+async def test_rotation_policy_never_keeps_the_secrets_key(gateway: FakeGateway, build: Build) -> None:
+    secret = gateway.put(build.secret(key=KEY))
+    assert same(await obtained(case_of(build, secret, **NEVER), gateway), KEY)
+    assert len(gateway.secrets) == 1
+
+
+@pytest.mark.parametrize(
+    ("now_there", "error"),
+    [(b"garbage", PrivateKeyError), (private_key_to_pem(generate_private_key("Ed25519")), IssuanceError)],
+)
+async def test_a_kept_key_that_changes_under_our_hands_is_not_replaced(
+    gateway: FakeGateway, build: Build, now_there: bytes, error: type[Exception]
+) -> None:
+    secret = build.secret(key=KEY)
+    case = case_of(build, secret, **NEVER)
+    secret["data"]["tls.key"] = base64.b64encode(now_there).decode()
+    gateway.put(secret)
+    with pytest.raises(error):
+        await obtained(case, gateway)
+    assert len(gateway.secrets) == 1
+
+
+async def test_a_first_key_is_made_under_rotation_policy_never_too(gateway: FakeGateway, build: Build) -> None:
+    case = case_of(build, **NEVER)
+    await obtained(case, gateway)
+    assert ("team", pending_key_name(case.certificate)) in gateway.secrets

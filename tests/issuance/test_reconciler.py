@@ -1,0 +1,480 @@
+"""Whole passes over a Certificate with an API server, a CA and a DNS of a few lines: what is left, what is said."""
+
+from __future__ import annotations
+
+import copy
+import datetime as dt
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from cryptography import x509
+
+from certwright import acme
+from certwright.dns import NameserverUnreachable, Propagation, ServerView, TxtRecord
+from certwright.issuance.certificates import Certificates
+from certwright.issuance.issuer_registry import IssuerRegistry, ReadyIssuer
+from certwright.issuance.key import Key
+from certwright.issuance.metrics import Metrics
+from certwright.issuance.reconciler import CertificateReconciler
+from certwright.issuance.records import RecordLedger
+from certwright.issuance.tools import Tools
+from certwright.kube.errors import Unreachable
+from certwright.kube.store import Store
+from certwright.resources import FINALIZER, ISSUING, READY, CertificateStatus, Condition, find_condition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tests.issuance.conftest import Body, Build, FakeGateway, OrderState
+
+    from certwright.issuance.secret_facts import SecretFacts
+    from certwright.kube.events import Subject
+
+WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
+PLACE = "https://ca.example.test"
+NOT_SEEN = acme.Problem(type="urn:ietf:params:acme:error:dns", detail="no TXT record")
+SILENCE = NameserverUnreachable("127.0.0.1:53", "silence")
+
+
+class FakeCa:
+    """An account's view of a CA that believes every proof, unless `verdict` says otherwise."""
+
+    def __init__(self, build: Build, clock: Callable[[], dt.datetime]) -> None:
+        self.build = build
+        self.clock = clock
+        self.orders: dict[str, acme.Order] = {}
+        self.proved: set[str] = set()
+        self.verdict: OrderState = "ready"
+        self.extra_names: list[str] = []
+        self.life: dict[str, Any] = {}
+        self.not_ready = 0
+        self.chain = b""
+
+    async def new_order(self, identifiers: Sequence[acme.Identifier], **_: Any) -> acme.Order:
+        names = [identifier.value for identifier in identifiers]
+        self.proved.clear()
+        url = f"{PLACE}/order/{len(self.orders) + 1}"
+        self.orders[url] = replace(self.build.order("pending", names), url=url)
+        return self.orders[url]
+
+    async def fetch_order(self, url: str) -> acme.Order:
+        return self.orders[url]
+
+    async def fetch_authorizations(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
+        return tuple(self._authorization(identifier.value) for identifier in order.identifiers)
+
+    async def order_failure(self, order: acme.Order) -> acme.OrderFailed:
+        return acme.OrderFailed(order, {order.identifiers[0].value: NOT_SEEN})
+
+    async def answer_challenge(self, challenge: acme.Challenge) -> acme.Challenge:
+        self.proved.add(challenge.url)
+        for url, order in self.orders.items():
+            if order.status == "pending":
+                self.orders[url] = replace(order, status=acme.OrderStatus(self.verdict))
+        return challenge
+
+    async def finalize(self, order: acme.Order, csr: bytes) -> acme.Order:
+        if self.not_ready:
+            self.not_ready -= 1
+            problem = acme.Problem(type="urn:ietf:params:acme:error:orderNotReady", detail="not yet")
+            raise acme.OrderNotReady(problem, action="finalize", url=order.finalize_url, status=403)
+        key = x509.load_der_x509_csr(csr).public_key()
+        names = [*(identifier.value for identifier in order.identifiers), *self.extra_names]
+        keyed = SimpleNamespace(public_key=lambda: key)
+        begin = self.clock() - dt.timedelta(hours=1)
+        self.chain = self.build.ca.chain(names, key=cast("Any", keyed), not_before=begin, **self.life).pem
+        self.orders[order.url] = replace(order, status=acme.OrderStatus.VALID, certificate_url=f"{order.url}/cert")
+        return self.orders[order.url]
+
+    async def download_certificate(self, order: acme.Order) -> Any:
+        assert order.status == "valid"
+        return SimpleNamespace(pem=self.chain)
+
+    def dns01_value(self, token: str) -> str:
+        return f"value-of-{token}"
+
+    def _authorization(self, name: str) -> acme.Authorization:
+        token = name.replace("*", "any")
+        challenge = acme.Challenge("dns-01", f"{PLACE}/challenge/{token}", acme.ChallengeStatus.PENDING, token)
+        status = "valid" if challenge.url in self.proved else "pending"
+        bare = acme.Identifier.dns(name.removeprefix("*."))
+        return acme.Authorization(
+            f"{PLACE}/authorization/{token}",
+            acme.AuthorizationStatus(status),
+            bare,
+            name.startswith("*."),
+            (challenge,),
+        )
+
+
+@dataclass
+class FakeDns:
+    """A zone; `broken` names what fails from now on."""
+
+    records: set[TxtRecord] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
+    hidden: bool = False
+
+    async def record_name(self, name: str) -> str:
+        return f"_acme-challenge.{name.removeprefix('*.')}"
+
+    async def present(self, records: Sequence[TxtRecord]) -> None:
+        if "present" in self.broken:
+            raise SILENCE
+        self.records.update(records)
+
+    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+        seen = (ServerView("ns1", () if self.hidden else tuple(record.value for record in self.records)),)
+        return tuple(Propagation(record, not self.hidden, seen) for record in records)
+
+    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+        if "clean_up" in self.broken:
+            raise SILENCE
+        self.records.difference_update(records)
+
+
+class FakeCluster:
+    """The API server: one Certificate, and Secrets; `failing` names the verbs that do not get through."""
+
+    def __init__(self, secrets: FakeGateway) -> None:
+        self.secrets = secrets
+        self.body: Body = {}
+        self.failing: set[str] = set()
+        self.sticky_finalizer = False
+        self.strips_metadata = False
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self.secrets, verb)
+
+    def take(self, body: Body) -> None:
+        version = int(self.body.get("metadata", {}).get("resourceVersion", 0)) + 1
+        self.body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
+
+    async def apply_secret(self, secret: Mapping[str, Any], *, force: bool) -> Body:
+        changed = copy.deepcopy(dict(secret))
+        if self.strips_metadata:
+            changed["metadata"] |= {"labels": {}, "annotations": {}}
+        return await self.secrets.apply_secret(changed, force=force)
+
+    async def delete_secret(self, namespace: str, name: str) -> None:
+        self.refuse("delete_secret")
+        await self.secrets.delete_secret(namespace, name)
+
+    async def apply_status(self, _plural: str, _kind: str, _metadata: Any, status: Mapping[str, Any]) -> Body:
+        self.refuse("apply_status")
+        self.take({**self.body, "status": dict(status)})
+        return self.body
+
+    async def apply_finalizers(self, _plural: str, _kind: str, _metadata: Any, finalizers: Sequence[str]) -> Body:
+        self.refuse("apply_finalizers")
+        kept = [FINALIZER] if self.sticky_finalizer else list(finalizers)
+        self.take({**self.body, "metadata": {**self.body["metadata"], "finalizers": kept}})
+        return self.body
+
+    def refuse(self, verb: str) -> None:
+        if verb in self.failing:
+            raise Unreachable(verb)
+
+
+class Bench:
+    """The reconciler and everything around it, with a clock that only sleeping moves."""
+
+    def __init__(self, build: Build, gateway: FakeGateway, now: dt.datetime) -> None:
+        self.build, self.now = build, now
+        self.ca, self.dns, self.cluster = FakeCa(build, lambda: self.now), FakeDns(), FakeCluster(gateway)
+        self.events: list[str] = []
+        self.registry = IssuerRegistry()
+        self.lost: list[Key] = []
+        self.passes = 0
+        self.ready()
+        self.restart()
+
+    def ready(self) -> None:
+        issuer = ReadyIssuer(
+            CA, "uid-ca", 1, self.build.issuer(), cast("acme.Client", self.ca), f"{PLACE}/account/1", "team"
+        )
+        self.registry.set_ready(issuer)
+
+    def restart(self) -> None:
+        """A new process: it knows what the API server knows."""
+        self.certificates: Certificates = Certificates()
+        self.secrets: Store[SecretFacts] = Store()
+        self.ledger = RecordLedger()
+        if self.cluster.body:
+            self.certificates.put(self.cluster.body)
+        tools = Tools(
+            gateway=cast("Any", self.cluster),
+            registry=self.registry,
+            solvers=cast("Any", SimpleNamespace(dns01=self.solver)),
+            ledger=self.ledger,
+            recorder=cast("Any", SimpleNamespace(record=self.record)),
+            metrics=Metrics(),
+            clock=lambda: self.now,
+            on_written=self.certificates.put,
+            on_secret_written=lambda _: None,
+        )
+        self.reconciler = CertificateReconciler(
+            tools=tools,
+            certificates=self.certificates,
+            secrets=self.secrets,
+            look_at_issuer=lambda _: None,
+            account_lost=self.lost.append,
+        )
+
+    async def solver(self, *_: Any) -> FakeDns:
+        return self.dns
+
+    def record(self, _subject: Subject, _kind: str, reason: str, _message: str) -> None:
+        self.events.append(reason)
+
+    def write(self, *names: str, metadata: Mapping[str, Any] | None = None, **spec: Any) -> None:
+        """Somebody writes the Certificate."""
+        body = self.build.certificate(*names, metadata=metadata, **spec)
+        content = body.model_dump(mode="json", by_alias=True, exclude_none=True)
+        content["status"] = self.cluster.body.get("status", {})
+        kept = self.cluster.body.get("metadata", {}).get("finalizers", [])
+        content["metadata"] |= {"finalizers": kept}
+        self.cluster.take(content)
+        self.certificates.put(self.cluster.body)
+
+    async def look(self) -> float | None:
+        self.passes += 1
+        return await self.reconciler.reconcile(WEB)
+
+    async def run(self, for_seconds: float = 3600) -> None:
+        """Look as often as the reconciler asks for, for so long."""
+        end = self.now + dt.timedelta(seconds=for_seconds)
+        while (pause := await self.look()) is not None and self.now + dt.timedelta(seconds=pause) <= end:
+            self.now += dt.timedelta(seconds=pause)
+        self.now = end
+
+    @property
+    def status(self) -> CertificateStatus:
+        return CertificateStatus.model_validate(self.cluster.body.get("status", {}))
+
+    def condition(self, kind: str = READY) -> Condition:
+        found = find_condition(self.status.conditions, kind)
+        assert found is not None
+        return found
+
+    @property
+    def finalizers(self) -> list[str]:
+        return list(self.cluster.body["metadata"].get("finalizers", []))
+
+    @property
+    def secret_names(self) -> set[str]:
+        return {name for _, name in self.cluster.secrets.secrets}
+
+
+@pytest.fixture
+def bench(build: Build, gateway: FakeGateway, now: dt.datetime) -> Bench:
+    bench = Bench(build, gateway, now)
+    bench.write()
+    return bench
+
+
+async def test_a_certificate_is_issued_and_nothing_is_left_outside(bench: Bench) -> None:
+    bench.write("a.example.test", "*.a.example.test")
+    await bench.run(60)
+    assert (bench.condition().status, bench.condition(ISSUING).reason) == ("True", "NothingToDo")
+    assert bench.events == ["Issuing", "Issued"]
+    assert (bench.dns.records, bench.finalizers, bench.secret_names) == (set(), [], {"web-tls"})
+    assert (bench.status.revision, bench.status.order, bench.status.failed_attempts) == (1, None, 0)
+    assert len(bench.ca.orders) == 1
+    assert not bench.ledger._holders
+
+
+async def test_the_key_that_is_kept_for_ever_is_kept_once(bench: Bench) -> None:
+    bench.write(privateKey={"rotationPolicy": "Never"})
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert bench.secret_names == {"web-tls"}, "a copy of the private key stays behind"
+
+
+async def test_a_failed_validation_waits_for_its_time(bench: Bench) -> None:
+    bench.ca.verdict = "invalid"
+    await bench.run(30)
+    assert (bench.condition(ISSUING).status, bench.condition().reason) == ("False", "ValidationFailed")
+    assert "no TXT record" in bench.condition().message
+    assert (bench.dns.records, bench.finalizers) == (set(), [])
+    assert bench.status.order is not None
+    assert bench.status.order.authorizations[0].state == "invalid"
+    await bench.run(2 * 86400)
+    assert len(bench.ca.orders) == 5, "after 0, 1, 11, 111 minutes and a day more"
+    bench.ca.verdict = "ready"
+    await bench.run(86400)
+    assert bench.condition().status == "True"
+    assert bench.status.failed_attempts == 0
+
+
+async def test_a_restart_says_what_was_said_before(bench: Bench) -> None:
+    bench.ca.verdict = "invalid"
+    await bench.run(30)
+    before = bench.cluster.body["metadata"]["resourceVersion"]
+    bench.restart()
+    await bench.look()
+    assert bench.condition().reason == "ValidationFailed"
+    assert bench.cluster.body["metadata"]["resourceVersion"] == before, "nothing new, and yet the status is written"
+
+
+@pytest.mark.parametrize(
+    ("extra_names", "life", "spec", "ready"),
+    [
+        (["www.example.test"], {}, {}, ("False", "NotAsAsked")),
+        ([], {"life": dt.timedelta(hours=2)}, {"renewBefore": "1h30m"}, ("True", "Renewing")),
+    ],
+)
+async def test_a_ca_that_never_issues_what_is_asked_is_not_asked_without_end(
+    bench: Bench, extra_names: list[str], life: dict[str, Any], spec: dict[str, Any], ready: tuple[str, str]
+) -> None:
+    bench.ca.extra_names, bench.ca.life = extra_names, life
+    bench.write(**spec)
+    await bench.run(3600)
+    assert len(bench.ca.orders) == 3, "after 0, 1 and 11 minutes"
+    assert "web-tls" in bench.secret_names
+    assert (bench.condition().status, bench.condition().reason) == ready
+    assert bench.condition(ISSUING).reason == "NotAsAsked"
+    assert bench.status.failed_attempts == 3
+    assert bench.passes < 100
+
+
+async def test_a_ca_of_two_minds_about_an_order_is_asked_again(bench: Bench) -> None:
+    bench.ca.not_ready = 2
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 1
+    assert "OrderNotReady" in bench.events
+
+
+async def test_an_order_whose_finalizer_could_not_be_held_presents_nothing_before_it_is(bench: Bench) -> None:
+    bench.cluster.failing = {"apply_finalizers"}
+    await bench.run(60)
+    assert not bench.dns.records
+    bench.cluster.failing = set()
+    bench.dns.hidden = True
+    await bench.run(60)
+    assert bench.dns.records
+    assert bench.finalizers == [FINALIZER]
+
+
+async def test_corrected_credentials_are_used_without_a_restart(bench: Bench) -> None:
+    broken, good = FakeDns(broken={"present", "clean_up"}), bench.dns
+    bench.dns = broken
+    await bench.run(60)
+    assert bench.condition().reason == "DNSServerUnreachable"
+    bench.dns = good
+    await bench.run(600)
+    assert bench.condition().status == "True"
+    assert not good.records
+
+
+async def test_a_changed_issuer_may_put_the_records_elsewhere(bench: Bench) -> None:
+    hidden, good = FakeDns(hidden=True), bench.dns
+    bench.dns = hidden
+    await bench.run(20)
+    assert bench.condition().reason == "WaitingForDNS"
+    bench.dns = good
+    bench.reconciler.issuer_changed(WEB)
+    await bench.run(60)
+    assert bench.condition().status == "True"
+
+
+async def test_a_mistyped_name_can_be_taken_out_of_the_spec(bench: Bench) -> None:
+    bench.dns.broken = {"present", "clean_up"}
+    bench.write("a.example.test", "typo.exmaple.test")
+    await bench.run(60)
+    bench.write(metadata={"generation": 2})
+    await bench.run(30)
+    assert bench.finalizers == [FINALIZER], "it is not given up at once"
+    await bench.run(600)
+    assert "RecordsLeftBehind" in bench.events
+    assert len(bench.ca.orders) == 2
+    bench.dns.broken = set()
+    await bench.run(600)
+    assert bench.condition().status == "True"
+
+
+async def test_a_clean_up_that_fails_is_tried_again_at_growing_pauses(bench: Bench) -> None:
+    bench.cluster.failing = {"delete_secret"}
+    await bench.run(3600)
+    assert bench.condition().status == "True"
+    assert bench.passes < 40
+    bench.cluster.failing = set()
+    await bench.run(600)
+    assert (bench.status.order, bench.secret_names) == (None, {"web-tls"})
+
+
+async def test_a_finalizer_that_somebody_else_holds_too_is_said_and_is_no_busy_loop(bench: Bench) -> None:
+    bench.cluster.sticky_finalizer = True
+    await bench.run(600)
+    assert bench.condition().status == "True"
+    assert "FinalizerHeld" in bench.events
+    assert bench.passes < 40
+
+
+async def test_metadata_that_is_taken_off_again_is_no_busy_loop(bench: Bench, build: Build) -> None:
+    bench.cluster.secrets.put(build.strange_secret())
+    bench.cluster.strips_metadata = True
+    await bench.run(600)
+    assert "SecretChanged" in bench.events
+    assert bench.cluster.secrets.calls.count("apply web-tls") < 20
+    bench.cluster.strips_metadata = False
+    await bench.run(600)
+    assert bench.events[-1] == "Adopted"
+    assert not bench.ca.orders
+
+
+async def test_a_refusal_is_not_repeated_while_its_record_cannot_be_written(bench: Bench) -> None:
+    async def refuse(*_: Any, **__: Any) -> acme.Order:
+        asked.append(bench.now)
+        raise acme.RejectedIdentifier(acme.Problem(detail="no"), action="newOrder", url=PLACE, status=403)
+
+    asked: list[dt.datetime] = []
+    bench.ca.new_order = refuse  # type: ignore[method-assign]  # the CA changes its mind
+    bench.cluster.failing = {"apply_status"}
+    await bench.run(300)
+    assert bench.passes > 1
+    assert len(asked) <= 6, "a minute apart at least"
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_deleting_in_the_middle_removes_the_records_or_says_which_stay(bench: Bench, *, reachable: bool) -> None:
+    bench.dns.hidden = True
+    await bench.run(5)
+    assert bench.dns.records
+    bench.dns.broken = set() if reachable else {"clean_up"}
+    bench.write(metadata={"deletionTimestamp": bench.now.isoformat()})
+    await bench.run(1200)
+    assert bench.finalizers == []
+    assert bool(bench.dns.records) != reachable
+    assert ("RecordsLeftBehind" in bench.events) != reachable
+    bench.reconciler.forget("uid-web")
+    assert not bench.reconciler._memories
+    assert not bench.ledger._holders
+
+
+async def test_a_restart_in_the_middle_goes_on_with_the_same_order(bench: Bench) -> None:
+    bench.dns.hidden = True
+    await bench.run(5)
+    bench.restart()
+    bench.dns.hidden = False
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 1
+    assert (bench.dns.records, bench.secret_names) == (set(), {"web-tls"})
+
+
+async def test_until_the_issuer_is_loaded_nothing_is_said(bench: Bench) -> None:
+    bench.registry._views.clear()
+    bench.registry._ready.clear()
+    assert await bench.look() is None
+    assert "status" not in bench.cluster.body or not bench.cluster.body["status"]
+    bench.registry.set_missing(CA)
+    assert await bench.look() == 300
+    assert bench.condition().reason == "IssuerNotFound"
+    bench.ready()
+    bench.reconciler.issuer_changed(WEB)
+    await bench.run(60)
+    assert bench.condition().status == "True"

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from certwright.dns import TxtRecord
+from certwright.issuance.records import RecordLedger
+
+A = TxtRecord("_acme-challenge.a.test", "one")
+A_TOO = TxtRecord("_acme-challenge.a.test", "two")
+B = TxtRecord("_acme-challenge.b.test", "one")
+
+
+@pytest.fixture
+def ledger() -> RecordLedger:
+    return RecordLedger()
+
+
+async def release(ledger: RecordLedger, holder: str, *records: TxtRecord) -> list[TxtRecord]:
+    async with ledger.releasing(holder, records) as removable:
+        return list(removable)
+
+
+async def test_the_last_holder_removes_a_shared_value(ledger: RecordLedger) -> None:
+    await ledger.hold("first", [A, B])
+    await ledger.hold("second", [A, A_TOO])
+    assert await release(ledger, "first", A, B) == [B]
+    assert await release(ledger, "second", A, A_TOO) == [A, A_TOO]
+    assert not ledger._holders
+    assert not ledger._locks
+
+
+async def test_holding_twice_is_holding_once(ledger: RecordLedger) -> None:
+    await ledger.hold("first", [A, A])
+    await ledger.hold("first", [A])
+    assert await release(ledger, "first", A, A) == [A]
+
+
+async def test_records_of_an_earlier_process_are_removed_unless_somebody_holds_them(ledger: RecordLedger) -> None:
+    assert await release(ledger, "restarted", A) == [A]
+    await ledger.hold("other", [A])
+    assert await release(ledger, "restarted", A) == []
+
+
+async def test_holding_waits_for_a_removal_under_way(ledger: RecordLedger) -> None:
+    await ledger.hold("first", [A])
+    async with ledger.releasing("first", [A]) as removable:
+        assert removable == [A]
+        waiting = asyncio.create_task(ledger.hold("second", [A_TOO]))
+        elsewhere = asyncio.create_task(ledger.hold("third", [B]))
+        await asyncio.sleep(0.01)
+        assert not waiting.done(), "a value at this name would be presented during a removal there"
+        assert elsewhere.done()
+    await asyncio.wait_for(waiting, 1)
+    assert await release(ledger, "second", A_TOO) == [A_TOO]
+
+
+async def test_a_removal_that_fails_keeps_the_records(ledger: RecordLedger) -> None:
+    await ledger.hold("first", [A, B])
+    await ledger.hold("second", [A])
+    with pytest.raises(RuntimeError):
+        async with ledger.releasing("first", [A, B]):
+            raise RuntimeError
+    assert await release(ledger, "second", A) == [], "the first one still has to remove it"
+    assert await release(ledger, "first", A, B) == [A, B]
+
+
+async def test_a_cancelled_wait_leaves_no_lock(ledger: RecordLedger) -> None:
+    async with ledger.releasing("first", [A]):
+        waiting = asyncio.create_task(ledger.hold("second", [A]))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert not ledger._locks
+    assert not ledger._holders
+
+
+async def test_many_releases_of_the_same_names_do_not_wait_for_each_other_in_a_ring(ledger: RecordLedger) -> None:
+    records = [TxtRecord(f"n{number}.test", "v") for number in range(10)]
+    holders = [f"holder-{number}" for number in range(10)]
+    for holder in holders:
+        await ledger.hold(holder, records)
+    shuffled = [records[number:] + records[:number] for number in range(10)]
+    calls = [release(ledger, holder, *order) for holder, order in zip(holders, shuffled, strict=True)]
+    removed = await asyncio.wait_for(asyncio.gather(*calls), 5)
+    assert sorted(map(len, removed)) == [0] * 9 + [10]
+
+
+async def test_what_is_gone_holds_nothing(ledger: RecordLedger) -> None:
+    await ledger.hold("gone", [A, B])
+    await ledger.hold("other", [A])
+    ledger.forget("gone")
+    ledger.forget("never seen")
+    assert await release(ledger, "other", A) == [A]
+    assert not ledger._holders

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.kube.errors import Conflict, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from certwright.kube.gateway import Gateway
+
+    from .conftest import ApiServer
+
+APPLY = "application/apply-patch+yaml"
+SECRET: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "shop", "name": "web-tls"}}
+CERTIFICATE = {
+    "namespace": "shop",
+    "name": "web",
+    "uid": "u-1",
+    "resourceVersion": "7",
+    "labels": {"a": "b"},
+    "managedFields": [{"manager": "kubectl"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("namespace", "path"),
+    [
+        ("shop", "/apis/certwright.io/v1/namespaces/shop/issuers/ca"),
+        (None, "/apis/certwright.io/v1/issuers/ca"),
+    ],
+)
+async def test_a_custom_resource_is_read_where_it_is(
+    server: ApiServer, gateway: Gateway, namespace: str | None, path: str
+) -> None:
+    server.reply(200, {"kind": "Issuer"})
+    assert await gateway.read_custom("issuers", namespace, "ca") == {"kind": "Issuer"}
+    assert [(seen.method, seen.path) for seen in server.seen] == [("GET", path)]
+
+
+async def test_a_secret_is_read_where_it_is(server: ApiServer, gateway: Gateway) -> None:
+    server.reply(200, SECRET)
+    assert await gateway.read_secret("shop", "web-tls") == SECRET
+    assert [(seen.method, seen.path) for seen in server.seen] == [("GET", "/api/v1/namespaces/shop/secrets/web-tls")]
+
+
+async def test_names_cannot_lead_elsewhere(server: ApiServer, gateway: Gateway) -> None:
+    await gateway.read_custom("issuers", "shop", "a?b#c%2e d")
+    assert server.seen[0].path == "/apis/certwright.io/v1/namespaces/shop/issuers/a%3Fb%23c%252e%20d"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda gateway: gateway.read_custom("issuers", "shop", "ca"),
+        lambda gateway: gateway.read_secret("shop", "web-tls"),
+        lambda gateway: gateway.delete_secret("shop", "web-tls"),
+    ],
+)
+async def test_what_is_not_there_is_none(
+    server: ApiServer, gateway: Gateway, call: Callable[[Gateway], Awaitable[object]]
+) -> None:
+    server.refuse(404, "NotFound", "no such thing")
+    assert await call(gateway) is None
+
+
+@pytest.mark.parametrize("force", [True, False])
+async def test_a_secret_is_applied_whole(server: ApiServer, gateway: Gateway, *, force: bool) -> None:
+    manifest = {**SECRET, "metadata": {**SECRET["metadata"], "resourceVersion": "5"}, "data": {"tls.crt": "eA=="}}
+    server.reply(200, {"stored": True})
+    assert await gateway.apply_secret(manifest, force=force) == {"stored": True}
+    [seen] = server.seen
+    assert (seen.method, seen.path) == ("PATCH", "/api/v1/namespaces/shop/secrets/web-tls")
+    assert seen.query == {"fieldManager": "certwright", "force": str(force).lower()}
+    assert seen.headers["Content-Type"] == APPLY
+    assert seen.body == manifest, "the resourceVersion, if there is one, makes the write conditional"
+
+
+async def test_a_secret_is_created_and_the_repeat_of_a_lost_answer_is_a_conflict(
+    server: ApiServer, gateway: Gateway
+) -> None:
+    server.drop()
+    server.refuse(409, "AlreadyExists", 'secrets "web-tls" already exists')
+    with pytest.raises(Conflict, match="could not create Secret shop/web-tls: HTTP 409 AlreadyExists"):
+        await gateway.create_secret(SECRET)
+    assert len(server.seen) == 2
+    seen = server.seen[0]
+    assert (seen.method, seen.path) == ("POST", "/api/v1/namespaces/shop/secrets")
+    assert (seen.query, seen.body) == ({"fieldManager": "certwright"}, SECRET)
+
+
+async def test_a_secret_is_deleted(server: ApiServer, gateway: Gateway) -> None:
+    await gateway.delete_secret("shop", "web-tls")
+    assert [(seen.method, seen.path) for seen in server.seen] == [("DELETE", "/api/v1/namespaces/shop/secrets/web-tls")]
+
+
+async def test_a_status_is_applied_to_the_object_of_this_uid_and_nothing_else_of_it_is(
+    server: ApiServer, gateway: Gateway
+) -> None:
+    await gateway.apply_status("certificates", "Certificate", CERTIFICATE, {"revision": 2})
+    [seen] = server.seen
+    assert (seen.method, seen.path) == ("PATCH", "/apis/certwright.io/v1/namespaces/shop/certificates/web/status")
+    assert seen.query == {"fieldManager": "certwright", "force": "true"}
+    assert seen.headers["Content-Type"] == APPLY
+    assert seen.body == {
+        "apiVersion": "certwright.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u-1"},
+        "status": {"revision": 2},
+    }
+
+
+async def test_the_status_of_a_cluster_scoped_object(server: ApiServer, gateway: Gateway) -> None:
+    metadata = {"name": "ca", "namespace": None, "uid": "u-2"}
+    await gateway.apply_status("clusterissuers", "ClusterIssuer", metadata, {})
+    [seen] = server.seen
+    assert seen.path == "/apis/certwright.io/v1/clusterissuers/ca/status"
+    assert seen.body["metadata"] == {"name": "ca", "uid": "u-2"}
+
+
+@pytest.mark.parametrize(
+    ("finalizers", "written", "words"),
+    [(("certwright.io/clean-up",), {"finalizers": ["certwright.io/clean-up"]}, "hold"), ((), {}, "release")],
+)
+async def test_finalizers_have_a_manager_of_their_own(
+    server: ApiServer, gateway: Gateway, finalizers: tuple[str, ...], written: dict[str, Any], words: str
+) -> None:
+    server.reply(200, {"kind": "Certificate"})
+    await gateway.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
+    server.refuse(409, "Conflict", "Precondition failed: UID in precondition: u-1, UID in object meta: u-9")
+    with pytest.raises(Conflict, match=f"could not {words} Certificate shop/web: .*UID in object meta"):
+        await gateway.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
+    seen = server.seen[0]
+    assert (seen.method, seen.path) == ("PATCH", "/apis/certwright.io/v1/namespaces/shop/certificates/web")
+    assert seen.query == {"fieldManager": "certwright-finalizer", "force": "true"}
+    assert seen.headers["Content-Type"] == APPLY
+    assert seen.body == {
+        "apiVersion": "certwright.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u-1", **written},
+    }
+
+
+async def test_an_event_is_posted_once(server: ApiServer, gateway: Gateway) -> None:
+    server.refuse(503, "", "busy")
+    with pytest.raises(Unavailable, match="could not post an Event in shop"):
+        await gateway.create_event("shop", {"kind": "Event"})
+    assert [(seen.method, seen.path, seen.body) for seen in server.seen] == [
+        ("POST", "/api/v1/namespaces/shop/events", {"kind": "Event"})
+    ]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from certwright.kube import store as module
+from certwright.kube.store import Store
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def meta(version: int, *, uid: str = "u-1", name: str = "web", namespace: str | None = "shop") -> dict[str, Any]:
+    return {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(version)}
+
+
+def test_the_newest_version_wins_in_whatever_order_they_come() -> None:
+    store: Store[str] = Store()
+    assert store.put(meta(9), "nine")
+    assert not store.put(meta(9), "nine again")
+    assert not store.put(meta(5), "five")
+    assert store.put(meta(10), "ten: as a number, not as text")
+    assert store.get("shop", "web") == "ten: as a number, not as text"
+    assert (len(store), list(store)) == (1, ["ten: as a number, not as text"])
+
+
+def test_objects_are_told_apart_by_namespace() -> None:
+    store: Store[str] = Store()
+    store.put(meta(1), "in shop")
+    store.put(meta(1, namespace=None), "nowhere")
+    assert (store.get("shop", "web"), store.get(None, "web"), store.get("", "web")) == ("in shop", "nowhere", "nowhere")
+    assert store.get("other", "web") is None
+
+
+def test_late_news_of_an_object_that_is_gone_are_ignored() -> None:
+    store: Store[str] = Store()
+    store.put(meta(5), "five")
+    store.remove(meta(8))
+    assert store.get("shop", "web") is None
+    assert not store.put(meta(7), "the answer to a write, overtaken by the deletion")
+    assert store.get("shop", "web") is None
+
+
+def test_an_object_that_lost_its_label_and_got_it_back_is_known_again() -> None:
+    """A watch with a label selector tells the loss of the label as a deletion."""
+    store: Store[str] = Store()
+    store.put(meta(5), "labelled")
+    store.remove(meta(8))
+    assert store.put(meta(9), "labelled again")
+    assert store.get("shop", "web") == "labelled again"
+
+
+def test_the_end_of_an_object_is_not_the_end_of_its_successor() -> None:
+    store: Store[str] = Store()
+    store.put(meta(5), "old")
+    store.put(meta(9, uid="u-2"), "new")
+    store.remove(meta(8))
+    assert store.get("shop", "web") == "new"
+    assert store.put(meta(10, uid="u-2"), "newer")
+
+
+def test_an_unknown_object_may_go() -> None:
+    store: Store[str] = Store()
+    store.remove(meta(8))
+    assert len(store) == 0
+
+
+def test_the_memory_of_what_is_gone_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REMEMBERED", 3)
+    store: Store[str] = Store()
+    for number in range(10):
+        store.remove(meta(8, uid=f"u-{number}", name=f"n-{number}"))
+    assert len(store._gone) == 3
+    assert not store.put(meta(7, uid="u-9", name="n-9"), "late"), "the latest are remembered"
