@@ -158,6 +158,13 @@ class TestBed(PartAccess):
         pebble.start()
         return pebble
 
+    def end_pebble(self, pebble: Pebble) -> None:
+        """End a Pebble that `start_pebble` started, and forget it."""
+        pebble.stop()
+        self._more_pebbles.pop(pebble.name, None)
+        self._places.pop(pebble.name, None)
+        self._save()
+
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl as administrator and return its standard output.
 

@@ -37,12 +37,18 @@ def operator_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def operator_namespace(cluster: Cluster) -> str:
+    """Where the Secrets of ClusterIssuers are; it stays for as long as the bed."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "certwright"}})
+    return "certwright"
+
+
+@pytest.fixture(scope="session")
 def session_operator(
-    bed: TestBed, cluster: Cluster, operator_log: Path, request: pytest.FixtureRequest
+    bed: TestBed, operator_namespace: str, operator_log: Path, request: pytest.FixtureRequest
 ) -> Iterator[OperatorProcess]:
     """One operator for all tests that do not end it."""
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "certwright"}})
-    with OperatorProcess(bed.kubeconfig, operator_log) as running:
+    with OperatorProcess(bed.kubeconfig, operator_log, operator_namespace=operator_namespace) as running:
         request.config.stash[OPERATOR] = running
         yield running
 
@@ -84,7 +90,7 @@ def make_pebble(bed: TestBed) -> Iterator[Callable[..., Pebble]]:
 
         def make(**settings: Any) -> Pebble:
             started = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", PebbleOptions(**settings))
-            stack.callback(started.stop)
+            stack.callback(bed.end_pebble, started)
             return started
 
         yield make

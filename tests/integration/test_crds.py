@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,6 @@ Body = dict[str, Any]
 Apply = Callable[..., Body]
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
-OPERATOR_NAMESPACE: Final = "certwright"
 RFC2136: Final = {"rfc2136": {"nameserver": "ns1.example"}}
 NOW: Final = "2026-01-31T12:00:00Z"
 
@@ -187,19 +186,6 @@ def test_a_manifest_cannot_write_the_status(apply: Apply) -> None:
 def test_kubectl_explains_the_fields(bed: TestBed, field: str, text: str) -> None:
     explained = bed.kubectl("explain", field, "--api-version=certwright.io/v1")
     assert text in " ".join(explained.split())
-
-
-@pytest.fixture(scope="module")
-def operator_namespace(bed: TestBed) -> Iterator[None]:
-    """The namespace that the examples keep the Secrets of ClusterIssuers in."""
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": OPERATOR_NAMESPACE},
-    }
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
-    yield
-    bed.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--wait=false")
 
 
 @pytest.mark.usefixtures("operator_namespace")

@@ -155,7 +155,8 @@ def test_the_ingress_controller_serves_the_secret_and_the_backend(bed: TestBed, 
         seen.append(https_page(bed, host))
         return f"hello from {host}".encode() in seen[-1]
 
-    assert wait_until(shown, timeout=15), seen[-1]
+    # It may still be waiting to ask the API server again, which other tests restart: client-go pauses up to 30 s.
+    assert wait_until(shown, timeout=75), seen[-1]
 
 
 def https_page(bed: TestBed, host: str) -> bytes:

@@ -78,6 +78,7 @@ class World(RuleBasedStateMachine):
         self.left_behind: set[TxtRecord] = set()
         self.last: Step | None = None
         self.broken: type[Step] | None = None
+        self.breaks_half_way = False
         self.tools = cast(
             "Tools",
             SimpleNamespace(
@@ -179,9 +180,13 @@ class World(RuleBasedStateMachine):
             elif known == "processing" or (known == "pending" and state == "invalid"):
                 self.ca_orders[url] = "invalid" if state == "invalid" else "valid"
 
-    @rule(step=st.sampled_from([None, Present, CheckPropagation, StoreCertificate, CleanUp, CleanUp, Release, Adopt]))
-    def something_breaks_for_good(self, step: type[Step] | None) -> None:
+    @rule(
+        step=st.sampled_from([None, Present, CheckPropagation, StoreCertificate, CleanUp, CleanUp, Release, Adopt]),
+        half_way=st.booleans(),
+    )
+    def something_breaks_for_good(self, step: type[Step] | None, *, half_way: bool) -> None:
         self.broken = step
+        self.breaks_half_way = half_way
 
     # What the operator does
 
@@ -211,6 +216,7 @@ class World(RuleBasedStateMachine):
         error: Exception | None = None
         if luck == "setback" or type(step) is self.broken:
             luck, error = "setback", SETBACK
+            odds = {"partly"} if type(step) is self.broken and self.breaks_half_way else odds
         elif luck == "attempt" and isinstance(step, StartOrder | StoreCertificate | ResumeOrder):
             error = IssuanceError("Refused", "The CA says no.", costly=True)
         try:

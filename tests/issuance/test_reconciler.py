@@ -20,7 +20,7 @@ from certwright.issuance.metrics import Metrics
 from certwright.issuance.reconciler import CertificateReconciler
 from certwright.issuance.records import RecordLedger
 from certwright.issuance.tools import Tools
-from certwright.kube.errors import Unreachable
+from certwright.kube.errors import NotFound, Unreachable
 from certwright.kube.store import Store
 from certwright.resources import FINALIZER, ISSUING, READY, CertificateStatus, Condition, find_condition
 
@@ -144,6 +144,8 @@ class FakeCluster:
         self.failing: set[str] = set()
         self.sticky_finalizer = False
         self.strips_metadata = False
+        self.gone = False
+        self.successor: Body | None = None
 
     def __getattr__(self, verb: str) -> Any:
         return getattr(self.secrets, verb)
@@ -162,8 +164,14 @@ class FakeCluster:
         self.refuse("delete_secret")
         await self.secrets.delete_secret(namespace, name)
 
+    async def read_custom(self, _plural: str, _namespace: str, _name: str) -> Body | None:
+        self.refuse("read_custom")
+        return self.successor if self.gone else self.body
+
     async def apply_status(self, _plural: str, _kind: str, _metadata: Any, status: Mapping[str, Any]) -> Body:
         self.refuse("apply_status")
+        if self.gone:
+            raise NotFound("write the status", status=404)
         self.take({**self.body, "status": dict(status)})
         return self.body
 
@@ -354,7 +362,7 @@ async def test_an_order_whose_finalizer_could_not_be_held_presents_nothing_befor
     assert not bench.dns.records
     bench.cluster.failing = set()
     bench.dns.hidden = True
-    await bench.run(60)
+    await bench.run(300)
     assert bench.dns.records
     assert bench.finalizers == [FINALIZER]
 
@@ -478,3 +486,39 @@ async def test_until_the_issuer_is_loaded_nothing_is_said(bench: Bench) -> None:
     bench.reconciler.issuer_changed(WEB)
     await bench.run(60)
     assert bench.condition().status == "True"
+
+
+async def test_a_certificate_whose_deletion_the_watch_missed_is_forgotten(bench: Bench) -> None:
+    bench.registry.set_not_ready(CA, "not yet")
+    bench.cluster.gone = True
+    assert await bench.look() is None
+    assert bench.certificates.get(WEB) is None
+    assert not bench.reconciler._memories
+
+
+async def test_a_certificate_made_anew_unseen_by_the_watch_takes_the_place_of_the_old_one(bench: Bench) -> None:
+    bench.registry.set_not_ready(CA, "not yet")
+    metadata = {**bench.cluster.body["metadata"], "uid": "uid-new", "resourceVersion": "99"}
+    bench.cluster.gone, bench.cluster.successor = True, {**bench.cluster.body, "metadata": metadata}
+    assert await bench.look() == 0.0
+    found = bench.certificates.get(WEB)
+    assert found is not None
+    assert found.metadata.uid == "uid-new"
+
+
+async def test_a_write_that_hit_nothing_although_the_certificate_is_there_is_tried_later(bench: Bench) -> None:
+    bench.registry.set_not_ready(CA, "not yet")
+    bench.cluster.gone, bench.cluster.successor = True, bench.cluster.body
+    assert (await bench.look() or 0) > 0
+    bench.cluster.failing.add("read_custom")
+    assert (await bench.look() or 0) > 0
+    assert bench.certificates.get(WEB) is not None
+
+
+async def test_the_status_says_when_the_next_look_at_an_order_is_due(bench: Bench) -> None:
+    bench.dns.hidden = True
+    await bench.run(20)
+    order = bench.status.order
+    assert order is not None
+    assert order.next_look_time is not None
+    assert order.next_look_time >= bench.now - dt.timedelta(seconds=10)

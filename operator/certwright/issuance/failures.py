@@ -17,6 +17,8 @@ ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 1
 FIRST_SETBACK_SECONDS: Final = 2.0
 LONGEST_SETBACK_SECONDS: Final = 300.0
 UNSAID_RATE_LIMIT: Final = dt.timedelta(hours=1)
+LONGEST_ASKED: Final = dt.timedelta(hours=1)
+"""A longer Retry-After is believed of a rate limit only: a gateway in trouble may say anything."""
 USER_ACTION_PAUSE: Final = dt.timedelta(hours=6)
 
 
@@ -148,12 +150,13 @@ def _listed(names: tuple[str, ...], most: int = 3) -> str:
 
 
 def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
-    not_before = None if error.retry_after is None else now + dt.timedelta(seconds=error.retry_after)
+    asked = None if error.retry_after is None else dt.timedelta(seconds=error.retry_after)
+    not_before = None if asked is None else now + min(asked, LONGEST_ASKED)
     match error:
         case acme.AccountDoesNotExist():
             return Failure("AccountUnknown", message, "account", not_before)
         case acme.RateLimited():
-            until = error.retry_at or not_before or now + UNSAID_RATE_LIMIT
+            until = error.retry_at or now + (asked or UNSAID_RATE_LIMIT)
             return Failure("RateLimited", message, "setback", until)
         case acme.UserActionRequired():
             return Failure("UserActionRequired", message, "setback", not_before or now + USER_ACTION_PAUSE)

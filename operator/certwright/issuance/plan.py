@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
 """How long a deleted Certificate is held for records that cannot be removed: its namespace must be deletable."""
-CLEAN_UP_TRIES: Final = 8
-"""How often (over some four minutes) a new order waits for the old one's records to be removed.
+CLEAN_UP_TRIES: Final = 7
+"""After so many failures (some four minutes) a new order waits once more for the old one's records to be removed.
 
 The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
 """

@@ -42,6 +42,7 @@ from certwright.issuance.steps import (
 )
 from certwright.issuance.wanted import Wanted
 from certwright.kube.errors import Conflict, KubeError, NotFound
+from certwright.resources import Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from certwright.issuance.key import Key
     from certwright.issuance.tools import Tools
     from certwright.kube.store import Store
-    from certwright.resources import Certificate
 
 logger = logging.getLogger(__name__)
 
@@ -122,15 +122,33 @@ class CertificateReconciler:
                 self._tell(case, step)
                 await save_unless_quiet(case, self._tools)
         except (NotFound, Conflict) as error:
-            # Deleted or made anew meanwhile; the event that says so is on its way.
             logger.info("%s: %s", key, error)
-            return LONGEST_REFUSED_PAUSE_SECONDS
+            return await self._look_past_the_watch(key, certificate)
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return DEFECT_PAUSE_SECONDS / 6
         self._tools.metrics.show(case.certificate)
         case.memory.refusals = case.memory.refusals + 1 if isinstance(step, Refuse) else 0
         return self._until_expiry(case, self._pause(step, case.memory.refusals))
+
+    async def _look_past_the_watch(self, key: Key, certificate: Certificate) -> float | None:
+        """Read an object that seems to be gone: a watch that begins anew does not tell what was deleted meanwhile."""
+        try:
+            found = await self._tools.gateway.read_custom(Certificate.PLURAL, key.namespace, key.name)
+        except KubeError as error:
+            logger.warning("%s: %s", key, error)
+            return LONGEST_REFUSED_PAUSE_SECONDS
+        metadata = certificate.metadata
+        if found is not None and found["metadata"]["uid"] == metadata.uid:
+            return LONGEST_REFUSED_PAUSE_SECONDS
+        logger.info("%s is gone", certificate.display_name)
+        identity = {"namespace": metadata.namespace, "name": metadata.name, "uid": metadata.uid}
+        self._certificates.remove({**identity, "resourceVersion": metadata.resource_version})
+        self.forget(metadata.uid)
+        if found is None:
+            return None
+        self._tools.on_written(found)
+        return 0.0
 
     async def _open(self, certificate: Certificate) -> Case:
         memory = self._memories.get(certificate.metadata.uid)
@@ -245,6 +263,8 @@ class CertificateReconciler:
                 # Attempts that failed are history, also when the spec went back to what the Secret holds.
                 case.status = case.status.replace(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
                 case.memory.clear_setbacks()
+            case Sleep():
+                case.change_order(next_look_time=step.until)
             case AwaitIssuer() | Refuse():
                 before = case.memory.note
                 case.note(step.reason, step.message, under_way=False)
