@@ -20,9 +20,8 @@ demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller 
 
 .PHONY: test
 test: lint ## All checks and all tests: lint, unit, integration on real parts, coverage
-	@echo "==> Unit tests, then integration tests on real parts (about ten minutes)"
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@echo "==> Unit and integration tests, one worker a core; each worker has a test bed of its own"
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
 	@echo "==> Coverage (what runs in the operator's own process, in integration tests, is not counted)"
 	@$(BIN)/coverage report --format=total --fail-under=90 | sed 's/$$/ % of lines and branches/'
 	@echo "==> All checks and all tests passed."

@@ -61,6 +61,14 @@ def operator(session_operator: OperatorProcess) -> OperatorProcess:
     return session_operator
 
 
+@pytest.fixture(scope="module")
+def without_operator(request: pytest.FixtureRequest) -> None:
+    """Nobody answers to what the tests of this file apply; `operator` starts it again for the next ones."""
+    running = request.config.stash.get(OPERATOR, None)
+    if running is not None:
+        running.stop()
+
+
 @pytest.fixture
 def tenant(bed: TestBed, cluster: Cluster, operator: OperatorProcess, namespace: str) -> Tenant:
     cluster.apply(tsig_secret(bed, namespace))

@@ -159,7 +159,7 @@ def operator_behind_proxies(
         ca.on_response = axe.at_ca
         front.on_update = axe.at_name_server
         yield axe, ca, front
-    pebble.stop()
+    bed.end_pebble(pebble)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 RFC2136: Final = {"rfc2136": {"nameserver": "ns1.example"}}
 NOW: Final = "2026-01-31T12:00:00Z"
 
+pytestmark = pytest.mark.usefixtures("without_operator")
+
 
 def certificate(**spec: Any) -> Body:
     whole = {"dnsNames": ["a.example"], "secretName": "a-tls", "issuerRef": {"name": "ca"}, **spec}
