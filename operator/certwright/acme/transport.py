@@ -74,7 +74,7 @@ class HttpxTransport:
         proxy: str | None = None,
         client_certificate: ClientCertificate | None = None,
         user_agent: str = USER_AGENT,
-        max_connections: int = 10,
+        max_connections: int = 6,
         allow_insecure: bool = False,
         trust_env: bool = False,
     ) -> None:
