@@ -20,6 +20,8 @@ demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller 
 
 .PHONY: test
 test: lint ## All checks and all tests: lint, unit, integration on real parts, coverage
+	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
+	@$(BIN)/python -m testbed build
 	@echo "==> Unit and integration tests, one worker a core; each worker has a test bed of its own"
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
 	@echo "==> Coverage (what runs in the operator's own process, in integration tests, is not counted)"
@@ -32,6 +34,7 @@ unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts
 
 .PHONY: integration
 integration: $(VENV)/ready ## The integration tests alone: real API server, CA, DNS server, ingress controller
+	@$(BIN)/python -m testbed build
 	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
 
 .PHONY: lint
