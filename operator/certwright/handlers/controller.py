@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.invalid import REASON, InvalidObject, tell
 from certwright.issuance.authorities import Authorities
-from certwright.issuance.certificates import Certificates, certificate_key
+from certwright.issuance.certificates import Certificates
 from certwright.issuance.issuer_reconciler import IssuerReconciler
 from certwright.issuance.issuer_registry import IssuerRegistry, issuer_key
 from certwright.issuance.key import Key
@@ -253,8 +253,8 @@ class Controller:
         after = self.certificates.get(key)
         if after is not None and changed_for_us(before, after):
             self._add(key)
-            for other in self.certificates.of_secret(key.namespace, before.spec.secret_name):
-                self._add(certificate_key(other))
+            for other in self.certificates.keys_of_secret(key.namespace, before.spec.secret_name):
+                self._add(other)
 
     def _put_secret(self, facts: SecretFacts) -> None:
         metadata = {

@@ -9,9 +9,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.issuance.subjects import subject_of
 from certwright.kube.errors import Conflict, NotFound
-from certwright.kube.events import Subject
-from certwright.resources import API_VERSION, CERTIFICATES, CLUSTER_ISSUERS, FINALIZER, ISSUERS, READY
+from certwright.resources import FINALIZER, READY, Certificate, ClusterIssuer, Issuer, Metadata
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REASON: Final = "InvalidSpec"
-PLURALS: Final = {"Certificate": CERTIFICATES, "Issuer": ISSUERS, "ClusterIssuer": CLUSTER_ISSUERS}
+PLURALS: Final = {kind.KIND: kind.PLURAL for kind in (Certificate, Issuer, ClusterIssuer)}
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,7 @@ async def _show(
     changed = before.get("status") != "False"
     since = f"{now:%Y-%m-%dT%H:%M:%SZ}" if changed else before.get("lastTransitionTime")
     conditions[READY] = {**said, "lastTransitionTime": since}
-    subject = Subject(
-        api_version=API_VERSION,
-        kind=key.kind,
-        namespace=key.namespace,
-        name=key.name,
-        uid=metadata["uid"],
-        resource_version=metadata["resourceVersion"],
-    )
+    subject = subject_of(key.kind, Metadata.model_validate(metadata))
     logger.warning("%s is left alone until it is corrected: %s", key, invalid.message)
     recorder.record(subject, "Warning", REASON, invalid.message)
     # The rest of the status stays: an order in it is gone on with once the spec is corrected.

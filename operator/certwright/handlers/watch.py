@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import kopf
 
-from certwright.issuance.certificates import certificate_key
 from certwright.issuance.key import Key, Kind
 from certwright.issuance.secret_facts import SecretFacts
 from certwright.resources import (
@@ -21,7 +20,6 @@ from certwright.resources import (
     MANAGED_LABEL,
     MANAGED_VALUE,
     VERSION,
-    Certificate,
     ClusterIssuer,
     InvalidResource,
     Issuer,
@@ -73,7 +71,7 @@ async def on_certificate(controller: Controller, event: str | None, body: Mappin
         controller.certificates.remove(metadata)
         controller.certificate_gone(key, metadata["uid"])
         if before is not None:
-            await _wake_claimants(controller, before)
+            await _wake_claimants(controller, key.namespace, before.spec.secret_name)
         return
     try:
         news = controller.put_certificate(key, body)
@@ -85,7 +83,7 @@ async def on_certificate(controller: Controller, event: str | None, body: Mappin
         return
     await controller.queue.add(key)
     if before is not None and before.spec.secret_name != body["spec"].get("secretName"):
-        await _wake_claimants(controller, before)
+        await _wake_claimants(controller, key.namespace, before.spec.secret_name)
 
 
 async def on_issuer(controller: Controller, kind: Kind, event: str | None, body: Mapping[str, Any]) -> None:
@@ -117,12 +115,10 @@ async def on_secret(controller: Controller, event: str | None, body: Mapping[str
         facts = await asyncio.to_thread(SecretFacts.of, body)
         if not controller.secrets.put(metadata, facts):
             return
-    for certificate in controller.certificates.of_secret(namespace, name):
-        await controller.queue.add(certificate_key(certificate))
+    await _wake_claimants(controller, namespace, name)
 
 
-async def _wake_claimants(controller: Controller, certificate: Certificate) -> None:
-    """Another Certificate may have waited for this one's Secret."""
-    namespace = certificate.metadata.namespace or ""
-    for other in controller.certificates.of_secret(namespace, certificate.spec.secret_name):
-        await controller.queue.add(certificate_key(other))
+async def _wake_claimants(controller: Controller, namespace: str, secret_name: str) -> None:
+    """Look at every Certificate that names a Secret: it has changed, or one of them has let go of it."""
+    for key in controller.certificates.keys_of_secret(namespace, secret_name):
+        await controller.queue.add(key)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from certwright.dns import TxtRecord
 from certwright.issuance.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuance.observed import Observed
-from certwright.kube.events import Subject
-from certwright.resources import API_VERSION
+from certwright.issuance.subjects import subject_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from certwright.issuance.observed import Flight, IssuerView
     from certwright.issuance.secret_facts import SecretFacts
     from certwright.issuance.wanted import Wanted
+    from certwright.kube.events import Subject
     from certwright.pki import PrivateKey
     from certwright.resources import AuthorizationStatus, Certificate, CertificateStatus
     from certwright.solvers.dns01 import Dns01Solver
@@ -155,20 +155,11 @@ class Case:
     @property
     def subject(self) -> Subject:
         """The Certificate as the subject of an Event."""
-        metadata = self.certificate.metadata
-        return Subject(
-            api_version=API_VERSION,
-            kind="Certificate",
-            namespace=metadata.namespace or "",
-            name=metadata.name,
-            uid=metadata.uid,
-            resource_version=metadata.resource_version,
-        )
+        return subject_of("Certificate", self.certificate.metadata)
 
     def identity(self) -> dict[str, Any]:
         """Name, namespace and UID, for writes that must hit this object and no other."""
-        metadata = self.certificate.metadata
-        return {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
+        return self.certificate.metadata.identity
 
     def note(self, reason: str, message: str, *, under_way: bool = True) -> None:
         """Say where things stand."""

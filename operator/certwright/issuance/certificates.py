@@ -54,8 +54,12 @@ class Certificates:
 
     def of_secret(self, namespace: str, name: str) -> list[Certificate]:
         """Return the Certificates that name a Secret."""
-        found = (self.get(key) for key in self._by_secret.get((namespace, name), ()))
+        found = (self.get(key) for key in self.keys_of_secret(namespace, name))
         return [certificate for certificate in found if certificate is not None]
+
+    def keys_of_secret(self, namespace: str, name: str) -> list[Key]:
+        """Return the keys of the Certificates that name a Secret."""
+        return sorted(self._by_secret.get((namespace, name), ()))
 
     def of_issuer(self, issuer: Key) -> list[Key]:
         """Return the keys of the Certificates that refer to an issuer."""

@@ -11,10 +11,9 @@ from certwright.issuance.accounts import load_account
 from certwright.issuance.authorities import Authority
 from certwright.issuance.failures import Failure, classify, setback_pause
 from certwright.issuance.issuer_registry import ReadyIssuer
+from certwright.issuance.subjects import subject_of
 from certwright.kube.errors import Conflict, NotFound
-from certwright.kube.events import Subject
 from certwright.resources import (
-    API_VERSION,
     READY,
     ClusterIssuer,
     Condition,
@@ -185,7 +184,10 @@ class IssuerReconciler:
         await self._authorities.keep_only(self._authorities_in_use())
         if was_ready is None or was_ready.status != "True":
             self._recorder.record(
-                _subject(issuer), "Normal", "AccountRegistered", f"The account {account.status.uri} is ready."
+                subject_of(issuer.KIND, issuer.metadata),
+                "Normal",
+                "AccountRegistered",
+                f"The account {account.status.uri} is ready.",
             )
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
@@ -202,7 +204,7 @@ class IssuerReconciler:
             logger.error("%s: an unforeseen error", key, exc_info=error)
         was = find_condition(issuer.status.conditions, READY)
         if was is None or (was.status, was.reason) != ("False", failure.reason):
-            self._recorder.record(_subject(issuer), "Warning", failure.reason, failure.message)
+            self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Warning", failure.reason, failure.message)
         self._registry.set_not_ready(key, f"{key} is not ready ({failure.reason}): {failure.message}")
         self._wake(key)
         await self._show(issuer, setback)
@@ -234,20 +236,13 @@ class IssuerReconciler:
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:
         if status == issuer.status:
             return
-        metadata = issuer.metadata
         try:
             body = await self._gateway.apply_status(
-                issuer.PLURAL,
-                issuer.KIND,
-                {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid},
-                status.to_json(),
+                issuer.PLURAL, issuer.KIND, issuer.metadata.identity, status.to_json()
             )
         except (NotFound, Conflict):
             return  # deleted or made anew meanwhile; the event is on the way
-        if isinstance(issuer, Issuer):
-            self._stores["Issuer"].put(body["metadata"], Issuer.parse(body))  # type: ignore[arg-type]  # by kind
-        else:
-            self._stores["ClusterIssuer"].put(body["metadata"], ClusterIssuer.parse(body))  # type: ignore[arg-type]  # by kind
+        self._stores[issuer.KIND].put(body["metadata"], type(issuer).parse(body))  # type: ignore[arg-type]  # by kind
 
     def _secrets_namespace(self, key: Key) -> str:
         return key.namespace or self._operator_namespace
@@ -255,15 +250,3 @@ class IssuerReconciler:
 
 def _version(issuer: AnyIssuer) -> tuple[str, int]:
     return (issuer.metadata.uid, issuer.metadata.generation)
-
-
-def _subject(issuer: AnyIssuer) -> Subject:
-    metadata = issuer.metadata
-    return Subject(
-        api_version=API_VERSION,
-        kind=issuer.KIND,
-        namespace=metadata.namespace or "",
-        name=metadata.name,
-        uid=metadata.uid,
-        resource_version=metadata.resource_version,
-    )

@@ -142,8 +142,7 @@ class CertificateReconciler:
         if found is not None and found["metadata"]["uid"] == metadata.uid:
             return LONGEST_REFUSED_PAUSE_SECONDS
         logger.info("%s is gone", certificate.display_name)
-        identity = {"namespace": metadata.namespace, "name": metadata.name, "uid": metadata.uid}
-        self._certificates.remove({**identity, "resourceVersion": metadata.resource_version})
+        self._certificates.remove({**metadata.identity, "resourceVersion": metadata.resource_version})
         self.forget(metadata.uid)
         if found is None:
             return None

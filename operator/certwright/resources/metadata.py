@@ -1,6 +1,7 @@
 """The part of an object's metadata that the operator looks at."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from certwright.resources.base import Model
 from certwright.resources.timestamp import Timestamp
@@ -19,3 +20,8 @@ class Metadata(Model):
     finalizers: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Name, namespace and UID in JSON terms, for writes that must hit this object and no successor of its name."""
+        return {"name": self.name, "namespace": self.namespace, "uid": self.uid}
