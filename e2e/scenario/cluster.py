@@ -23,6 +23,8 @@ PLURALS: Final = {
     "Secret": ("api/v1", "secrets"),
     "Namespace": ("api/v1", "namespaces"),
     "Service": ("api/v1", "services"),
+    "Pod": ("api/v1", "pods"),
+    "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "Event": ("api/v1", "events"),
 }
@@ -81,6 +83,15 @@ class Cluster:
             "PATCH",
             self._path(kind, namespace, name),
             content=json.dumps(change),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
+    def patch_status(self, kind: str, namespace: str | None, name: str, status: Object) -> Object:
+        """Merge a change into the status of an object, as its controller would."""
+        return self._send(
+            "PATCH",
+            f"{self._path(kind, namespace, name)}/status",
+            content=json.dumps({"status": status}),
             headers={"Content-Type": "application/merge-patch+json"},
         )
 
