@@ -13,6 +13,8 @@ Version = tuple[int, ...]
 
 KUBERNETES = (1, 37, 2)
 ETCD = (3, 7, 3)
+HELM = "4.3.1"
+KUBECONFORM = "0.8.0"
 _GIT_VERSION = ".".join(map(str, KUBERNETES))
 _COMPONENT = "k8s.io/component-base/version"
 _KUBERNETES_LDFLAGS = (
@@ -78,6 +80,15 @@ def _recent_etcd(version: Version) -> bool:
 _KUBERNETES = Module("kubernetes", _KUBERNETES_LDFLAGS, 8 * _GIB, "k8s.io/kubernetes@v" + _GIT_VERSION)
 _ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".join(map(str, ETCD)))
 _PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
+_HELM = Module(
+    "helm", f"-s -w -X helm.sh/helm/v4/internal/version.version=v{HELM}", 2 * _GIB, f"helm.sh/helm/v4@v{HELM}"
+)
+_KUBECONFORM = Module(
+    "kubeconform",
+    f"-s -w -X main.version=v{KUBECONFORM}",
+    1 * _GIB,
+    f"github.com/yannh/kubeconform@v{KUBECONFORM}",
+)
 _MINOR = f"{KUBERNETES[0]}.{KUBERNETES[1]}"
 
 PROGRAMS: dict[str, Program] = {
@@ -121,6 +132,15 @@ PROGRAMS: dict[str, Program] = {
         # Ours, not Pebble's own: see go/pebble/main.go.
         Program("pebble", _PEBBLE, "."),
         Program("pebble-challtestsrv", _PEBBLE, "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv"),
+        Program(
+            "helm",
+            _HELM,
+            "helm.sh/helm/v4/cmd/helm",
+            ("version", "--short"),
+            lambda version: version[0] == 4,  # noqa: PLR2004 - the major version
+            "4",
+        ),
+        Program("kubeconform", _KUBECONFORM, "github.com/yannh/kubeconform/cmd/kubeconform"),
     )
 }
 
