@@ -15,6 +15,8 @@ KUBERNETES = (1, 37, 2)
 ETCD = (3, 7, 3)
 HELM = "4.3.1"
 KUBECONFORM = "0.8.0"
+CONTAINERD = "2.4.2"
+COREDNS = "1.15.0"
 _GIT_VERSION = ".".join(map(str, KUBERNETES))
 _COMPONENT = "k8s.io/component-base/version"
 _KUBERNETES_LDFLAGS = (
@@ -89,6 +91,15 @@ _KUBECONFORM = Module(
     1 * _GIB,
     f"github.com/yannh/kubeconform@v{KUBECONFORM}",
 )
+_CONTAINERD = Module(
+    "containerd",
+    f"-s -w -X github.com/containerd/containerd/v2/version.Version=v{CONTAINERD}",
+    3 * _GIB,
+    f"github.com/containerd/containerd/v2@v{CONTAINERD}",
+)
+_COREDNS = Module("coredns", "-s -w", 2 * _GIB, f"github.com/coredns/coredns@v{COREDNS}")
+# Standard library alone: nothing is downloaded.
+_PODS = Module("pods", "-s -w", 1 * _GIB, "")
 _MINOR = f"{KUBERNETES[0]}.{KUBERNETES[1]}"
 
 PROGRAMS: dict[str, Program] = {
@@ -129,6 +140,20 @@ PROGRAMS: dict[str, Program] = {
             f"{_MINOR} or a minor version beside it",
             in_assets=True,
         ),
+        *(
+            Program(name, _KUBERNETES, f"k8s.io/kubernetes/cmd/{name}", ("--version",), _same_minor, _MINOR)
+            for name in ("kube-scheduler", "kubelet", "kube-proxy")
+        ),
+        # Not taken from PATH: the shim has to be of the same build, and no distribution's is new enough.
+        *(
+            Program(name, _CONTAINERD, f"github.com/containerd/containerd/v2/cmd/{name}")
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ),
+        # Ours, with the plugins that the bed uses: see go/coredns/main.go.
+        Program("coredns", _COREDNS, "."),
+        # What runs in the bed's own images: see images.py.
+        Program("pause", _PODS, "./pause"),
+        Program("web", _PODS, "./web"),
         # Ours, not Pebble's own: see go/pebble/main.go.
         Program("pebble", _PEBBLE, "."),
         Program("pebble-challtestsrv", _PEBBLE, "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv"),
