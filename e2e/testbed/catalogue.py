@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _recent_etcd(version: Version) -> bool:
 
 
 _KUBERNETES = Module("kubernetes", _KUBERNETES_LDFLAGS, 8 * _GIB, "k8s.io/kubernetes@v" + _GIT_VERSION)
+# A module of its own: what only a node needs does not make the API server's build another one.
+_KUBERNETES_NODE = replace(_KUBERNETES, name="kubernetes-node")
 _ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".join(map(str, ETCD)))
 _PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
 _HELM = Module(
@@ -141,7 +143,7 @@ PROGRAMS: dict[str, Program] = {
             in_assets=True,
         ),
         *(
-            Program(name, _KUBERNETES, f"k8s.io/kubernetes/cmd/{name}", ("--version",), _same_minor, _MINOR)
+            Program(name, _KUBERNETES_NODE, f"k8s.io/kubernetes/cmd/{name}", ("--version",), _same_minor, _MINOR)
             for name in ("kube-scheduler", "kubelet", "kube-proxy")
         ),
         # Not taken from PATH: the shim has to be of the same build, and no distribution's is new enough.
