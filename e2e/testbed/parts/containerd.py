@@ -94,14 +94,7 @@ class Containerd(Part):
         return True
 
     def _ctr(self, *arguments: str, timeout: float = IMPORT_TIMEOUT) -> str:
-        command: list[str | Path] = [
-            self.site.programs["ctr"],
-            "--address",
-            self.socket,
-            "--namespace",
-            NAMESPACE,
-            *arguments,
-        ]
+        reach = ["--address", str(self.socket), "--namespace", NAMESPACE]
         what = f"ctr {' '.join(arguments)}"
         try:
             answer = subprocess.run(

@@ -12,7 +12,7 @@ from testbed.arrangement import Arrangement
 from testbed.cgroups import CgroupTree
 from testbed.errors import BedError, CommandFailed
 from testbed.isolation import bed_cgroup
-from testbed.node import ADDRESS, BRIDGE
+from testbed.node import ADDRESS, BRIDGE, SERVICE_RANGE
 
 if TYPE_CHECKING:
     from testbed.part import Site
@@ -55,6 +55,8 @@ class Ground(Arrangement):
         self._ip("link", "add", BRIDGE, "type", "bridge")
         self._ip("address", "add", f"{ADDRESS}/24", "dev", BRIDGE)
         self._ip("link", "set", BRIDGE, "up")
+        # Without a default route the kernel would refuse a cluster IP before kube-proxy's rules see it.
+        self._ip("route", "add", SERVICE_RANGE, "dev", BRIDGE)
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
 
     def unmake(self) -> None:
@@ -66,7 +68,7 @@ class Ground(Arrangement):
         if "cgroup" not in self.__dict__:
             return
         self.cgroup.kill()
-        for mount in reversed(_mounts(self.site.folder, self.sockets)):
+        for mount in reversed(mounts_below(self.site.folder, self.sockets)):
             self._run("umount", "--lazy", mount)
         self._run(self.site.programs["nft"], "flush", "ruleset")
         self._run(self.site.programs["ip"], "link", "delete", BRIDGE)
@@ -83,7 +85,7 @@ class Ground(Arrangement):
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
 
 
-def _mounts(*folders: Path) -> list[Path]:
+def mounts_below(*folders: Path) -> list[Path]:
     """Return what is mounted below folders, in the order in which it was mounted."""
     # The kernel writes blanks in paths as octal numbers.
     lines = Path("/proc/self/mounts").read_text().splitlines()

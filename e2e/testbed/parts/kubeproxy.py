@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.node import POD_RANGE
+from testbed.node import ADDRESS, POD_RANGE
 from testbed.part import Part, Site
 from testbed.parts.kubelet import NODE_NAME
 from testbed.ports import LOOPBACK
@@ -38,7 +38,7 @@ class KubeProxy(Part):
             "--proxy-mode=nftables",
             # The size of the kernel's connection table is the machine's, not the bed's.
             "--conntrack-max-per-core=0",
-            f"--bind-address={LOOPBACK}",
+            f"--bind-address={ADDRESS}",
             f"--healthz-bind-address={LOOPBACK}:{self.ports['healthz']}",
             f"--metrics-bind-address={LOOPBACK}:{self.ports['metrics']}",
         ]

@@ -36,7 +36,9 @@ func hello(answer http.ResponseWriter, request *http.Request) {
 func fetch(answer http.ResponseWriter, request *http.Request) {
 	// A connection of its own each time: what is asked is whether one can be made.
 	client := http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	got, err := client.Get(request.URL.Query().Get("url"))
+	url := request.URL.Query().Get("url")
+	log.Printf("asks for %q", url)
+	got, err := client.Get(url)
 	if err != nil {
 		http.Error(answer, err.Error(), http.StatusBadGateway)
 		return
