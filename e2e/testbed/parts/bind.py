@@ -147,7 +147,7 @@ class Bind(Part):
             f" allow-update {{ {allowed} }}; allow-transfer {{ {LOOPBACK}; }}; }};\n"
             for zone in self.zones
         )
-        listen = "".join(f"{address}; " for address in sorted({LOOPBACK, self.site.address}))
+        listen = " ".join(f"{address};" for address in sorted({LOOPBACK, self.site.address}))
         return f"""\
 options {{
     directory "{self.folder}";
