@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MOUNT = Path("/sys/fs/cgroup")
 KILL_SECONDS = 10.0
+REMOVE_SECONDS = 5.0
 # Where processes are put that are in no container; a group with sub-groups may hold none itself (cgroup v2).
 LEAF = "runtime"
 
@@ -56,13 +57,12 @@ class CgroupTree:
         return [root / self.name / LEAF / "cgroup.procs" for root in (named or roots)[:1]]
 
     def processes(self) -> set[int]:
-        """Return the ids of all processes in it."""
-        found: set[int] = set()
-        for group in self._groups():
-            with suppress(OSError):
-                found.update(map(int, (group / "cgroup.procs").read_text().split()))
-        # Of processes outside our namespace the kernel says 0.
-        return found - {0}
+        """Return the ids of all processes in it that are of our process namespace."""
+        return self._members() - {0}
+
+    def in_use(self) -> bool:
+        """Whether there are processes in it, of whatever process namespace."""
+        return bool(self._members())
 
     def kill(self) -> None:
         """End all processes in it with SIGKILL, and wait until they are gone.
@@ -82,14 +82,30 @@ class CgroupTree:
             raise TimeoutError(f"processes of {self.name} survived SIGKILL: {sorted(self.processes())}")
 
     def remove(self) -> None:
-        """Remove it from all hierarchies, from the bottom up; a group with processes is left."""
-        for group in self._groups():
-            with suppress(OSError):
-                group.rmdir()
+        """Remove it from all hierarchies, from the bottom up; a group with processes is left.
+
+        The kernel holds a group for a moment after its last process has ended.
+        """
+
+        def gone() -> bool:
+            for group in self._groups():
+                with suppress(OSError):
+                    group.rmdir()
+            return not self.exists()
+
+        wait_until(gone, timeout=REMOVE_SECONDS)
 
     def exists(self) -> bool:
         """Whether anything of it is left."""
         return any((root / self.name).exists() for root in _hierarchies(self.mount))
+
+    def _members(self) -> set[int]:
+        found: set[int] = set()
+        for group in self._groups():
+            with suppress(OSError):
+                # Of processes outside our process namespace the kernel says 0.
+                found.update(map(int, (group / "cgroup.procs").read_text().split()))
+        return found
 
     def _groups(self) -> Iterator[Path]:
         """Every group of the tree, children before their parents."""

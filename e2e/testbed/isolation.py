@@ -14,49 +14,25 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .cgroups import CgroupTree
 from .errors import BedError
+from .locations import PACKAGE
+from .process import POLL, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .progress import Reporter
 
-# Set inside: the name that the cgroups begin with, and the identity of the network namespace.
+# Set inside: the name that the cgroups begin with, and (by isolation.sh) the identity of the network namespace.
 CGROUP = "CERTWRIGHT_TESTBED_CGROUP"
 NETWORK = "CERTWRIGHT_TESTBED_NETWORK"
 CGROUP_PREFIX = "certwright-testbed-"
 STOP_SECONDS = 60.0
-# What the kubelet wants of the kernel, and would otherwise set for the whole machine. It is shown files that say so.
-KERNEL_SETTINGS = {
-    "vm/overcommit_memory": 1,
-    "vm/panic_on_oom": 0,
-    "kernel/panic": 10,
-    "kernel/panic_on_oops": 1,
-    "kernel/keys/root_maxkeys": 1_000_000,
-    "kernel/keys/root_maxbytes": 25_000_000,
-}
-# /run, /var/log and /var/lib are where the container runtime, the kubelet and the CNI plugins leave traces that no
-# option moves elsewhere. The command is no `exec`: this shell stays, as process 1, and reaps orphans.
-SETUP = (
-    "set -eu\n"
-    "ip link set lo up\n"
-    "mount -t tmpfs -o mode=755 testbed /run\n"
-    "mount -t tmpfs -o mode=755 testbed /var/log\n"
-    "mkdir -p /run/lock /run/testbed/upper /run/testbed/work /run/testbed/kernel\n"
-    "mount -t overlay -o lowerdir=/var/lib,upperdir=/run/testbed/upper,workdir=/run/testbed/work testbed /var/lib\n"
-    + "".join(
-        f"echo {value} > /run/testbed/kernel/{name.replace('/', '.')}\n"
-        f"mount --bind /run/testbed/kernel/{name.replace('/', '.')} /proc/sys/{name}\n"
-        for name, value in KERNEL_SETTINGS.items()
-    )
-    + f"{NETWORK}=$(readlink /proc/self/ns/net)\n"
-    f"export {NETWORK}\n"
-    '"$@" || exit $?\n'
-    "exit 0\n"
-)
+CHILD_SECONDS = 2.0
+SETUP = PACKAGE / "isolation.sh"
 
 
 def run_isolated(command: Sequence[str], reporter: Reporter) -> int:
@@ -72,18 +48,19 @@ def run_isolated(command: Sequence[str], reporter: Reporter) -> int:
     _check()
     cgroup = f"{CGROUP_PREFIX}{secrets.token_hex(4)}"
     unshare = ["unshare", "--net", "--mount", "--propagation=private", "--pid", "--mount-proc", "--kill-child"]
-    whole = [*unshare, "sh", "-c", SETUP, "sh", *command]
+    whole = [*unshare, "sh", str(SETUP), *command]
     if setpriv := shutil.which("setpriv"):
         whole = [setpriv, "--pdeathsig", "KILL", "--", *whole]
-    earlier = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with subprocess.Popen(whole, env={**os.environ, CGROUP: cgroup}) as process:
-            if inside := _first_inside(process):
-                reporter.say(f"To look inside from another terminal: nsenter --target {inside} --net --mount --pid")
+    with subprocess.Popen(whole, env={**os.environ, CGROUP: cgroup}) as process:
+        shell = _first_child(process.pid)
+        reporter.say(f"To look inside from another terminal: nsenter --target {shell} --net --mount --pid")
+        earlier = signal.signal(signal.SIGTERM, lambda *_: _interrupt(shell))
+        try:
             return _await(process)
-    finally:
-        signal.signal(signal.SIGTERM, earlier)
-        remove_cgroups(cgroup)
+        finally:
+            signal.signal(signal.SIGTERM, earlier)
+            wait_until(lambda: not any(tree.in_use() for tree in CgroupTree.find_all(cgroup)), timeout=STOP_SECONDS)
+            remove_cgroups(cgroup)
 
 
 def bed_cgroup() -> str:
@@ -103,7 +80,7 @@ def bed_cgroup() -> str:
 def remove_cgroups(prefix: str = CGROUP_PREFIX) -> None:
     """Remove the cgroups of beds that have ended, by the beginning of their names; those in use are left."""
     for tree in CgroupTree.find_all(prefix):
-        if not tree.processes():
+        if not tree.in_use():
             tree.remove()
 
 
@@ -129,21 +106,30 @@ def _check() -> None:
         )
 
 
-def _first_inside(process: subprocess.Popen[bytes]) -> int | None:
-    """Return the process id, as seen from outside, of the shell that is process 1 inside."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    for _ in range(100):
+def _first_child(parent: int) -> int | None:
+    """Return the process id, as seen from here, of the first child of a process that is just starting it."""
+    children = Path(f"/proc/{parent}/task/{parent}/children")
+    deadline = time.monotonic() + CHILD_SECONDS
+    while time.monotonic() < deadline:
         try:
             if found := children.read_text().split():
                 return int(found[0])
         except OSError:
             return None
-        time.sleep(0.02)
+        time.sleep(POLL)
     return None
 
 
+def _interrupt(shell: int | None) -> NoReturn:
+    """Do as on Ctrl-C, which the command below the shell would have got by itself."""
+    command = _first_child(shell) if shell else None
+    if command:
+        os.kill(command, signal.SIGINT)
+    raise KeyboardInterrupt
+
+
 def _await(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the command; Ctrl-C reaches it as well, and gives it time to end its bed."""
+    """Wait for the command; on Ctrl-C, which reaches it as well, it is given time to end its bed."""
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from testbed import isolation
 from testbed.errors import BedError
 from testbed.isolation import CGROUP, NETWORK, bed_cgroup, run_isolated
 from testbed.progress import PlainReporter
@@ -42,9 +41,3 @@ def test_two_beds_have_cgroups_of_their_own(monkeypatch: pytest.MonkeyPatch) -> 
     one, other = bed_cgroup(), bed_cgroup()
     assert one != other
     assert all(name.startswith("certwright-testbed-0-") for name in (one, other))
-
-
-def test_no_setting_of_the_kernel_is_left_for_the_kubelet_to_change() -> None:
-    for name, value in isolation.KERNEL_SETTINGS.items():
-        assert f"echo {value} > /run/testbed/kernel/{name.replace('/', '.')}\n" in isolation.SETUP
-        assert f"mount --bind /run/testbed/kernel/{name.replace('/', '.')} /proc/sys/{name}\n" in isolation.SETUP
