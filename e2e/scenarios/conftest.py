@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,5 +101,8 @@ def _linger(bed: TestBed) -> None:
     if sys.stdin.isatty():
         input("Press Enter to end it.")
     else:
-        print("Interrupt it (Ctrl-C, SIGINT) to end it.", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        print("Send SIGTERM to `python -m testbed isolated` to end it.", flush=True)
+        # A shell starts what runs in its background with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            signal.pause()
