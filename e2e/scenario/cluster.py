@@ -25,6 +25,7 @@ PLURALS: Final = {
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
     "Service": ("api/v1", "services"),
+    "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),

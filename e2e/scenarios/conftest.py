@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenario.cluster import Cluster
-from testbed import BedOptions, PebbleOptions, TestBed
+from testbed import BedOptions, TestBed
 from testbed.assembly import programs_for
 from testbed.errors import BedError
 from testbed.isolation import bed_cgroup
@@ -24,7 +24,7 @@ from testbed.progress import reporter
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-OPTIONS = BedOptions(node=True, gateway=True, audit=True, pebble=PebbleOptions(nonce_reject_percent=5))
+OPTIONS = BedOptions(node=True, gateway=True, network_policies=True, audit=True)
 TAIL_LINES = 30
 BED = pytest.StashKey[TestBed]()
 

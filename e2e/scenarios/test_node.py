@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,17 @@ def test_an_http_route_leads_to_a_pod(cluster: Cluster, namespace: str, web: dic
     assert asked_by(web, f"http://{host}/") == f"hello from {host} on web\n"
 
 
+def test_the_gateway_serves_https_on_port_443(node_bed: TestBed) -> None:
+    tls = node_bed.authority.client_context()
+    with (
+        socket.create_connection((node_bed.node.address, 443), timeout=5.0) as connection,
+        tls.wrap_socket(connection, server_hostname="anything.example.test") as secured,
+    ):
+        certificate = secured.getpeercert()
+    assert certificate is not None
+    assert ("DNS", "*.example.test") in certificate["subjectAltName"]
+
+
 def test_pods_reach_the_api_server_and_the_ca(node_bed: TestBed, web: dict[str, Any]) -> None:
     # Both are reached, and the web server's client knows neither CA.
     for url in ("https://kubernetes.default.svc/", node_bed.pebble.directory_url):
@@ -113,6 +125,39 @@ def test_pods_reach_the_api_server_and_the_ca(node_bed: TestBed, web: dict[str, 
 def test_logs_of_pods_come_through_the_kubelet(node_bed: TestBed, namespace: str, web: dict[str, Any]) -> None:
     fetch(f"http://{web['status']['podIP']}:{PORT}/fetch?url=nonsense")
     assert 'asks for "nonsense"' in node_bed.kubectl("logs", "web", "-n", namespace)
+
+
+@pytest.mark.usefixtures("web")
+def test_a_network_policy_holds_between_pods(node_bed: TestBed, cluster: Cluster, namespace: str) -> None:
+    friend = start_web(node_bed, cluster, namespace, "friend")
+    stranger = start_web(node_bed, cluster, namespace, "stranger")
+    url = f"http://web.{namespace}/"
+    assert asked_by(stranger, url) == asked_by(friend, url)
+    cluster.apply(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "friends", "namespace": namespace},
+            "spec": {
+                "podSelector": {"matchLabels": {"app": "web"}},
+                "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]}],
+            },
+        }
+    )
+    cluster.wait_for(
+        "the stranger is kept out",
+        lambda: {"status": {"code": _status(stranger, url)}},
+        lambda seen: seen["status"]["code"] != OK,
+        seconds=20.0,
+    )
+    assert "hello" in asked_by(friend, url)
+    cluster.delete("NetworkPolicy", namespace, "friends")
+    cluster.wait_for(
+        "the stranger is let in again",
+        lambda: {"status": {"code": _status(stranger, url)}},
+        lambda seen: seen["status"]["code"] == OK,
+        seconds=20.0,
+    )
 
 
 def test_a_second_bed_runs_beside_this_one_and_leaves_nothing(node_bed: TestBed) -> None:
@@ -147,6 +192,11 @@ def _await_answer(cluster: Cluster, host: str) -> None:
         lambda seen: seen["status"]["body"] == f"hello from {host} on web\n",
         seconds=15.0,
     )
+
+
+def _status(pod: dict[str, Any], url: str) -> int:
+    """Return the status of what a pod's request for a URL is answered, 502 where it has no answer."""
+    return fetch(f"http://{pod['status']['podIP']}:{PORT}/fetch?url={quote(url, safe='')}", timeout=10.0).status
 
 
 def _failure(pod: dict[str, Any], url: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .arrangement import Objects
 from .binaries import find_or_build
-from .debian import NODE_TOOLS, PLAIN_TOOLS, find_or_install
+from .debian import NETWORK_POLICY_TOOLS, NODE_TOOLS, PLAIN_TOOLS, find_or_install
 from .errors import BedError
 from .gateway_api import find_gateway_definitions
 from .node import HTTP_PORT, HTTPS_PORT
@@ -23,6 +23,7 @@ from .parts.gateway import Gateway, GatewayDefinitions
 from .parts.ground import Ground
 from .parts.kubelet import Kubelet
 from .parts.kubeproxy import KubeProxy
+from .parts.kuberouter import KubeRouter
 from .parts.pebble import Pebble
 from .parts.scheduler import Scheduler
 from .parts.traefik import Traefik
@@ -88,6 +89,9 @@ def programs_for(options: BedOptions, reporter: Reporter) -> dict[str, Path]:
     if options.node:
         found |= find_or_install(NODE_TOOLS, reporter)
         wanted += NODE_PROGRAMS
+    if options.network_policies:
+        found |= find_or_install(NETWORK_POLICY_TOOLS, reporter)
+        wanted.append("kube-router")
     found |= find_or_build(wanted, reporter)
     if options.node:
         # In namespaces without a network nothing could be downloaded any more.
@@ -112,6 +116,8 @@ def assemble(site: Site, options: BedOptions) -> Mapping[str, Place]:
         raise BedError("A Gateway needs an ingress controller", remedy="set ingress=True or gateway=False")
     if options.node and not options.kubernetes:
         raise BedError("A node needs a cluster", remedy="set kubernetes=True or node=False")
+    if options.network_policies and not options.node:
+        raise BedError("NetworkPolicies need a node", remedy="set node=True or network_policies=False")
     bind = Bind(site, options.zones) if options.acme else None
     if options.kubernetes:
         etcd = Etcd(site)
@@ -123,6 +129,9 @@ def assemble(site: Site, options: BedOptions) -> Mapping[str, Place]:
         ]
         if options.node:
             places = _node_places(site, apiserver, bind, places)
+        if options.network_policies:
+            # It gives up where its node is unknown.
+            places.append(Place(KubeRouter(site, apiserver), ("kubelet",)))
         if options.ingress:
             traefik = Traefik(site, apiserver, gateway=options.gateway)
             places += [Place(Backend(site)), *_traefik_places(site, apiserver, traefik, options)]

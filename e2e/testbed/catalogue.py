@@ -17,6 +17,7 @@ HELM = "4.3.1"
 KUBECONFORM = "0.8.0"
 CONTAINERD = "2.4.2"
 COREDNS = "1.15.0"
+KUBE_ROUTER = "2.1.0"
 _GIT_VERSION = ".".join(map(str, KUBERNETES))
 _COMPONENT = "k8s.io/component-base/version"
 _KUBERNETES_LDFLAGS = (
@@ -100,6 +101,7 @@ _CONTAINERD = Module(
     f"github.com/containerd/containerd/v2@v{CONTAINERD}",
 )
 _COREDNS = Module("coredns", "-s -w", 2 * _GIB, f"github.com/coredns/coredns@v{COREDNS}")
+_KUBE_ROUTER = Module("kube-router", "-s -w", 2 * _GIB, f"github.com/cloudnativelabs/kube-router/v2@v{KUBE_ROUTER}")
 # Standard library alone: nothing is downloaded.
 _PODS = Module("pods", "-s -w", 1 * _GIB, "")
 _MINOR = f"{KUBERNETES[0]}.{KUBERNETES[1]}"
@@ -153,6 +155,7 @@ PROGRAMS: dict[str, Program] = {
         ),
         # Ours, with the plugins that the bed uses: see go/coredns/main.go.
         Program("coredns", _COREDNS, "."),
+        Program("kube-router", _KUBE_ROUTER, "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"),
         # What runs in the bed's own images: see images.py.
         Program("pause", _PODS, "./pause"),
         Program("web", _PODS, "./web"),

@@ -101,7 +101,7 @@ def build(
     node: Annotated[bool, typer.Option("--node", help="Also those of a bed with a node, and Helm.")] = False,
 ) -> None:
     """Find, build or install all programs of the bed, and print where they are."""
-    found = programs_for(BedOptions(node=node, gateway=node), reporter())
+    found = programs_for(BedOptions(node=node, gateway=node, network_policies=node), reporter())
     if node:
         found |= find_or_build(("helm", "kubeconform"), reporter())
     for name, path in sorted(found.items()):

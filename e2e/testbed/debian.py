@@ -52,11 +52,14 @@ TOOLS = {
         Tool("nft", "nftables", "nftables 1.0.1 or later"),
         Tool("conntrack", "conntrack", "conntrack"),
         Tool("ip", "iproute2", "iproute2"),
+        Tool("iptables", "iptables", "iptables"),
+        Tool("ipset", "ipset", "ipset"),
     )
 }
 # named and no more: what a bed without a node takes.
 PLAIN_TOOLS = ("named",)
 NODE_TOOLS = ("runc", "host-local", "buildah", "nft", "conntrack", "ip")
+NETWORK_POLICY_TOOLS = ("iptables", "ipset")
 MORE_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/cni:/opt/cni/bin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 # Without a daemon started: what a maintainer script's policy layer takes for "not allowed".

@@ -44,7 +44,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
         BedOptions(),
         BedOptions(gateway=True),
         BedOptions(node=True),
-        BedOptions(node=True, gateway=True),
+        BedOptions(node=True, gateway=True, network_policies=True),
         BedOptions(node=True, ingress=False, acme=False, challtestsrv=False),
     ],
 )
@@ -61,6 +61,7 @@ def test_every_part_comes_after_those_it_waits_for(site: Site, options: BedOptio
         BedOptions(kubernetes=False),
         BedOptions(node=True, kubernetes=False, ingress=False),
         BedOptions(gateway=True, ingress=False),
+        BedOptions(network_policies=True),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(site: Site, options: BedOptions) -> None:
