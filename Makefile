@@ -37,6 +37,13 @@ integration: $(VENV)/ready ## The integration tests alone: real API server, CA, 
 	@$(BIN)/python -m testbed build
 	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
 
+.PHONY: e2e
+e2e: $(VENV)/ready ## Whole clusters: a real node runs the operator's pods (root; KEEP=1 waits after a failure)
+	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
+	@$(BIN)/python -m testbed build --node
+	@echo "==> Scenarios, in network, mount and process namespaces of their own"
+	@$(BIN)/python -m testbed isolated -- $(BIN)/pytest e2e/scenarios $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
 	@echo "==> ruff: style"
@@ -47,8 +54,10 @@ lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
 	@$(BIN)/mypy
 	@echo "==> import-linter: direction of imports"
 	@$(BIN)/lint-imports | tail -4
-	@echo "==> gofmt, go vet: the test CA"
-	@cd e2e/testbed/go/pebble && test -z "$$(gofmt -l .)" && go vet .
+	@echo "==> gofmt, go vet: the test bed's own programs"
+	@cd e2e/testbed/go && test -z "$$(gofmt -l .)"
+	@cd e2e/testbed/go/pebble && go vet .
+	@cd e2e/testbed/go/pods && go vet ./...
 	@echo "==> crds/ up to date with the models"
 	@$(BIN)/certwright crds --check
 

@@ -22,13 +22,17 @@ PLURALS: Final = {
     "ClusterIssuer": (OURS, "clusterissuers"),
     "Secret": ("api/v1", "secrets"),
     "Namespace": ("api/v1", "namespaces"),
-    "Service": ("api/v1", "services"),
+    "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
+    "Service": ("api/v1", "services"),
     "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
+    "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+    "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
+    "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "Event": ("api/v1", "events"),
 }
-CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace"}
+CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace", "Node"}
 SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
 
