@@ -22,6 +22,8 @@ CHART: Final = PROJECT / "helm" / "certwright"
 RELEASE: Final = "certwright"
 NAMESPACE: Final = "certwright"
 SECONDS: Final = 120.0
+# The CRDs take a second without the C library.
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class HelmFailed(BedError):
@@ -120,4 +122,4 @@ class Helm:
 
     def objects(self, values: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, Any]]:
         """Render the chart and return its objects; ``options`` are those of `template`."""
-        return [found for found in yaml.safe_load_all(self.template(values, **options)) if found]
+        return [found for found in yaml.load_all(self.template(values, **options), Loader=_LOADER) if found]
