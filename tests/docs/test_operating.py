@@ -13,11 +13,11 @@ from certwright.issuance.metrics import Metrics
 
 PROJECT: Final = Path(__file__).parents[2]
 PAGE: Final = (PROJECT / "docs" / "operating.md").read_text()
-PACKAGES: Final = ("issuance", "handlers", "resources", "kube")
+PACKAGES: Final = ("issuance", "handlers", "resources", "kube", "solvers/http01")
 SOURCES: Final = [path for package in PACKAGES for path in (PROJECT / "operator" / "certwright" / package).glob("*.py")]
 # The calls that take a reason as their first, or after a condition's status, an Event's subject and kind.
 GIVES_REASON: Final = re.compile(
-    r'(?:IssuanceError|Failure|Refuse|Need|Conflict|_Fact|\.note|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
+    r'(?:IssuanceError|SolverError|Failure|Refuse|Need|Conflict|_Fact|\.note|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
     r'|Warning)",\s*)?"([A-Z][A-Za-z0-9]+)"'
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ipaddress
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.cli.logs import configure_logging
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
+from certwright.issuance.solver_factory import Http01Options
 from certwright.kube.login import NoCredentials, own_namespace
 
 if TYPE_CHECKING:
@@ -40,6 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         http_port=given.http_port,
         workers=given.workers,
         user_agent=f"certwright/{version('certwright')}",
+        http01=Http01Options(
+            image=given.solver_image or None,
+            pull_policy=given.solver_image_pull_policy,
+            responder_address=given.responder_address,
+            responder_port=given.responder_port,
+            check_port=given.http01_port,
+        ),
         kubeconfig=given.kubeconfig or None,
     )
     try:
@@ -105,6 +114,43 @@ def _parser() -> argparse.ArgumentParser:
         help="objects looked at at the same time, 2 to 256 (default: %(default)s)",
     )
     add(
+        "--solver-image",
+        metavar="IMAGE",
+        default=_env("SOLVER_IMAGE"),
+        help="image of the pods that answer http-01 challenges: Certwright's own (default: none, so such solvers need "
+        "responder: shared)",
+    )
+    add(
+        "--solver-image-pull-policy",
+        metavar="POLICY",
+        type=_one_of("Always", "IfNotPresent", "Never"),
+        default=_env("SOLVER_IMAGE_PULL_POLICY") or "IfNotPresent",
+        help="when they pull it: Always, IfNotPresent or Never (default: %(default)s)",
+    )
+    add(
+        "--responder-address",
+        metavar="ADDRESS",
+        type=_ip_address,
+        default=_env("RESPONDER_ADDRESS") or None,
+        help="IP address at which ingress controllers reach this process, for http01 solvers with responder: shared "
+        "(default: none, and no responder is started)",
+    )
+    add(
+        "--responder-port",
+        metavar="PORT",
+        type=_number(1, 65535),
+        default=_env("RESPONDER_PORT") or "8089",
+        help="port of that responder (default: %(default)s)",
+    )
+    add(
+        "--http01-port",
+        metavar="PORT",
+        type=_number(1, 65535),
+        default=_env("HTTP01_PORT") or "80",
+        help="port at which the CA asks for http-01, where self-checks ask too: 80 for all but test CAs (default: "
+        "%(default)s)",
+    )
+    add(
         "--log-level",
         metavar="LEVEL",
         type=_one_of("debug", "info", "warning", "error"),
@@ -137,6 +183,13 @@ def _one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

@@ -26,6 +26,7 @@ from certwright.kube.client import KubeClient
 from certwright.kube.errors import KubeError
 from certwright.kube.events import EventRecorder
 from certwright.kube.gateway import Gateway
+from certwright.kube.objects import ObjectGateway
 from certwright.kube.store import Store
 from certwright.resources import GROUP, VERSION, ClusterIssuer, InvalidResource, Issuer
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.issuance.secret_facts import SecretFacts
+    from certwright.issuance.solver_factory import Http01Options
     from certwright.resources import Certificate
 
 logger = logging.getLogger(__name__)
@@ -54,9 +56,18 @@ class Controller:
         operator_namespace: Where the Secrets of ClusterIssuers are.
         user_agent: For the requests to CAs.
         workers: How many objects are looked at at once.
+        http01: What http-01 solvers are made of.
     """
 
-    def __init__(self, api: ApiClient, *, operator_namespace: str, user_agent: str, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        operator_namespace: str,
+        user_agent: str,
+        workers: int = WORKERS,
+        http01: Http01Options | None = None,
+    ) -> None:
         self.metrics = Metrics()
         self.certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
@@ -68,9 +79,8 @@ class Controller:
         self._workers = workers
         self._background: set[asyncio.Task[None]] = set()
         self._invalid: dict[Key, InvalidObject] = {}
-        self._gateway = gateway = Gateway(
-            KubeClient(api, on_request=self.metrics.kube_request), group=GROUP, version=VERSION
-        )
+        client = KubeClient(api, on_request=self.metrics.kube_request)
+        self._gateway = gateway = Gateway(client, group=GROUP, version=VERSION)
         self._recorder = EventRecorder(gateway)
         self._authorities = Authorities(user_agent=user_agent, on_request=self.metrics.acme_request)
         self._issuer_reconciler = IssuerReconciler(
@@ -84,10 +94,12 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
         )
+        solvers = SolverFactory(gateway, ObjectGateway(client), http01=http01)
+        self.answers = solvers.answers
         tools = Tools(
             gateway=gateway,
             registry=self.registry,
-            solvers=SolverFactory(gateway),
+            solvers=solvers,
             ledger=RecordLedger(),
             recorder=self._recorder,
             metrics=self.metrics,

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import kopf
@@ -16,8 +16,10 @@ from certwright.handlers.controller import Controller
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watch import make_registry
+from certwright.issuance.solver_factory import Http01Options
 from certwright.kube.login import connect, in_cluster
 from certwright.resources import MANAGED_LABEL, MANAGED_VALUE
+from certwright.solvers.http01.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,6 +40,7 @@ class Options:
         http_port: Their port; 0 picks a free one.
         workers: How many objects are looked at at once.
         user_agent: For requests to CAs.
+        http01: What http-01 solvers are made of; with a responder address the operator's own responder is started.
         kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
     """
 
@@ -47,6 +50,7 @@ class Options:
     http_port: int
     workers: int
     user_agent: str
+    http01: Http01Options = field(default_factory=Http01Options)
     kubeconfig: str | None = None
 
 
@@ -92,7 +96,9 @@ async def run_operator(options: Options) -> None:
             operator_namespace=options.operator_namespace,
             user_agent=options.user_agent,
             workers=options.workers,
+            http01=options.http01,
         )
+        await _start_responder(stack, controller, options.http01)
         ready, stop = asyncio.Event(), asyncio.Event()
         endpoints = Endpoints(controller.metrics, is_ready=lambda: ready.is_set() and not stop.is_set())
         port = await endpoints.start(options.http_host, options.http_port)
@@ -104,6 +110,21 @@ async def run_operator(options: Options) -> None:
             ", ".join(options.namespaces) or "all namespaces",
         )
         await _run_until_stopped(controller, options, endpoints, ready, stop)
+
+
+async def _start_responder(stack: contextlib.AsyncExitStack, controller: Controller, options: Http01Options) -> None:
+    """Answer http-01 challenges here, where ingress controllers were told how to reach us."""
+    if options.responder_address is None:
+        return
+    responder = Responder(controller.answers, on_answer=controller.metrics.responded)
+    try:
+        port = await responder.start(None, options.responder_port)
+    except OSError as error:
+        raise OperatorFailed(
+            f"the responder cannot listen on port {options.responder_port}: {error.strerror or error}"
+        ) from error
+    stack.push_async_callback(responder.stop)
+    logger.info("answering http-01 challenges at %s, port %d", options.responder_address, port)
 
 
 async def _run_until_stopped(

@@ -76,6 +76,12 @@ class Metrics:
             ("method", "status"),
             registry=self.registry,
         )
+        self._responses = Counter(
+            "certwright_responder_answers_total",
+            "Answers of the operator's own http-01 responder, by HTTP status.",
+            ("status",),
+            registry=self.registry,
+        )
         self._reconciles = Histogram(
             "certwright_reconcile_seconds",
             "Passes over one object, by kind.",
@@ -103,6 +109,10 @@ class Metrics:
     def kube_request(self, method: str, status: str) -> None:
         """Count a request to the API server."""
         self._kube.labels(method, status).inc()
+
+    def responded(self, _host: str, status: int) -> None:
+        """Count an answer of the operator's own http-01 responder; the host is whatever a client sent."""
+        self._responses.labels(str(status)).inc()
 
     def reconciled(self, kind: str, seconds: float) -> None:
         """Count a pass."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 APPLY: Final = "application/apply-patch+yaml"
 JSON: Final = "application/json"
+MERGE: Final = "application/merge-patch+json"
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """etcd holds 1.5 MiB an object by default; managed fields and JSON add to it."""
