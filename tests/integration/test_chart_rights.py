@@ -127,6 +127,61 @@ def test_with_namespaces_the_operator_serves_these_and_sees_nothing_else(
             assert operator.healthy()
 
 
+def test_http01_objects_are_made_and_removed_with_the_charts_rights(
+    bed: TestBed, cluster: Cluster, helm: Helm, tmp_path: Path, *, make_namespace: Callable[[str], str]
+) -> None:
+    home, tenant = make_namespace("operator"), make_namespace("tenant")
+    site = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "site", "namespace": tenant},
+        "spec": {
+            "ingressClassName": "none-such",
+            "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}},
+        },
+    }
+    cluster.apply(site)
+    # Nobody serves the class and no pod is ever placed, so that the objects stay until they are removed.
+    by_pod = {"http01": {"ingress": {"ingressClassName": "none-such"}, "selfCheckTimeout": "1h"}}
+    in_place = {"http01": {"responder": "shared", "ingress": {"name": "site"}, "selfCheckTimeout": "1h"}}
+    cluster.apply(issuer(bed, tenant, name="by-pod", solvers=[by_pod]))
+    cluster.apply(issuer(bed, tenant, name="in-place", solvers=[in_place]))
+
+    def made() -> set[str]:
+        kinds = "pods,services,endpointslices,ingresses"
+        selected = ("--selector=certwright.io/http01-solver=true", "--output=name", "--namespace", tenant)
+        return {line.partition("/")[0] for line in bed.kubectl("get", kinds, *selected).splitlines()}
+
+    def rules() -> list[Any]:
+        found = cluster.get("Ingress", tenant, "site") or {}
+        shown: list[Any] = found["spec"].get("rules") or []
+        return shown
+
+    def until(what: str, holds: Callable[[], bool]) -> None:
+        cluster.wait_for(what, lambda: {"holds": holds()}, lambda found: bool(found["holds"]))
+
+    with ChartRights(bed, helm, home, {"namespaces": [tenant]}) as rights, rights.client() as account:
+        # As the downward API would say; an address for documentation, where nobody is.
+        environment = {**rights.environment, "CERTWRIGHT_RESPONDER_ADDRESS": "192.0.2.1"}
+        kubeconfig, log = rights.kubeconfig(tmp_path / "kubeconfig"), tmp_path / "operator.log"
+        with OperatorProcess(kubeconfig, log, operator_namespace=home, environment=environment):
+            for name in ("by-pod", "in-place"):
+                cluster.apply(certificate(tenant, name, [f"{name}.example.test"], issuer_name=name))
+            until(
+                "pod, Services, slice, Ingress and rules are not all there",
+                lambda: len(made()) == 4 and rules() != [],  # the two orders together have all four kinds
+            )
+            for name in ("by-pod", "in-place"):
+                cluster.delete("Certificate", tenant, name)
+                cluster.wait_gone("Certificate", tenant, name)
+            until("objects of solvers are left", lambda: made() == set() and rules() == [])
+        assert rights.refused() == []
+        served = f"/apis/networking.k8s.io/v1/namespaces/{tenant}"
+        assert account.get(f"{served}/networkpolicies").status_code == 200
+        assert account.get("/apis/networking.k8s.io/v1/ingressclasses/none-such").status_code == 404
+        assert account.get(f"/api/v1/namespaces/{tenant}/pods").status_code == 403
+
+
 def test_with_namespaces_the_api_server_refuses_secrets_elsewhere(
     bed: TestBed, cluster: Cluster, helm: Helm, make_namespace: Callable[[str], str]
 ) -> None:
