@@ -126,6 +126,7 @@ def test_comments_become_descriptions() -> None:
         ({"podDisruptionBudget": {"minAvailable": "half"}}, "/podDisruptionBudget/minAvailable", "pattern"),
         ({"extraEnv": [{"value": "x"}]}, "/extraEnv/0", "name"),
         ({"crds": {"install": "yes"}}, "/crds/install", "boolean"),
+        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "/podLabels/app.kubernetes.io~1name", "false schema"),
     ],
 )
 def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what: str) -> None:
@@ -159,6 +160,12 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
 def test_contradictions_are_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
     with pytest.raises(HelmFailed, match=re.escape(message)):
         helm.template(values)
+
+
+def test_a_label_of_one_object_counts_before_the_common_one(helm: Helm) -> None:
+    objects = {one["kind"]: one for one in helm.objects({"commonLabels": {"team": "a"}, "podLabels": {"team": "b"}})}
+    assert objects["Deployment"]["metadata"]["labels"]["team"] == "a"
+    assert objects["Deployment"]["spec"]["template"]["metadata"]["labels"]["team"] == "b"
 
 
 def test_values_for_parent_charts_are_taken(helm: Helm) -> None:

@@ -43,6 +43,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 
+{{/* The labels and some of one object's own, which count. */}}
+{{- define "certwright.labelsWith" -}}
+{{- toYaml (merge (deepCopy .own) (include "certwright.labels" .root | fromYaml)) }}
+{{- end }}
+
 {{- define "certwright.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "certwright.fullname" .) .Values.serviceAccount.name }}
