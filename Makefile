@@ -29,7 +29,7 @@ test: lint ## All checks and all tests: lint, unit, integration on real parts, c
 	@echo "==> All checks and all tests passed."
 
 .PHONY: unit
-unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts
+unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts but Helm
 	@$(BIN)/pytest --ignore=tests/integration $(PYTEST_ARGS)
 
 .PHONY: integration
@@ -47,7 +47,7 @@ e2e: $(VENV)/ready ## Whole clusters: a real node runs the operator's pods (root
 	@$(BIN)/python -m testbed isolated -- $(BIN)/pytest e2e/scenarios $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
+lint: $(VENV)/ready ## Style, types, direction of imports, the chart, CRDs and manifests up to date
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check --quiet .
 	@echo "==> ruff: format"
@@ -60,8 +60,11 @@ lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
 	@cd e2e/testbed/go && test -z "$$(gofmt -l .)"
 	@cd e2e/testbed/go/pebble && go vet .
 	@cd e2e/testbed/go/pods && go vet ./...
-	@echo "==> crds/ up to date with the models"
+	@echo "==> crds/ and the chart's copies up to date with the models"
 	@$(BIN)/certwright crds --check
+	@$(BIN)/certwright crds --check --output-dir helm/certwright/files/crds
+	@echo "==> helm lint; schema, docs/helm.md and deploy/ up to date with the chart"
+	@$(BIN)/python -m chart check
 
 .PHONY: format
 format: $(VENV)/ready ## Format the code and fix what can be fixed
@@ -77,8 +80,16 @@ bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, a hundred a
 	@$(BIN)/python -m bench
 
 .PHONY: crds
-crds: $(VENV)/ready ## Write crds/ from the models
+crds: $(VENV)/ready ## Write crds/, and the copies in the chart, from the models
 	@$(BIN)/certwright crds --output-dir crds
+	@$(BIN)/certwright crds --output-dir helm/certwright/files/crds
+
+.PHONY: chart
+chart: crds ## Write what is made from the chart: schema, docs/helm.md, the plain manifests deploy/certwright.yaml
+	@$(BIN)/python -m chart write
+
+.PHONY: manifests
+manifests: chart ## The same: the plain manifests are made from the chart
 
 .PHONY: testbed-up
 testbed-up: $(VENV)/ready ## Start a test bed and leave it running
