@@ -25,6 +25,7 @@ PLURALS: Final = {
     "Service": ("api/v1", "services"),
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "Event": ("api/v1", "events"),
+    "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
 CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace"}
 SECONDS: Final = 60.0

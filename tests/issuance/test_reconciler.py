@@ -21,6 +21,7 @@ from certwright.issuance.reconciler import CertificateReconciler
 from certwright.issuance.records import RecordLedger
 from certwright.issuance.tools import Tools
 from certwright.kube.errors import NotFound, Unreachable
+from certwright.kube.leadership import Leadership
 from certwright.kube.store import Store
 from certwright.resources import FINALIZER, ISSUING, READY, CertificateStatus, Condition, find_condition
 
@@ -220,6 +221,7 @@ class Bench:
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             metrics=Metrics(),
             clock=lambda: self.now,
+            leadership=Leadership.unlimited(),
             on_written=self.certificates.put,
             on_secret_written=lambda _: None,
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.issuance import dns_acts, order_acts, secret_acts
 from certwright.issuance.case import Case, Memory, presented_records
+from certwright.issuance.catching_up import catch_up, may_lag
 from certwright.issuance.failures import classify
 from certwright.issuance.issuer_registry import issuer_key
 from certwright.issuance.observed import IssuerView
@@ -117,6 +118,9 @@ class CertificateReconciler:
             return None
         try:
             case = await self._open(certificate)
+            if may_lag(case, self._tools):
+                await catch_up(case, self._tools)
+                case = await self._open(self._certificates.get(key) or certificate)
             step = await self._advance(case)
             if not isinstance(step, Forget | Park):
                 self._tell(case, step)
@@ -203,6 +207,7 @@ class CertificateReconciler:
             step = plan(case.observed(), now)
             if isinstance(step, Resting):
                 return step
+            self._tools.leadership.check()
             logger.debug("%s: %s", case.certificate.display_name, step)
             try:
                 await self._act(case, step)
