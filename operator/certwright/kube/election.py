@@ -219,11 +219,11 @@ class Elector:
             logger.info("%s: %s leads (transition %d)", self._lock, self._identity, transitions)
 
     async def _renew(self) -> None:
-        if self._held is None:
-            raise AssertionError("a lease is renewed that was never held")
         if not self._leadership.holds:
             return  # it is somebody else's to take by now
         held = self._held
+        if held is None:
+            raise AssertionError("a lease is renewed that was never held")
         sent = self._clock()
         try:
             self._held = await self._replace_ours(held)
