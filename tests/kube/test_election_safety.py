@@ -203,7 +203,7 @@ class Elections(RuleBasedStateMachine):
 
     @invariant()
     def at_most_one_leads(self) -> None:
-        assert sum(process.leadership.holds for process in self.processes) <= 1
+        assert sum(process.leadership.holds() for process in self.processes) <= 1
 
     def teardown(self) -> None:
         for process in self.processes:

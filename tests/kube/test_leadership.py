@@ -26,7 +26,7 @@ def leadership(clock: Clock) -> Leadership:
 
 
 def test_it_has_not_begun_at_first(leadership: Leadership) -> None:
-    assert not leadership.holds
+    assert not leadership.holds()
     assert not leadership.begun.is_set()
     assert leadership.is_limited
     with pytest.raises(NotLeading):
@@ -41,9 +41,9 @@ def test_it_lasts_until_an_instant_that_can_be_moved_on(leadership: Leadership, 
     assert leadership.left == pytest.approx(0.1)
     assert leadership.extend(1010)
     clock.now = 1009.9
-    assert leadership.holds
+    assert leadership.holds()
     clock.now = 1010
-    assert not leadership.holds
+    assert not leadership.holds()
 
 
 def test_an_earlier_end_changes_nothing(leadership: Leadership) -> None:
@@ -56,7 +56,7 @@ def test_what_is_over_stays_over(leadership: Leadership, clock: Clock) -> None:
     leadership.extend(1006)
     clock.now = 1006
     assert not leadership.extend(1012)
-    assert not leadership.holds
+    assert not leadership.holds()
 
 
 def test_what_was_ended_stays_ended(leadership: Leadership) -> None:
@@ -73,7 +73,7 @@ def test_it_cannot_begin_in_the_past(leadership: Leadership) -> None:
 
 def test_an_operator_that_runs_alone_may_always_act() -> None:
     leadership = Leadership.unlimited()
-    assert (leadership.holds, leadership.begun.is_set(), leadership.is_limited) == (True, True, False)
+    assert (leadership.holds(), leadership.begun.is_set(), leadership.is_limited) == (True, True, False)
 
 
 def test_the_clock_counts_the_time_since_boot() -> None:

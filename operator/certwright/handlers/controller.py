@@ -66,7 +66,7 @@ class Controller:
     ) -> None:
         leadership = leadership or Leadership.unlimited()
         self.metrics = Metrics()
-        self.metrics.watch_leadership(lambda: leadership.holds)
+        self.metrics.watch_leadership(leadership.holds)
         self.certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
         self._issuers: Store[Issuer] = Store()

@@ -92,7 +92,7 @@ class Candidate:
         """Why leadership was lost, or None. A worker may notice it before the elector does."""
         if self._elector.lost is not None or self._resign.is_set():
             return self._elector.lost
-        if self._leadership.begun.is_set() and not self._leadership.holds:
+        if self._leadership.begun.is_set() and not self._leadership.holds():
             return "the lease is lost: its time ran out while this process stood still"
         return None
 

@@ -96,7 +96,7 @@ class Workers:
         ]
         self._tasks = [*workers, *helpers]
         await asyncio.wait([told, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
-        if self._aborted or not self._leadership.holds:
+        if self._aborted or not self._leadership.holds():
             # Those who ask for it before they act may notice the end first.
             return
         for task in self._tasks:

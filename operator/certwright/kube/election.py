@@ -161,7 +161,7 @@ class Elector:
         except KubeError as error:
             self._failed(error)
             pause = self._timing.hurry if led else pause
-        if led and not self._leadership.holds:
+        if led and not self._leadership.holds():
             self._lose(self._too_late())
         # Replicas that started together do not ask together.
         pause *= random.uniform(0.9, 1.1)  # noqa: S311 - jitter, no secret
@@ -219,7 +219,7 @@ class Elector:
             logger.info("%s: %s leads (transition %d)", self._lock, self._identity, transitions)
 
     async def _renew(self) -> None:
-        if not self._leadership.holds:
+        if not self._leadership.holds():
             return  # it is somebody else's to take by now
         held = self._held
         if held is None:
@@ -229,7 +229,7 @@ class Elector:
             self._held = await self._replace_ours(held)
         except (Conflict, NotFound):
             found = await self._lock.read()
-            if not self._leadership.holds:
+            if not self._leadership.holds():
                 return  # likewise
             sent = self._clock()
             if found is None:
@@ -307,11 +307,11 @@ class Elector:
         """Have the end of leadership noticed at its instant, whatever request is waited for then."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._leadership.holds:
+        if self._leadership.holds():
             self._timer = asyncio.get_running_loop().call_later(self._leadership.left, self._check_deadline)
 
     def _check_deadline(self) -> None:
-        if self._leadership.holds:
+        if self._leadership.holds():
             self._arm()  # extended meanwhile
         elif self.lost is None:
             self._lose(self._too_late())

@@ -61,7 +61,6 @@ class Leadership:
         """Seconds until it ends unless it is extended; negative or 0 when it is over or has not begun."""
         return 0.0 if self._ended else self._until - self._clock()
 
-    @property
     def holds(self) -> bool:
         """Whether this process may act now."""
         return self.left > 0
@@ -73,7 +72,7 @@ class Leadership:
 
     def check(self) -> None:
         """Raise `NotLeading` unless this process may act now."""
-        if not self.holds:
+        if not self.holds():
             raise NotLeading
 
     def extend(self, until: float) -> bool:
@@ -85,7 +84,7 @@ class Leadership:
         Returns:
             Whether that could be done: not if it is over already, or the instant is past.
         """
-        if self._ended or (self.begun.is_set() and not self.holds) or until <= self._clock():
+        if self._ended or (self.begun.is_set() and not self.holds()) or until <= self._clock():
             return False
         self._until = max(self._until, until)
         self.begun.set()
