@@ -225,7 +225,18 @@ def test_help_names_every_option_and_its_default(capsys: pytest.CaptureFixture[s
         main(["--help"])
     assert ended.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
-    for option in ("kubeconfig", "operator-namespace", "namespace", "http-host", "http-port", "workers", "log-level"):
+    for option in (
+        "kubeconfig",
+        "operator-namespace",
+        "namespace",
+        "http-host",
+        "http-port",
+        "workers",
+        "leader-elect",
+        "lease-name",
+        "identity",
+        "log-level",
+    ):
         assert f"--{option} " in shown
     for words in ("usage: certwright run", "(default: 8080)", "(default: all)", "CERTWRIGHT_LOG_FORMAT"):
         assert words in shown

@@ -135,14 +135,14 @@ class Elector:
             stop: Set it once nothing acts any more.
 
         Raises:
-            LeadershipLost: After having led.
+            LeadershipLost: After having led, and before being told to stop.
         """
         logger.info("standing for election as %s at %s", self._identity, self._lock)
         try:
             while not stop.is_set():
                 pause = await self.attempt()
                 self._arm()
-                if self.lost is not None:
+                if self.lost is not None and not stop.is_set():
                     raise LeadershipLost(self.lost)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
