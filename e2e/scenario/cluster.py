@@ -31,6 +31,7 @@ PLURALS: Final = {
     "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "Event": ("api/v1", "events"),
+    "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
 CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace", "Node"}
 SECONDS: Final = 60.0

@@ -52,6 +52,11 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Hang:
+    """Neither pass it on nor answer, until the client gives up."""
+
+
+@dataclass(frozen=True)
 class Respond:
     """Answer this instead.
 
@@ -81,6 +86,6 @@ class Response:
     body: bytes
 
 
-Action = Forward | Drop | Respond
+Action = Forward | Drop | Hang | Respond
 OnRequest = Callable[[Request], Action]
 OnResponse = Callable[[Request, Response], Action]

@@ -16,7 +16,7 @@ from aiohttp import web
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from .exchanges import Action, Drop, Forward, OnRequest, OnResponse, Request, Respond, Response
+from .exchanges import Action, Drop, Forward, Hang, OnRequest, OnResponse, Request, Respond, Response
 from .kubeconfig import write_kubeconfig
 from .ports import LOOPBACK, allocator
 
@@ -165,17 +165,17 @@ class RecordingProxy:
         self.requests.append(request)
         action = self._ask(self.on_request, request)
         if not isinstance(action, Forward):
-            return self._interfere(incoming, action)
+            return await self._interfere(incoming, action)
         try:
             if request.is_watch:
                 return await self._stream(incoming, request)
             # A client that goes away does not take back a request that the server behind may have.
             answer = await asyncio.shield(asyncio.ensure_future(self._exchange(request)))
         except aiohttp.ClientError:
-            return self._interfere(incoming, Drop())
+            return await self._interfere(incoming, Drop())
         action = self._ask(self.on_response, request, answer)
         if not isinstance(action, Forward):
-            return self._interfere(incoming, action)
+            return await self._interfere(incoming, action)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     async def _exchange(self, request: Request) -> Response:
@@ -187,7 +187,7 @@ class RecordingProxy:
             headers = _end_to_end(answer.headers)
             action = self._ask(self.on_response, request, Response(answer.status, headers, b""))
             if not isinstance(action, Forward):
-                return self._interfere(incoming, action)
+                return await self._interfere(incoming, action)
             outgoing = web.StreamResponse(status=answer.status, headers=headers)
             await outgoing.prepare(incoming)
             async for chunk in answer.content.iter_any():
@@ -218,7 +218,9 @@ class RecordingProxy:
             self._hook_errors.append(error)
             return Drop()
 
-    def _interfere(self, incoming: web.Request, action: Action) -> web.StreamResponse:
+    async def _interfere(self, incoming: web.Request, action: Action) -> web.StreamResponse:
+        if isinstance(action, Hang):
+            await asyncio.Event().wait()  # the client's going away cancels it
         if isinstance(action, Respond):
             return web.Response(status=action.status, body=action.body, headers=action.headers)
         if incoming.transport is not None:

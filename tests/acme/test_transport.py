@@ -186,6 +186,50 @@ async def test_it_sends_what_it_is_told_and_reads_the_answer(root: Issued, leaf:
     assert b"cookie" not in request
 
 
+class NotAllowed(asyncio.CancelledError):
+    """What ends a request on our side, as the end of a task would."""
+
+
+async def test_it_asks_before_it_writes_a_request(root: Issued, leaf: Issued) -> None:
+    asked = 0
+    allowed = True
+
+    def before_send() -> None:
+        nonlocal asked
+        asked += 1
+        if not allowed:
+            raise NotAllowed
+
+    async with (
+        serving(answering(OK), leaf) as server,
+        HttpxTransport(ca_bundle=root.pem, before_send=before_send) as transport,
+    ):
+        await transport.request("POST", server.url, headers={}, content=b"body", max_bytes=100)
+        assert asked == 2, "before the head and before the body"
+        allowed = False
+        with pytest.raises(NotAllowed):
+            await transport.request("POST", server.url, headers={}, content=b"body", max_bytes=100)
+        allowed = True
+        await transport.request("POST", server.url, headers={}, content=b"body", max_bytes=100)
+    assert len(server.requests) == 2
+
+
+async def test_it_asks_after_the_connection_is_made(root: Issued, leaf: Issued) -> None:
+    """Making one may take as long as it likes, and what was allowed before it is not any more."""
+
+    def before_send() -> None:
+        raise NotAllowed
+
+    async with (
+        serving(answering(OK), leaf) as server,
+        HttpxTransport(ca_bundle=root.pem, before_send=before_send) as transport,
+    ):
+        for _ in range(20):
+            with pytest.raises(NotAllowed):
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("path", ["/a|b/{c}", "/a%7eb/%2F", "/a/../b/./c", "//double", "/q?x=%20&y=[1]&z", "", "?q"])
 async def test_the_url_goes_out_byte_for_byte(root: Issued, leaf: Issued, path: str) -> None:
     async with serving(answering(OK), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:

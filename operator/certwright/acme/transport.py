@@ -29,7 +29,7 @@ from certwright.acme.trust import ClientCertificate, private_trust, untrusted_se
 from certwright.acme.url import UrlPolicy, host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
 
 #: What the client calls itself unless told otherwise (RFC 8555 section 6.1).
@@ -77,6 +77,7 @@ class HttpxTransport:
         max_connections: int = 6,
         allow_insecure: bool = False,
         trust_env: bool = False,
+        before_send: Callable[[], None] | None = None,
     ) -> None:
         """Load the trust anchors, which takes about 30 ms, and open nothing yet.
 
@@ -90,12 +91,15 @@ class HttpxTransport:
             max_connections: How many requests are under way, and connections open, at most; others wait for their turn.
             allow_insecure: Also talk plain http. For test benches.
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
+            before_send: Called when a connection is there and the next thing is to write the request to it, and again
+                before its body. What it raises ends the request; for programs that may lose the right to send.
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
         """
         self._timeouts = timeout or Timeouts()
         self._urls = UrlPolicy(allow_http=allow_insecure)
+        self._extensions: dict[str, object] = {} if before_send is None else {"trace": _before_send(before_send)}
         context = httpx.create_ssl_context(trust_env=trust_env) if ca_bundle is None else private_trust(ca_bundle)
         if not verify:
             context.check_hostname = False
@@ -141,6 +145,7 @@ class HttpxTransport:
             TimedOut: The server did not answer in time.
             UntrustedServer: The server's certificate did not verify.
             ResponseTooLarge: The body is longer than `max_bytes`.
+            Exception: Whatever `before_send` raises.
             MalformedResponse: The body is compressed, although that was not asked for. The body of an error status is
                 dropped instead.
         """
@@ -154,7 +159,10 @@ class HttpxTransport:
                 # As the URL was written: httpx would drop a default port and quote the path in its own way.
                 headers={"Host": parts.netloc, **headers},
                 content=content,
-                extensions={"target": (target if target.startswith("/") else f"/{target}").encode("ascii")},
+                extensions={
+                    "target": (target if target.startswith("/") else f"/{target}").encode("ascii"),
+                    **self._extensions,
+                },
             )
         except httpx.InvalidURL:
             raise UnsafeUrl(f"Not a URL that can be asked: {printable(url, 200)!r}") from None
@@ -204,6 +212,16 @@ class HttpxTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _before_send(check: Callable[[], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
+    """Return httpcore's trace callback: of all it tells, what comes right before bytes of the request are written."""
+
+    async def trace(event: str, _: Mapping[str, object]) -> None:
+        if event.endswith((".send_request_headers.started", ".send_request_body.started")):
+            check()
+
+    return trace
 
 
 async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
