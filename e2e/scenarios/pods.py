@@ -23,8 +23,15 @@ def load_web_image(bed: TestBed) -> None:
         bed.node.load_image(pod_image(WEB, bed.programs))
 
 
-def web_pod(namespace: str, name: str, **security: Any) -> dict[str, Any]:
-    """Return a pod of the web server; `security` replaces fields of the container's securityContext."""
+def web_pod(namespace: str, name: str, *, thumbprint: str = "", **security: Any) -> dict[str, Any]:
+    """Return a pod of the web server.
+
+    Args:
+        namespace: where it runs.
+        name: its name, and the value of its label `app`.
+        thumbprint: of the account key for which it answers HTTP-01 challenges.
+        security: replaces fields of the container's securityContext.
+    """
     context = {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
@@ -44,6 +51,7 @@ def web_pod(namespace: str, name: str, **security: Any) -> dict[str, Any]:
                     "name": "web",
                     "image": WEB,
                     "imagePullPolicy": "IfNotPresent",
+                    "env": [{"name": "THUMBPRINT", "value": thumbprint}],
                     "ports": [{"containerPort": PORT}],
                     "readinessProbe": {"httpGet": {"path": "/", "port": PORT}, "periodSeconds": 1},
                     "securityContext": context,
@@ -63,11 +71,23 @@ def web_service(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
-def start_web(bed: TestBed, cluster: Cluster, namespace: str, name: str) -> dict[str, Any]:
+def web_ingress(namespace: str, name: str, host: str) -> dict[str, Any]:
+    """Return an Ingress that leads all of a host to the Service of the same name."""
+    backend = {"service": {"name": name, "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ingressClassName": "traefik", "rules": [{"host": host, "http": {"paths": [path]}}]},
+    }
+
+
+def start_web(bed: TestBed, cluster: Cluster, namespace: str, name: str, *, thumbprint: str = "") -> dict[str, Any]:
     """Run a pod of the web server with its Service; return the pod once it is Ready and its Service leads to it."""
     load_web_image(bed)
     service = cluster.apply(web_service(namespace, name))
-    cluster.apply(web_pod(namespace, name))
+    cluster.apply(web_pod(namespace, name, thumbprint=thumbprint))
     pod = cluster.wait_condition("Pod", namespace, name, "Ready", "True", seconds=START_SECONDS)
     # kube-proxy refuses connections until it has heard of the first endpoint, a second after the pod is Ready.
     url = f"http://{service['spec']['clusterIP']}/"

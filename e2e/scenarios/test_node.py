@@ -13,8 +13,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from certwright.acme import AccountKey, AcmeServer, Client, HttpxTransport, Identifier
 from scenario.cluster import conditions, refusal
-from scenarios.pods import OK, PORT, asked_by, start_web, web_pod
+from scenarios.pods import OK, PORT, asked_by, start_web, web_ingress, web_pod
 from testbed.cgroups import CgroupTree
 from testbed.parts.gateway import NAME as GATEWAY
 from testbed.parts.gateway import NAMESPACE as GATEWAY_NAMESPACE
@@ -72,16 +73,7 @@ def test_pods_resolve_the_bed_s_zones_and_nothing_else(web: dict[str, Any]) -> N
 
 def test_an_ingress_on_port_80_leads_to_a_pod(cluster: Cluster, namespace: str, web: dict[str, Any]) -> None:
     host = f"{namespace}.example.test"
-    backend = {"service": {"name": "web", "port": {"number": 80}}}
-    path = {"path": "/", "pathType": "Prefix", "backend": backend}
-    cluster.apply(
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "Ingress",
-            "metadata": {"name": "web", "namespace": namespace},
-            "spec": {"ingressClassName": "traefik", "rules": [{"host": host, "http": {"paths": [path]}}]},
-        }
-    )
+    cluster.apply(web_ingress(namespace, "web", host))
     _await_answer(cluster, host)
     # And from inside the cluster, by the name in the bed's DNS: as a CA would come.
     assert asked_by(web, f"http://{host}/") == f"hello from {host} on web\n"
@@ -114,6 +106,23 @@ def test_the_gateway_serves_https_on_port_443(node_bed: TestBed) -> None:
         certificate = secured.getpeercert()
     assert certificate is not None
     assert ("DNS", "*.example.test") in certificate["subjectAltName"]
+
+
+async def test_the_ca_comes_over_port_80_to_a_pod(node_bed: TestBed, cluster: Cluster, namespace: str) -> None:
+    host = f"{namespace}.example.test"
+    key = AccountKey.generate()
+    start_web(node_bed, cluster, namespace, "web", thumbprint=key.thumbprint)
+    cluster.apply(web_ingress(namespace, "web", host))
+    _await_answer(cluster, host)
+    async with HttpxTransport(ca_bundle=node_bed.pebble.ca_bundle_pem.decode()) as transport:
+        client = Client(AcmeServer(node_bed.pebble.directory_url, transport), key)
+        await client.register(terms_of_service_agreed=True)
+        order = await client.new_order([Identifier.dns(host)])
+        (authorization,) = await client.fetch_authorizations(order)
+        challenge = authorization.challenge("http-01")
+        assert challenge is not None
+        await client.answer_challenge(challenge)
+        assert (await client.poll_order(order, until={"ready"})).status == "ready"
 
 
 def test_pods_reach_the_api_server_and_the_ca(node_bed: TestBed, web: dict[str, Any]) -> None:

@@ -75,11 +75,16 @@ class TestBed(PartAccess):
         """Return the bed that runs in a folder; its parts can be asked, stopped and started as one's own.
 
         Raises:
-            BedError: there is none.
+            BedError: there is none, or it has a node.
         """
         state = read_state(folder)
         if state is None:
             raise BedError(f"No test bed in {folder}", remedy="start it with `python -m testbed up`")
+        if state.options.node:
+            raise BedError(
+                f"The test bed in {folder} has a node, and belongs to the command that started it",
+                remedy="look into it with nsenter, as that command says; it ends with it",
+            )
         bed = cls(state.options, folder=folder, detached=True)
         bed._assemble()
         for name, options in state.more_pebbles.items():

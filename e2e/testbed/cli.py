@@ -16,7 +16,7 @@ from .assembly import programs_for
 from .bed import TestBed
 from .binaries import find_or_build
 from .errors import BedError
-from .isolation import remove_cgroups, run_isolated
+from .isolation import check_possible, remove_cgroups, run_isolated
 from .locations import DEFAULT_BED, cache
 from .options import BedOptions, PebbleOptions
 from .progress import reporter
@@ -101,6 +101,8 @@ def build(
     node: Annotated[bool, typer.Option("--node", help="Also those of a bed with a node, and Helm.")] = False,
 ) -> None:
     """Find, build or install all programs of the bed, and print where they are."""
+    if node:
+        check_possible()
     found = programs_for(BedOptions(node=node, gateway=node, network_policies=node), reporter())
     if node:
         found |= find_or_build(("helm", "kubeconform"), reporter())

@@ -45,7 +45,7 @@ def run_isolated(command: Sequence[str], reporter: Reporter) -> int:
     Raises:
         BedError: we are not root, or the machine does not allow namespaces.
     """
-    _check()
+    check_possible()
     cgroup = f"{CGROUP_PREFIX}{secrets.token_hex(4)}"
     unshare = ["unshare", "--net", "--mount", "--propagation=private", "--pid", "--mount-proc", "--kill-child"]
     whole = [*unshare, "sh", str(SETUP), *command]
@@ -84,7 +84,12 @@ def remove_cgroups(prefix: str = CGROUP_PREFIX) -> None:
             tree.remove()
 
 
-def _check() -> None:
+def check_possible() -> None:
+    """Make sure that namespaces can be had, before anything is built for a bed in them.
+
+    Raises:
+        BedError: we are not root, or the machine does not allow namespaces.
+    """
     if os.geteuid() != 0:
         raise BedError(
             "A bed with a node takes root: it makes network and mount namespaces and runs containers in them",

@@ -1,7 +1,8 @@
 // Command web is a pod to look at the test bed with.
 //
 // GET / tells the host that was asked for and the pod that answers. GET /fetch?url=U makes the request U from inside
-// the pod and passes the answer on. GET /write tries to write a file and tells how that went.
+// the pod and passes the answer on. GET /.well-known/acme-challenge/TOKEN answers any HTTP-01 challenge for the account
+// key whose thumbprint is in the environment variable THUMBPRINT. GET /write tries to write a file and tells how that went.
 package main
 
 import (
@@ -24,6 +25,7 @@ func main() {
 	mux.HandleFunc("GET /", hello)
 	mux.HandleFunc("GET /fetch", fetch)
 	mux.HandleFunc("GET /write", write)
+	mux.HandleFunc("GET /.well-known/acme-challenge/{token}", prove)
 	server := &http.Server{Addr: address, Handler: mux, ReadHeaderTimeout: patience}
 	log.Fatal(server.ListenAndServe())
 }
@@ -56,4 +58,8 @@ func write(answer http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	fmt.Fprintln(answer, "written")
+}
+
+func prove(answer http.ResponseWriter, request *http.Request) {
+	fmt.Fprintf(answer, "%s.%s", request.PathValue("token"), os.Getenv("THUMBPRINT"))
 }
