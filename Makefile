@@ -41,6 +41,8 @@ integration: $(VENV)/ready ## The integration tests alone: real API server, CA, 
 e2e: $(VENV)/ready ## Whole clusters: a real node runs the operator's pods (root; KEEP=1 waits after a failure)
 	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
 	@$(BIN)/python -m testbed build --node
+	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
+	@$(BIN)/python -m image --testbed
 	@echo "==> Scenarios, in network, mount and process namespaces of their own"
 	@$(BIN)/python -m testbed isolated -- $(BIN)/pytest e2e/scenarios $(PYTEST_ARGS)
 
@@ -66,6 +68,10 @@ format: $(VENV)/ready ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: image
+image: $(VENV)/ready ## The container image as an archive, by docker, podman or buildah (BASE=... names the base image)
+	@$(BIN)/python -m image
+
 .PHONY: bench
 bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, a hundred at once
 	@$(BIN)/python -m bench
@@ -89,6 +95,8 @@ lock: ## Pin the dependencies anew, with hashes (needs uv)
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml \
 	    $$([ $$kind = dev ] && echo "--group dev") -o requirements/$$kind.txt; \
 	done
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --group build --constraints requirements/dev.txt -o requirements/build.txt
 
 .PHONY: clean
 clean: ## Remove what the other targets made below this folder
