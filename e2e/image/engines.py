@@ -74,9 +74,7 @@ def build_with_buildah(
     if base and not reachable:
         raise BinaryUnavailable(f"The base image {base} cannot be pulled", remedy="check its name, and the network")
     if not reachable:
-        reporter.say(
-            f"{public_base} cannot be pulled: the base is made of this machine's Debian instead (BASE=... names another)"
-        )
+        reporter.say(f"{public_base} cannot be pulled; the base is made of this machine's Debian instead")
     archive.unlink(missing_ok=True)
     build_from_checkout(
         store, name, archive, reporter, base=wanted if reachable else None, arguments=arguments, timestamp=timestamp
