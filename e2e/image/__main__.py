@@ -44,7 +44,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{name} is in {archive.relative_to(PROJECT)}")
-    print(f"{archive.stat().st_size / 1e6:.1f} MB; docker load, podman load and ctr images import take it")
+    print(f"{archive.stat().st_size / 1e6:.1f} MB; a node's containerd takes it by: ctr -n k8s.io images import FILE")
     return 0
 
 

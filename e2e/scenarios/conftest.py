@@ -22,7 +22,7 @@ from testbed.isolation import bed_cgroup
 from testbed.progress import reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 OPTIONS = BedOptions(node=True, gateway=True, network_policies=True, audit=True)
 TAIL_LINES = 30
@@ -69,6 +69,17 @@ def namespace(node_bed: TestBed) -> Iterator[str]:
     node_bed.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield name
     node_bed.kubectl("delete", "namespace", name, "--wait=false", check=False)
+
+
+@pytest.fixture
+def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print what is measured where people see it, whether the test fails or not."""
+
+    def line(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end=" ")
+
+    return line
 
 
 @pytest.hookimpl(wrapper=True)

@@ -39,17 +39,6 @@ TOOLS = re.compile(
 TESTS = re.compile(r"/(tests?|idlelib|unittest)(/|$)|/(test_\w+|\w+_test|conftest)\.pyc?$|\.pyi$")
 
 
-@pytest.fixture
-def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print what is measured where people see it, whether the test fails or not."""
-
-    def line(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n{text}", end=" ")
-
-    return line
-
-
 @pytest.fixture(scope="module")
 def archive(request: pytest.FixtureRequest) -> OciArchive:
     assert os.geteuid() == 0, "the image is built and looked into as root"

@@ -52,7 +52,9 @@ def wheels_for(base: Base, reporter: Reporter) -> Path:
             remedy="see what pip said, above",
             details=answer.stderr,
         )
-    shutil.rmtree(folder, ignore_errors=True)
+    for older in folder.parent.iterdir():
+        if older != unfinished:
+            shutil.rmtree(older, ignore_errors=True)
     unfinished.rename(folder)
     return folder
 
