@@ -13,7 +13,7 @@ from testbed.images import certwright_image
 from testbed.locations import PROJECT
 from testbed.progress import reporter
 
-from .engines import build_with_buildah, build_with_engine, find_engine
+from .engines import build_with_buildah, build_with_engine, find_engine, has_base
 
 PUBLIC_BASE = "docker.io/library/python:3.13-slim"
 
@@ -34,9 +34,12 @@ def main() -> int:
         if given.testbed:
             certwright_image(reporter())
             return 0
-        if engine := find_engine():
-            build_with_engine(engine, name, archive, {**arguments, "BASE": given.base or PUBLIC_BASE})
+        engine, base = find_engine(), given.base or PUBLIC_BASE
+        if engine and has_base(engine, base):
+            build_with_engine(engine, name, archive, {**arguments, "BASE": base})
         else:
+            if engine:
+                reporter().say(f"{engine} neither has the base image {base} nor can pull it; on to buildah")
             build_with_buildah(
                 name, archive, arguments, reporter(), timestamp=timestamp, base=given.base, public_base=PUBLIC_BASE
             )

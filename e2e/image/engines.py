@@ -31,6 +31,14 @@ def find_engine() -> str | None:
     return None
 
 
+def has_base(engine: str, base: str) -> bool:
+    """Tell whether docker or podman has a base image, or can pull it."""
+    for command in ([engine, "image", "inspect", base], [engine, "pull", "--quiet", base]):
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return True
+    return False
+
+
 def build_with_engine(engine: str, name: str, archive: Path, arguments: Mapping[str, str]) -> None:
     """Build by docker or podman, whose own output is the progress, and write the archive.
 

@@ -96,7 +96,6 @@ def base_image(store: ImageStore, debootstrap: Path, reporter: Reporter) -> Base
         ) as process:
             for number, line in enumerate(process.stdout or ()):
                 tail.append(line)
-                # Its lines name the mirror, which is this machine's affair, only while it fetches the index.
                 task.step(number, line.removeprefix("I:").strip())
         if process.returncode != 0:
             raise BinaryUnavailable(

@@ -113,6 +113,18 @@ def test_a_docker_without_its_daemon_is_passed_over(machine: Path) -> None:
     assert engines.find_engine() == "podman"
 
 
+def test_a_base_that_is_there_is_not_pulled(machine: Path) -> None:
+    program(machine, "docker", "")
+    assert engines.has_base("docker", "mine:1")
+    assert calls(machine) == ["image inspect mine:1"]
+
+
+def test_a_base_out_of_reach_is_told(machine: Path) -> None:
+    program(machine, "docker", "exit 1")
+    assert not engines.has_base("docker", "mine:1")
+    assert calls(machine) == ["image inspect mine:1", "pull --quiet mine:1"]
+
+
 def test_an_engine_builds_and_saves(machine: Path) -> None:
     program(machine, "docker", "")
     engines.build_with_engine("docker", "localhost/c:1", machine / "c.tar", {"BASE": "b", "VERSION": "1"})
