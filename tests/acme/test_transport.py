@@ -417,6 +417,32 @@ class TestConnections:
                 await transport.request("GET", server.url, headers={}, max_bytes=1000)
         assert caught.value.request_sent is True
 
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"220 secret-words ESMTP\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nsecret-words: \x00\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nsecret-words\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+            b"HTTP/1.1 200 OK\r\nA: " + b"secret-words" * 20_000,
+        ],
+    )
+    async def test_what_is_no_http_is_not_quoted(self, root: Issued, leaf: Issued, content: bytes) -> None:
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(ConnectionFailed) as caught:
+                await transport.request("GET", server.url, headers={}, max_bytes=1000)
+        assert str(caught.value) == (
+            f"The connection broke while talking to localhost:{server.port}: its answer is no HTTP that can be read"
+        )
+
+    async def test_who_hangs_up_is_told_as_such(self, root: Issued, leaf: Issued) -> None:
+        async def hang_up(_request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        async with serving(hang_up, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(ConnectionFailed, match="it hung up before its answer was complete"):
+                await transport.request("GET", server.url, headers={}, max_bytes=1000)
+
     async def test_an_outer_time_out_is_not_mistaken_for_the_servers(self, root: Issued, leaf: Issued) -> None:
         async with serving(silent, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
             with pytest.raises(TimeoutError):

@@ -243,6 +243,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(causes: tuple[BaseException, ...]) -> str:
+    if isinstance(causes[0], httpx.RemoteProtocolError):
+        # Its text may quote what the server sent: it is only looked at to tell the two cases apart.
+        gone = any(word in str(causes[0]) for word in ("disconnected", "closed", "Terminated"))
+        return "it hung up before its answer was complete" if gone else "its answer is no HTTP that can be read"
     # The system's own words say more than those of the layers above: "Connection refused".
     for cause in reversed(causes):
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:
