@@ -361,6 +361,27 @@ class TestBounds:
                 await transport.request("GET", f"https://localhost:{port}", headers={}, max_bytes=100)
             await asyncio.sleep(1)
 
+    @pytest.mark.parametrize("end", ["breaks off", "stops"])
+    async def test_an_error_page_without_its_end_does_not_hide_the_status(
+        self, root: Issued, leaf: Issued, end: str
+    ) -> None:
+        async def half_a_page(_request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 429 X\r\nRetry-After: 5\r\nContent-Length: 100\r\n\r\nhalf")
+            if end == "breaks off":
+                writer.close()
+            else:
+                await asyncio.sleep(60)
+
+        timeouts = Timeouts(connect=2, read=0.2, total=5)
+        async with (
+            serving(half_a_page, leaf) as server,
+            HttpxTransport(ca_bundle=root.pem, timeout=timeouts, max_connections=1) as transport,
+        ):
+            for _ in range(2):
+                response = await transport.request("GET", server.url, headers={}, max_bytes=100)
+                assert (response.status, response.body) == (429, b"half")
+                assert response.headers.get("Retry-After") == "5"
+
     async def test_a_compressed_error_page_does_not_hide_the_status(self, root: Issued, leaf: Issued) -> None:
         content = b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb"
         async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:

@@ -208,16 +208,21 @@ class HttpxTransport:
 
 async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > max_bytes:
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
-                # The status and its headers say enough; a long error page must not hide them.
-                return bytes(body[:max_bytes])
-            raise ResponseTooLarge(
-                f"{host_of(url)} sent more than {max_bytes} bytes, which no ACME answer needs",
-                host=host_of(url),
-            )
+    # The status and headers of an error say enough; a page that is too long or breaks off must not hide them.
+    is_error = response.status_code >= HTTPStatus.BAD_REQUEST
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > max_bytes:
+                if is_error:
+                    return bytes(body[:max_bytes])
+                raise ResponseTooLarge(
+                    f"{host_of(url)} sent more than {max_bytes} bytes, which no ACME answer needs",
+                    host=host_of(url),
+                )
+    except httpx.HTTPError:
+        if not is_error:
+            raise
     return bytes(body)
 
 
