@@ -11,6 +11,7 @@ from certwright.acme.account_client import AccountClient
 from certwright.acme.authorization import Authorization, AuthorizationStatus
 from certwright.acme.certificate import PEM_CERTIFICATE_CHAIN, CertificateChainPem
 from certwright.acme.challenge import Challenge, dns01_value, key_authorization
+from certwright.acme.fidelity import check_authorization, check_identifiers
 from certwright.acme.fields import Fields
 from certwright.acme.link import links_to, parse_links
 from certwright.acme.order import Order, OrderFailed, OrderStatus
@@ -58,6 +59,7 @@ class Client(AccountClient):
             RejectedIdentifier: The CA does not issue for a name; see `identifiers`.
             RateLimited: A limit is exceeded; see `retry_at`.
             InvalidProfile: There is no such profile.
+            MalformedResponse: Among other things: the order is for other names.
             AccountDoesNotExist: The CA does not know the account, or no more.
         """
         directory = await self.server.directory()
@@ -70,9 +72,11 @@ class Client(AccountClient):
         }
         payload |= {name: value for name, value in optional.items() if value is not None}
         response = await self._post("newOrder", directory.new_order, payload, repeatable=False)
-        return Order.parse(
+        order = Order.parse(
             response, self._location(response), self.server.urls, retry_after=self._retry_after(response)
         )
+        check_identifiers(order, identifiers)
+        return order
 
     async def fetch_order(self, url: str) -> Order:
         """Read an order."""
@@ -159,12 +163,18 @@ class Client(AccountClient):
         return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
 
     async def fetch_authorizations(self, order: Order) -> tuple[Authorization, ...]:
-        """Read all authorizations of an order together, in the order of `order.authorization_urls`."""
+        """Read all authorizations of an order together, in the order of `order.authorization_urls`.
+
+        Raises:
+            MalformedResponse: Among other things: one is for a name that is not in the order.
+        """
         slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
 
         async def fetch(url: str) -> Authorization:
             async with slots:
-                return await self.fetch_authorization(url)
+                authorization = await self.fetch_authorization(url)
+            check_authorization(authorization, order)
+            return authorization
 
         try:
             async with asyncio.TaskGroup() as group:
