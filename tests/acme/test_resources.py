@@ -146,6 +146,7 @@ class TestOrder:
             ({"finalize": 7}, "finalize"),
             ({"authorizations": "x"}, "authorizations"),
             ({"authorizations": [7]}, "authorizations"),
+            ({"authorizations": [f"https://ca.test/authz/{n}" for n in range(1001)]}, "longer than 1000"),
             ({"identifiers": [{"type": "dns"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": "a\nb"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": ""}]}, "value"),
