@@ -68,6 +68,13 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
     authorizations = await issuer.client.fetch_authorizations(order)
     flight = Flight(order=order, next_look=now)
     for authorization in _unproved(authorizations):
+        if authorization.name not in owners:
+            raise IssuanceError(
+                "ForeignAuthorization",
+                f"The CA wants {authorization.name} proved, which is none of the certificate's names. A CA that wants "
+                "the domain above them proved is not supported.",
+                costly=True,
+            )
         challenge = _dns01(authorization)
         flight.challenges[authorization.name] = challenge
         value = issuer.client.dns01_value(challenge.token or "")
