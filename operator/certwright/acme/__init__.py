@@ -45,7 +45,13 @@ from certwright.acme.clock import Clock
 from certwright.acme.credentials import AccountCredentials
 from certwright.acme.directory import Directory, DirectoryMeta
 from certwright.acme.dns_account01 import account_label, dns_account01_name
-from certwright.acme.dns_persist01 import account_uri, dns_persist01_name, dns_persist01_value, hashed_account_uri
+from certwright.acme.dns_persist01 import (
+    account_uri,
+    dns_persist01_name,
+    dns_persist01_value,
+    hashed_account_uri,
+    persistent_record_allows,
+)
 from certwright.acme.errors import (
     AccountKeyInUse,
     AcmeError,
@@ -231,6 +237,7 @@ __all__ = [
     "key_authorization",
     "leads_to",
     "limits_of",
+    "persistent_record_allows",
     "poll_interval",
     "probe_keys",
     "registered_domain",

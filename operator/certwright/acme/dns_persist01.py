@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import base64url
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from certwright.acme.directory import DirectoryMeta
 
@@ -24,6 +25,7 @@ VALIDATION_LABEL: Final = "_validation-persist"
 _MAX_DOMAIN: Final = 255
 # What a value of RFC 8659 section 4.2 may hold: visible ASCII without the semicolon.
 _VALUE = re.compile(r"[!-:<-~]+")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def dns_persist01_name(name: str) -> str:
@@ -83,3 +85,35 @@ def dns_persist01_value(
     if persist_until is not None:
         parts.append(f"persistUntil={int(persist_until.timestamp())}")
     return "; ".join(parts)
+
+
+def persistent_record_allows(
+    text: str, *, issuers: Sequence[str], account_uri: str, wildcard: bool, now: datetime | None = None
+) -> bool:
+    """Whether a TXT value found in the DNS authorizes the account, read as strictly as CAs read it.
+
+    Args:
+        text: The value.
+        issuers: The challenge's issuer domain names.
+        account_uri: See `account_uri`; compared letter by letter.
+        wildcard: Whether the proof is for a wildcard.
+        now: The time, aware; None for the system's.
+    """
+    issuer, *parameters = (part.strip(" \t") for part in text.split(";"))
+    if issuer.lower() not in {name.lower() for name in issuers}:
+        return False
+    values: dict[str, str] = {}
+    for parameter in parameters:
+        tag, equals, value = (part.strip(" \t") for part in parameter.partition("="))
+        # A trailing semicolon, a tag twice or white space within a value make the whole record malformed.
+        if not equals or not tag or tag.lower() in values or (value and not _VALUE.fullmatch(value)):
+            return False
+        values[tag.lower()] = value
+    if values.get("accounturi") != account_uri:
+        return False
+    if wildcard and values.get("policy", "").lower() != "wildcard":
+        return False
+    until = values.get("persistuntil")
+    if until is None:
+        return True
+    return _NUMBER.fullmatch(until) is not None and int(until) >= (now or datetime.now(UTC)).timestamp()
