@@ -40,6 +40,7 @@ class Challenge:
         url: Where to say that it is ready to be validated.
         status: Its state.
         token: The random part of the proof in base64url, or None for types that have none.
+        issuer_domain_names: The names by which dns-persist-01 records mean this CA; empty for other types.
         validated: When it was validated, aware UTC, or None.
         error: Why the validation failed, or None.
         retry_after: Seconds that the server asks to wait before the next look, or None.
@@ -49,6 +50,7 @@ class Challenge:
     url: str
     status: ChallengeStatus
     token: str | None = None
+    issuer_domain_names: tuple[str, ...] = ()
     validated: datetime | None = None
     error: Problem | None = None
     retry_after: float | None = None
@@ -73,6 +75,12 @@ class Challenge:
             url=fields.url("url"),
             status=status,
             token=token,
+            # Spelled with hyphens up to draft -01 (Pebble, Boulder), in camel case from -02 on.
+            issuer_domain_names=tuple(
+                printable(name, 255)
+                for member in ("issuerDomainNames", "issuer-domain-names")
+                for name in fields.texts(member)
+            ),
             validated=fields.instant("validated"),
             error=fields.problem("error"),
             retry_after=retry_after,

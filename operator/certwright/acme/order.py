@@ -52,6 +52,8 @@ class Order:
         not_before: The start of validity that was asked for, aware UTC, or None.
         not_after: The end of validity that was asked for, aware UTC, or None.
         profile: The certificate profile, or None.
+        replaces: The identifier of the certificate that the server counts this one as the renewal of (RFC 9773
+            section 5), or None.
         error: What went wrong, or None.
         retry_after: Seconds that the server asks to wait before the next look, at least 0, or None.
     """
@@ -66,6 +68,7 @@ class Order:
     not_before: datetime | None = None
     not_after: datetime | None = None
     profile: str | None = None
+    replaces: str | None = None
     error: Problem | None = None
     retry_after: float | None = None
 
@@ -97,6 +100,7 @@ class Order:
             not_before=fields.instant("notBefore"),
             not_after=fields.instant("notAfter"),
             profile=printable(fields.optional_text("profile") or "") or None,
+            replaces=printable(fields.optional_text("replaces") or "") or None,
             error=fields.problem("error"),
             retry_after=retry_after,
         )
