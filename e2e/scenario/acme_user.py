@@ -8,7 +8,16 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme import AccountKey, AcmeServer, Client, Clock, HttpxTransport, Identifier, Timeouts
+from certwright.acme import (
+    AccountKey,
+    AcmeServer,
+    CertificateChainPem,
+    Client,
+    Clock,
+    HttpxTransport,
+    Identifier,
+    Timeouts,
+)
 from certwright.dns import TsigKey, TxtRecord
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.pki import build_csr, check_before_write, generate_private_key, parse_chain
@@ -33,11 +42,13 @@ class AcmeUser:
 
     Attributes:
         seen: Tokens and key authorizations, which must be in no log and no error.
+        issued: The last chain as it came.
     """
 
     def __init__(self, client: Client, bind: Bind) -> None:
         self.client = client
         self.seen: set[str] = set()
+        self.issued = CertificateChainPem(b"", ())
         self._zone = bind.zones[0]
         name, key = bind.main_key
         self._dns = Rfc2136Provider(bind.address, tsig=TsigKey(name, key.secret, key.algorithm))
@@ -75,7 +86,8 @@ class AcmeUser:
         key = generate_private_key()
         order = await client.finalize(order, build_csr(key, dns_names=names))
         order = await client.poll_order(order, timeout=POLL_SECONDS)
-        chain = parse_chain((await client.download_certificate(order)).pem)
+        self.issued = await client.download_certificate(order)
+        chain = parse_chain(self.issued.pem)
         check_before_write(chain, key, dns_names=names, now=datetime.now(UTC))
         return chain
 

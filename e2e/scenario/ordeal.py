@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from certwright.acme import AcmeError, PollTimedOut
 from certwright.issuance.failures import classify
 from certwright.pki import PkiError
-from scenario.acme_user import acme_user
+from scenario.acme_user import AcmeUser, acme_user
 from scenario.outcomes import OUTCOMES
 from testbed.faults import MARKER, FaultProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenario.acme_user import AcmeUser
     from testbed.faults import Fault
     from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
+
+Doing: TypeAlias = Callable[[AcmeUser], Awaitable[object]]
 
 #: Far more than the time-outs of `acme_user` add up to, for machines that are busy.
 LONGEST_SECONDS: Final = 20.0
@@ -46,20 +48,27 @@ class Ordeal:
         self._bind = bind
         self.struck = 0
 
-    async def suffer(self, *faults: Fault) -> AcmeError | PkiError | None:
+    async def suffer(self, *faults: Fault, doing: Doing | None = None) -> AcmeError | PkiError | None:
         """Let an issuance meet faults, then have the same client get a certificate without them.
 
+        Args:
+            faults: What the CA does wrong.
+            doing: What is to meet the faults in place of an issuance, after an issuance without any.
+
         Returns:
-            What the first issuance ended in; None if the certificate came all the same.
+            What it ended in; None if it succeeded all the same.
 
         Raises:
             AssertionError: A fault was not met, took too long, or is told in the CA's words; or the client is
                 of no use afterwards.
         """
-        with FaultProxy.of(self._pebble, *faults) as proxy, _logged() as lines:
+        with FaultProxy.of(self._pebble) as proxy, _logged() as lines:
             async with acme_user(proxy.directory_url, self._pebble.ca_bundle_pem, self._bind) as user:
+                if doing is not None:
+                    await user.obtain()
+                proxy.misbehave(*faults)
                 began = time.monotonic()
-                error = await _failure(user)
+                error = await _failure(user, doing or AcmeUser.obtain)
                 assert time.monotonic() - began < LONGEST_SECONDS
                 assert set(proxy.struck) == {fault.name for fault in faults}
                 self.struck = proxy.struck.total()
@@ -101,9 +110,9 @@ async def _settled(proxy: FaultProxy) -> None:
         await asyncio.sleep(0.01)
 
 
-async def _failure(user: AcmeUser) -> AcmeError | PkiError | None:
+async def _failure(user: AcmeUser, doing: Doing) -> AcmeError | PkiError | None:
     try:
-        await user.obtain()
+        await doing(user)
     except (AcmeError, PkiError) as error:
         return error
     return None

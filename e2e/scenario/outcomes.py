@@ -118,7 +118,8 @@ ORDERS: Final = {
     "no-challenges": Outcome(acme.PollTimedOut, "NoChallenge"),
 }
 LINKS: Final = {
-    **_named(TOLERATED, "alternates-in-circle", "alternates-without-end"),
+    **_named(TOLERATED, "alternates-in-circle", "alternates-without-end", "orders-without-end"),
+    "orders-in-circle": MALFORMED,
 }
 OUTCOMES: Final[dict[str, Outcome]] = {
     **REFUSALS,

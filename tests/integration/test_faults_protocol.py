@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 NONCES = ("always-the-same-nonce", "every-nonce-refused")
 REDIRECTS = ("redirect-on-same-host", "redirect-to-other-host", "redirect-loop")
 LOOKED_AT = {*NONCES, *REDIRECTS, "always-processing", "authorization-for-other-name"}
-"""Those with tests of their own."""
+LOOKED_AT |= {"orders-in-circle", "orders-without-end"}
+"""Those with tests of their own, here or among the features."""
 
 
 @pytest.fixture

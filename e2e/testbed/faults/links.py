@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from .answers import with_header
-from .fault import changing
+from .answers import made_up, with_header
+from .fault import changing, in_place_of
 
 if TYPE_CHECKING:
     from testbed.exchanges import Response
@@ -35,10 +36,11 @@ def orders_in_circle(exchange: Exchange) -> Response:
     return with_header(exchange.answer, "Link", f'<{url}>;rel="next"')
 
 
-@changing("orders")
+@in_place_of("orders")
 def orders_without_end(exchange: Exchange) -> Response:
-    """Each page of the list of orders names another one as the next."""
-    number = int(exchange.memory.get("page", "0")) + 1
-    exchange.memory["page"] = str(number)
-    path = exchange.request.path.partition("/page/")[0]
-    return with_header(exchange.answer, "Link", f'<{exchange.origin}{path}?further={number}>;rel="next"')
+    """Each page of the list of orders has another order, and names another page as the next."""
+    base, _, number = exchange.request.path.partition("/page/")
+    page = int(number or "1")
+    body = json.dumps({"orders": [f"{exchange.origin}/my-order/{page}"]}).encode()
+    following = f'<{exchange.origin}{base}/page/{page + 1}>;rel="next"'
+    return made_up(200, "application/json", body, {"Link": following})
