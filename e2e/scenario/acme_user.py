@@ -18,6 +18,7 @@ from certwright.acme import (
     Identifier,
     Timeouts,
 )
+from certwright.client import NoSolver
 from certwright.dns import TsigKey, TxtRecord
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.pki import build_csr, check_before_write, generate_private_key, parse_chain
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 TIMEOUTS: Final = Timeouts(connect=3.0, read=1.5, total=3.0)
 POLL_SECONDS: Final = 1.5
-LONGEST_SLEEP: Final = 0.1
+LONGEST_SLEEP: Final = 0.02
 
 
 class AcmeUser:
@@ -69,7 +70,9 @@ class AcmeUser:
         records, challenges = [], []
         for authorization in await client.fetch_authorizations(order):
             challenge = authorization.challenge("dns-01")
-            if challenge is not None and challenge.token is not None and authorization.status == "pending":
+            if challenge is None:
+                raise NoSolver({authorization.name: [offer.type for offer in authorization.challenges]}, ["dns-01"])
+            if challenge.token is not None and authorization.status == "pending":
                 self.seen |= {challenge.token, client.key_authorization(challenge.token)}
                 value = client.dns01_value(challenge.token)
                 records.append(TxtRecord(f"_acme-challenge.{authorization.identifier.value}", value))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from certwright.acme import AcmeError, PollTimedOut
+from certwright.acme import AcmeError
 from certwright.issuance.failures import classify
 from certwright.pki import PkiError
 from scenario.acme_user import AcmeUser, acme_user
@@ -126,6 +126,5 @@ def check_outcome(fault: Fault, error: AcmeError | PkiError | None) -> None:
     """Check that a fault ended as `OUTCOMES` says, in the library and in the operator's eyes."""
     expected = OUTCOMES[fault.name]
     assert type(error) is (expected.error or type(None)), repr(error)
-    # The operator looks at an order when its time has come, and has no polls that time out.
-    if error is not None and not isinstance(error, PollTimedOut):
+    if error is not None and not expected.found_by_operator:
         assert classify(error, datetime.now(UTC)).reason == expected.reason

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from certwright import acme, pki
+from certwright.client import NoSolver
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,12 @@ class Outcome:
     Attributes:
         error: What the library raises; None if it goes on regardless and the certificate comes.
         reason: Of the Certificate's condition; empty where the operator goes on as well.
+        found_by_operator: The operator comes to its reason by itself, not by the library's error.
     """
 
     error: type[acme.AcmeError | pki.PkiError] | None
     reason: str = ""
+    found_by_operator: bool = False
 
 
 def _named(outcome: Outcome, *names: str) -> dict[str, Outcome]:
@@ -114,8 +117,9 @@ ORDERS: Final = {
         "evil-token",
     ),
     "certificate-elsewhere": UNREACHABLE,
-    "always-processing": Outcome(acme.PollTimedOut, "Finalizing"),
-    "no-challenges": Outcome(acme.PollTimedOut, "NoChallenge"),
+    "always-processing": Outcome(acme.PollTimedOut, "Finalizing", found_by_operator=True),
+    "processing-beyond-its-end": Outcome(acme.PollTimedOut, "OrderExpired", found_by_operator=True),
+    "no-challenges": Outcome(NoSolver, "NoChallenge", found_by_operator=True),
 }
 LINKS: Final = {
     **_named(TOLERATED, "alternates-in-circle", "alternates-without-end", "orders-without-end"),

@@ -29,12 +29,19 @@ WORDS = {
     "leaf-for-another-key": ("another private key", "The last good one stays"),
     "expired-leaf": ("the certificate expired at", "The last good one stays"),
     "authorization-for-other-name": ("this authorization for other.example.test",),
+    "processing-beyond-its-end": ("is still processing, and its time was over at 2020-01-01T00:00:00Z",),
     "no-challenges": ("offers no dns-01 challenge",),
     "rate-limited-until-date": ("too many new orders", "accepts requests again at"),
     "hang-before-answer": ("did not answer in time",),
 }
 """What the conditions say, by fault."""
-PAUSED = ("leaf-for-another-key", "expired-leaf", "no-challenges", "rate-limited-until-date")
+PAUSED = (
+    "leaf-for-another-key",
+    "expired-leaf",
+    "processing-beyond-its-end",
+    "no-challenges",
+    "rate-limited-until-date",
+)
 """Those after which the CA is left alone for a minute at least."""
 SECONDS = 60.0
 """A CA that does not answer is given up on after 30."""

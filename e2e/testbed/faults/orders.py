@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from testbed.exchanges import Response
+
 from .answers import with_challenges, with_members
 from .fault import MARKER, changing
 from .protocol import ELSEWHERE
 
 if TYPE_CHECKING:
-    from testbed.exchanges import Response
-
     from .fault import Exchange
 
 OTHER_NAME = "other.example.test"
@@ -26,6 +26,15 @@ def always_processing(exchange: Exchange) -> Response:
     if "finalized" not in exchange.memory:
         return exchange.answer
     return with_members(exchange.answer, status="processing", certificate=None)
+
+
+@changing("order", "finalize")
+def processing_beyond_its_end(exchange: Exchange) -> Response:
+    """An order that was finalized stays in processing, although its time is over."""
+    stuck = always_processing.effect(exchange)
+    if stuck is exchange.answer or not isinstance(stuck, Response):
+        return exchange.answer
+    return with_members(stuck, expires="2020-01-01T00:00:00Z")
 
 
 @changing("order")
