@@ -70,7 +70,7 @@ class Ordeal:
                 began = time.monotonic()
                 error = await _failure(user, doing or AcmeUser.obtain)
                 assert time.monotonic() - began < LONGEST_SECONDS
-                assert set(proxy.struck) == {fault.name for fault in faults}
+                assert set(proxy.struck) == {fault.name for fault in faults}, f"not met; it ended in {error!r}"
                 self.struck = proxy.struck.total()
                 proxy.misbehave()
                 await user.obtain()

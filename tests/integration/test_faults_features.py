@@ -1,7 +1,8 @@
-"""Faults beside an issuance: further chains, lists of orders, renewal information, revocation, key rollover."""
+"""Faults beside an issuance, and through `certwright.client`: chains, lists, renewal, revocation, rollover."""
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,12 +12,18 @@ from certwright.acme import (
     ConnectionFailed,
     HeldKey,
     MalformedResponse,
+    PollTimedOut,
     RateLimited,
     ResponseTooLarge,
     TimedOut,
     probe_keys,
 )
+from certwright.client import NoSolver, UnusableCertificate, issue
+from certwright.client.solvers import Dns01
+from certwright.dns import TsigKey
+from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from scenario.ordeal import Ordeal, check_outcome
+from scenario.outcomes import OUTCOMES
 from testbed.faults import FAULTS
 
 if TYPE_CHECKING:
@@ -117,3 +124,49 @@ async def test_a_rollover_whose_answer_is_lost_can_be_looked_up(ordeal: Ordeal) 
     error = await ordeal.suffer(FAULTS["answer-lost"].at("keyChange"), doing=roll_over)
     assert isinstance(error, ConnectionFailed)
     assert held == [HeldKey.NEW]
+
+
+@pytest.fixture
+def solver(bed: TestBed) -> Dns01:
+    name, key = bed.bind.main_key
+    return Dns01(Rfc2136Provider(bed.bind.address, tsig=TsigKey(name, key.secret, key.algorithm)))
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("leaf-for-another-key", UnusableCertificate),
+        ("expired-leaf", UnusableCertificate),
+        ("private-key-in-chain", MalformedResponse),
+        ("endless-body", ResponseTooLarge),
+        ("authorization-for-other-name", MalformedResponse),
+        ("no-challenges", NoSolver),
+        ("always-processing", PollTimedOut),
+    ],
+)
+async def test_one_call_for_all_of_it_ends_in_the_same_errors(
+    ordeal: Ordeal,
+    bed: TestBed,
+    solver: Dns01,
+    name: str,
+    error: type[Exception],
+) -> None:
+    host = f"{secrets.token_hex(6)}.{bed.bind.zones[0]}"
+    found = await ordeal.suffer(
+        FAULTS[name], doing=lambda user: issue(user.client, [host], solvers=[solver], profile="default", timeout=3.0)
+    )
+    assert type(found) is error
+    if isinstance(found, UnusableCertificate):
+        assert type(found.__cause__) is OUTCOMES[name].error
+    assert not [record for record in bed.bind.txt_records(bed.bind.zones[0]) if record.endswith(host)]
+
+
+async def test_one_call_for_all_of_it_lives_through_a_lost_answer_to_finalize(
+    ordeal: Ordeal, bed: TestBed, solver: Dns01
+) -> None:
+    host = f"{secrets.token_hex(6)}.{bed.bind.zones[0]}"
+    lost = FAULTS["answer-lost"].only(1)
+    error = await ordeal.suffer(
+        lost, doing=lambda user: issue(user.client, [host], solvers=[solver], profile="default")
+    )
+    assert error is None
