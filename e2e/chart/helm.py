@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -57,24 +58,25 @@ class Helm:
         Raises:
             HelmFailed: It ended with an error, or took longer than two minutes.
         """
-        # Nobody's own settings, plugins and clusters have a say.
-        environment = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": "/nonexistent",
-            "KUBECONFIG": str(self.kubeconfig or "/nonexistent"),
-        }
-        try:
-            answer = subprocess.run(
-                [self.program, *arguments],
-                input=stdin,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=SECONDS,
-                env=environment,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise HelmFailed(f"helm {arguments[0]} took longer than {SECONDS:.0f} s") from error
+        with tempfile.TemporaryDirectory(prefix="helm-") as home:
+            # Nobody's own settings, plugins, caches and clusters have a say, and none is left behind.
+            environment = {
+                "PATH": "/usr/bin:/bin",
+                "HOME": home,
+                "KUBECONFIG": str(self.kubeconfig or f"{home}/kubeconfig"),
+            }
+            try:
+                answer = subprocess.run(
+                    [self.program, *arguments],
+                    input=stdin,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=SECONDS,
+                    env=environment,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise HelmFailed(f"helm {arguments[0]} took longer than {SECONDS:.0f} s") from error
         if answer.returncode != 0:
             raise HelmFailed(f"helm {arguments[0]} failed", details=(answer.stderr + answer.stdout).strip())
         return answer.stdout
