@@ -11,6 +11,7 @@ asyncio.
 
 Solvers answer the challenges: two servers (`Http01Server`, `TlsAlpn01Server`), the folder of a web server
 (`Webroot`), DNS records (`Dns01`, `DnsAccount01`, `DnsPersist01`), a person (`Manual`), or your own `Solver`.
+`SelfChecked` has a look at the answers to http-01 before the CA does.
 
 What it does not do: it stores nothing, installs no certificate in any server, and does not run by itself. Keep
 `AccountCredentials.of(client)` and what `issue` returns, and ask `RenewalPlan.follow` when to come back.
@@ -59,6 +60,7 @@ from certwright.client.solvers import (
     Http01Server,
     Instruction,
     Manual,
+    SelfChecked,
     TlsAlpn01Server,
     Webroot,
 )
@@ -96,6 +98,7 @@ __all__ = [
     "Proof",
     "RenewalInfoUnavailable",
     "ReplacementRefused",
+    "SelfChecked",
     "Solver",
     "SolverFailed",
     "Solvers",

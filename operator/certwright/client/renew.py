@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from cryptography.x509.oid import NameOID
 
-from certwright.acme import Identifier
+from certwright.acme import Identifier, InvalidCertificate
 from certwright.client.certificate import KeySpec, chain_of
 from certwright.client.issue import DEFAULT_TIMEOUT, _ignore, issue
-from certwright.pki import CertificateFacts
+from certwright.pki import CertificateFacts, ChainError
 
 if TYPE_CHECKING:
     from certwright.acme import Budget, Client
@@ -68,8 +68,15 @@ async def renew(
 
 
 def names_of(chain: CertificateChain) -> tuple[Identifier, ...]:
-    """Return what a certificate is for."""
-    facts = CertificateFacts.of(chain.leaf)
+    """Return what a certificate is for.
+
+    Raises:
+        InvalidCertificate: Its extensions cannot be read.
+    """
+    try:
+        facts = CertificateFacts.of(chain.leaf)
+    except ChainError as error:
+        raise InvalidCertificate(f"The certificate cannot be renewed: {error}") from error
     return (*map(Identifier.dns, facts.dns_names), *map(Identifier.ip, facts.ip_addresses))
 
 
