@@ -15,13 +15,24 @@ from certwright.acme import (
     Budget,
     BudgetExhausted,
     Client,
+    ConnectionFailed,
     InvalidIdentifier,
     Limit,
     LimitProfile,
     OrderFailed,
+    OrderNotReady,
     RateLimited,
 )
-from certwright.client import BudgetWaited, CaaObjected, Event, InvalidPrivateKey, KeyReused, KeySpec, issue
+from certwright.client import (
+    BudgetWaited,
+    CaaObjected,
+    Event,
+    InvalidPrivateKey,
+    KeyReused,
+    KeySpec,
+    UnusableCertificate,
+    issue,
+)
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
 
 if TYPE_CHECKING:
@@ -127,6 +138,8 @@ class Records:
     [
         (Records(CaaRecord("issue", "other.example")), 1),
         (Records(CaaRecord("issue", "ca.test")), 0),
+        (Records(CaaRecord("issue", "ca.test; validationmethods=dns-01")), 0),
+        (Records(CaaRecord("issue", "ca.test; validationmethods=http-01")), 1),
         (Records(ResolutionFailed("SERVFAIL")), 0),
     ],
 )
@@ -141,4 +154,37 @@ async def test_caa_records_are_looked_at_and_stop_nothing(
         )
     found = [event for event in events if isinstance(event, CaaObjected)]
     assert len(found) == objections
-    assert all("let other.example issue, not ca.test" in str(event) for event in found)
+    assert all("The CA is likely to refuse a.example" in str(event) for event in found)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "state", "finalizations"),
+    [
+        (None, None, 1),
+        ("broken", "processing", 1),
+        ("broken", "valid", 1),
+        ("broken", "ready", 2),
+        ("orderNotReady", "processing", 1),
+    ],
+)
+async def test_a_finalization_that_nobody_saw_end_is_looked_at_first(
+    client: Client, ca: FakeCa, trouble: str | None, state: str | None, finalizations: int
+) -> None:
+    """And what the CA made of it is checked: this one sends a chain that is none."""
+    ca.order_states.extend(["ready", *([state] if state else []), "valid"])
+    if trouble == "broken":
+        ca.reply("/finalize", ConnectionFailed("broke", host="ca.test", request_sent=True))
+    elif trouble is not None:
+        ca.reply("/finalize", lambda request: ca.problem(trouble, "not now", request, status=403))
+    with pytest.raises(UnusableCertificate, match="not the one that was asked for") as caught:
+        await issue(client, ["a.example"], solvers=[Recorder()])
+    assert caught.value.order_url == f"{ORIGIN}/order/1"
+    assert caught.value.certificate_url == f"{ORIGIN}/cert"
+    assert ca.paths().count("/finalize") == finalizations
+
+
+async def test_a_finalization_that_the_order_says_failed_is_told(client: Client, ca: FakeCa) -> None:
+    ca.order_states.extend(["ready", "invalid"])
+    ca.reply("/finalize", lambda request: ca.problem("orderNotReady", "no", request, status=403))
+    with pytest.raises(OrderNotReady):
+        await issue(client, ["a.example"], solvers=[Recorder()])

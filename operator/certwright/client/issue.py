@@ -35,6 +35,7 @@ from certwright.client.events import (
     ReplacementRefused,
 )
 from certwright.client.proving import in_place, prepare, tell
+from certwright.client.solver import solvers_for
 from certwright.dns import DnsError, check_caa
 from certwright.pki import PkiError, build_csr, check_before_write, private_key_to_pem
 
@@ -120,7 +121,7 @@ async def issue(
                 # Done in no time, and a mistake in it shows before anything is ordered.
                 await request
             if caa_view is not None:
-                await issuance.look_at_caa(caa_view)
+                await issuance.look_at_caa(caa_view, solvers)
             await issuance.place_order(
                 profile=profile, not_before=not_before, not_after=not_after, replaces=replaces, budget=budget
             )
@@ -146,7 +147,7 @@ class _Issuance:
         self._deadline = self._clock.monotonic() + seconds
         self._key: PrivateKey | None = None
 
-    async def look_at_caa(self, view: DnsView) -> None:
+    async def look_at_caa(self, view: DnsView, solvers: Solvers) -> None:
         """Report what CAA records object to; what cannot be looked up is no objection."""
         identities = (await self._client.server.directory()).meta.caa_identities
         for identifier in self._identifiers if identities else ():
@@ -154,7 +155,11 @@ class _Issuance:
                 continue
             try:
                 verdict = await check_caa(
-                    view, identifier.value, identities=identities, account_url=self._client.account_url
+                    view,
+                    identifier.value,
+                    identities=identities,
+                    account_url=self._client.account_url,
+                    methods=[solver.challenge_type for solver in solvers_for(solvers, identifier)],
                 )
             except DnsError:
                 continue
