@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
+from tests.acme.test_renewal import make
 from tests.client.test_proving import Recorder
 
 from certwright.acme import (
@@ -16,6 +19,7 @@ from certwright.acme import (
     BudgetExhausted,
     Client,
     ConnectionFailed,
+    InvalidCertificate,
     InvalidIdentifier,
     Limit,
     LimitProfile,
@@ -188,3 +192,46 @@ async def test_a_finalization_that_the_order_says_failed_is_told(client: Client,
     ca.reply("/finalize", lambda request: ca.problem("orderNotReady", "no", request, status=403))
     with pytest.raises(OrderNotReady):
         await issue(client, ["a.example"], solvers=[Recorder()])
+
+
+async def test_a_certificate_that_replaces_cannot_name_is_renewed_without(client: Client, ca: FakeCa) -> None:
+    ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+    der = make(key_id=None)
+    pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
+    with pytest.raises(RateLimited):
+        await issue(client, ["a.example"], solvers=[Recorder()], replaces=pem)
+    assert "replaces" not in ca.requests[-1].json
+    with pytest.raises(InvalidCertificate):
+        await issue(client, ["a.example"], solvers=[Recorder()], replaces=b"no certificate")
+
+
+@pytest.mark.parametrize(
+    ("names", "offered", "key_id", "granted"),
+    [
+        (["leaf.example"], False, b"k", True),
+        (["leaf.example", "other.example"], False, b"k", False),
+        (["leaf.example", "other.example"], True, b"k", True),
+        (["leaf.example", "other.example"], True, None, False),
+    ],
+)
+async def test_a_renewal_is_exempt_from_limits_as_far_as_the_ca_exempts_it(
+    client: Client,
+    ca: FakeCa,
+    time: FakeTime,
+    names: list[str],
+    *,
+    offered: bool,
+    key_id: bytes | None,
+    granted: bool,
+) -> None:
+    if offered:
+        ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+    pem = x509.load_der_x509_certificate(make(key_id=key_id, subject="leaf.example")).public_bytes(
+        serialization.Encoding.PEM
+    )
+    budget = Budget(LimitProfile(orders_per_account=Limit(1, timedelta(days=30))), clock=time.clock())
+    assert budget.reserve(account=client.account_url or "", identifiers=()).granted
+    ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
+    with pytest.raises(RateLimited if granted else BudgetExhausted):
+        await issue(client, names, solvers=[Recorder()], replaces=pem, budget=budget)

@@ -28,6 +28,7 @@ from certwright.client.errors import (
     KeyReused,
     NoSolver,
     NotVisible,
+    PreferredChainMissing,
     SolverFailed,
     UnusableCertificate,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "OnEvent",
     "OrderPlaced",
     "OrderReady",
+    "PreferredChainMissing",
     "Presented",
     "Presenting",
     "Proof",
