@@ -25,7 +25,8 @@ from certwright.acme import (
     UserActionRequired,
     base64url,
 )
-from certwright.acme.client import MAX_CHAIN_BYTES, MAX_CONCURRENT_FETCHES
+from certwright.acme.authorization_client import MAX_CONCURRENT_FETCHES
+from certwright.acme.certificate_client import MAX_CHAIN_BYTES
 
 if TYPE_CHECKING:
     from tests.acme.conftest import FakeCa, FakeTime

@@ -12,6 +12,7 @@ import pytest
 from certwright.issuance.metrics import Metrics
 
 PROJECT: Final = Path(__file__).parents[2]
+DOCS: Final = PROJECT / "docs"
 PAGE: Final = (PROJECT / "docs" / "operating.md").read_text()
 PACKAGES: Final = ("issuance", "handlers", "resources", "kube", "solvers/http01")
 SOURCES: Final = [path for package in PACKAGES for path in (PROJECT / "operator" / "certwright" / package).glob("*.py")]
@@ -62,10 +63,10 @@ def metrics_with_everything() -> Metrics:
     return metrics
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/operating.md", "docs/helm.md", "examples/README.md"],
-)
+PAGES: Final = sorted(str(page.relative_to(PROJECT)) for page in [*PROJECT.glob("*.md"), *DOCS.glob("**/*.md")])
+
+
+@pytest.mark.parametrize("path", [*PAGES, "examples/README.md"])
 def test_links_between_our_pages_lead_somewhere(path: str) -> None:
     page = PROJECT / path
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in link]

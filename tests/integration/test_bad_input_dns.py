@@ -71,10 +71,10 @@ def wildcard_by_http01(wrong: Wrong) -> Mistake:
 
 
 def only_http01(wrong: Wrong) -> Mistake:
-    wrong.apply("only-http01", solver={"http01": {"ingress": {}}})
+    wrong.apply("only-http01", solver={"http01": {"ingress": {}, "responder": "shared"}})
     return Mistake(
-        "SolverNotSupported",
-        (f"The solver for {wrong.dns_name('only-http01')} is http01", "this version", "Use a dns01 solver"),
+        "ResponderUnavailable",
+        ("has an http01 solver with responder shared", "start it with --responder-address", "use responder pod"),
         lambda: wrong.issuer("only-http01"),
     )
 

@@ -21,6 +21,7 @@ from certwright.issuance.reconciler import CertificateReconciler
 from certwright.issuance.records import RecordLedger
 from certwright.issuance.tools import Tools
 from certwright.kube.errors import NotFound, Unreachable
+from certwright.kube.leadership import Leadership, NotLeading, boot_clock
 from certwright.kube.store import Store
 from certwright.resources import FINALIZER, ISSUING, READY, CertificateStatus, Condition, find_condition
 
@@ -204,6 +205,7 @@ class Bench:
         self.lost: list[Key] = []
         self.forgotten: list[str] = []
         self.passes = 0
+        self.leadership = Leadership.unlimited()
         self.ready()
         self.restart()
 
@@ -213,13 +215,13 @@ class Bench:
         )
         self.registry.set_ready(issuer)
 
-    def restart(self) -> None:
-        """A new process: it knows what the API server knows."""
+    def restart(self, *, late: Body | None = None) -> None:
+        """A new process: it knows what the API server knows, or knew some time ago."""
         self.certificates: Certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
         self.ledger = RecordLedger()
-        if self.cluster.body:
-            self.certificates.put(self.cluster.body)
+        if body := late or self.cluster.body:
+            self.certificates.put(body)
         tools = Tools(
             gateway=cast("Any", self.cluster),
             registry=self.registry,
@@ -228,6 +230,7 @@ class Bench:
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             metrics=Metrics(),
             clock=lambda: self.now,
+            leadership=self.leadership,
             on_written=self.certificates.put,
             on_secret_written=lambda _: None,
         )
@@ -480,6 +483,35 @@ async def test_a_restart_in_the_middle_goes_on_with_the_same_order(bench: Bench)
     assert bench.condition().status == "True"
     assert len(bench.ca.orders) == 1
     assert (bench.dns.records, bench.secret_names) == (set(), {"web-tls"})
+
+
+async def test_a_new_leader_whose_watch_is_late_goes_on_with_the_same_order(bench: Bench) -> None:
+    late = copy.deepcopy(bench.cluster.body)
+    bench.dns.hidden = True
+    await bench.run(5)
+    bench.leadership = Leadership()
+    bench.leadership.extend(boot_clock() + 3600)
+    bench.restart(late=late)
+    bench.dns.hidden = False
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 1
+    assert (bench.dns.records, bench.secret_names) == (set(), {"web-tls"})
+
+
+async def test_who_may_not_act_any_more_takes_no_step(bench: Bench) -> None:
+    bench.dns.hidden = True
+    bench.leadership = Leadership()
+    bench.leadership.extend(boot_clock() + 3600)
+    bench.restart()
+    await bench.run(5)
+    before = copy.deepcopy(bench.cluster.body)
+    bench.leadership.end()
+    bench.dns.hidden = False
+    bench.now += dt.timedelta(seconds=60)
+    with pytest.raises(NotLeading):
+        await bench.look()
+    assert bench.cluster.body == before
 
 
 async def test_until_the_issuer_is_loaded_nothing_is_said(bench: Bench) -> None:

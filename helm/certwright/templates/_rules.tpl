@@ -82,6 +82,6 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ include "certwright.leaseName" . | quote }}]
-  verbs: [get, update, patch]
+  verbs: [get, update]
 {{- end }}
 {{- end }}

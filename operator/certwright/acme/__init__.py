@@ -1,7 +1,8 @@
 """An ACME client: certificates from Let's Encrypt and every other CA that speaks RFC 8555.
 
-The porcelain is `Client`, one account at one CA. Below it `AcmeServer` knows the directory, the nonces and how to send
-signed requests, and a `Transport` carries them. All of it is asynchronous and bounded: bytes, tries and time.
+This is the protocol; `certwright.client` issues with one call. `Client` is one account at one CA. Below it
+`AcmeServer` knows the directory, the nonces and how to send signed requests, and a `Transport` carries them. All of
+it is asynchronous and bounded: bytes, tries and time.
 
     key = AccountKey.generate()  # keep key.to_pem(): it is the account
     async with HttpxTransport() as transport:
@@ -22,41 +23,70 @@ Everything that goes wrong is an `AcmeError`: a `TransportError` when no answer 
 refused and said why, a `MalformedResponse` when something else than an ACME server answered, an `OrderFailed` that
 says which names failed.
 
+Beside it are pure functions for what a client computes: what answers each kind of challenge (`dns01_value`,
+`dns_account01_name`, `dns_persist01_value`, `validation_certificate`), when to renew (`RenewalPlan`), which chain to
+take (`choose_chain`), and a `Budget` for the limits of a CA.
+
 What it does not do: it makes no certificate keys and no CSRs, does not check that a chain fits a key or leads to a
-trusted root, publishes no challenge, stores nothing, and never decides when to renew. Not in it yet: revocation, key
-rollover, lists of orders, pre-authorization and renewal information.
+trusted root, publishes no challenge, and stores nothing. `certwright.client` does the first three.
 """
 
 from certwright.acme.account import Account, AccountStatus
+from certwright.acme.account_client import AccountClient
 from certwright.acme.authorization import Authorization, AuthorizationStatus
+from certwright.acme.authorization_client import AuthorizationClient
+from certwright.acme.budget import Budget, BudgetExhausted, OrderPurpose, Reservation
 from certwright.acme.certificate import CertificateChainPem
-from certwright.acme.challenge import Challenge, ChallengeStatus
+from certwright.acme.certificate_client import CertificateClient, fetch_renewal_info
+from certwright.acme.chain_choice import choose_chain, issuer_names, leads_to
+from certwright.acme.challenge import Challenge, ChallengeStatus, dns01_value, key_authorization
 from certwright.acme.client import Client
 from certwright.acme.clock import Clock
+from certwright.acme.credentials import AccountCredentials
 from certwright.acme.directory import Directory, DirectoryMeta
+from certwright.acme.dns_account01 import account_label, dns_account01_name
+from certwright.acme.dns_persist01 import (
+    account_uri,
+    dns_persist01_name,
+    dns_persist01_value,
+    hashed_account_uri,
+    persistent_record_allows,
+)
 from certwright.acme.errors import (
+    AccountKeyInUse,
     AcmeError,
     ConnectionFailed,
+    Http2Unavailable,
     InvalidAccountKey,
+    InvalidCertificate,
+    InvalidCredentials,
     InvalidExternalAccountKey,
+    InvalidIdentifier,
     InvalidTrustBundle,
     MalformedResponse,
+    NoSuchChain,
+    NotOffered,
     NotRegistered,
     PollTimedOut,
     RedirectRefused,
     ResponseTooLarge,
+    RolloverUnconfirmed,
     ServerResponseError,
     ServiceUnavailable,
     TimedOut,
     TransportError,
     UnsafeUrl,
+    UnsupportedChallenge,
     UntrustedServer,
 )
 from certwright.acme.external_account import ExternalAccountBinding, MacAlgorithm
+from certwright.acme.http01 import http01_path, http01_url
 from certwright.acme.identifier import Identifier
-from certwright.acme.key import AccountKey, AccountKeyAlgorithm
+from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey
+from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
 from certwright.acme.message import Headers, Response, Transport
 from certwright.acme.order import Order, OrderFailed, OrderStatus
+from certwright.acme.presets import KNOWN_AUTHORITIES, KnownAuthority, directory_url
 from certwright.acme.problem import Problem, Subproblem
 from certwright.acme.problem_error import (
     AccountDoesNotExist,
@@ -65,6 +95,7 @@ from certwright.acme.problem_error import (
     BadCsr,
     BadNonce,
     BadPublicKey,
+    BadRevocationReason,
     BadSignatureAlgorithm,
     CaaForbids,
     ExternalAccountRequired,
@@ -79,28 +110,52 @@ from certwright.acme.problem_error import (
     UnsupportedIdentifier,
     UserActionRequired,
 )
+from certwright.acme.registered_domain import registered_domain
+from certwright.acme.renewal_info import (
+    RenewalInfo,
+    RenewalPlan,
+    certificate_identifier,
+    poll_interval,
+    still_to_be_asked,
+)
+from certwright.acme.revocation import RevocationReason, revoke_with_certificate_key
+from certwright.acme.rollover import HeldKey, probe_keys
 from certwright.acme.server import AcmeServer, RequestRecord
+from certwright.acme.tls_alpn01 import ACME_TLS_1, ValidationCertificate, tls_alpn01_server_name, validation_certificate
 from certwright.acme.transport import HttpxTransport, Timeouts
 from certwright.acme.trust import ClientCertificate
 
 __all__ = [
+    "ACME_TLS_1",
+    "KNOWN_AUTHORITIES",
+    "LETS_ENCRYPT",
+    "LETS_ENCRYPT_STAGING",
+    "NO_LIMITS",
     "Account",
+    "AccountClient",
+    "AccountCredentials",
     "AccountDoesNotExist",
     "AccountKey",
     "AccountKeyAlgorithm",
+    "AccountKeyInUse",
     "AccountStatus",
     "AcmeError",
     "AcmeServer",
     "AlreadyReplaced",
     "AlreadyRevoked",
     "Authorization",
+    "AuthorizationClient",
     "AuthorizationStatus",
     "BadCsr",
     "BadNonce",
     "BadPublicKey",
+    "BadRevocationReason",
     "BadSignatureAlgorithm",
+    "Budget",
+    "BudgetExhausted",
     "CaaForbids",
     "CertificateChainPem",
+    "CertificateClient",
     "Challenge",
     "ChallengeStatus",
     "Client",
@@ -112,19 +167,30 @@ __all__ = [
     "ExternalAccountBinding",
     "ExternalAccountRequired",
     "Headers",
+    "HeldKey",
+    "Http2Unavailable",
     "HttpxTransport",
     "Identifier",
     "InvalidAccountKey",
+    "InvalidCertificate",
     "InvalidContact",
+    "InvalidCredentials",
     "InvalidExternalAccountKey",
+    "InvalidIdentifier",
     "InvalidProfile",
     "InvalidTrustBundle",
+    "KnownAuthority",
+    "Limit",
+    "LimitProfile",
     "MacAlgorithm",
     "MalformedResponse",
+    "NoSuchChain",
+    "NotOffered",
     "NotRegistered",
     "Order",
     "OrderFailed",
     "OrderNotReady",
+    "OrderPurpose",
     "OrderStatus",
     "PollTimedOut",
     "Problem",
@@ -132,12 +198,18 @@ __all__ = [
     "RateLimited",
     "RedirectRefused",
     "RejectedIdentifier",
+    "RenewalInfo",
+    "RenewalPlan",
     "RequestRecord",
+    "Reservation",
     "Response",
     "ResponseTooLarge",
+    "RevocationReason",
+    "RolloverUnconfirmed",
     "ServerInternal",
     "ServerResponseError",
     "ServiceUnavailable",
+    "SigningKey",
     "Subproblem",
     "TimedOut",
     "Timeouts",
@@ -145,7 +217,34 @@ __all__ = [
     "TransportError",
     "Unauthorized",
     "UnsafeUrl",
+    "UnsupportedChallenge",
     "UnsupportedIdentifier",
     "UntrustedServer",
     "UserActionRequired",
+    "ValidationCertificate",
+    "account_label",
+    "account_uri",
+    "certificate_identifier",
+    "choose_chain",
+    "directory_url",
+    "dns01_value",
+    "dns_account01_name",
+    "dns_persist01_name",
+    "dns_persist01_value",
+    "fetch_renewal_info",
+    "hashed_account_uri",
+    "http01_path",
+    "http01_url",
+    "issuer_names",
+    "key_authorization",
+    "leads_to",
+    "limits_of",
+    "persistent_record_allows",
+    "poll_interval",
+    "probe_keys",
+    "registered_domain",
+    "revoke_with_certificate_key",
+    "still_to_be_asked",
+    "tls_alpn01_server_name",
+    "validation_certificate",
 ]

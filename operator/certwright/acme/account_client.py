@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.account import Account
-from certwright.acme.errors import NotRegistered
-from certwright.acme.fields import malformed
-from certwright.acme.link import resolve
+from certwright.acme.directory import offered
+from certwright.acme.errors import AcmeError, NotRegistered, RolloverUnconfirmed
+from certwright.acme.fields import Fields, malformed
+from certwright.acme.link import links_to, parse_links, resolve
 from certwright.acme.retry_after import retry_after_seconds
+from certwright.acme.rollover import key_change_payload
 from certwright.acme.server import MAX_JSON_BYTES
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from certwright.acme.key import AccountKey
     from certwright.acme.message import Response
     from certwright.acme.server import AcmeServer
+
+
+#: How many orders of an account are listed unless the caller wants more or fewer.
+MAX_LISTED_ORDERS: Final = 1000
 
 
 class AccountClient:
@@ -89,6 +95,71 @@ class AccountClient:
     async def deactivate_account(self) -> Account:
         """Close the account for good (section 7.3.6)."""
         return await self._post_account({"status": "deactivated"})
+
+    async def agree_to_terms(self) -> Account:
+        """Agree to the terms of service as they are now, after they changed (section 7.3.3).
+
+        Some CAs want a person to visit `UserActionRequired.action_url` instead, and then this changes nothing.
+        """
+        return await self._post_account({"termsOfServiceAgreed": True})
+
+    async def change_key(self, new_key: AccountKey) -> None:
+        """Give the account another key (section 7.3.5); from then on this client signs with it.
+
+        Keep both keys, durably, before you call this, and the old one until it has returned. If it does not return
+        (a crash, a broken connection) the account has one of the two, and `probe_keys` says which.
+
+        Raises:
+            NotOffered: The server cannot change keys.
+            AccountKeyInUse: Another account has the new key.
+            BadPublicKey: The server does not accept the new key.
+            RolloverUnconfirmed: The server accepted it, and the new key does not work; see above.
+            TransportError: The answer was lost; see above.
+        """
+        directory = await self.server.directory()
+        url = offered(directory.key_change, "keyChange", directory)
+        payload = key_change_payload(self.key, new_key, account_url=self._kid(), url=url)
+        # Not repeatable: the second time the old key would be unknown, and the error misleading.
+        await self._post("keyChange", url, payload, repeatable=False)
+        try:
+            # Only this proves it: there are servers that say 200 and change nothing.
+            await type(self)(self.server, new_key, account_url=self._kid()).fetch_account()
+        except AcmeError as error:
+            raise RolloverUnconfirmed(
+                f"{self._kid()} cannot be read with its new key. Keep both keys, and find out which one it has"
+            ) from error
+        self.key = new_key
+
+    async def list_orders(self, *, limit: int = MAX_LISTED_ORDERS) -> tuple[str, ...]:
+        """Return the URLs of the account's orders, as the server lists them (section 7.1.2.1).
+
+        Args:
+            limit: The most URLs to return; no further page is asked for then.
+
+        Raises:
+            NotOffered: The server keeps no list; Let's Encrypt does not.
+            MalformedResponse: A page is no list, or the pages go round in a circle.
+        """
+        account = await self.fetch_account()
+        if account.orders_url is None:
+            return offered(None, "orders of an account", await self.server.directory())  # type: ignore[return-value]
+        page: str | None = account.orders_url
+        seen: set[str] = set()
+        found: dict[str, None] = {}
+        while page is not None and len(found) < limit:
+            response = await self._post("orders", page, None)
+            if page in seen:
+                raise malformed(response, "the pages of the list of orders go round in a circle")
+            seen.add(page)
+            before = len(found)
+            found |= dict.fromkeys(Fields.of(response, "the list of orders", self.server.urls).url_list("orders"))
+            following = next(
+                iter(links_to(parse_links(response.headers.get_all("Link"), base=response.url), "next")), None
+            )
+            if following is not None and len(found) == before:
+                raise malformed(response, "a page of the list of orders brings nothing new and names another page")
+            page = None if following is None else self.server.urls.check(following, what="the next page of orders")
+        return tuple(found)[:limit]
 
     async def _new_account(self, payload: Mapping[str, Any]) -> Account:
         directory = await self.server.directory()

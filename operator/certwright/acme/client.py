@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import base64url
-from certwright.acme.account_client import AccountClient
-from certwright.acme.authorization import Authorization, AuthorizationStatus
-from certwright.acme.certificate import PEM_CERTIFICATE_CHAIN, CertificateChainPem
-from certwright.acme.challenge import Challenge, dns01_value, key_authorization
-from certwright.acme.fields import Fields
-from certwright.acme.link import links_to, parse_links
+from certwright.acme.authorization_client import AuthorizationClient
+from certwright.acme.certificate_client import CertificateClient
+from certwright.acme.errors import AcmeError, ServiceUnavailable
+from certwright.acme.fidelity import check_identifiers
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.polling import poll
+from certwright.acme.problem_error import (
+    AccountDoesNotExist,
+    BadNonce,
+    InvalidProfile,
+    ProblemError,
+    RateLimited,
+    RejectedIdentifier,
+    UserActionRequired,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from certwright.acme.identifier import Identifier
 
-#: The most bytes of a certificate chain that are read.
-MAX_CHAIN_BYTES: Final = 256 * 1024
+# What an order would be refused for without `replaces` just as well.
+_NOT_ABOUT_REPLACES: Final = (
+    AccountDoesNotExist,
+    BadNonce,
+    InvalidProfile,
+    RateLimited,
+    RejectedIdentifier,
+    UserActionRequired,
+)
 
-#: How many authorizations of an order are fetched at the same time.
-MAX_CONCURRENT_FETCHES: Final = 10
 
-_MAX_ALTERNATES: Final = 10
-
-#: The states in which nothing more happens to an authorization unless somebody acts (section 7.1.6).
-SETTLED_AUTHORIZATION: Final = frozenset(AuthorizationStatus) - {AuthorizationStatus.PENDING}
-
-
-class Client(AccountClient):
-    """One account at one CA: what `AccountClient` does, and everything from the order to the certificate."""
+class Client(AuthorizationClient, CertificateClient):
+    """One account at one CA: its account, its proofs, its certificates, and the orders that tie them together."""
 
     async def new_order(
         self,
@@ -52,12 +57,14 @@ class Client(AccountClient):
             profile: One of the directory's `meta.profiles`.
             not_before: When the certificate should begin to be valid, aware; many CAs refuse it.
             not_after: When it should end, aware; many CAs refuse it.
-            replaces: The identifier of the certificate that this one renews (RFC 9773 section 5).
+            replaces: The identifier of the certificate that this one renews (RFC 9773 section 5); see
+                `new_replacement_order`, which copes with a server that refuses it.
 
         Raises:
             RejectedIdentifier: The CA does not issue for a name; see `identifiers`.
             RateLimited: A limit is exceeded; see `retry_at`.
             InvalidProfile: There is no such profile.
+            MalformedResponse: Among other things: the order is for other names.
             AccountDoesNotExist: The CA does not know the account, or no more.
         """
         directory = await self.server.directory()
@@ -70,9 +77,50 @@ class Client(AccountClient):
         }
         payload |= {name: value for name, value in optional.items() if value is not None}
         response = await self._post("newOrder", directory.new_order, payload, repeatable=False)
-        return Order.parse(
+        order = Order.parse(
             response, self._location(response), self.server.urls, retry_after=self._retry_after(response)
         )
+        check_identifiers(order, identifiers)
+        return order
+
+    async def new_replacement_order(
+        self,
+        identifiers: Sequence[Identifier],
+        *,
+        replaces: str,
+        profile: str | None = None,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+        on_refusal: Callable[[AcmeError], None] | None = None,
+    ) -> Order:
+        """Order the renewal of a certificate, and if the server refuses `replaces`, once more without it.
+
+        `replaces` spares the CA's rate limits, but nothing depends on it, so it must not stop a renewal: neither when
+        the certificate was replaced before, nor when the server does not know it or stumbles over it.
+
+        Args:
+            identifiers: See `new_order`, as for the other arguments.
+            replaces: See `certificate_identifier`; only sent to servers that have renewal information.
+            profile: One of the directory's `meta.profiles`.
+            not_before: When the certificate should begin to be valid, aware.
+            not_after: When it should end, aware.
+            on_refusal: Called with the refusal before the order is made without `replaces`.
+
+        Raises:
+            ProblemError: As by `new_order`.
+        """
+        directory = await self.server.directory()
+        if directory.renewal_info is not None:
+            try:
+                return await self.new_order(
+                    identifiers, profile=profile, not_before=not_before, not_after=not_after, replaces=replaces
+                )
+            except (ProblemError, ServiceUnavailable) as error:
+                if isinstance(error, _NOT_ABOUT_REPLACES):
+                    raise
+                if on_refusal is not None:
+                    on_refusal(error)
+        return await self.new_order(identifiers, profile=profile, not_before=not_before, not_after=not_after)
 
     async def fetch_order(self, url: str) -> Order:
         """Read an order."""
@@ -95,27 +143,6 @@ class Client(AccountClient):
         payload = {"csr": base64url.encode(csr_der)}
         response = await self._post("finalize", order.finalize_url, payload, repeatable=False)
         return Order.parse(response, order.url, self.server.urls, retry_after=self._retry_after(response))
-
-    async def download_certificate(self, order: Order) -> CertificateChainPem:
-        """Fetch the chain of a valid order (section 7.4.2).
-
-        Raises:
-            MalformedResponse: The answer is anything but certificates in PEM.
-            ValueError: The order is not `valid`.
-        """
-        if order.certificate_url is None:
-            raise ValueError(f"an order that is {order.status} has no certificate yet")
-        response = await self._post(
-            "certificate",
-            order.certificate_url,
-            None,
-            accept=PEM_CERTIFICATE_CHAIN,
-            max_bytes=MAX_CHAIN_BYTES,
-        )
-        links = parse_links(response.headers.get_all("Link"), base=response.url)
-        # Alternatives nobody has asked for yet: one that must not be asked is left out, and spoils nothing.
-        alternates = tuple(url for url in links_to(links, "alternate") if self.server.urls.accepts(url))
-        return CertificateChainPem.parse(response, alternate_urls=alternates[:_MAX_ALTERNATES])
 
     async def order_failure(self, order: Order) -> OrderFailed:
         """Return, not raise, the error that says which names of an invalid order failed and why."""
@@ -150,64 +177,6 @@ class Client(AccountClient):
         if found.status is OrderStatus.INVALID and OrderStatus.INVALID not in until:
             raise await self.order_failure(found)
         return found
-
-    # Authorizations and challenges (section 7.5)
-
-    async def fetch_authorization(self, url: str) -> Authorization:
-        """Read an authorization."""
-        response = await self._post("authorization", url, None)
-        return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
-
-    async def fetch_authorizations(self, order: Order) -> tuple[Authorization, ...]:
-        """Read all authorizations of an order together, in the order of `order.authorization_urls`."""
-        slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
-
-        async def fetch(url: str) -> Authorization:
-            async with slots:
-                return await self.fetch_authorization(url)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(fetch(url)) for url in order.authorization_urls]
-        except ExceptionGroup as failures:
-            # The first failure cancelled the rest: there is one thing to report, and callers catch AcmeError.
-            raise failures.exceptions[0] from None
-        return tuple(task.result() for task in tasks)
-
-    async def answer_challenge(self, challenge: Challenge) -> Challenge:
-        """Say that the proof is in place and may be looked at (section 7.5.1).
-
-        If the connection breaks, look at the authorization first: a second answer may cost another attempt.
-        """
-        response = await self._post("challenge", challenge.url, {}, repeatable=False)
-        fields = Fields.of(response, "the challenge", self.server.urls)
-        return Challenge.parse(fields, retry_after=self._retry_after(response))
-
-    async def poll_authorization(
-        self,
-        authorization: Authorization,
-        *,
-        until: Collection[str] = SETTLED_AUTHORIZATION,
-        timeout: float = 60.0,  # noqa: ASYNC109 - it bounds many requests and the waits between them
-    ) -> Authorization:
-        """Look at an authorization until it is in one of the states; see `poll_order`.
-
-        Raises:
-            PollTimedOut: None of the states came in time, or the server asks to wait beyond it.
-        """
-
-        async def look(last: Authorization) -> Authorization:
-            return await self.fetch_authorization(last.url)
-
-        return await poll(authorization, look, until=frozenset(until), timeout=timeout, clock=self.server.clock)
-
-    def key_authorization(self, token: str) -> str:
-        """Return what http-01 serves for a token (section 8.1)."""
-        return key_authorization(token, self.key.thumbprint)
-
-    def dns01_value(self, token: str) -> str:
-        """Return the TXT value that dns-01 wants for a token (section 8.4)."""
-        return dns01_value(self.key_authorization(token))
 
 
 def _rfc3339(instant: datetime) -> str:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from certwright.acme.errors import NotOffered
 from certwright.acme.fields import Fields
 from certwright.acme.text import printable
+from certwright.acme.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +28,8 @@ class DirectoryMeta:
         caa_identities: The names by which CAA records mean this CA.
         external_account_required: Whether new accounts need an external account binding.
         profiles: Descriptions of the certificate profiles by their names; empty if the server has none.
+        account_hash_prefix: What hashed account URIs in dns-persist-01 records begin with
+            (draft-ietf-acme-dns-persist-02 section 4.1), or None for a server of an earlier draft.
     """
 
     terms_of_service: str | None = None
@@ -33,6 +37,7 @@ class DirectoryMeta:
     caa_identities: tuple[str, ...] = ()
     external_account_required: bool = False
     profiles: Mapping[str, str] = field(default_factory=dict)
+    account_hash_prefix: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,4 +101,19 @@ def _parse_meta(fields: Fields) -> DirectoryMeta:
         profiles=MappingProxyType(
             {} if profiles is None else {printable(name): printable(profiles.text(name)) for name in names}
         ),
+        account_hash_prefix=fields.optional_text("accountHashPrefix") or None,
     )
+
+
+def offered(url: str | None, resource: str, directory: Directory) -> str:
+    """Return the URL of an optional resource.
+
+    Raises:
+        NotOffered: The server does not have it.
+    """
+    if url is None:
+        raise NotOffered(
+            f"{host_of(directory.url)} does not offer {resource}: its directory has no such resource",
+            resource=resource,
+        )
+    return url

@@ -111,6 +111,80 @@ class RedirectRefused(ServerResponseError):
     """
 
 
+class AccountKeyInUse(ServerResponseError):
+    """The new key of a rollover belongs to another account already (RFC 8555 section 7.3.5): make another key.
+
+    Attributes:
+        account_url: The account that has it, or None if the server does not say.
+    """
+
+    def __init__(self, message: str, *, url: str, status: int, account_url: str | None) -> None:
+        super().__init__(message, url=url, status=status)
+        self.account_url = account_url
+
+
+class RolloverUnconfirmed(AcmeError):
+    """The server accepted a rollover, and the account cannot be read with the new key. The cause is in `__cause__`.
+
+    The account may have either key: keep both, and ask `probe_keys`.
+    """
+
+
+class NotOffered(AcmeError):
+    """The server's directory does not have the resource that the request needs.
+
+    Attributes:
+        resource: Its name in the directory, such as `newAuthz` or `keyChange`.
+    """
+
+    def __init__(self, message: str, *, resource: str) -> None:
+        super().__init__(message)
+        self.resource = resource
+
+
+class NoSuchChain(AcmeError):
+    """No chain that the server offers for the certificate leads to the wanted issuer.
+
+    Attributes:
+        wanted: The common name that was asked for.
+        offered: The common names of the issuers that the offered chains lead to, the default chain's first.
+    """
+
+    def __init__(self, *, wanted: str, offered: tuple[str, ...]) -> None:
+        shown = ", ".join(repr(name) for name in offered) or "none that have a name"
+        super().__init__(f"The server offers no chain to {wanted!r}. Choose one of these issuers: {shown}")
+        self.wanted = wanted
+        self.offered = offered
+
+
+class InvalidCertificate(AcmeError):
+    """A certificate that was given cannot be read, or lacks what the request needs of it."""
+
+
+class InvalidCredentials(AcmeError):
+    """Saved account credentials cannot be read. The message names the member, never its value."""
+
+
+class InvalidIdentifier(AcmeError):
+    """A text is neither a domain name nor an IP address that a certificate can be for."""
+
+
+class UnsupportedChallenge(AcmeError):
+    """A challenge lacks what is needed to answer it, or is for another kind of identifier.
+
+    Attributes:
+        type: The type of the challenge.
+    """
+
+    def __init__(self, message: str, *, type: str) -> None:  # noqa: A002 - RFC 8555's own name
+        super().__init__(message)
+        self.type = type
+
+
+class Http2Unavailable(AcmeError):
+    """HTTP/2 was asked for, and the package that speaks it is not installed."""
+
+
 class UnsafeUrl(AcmeError):
     """A URL that must not be asked: not https, with credentials, or no URL at all."""
 

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+from typing import Final
+
+import idna
+
+from certwright.acme.errors import InvalidIdentifier
+from certwright.acme.text import printable
+
+_MAX_NAME: Final = 253
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 @dataclass(frozen=True, order=True)
@@ -32,9 +42,43 @@ class Identifier:
         """
         return cls("ip", ipaddress.ip_address(address).compressed)
 
+    @classmethod
+    def parse(cls, text: str) -> Identifier:
+        """Read what a person wrote: an address, a domain name, or a wildcard; in any alphabet (RFC 5890).
+
+        Raises:
+            InvalidIdentifier: It is none of these.
+        """
+        stripped = text.strip()
+        try:
+            return cls.ip(stripped.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return cls("dns", _domain_name(stripped))
+
     def to_json(self) -> dict[str, str]:
         """Return the object that a newOrder request carries."""
         return {"type": self.type, "value": self.value}
 
     def __str__(self) -> str:
         return self.value
+
+
+def _domain_name(text: str) -> str:
+    wildcard = "*." if text.startswith("*.") else ""
+    name = text.removeprefix(wildcard).removesuffix(".").lower()
+    if not name.isascii():
+        try:
+            name = idna.encode(name, uts46=True).decode("ascii")
+        except idna.IDNAError:
+            raise _invalid(text, "its letters cannot be written in the domain name system (RFC 5891)") from None
+    if len(wildcard + name) > _MAX_NAME:
+        raise _invalid(text, f"it is longer than {_MAX_NAME} characters")
+    if "*" in name:
+        raise _invalid(text, "only the whole first label can be a wildcard, as in *.example.com")
+    if not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise _invalid(text, "write it as in www.example.com, without scheme, port or path")
+    return wildcard + name
+
+
+def _invalid(text: str, reason: str) -> InvalidIdentifier:
+    return InvalidIdentifier(f"{printable(text, 100)!r} is no name or address for a certificate: {reason}")

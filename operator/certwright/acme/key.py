@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from dataclasses import dataclass
@@ -10,17 +11,21 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidAccountKey
+from certwright.acme.jwk import private_key_of, uint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-#: JWS algorithms of account keys (RFC 7518 section 3.1).
-AccountKeyAlgorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "RS256"]
+#: JWS algorithms of account keys (RFC 7518 section 3.1, RFC 8037 section 3.1).
+AccountKeyAlgorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "RS256", "EdDSA"]
+
+#: What an account key, or a certificate key that signs its own revocation, can be.
+SigningKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 _RSA_BITS: Final = 2048
 _MAX_PEM: Final = 16 * 1024
@@ -45,6 +50,16 @@ _CURVES: Final = {
 }
 _CURVE_NAMES: Final = {entry.curve.name: name for name, entry in _CURVES.items()}
 
+# An RSA key can do all of these; RS256 is what ACME servers know (RFC 7518 sections 3.3 and 3.5).
+_RSA_DIGESTS: Final[Mapping[str, hashes.HashAlgorithm]] = {
+    "RS256": hashes.SHA256(),
+    "RS384": hashes.SHA384(),
+    "RS512": hashes.SHA512(),
+    "PS256": hashes.SHA256(),
+    "PS384": hashes.SHA384(),
+    "PS512": hashes.SHA512(),
+}
+
 
 class AccountKey:
     """A private key of an ACME account.
@@ -55,7 +70,7 @@ class AccountKey:
         thumbprint: The JWK thumbprint (RFC 7638), SHA-256 in base64url: a part of every key authorization.
     """
 
-    def __init__(self, private_key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
+    def __init__(self, private_key: SigningKey) -> None:
         """Wrap a key of the cryptography library.
 
         Raises:
@@ -63,6 +78,7 @@ class AccountKey:
         """
         self._private_key = private_key
         self._curve: _Curve | None = None
+        self.algorithm: str
         if isinstance(private_key, ec.EllipticCurvePrivateKey):
             name = _CURVE_NAMES.get(private_key.curve.name)
             if name is None:
@@ -70,15 +86,18 @@ class AccountKey:
                     f"An account key on the curve {private_key.curve.name} cannot be used; use P-256, P-384 or P-521"
                 )
             self._curve = _CURVES[name]
-            self.algorithm: AccountKeyAlgorithm = self._curve.algorithm
+            self.algorithm = self._curve.algorithm
             self.jwk: Mapping[str, str] = MappingProxyType(_ec_jwk(private_key.public_key(), name, self._curve.width))
-        else:
+        elif isinstance(private_key, rsa.RSAPrivateKey):
             if private_key.key_size < _RSA_BITS:
                 raise InvalidAccountKey(
                     f"An RSA account key of {private_key.key_size} bits is too short; {_RSA_BITS} is the least"
                 )
             self.algorithm = "RS256"
             self.jwk = MappingProxyType(_rsa_jwk(private_key.public_key()))
+        else:
+            self.algorithm = "EdDSA"
+            self.jwk = MappingProxyType(_okp_jwk(private_key.public_key()))
         self.thumbprint: str = jwk_thumbprint(self.jwk)
 
     @classmethod
@@ -90,6 +109,8 @@ class AccountKey:
         """
         if algorithm == "RS256":
             return cls(rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS))
+        if algorithm == "EdDSA":
+            return cls(ed25519.Ed25519PrivateKey.generate())
         for entry in _CURVES.values():
             if entry.algorithm == algorithm:
                 return cls(ec.generate_private_key(entry.curve))
@@ -115,9 +136,18 @@ class AccountKey:
         except (ValueError, UnsupportedAlgorithm):
             # The cause is cut off: the library's message may describe the bytes it was given.
             raise InvalidAccountKey("The account key is not a private key in PEM") from None
-        if not isinstance(private_key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise InvalidAccountKey("The account key is neither an EC nor an RSA key")
+        if not isinstance(private_key, SigningKey):
+            raise InvalidAccountKey("The account key is neither an EC, nor an RSA, nor an Ed25519 key")
         return cls(private_key)
+
+    @classmethod
+    def from_jwk(cls, jwk: Mapping[str, object]) -> AccountKey:
+        """Load a private JSON Web Key (RFC 7517, 7518, 8037), the form in which some ACME clients keep theirs.
+
+        Raises:
+            InvalidAccountKey: It is no such key. The message does not quote it.
+        """
+        return cls(private_key_of(jwk))
 
     def to_pem(self) -> bytes:
         """Return the private key as unencrypted PKCS #8 in PEM."""
@@ -126,15 +156,35 @@ class AccountKey:
         )
 
     def sign(self, data: bytes) -> bytes:
-        """Return the JWS signature (RFC 7518 sections 3.3 and 3.4).
+        """Return the JWS signature (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
 
-        For EC keys that is r and s in fixed width, for RSA keys PKCS #1 v1.5.
+        For EC keys that is r and s in fixed width, for RSA keys PKCS #1 v1.5 unless the server wanted PSS.
         """
+        if isinstance(self._private_key, ed25519.Ed25519PrivateKey):
+            return self._private_key.sign(data)
         if isinstance(self._private_key, rsa.RSAPrivateKey):
-            return self._private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+            digest = _RSA_DIGESTS[self.algorithm]
+            if self.algorithm.startswith("PS"):
+                pss = padding.PSS(mgf=padding.MGF1(digest), salt_length=padding.PSS.DIGEST_LENGTH)
+                return self._private_key.sign(data, pss, digest)
+            return self._private_key.sign(data, padding.PKCS1v15(), digest)
         assert self._curve is not None  # noqa: S101 - set in the constructor for every EC key
         r, s = decode_dss_signature(self._private_key.sign(data, ec.ECDSA(self._curve.digest)))
         return r.to_bytes(self._curve.width, "big") + s.to_bytes(self._curve.width, "big")
+
+    def signing_with(self, accepted: Iterable[str]) -> AccountKey | None:
+        """Return this key signing with the first of the algorithms that it can do and does not use already.
+
+        Only an RSA key has a choice. None: there is no such algorithm (RFC 8555 section 6.2).
+        """
+        if not isinstance(self._private_key, rsa.RSAPrivateKey):
+            return None
+        name = next((name for name in accepted if name in _RSA_DIGESTS and name != self.algorithm), None)
+        if name is None:
+            return None
+        other = copy.copy(self)
+        other.algorithm = name
+        return other
 
     def __eq__(self, other: object) -> bool:
         return self.thumbprint == other.thumbprint if isinstance(other, AccountKey) else NotImplemented
@@ -164,8 +214,8 @@ def _ec_jwk(key: ec.EllipticCurvePublicKey, curve: str, width: int) -> dict[str,
 
 def _rsa_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
     numbers = key.public_numbers()
-    return {"e": _uint(numbers.e), "kty": "RSA", "n": _uint(numbers.n)}
+    return {"e": uint(numbers.e), "kty": "RSA", "n": uint(numbers.n)}
 
 
-def _uint(number: int) -> str:
-    return base64url.encode(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+def _okp_jwk(key: ed25519.Ed25519PublicKey) -> dict[str, str]:
+    return {"crv": "Ed25519", "kty": "OKP", "x": base64url.encode(key.public_bytes_raw())}

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from certwright.acme.problem import Problem
     from certwright.acme.url import UrlPolicy
 
+#: More authorizations than this are no order's: they would all be asked for.
+MAX_AUTHORIZATIONS: Final = 1000
+
 _SHOWN_REASONS: Final = 5
 
 
@@ -42,13 +45,15 @@ class Order:
         url: Where it is: all that is needed to go on with it after a restart.
         status: `pending` until all is authorized, `ready` for the CSR, `processing`, `valid` or `invalid`.
         identifiers: What the certificate is for, in the server's order.
-        authorization_urls: The authorizations it needs, in no order that can be relied on.
+        authorization_urls: The authorizations it needs, each once, in no order that can be relied on.
         finalize_url: Where the CSR goes.
         certificate_url: Where the certificate is, once the order is valid.
         expires: When the server forgets it, aware UTC, or None.
         not_before: The start of validity that was asked for, aware UTC, or None.
         not_after: The end of validity that was asked for, aware UTC, or None.
         profile: The certificate profile, or None.
+        replaces: The identifier of the certificate that the server counts this one as the renewal of (RFC 9773
+            section 5), or None.
         error: What went wrong, or None.
         retry_after: Seconds that the server asks to wait before the next look, at least 0, or None.
     """
@@ -63,6 +68,7 @@ class Order:
     not_before: datetime | None = None
     not_after: datetime | None = None
     profile: str | None = None
+    replaces: str | None = None
     error: Problem | None = None
     retry_after: float | None = None
 
@@ -71,11 +77,15 @@ class Order:
         """Read an order.
 
         Raises:
-            MalformedResponse: It is no order object, or one that is valid but names no certificate.
+            MalformedResponse: It is no order object, is valid but names no certificate, or wants more than 1000
+                authorizations.
             UnsafeUrl: It names a URL that must not be asked.
         """
         fields = Fields.of(response, "the order", urls)
         status = fields.status(OrderStatus)
+        authorization_urls = tuple(dict.fromkeys(fields.url_list("authorizations")))
+        if len(authorization_urls) > MAX_AUTHORIZATIONS:
+            fields.fail("authorizations", f"longer than {MAX_AUTHORIZATIONS}")
         certificate_url = fields.optional_url("certificate")
         if status is OrderStatus.VALID and certificate_url is None:
             fields.fail("certificate", "missing")
@@ -83,13 +93,14 @@ class Order:
             url=url,
             status=status,
             identifiers=tuple(child.identifier() for child in fields.children("identifiers")),
-            authorization_urls=fields.url_list("authorizations"),
+            authorization_urls=authorization_urls,
             finalize_url=fields.url("finalize"),
             certificate_url=certificate_url,
             expires=fields.instant("expires"),
             not_before=fields.instant("notBefore"),
             not_after=fields.instant("notAfter"),
             profile=printable(fields.optional_text("profile") or "") or None,
+            replaces=printable(fields.optional_text("replaces") or "") or None,
             error=fields.problem("error"),
             retry_after=retry_after,
         )

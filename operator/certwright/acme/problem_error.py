@@ -83,10 +83,16 @@ class BadPublicKey(ProblemError):
     remedy = "Use a key of another algorithm or size"
 
 
+class BadRevocationReason(ProblemError):
+    """The server does not let this account revoke for this reason (section 7.6)."""
+
+    remedy = "Use another reason, or none"
+
+
 class BadSignatureAlgorithm(ProblemError):
     """The server does not accept the account key's algorithm (section 6.2).
 
-    `problem.algorithms` has those it does accept. A key can only sign with one, so nothing is tried again.
+    `problem.algorithms` has those it does accept. An RSA key was tried with one of them; others can only sign with one.
     """
 
     def _advice(self) -> tuple[str, ...]:
@@ -209,6 +215,7 @@ ERRORS_BY_KIND: dict[str, type[ProblemError]] = {
     "badCSR": BadCsr,
     "badNonce": BadNonce,
     "badPublicKey": BadPublicKey,
+    "badRevocationReason": BadRevocationReason,
     "badSignatureAlgorithm": BadSignatureAlgorithm,
     "caa": CaaForbids,
     "externalAccountRequired": ExternalAccountRequired,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme.errors import AcmeError, RedirectRefused, ServiceUnavailable
+from certwright.acme.errors import AccountKeyInUse, AcmeError, RedirectRefused, ServiceUnavailable
 from certwright.acme.fields import load_json, malformed
 from certwright.acme.link import links_to, parse_links
 from certwright.acme.problem import ERROR_NAMESPACE, Problem, is_problem, parse_problem
@@ -45,6 +45,8 @@ def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | No
             url=response.url,
             status=response.status,
         )
+    if response.status == HTTPStatus.CONFLICT and action == "keyChange":
+        return _key_in_use(response)
     wait = retry_after_seconds(response.headers, now=now)
     document = load_json(response.body) if response.media_type in _PROBLEM_TYPES else None
     if isinstance(document, dict) and is_problem(document):
@@ -61,6 +63,17 @@ def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | No
             retry_after=wait,
         )
     return malformed(response, f"{action} failed without an ACME problem document")
+
+
+def _key_in_use(response: Response) -> AccountKeyInUse:
+    # By status and Location (RFC 8555 section 7.3.5); not every server adds a problem document.
+    url = printable(response.headers.get("Location") or "", 300) or None
+    return AccountKeyInUse(
+        f"The new account key belongs to {url or 'another account'} already. Make another key",
+        url=response.url,
+        status=response.status,
+        account_url=url,
+    )
 
 
 def _problem_error(

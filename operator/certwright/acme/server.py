@@ -14,7 +14,7 @@ from certwright.acme.errors import ConnectionFailed
 from certwright.acme.fields import malformed
 from certwright.acme.jws import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
-from certwright.acme.problem_error import BadNonce
+from certwright.acme.problem_error import BadNonce, BadSignatureAlgorithm
 from certwright.acme.refusal import refusal
 from certwright.acme.url import UrlPolicy
 
@@ -40,14 +40,17 @@ MAX_RECONNECTS: Final = 2
 #: Seconds for which a directory is believed.
 DIRECTORY_MAX_AGE: Final = 3600.0
 
+# For how many keys another algorithm than their first is remembered.
+_MAX_ALGORITHMS: Final = 256
+
 
 @dataclass(frozen=True)
 class RequestRecord:
     """One HTTP exchange, for metrics.
 
     Attributes:
-        action: What was asked for: `directory`, `newNonce`, `newAccount`, `account`, `newOrder`, `order`,
-            `authorization`, `challenge`, `finalize` or `certificate`.
+        action: What was asked for: `directory`, `newNonce`, `newAccount`, `account`, `orders`, `keyChange`, `newOrder`,
+            `order`, `newAuthz`, `authorization`, `challenge`, `finalize`, `certificate`, `revokeCert` or `renewalInfo`.
         status: The HTTP status, or None if there was no answer.
         seconds: How long it took.
     """
@@ -101,6 +104,7 @@ class AcmeServer:
         self._on_request = on_request
         self._accept_language = accept_language
         self._nonces = NoncePool(limit=nonce_limit, monotonic=self.clock.monotonic)
+        self._algorithms: dict[str, str] = {}
         self._directory: Directory | None = None
         self._directory_expiry = 0.0
         self._directory_fetch: asyncio.Task[Directory] | None = None
@@ -138,7 +142,8 @@ class AcmeServer:
         """Send a signed request.
 
         A rejected nonce is replaced by the one that came with the rejection (RFC 8555 section 6.5), because
-        that one is the freshest there is, and the request signed again.
+        that one is the freshest there is, and the request signed again. So it is, once, with another algorithm if
+        the server wants one that the key can do (section 6.2).
 
         Args:
             action: What is asked for, for messages and metrics; see `RequestRecord.action`.
@@ -165,9 +170,10 @@ class AcmeServer:
         self.urls.check(url, what=f"the URL for {action}")
         nonce: str | None = None
         rejections = failures = 0
+        signer = self._signer(key)
         while True:
             nonce = nonce or await self._nonce()
-            body = sign_request(key, url=url, nonce=nonce, payload=payload, kid=kid)
+            body = sign_request(signer, url=url, nonce=nonce, payload=payload, kid=kid)
             nonce = None
             headers = {"Accept": accept, "Content-Type": JOSE_JSON}
             try:
@@ -184,10 +190,41 @@ class AcmeServer:
                 rejections += 1
                 nonce = fresh
                 continue
+            if isinstance(error_said, BadSignatureAlgorithm) and signer is key:
+                # Once only: whatever the server says to the second algorithm is its answer.
+                other = key.signing_with(error_said.problem.algorithms)
+                if other is not None:
+                    self._keep_algorithm(key, other)
+                    signer, nonce = other, fresh
+                    continue
             self._nonces.put(fresh)
             if error_said is not None:
                 raise error_said
             return response
+
+    async def get(self, action: str, url: str) -> Response:
+        """Ask without a signature: for the directory, nonces and renewal information (RFC 8555 section 6.3).
+
+        Args:
+            action: What is asked for; see `RequestRecord.action`.
+            url: Where.
+
+        Raises:
+            UnsafeUrl: The URL must not be asked.
+            TransportError: There was no complete answer.
+            ProblemError: The server refused.
+            ServerResponseError: The answer is no ACME answer.
+        """
+        return await self._get(action, self.urls.check(url, what=f"the URL for {action}"))
+
+    def _signer(self, key: AccountKey) -> AccountKey:
+        algorithm = self._algorithms.get(key.thumbprint)
+        return key if algorithm is None else key.signing_with([algorithm]) or key
+
+    def _keep_algorithm(self, key: AccountKey, other: AccountKey) -> None:
+        if len(self._algorithms) >= _MAX_ALGORITHMS:
+            del self._algorithms[next(iter(self._algorithms))]
+        self._algorithms[key.thumbprint] = other.algorithm
 
     async def _fetch_directory(self) -> Directory:
         response = await self._get("directory", self.directory_url)

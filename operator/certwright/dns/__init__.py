@@ -3,6 +3,7 @@
 `DnsView` looks, a `Provider` (one module each in `providers`) changes. Knows nothing of ACME or Kubernetes.
 """
 
+from certwright.dns.caa import CaaPolicy, CaaRecord, CaaSet, CaaVerdict, check_caa, find_caa, judge_caa
 from certwright.dns.endpoint import Endpoint, Server
 from certwright.dns.errors import (
     CnameLoop,
@@ -27,6 +28,10 @@ from certwright.dns.zone import Zone
 
 __all__ = [
     "TSIG_ALGORITHMS",
+    "CaaPolicy",
+    "CaaRecord",
+    "CaaSet",
+    "CaaVerdict",
     "CnameLoop",
     "DnsError",
     "DnsView",
@@ -48,5 +53,8 @@ __all__ = [
     "UpdatesFailed",
     "Zone",
     "ZoneNotFound",
+    "check_caa",
+    "find_caa",
+    "judge_caa",
     "normalise",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import dns.rdatatype
 
+from certwright.dns.caa import find_caa
 from certwright.dns.cache import ExpiringCache
 from certwright.dns.endpoint import DNS_PORT, MAX_ADDRESSES, Endpoint, parse_servers
 from certwright.dns.errors import CnameLoop, DnsError, InvalidName, NameserverUnreachable, ZoneNotFound
@@ -20,6 +21,7 @@ from certwright.dns.zone import Zone, find_apex
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from certwright.dns.caa import CaaSet
     from certwright.dns.propagation import Propagation
     from certwright.dns.records import TxtRecord
 
@@ -104,6 +106,15 @@ class DnsView:
         name = normalise(name)
         apex = await self._apexes.get(name, lambda: find_apex(name, self._resolvers.ask))
         return await self._zones.get(apex, lambda: self._zone(apex))
+
+    async def find_caa(self, name: str) -> CaaSet | None:
+        """Find the CAA records that count for a name, or None; see `judge_caa`.
+
+        Raises:
+            InvalidName: The name is no domain name.
+            ResolutionFailed: None of the resolvers had an answer; nothing is known then.
+        """
+        return await find_caa(name, self._resolvers.ask)
 
     async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
         """Ask every authoritative server for the records, once, all of them side by side.

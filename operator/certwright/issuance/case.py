@@ -57,6 +57,7 @@ class Memory:
         unwatched: What was found when a Secret that is not watched was last read, and when.
         refusals: How often in a row the Certificate was refused.
         resumed: Whether an earlier process began this order and may have left its key behind.
+        caught_up: Whether the object was read, not only watched, since this process leads.
     """
 
     flight: Flight | None = None
@@ -72,6 +73,7 @@ class Memory:
     generation: int = 0
     started_at: dt.datetime | None = None
     resumed: bool = False
+    caught_up: bool = False
     unwatched: tuple[SecretFacts | None, dt.datetime] | None = None
     refusals: int = 0
 

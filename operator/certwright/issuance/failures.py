@@ -176,6 +176,9 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             return Failure(
                 "InvalidCABundle", f"{message}. Correct the issuer's spec.acme.caBundle", "setback", not_before
             )
+        case acme.ResponseTooLarge() | acme.UnsafeUrl():
+            # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)
+            return Failure("CAMalformedResponse", message, "setback", not_before)
         case acme.TransportError() | acme.ServiceUnavailable():
             return Failure("CAUnreachable", message, "setback", not_before)
         case acme.ServerResponseError():

@@ -30,6 +30,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        self._leader = self._gauge("leader", "1 if this process acts: it leads, or it runs alone; else 0.")
+        self._transitions = self._gauge(
+            "lease_transitions", "How often the lease went to another holder, as it was last seen to say."
+        )
         labels = ("namespace", "name")
         self._expiry = self._gauge(
             "certificate_expiration_timestamp_seconds",
@@ -100,6 +104,14 @@ class Metrics:
             ("scheduled", "Objects with a time for their next look.", scheduled),
         ):
             self._gauge(name, documentation).set_function(function)
+
+    def watch_leadership(self, leads: Callable[[], bool]) -> None:
+        """Show whether this process acts from now on."""
+        self._leader.set_function(leads)
+
+    def lease_transitions(self, count: int) -> None:
+        """Show how often the lease went to another holder."""
+        self._transitions.set(count)
 
     def acme_request(self, record: RequestRecord) -> None:
         """Count a request to a CA."""

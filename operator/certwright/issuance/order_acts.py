@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MAX_CONCURRENT_ANSWERS: Final = 10
 FIRST_POLL_SECONDS: Final = 0.25
 LONGEST_POLL_SECONDS: Final = 15.0
+LONGEST_ORDER: Final = dt.timedelta(days=7)
+"""How long an order is followed if it does not end before; that is how long Let's Encrypt keeps one."""
 LONGEST_ASKED_SECONDS: Final = 3600.0
 """A longer Retry-After than this is not believed while an order is under way."""
 
@@ -65,7 +67,15 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
     authorizations = await issuer.client.fetch_authorizations(order)
     flight = Flight(order=order, next_look=now)
     for authorization in _unproved(authorizations):
-        name, solver = authorization.name, solvers[authorization.name]
+        name = authorization.name
+        if name not in places:
+            raise IssuanceError(
+                "ForeignAuthorization",
+                f"The CA wants {name} proved, which is none of the certificate's names. A CA that wants the domain "
+                "above them proved is not supported.",
+                costly=True,
+            )
+        solver = solvers[name]
         challenge = _challenge(authorization, solver.challenge_type)
         token = challenge.token or ""
         flight.challenges[name] = challenge
@@ -169,13 +179,27 @@ async def answer_challenges(case: Case, tools: Tools) -> None:
 
 
 async def poll_order(case: Case, tools: Tools) -> None:
-    """Ask the CA once how far the order is."""
+    """Ask the CA once how far the order is.
+
+    Raises:
+        IssuanceError: It is nowhere, although its time is over: it would be asked about for ever.
+    """
     flight = case.flight
     before = flight.order.status
     flight.order = await case.ready_issuer.client.fetch_order(flight.order.url)
     flight.polls = flight.polls + 1 if flight.order.status is before else 0
+    now = tools.clock()
+    latest = (case.memory.started_at or now) + LONGEST_ORDER
+    end = latest if flight.order.expires is None else min(flight.order.expires, latest)
+    if flight.order.status in ("pending", "processing") and now > end:
+        raise IssuanceError(
+            "OrderExpired",
+            f"The order {flight.order.url} is still {flight.order.status.value}, and its time was over at "
+            f"{end:%Y-%m-%dT%H:%M:%SZ}. Another one is made.",
+            costly=True,
+        )
     _show_state(case, flight.order)
-    _wait(flight, flight.order.retry_after, tools.clock())
+    _wait(flight, flight.order.retry_after, now)
 
 
 async def finalize(case: Case, tools: Tools) -> None:

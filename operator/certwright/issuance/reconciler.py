@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.issuance import order_acts, secret_acts, solver_acts
 from certwright.issuance.case import Case, Memory
+from certwright.issuance.catching_up import catch_up, may_lag
 from certwright.issuance.failures import classify
 from certwright.issuance.issuer_registry import issuer_key
 from certwright.issuance.observed import IssuerView
@@ -119,6 +120,9 @@ class CertificateReconciler:
             return None
         try:
             case = await self._open(certificate)
+            if may_lag(case, self._tools):
+                await catch_up(case, self._tools)
+                case = await self._open(self._certificates.get(key) or certificate)
             step = await self._advance(case)
             if not isinstance(step, Forget | Park):
                 self._tell(case, step)
@@ -205,6 +209,7 @@ class CertificateReconciler:
             step = plan(case.observed(), now)
             if isinstance(step, Resting):
                 return step
+            self._tools.leadership.check()
             logger.debug("%s: %s", case.certificate.display_name, step)
             try:
                 await self._act(case, step)

@@ -59,7 +59,7 @@ async def self_check(case: Case, tools: Tools) -> None:
     flight, now = case.flight, tools.clock()
     presented_at = flight.presented_at or now
     seen = await _look(flight.proofs, case.memory.solvers)
-    missing = [name for name in flight.proofs if not seen[name].complete]
+    missing = sorted(name for name in flight.proofs if not seen[name].complete)
     flight.checks += 1
     waited = tools.clock() - presented_at
     advisory = [name for name in missing if case.memory.solvers[name].self_check == "advisory"]
@@ -208,7 +208,8 @@ def _describe_missing(proofs: Mapping[str, Proof], words: Mapping[str, str], nam
         what = f"{proof.name} TXT {proof.value} for {first} is not visible: {words[first]}"
     else:
         what = f"{proof.url} does not answer with the key authorization: {words[first]}"
-    return what + (f" ({len(names) - 1} more names wait as well)" if len(names) > 1 else "")
+    others = len(names) - 1
+    return what + (f" ({others} more name{'s wait' if others > 1 else ' waits'} as well)" if others else "")
 
 
 def _reason(proof: Proof) -> str:

@@ -129,6 +129,7 @@ class SolverFactory:
             service_type=spec.service_type,
             self_check=spec.self_check,
             check_port=self._http01.check_port,
+            nameservers=spec.nameservers,
         )
         return Http01Solver(
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers

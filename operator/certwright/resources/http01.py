@@ -10,7 +10,7 @@ from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
 from certwright.resources.free_form import FreeForm
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS, LABELS_TO_WRITE
-from certwright.resources.names import ObjectName
+from certwright.resources.names import Endpoint, ObjectName
 from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 ServiceType = Literal["ClusterIP", "NodePort"]
@@ -190,6 +190,12 @@ class Http01(Model):
     Whether the operator asks for the file as the CA would, before the CA is told to look. required: the CA is
     not asked before it was seen. advisory: after selfCheckTimeout the CA is asked all the same, with a warning.
     off: it is not looked for, as where the names lead elsewhere from inside the cluster.
+    """
+    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    """
+    Recursive servers at which the self-check looks the names up, each as host, host:port or [IPv6
+    address]:port. Without it, those of the operator's own resolv.conf: give it where names lead elsewhere from
+    inside the cluster.
     """
     self_check_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=1)
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme.challenge import dns01_value
+from certwright.acme import dns01_value
 from certwright.dns import TxtRecord
 
 if TYPE_CHECKING:

@@ -48,8 +48,8 @@ UNPLACED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are
         (waiting("ErrImageNeverPull"), "its image is not on the node, and imagePullPolicy is Never"),
         (waiting("CrashLoopBackOff", "back-off 10s"), "its container ends again and again (back-off 10s)"),
         (waiting("ContainerCreating"), "is being started"),
-        (pod("Pending"), "waits for the scheduler yet"),
-        (pod(), "waits for the scheduler yet"),
+        (pod("Pending"), "has not been given a node yet"),
+        (pod(), "has not been given a node yet"),
         (pod("Pending", conditions=[{**UNPLACED, "status": "True"}]), "whose kubelet has not started it yet"),
     ],
 )

@@ -48,7 +48,7 @@ def pod_trouble(pod: Mapping[str, Any] | None) -> str:
             return f"the solver pod {name} does not start: {WAITING_REASONS[reason]} ({said})"
     if status.get("phase") in {None, "Pending"} and not status.get("containerStatuses"):
         scheduled = any(one.get("type") == "PodScheduled" for one in status.get("conditions") or ())
-        what = "has been given to a node, whose kubelet has not started it" if scheduled else "waits for the scheduler"
+        what = "has a node, whose kubelet has not started it" if scheduled else "has not been given a node"
         return f"the solver pod {name} {what} yet"
     if status.get("phase") == "Pending":
         return f"the solver pod {name} is being started"

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
+from certwright.solvers.http01.addresses import Addresses
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from certwright.solvers.proof import HttpResource
 
 SECONDS: Final = 5.0
@@ -48,12 +52,15 @@ class SelfCheck:
 
     Args:
         port: Of the first request: 80 for every CA but those for tests.
-        user_agent: Sent along, so that a web server's log tells who asked.
+        nameservers: Recursive DNS servers to look names up at; empty for the system's.
+
+    Raises:
+        InvalidServer: A nameserver is none.
     """
 
-    def __init__(self, *, port: int = 80, user_agent: str = USER_AGENT) -> None:
+    def __init__(self, *, port: int = 80, nameservers: Sequence[str] = ()) -> None:
         self._port = port
-        self._user_agent = user_agent
+        self._resolver = Addresses(nameservers) if nameservers else None
 
     async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
         """Ask for every file once, a few at a time; never an error."""
@@ -65,9 +72,11 @@ class SelfCheck:
 
         # No connection is kept: the next look must find what is there then. Certificates are not checked where a
         # redirect leads to HTTPS, as CAs do not: the one there may be what is to be replaced.
-        connector = aiohttp.TCPConnector(ssl=_unverified(), force_close=True, limit=MAX_CONCURRENT)
+        connector = aiohttp.TCPConnector(
+            ssl=_unverified(), force_close=True, limit=MAX_CONCURRENT, resolver=self._resolver, use_dns_cache=False
+        )
         timeout = aiohttp.ClientTimeout(total=SECONDS)
-        headers = {"User-Agent": self._user_agent}
+        headers = {"User-Agent": USER_AGENT}
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
@@ -88,8 +97,10 @@ class SelfCheck:
                 via.append(_words(url))
         except TimeoutError:
             return HttpSighting(resource, complete=False, seen=f"{_place(via)}no answer within {SECONDS:g} s")
-        except aiohttp.ClientConnectorDNSError:
-            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{url.host} has no address in the DNS")
+        except aiohttp.ClientConnectorDNSError as error:
+            said = error.os_error.strerror if self._resolver is not None else None
+            words = said or f"{url.host} has no address in the DNS"
+            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{words}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return HttpSighting(resource, complete=False, seen=f"{_place(via)}{_reason(error)}")
         return HttpSighting(resource, complete=False, seen=f"more than {MAX_REDIRECTS} redirects, {_place(via[:3])}...")

@@ -121,6 +121,7 @@ class Settings:
         service_type: Of the Service between the two.
         self_check: Whether the file is looked for before the CA is.
         check_port: The port that the CA asks at: 80 for every CA but those for tests.
+        nameservers: Recursive DNS servers that the self-check looks names up at; empty for the system's.
     """
 
     responder: PodSettings | SharedSettings
@@ -128,6 +129,7 @@ class Settings:
     service_type: str = "ClusterIP"
     self_check: Literal["required", "advisory", "off"] = "required"
     check_port: int = 80
+    nameservers: tuple[str, ...] = ()
 
 
 def object_name(owner: Owner, resources: Iterable[HttpResource], settings: Settings) -> str:

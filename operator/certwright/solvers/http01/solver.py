@@ -99,7 +99,7 @@ class Http01Solver:
         self._settings = settings
         self.patience = patience
         self._answers = answers
-        self._self_check = self_check or SelfCheck(port=settings.check_port)
+        self._self_check = self_check or SelfCheck(port=settings.check_port, nameservers=settings.nameservers)
         self._monotonic = monotonic
         self._next_diagnosis = 0.0
         self._ingress_seen = False

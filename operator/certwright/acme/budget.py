@@ -1,0 +1,250 @@
+"""A budget for a CA's rate limits: when may the next order be made, without being refused for it.
+
+One budget for each CA and public IP address, shared by all that order there. It knows what went through it: after a
+restart it starts full, and what others use up it learns from the refusals.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from certwright.acme.clock import Clock
+from certwright.acme.errors import AcmeError
+from certwright.acme.limits import NO_LIMITS
+from certwright.acme.registered_domain import registered_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from certwright.acme.identifier import Identifier
+    from certwright.acme.limits import Limit, LimitProfile
+    from certwright.acme.problem_error import RateLimited
+
+#: How many counters are kept; beyond it those that were not used for longest are forgotten.
+MAX_COUNTERS: Final = 50_000
+
+_Key: TypeAlias = tuple[str, ...]
+
+#: How long a refusal without Retry-After is heeded, in seconds.
+DEFAULT_PAUSE: Final = 3600.0
+
+# What sums of floating-point seconds are off by at most.
+_ROUNDING: Final = 1e-6
+
+
+class OrderPurpose(StrEnum):
+    """Why a certificate is ordered; renewals are exempt from some limits, or all."""
+
+    NEW = "new"
+    #: For exactly the names of a certificate that was issued before, without `replaces`.
+    SAME_NAMES = "same names"
+    #: A renewal with `replaces`, within the window of its renewal information (RFC 9773).
+    RENEWAL_INFO = "renewal info"
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """The answer of a budget.
+
+    Attributes:
+        seconds: How long to wait; 0 means go ahead, and then it is counted already.
+        limit: Which limit asks for the wait, in words, or None.
+        retry_at: When to ask again, aware UTC, or None.
+    """
+
+    seconds: float = 0.0
+    limit: str | None = None
+    retry_at: datetime | None = None
+
+    @property
+    def granted(self) -> bool:
+        """Whether to go ahead."""
+        return self.seconds <= 0
+
+
+class BudgetExhausted(AcmeError):
+    """The CA would refuse the order for now: one of its limits is used up. Nothing was asked of it.
+
+    Attributes:
+        limit: Which one, in words.
+        retry_at: When there is room again, aware UTC.
+    """
+
+    temporary = True
+
+    def __init__(self, reservation: Reservation) -> None:
+        until = f"{reservation.retry_at:%Y-%m-%dT%H:%M:%SZ}" if reservation.retry_at else "later"
+        super().__init__(
+            f"The CA would refuse this order: {reservation.limit} is used up. There is room again at {until}",
+            retry_after=reservation.seconds,
+        )
+        self.limit = reservation.limit
+        self.retry_at = reservation.retry_at
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """One counter that an order needs room in, and whether the order itself counts there."""
+
+    key: _Key
+    limit: Limit | None
+    words: str
+    counts: bool = True
+
+
+@dataclass
+class _Counter:
+    """One token bucket, kept as the instant at which it is full again (the generic cell rate algorithm)."""
+
+    full_at: float
+    seconds_each: float
+
+    def wait(self, limit: Limit, now: float) -> float:
+        wait = self.full_at + limit.seconds_each - limit.period.total_seconds() - now
+        return wait if wait > _ROUNDING else 0.0
+
+    def take(self, now: float) -> None:
+        self.full_at = max(self.full_at, now) + self.seconds_each
+
+
+class Budget:
+    """Counts orders, failures and requests against the limits of one CA. Pure: it never waits and asks nobody.
+
+    `reserve` is one step without a pause in between, so tasks of one event loop can share a budget; threads cannot.
+    """
+
+    def __init__(
+        self, limits: LimitProfile = NO_LIMITS, *, clock: Clock | None = None, max_counters: int = MAX_COUNTERS
+    ) -> None:
+        """Start with nothing used.
+
+        Args:
+            limits: What the CA publishes; see `limits_of`.
+            clock: The time.
+            max_counters: How many counters are kept at most.
+        """
+        self.limits = limits
+        self._clock = clock or Clock()
+        self._max_counters = max_counters
+        self._counters: OrderedDict[tuple[str, ...], _Counter] = OrderedDict()
+        # Learned from refusals: until when a set of names, or an account, is not to be tried.
+        self._pauses: OrderedDict[tuple[str, ...], float] = OrderedDict()
+
+    def reserve(
+        self, *, account: str, identifiers: Iterable[Identifier], purpose: OrderPurpose = OrderPurpose.NEW
+    ) -> Reservation:
+        """Ask for an order: if it is granted it is counted; else nothing is, and the answer says when to come back.
+
+        Args:
+            account: The account URL.
+            identifiers: What the certificate is for.
+            purpose: Why it is ordered.
+        """
+        names = frozenset(identifiers)
+        now = self._clock.monotonic()
+        claims = tuple(self._claims(account, names, purpose))
+        waits = [(self._wait(claim, now), claim.words) for claim in claims]
+        waits += [
+            (self._pauses.get(_exact_set(names), 0.0) - now, "what the CA allows for these names"),
+            (self._pauses.get((account,), 0.0) - now, "what the CA allows this account"),
+        ]
+        seconds, words = max(waits)
+        if seconds > 0:
+            return self._refuse(seconds, words)
+        for claim in claims:
+            if claim.counts:
+                self._take(claim.key, claim.limit, now)
+        return Reservation()
+
+    def reserve_account(self) -> Reservation:
+        """Ask for a new account."""
+        words = "the number of new accounts from this address"
+        return self._reserve_one(_Claim(("account",), self.limits.accounts_per_address, words))
+
+    def reserve_request(self, action: str) -> Reservation:
+        """Ask for a single request, for those who send hundreds a second.
+
+        Args:
+            action: What it is for; see `RequestRecord.action`.
+        """
+        words = f"the number of {action} requests a second"
+        return self._reserve_one(_Claim(("request", action), self.limits.requests.get(action), words))
+
+    def record_failure(self, *, account: str, identifier: Identifier) -> None:
+        """Count a failed validation; too many for one name hold up the orders with it."""
+        self._take(("failures", account, identifier.value), self.limits.failed_validations, self._clock.monotonic())
+
+    def learn(self, error: RateLimited, *, account: str, identifiers: Iterable[Identifier]) -> None:
+        """Heed a refusal: the same names, or the account if it was no order, are not tried before the CA says.
+
+        Args:
+            error: What the CA said.
+            account: The account URL.
+            identifiers: What was ordered; empty if it was something else.
+        """
+        names = frozenset(identifiers)
+        key = _exact_set(names) if names else (account,)
+        seconds = DEFAULT_PAUSE if error.retry_after is None else error.retry_after
+        self._pauses[key] = max(self._pauses.get(key, 0.0), self._clock.monotonic() + seconds)
+        self._pauses.move_to_end(key)
+        self._trim(self._pauses)
+
+    def __len__(self) -> int:
+        return len(self._counters) + len(self._pauses)
+
+    def _claims(self, account: str, names: frozenset[Identifier], purpose: OrderPurpose) -> Iterator[_Claim]:
+        if purpose is OrderPurpose.RENEWAL_INFO:
+            return
+        limits = self.limits
+        yield _Claim(
+            ("set", *_exact_set(names)), limits.certificates_per_exact_set, "the limit for exactly these names"
+        )
+        for name in sorted(names) if limits.failed_validations is not None else ():
+            words = f"the number of failed validations of {name}"
+            yield _Claim(("failures", account, name.value), limits.failed_validations, words, counts=False)
+        if purpose is OrderPurpose.SAME_NAMES:
+            return
+        yield _Claim(("orders", account), limits.orders_per_account, "the number of new orders of this account")
+        if limits.certificates_per_registered_domain is not None:
+            for domain in sorted({registered_domain(name) for name in names}):
+                words = f"the number of new certificates for {domain}"
+                yield _Claim(("domain", domain), limits.certificates_per_registered_domain, words)
+
+    def _reserve_one(self, claim: _Claim) -> Reservation:
+        now = self._clock.monotonic()
+        seconds = self._wait(claim, now)
+        if seconds > 0:
+            return self._refuse(seconds, claim.words)
+        self._take(claim.key, claim.limit, now)
+        return Reservation()
+
+    def _refuse(self, seconds: float, words: str) -> Reservation:
+        return Reservation(seconds, words, self._clock.now() + timedelta(seconds=seconds))
+
+    def _wait(self, claim: _Claim, now: float) -> float:
+        counter = self._counters.get(claim.key)
+        return 0.0 if claim.limit is None or counter is None else counter.wait(claim.limit, now)
+
+    def _take(self, key: _Key, limit: Limit | None, now: float) -> None:
+        if limit is None:
+            return
+        counter = self._counters.setdefault(key, _Counter(now, limit.seconds_each))
+        counter.take(now)
+        self._counters.move_to_end(key)
+        self._trim(self._counters)
+
+    def _trim(self, kept: OrderedDict[_Key, _Counter] | OrderedDict[_Key, float]) -> None:
+        while len(kept) > self._max_counters:
+            kept.popitem(last=False)
+
+
+def _exact_set(names: Iterable[Identifier]) -> _Key:
+    # A digest, so that a hundred names cost no more memory than one.
+    text = "\n".join(sorted(f"{name.type}:{name.value}" for name in names))
+    return ("names", hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,93 @@
+"""The limits that a CA publishes, as numbers (https://letsencrypt.org/docs/rate-limits/, August 2026)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many in so long, refilled evenly: a token bucket, which is how Boulder counts.
+
+    Attributes:
+        count: How many at once after a long rest.
+        period: How long it takes to refill all of them.
+    """
+
+    count: int
+    period: timedelta
+
+    @property
+    def seconds_each(self) -> float:
+        """How long one token takes to come back."""
+        return self.period.total_seconds() / self.count
+
+
+@dataclass(frozen=True)
+class LimitProfile:
+    """The limits of one CA; None where it publishes none.
+
+    Attributes:
+        orders_per_account: New orders of an account.
+        certificates_per_registered_domain: New certificates with names of one registered domain, by all accounts
+            together.
+        certificates_per_exact_set: New certificates for exactly the same names.
+        failed_validations: Failed validations of one name by one account.
+        accounts_per_address: New accounts from one IP address.
+        requests: Requests a second from one IP address, by the action they are for (see `RequestRecord.action`).
+    """
+
+    orders_per_account: Limit | None = None
+    certificates_per_registered_domain: Limit | None = None
+    certificates_per_exact_set: Limit | None = None
+    failed_validations: Limit | None = None
+    accounts_per_address: Limit | None = None
+    requests: Mapping[str, Limit] = field(default_factory=dict)
+
+
+#: What is assumed of a CA that publishes nothing: its 429s teach the rest.
+NO_LIMITS: Final = LimitProfile()
+
+LETS_ENCRYPT: Final = LimitProfile(
+    orders_per_account=Limit(300, timedelta(hours=3)),
+    certificates_per_registered_domain=Limit(50, timedelta(days=7)),
+    certificates_per_exact_set=Limit(5, timedelta(days=7)),
+    failed_validations=Limit(5, timedelta(hours=1)),
+    accounts_per_address=Limit(10, timedelta(hours=3)),
+    requests={
+        action: Limit(count, timedelta(seconds=1))
+        for action, count in {
+            "newNonce": 20,
+            "newAccount": 5,
+            "newOrder": 300,
+            "revokeCert": 10,
+            "renewalInfo": 1000,
+            "directory": 40,
+        }.items()
+    },
+)
+
+#: The staging environment has its own, far wider ones; what tests could exceed is here.
+LETS_ENCRYPT_STAGING: Final = LimitProfile(
+    orders_per_account=Limit(1500, timedelta(hours=3)),
+    certificates_per_registered_domain=Limit(30_000, timedelta(days=7)),
+    certificates_per_exact_set=Limit(30_000, timedelta(days=7)),
+    failed_validations=Limit(200, timedelta(hours=1)),
+    accounts_per_address=Limit(50, timedelta(hours=3)),
+    requests=LETS_ENCRYPT.requests,
+)
+
+_BY_HOST: Final[Mapping[str, LimitProfile]] = {
+    "acme-v02.api.letsencrypt.org": LETS_ENCRYPT,
+    "acme-staging-v02.api.letsencrypt.org": LETS_ENCRYPT_STAGING,
+}
+
+
+def limits_of(directory_url: str) -> LimitProfile:
+    """Return the limits of the CA at a directory URL, as far as they are known."""
+    return _BY_HOST.get(directory_url.partition("://")[2].partition("/")[0].lower(), NO_LIMITS)

@@ -1,0 +1,112 @@
+"""A certificate in one call: `certwright.acme` with keys, requests, solvers and checks around it.
+
+    async with connect("letsencrypt-staging", account=saved) as client:
+        certificate = await issue(client, ["example.com", "*.example.com"], solvers=[Dns01(provider, DnsView())])
+        Path("fullchain.pem").write_bytes(certificate.chain_pem)
+
+`issue` orders, proves all names together, makes key and request meanwhile, and checks what came before it returns it.
+`renew` does so for the names of a certificate, and tells the CA what it renews. What happens is told as typed events;
+an error, a time-out or a cancellation cleans up first. `certwright.client.sync` has the same for programs without
+asyncio.
+
+Solvers answer the challenges: two servers (`Http01Server`, `TlsAlpn01Server`), the folder of a web server
+(`Webroot`), DNS records (`Dns01`, `DnsAccount01`, `DnsPersist01`), a person (`Manual`), or your own `Solver`.
+
+What it does not do: it stores nothing, installs no certificate in any server, and does not run by itself. Keep
+`AccountCredentials.of(client)` and what `issue` returns, and ask `RenewalPlan.follow` when to come back.
+"""
+
+from certwright.client.certificate import CertificateKey, IssuedCertificate, KeySpec, leaf_der
+from certwright.client.connect import connect
+from certwright.client.discovery import Offer, discover
+from certwright.client.errors import (
+    CannotListen,
+    CannotWrite,
+    InvalidPrivateKey,
+    IssuanceTimedOut,
+    KeyReused,
+    NoSolver,
+    NotVisible,
+    SolverFailed,
+    UnusableCertificate,
+)
+from certwright.client.events import (
+    AuthorizationReused,
+    BudgetWaited,
+    CaaObjected,
+    CleanedUp,
+    CleanUpFailed,
+    Event,
+    Issued,
+    OnEvent,
+    OrderPlaced,
+    OrderReady,
+    Presented,
+    Presenting,
+    RenewalInfoUnavailable,
+    ReplacementRefused,
+    Validating,
+)
+from certwright.client.issue import issue
+from certwright.client.proof import Proof
+from certwright.client.renew import renew
+from certwright.client.revoke import revoke
+from certwright.client.solver import Solver, Solvers
+from certwright.client.solvers import (
+    Dns01,
+    DnsAccount01,
+    DnsPersist01,
+    Http01Server,
+    Instruction,
+    Manual,
+    TlsAlpn01Server,
+    Webroot,
+)
+
+__all__ = [
+    "AuthorizationReused",
+    "BudgetWaited",
+    "CaaObjected",
+    "CannotListen",
+    "CannotWrite",
+    "CertificateKey",
+    "CleanUpFailed",
+    "CleanedUp",
+    "Dns01",
+    "DnsAccount01",
+    "DnsPersist01",
+    "Event",
+    "Http01Server",
+    "Instruction",
+    "InvalidPrivateKey",
+    "IssuanceTimedOut",
+    "Issued",
+    "IssuedCertificate",
+    "KeyReused",
+    "KeySpec",
+    "Manual",
+    "NoSolver",
+    "NotVisible",
+    "Offer",
+    "OnEvent",
+    "OrderPlaced",
+    "OrderReady",
+    "Presented",
+    "Presenting",
+    "Proof",
+    "RenewalInfoUnavailable",
+    "ReplacementRefused",
+    "Solver",
+    "SolverFailed",
+    "Solvers",
+    "TlsAlpn01Server",
+    "UnusableCertificate",
+    "Validating",
+    "Webroot",
+    "connect",
+    "discover",
+    "issue",
+    "leaf_der",
+    "renew",
+    "revoke",
+]

@@ -1,0 +1,91 @@
+"""What can go wrong around the protocol. All of it is an `AcmeError`: one `except` catches what stops an issuance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certwright.acme import AcmeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class NoSolver(AcmeError):
+    """No solver was given for any challenge that the CA offers for a name.
+
+    Attributes:
+        offered: The challenge types that the CA offers, by name as the order wrote it.
+        available: The challenge types of the solvers that were given.
+    """
+
+    def __init__(self, offered: Mapping[str, Sequence[str]], available: Sequence[str]) -> None:
+        shown = "; ".join(f"{name}: {', '.join(types) or 'none'}" for name, types in list(offered.items())[:5])
+        super().__init__(
+            f"There is no solver for what the CA offers ({shown}). Given are solvers for"
+            f" {', '.join(sorted(set(available))) or 'nothing'}; a wildcard needs a dns challenge, an address another"
+        )
+        self.offered = {name: tuple(types) for name, types in offered.items()}
+        self.available = tuple(available)
+
+
+class SolverFailed(AcmeError):
+    """A solver could not put its proofs in place, or nobody can see them. The cause is in `__cause__`.
+
+    Attributes:
+        challenge_type: Of the solver.
+        names: The names it was to prove, as the order wrote them.
+    """
+
+    def __init__(self, doing: str, *, challenge_type: str, names: Sequence[str], reason: str) -> None:
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - shown
+        super().__init__(f"The {challenge_type} solver could not {doing} for {shown}: {reason}")
+        self.challenge_type = challenge_type
+        self.names = tuple(names)
+
+
+class NotVisible(AcmeError):
+    """A proof is in place as far as the solver knows, and the CA would not see it: nothing was asked of the CA."""
+
+
+class CannotListen(AcmeError):
+    """A server for a challenge cannot listen at its address: the port is taken, or only for the administrator."""
+
+
+class CannotWrite(AcmeError):
+    """A file for a challenge cannot be written."""
+
+
+class UnusableCertificate(AcmeError):
+    """The CA issued a certificate that is not the one that was asked for. The cause is in `__cause__`.
+
+    Attributes:
+        order_url: The order.
+        certificate_url: Where it is.
+    """
+
+    def __init__(self, message: str, *, order_url: str, certificate_url: str) -> None:
+        super().__init__(message)
+        self.order_url = order_url
+        self.certificate_url = certificate_url
+
+
+class KeyReused(AcmeError):
+    """The certificate was to be for the account key (RFC 8555 section 11.1): use another key."""
+
+
+class InvalidPrivateKey(AcmeError):
+    """A private key of a certificate cannot be read or made. The message quotes nothing of it."""
+
+
+class IssuanceTimedOut(AcmeError):
+    """The certificate was not there in the time given. What was presented is cleaned up.
+
+    Attributes:
+        order_url: The order, which may still be completed, or None if there was none yet.
+    """
+
+    temporary = True
+
+    def __init__(self, message: str, *, order_url: str | None) -> None:
+        super().__init__(message)
+        self.order_url = order_url

@@ -1,0 +1,214 @@
+"""What happens during an issuance, for progress lines, logs and metrics. `str()` of an event is a line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from certwright.acme import AcmeError, Order, Reservation
+    from certwright.client.certificate import IssuedCertificate
+    from certwright.client.proof import Proof
+
+_SHOWN_NAMES = 5
+
+
+@dataclass(frozen=True)
+class Event:
+    """The base of all events; use `match` or `isinstance` to tell them apart."""
+
+
+@dataclass(frozen=True)
+class BudgetWaited(Event):
+    """The budget asks to wait before the order is made.
+
+    Attributes:
+        reservation: For how long, and for which limit.
+    """
+
+    reservation: Reservation
+
+    def __str__(self) -> str:
+        return f"Waiting {self.reservation.seconds:.0f} s for {self.reservation.limit}"
+
+
+@dataclass(frozen=True)
+class CaaObjected(Event):
+    """A CAA record seems to forbid the CA to issue for a name. The order is made all the same: the CA decides.
+
+    Attributes:
+        name: The name.
+        reason: What was found, in words.
+    """
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The CA is likely to refuse {self.name}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class ReplacementRefused(Event):
+    """The server does not count the order as a renewal; it is made without `replaces`.
+
+    Attributes:
+        error: Why.
+    """
+
+    error: AcmeError
+
+    def __str__(self) -> str:
+        return f"The order cannot count as a renewal, ordering afresh: {self.error}"
+
+
+@dataclass(frozen=True)
+class OrderPlaced(Event):
+    """The order is made. Its URL is all that is needed to go on with it.
+
+    Attributes:
+        order: The order.
+    """
+
+    order: Order
+
+    def __str__(self) -> str:
+        return f"Ordered a certificate for {_few([name.value for name in self.order.identifiers])}: {self.order.url}"
+
+
+@dataclass(frozen=True)
+class AuthorizationReused(Event):
+    """A name is proven already, by an earlier order; nothing is presented for it.
+
+    Attributes:
+        name: The name as the order wrote it.
+    """
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} is proven already"
+
+
+@dataclass(frozen=True)
+class _ProofEvent(Event):
+    proofs: tuple[Proof, ...]
+
+    def _said(self, what: str) -> str:
+        kinds = ", ".join(dict.fromkeys(proof.challenge.type for proof in self.proofs))
+        return f"{what} {kinds} for {_few([proof.name for proof in self.proofs])}"
+
+
+@dataclass(frozen=True)
+class Presenting(_ProofEvent):
+    """A solver begins to put its answers in place.
+
+    Attributes:
+        proofs: What it answers.
+    """
+
+    def __str__(self) -> str:
+        return self._said("Presenting")
+
+
+@dataclass(frozen=True)
+class Presented(_ProofEvent):
+    """The answers of a solver are in place, and it waits until they can be seen.
+
+    Attributes:
+        proofs: What it answers.
+    """
+
+    def __str__(self) -> str:
+        return self._said("Waiting until it can be seen:")
+
+
+@dataclass(frozen=True)
+class Validating(_ProofEvent):
+    """The CA is told to look at all answers of the order.
+
+    Attributes:
+        proofs: All of them.
+    """
+
+    def __str__(self) -> str:
+        return self._said("The CA validates")
+
+
+@dataclass(frozen=True)
+class OrderReady(Event):
+    """All names are proven; the certificate is requested.
+
+    Attributes:
+        order: The order.
+    """
+
+    order: Order
+
+    def __str__(self) -> str:
+        return "All names are proven, requesting the certificate"
+
+
+@dataclass(frozen=True)
+class CleanedUp(_ProofEvent):
+    """A solver took its answers away.
+
+    Attributes:
+        proofs: What it had answered.
+    """
+
+    def __str__(self) -> str:
+        return self._said("Cleaned up")
+
+
+@dataclass(frozen=True)
+class CleanUpFailed(_ProofEvent):
+    """A solver could not take its answers away; the issuance is not affected.
+
+    Attributes:
+        proofs: What it had answered.
+        error: Why not.
+    """
+
+    error: AcmeError
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+@dataclass(frozen=True)
+class RenewalInfoUnavailable(Event):
+    """The certificate is issued, and the server does not say when to renew it; go by its lifetime.
+
+    Attributes:
+        error: Why not.
+    """
+
+    error: AcmeError
+
+    def __str__(self) -> str:
+        return f"The CA does not say when to renew: {self.error}"
+
+
+@dataclass(frozen=True)
+class Issued(Event):
+    """The certificate is here, and is the one that was asked for.
+
+    Attributes:
+        certificate: The certificate.
+    """
+
+    certificate: IssuedCertificate
+
+    def __str__(self) -> str:
+        return f"Issued, valid until {self.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
+
+
+#: Called with each event; must not raise, and should return at once.
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,117 @@
+"""dns-persist-01 by a TXT record that stays: made once, by a provider or a person, and used by every issuance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import persistent_record_allows
+from certwright.client.errors import NotVisible
+from certwright.client.solvers.dns_records import PROPAGATION_SECONDS, until_seen
+from certwright.dns import Propagation, TxtRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from certwright.client.proof import Proof
+    from certwright.dns import DnsView, Provider
+
+
+class DnsPersist01:
+    """dns-persist-01 (draft-ietf-acme-dns-persist); which of its drafts the server speaks shows in its directory.
+
+    Args:
+        provider: Adds the record where it is missing; None expects a person to have made it.
+        view: Looks whether it is there. Needed without a provider, for then a missing record is told with its exact
+            text.
+        issuer: Which of the challenge's issuer domain names to write; None for the first.
+        wildcard: Whether records that are added also stand for wildcards and names below; in an order with a
+            wildcard they do.
+        persist_until: When records that are added end to count, aware; None for never.
+        propagation_timeout: Seconds until all servers must have the records.
+    """
+
+    challenge_type: Final = "dns-persist-01"
+
+    def __init__(
+        self,
+        provider: Provider | None = None,
+        view: DnsView | None = None,
+        *,
+        issuer: str | None = None,
+        wildcard: bool = False,
+        persist_until: datetime | None = None,
+        propagation_timeout: float = PROPAGATION_SECONDS,
+    ) -> None:
+        self._provider = provider
+        self._view = view
+        self._issuer = issuer
+        self._wildcard = wildcard
+        self._persist_until = persist_until
+        self._seconds = propagation_timeout
+
+    def records(self, proofs: Sequence[Proof]) -> tuple[TxtRecord, ...]:
+        """Return the records that are needed, each once: for a name and its wildcard together, one does for both.
+
+        Raises:
+            UnsupportedChallenge: A challenge names no issuer, or not the one that was asked for.
+        """
+        wildcards = {proof.txt_name for proof in proofs if proof.authorization.wildcard}
+        return tuple(dict.fromkeys(self._record(proof, wildcards) for proof in proofs))
+
+    async def present(self, proofs: Sequence[Proof]) -> None:
+        """Add what is missing. Raises `DnsError`."""
+        if self._provider is not None:
+            missing = [record for record, seen in await self._look(proofs) if seen is None or not seen.complete]
+            if missing:
+                await self._provider.present(missing)
+
+    async def wait(self, proofs: Sequence[Proof]) -> None:
+        """Ask all authoritative servers until they have all records.
+
+        Raises:
+            NotVisible: They did not in time; without a provider it says which records to make.
+        """
+        if self._view is None:
+            return
+        found = await self._look(proofs)
+        absent = [(record, seen) for record, seen in found if seen is not None and not seen.complete]
+        if absent and self._provider is None:
+            wanted = "; ".join(f'{record.name} TXT "{record.value}"' for record, _ in absent)
+            raise NotVisible(f"make these records, which then stay for every renewal: {wanted}")
+        await until_seen(self._view.check, [record for record, _ in absent], seconds=self._seconds, required=True)
+
+    async def clean_up(self, proofs: Sequence[Proof]) -> None:
+        """Leave the record: it is for the next issuance too. To take the right away, remove it yourself."""
+
+    def _record(self, proof: Proof, wildcards: set[str]) -> TxtRecord:
+        wildcard = self._wildcard or proof.txt_name in wildcards
+        value = proof.persistent_value(issuer=self._issuer, wildcard=wildcard, persist_until=self._persist_until)
+        return TxtRecord(proof.txt_name, value)
+
+    async def _look(self, proofs: Sequence[Proof]) -> list[tuple[TxtRecord, Propagation | None]]:
+        """Return each needed record with what is seen there; a record of another text that does as well is complete."""
+        records = self.records(proofs)
+        if self._view is None:
+            return [(record, None) for record in records]
+        by_name = {proof.txt_name: proof for proof in proofs}
+        wildcards = {proof.txt_name for proof in proofs if proof.authorization.wildcard}
+        looked: list[tuple[TxtRecord, Propagation | None]] = []
+        for record, seen in zip(records, await self._view.check(records), strict=True):
+            proof = by_name[record.name]
+            enough = [
+                any(
+                    persistent_record_allows(
+                        value,
+                        issuers=proof.challenge.issuer_domain_names,
+                        account_uri=proof.account_uri,
+                        wildcard=record.name in wildcards,
+                    )
+                    for value in view.values
+                )
+                for view in seen.seen
+                if view.error is None
+            ]
+            complete = seen.complete or (bool(enough) and all(enough))
+            looked.append((record, Propagation(record, complete=complete, seen=seen.seen, error=seen.error)))
+        return looked

@@ -1,0 +1,98 @@
+"""A server that listens for as long as there is something to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.client.errors import CannotListen
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+#: Connections at a time; a CA comes from a handful of places, each with one request.
+MAX_CONNECTIONS: Final = 64
+
+#: Seconds for one connection, from its first byte to its last.
+CONNECTION_SECONDS: Final = 10.0
+
+_Handler = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]"
+
+
+class Listener:
+    """Accepts connections while it is held by at least one user, and closes when the last lets go."""
+
+    def __init__(
+        self,
+        handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+        *,
+        host: str | None,
+        port: int,
+        **options: Any,
+    ) -> None:
+        self._handle = handle
+        self._host = host
+        self._port = port
+        self._options = options
+        self._server: asyncio.Server | None = None
+        self._users = 0
+        self._connections = 0
+        self._changing = asyncio.Lock()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at; while it does not listen, the one it was given."""
+        if self._server is not None and self._server.sockets:
+            port: int = self._server.sockets[0].getsockname()[1]
+            return port
+        return self._port
+
+    async def hold(self, users: int) -> None:
+        """Listen, on behalf of this many users.
+
+        Raises:
+            CannotListen: The port is taken or needs rights.
+        """
+        async with self._changing:
+            if self._server is None:
+                self._server = await self._listen()
+            self._users += users
+
+    async def let_go(self, users: int) -> None:
+        """Count these users off, and stop listening if they were the last."""
+        async with self._changing:
+            self._users = max(self._users - users, 0)
+            if self._users == 0 and self._server is not None:
+                server, self._server = self._server, None
+                server.close()
+
+    async def _listen(self) -> asyncio.Server:
+        try:
+            return await asyncio.start_server(self._connected, self._host, self._port, limit=8192, **self._options)
+        except OSError as error:
+            where = f"{self._host or 'all addresses'}, port {self._port}"
+            reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "no such address"
+            hint = ""
+            if error.errno == errno.EACCES:
+                hint = "; ports below 1024 need rights, or forward the port to another one and listen there"
+            elif error.errno == errno.EADDRINUSE:
+                hint = "; stop the server that listens there, or let that server answer (webroot)"
+            raise CannotListen(f"Cannot listen at {where}: {reason}{hint}") from error
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if self._connections >= MAX_CONNECTIONS:
+                return
+            self._connections += 1
+            try:
+                async with asyncio.timeout(CONNECTION_SECONDS):
+                    await self._handle(reader, writer)
+            finally:
+                self._connections -= 1
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            # Whoever it was is gone, too slow, or no client: nothing that anybody here could do better.
+            pass
+        finally:
+            writer.close()

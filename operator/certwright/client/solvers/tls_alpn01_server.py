@@ -1,0 +1,88 @@
+"""tls-alpn-01 by a server of our own, for hosts where nothing listens at port 443 (RFC 8737)."""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import ACME_TLS_1, tls_alpn01_server_name, validation_certificate
+from certwright.client.solvers.listener import CONNECTION_SECONDS, Listener
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from certwright.acme import ValidationCertificate
+    from certwright.client.proof import Proof
+
+
+class TlsAlpn01Server:
+    """Shows the CA its certificates while there are proofs to show; no byte of any application is spoken.
+
+    Args:
+        host: The address to listen at; None for all.
+        port: The port to listen at. The CA asks at port 443 (RFC 8737 section 3): another one needs a forwarding.
+    """
+
+    challenge_type: Final = "tls-alpn-01"
+
+    def __init__(self, *, host: str | None = None, port: int = 443) -> None:
+        self._contexts: dict[str, ssl.SSLContext] = {}
+        front = _context()
+        front.sni_callback = self._choose
+        self._listener = Listener(
+            self._answer, host=host, port=port, ssl=front, ssl_handshake_timeout=CONNECTION_SECONDS
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that it listens at, which for port 0 is only known while it does."""
+        return self._listener.port
+
+    async def present(self, proofs: Sequence[Proof]) -> None:
+        """Listen, and show a certificate for each of these names.
+
+        Raises:
+            CannotListen: The port is taken or needs rights.
+        """
+        fresh = [validation_certificate(proof.identifier, proof.key_authorization) for proof in proofs]
+        added = len({certificate.server_name for certificate in fresh} - self._contexts.keys())
+        self._contexts |= {certificate.server_name: _context(certificate) for certificate in fresh}
+        await self._listener.hold(added)
+
+    async def wait(self, proofs: Sequence[Proof]) -> None:
+        """It answers from the moment it listens."""
+
+    async def clean_up(self, proofs: Sequence[Proof]) -> None:
+        """Forget these, and close the port after the last."""
+        names = [tls_alpn01_server_name(proof.identifier) for proof in proofs]
+        gone = [name for name in names if self._contexts.pop(name, None) is not None]
+        await self._listener.let_go(len(gone))
+
+    def _choose(self, connection: ssl.SSLObject, server_name: str | None, _front: ssl.SSLContext) -> int | None:
+        context = self._contexts.get((server_name or "").lower())
+        if context is None:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        connection.context = context
+        return None
+
+    async def _answer(self, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        # The handshake was all there is to it (RFC 8737 section 3).
+        return
+
+
+def _context(certificate: ValidationCertificate | None = None) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Whoever offers another protocol is told that there is none (RFC 8737 section 4).
+    context.set_alpn_protocols([ACME_TLS_1])
+    if certificate is not None:
+        # The ssl module reads from files only: one that nobody else can read, gone before anybody connects.
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "validation.pem"
+            path.touch(mode=0o600)
+            path.write_bytes(certificate.certificate_pem + certificate.private_key_pem)
+            context.load_cert_chain(path)
+    return context

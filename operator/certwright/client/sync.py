@@ -1,0 +1,273 @@
+"""`certwright.client` for programs without asyncio: scripts, and servers with threads of their own.
+
+    with connect("letsencrypt-staging") as client:
+        client.register(contact=["mailto:you@example.com"], terms_of_service_agreed=True)
+        certificate = client.issue(["example.com"], solvers=[Webroot("/var/www/html")])
+
+A thread in the background runs the event loop; calls may come from several threads. Ctrl-C during a call cancels it,
+and what was presented is cleaned up before KeyboardInterrupt goes on. Callbacks are called in the background thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from certwright.acme import AccountCredentials, RevocationReason, probe_keys
+from certwright.client.certificate import KeySpec, leaf_der
+from certwright.client.connect import connect as connect_async
+from certwright.client.discovery import discover
+from certwright.client.issue import DEFAULT_TIMEOUT, _ignore, issue
+from certwright.client.renew import renew
+from certwright.client.revoke import revoke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from datetime import datetime
+
+    from certwright.acme import (
+        Account,
+        AccountKey,
+        Budget,
+        Client,
+        ClientCertificate,
+        Directory,
+        ExternalAccountBinding,
+        HeldKey,
+        Identifier,
+        RenewalInfo,
+        RequestRecord,
+        Timeouts,
+        Transport,
+    )
+    from certwright.client.certificate import CertificateKey, IssuedCertificate
+    from certwright.client.discovery import Offer
+    from certwright.client.events import OnEvent
+    from certwright.client.solver import Solvers
+
+_T = TypeVar("_T")
+
+# How long Ctrl-C waits for the clean-up.
+_INTERRUPTED_SECONDS: Final = 150.0
+
+
+class BackgroundLoop:
+    """An event loop in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="certwright", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run something there and wait for what it returns or raises; an interruption here cancels it there."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            future.cancel()
+            concurrent.futures.wait([future], timeout=_INTERRUPTED_SECONDS)
+            raise
+
+    def close(self) -> None:
+        """End the loop and its thread."""
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class SyncClient:
+    """One account at one CA, as `Client` is, with `issue` and its kin as methods. Every method raises `AcmeError`.
+
+    Attributes:
+        client: The asynchronous client, for what is not here; use `run`.
+    """
+
+    def __init__(self, client: Client, loop: BackgroundLoop) -> None:
+        self.client = client
+        self._loop = loop
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run any coroutine of the package: `client.run(client.client.fetch_order(url))`."""
+        return self._loop.run(work)
+
+    @property
+    def credentials(self) -> AccountCredentials:
+        """What has to be kept of the account."""
+        return AccountCredentials.of(self.client)
+
+    def directory(self) -> Directory:
+        """Return what the server offers."""
+        return self.run(self.client.server.directory())
+
+    def register(
+        self,
+        *,
+        contact: Sequence[str] = (),
+        terms_of_service_agreed: bool = False,
+        external_account_binding: ExternalAccountBinding | None = None,
+    ) -> Account:
+        """Make the account of this key, or find it; see `AccountClient.register`."""
+        return self.run(
+            self.client.register(
+                contact=contact,
+                terms_of_service_agreed=terms_of_service_agreed,
+                external_account_binding=external_account_binding,
+            )
+        )
+
+    def find_account(self) -> Account:
+        """Find the account of this key without making one; see `AccountClient.find_account`."""
+        return self.run(self.client.find_account())
+
+    def fetch_account(self) -> Account:
+        """Read the account."""
+        return self.run(self.client.fetch_account())
+
+    def update_account(self, *, contact: Sequence[str]) -> Account:
+        """Replace the contacts of the account."""
+        return self.run(self.client.update_account(contact=contact))
+
+    def agree_to_terms(self) -> Account:
+        """Agree to the terms of service as they are now."""
+        return self.run(self.client.agree_to_terms())
+
+    def change_key(self, new_key: AccountKey) -> None:
+        """Give the account another key; see `AccountClient.change_key` about what to keep before."""
+        self.run(self.client.change_key(new_key))
+
+    def probe_keys(self, *, old: AccountKey, new: AccountKey) -> HeldKey:
+        """Find out which key the account has after a rollover whose end nobody saw."""
+        return self.run(probe_keys(self.client, old=old, new=new))
+
+    def deactivate_account(self) -> Account:
+        """Close the account for good."""
+        return self.run(self.client.deactivate_account())
+
+    def list_orders(self, *, limit: int = 1000) -> tuple[str, ...]:
+        """Return the URLs of the account's orders; see `AccountClient.list_orders`."""
+        return self.run(self.client.list_orders(limit=limit))
+
+    def discover(self, names: Sequence[str | Identifier], *, profile: str | None = None) -> tuple[Offer, ...]:
+        """Find out which challenges the CA offers; see `discover`, which places an order."""
+        return self.run(discover(self.client, names, profile=profile))
+
+    def issue(
+        self,
+        names: Sequence[str | Identifier],
+        *,
+        solvers: Solvers,
+        key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
+        common_name: str | None = None,
+        profile: str | None = None,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+        preferred_chain: str | None = None,
+        budget: Budget | None = None,
+        on_event: OnEvent = _ignore,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> IssuedCertificate:
+        """Get a certificate; see `issue`."""
+        return self.run(
+            issue(
+                self.client,
+                names,
+                solvers=solvers,
+                key=key,
+                common_name=common_name,
+                profile=profile,
+                not_before=not_before,
+                not_after=not_after,
+                preferred_chain=preferred_chain,
+                budget=budget,
+                on_event=on_event,
+                timeout=timeout,
+            )
+        )
+
+    def renew(
+        self,
+        certificate_pem: bytes,
+        *,
+        solvers: Solvers,
+        key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
+        profile: str | None = None,
+        preferred_chain: str | None = None,
+        budget: Budget | None = None,
+        on_event: OnEvent = _ignore,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> IssuedCertificate:
+        """Renew a certificate; see `renew`."""
+        return self.run(
+            renew(
+                self.client,
+                certificate_pem,
+                solvers=solvers,
+                key=key,
+                profile=profile,
+                preferred_chain=preferred_chain,
+                budget=budget,
+                on_event=on_event,
+                timeout=timeout,
+            )
+        )
+
+    def revoke(
+        self, certificate_pem: bytes, *, key: bytes | None = None, reason: RevocationReason | None = None
+    ) -> bool:
+        """Revoke a certificate with the account key or its own; see `revoke`."""
+        return self.run(revoke(self.client, certificate_pem, key=key, reason=reason))
+
+    def fetch_renewal_info(self, certificate_pem: bytes) -> RenewalInfo:
+        """Ask when to renew a certificate; see `fetch_renewal_info`."""
+        return self.run(self.client.fetch_renewal_info(leaf_der(certificate_pem)))
+
+
+@contextmanager
+def connect(
+    ca: str | None = None,
+    *,
+    account: AccountCredentials | AccountKey | None = None,
+    transport: Transport | None = None,
+    ca_bundle: str | None = None,
+    proxy: str | None = None,
+    client_certificate: ClientCertificate | None = None,
+    timeouts: Timeouts | None = None,
+    http2: bool = False,
+    trust_env: bool = True,
+    on_request: Callable[[RequestRecord], None] | None = None,
+) -> Iterator[SyncClient]:
+    """Open a client, and close it at the end; see `certwright.client.connect` for the arguments."""
+    loop = BackgroundLoop()
+    try:
+        opened: AbstractAsyncContextManager[Client] = connect_async(
+            ca,
+            account=account,
+            transport=transport,
+            ca_bundle=ca_bundle,
+            proxy=proxy,
+            client_certificate=client_certificate,
+            timeouts=timeouts,
+            http2=http2,
+            trust_env=trust_env,
+            on_request=on_request,
+        )
+        client = loop.run(_enter(opened))
+        try:
+            yield SyncClient(client, loop)
+        finally:
+            loop.run(_leave(opened))
+    finally:
+        loop.close()
+
+
+async def _enter(opened: AbstractAsyncContextManager[Client]) -> Client:
+    return await opened.__aenter__()
+
+
+async def _leave(opened: AbstractAsyncContextManager[Client]) -> None:
+    await opened.__aexit__(None, None, None)

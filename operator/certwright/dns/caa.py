@@ -1,0 +1,202 @@
+"""CAA records: which CAs a domain lets issue for it (RFC 8659, RFC 8657). A look ahead; the CA decides."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import dns.message
+import dns.rdatatype
+
+from certwright.dns.records import self_and_parents, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from certwright.dns.view import DnsView
+
+# RFC 8659 section 4.2: parameters are `tag=value`, a value is visible ASCII without the semicolon.
+_PARAMETER: Final = re.compile(r"[ \t]*([A-Za-z0-9]+)[ \t]*=[ \t]*([!-:<-~]*)[ \t]*")
+_DOMAIN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_CRITICAL: Final = 0x80
+# What a CA must know of a domain's wishes; a critical property that is none of these forbids to issue (section 4.1).
+_KNOWN_TAGS: Final = frozenset({"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"})
+_MAX_RECORDS: Final = 100
+
+
+@dataclass(frozen=True)
+class CaaRecord:
+    """One property of a CAA record set.
+
+    Attributes:
+        tag: The property, in lower case.
+        value: Its value.
+        critical: Whether a CA that does not know the tag must not issue.
+    """
+
+    tag: str
+    value: str
+    critical: bool = False
+
+
+@dataclass(frozen=True)
+class CaaPolicy:
+    """The value of an `issue` or `issuewild` property, taken apart (RFC 8659 section 4.2).
+
+    Attributes:
+        issuer: The CA's name in lower case; empty forbids all.
+        parameters: By their tags in lower case.
+        malformed: Whether it breaks the grammar; then it authorizes nobody, but counts as a record.
+    """
+
+    issuer: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    malformed: bool = False
+
+    @classmethod
+    def parse(cls, value: str) -> CaaPolicy:
+        """Read a value; never fails, because a malformed one has a meaning too."""
+        issuer, *parts = value.split(";")
+        issuer = issuer.strip(" \t")
+        if issuer and not _DOMAIN.fullmatch(issuer):
+            return cls(malformed=True)
+        parameters: dict[str, str] = {}
+        if any(part.strip(" \t") for part in parts):
+            for part in parts:
+                match = _PARAMETER.fullmatch(part)
+                if match is None or match[1].lower() in parameters:
+                    return cls(malformed=True)
+                parameters[match[1].lower()] = match[2]
+        return cls(issuer.lower(), parameters)
+
+
+@dataclass(frozen=True)
+class CaaSet:
+    """The record set that counts for a name: the closest one, climbing from the name (RFC 8659 section 3).
+
+    Attributes:
+        name: Where it was found.
+        records: What is in it.
+    """
+
+    name: str
+    records: tuple[CaaRecord, ...]
+
+
+@dataclass(frozen=True)
+class CaaVerdict:
+    """What a CA can be expected to conclude.
+
+    Attributes:
+        allowed: Whether it may issue.
+        reason: Why, in words that can follow a colon.
+        found: The record set that counts, or None if there is none.
+    """
+
+    allowed: bool
+    reason: str
+    found: CaaSet | None = None
+
+
+async def find_caa(name: str, ask: Callable[[str, str], Awaitable[dns.message.Message]]) -> CaaSet | None:
+    """Climb from a name to the closest CAA record set; a resolver follows CNAMEs on the way (RFC 8659 section 3).
+
+    Args:
+        name: The name; of a wildcard the name below `*.` counts.
+        ask: Asks a resolver for a name and a record type, and raises for answers other than NOERROR and NXDOMAIN.
+
+    Raises:
+        DnsError: A question was not answered. A CA would not issue then either; here it means that nothing is known.
+    """
+    for candidate in self_and_parents(name.removeprefix("*.")):
+        answer = await ask(candidate, "CAA")
+        records = [
+            (to_text(rrset.name), _record(rdata))
+            for rrset in answer.answer
+            if rrset.rdtype == dns.rdatatype.CAA
+            for rdata in rrset
+        ]
+        if records:
+            return CaaSet(records[0][0], tuple(record for _, record in records[:_MAX_RECORDS]))
+    return None
+
+
+def judge_caa(
+    found: CaaSet | None,
+    *,
+    identities: Sequence[str],
+    wildcard: bool = False,
+    account_url: str | None = None,
+    methods: Sequence[str] = (),
+) -> CaaVerdict:
+    """Decide whether a record set lets a CA issue.
+
+    Args:
+        found: What `find_caa` found.
+        identities: The names by which CAA records mean the CA: the directory's `meta.caaIdentities`.
+        wildcard: Whether the certificate is for a wildcard; then `issuewild` counts, if there is any (section 4.3).
+        account_url: The account, for `accounturi` (RFC 8657 section 3); None is not held against it.
+        methods: The challenge types that could be used, for `validationmethods` (section 4); empty is not held
+            against it.
+    """
+    if found is None:
+        return CaaVerdict(allowed=True, reason="there are no CAA records")
+    unknown = sorted({record.tag for record in found.records if record.critical and record.tag not in _KNOWN_TAGS})
+    if unknown:
+        reason = f"{found.name} has a critical CAA record of a kind that CAs do not know ({', '.join(unknown)})"
+        return CaaVerdict(allowed=False, reason=reason, found=found)
+    tag = "issuewild" if wildcard and any(record.tag == "issuewild" for record in found.records) else "issue"
+    policies = [CaaPolicy.parse(record.value) for record in found.records if record.tag == tag]
+    if not policies:
+        return CaaVerdict(allowed=True, reason=f"the CAA records of {found.name} restrict nothing here", found=found)
+    mine = [policy for policy in policies if policy.issuer in {name.lower() for name in identities} and policy.issuer]
+    if not mine:
+        others = ", ".join(sorted({policy.issuer for policy in policies if policy.issuer})) or "nobody"
+        reason = f"the CAA records of {found.name} let {others} issue, not {' or '.join(identities)}"
+        return CaaVerdict(allowed=False, reason=reason, found=found)
+    objections = [_objection(policy, account_url, methods) for policy in mine]
+    if all(objections):
+        return CaaVerdict(allowed=False, reason=f"the CAA records of {found.name} {objections[0]}", found=found)
+    return CaaVerdict(allowed=True, reason=f"the CAA records of {found.name} let {mine[0].issuer} issue", found=found)
+
+
+async def check_caa(
+    view: DnsView,
+    name: str,
+    *,
+    identities: Sequence[str],
+    account_url: str | None = None,
+    methods: Sequence[str] = (),
+) -> CaaVerdict:
+    """Look ahead to whether a CA will find itself allowed to issue for a name. Advisory: it looks for itself.
+
+    Args:
+        view: Asks the resolvers.
+        name: The name, possibly a wildcard.
+        identities: See `judge_caa`, as for the rest.
+        account_url: The account.
+        methods: The challenge types that could be used.
+
+    Raises:
+        DnsError: The records cannot be looked up, so nothing is known; no reason not to try.
+    """
+    found = await view.find_caa(name)
+    return judge_caa(
+        found, identities=identities, wildcard=name.startswith("*."), account_url=account_url, methods=methods
+    )
+
+
+def _objection(policy: CaaPolicy, account_url: str | None, methods: Sequence[str]) -> str | None:
+    wanted = policy.parameters.get("accounturi")
+    if wanted is not None and account_url is not None and wanted != account_url:
+        return f"let {policy.issuer} issue for the account {wanted} only"
+    allowed = policy.parameters.get("validationmethods")
+    if allowed is not None and methods and not {method.strip() for method in allowed.split(",")} & set(methods):
+        return f"let {policy.issuer} issue by {allowed} only"
+    return None
+
+
+def _record(rdata: object) -> CaaRecord:
+    flags, tag, value = (getattr(rdata, name) for name in ("flags", "tag", "value"))
+    return CaaRecord(tag.decode("ascii", "replace").lower(), value.decode("ascii", "replace"), bool(flags & _CRITICAL))
