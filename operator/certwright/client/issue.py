@@ -33,7 +33,7 @@ from certwright.client.events import (
 )
 from certwright.client.proving import in_place, prepare, tell
 from certwright.dns import DnsError, check_caa
-from certwright.pki import PkiError, build_csr, check_before_write, private_key_to_pem
+from certwright.pki import PkiError, SigningRequest, build_csr, check_before_write, private_key_to_pem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,8 @@ async def issue(
         client: An account that is registered.
         names: Domain names, wildcards and IP addresses; text as `Identifier.parse` reads it.
         solvers: In the order of preference, or a function that returns them for an identifier.
-        key: The key of the certificate: to be made, or one that there is (PEM or object).
+        key: The key of the certificate: to be made, or one that there is (PEM or object); or a request that was made
+            with it elsewhere (`certwright.pki.read_csr`), for exactly these names.
         common_name: The subject's CN, one of the names; None for an empty subject, which is what CAs prefer today.
         profile: One of the directory's `meta.profiles`; None leaves it to the CA.
         not_before: When the certificate should begin to be valid, aware; many CAs refuse it.
@@ -135,7 +136,7 @@ class _Issuance:
         self._notify = notify
         self._clock = client.server.clock
         self._deadline = self._clock.monotonic() + seconds
-        self._key: PrivateKey | None = None
+        self._key: PrivateKey | SigningRequest | None = None
 
     async def look_at_caa(self, view: DnsView) -> None:
         """Report what CAA records object to; what cannot be looked up is no objection."""
@@ -244,7 +245,9 @@ class _Issuance:
     def _replacement_refused(self, error: AcmeError) -> None:
         self._notify(ReplacementRefused(error))
 
-    def _make_request(self, key: CertificateKey, common_name: str | None) -> tuple[PrivateKey, bytes]:
+    def _make_request(self, key: CertificateKey, common_name: str | None) -> tuple[PrivateKey | SigningRequest, bytes]:
+        if isinstance(key, SigningRequest):
+            return key, key.der
         private_key = private_key_of(key)
         if self._is_account_key(private_key):
             raise KeyReused("The key of the certificate is the account key; a certificate needs one of its own")
@@ -294,7 +297,7 @@ class _Issuance:
             ) from error
         return IssuedCertificate(
             chain_pem=parsed.pem,
-            private_key_pem=private_key_to_pem(self._key),
+            private_key_pem=b"" if isinstance(self._key, SigningRequest) else private_key_to_pem(self._key),
             identifiers=self._identifiers,
             not_before=parsed.leaf.not_valid_before_utc,
             not_after=parsed.leaf.not_valid_after_utc,
