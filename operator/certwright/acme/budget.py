@@ -34,6 +34,9 @@ _Key: TypeAlias = tuple[str, ...]
 #: How long a refusal without Retry-After is heeded, in seconds.
 DEFAULT_PAUSE: Final = 3600.0
 
+# What sums of floating-point seconds are off by at most.
+_ROUNDING: Final = 1e-6
+
 
 class OrderPurpose(StrEnum):
     """Why a certificate is ordered; renewals are exempt from some limits, or all."""
@@ -103,8 +106,8 @@ class _Counter:
     seconds_each: float
 
     def wait(self, limit: Limit, now: float) -> float:
-        earliest = self.full_at + limit.seconds_each - limit.period.total_seconds()
-        return max(earliest - now, 0.0)
+        wait = self.full_at + limit.seconds_each - limit.period.total_seconds() - now
+        return wait if wait > _ROUNDING else 0.0
 
     def take(self, now: float) -> None:
         self.full_at = max(self.full_at, now) + self.seconds_each
