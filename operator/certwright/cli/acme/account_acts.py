@@ -11,6 +11,7 @@ from certwright.cli.acme.by_hand import confirm
 from certwright.cli.acme.connection import connection_of, open_account, open_client, settle_key_change
 from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import PRIVATE_FILE, read_file, write_file
+from certwright.cli.acme.new_account import contact_urls
 from certwright.cli.acme.session import Outcome, server_name
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certwright.acme import Account, Client
-    from certwright.cli.acme.external_account import Terms
+    from certwright.cli.acme.new_account import NewAccount
     from certwright.cli.acme.session import Session
 
 
-async def register(session: Session, terms: Terms, restore: Path | None) -> Outcome:
+async def register(session: Session, terms: NewAccount, restore: Path | None) -> Outcome:
     """Make an account, or find the one that there is; with `restore` find that of a key or of saved credentials."""
     async with session.locked():
         if restore is not None:
@@ -34,7 +35,7 @@ async def register(session: Session, terms: Terms, restore: Path | None) -> Outc
 
 
 @asynccontextmanager
-async def registered(session: Session, url: str, terms: Terms) -> AsyncIterator[Client]:
+async def registered(session: Session, url: str, terms: NewAccount) -> AsyncIterator[Client]:
     """Open a client with the account that is kept for a CA, or with a new one. Hold the lock of the folder meanwhile.
 
     Raises:
@@ -77,21 +78,20 @@ async def show(session: Session, emails: tuple[str, ...], *, clear: bool, agree:
         if agree:
             account = await client.agree_to_terms()
         if emails or clear:
-            contact = [email if ":" in email else f"mailto:{email}" for email in emails]
-            account = await client.update_account(contact=contact)
+            account = await client.update_account(contact=contact_urls(emails))
         if export is not None:
             write_file(export, AccountCredentials.of(client).to_json().encode(), mode=PRIVATE_FILE)
             session.output.warn(f"{export} holds the account's private key: keep it as one keeps a private key")
         return _outcome(session, client, account)
 
 
-async def rollover(session: Session, algorithm: str) -> Outcome:
+async def rollover(session: Session, algorithm: str | None) -> Outcome:
     """Give the account a new key (RFC 8555 section 7.3.5)."""
     async with session.locked():
         url = session.server()
         folder = session.accounts.at(url)
         async with open_account(session, url) as client:
-            new_key = _generate(algorithm)
+            new_key = _generate(algorithm or client.key.algorithm)
             # Beside the old one, durably, before the CA is told: whatever happens then, one of the two is the key.
             folder.save_next(AccountCredentials(url, client.account_url, new_key))
             try:
@@ -157,7 +157,7 @@ def _credentials(content: bytes, path: Path) -> AccountCredentials:
         raise CommandError(f"{path} holds no account: {error}") from None
 
 
-async def _agreed(session: Session, client: Client, terms: Terms) -> bool:
+async def _agreed(session: Session, client: Client, terms: NewAccount) -> bool:
     page = (await client.server.directory()).meta.terms_of_service
     if page is None or terms.agreed:
         return terms.agreed

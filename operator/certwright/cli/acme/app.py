@@ -8,7 +8,7 @@ from certwright.cli.acme import commands_account, commands_certificate, commands
 from certwright.cli.acme.common import with_common
 from certwright.cli.acme.exits import MEANINGS
 
-_EPILOG: Final = "\n\n".join(
+_EPILOG: Final = "\n".join(
     [
         "Exit codes:",
         *(f"{int(code):>3}  {meaning}" for code, meaning in MEANINGS.items()),
@@ -38,4 +38,4 @@ for _command in (
     commands_lookup.info,
     commands_lookup.ari,
 ):
-    acme.command()(with_common(_command))
+    acme.command(epilog="Exit codes and environment variables: certwright acme --help")(with_common(_command))

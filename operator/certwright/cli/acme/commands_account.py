@@ -45,10 +45,10 @@ def register(
 ) -> None:
     """Make an account at a CA, or find the one that there is."""
     from certwright.cli.acme import account_acts  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.external_account import Terms  # noqa: PLC0415
+    from certwright.cli.acme.new_account import NewAccount  # noqa: PLC0415
     from certwright.cli.acme.runner import run  # noqa: PLC0415
 
-    terms = Terms(agree_tos, tuple(email or ()), eab_kid, eab_hmac_file, eab_algorithm, key_algorithm)
+    terms = NewAccount(agree_tos, tuple(email or ()), eab_kid, eab_hmac_file, eab_algorithm, key_algorithm)
     run(common, "register", lambda session: account_acts.register(session, terms, restore))
 
 
@@ -76,7 +76,14 @@ def account(
     )
 
 
-def rollover(common: Common, key_algorithm: AccountKeyAlgorithm = "ES256") -> None:
+def rollover(
+    common: Common,
+    *,
+    key_algorithm: Annotated[
+        str | None,
+        typer.Option("--key-algorithm", help="ES256, ES384, ES512, RS256, EdDSA.", show_default="that of the old key"),
+    ] = None,
+) -> None:
     """Give the account a new key. Safe to be killed at any instant: the next run finds out which key counts."""
     from certwright.cli.acme import account_acts  # noqa: PLC0415 - only what runs is loaded
     from certwright.cli.acme.runner import run  # noqa: PLC0415

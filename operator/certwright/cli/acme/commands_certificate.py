@@ -169,7 +169,7 @@ def issue(
 ) -> None:
     """Get a certificate. How it was issued is kept, so that renew needs no arguments."""
     from certwright.cli.acme import issue_act  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.external_account import Terms  # noqa: PLC0415
+    from certwright.cli.acme.new_account import NewAccount  # noqa: PLC0415
     from certwright.cli.acme.runner import run  # noqa: PLC0415
 
     settings = SolverSettings(
@@ -203,7 +203,7 @@ def issue(
     )
     wanted = issue_act.Issuance(
         recipe=recipe,
-        terms=Terms(agree_tos, tuple(email or ()), eab_kid, eab_hmac_file, eab_algorithm),
+        terms=NewAccount(agree_tos, tuple(email or ()), eab_kid, eab_hmac_file, eab_algorithm),
         name=name,
         key_file=key,
         csr_file=csr,

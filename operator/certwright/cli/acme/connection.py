@@ -60,7 +60,8 @@ async def open_client(
         certificate = ClientCertificate(Path(how.client_certificate), Path(how.client_key))
 
     def show(record: RequestRecord) -> None:
-        session.output.instruct(f"debug: {record}")
+        status = "no answer" if record.status is None else f"HTTP {record.status}"
+        session.output.instruct(f"debug: {record.action}: {status} after {record.seconds:.3f} s")
 
     async with connect(
         directory_url,

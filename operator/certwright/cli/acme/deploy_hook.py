@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.certificate_store import CHAIN, KEY
-from certwright.cli.acme.external_account import SECRET_VARIABLE as EAB_VARIABLE
+from certwright.cli.acme.new_account import SECRET_VARIABLE as EAB_VARIABLE
 from certwright.cli.acme.tsig_file import SECRET_VARIABLE as TSIG_VARIABLE
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Client
     from certwright.cli.acme.certificate_store import CertificateFolder
-    from certwright.cli.acme.external_account import Terms
+    from certwright.cli.acme.new_account import NewAccount
     from certwright.cli.acme.recipe import Metadata, Recipe
     from certwright.cli.acme.session import Session
     from certwright.client import CertificateKey, IssuedCertificate
@@ -49,7 +49,7 @@ class Issuance:
     """
 
     recipe: Recipe
-    terms: Terms
+    terms: NewAccount
     name: str | None = None
     key_file: Path | None = None
     csr_file: Path | None = None
@@ -78,8 +78,10 @@ async def issue(session: Session, wanted: Issuance) -> Outcome:
     async with session.locked():
         if folder.exists() and not wanted.force:
             metadata = folder.metadata()
-            due = decide(metadata, folder.renewal(metadata.serial), datetime.now(UTC))
-            if _is_same(metadata.recipe, recipe) and not due.now and wanted.key_file is None:
+            state = folder.renewal(metadata.serial)
+            due = decide(metadata, state, datetime.now(UTC))
+            good = not due.now and state.revoked_at is None
+            if good and _is_same(metadata.recipe, recipe) and wanted.key_file is None:
                 news = f"There is a good certificate already; --force issues another one. It is {folder.name}"
                 document = {"issued": False, "certificate": document_of(folder, metadata, due.at)}
                 return Outcome(document, [news, *lines_of(folder, metadata, due.at)])

@@ -16,9 +16,9 @@ from certwright.cli.acme.certificate_store import CHAIN, KEY, REQUEST
 from certwright.cli.acme.connection import open_account
 from certwright.cli.acme.deploy_hook import run_hook
 from certwright.cli.acme.exits import ExitCode, UsageError
-from certwright.cli.acme.external_account import Terms
 from certwright.cli.acme.failures import describe, foreseen, message
 from certwright.cli.acme.issuing import document_of, keep, key_spec, progress, staging_of
+from certwright.cli.acme.new_account import NewAccount
 from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
 from certwright.cli.acme.session import Outcome, server_url
 from certwright.cli.acme.solving import make_solvers
@@ -103,7 +103,7 @@ class _Run:
         metadata = folder.metadata()
         state = folder.renewal(metadata.serial)
         if state.revoked_at is not None:
-            return _Result(folder.name, "revoked", "revoked; issue it again with --force if it is needed")
+            return _Result(folder.name, "revoked", "revoked; issue it again if it is needed")
         now = datetime.now(UTC)
         if self._wanted.ask_ca and self._is_to_be_asked(metadata, state, now):
             state = await self._ask_ca(folder, metadata, state, now)
@@ -188,7 +188,7 @@ class _Run:
         url = server_url(self._wanted.staging_server) if self._wanted.staging_server else staging_of(recipe.server)
         if url not in self._clients:
             # Who agreed to the terms of the CA agreed to those of its test bench.
-            opened = registered(self._session, url, Terms(agreed=True))
+            opened = registered(self._session, url, NewAccount(agreed=True))
             self._clients[url] = await self._stack.enter_async_context(opened)
         await issue_certificate(
             self._clients[url],

@@ -1,4 +1,4 @@
-"""External account bindings (RFC 8555 section 7.3.4), whose key is never on the command line."""
+"""What a new account may need; the key of a binding (RFC 8555 section 7.3.4) is never on the command line."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.files import read_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 #: Holds the MAC key where no file does.
@@ -20,7 +21,7 @@ _ALGORITHMS: Final = ("HS256", "HS384", "HS512")
 
 
 @dataclass(frozen=True)
-class Terms:
+class NewAccount:
     """What a new account may need.
 
     Attributes:
@@ -42,7 +43,7 @@ class Terms:
     @property
     def contact(self) -> list[str]:
         """The contacts as URLs."""
-        return [email if ":" in email else f"mailto:{email}" for email in self.emails]
+        return contact_urls(self.emails)
 
     def binding(self) -> ExternalAccountBinding | None:
         """Return the binding, or None if none is asked for.
@@ -66,3 +67,8 @@ class Terms:
             return ExternalAccountBinding.from_text(self.key_id, text, self.hmac_algorithm)  # type: ignore[arg-type]
         except InvalidExternalAccountKey as error:
             raise UsageError(str(error)) from None
+
+
+def contact_urls(emails: Iterable[str]) -> list[str]:
+    """Return contacts as RFC 8555 section 7.3 wants them; what is a URL already stays so."""
+    return [email if ":" in email else f"mailto:{email}" for email in emails]
