@@ -248,7 +248,7 @@ def test_a_request_is_certified_and_its_key_stays_elsewhere(
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     (tmp_path / "request.der").write_bytes(build_csr(key, dns_names=[name]))
-    arguments = ["--csr", tmp_path / "request.der", "--solver", "standalone", "--http-port", str(http_port)]
+    arguments = ["--csr", str(tmp_path / "request.der"), "--solver", "standalone", "--http-port", str(http_port)]
     document = acme.ok("issue", *arguments)
     folder = acme.certificate(name)
     assert leaf(folder).public_key() == key.public_key()
@@ -331,8 +331,8 @@ def test_what_openssl_says_of_it(acme: AcmeCommand, ca: Pebble, name: str, http_
     acme.ok("issue", name, "--solver", "standalone", "--http-port", str(http_port))
     folder = acme.certificate(name)
     (tmp_path / "root.pem").write_bytes(ca.root_pem())
-    command = ["openssl", "verify", "-CAfile", tmp_path / "root.pem", "-untrusted", folder / "chain.pem"]
-    done = subprocess.run([*command, folder / "cert.pem"], capture_output=True, text=True, check=False)  # noqa: S603
+    command = ["openssl", "verify", "-CAfile", str(tmp_path / "root.pem"), "-untrusted", str(folder / "chain.pem")]
+    done = subprocess.run([*command, str(folder / "cert.pem")], capture_output=True, text=True, check=False)  # noqa: S603
     assert done.stdout.endswith("cert.pem: OK\n"), done.stderr
     shown = acme.run("info", folder / "fullchain.pem").out
     assert f"Names:       {name}" in shown
