@@ -135,6 +135,22 @@ def test_the_key_is_kept_or_made_anew_as_asked(acme: AcmeCommand, name: str, sta
     assert json.loads((acme.certificate(name) / "certificate.json").read_text())["recipe"]["reuse_key"] is False
 
 
+def test_a_chain_that_the_ca_no_longer_has_does_not_stop_a_renewal(
+    acme: AcmeCommand, name: str, standalone: list[str]
+) -> None:
+    acme.ok("issue", name, *standalone)
+    before = leaf(acme, name)
+    path = acme.certificate(name) / "certificate.json"
+    metadata = json.loads(path.read_text())
+    metadata["recipe"]["preferred_chain"] = "A Root That Was"
+    path.write_text(json.dumps(metadata))
+    ended = acme.run("renew", "--force")
+    assert ended.code == 0, ended.err
+    assert "Warning: " in ended.err
+    assert "A Root That Was" in ended.err
+    assert leaf(acme, name) != before
+
+
 def test_one_that_fails_does_not_stop_the_others(
     acme: AcmeCommand, name: str, standalone: list[str], tmp_path: Path
 ) -> None:

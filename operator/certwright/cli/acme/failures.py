@@ -104,6 +104,8 @@ def _remedy(error: BaseException) -> str:
         return " Then agree with: certwright acme account --agree-tos"
     if isinstance(error, ExternalAccountRequired):
         return " The options are --eab-kid and --eab-hmac-file"
+    if isinstance(error, NoSuchChain):
+        return " Nothing was kept; issue again with another --preferred-chain, or none"
     if isinstance(error, NotRegistered):
         return " Register with: certwright acme register --agree-tos"
     return ""
