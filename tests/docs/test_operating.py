@@ -63,7 +63,8 @@ def metrics_with_everything() -> Metrics:
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/operating.md", "examples/README.md"]
+    "path",
+    ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/operating.md", "docs/cli.md", "examples/README.md"],
 )
 def test_links_between_our_pages_lead_somewhere(path: str) -> None:
     page = PROJECT / path

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
+from certwright.acme import Identifier
 from certwright.cli.acme.app import acme
 from certwright.cli.acme.common import Common
 from certwright.cli.acme.exits import MEANINGS, ExitCode
+from certwright.cli.acme.output import Output
+from certwright.cli.acme.recipe import SolverSettings
+from certwright.cli.acme.solving import make_solvers
 from certwright.cli.app import app
+from certwright.client import SelfChecked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,6 +90,18 @@ def test_what_is_wrong_with_the_command_line_is_said_with_code_2(
     assert result.exit_code == ExitCode.USAGE, result.output
     assert words in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
+
+
+def test_http_answers_are_looked_at_first_if_asked(tmp_path: Path) -> None:
+    output = Output(as_json=False, quiet=True)
+    texts = ("standalone", f"webroot:{tmp_path}", "manual:http-01", "tls-alpn-01", "manual")
+    checked = make_solvers(SolverSettings(texts, http_check=True), output)
+    assert callable(checked)
+    kinds = [isinstance(solver, SelfChecked) for solver in checked(Identifier.dns("a.example.test"))]
+    assert kinds == [True, True, True, False, False]
+    unchecked = make_solvers(SolverSettings(texts), output)
+    assert callable(unchecked)
+    assert not [each for each in unchecked(Identifier.dns("a.example.test")) if isinstance(each, SelfChecked)]
 
 
 def test_without_an_account_it_says_how_to_make_one(tmp_path: Path) -> None:

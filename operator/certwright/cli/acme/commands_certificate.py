@@ -154,6 +154,10 @@ def issue(
     eab_kid: EabKid = None,
     eab_hmac_file: EabHmacFile = None,
     eab_algorithm: EabAlgorithm = "HS256",
+    http_check: Annotated[
+        bool,
+        typer.Option("--http-check", help="Look at http-01 answers before the CA does.", rich_help_panel=_SOLVING),
+    ] = False,
     persist_wildcard: Annotated[
         bool,
         typer.Option("--persist-wildcard", help="It is for wildcards and names below, too.", rich_help_panel=_SOLVING),
@@ -176,6 +180,7 @@ def issue(
         solvers=tuple(solver or ()),
         http_host=http_host,
         http_port=http_port,
+        http_check=http_check,
         tls_host=tls_host,
         tls_port=tls_port,
         nameserver=nameserver,

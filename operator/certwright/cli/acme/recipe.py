@@ -35,6 +35,7 @@ class SolverSettings:
         solvers: As `--solver` takes them: `KIND[:ARGUMENT]`, or `ZONE=KIND[:ARGUMENT]`.
         http_host: Where the standalone server listens; None for all addresses.
         http_port: Its port.
+        http_check: Whether the answers to http-01 are looked at from here before the CA does.
         tls_host: Where the tls-alpn-01 server listens.
         tls_port: Its port.
         nameserver: Of dynamic updates (RFC 2136).
@@ -52,6 +53,7 @@ class SolverSettings:
     solvers: tuple[str, ...] = ()
     http_host: str | None = None
     http_port: int = 80
+    http_check: bool = False
     tls_host: str | None = None
     tls_port: int = 443
     nameserver: str | None = None

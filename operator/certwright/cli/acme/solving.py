@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from certwright.acme import HttpxTransport
 from certwright.cli.acme.by_hand import ByHand
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.recipe import DnsCheck
 from certwright.cli.acme.solver_spec import UPDATING, for_name, parse_solver
 from certwright.cli.acme.tsig_file import load_tsig_key
-from certwright.client import Dns01, DnsAccount01, DnsPersist01, Http01Server, Manual, TlsAlpn01Server, Webroot
+from certwright.client import (
+    Dns01,
+    DnsAccount01,
+    DnsPersist01,
+    Http01Server,
+    Manual,
+    SelfChecked,
+    TlsAlpn01Server,
+    Webroot,
+)
 from certwright.dns import DnsView
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.acme import Identifier
+    from certwright.acme import Identifier, Response
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.recipe import SolverSettings
     from certwright.cli.acme.solver_spec import SolverSpec
@@ -52,6 +62,12 @@ class _Workshop:
         self._provider: Rfc2136Provider | None = None
 
     def make(self, spec: SolverSpec) -> Solver:
+        solver = self._unchecked(spec)
+        if self._settings.http_check and solver.challenge_type == SelfChecked.challenge_type:
+            return SelfChecked(solver, _Once())
+        return solver
+
+    def _unchecked(self, spec: SolverSpec) -> Solver:
         settings = self._settings
         match spec.kind:
             case "standalone":
@@ -86,3 +102,14 @@ class _Workshop:
                 self._settings.nameserver or "", tsig=load_tsig_key(self._settings), zones=self._view.find_zone
             )
         return self._provider
+
+
+class _Once:
+    """A transport for looks over plain http, as the CA takes them, that keeps nothing open between them."""
+
+    async def request(self, method: str, url: str, **details: Any) -> Response:
+        async with HttpxTransport(allow_insecure=True) as transport:
+            return await transport.request(method, url, **details)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
