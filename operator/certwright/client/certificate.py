@@ -15,6 +15,7 @@ from certwright.pki import (
     KeyAlgorithm,
     PkiError,
     PrivateKey,
+    SigningRequest,
     generate_private_key,
     load_private_key,
     parse_chain,
@@ -51,11 +52,11 @@ class KeySpec:
             raise InvalidPrivateKey(f"The key cannot be made: {error}") from error
 
 
-#: The key of a certificate: one to be made, one that there is, or one in PEM.
-CertificateKey: TypeAlias = KeySpec | PrivateKey | bytes
+#: The key of a certificate: one to be made, one that there is, one in PEM, or a request made with one kept elsewhere.
+CertificateKey: TypeAlias = KeySpec | PrivateKey | bytes | SigningRequest
 
 
-def private_key_of(key: CertificateKey) -> PrivateKey:
+def private_key_of(key: KeySpec | PrivateKey | bytes) -> PrivateKey:
     """Make or load a key.
 
     Raises:
@@ -111,7 +112,7 @@ class IssuedCertificate:
 
     Attributes:
         chain_pem: The certificate and its issuers, in the order TLS sends them.
-        private_key_pem: Its private key, unencrypted PKCS #8.
+        private_key_pem: Its private key, unencrypted PKCS #8; empty if a request was given in its place.
         identifiers: What it is for, as ordered.
         not_before: The first instant of its life, UTC.
         not_after: The last instant of its life, UTC.

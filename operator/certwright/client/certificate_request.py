@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from certwright.acme import AccountKey, InvalidAccountKey, InvalidIdentifier
 from certwright.client.certificate import KeySpec, private_key_of
 from certwright.client.errors import KeyReused
-from certwright.pki import PkiError, PrivateKey, build_csr
+from certwright.pki import PkiError, PrivateKey, SigningRequest, build_csr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from certwright.acme import Identifier
     from certwright.client.certificate import CertificateKey
 
-#: Ends with the key, and the request for it in DER.
-RequestTask: TypeAlias = asyncio.Task[tuple[PrivateKey, bytes]]
+#: Ends with the key, or the request that stands for it, and the request in DER.
+RequestTask: TypeAlias = asyncio.Task[tuple[PrivateKey | SigningRequest, bytes]]
 
 
 def start_request(
@@ -36,14 +36,18 @@ def takes_long(key: CertificateKey) -> bool:
 
 def make_request(
     key: CertificateKey, identifiers: Sequence[Identifier], common_name: str | None, account_key: AccountKey
-) -> tuple[PrivateKey, bytes]:
+) -> tuple[PrivateKey | SigningRequest, bytes]:
     """Make the key, unless it is there, and a request for exactly these identifiers (RFC 8555 section 7.4).
 
     Raises:
         InvalidPrivateKey: The key cannot be read or made.
         KeyReused: The key is the account's.
-        InvalidIdentifier: There is no identifier, or the common name is none of them.
+        InvalidIdentifier: There is no identifier, or the common name is none of them, or the request is for others.
     """
+    if isinstance(key, SigningRequest):
+        if set(key.dns_names) | set(key.ip_addresses) != {identifier.value for identifier in identifiers}:
+            raise InvalidIdentifier("The request is not for exactly the names that are ordered")
+        return key, key.der
     private_key = private_key_of(key)
     if _same(private_key, account_key):
         raise KeyReused("The key of the certificate is the account key; a certificate needs one of its own")

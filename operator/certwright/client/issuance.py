@@ -35,7 +35,7 @@ from certwright.client.events import (
 from certwright.client.proving import in_place, prepare, tell
 from certwright.client.solver import solvers_for
 from certwright.dns import DnsError, check_caa
-from certwright.pki import PkiError, check_before_write, private_key_to_pem
+from certwright.pki import PkiError, SigningRequest, check_before_write, private_key_to_pem
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,7 +58,7 @@ class Issuance:
         self._notify = notify
         self._clock = client.server.clock
         self._deadline = self._clock.monotonic() + seconds
-        self._key: PrivateKey | None = None
+        self._key: PrivateKey | SigningRequest | None = None
 
     async def look_at_caa(self, view: DnsView, solvers: Solvers) -> None:
         """Report what CAA records object to; what cannot be looked up is no objection."""
@@ -214,7 +214,7 @@ class Issuance:
             ) from error
         return IssuedCertificate(
             chain_pem=parsed.pem,
-            private_key_pem=private_key_to_pem(self._key),
+            private_key_pem=b"" if isinstance(self._key, SigningRequest) else private_key_to_pem(self._key),
             identifiers=self._identifiers,
             not_before=parsed.leaf.not_valid_before_utc,
             not_after=parsed.leaf.not_valid_after_utc,

@@ -56,7 +56,8 @@ async def issue(
         client: An account that is registered.
         names: Domain names, wildcards and IP addresses; text as `Identifier.parse` reads it.
         solvers: In the order of preference, or a function that returns them for an identifier.
-        key: The key of the certificate: to be made, or one that there is (PEM or object).
+        key: The key of the certificate: to be made, or one that there is (PEM or object); or a request that was made
+            with it elsewhere (`certwright.pki.read_csr`), for exactly these names.
         common_name: The subject's CN, one of the names; None for an empty subject, which is what CAs prefer today.
         profile: One of the directory's `meta.profiles`; None leaves it to the CA.
         not_before: When the certificate should begin to be valid, aware; many CAs refuse it.
