@@ -78,7 +78,7 @@ lock: ## Pin the dependencies anew, with hashes (needs uv)
 	@for kind in runtime dev; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml \
-	    $$([ $$kind = dev ] && echo "--group dev") -o requirements/$$kind.txt; \
+	    $$([ $$kind = dev ] && echo "--group dev --group docs") -o requirements/$$kind.txt; \
 	done
 
 .PHONY: clean
