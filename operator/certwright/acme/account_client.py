@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.account import Account
 from certwright.acme.directory import offered
-from certwright.acme.errors import NotRegistered
+from certwright.acme.errors import AcmeError, NotRegistered, RolloverUnconfirmed
 from certwright.acme.fields import Fields, malformed
 from certwright.acme.link import links_to, parse_links, resolve
 from certwright.acme.retry_after import retry_after_seconds
@@ -113,6 +113,7 @@ class AccountClient:
             NotOffered: The server cannot change keys.
             AccountKeyInUse: Another account has the new key.
             BadPublicKey: The server does not accept the new key.
+            RolloverUnconfirmed: The server accepted it, and the new key does not work; see above.
             TransportError: The answer was lost; see above.
         """
         directory = await self.server.directory()
@@ -120,6 +121,13 @@ class AccountClient:
         payload = key_change_payload(self.key, new_key, account_url=self._kid(), url=url)
         # Not repeatable: the second time the old key would be unknown, and the error misleading.
         await self._post("keyChange", url, payload, repeatable=False)
+        try:
+            # Only this proves it: there are servers that say 200 and change nothing.
+            await type(self)(self.server, new_key, account_url=self._kid()).fetch_account()
+        except AcmeError as error:
+            raise RolloverUnconfirmed(
+                f"{self._kid()} cannot be read with its new key. Keep both keys, and find out which one it has"
+            ) from error
         self.key = new_key
 
     async def list_orders(self, *, limit: int = MAX_LISTED_ORDERS) -> tuple[str, ...]:

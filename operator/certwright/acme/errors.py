@@ -123,6 +123,13 @@ class AccountKeyInUse(ServerResponseError):
         self.account_url = account_url
 
 
+class RolloverUnconfirmed(AcmeError):
+    """The server accepted a rollover, and the account cannot be read with the new key. The cause is in `__cause__`.
+
+    The account may have either key: keep both, and ask `probe_keys`.
+    """
+
+
 class NotOffered(AcmeError):
     """The server's directory does not have the resource that the request needs.
 

@@ -23,6 +23,7 @@ from certwright.acme import (
 from certwright.client.certificate import IssuedCertificate, KeySpec, chain_of, leaf_der, private_key_of
 from certwright.client.errors import IssuanceTimedOut, KeyReused, UnusableCertificate
 from certwright.client.events import (
+    AuthorizationReused,
     BudgetWaited,
     CaaObjected,
     Issued,
@@ -191,6 +192,9 @@ class _Issuance:
     ) -> None:
         """Prove all names, make key and request meanwhile, hand the request in."""
         order = self._placed()
+        if order.status is OrderStatus.READY:
+            for identifier in order.identifiers:
+                self._notify(AuthorizationReused(identifier.value))
         request = asyncio.create_task(asyncio.to_thread(self._make_request, key, common_name))
         try:
             if order.status is OrderStatus.PENDING:

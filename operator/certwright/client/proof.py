@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from certwright.acme import (
@@ -39,7 +39,7 @@ class Proof:
     challenge: Challenge
     account_url: str
     thumbprint: str
-    meta: DirectoryMeta
+    meta: DirectoryMeta = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, client: Client, meta: DirectoryMeta, authorization: Authorization, challenge: Challenge) -> Proof:

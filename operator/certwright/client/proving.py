@@ -109,6 +109,8 @@ async def in_place(assignments: Sequence[Assignment], notify: OnEvent) -> AsyncI
 async def tell(client: Client, assignments: Sequence[Assignment], notify: OnEvent) -> None:
     """Tell the CA to look at all answers (RFC 8555 section 7.5.1)."""
     proofs = tuple(proof for assignment in assignments for proof in assignment.proofs)
+    if not proofs:
+        return
     notify(Validating(proofs))
     slots = asyncio.Semaphore(_MAX_CONCURRENT_ANSWERS)
 
