@@ -91,12 +91,12 @@ def rules_of(schema: Mapping[str, Any]) -> Iterator[str]:
     if schema.get("x-kubernetes-list-type") == "set":
         yield "no entry twice"
     for rule in schema.get("x-kubernetes-validations", ()):
-        yield rule["message"]
+        yield f"else the error \N{LEFT DOUBLE QUOTATION MARK}{rule['message']}\N{RIGHT DOUBLE QUOTATION MARK}"
     for part in ("items", "additionalProperties"):
         if isinstance(inner := schema.get(part), dict) and "properties" not in inner:
             yield from (f"each: {rule}" for rule in rules_of(inner))
         elif isinstance(inner, dict):
-            yield from (f"each: {rule['message']}" for rule in inner.get("x-kubernetes-validations", ()))
+            yield from (f"each: {rule}" for rule in rules_of({**inner, "properties": {}}))
 
 
 def _bounds(least: int | None, most: int | None) -> str:
@@ -119,8 +119,7 @@ class ResourceFields(SphinxDirective):
             section += nodes.title(text=part)
             fields = [field for field in fields_of(kind) if field.path.split(".")[0] == part]
             section += nodes.paragraph(text=fields[0].description)
-            for rule in fields[0].rules:
-                section += nodes.paragraph("", "", nodes.emphasis(text=f"Rule: {rule}"))
+            section += _facts(fields[0])
             entries = nodes.definition_list(classes=["fields"])
             entries += [_entry(kind, field) for field in fields[1:]]
             section += entries
@@ -144,15 +143,18 @@ def _entry(kind: str, field: Field) -> nodes.Node:
     body = nodes.definition()
     if field.description:
         body += nodes.paragraph(text=field.description)
+    body += _facts(field)
+    if not body.children:
+        body += nodes.paragraph()
+    return nodes.definition_list_item("", term, body)
+
+
+def _facts(field: Field) -> list[nodes.Node]:
     facts = nodes.bullet_list(classes=["field-facts"])
     if field.default is not None:
         facts += nodes.list_item("", nodes.paragraph("", "", nodes.Text("default: "), nodes.literal(text=field.default)))
     facts += [nodes.list_item("", nodes.paragraph(text=rule)) for rule in field.rules]
-    if facts.children:
-        body += facts
-    if not body.children:
-        body += nodes.paragraph()
-    return nodes.definition_list_item("", term, body)
+    return [facts] if facts.children else []
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from certwright.client import KeySpec, Webroot
+from certwright.client import Webroot
 from certwright.client.sync import connect
 
 CA = os.environ.get("CA", "letsencrypt-staging")
@@ -12,7 +12,7 @@ WEBROOT = os.environ.get("WEBROOT", "/var/www/html")
 
 with connect(CA) as client:
     client.register(terms_of_service_agreed=True)
-    certificate = client.issue([NAME], solvers=[Webroot(WEBROOT)], key=KeySpec("ECDSA", 384))
+    certificate = client.issue([NAME], solvers=[Webroot(WEBROOT)])
 
 Path("privkey.pem").touch(mode=0o600)
 Path("privkey.pem").write_bytes(certificate.private_key_pem)
