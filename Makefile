@@ -19,7 +19,8 @@ demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller 
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: lint ## All checks and all tests: lint, unit, integration on real parts, coverage
+test: lint ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage
+	@$(MAKE) --no-print-directory docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
 	@echo "==> Unit and integration tests, one worker a core; each worker has a test bed of its own"
@@ -51,6 +52,13 @@ lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
 	@cd e2e/testbed/go/pebble && test -z "$$(gofmt -l .)" && go vet .
 	@echo "==> crds/ up to date with the models"
 	@$(BIN)/certwright crds --check
+
+.PHONY: docs
+docs: $(VENV)/ready ## Build the documentation into .cache/docs, warnings as errors, and check its links
+	@echo "==> Documentation: built, links checked (nothing is fetched)"
+	@# From scratch: pages are made from docstrings and schemas, whose changes Sphinx does not see.
+	@$(BIN)/sphinx-build -q -E -a -W --keep-going -b html -d .cache/doctrees docs .cache/docs
+	@$(BIN)/python docs/check_links.py .cache/docs
 
 .PHONY: format
 format: $(VENV)/ready ## Format the code and fix what can be fixed

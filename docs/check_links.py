@@ -102,9 +102,8 @@ def main(folder: Path) -> int:
     (folder / LISTING).write_text("".join(f"{url}\n" for url in sorted(findings.external)))
     for problem in findings.broken:
         print(problem, file=sys.stderr)
-    print(
-        f"{findings.checked} links inside, {len(findings.broken)} broken; {len(findings.external)} lead elsewhere, not followed"
-    )
+    broken, external = len(findings.broken), len(findings.external)
+    print(f"{findings.checked} links inside, {broken} broken; {external} lead to other hosts and are not followed")
     return 1 if findings.broken else 0
 
 

@@ -1,6 +1,6 @@
 """The directive `error-tree`: a hierarchy of exceptions as it is in the classes, first as a tree, then one by one.
 
-    .. error-tree:: certwright.acme.AcmeError
+.. error-tree:: certwright.acme.AcmeError
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import importlib
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from docstrings import canonical_names, to_rst
 from sphinx.util.docutils import SphinxDirective
+
+from docstrings import canonical_names, to_rst
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,9 +1,9 @@
 """The directive `public`: each of the given names of a package by autodoc, in the way that suits what it is.
 
-    .. public:: certwright.acme
+.. public:: certwright.acme
 
-       Client
-       AccountKey
+Client
+AccountKey
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from docstrings import link
 from sphinx.util.docutils import SphinxDirective
+
+from docstrings import link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """The directive `resource`: every field of a kind, from the schema that its CRD is made of.
 
-    .. resource:: Certificate
+.. resource:: Certificate
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ def _entry(kind: str, field: Field) -> nodes.Node:
 def _facts(field: Field) -> list[nodes.Node]:
     facts = nodes.bullet_list(classes=["field-facts"])
     if field.default is not None:
-        facts += nodes.list_item("", nodes.paragraph("", "", nodes.Text("default: "), nodes.literal(text=field.default)))
+        default = nodes.paragraph("", "", nodes.Text("default: "), nodes.literal(text=field.default))
+        facts += nodes.list_item("", default)
     facts += [nodes.list_item("", nodes.paragraph(text=rule)) for rule in field.rules]
     return [facts] if facts.children else []
 

@@ -1,4 +1,4 @@
-"""dns-persist-01: a person makes one record once, and every issuance and renewal after it needs no access to the DNS."""
+"""dns-persist-01: a person makes one record once, and no issuance after it needs access to the DNS."""
 
 import asyncio
 import os
