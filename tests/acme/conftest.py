@@ -67,6 +67,7 @@ class FakeCa:
         self.give_nonces = True
         self.order_states: deque[str] = deque()
         self.meta: dict[str, Any] = {"termsOfService": "https://ca.test/terms", "caaIdentities": ["ca.test"]}
+        self.extra: dict[str, str] = {}
         self.keys: dict[str, Mapping[str, str]] = {}
         self.identifiers: list[dict[str, str]] = []
         self.finalized = False
@@ -117,7 +118,7 @@ class FakeCa:
         assert protected["url"] == request.url
         assert protected["nonce"] in self._outstanding, "a nonce that was never given out or used before"
         self._outstanding.remove(protected["nonce"])
-        if request.path == "/new-account":
+        if request.path == "/new-account" or (request.path == "/revoke" and "jwk" in protected):
             assert set(protected) == {"alg", "jwk", "nonce", "url"}
             jwk = protected["jwk"]
         else:
@@ -176,6 +177,7 @@ class FakeCa:
             "revokeCert": f"{ORIGIN}/revoke",
             "keyChange": f"{ORIGIN}/key-change",
             "meta": self.meta,
+            **self.extra,
             "x7Qz": "https://community.test/about-unknown-members",
         }
 
@@ -227,7 +229,8 @@ class FakeCa:
             case ["new-account"]:
                 return self._new_account(request)
             case ["account", "1"]:
-                return self.json({"status": "valid", **(request.json if request.payload else {})})
+                document = {"status": "valid", "orders": f"{ORIGIN}/orders/1"}
+                return self.json({**document, **(request.json if request.payload else {})})
             case ["new-order"]:
                 self.identifiers = request.json["identifiers"]
                 return self.json(self.order("pending"), status=201, headers={"Location": f"{ORIGIN}/order/1"})
@@ -244,12 +247,29 @@ class FakeCa:
             case ["finalize"]:
                 assert set(request.json) == {"csr"}
                 return self.json(self.order("processing"), headers={"Retry-After": "2"})
+            case ["key-change"]:
+                return self._key_change(request)
+            case ["revoke"]:
+                assert set(request.json) <= {"certificate", "reason"}
+                return Response(200, Headers(self.nonce()))
             case ["cert"]:
                 assert request.payload == b""
                 assert request.headers["Accept"] == "application/pem-certificate-chain"
                 fields = {"Content-Type": "application/pem-certificate-chain", **self.nonce()}
                 return Response(200, Headers(fields), CHAIN.encode())
         raise AssertionError(f"no such resource: {request.path}")
+
+    def _key_change(self, request: Request) -> Response:
+        inner = josepy.JWS.from_json(request.json)
+        new_key = inner.signature.combined.jwk
+        assert inner.verify(new_key)
+        head = json.loads(base64url.decode(request.json["protected"]))
+        assert set(head) == {"alg", "jwk", "url"}
+        assert head["url"] == request.url
+        kid = request.protected["kid"]
+        assert json.loads(inner.payload) == {"account": kid, "oldKey": dict(self.keys[kid])}
+        self.keys[kid] = head["jwk"]
+        return Response(200, Headers(self.nonce()))
 
     def _new_account(self, request: Request) -> Response:
         jwk = request.protected["jwk"]

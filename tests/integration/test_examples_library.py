@@ -358,7 +358,5 @@ def bind_update(bind: Bind, name: str, value: str) -> None:
 
 def test_no_example_is_left_out() -> None:
     """The last of the file: everything in the folder was run by a test above it."""
-    here = Path(__file__).read_text()
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(
-        re.findall(r'(?:run|fail)\(\s*"([a-z0-9_]+\.py)"', here)
-    )
+    ran = set(re.findall(r'(?:run|fail)\(\s*"([a-z0-9_]+\.py)"', Path(__file__).read_text()))
+    assert {path.name for path in EXAMPLES.glob("*.py")} == ran

@@ -34,6 +34,9 @@ _Key: TypeAlias = tuple[str, ...]
 #: How long a refusal without Retry-After is heeded, in seconds.
 DEFAULT_PAUSE: Final = 3600.0
 
+# What sums of floating-point seconds are off by at most.
+_ROUNDING: Final = 1e-6
+
 
 class OrderPurpose(StrEnum):
     """Why a certificate is ordered; renewals are exempt from some limits, or all."""
@@ -103,8 +106,8 @@ class _Counter:
     seconds_each: float
 
     def wait(self, limit: Limit, now: float) -> float:
-        earliest = self.full_at + limit.seconds_each - limit.period.total_seconds()
-        return max(earliest - now, 0.0)
+        wait = self.full_at + limit.seconds_each - limit.period.total_seconds() - now
+        return wait if wait > _ROUNDING else 0.0
 
     def take(self, now: float) -> None:
         self.full_at = max(self.full_at, now) + self.seconds_each
@@ -175,7 +178,7 @@ class Budget:
 
     def record_failure(self, *, account: str, identifier: Identifier) -> None:
         """Count a failed validation; too many for one name hold up the orders with it."""
-        self._take(("failures", account, identifier.value), self.limits.failed_validations, self._clock.monotonic())
+        self._take(_failures(account, identifier), self.limits.failed_validations, self._clock.monotonic())
 
     def learn(self, error: RateLimited, *, account: str, identifiers: Iterable[Identifier]) -> None:
         """Heed a refusal: the same names, or the account if it was no order, are not tried before the CA says.
@@ -204,7 +207,7 @@ class Budget:
         )
         for name in sorted(names) if limits.failed_validations is not None else ():
             words = f"the number of failed validations of {name}"
-            yield _Claim(("failures", account, name.value), limits.failed_validations, words, counts=False)
+            yield _Claim(_failures(account, name), limits.failed_validations, words, counts=False)
         if purpose is OrderPurpose.SAME_NAMES:
             return
         yield _Claim(("orders", account), limits.orders_per_account, "the number of new orders of this account")
@@ -239,6 +242,11 @@ class Budget:
     def _trim(self, kept: OrderedDict[_Key, _Counter] | OrderedDict[_Key, float]) -> None:
         while len(kept) > self._max_counters:
             kept.popitem(last=False)
+
+
+def _failures(account: str, identifier: Identifier) -> _Key:
+    # A wildcard is validated by the name that it is a wildcard of.
+    return ("failures", account, identifier.value.removeprefix("*."))
 
 
 def _exact_set(names: Iterable[Identifier]) -> _Key:

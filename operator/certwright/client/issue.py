@@ -13,10 +13,12 @@ from certwright.acme import (
     ConnectionFailed,
     Identifier,
     InvalidAccountKey,
+    InvalidIdentifier,
     OrderFailed,
     OrderNotReady,
     OrderPurpose,
     OrderStatus,
+    PollTimedOut,
     RateLimited,
     certificate_identifier,
 )
@@ -95,7 +97,8 @@ async def issue(
         timeout: Seconds for all of it.
 
     Raises:
-        InvalidIdentifier: A name is none.
+        InvalidIdentifier: A name is none, there is no name at all, or the common name is none of them.
+        InvalidPrivateKey: The key cannot be read or made.
         NoSolver: No solver answers what the CA offers for a name.
         SolverFailed: A solver could not do its work.
         OrderFailed: The CA did not see the proof of a name; see `by_identifier`.
@@ -109,21 +112,26 @@ async def issue(
     """
     identifiers = tuple(dict.fromkeys(map(_identifier, names)))
     issuance = _Issuance(client, identifiers, on_event, timeout)
+    request = asyncio.create_task(asyncio.to_thread(issuance.make_request, key, common_name))
+    request.add_done_callback(_look_at)
     try:
         async with asyncio.timeout(timeout):
+            if not (isinstance(key, KeySpec) and key.algorithm == "RSA"):
+                # Done in no time, and a mistake in it shows before anything is ordered.
+                await request
             if caa_view is not None:
                 await issuance.look_at_caa(caa_view)
             await issuance.place_order(
                 profile=profile, not_before=not_before, not_after=not_after, replaces=replaces, budget=budget
             )
-            await issuance.prove_and_finalize(solvers, key, common_name, budget)
+            await issuance.prove_and_finalize(solvers, request, budget)
             return await issuance.collect(preferred_chain, current=replaces)
-    except TimeoutError:
-        where = f" The order is {issuance.order.url}" if issuance.order else ""
-        raise IssuanceTimedOut(
-            f"There was no certificate after {timeout:g} s.{where}",
-            order_url=issuance.order.url if issuance.order else None,
-        ) from None
+    except (TimeoutError, PollTimedOut) as error:
+        url = issuance.order.url if issuance.order else None
+        state = f" The order {url} is {issuance.order.status}." if issuance.order else ""
+        raise IssuanceTimedOut(f"There was no certificate after {timeout:g} s.{state}", order_url=url) from error
+    finally:
+        request.cancel()
 
 
 class _Issuance:
@@ -188,14 +196,15 @@ class _Issuance:
         self._notify(OrderPlaced(order))
 
     async def prove_and_finalize(
-        self, solvers: Solvers, key: CertificateKey, common_name: str | None, budget: Budget | None
+        self, solvers: Solvers, request: asyncio.Task[tuple[PrivateKey, bytes]], budget: Budget | None
     ) -> None:
-        """Prove all names, make key and request meanwhile, hand the request in."""
+        """Prove all names, while key and request are made, and hand the request in."""
         order = self._placed()
         if order.status is OrderStatus.READY:
             for identifier in order.identifiers:
                 self._notify(AuthorizationReused(identifier.value))
-        request = asyncio.create_task(asyncio.to_thread(self._make_request, key, common_name))
+        if request.done():
+            request.result()
         try:
             if order.status is OrderStatus.PENDING:
                 assignments = await prepare(self._client, order, solvers, self._notify)
@@ -209,8 +218,6 @@ class _Issuance:
             if budget is not None:
                 self._count_failures(budget, failure)
             raise
-        finally:
-            request.cancel()
         self._notify(OrderReady(order))
         self.order = await self._finalize(order, csr)
 
@@ -248,16 +255,20 @@ class _Issuance:
     def _replacement_refused(self, error: AcmeError) -> None:
         self._notify(ReplacementRefused(error))
 
-    def _make_request(self, key: CertificateKey, common_name: str | None) -> tuple[PrivateKey, bytes]:
+    def make_request(self, key: CertificateKey, common_name: str | None) -> tuple[PrivateKey, bytes]:
+        """Make the key and the request for it; slow for RSA, so in a thread."""
         private_key = private_key_of(key)
         if self._is_account_key(private_key):
             raise KeyReused("The key of the certificate is the account key; a certificate needs one of its own")
-        csr = build_csr(
-            private_key,
-            dns_names=[name.value for name in self._identifiers if name.type == "dns"],
-            ip_addresses=[name.value for name in self._identifiers if name.type == "ip"],
-            common_name=common_name,
-        )
+        try:
+            csr = build_csr(
+                private_key,
+                dns_names=[name.value for name in self._identifiers if name.type == "dns"],
+                ip_addresses=[name.value for name in self._identifiers if name.type == "ip"],
+                common_name=common_name,
+            )
+        except PkiError as error:
+            raise InvalidIdentifier(f"The certificate cannot be requested: {error}") from error
         return private_key, csr
 
     def _is_account_key(self, private_key: PrivateKey) -> bool:
@@ -319,6 +330,12 @@ class _Issuance:
 
     def _left(self) -> float:
         return max(self._deadline - self._clock.monotonic(), 0.0)
+
+
+def _look_at(request: asyncio.Task[tuple[PrivateKey, bytes]]) -> None:
+    """Look at an error that nobody waits for any more, so that asyncio does not complain about it."""
+    if not request.cancelled():
+        request.exception()
 
 
 def _identifier(name: str | Identifier) -> Identifier:

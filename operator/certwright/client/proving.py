@@ -150,7 +150,7 @@ async def _clean_up_one(assignment: Assignment, notify: OnEvent) -> None:
         async with asyncio.timeout(CLEAN_UP_SECONDS):
             await _guarded(assignment, "clean up", assignment.solver.clean_up(assignment.proofs))
     except (AcmeError, TimeoutError) as error:
-        failure = error if isinstance(error, AcmeError) else _failure(assignment, "clean up", error)
+        failure = error if isinstance(error, AcmeError) else _too_slow(assignment)
         _logger.warning("%s", failure)
         notify(CleanUpFailed(assignment.proofs, failure))
     else:
@@ -160,18 +160,19 @@ async def _clean_up_one(assignment: Assignment, notify: OnEvent) -> None:
 async def _guarded(assignment: Assignment, doing: str, work: Awaitable[None]) -> None:
     try:
         await work
-    except TimeoutError:
-        raise
     except Exception as error:
         raise _failure(assignment, doing, error) from error
 
 
-def _failure(assignment: Assignment, doing: str, error: BaseException) -> SolverFailed:
+def _failure(assignment: Assignment, doing: str, error: Exception) -> SolverFailed:
     # Our own errors are made to be read. The text of others might hold anything, so their kind has to do.
     reason = str(error) if isinstance(error, AcmeError | DnsError) else type(error).__name__
-    if isinstance(error, TimeoutError):
-        reason = f"it took longer than {CLEAN_UP_SECONDS:g} s"
     return SolverFailed(doing, challenge_type=assignment.solver.challenge_type, names=assignment.names, reason=reason)
+
+
+def _too_slow(assignment: Assignment) -> SolverFailed:
+    kind, reason = assignment.solver.challenge_type, f"it took longer than {CLEAN_UP_SECONDS:g} s"
+    return SolverFailed("clean up", challenge_type=kind, names=assignment.names, reason=reason)
 
 
 async def _together(work: Sequence[Awaitable[None]]) -> None:
@@ -184,4 +185,4 @@ async def _together(work: Sequence[Awaitable[None]]) -> None:
                 group.create_task(one(item))
     except ExceptionGroup as failures:
         # The first failure cancelled the rest: there is one thing to report, and callers catch AcmeError.
-        raise failures.exceptions[0] from None
+        raise failures.exceptions[0] from failures.exceptions[0].__cause__

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+
+from certwright import client
+from certwright.acme import AcmeError
+
+
+def test_all_names_each_thing_once_and_only_what_is_there() -> None:
+    assert len(client.__all__) == len(set(client.__all__))
+    assert [name for name in client.__all__ if not hasattr(client, name)] == []
+
+
+def test_everything_imported_into_the_package_is_exported() -> None:
+    public = {name for name, value in vars(client).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public == set(client.__all__)
+
+
+def test_every_error_of_every_module_is_exported_and_an_acme_error() -> None:
+    modules = [module.name for module in pkgutil.walk_packages(client.__path__, "certwright.client.")]
+    assert "certwright.client.solvers.webroot" in modules
+    for module in modules:
+        for name, value in vars(importlib.import_module(module)).items():
+            if inspect.isclass(value) and issubclass(value, Exception) and value.__module__.startswith(client.__name__):
+                assert issubclass(value, AcmeError), name
+                assert name in client.__all__
+
+
+def test_everything_public_is_documented() -> None:
+    things = [getattr(client, name) for name in client.__all__]
+    made_here = [thing for thing in things if inspect.isclass(thing) or inspect.isfunction(thing)]
+    assert len(made_here) > len(things) / 2
+    assert [thing for thing in made_here if not thing.__doc__] == []
+
+
+def test_the_synchronous_facade_has_the_same_arguments() -> None:
+    from certwright.client import sync  # noqa: PLC0415
+
+    left_out = {"client", "replaces", "caa_view"}
+    for name in ("issue", "renew", "revoke", "discover"):
+        there = inspect.signature(getattr(client, name)).parameters
+        here = inspect.signature(getattr(sync.SyncClient, name)).parameters
+        assert [*here][1:] == [argument for argument in there if argument not in left_out], name
+    assert [*inspect.signature(sync.connect).parameters] == [*inspect.signature(client.connect).parameters]

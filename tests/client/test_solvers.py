@@ -1,0 +1,240 @@
+"""Folders, records and people that answer challenges."""
+
+from __future__ import annotations
+
+import stat
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certwright.acme import DirectoryMeta, Identifier, UnsupportedChallenge
+from certwright.client import CannotWrite, Dns01, DnsAccount01, DnsPersist01, Instruction, Manual, NotVisible, Webroot
+from certwright.client.solvers.manual import instructions
+from certwright.dns import Propagation, ServerView, TxtRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.client.conftest import MakeProof
+
+    from certwright.client import Proof
+    from certwright.dns import DnsView
+
+
+class World:
+    """A provider and a view of one small world, in which nothing takes time."""
+
+    def __init__(self, *, aliases: dict[str, str] | None = None, blind: bool = False) -> None:
+        self.records: set[TxtRecord] = set()
+        self.calls: list[str] = []
+        self.aliases = aliases or {}
+        self.blind = blind
+
+    async def present(self, records: Sequence[TxtRecord]) -> None:
+        self.calls.append("present")
+        self.records |= set(records)
+
+    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+        self.calls.append("clean up")
+        self.records -= set(records)
+
+    async def follow_cname(self, name: str) -> str:
+        return self.aliases.get(name, name)
+
+    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+        self.calls.append("check")
+        found = []
+        for record in records:
+            values = (
+                () if self.blind else tuple(sorted(item.value for item in self.records if item.name == record.name))
+            )
+            view = ServerView("ns1.test", values)
+            found.append(Propagation(record, complete=record.value in values, seen=(view,)))
+        return tuple(found)
+
+    @property
+    def view(self) -> DnsView:
+        return self  # type: ignore[return-value]  # as far as solvers use it
+
+
+class TestDnsRecords:
+    async def test_records_are_added_together_seen_and_removed(self, proof: MakeProof) -> None:
+        world = World(aliases={"_acme-challenge.b.example": "b.elsewhere.test"})
+        solver = Dns01(world, world.view)
+        proofs = [proof("*.a.example", "dns-01"), proof("b.example", "dns-01", token="b")]
+        await solver.present(proofs)
+        assert {record.name for record in world.records} == {"_acme-challenge.a.example", "b.elsewhere.test"}
+        await solver.wait(proofs)
+        await solver.clean_up(proofs)
+        assert world.records == set()
+        assert world.calls == ["present", "check", "clean up"]
+
+    async def test_a_shared_value_stays_until_the_last_lets_go(self, proof: MakeProof) -> None:
+        world = World()
+        solver = Dns01(world)
+        one, other = proof("*.a.example", "dns-01"), proof("a.example", "dns-01")
+        assert one.txt_value == other.txt_value
+        await solver.present([one])
+        await solver.present([other])
+        await solver.clean_up([one])
+        assert len(world.records) == 1
+        await solver.clean_up([one])
+        assert len(world.records) == 1
+        await solver.clean_up([other])
+        assert world.records == set()
+
+    async def test_what_is_not_seen_is_told_or_tolerated(self, proof: MakeProof) -> None:
+        world = World(blind=True)
+        proofs = [proof("a.example", "dns-01")]
+        strict = Dns01(world, world.view, propagation_timeout=0)
+        await strict.present(proofs)
+        with pytest.raises(NotVisible, match=r"_acme-challenge\.a\.example: ns1\.test has no such record"):
+            await strict.wait(proofs)
+        lenient = Dns01(world, world.view, propagation_timeout=0, required=False)
+        await lenient.present(proofs)
+        await lenient.wait(proofs)
+
+    async def test_cleaning_up_what_was_never_presented_is_nothing(self, proof: MakeProof) -> None:
+        world = World()
+        await Dns01(world).clean_up([proof("a.example", "dns-01")])
+        assert world.calls == []
+
+    async def test_an_account_has_its_own_label(self, proof: MakeProof) -> None:
+        world = World()
+        solver = DnsAccount01(world)
+        assert solver.challenge_type == "dns-account-01"
+        await solver.present([proof("a.example", "dns-account-01")])
+        (record,) = world.records
+        assert record.name.endswith("._acme-challenge.a.example")
+
+
+class TestDnsPersist:
+    @staticmethod
+    def pair(proof: MakeProof, **options: object) -> list[Proof]:
+        issuers = ("ca.example", "ca2.example")
+        return [
+            proof(name, "dns-persist-01", token=None, issuers=issuers, **options)
+            for name in ("a.example", "*.a.example")
+        ]
+
+    async def test_one_record_serves_a_name_and_its_wildcard_and_stays(self, proof: MakeProof) -> None:
+        world = World()
+        solver = DnsPersist01(world, world.view)
+        proofs = self.pair(proof)
+        await solver.present(proofs)
+        await solver.wait(proofs)
+        await solver.clean_up(proofs)
+        expected = TxtRecord(
+            "_validation-persist.a.example", "ca.example; accounturi=https://ca.test/account/1; policy=wildcard"
+        )
+        assert world.records == {expected}
+        await solver.present(proofs)
+        assert world.calls.count("present") == 1
+
+    async def test_a_record_of_other_words_is_as_good(self, proof: MakeProof) -> None:
+        world = World()
+        text = "CA2.example;accounturi=https://ca.test/account/1;policy=WILDCARD;persistUntil=4102444800"
+        world.records = {TxtRecord("_validation-persist.a.example", text)}
+        solver = DnsPersist01(world, world.view)
+        await solver.present(self.pair(proof))
+        await solver.wait(self.pair(proof))
+        assert "present" not in world.calls
+
+    async def test_without_a_provider_the_missing_record_is_told(self, proof: MakeProof) -> None:
+        world = World()
+        solver = DnsPersist01(None, world.view, issuer="ca2.example", persist_until=datetime(2030, 1, 1, tzinfo=UTC))
+        await solver.present(self.pair(proof))
+        with pytest.raises(NotVisible) as caught:
+            await solver.wait(self.pair(proof))
+        assert (
+            '_validation-persist.a.example TXT "ca2.example; accounturi=https://ca.test/account/1; policy=wildcard;'
+            ' persistUntil=1893456000"'
+        ) in str(caught.value)
+
+    async def test_a_server_of_draft_02_gets_a_hashed_account(self, proof: MakeProof) -> None:
+        prefix = "https://ca.test/hash/"
+        (plain, _) = self.pair(proof, meta=DirectoryMeta(account_hash_prefix=prefix))
+        assert plain.persistent_value().startswith(f"ca.example; accounturi={prefix}sha-256/")
+
+    async def test_an_issuer_that_is_not_offered_is_refused(self, proof: MakeProof) -> None:
+        with pytest.raises(UnsupportedChallenge, match=r"ca\.example, ca2\.example, not other"):
+            DnsPersist01(None, issuer="other").records(self.pair(proof))
+        with pytest.raises(UnsupportedChallenge, match="no issuer"):
+            proof("a.example", "dns-persist-01", token=None).persistent_value()
+
+
+class TestWebroot:
+    async def test_files_come_and_go_with_their_folders(self, proof: MakeProof, tmp_path: Path) -> None:
+        solver = Webroot(tmp_path)
+        await solver.present([proof()])
+        path = tmp_path / ".well-known" / "acme-challenge" / "token"
+        assert path.read_text() == "token.thumbprint"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        await solver.clean_up([proof()])
+        await solver.clean_up([proof()])
+        assert not (tmp_path / ".well-known").exists()
+
+    async def test_what_others_put_there_stays(self, proof: MakeProof, tmp_path: Path) -> None:
+        (tmp_path / ".well-known").mkdir()
+        (tmp_path / ".well-known" / "security.txt").write_text("x")
+        solver = Webroot(str(tmp_path))
+        await solver.present([proof()])
+        await solver.clean_up([proof()])
+        assert [path.name for path in (tmp_path / ".well-known").iterdir()] == ["security.txt"]
+
+    async def test_sites_have_folders_of_their_own(self, proof: MakeProof, tmp_path: Path) -> None:
+        def folder(identifier: Identifier) -> Path:
+            return tmp_path / identifier.value
+
+        folder(Identifier.dns("a.example")).mkdir()
+        solver = Webroot(folder)
+        await solver.present([proof("a.example")])
+        assert (tmp_path / "a.example" / ".well-known" / "acme-challenge" / "token").exists()
+        with pytest.raises(CannotWrite, match=r"b\.example is no folder"):
+            await solver.present([proof("b.example")])
+
+    async def test_what_cannot_be_written_is_told(self, proof: MakeProof, tmp_path: Path) -> None:
+        (tmp_path / ".well-known").write_text("a file where a folder should be")
+        with pytest.raises(CannotWrite, match="Cannot write"):
+            await Webroot(tmp_path).present([proof()])
+
+
+class TestManual:
+    async def test_a_person_is_told_what_to_put_where(self, proof: MakeProof) -> None:
+        told: list[Instruction] = []
+        tidied: list[Instruction] = []
+
+        async def ask(steps: Sequence[Instruction]) -> None:
+            told.extend(steps)
+
+        async def tidy(steps: Sequence[Instruction]) -> None:
+            tidied.extend(steps)
+
+        solver = Manual("dns-01", ask, tidy=tidy)
+        proofs = [
+            proof("a.example", "dns-01"),
+            proof("a.example", "dns-persist-01", token=None, issuers=("ca.example",)),
+        ]
+        await solver.present(proofs)
+        await solver.wait(proofs)
+        await solver.clean_up(proofs)
+        assert [step.place for step in told] == ["_acme-challenge.a.example", "_validation-persist.a.example"]
+        assert [step.challenge_type for step in tidied] == ["dns-01"]
+        assert str(told[0]) == f'Add the record: _acme-challenge.a.example. IN TXT "{told[0].content}"'
+
+    def test_files_have_their_url(self, proof: MakeProof) -> None:
+        (step,) = instructions([proof("192.0.2.1")])
+        assert str(step) == "Serve at http://192.0.2.1/.well-known/acme-challenge/token exactly: token.thumbprint"
+
+    def test_nobody_shows_certificates_by_hand(self, proof: MakeProof) -> None:
+        with pytest.raises(UnsupportedChallenge):
+            instructions([proof("a.example", "tls-alpn-01")])
+
+
+def test_a_challenge_without_a_token_is_told(proof: MakeProof) -> None:
+    with pytest.raises(UnsupportedChallenge, match="without a token"):
+        _ = proof(token=None).key_authorization
+    with pytest.raises(UnsupportedChallenge, match="not answered by a TXT record"):
+        _ = proof("a.example", "http-01").txt_name
