@@ -6,7 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
+from tests.acme.test_renewal import make
 from tests.client.test_proving import Recorder
 
 from certwright.acme import (
@@ -15,13 +18,25 @@ from certwright.acme import (
     Budget,
     BudgetExhausted,
     Client,
+    ConnectionFailed,
+    InvalidCertificate,
     InvalidIdentifier,
     Limit,
     LimitProfile,
     OrderFailed,
+    OrderNotReady,
     RateLimited,
 )
-from certwright.client import BudgetWaited, CaaObjected, Event, InvalidPrivateKey, KeyReused, KeySpec, issue
+from certwright.client import (
+    BudgetWaited,
+    CaaObjected,
+    Event,
+    InvalidPrivateKey,
+    KeyReused,
+    KeySpec,
+    UnusableCertificate,
+    issue,
+)
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
 
 if TYPE_CHECKING:
@@ -127,6 +142,8 @@ class Records:
     [
         (Records(CaaRecord("issue", "other.example")), 1),
         (Records(CaaRecord("issue", "ca.test")), 0),
+        (Records(CaaRecord("issue", "ca.test; validationmethods=dns-01")), 0),
+        (Records(CaaRecord("issue", "ca.test; validationmethods=http-01")), 1),
         (Records(ResolutionFailed("SERVFAIL")), 0),
     ],
 )
@@ -141,4 +158,80 @@ async def test_caa_records_are_looked_at_and_stop_nothing(
         )
     found = [event for event in events if isinstance(event, CaaObjected)]
     assert len(found) == objections
-    assert all("let other.example issue, not ca.test" in str(event) for event in found)
+    assert all("The CA is likely to refuse a.example" in str(event) for event in found)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "state", "finalizations"),
+    [
+        (None, None, 1),
+        ("broken", "processing", 1),
+        ("broken", "valid", 1),
+        ("broken", "ready", 2),
+        ("orderNotReady", "processing", 1),
+    ],
+)
+async def test_a_finalization_that_nobody_saw_end_is_looked_at_first(
+    client: Client, ca: FakeCa, trouble: str | None, state: str | None, finalizations: int
+) -> None:
+    """And what the CA made of it is checked: this one sends a chain that is none."""
+    ca.order_states.extend(["ready", *([state] if state else []), "valid"])
+    if trouble == "broken":
+        ca.reply("/finalize", ConnectionFailed("broke", host="ca.test", request_sent=True))
+    elif trouble is not None:
+        ca.reply("/finalize", lambda request: ca.problem(trouble, "not now", request, status=403))
+    with pytest.raises(UnusableCertificate, match="not the one that was asked for") as caught:
+        await issue(client, ["a.example"], solvers=[Recorder()])
+    assert caught.value.order_url == f"{ORIGIN}/order/1"
+    assert caught.value.certificate_url == f"{ORIGIN}/cert"
+    assert ca.paths().count("/finalize") == finalizations
+
+
+async def test_a_finalization_that_the_order_says_failed_is_told(client: Client, ca: FakeCa) -> None:
+    ca.order_states.extend(["ready", "invalid"])
+    ca.reply("/finalize", lambda request: ca.problem("orderNotReady", "no", request, status=403))
+    with pytest.raises(OrderNotReady):
+        await issue(client, ["a.example"], solvers=[Recorder()])
+
+
+async def test_a_certificate_that_replaces_cannot_name_is_renewed_without(client: Client, ca: FakeCa) -> None:
+    ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+    der = make(key_id=None)
+    pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
+    with pytest.raises(RateLimited):
+        await issue(client, ["a.example"], solvers=[Recorder()], replaces=pem)
+    assert "replaces" not in ca.requests[-1].json
+    with pytest.raises(InvalidCertificate):
+        await issue(client, ["a.example"], solvers=[Recorder()], replaces=b"no certificate")
+
+
+@pytest.mark.parametrize(
+    ("names", "offered", "key_id", "granted"),
+    [
+        (["leaf.example"], False, b"k", True),
+        (["leaf.example", "other.example"], False, b"k", False),
+        (["leaf.example", "other.example"], True, b"k", True),
+        (["leaf.example", "other.example"], True, None, False),
+    ],
+)
+async def test_a_renewal_is_exempt_from_limits_as_far_as_the_ca_exempts_it(
+    client: Client,
+    ca: FakeCa,
+    time: FakeTime,
+    names: list[str],
+    *,
+    offered: bool,
+    key_id: bytes | None,
+    granted: bool,
+) -> None:
+    if offered:
+        ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+    pem = x509.load_der_x509_certificate(make(key_id=key_id, subject="leaf.example")).public_bytes(
+        serialization.Encoding.PEM
+    )
+    budget = Budget(LimitProfile(orders_per_account=Limit(1, timedelta(days=30))), clock=time.clock())
+    assert budget.reserve(account=client.account_url or "", identifiers=()).granted
+    ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
+    with pytest.raises(RateLimited if granted else BudgetExhausted):
+        await issue(client, names, solvers=[Recorder()], replaces=pem, budget=budget)

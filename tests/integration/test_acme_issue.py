@@ -140,9 +140,9 @@ async def test_dns_persist01_without_a_provider_says_which_record_to_make(
 async def test_http01_by_the_standalone_server(make_pebble: Callable[..., Pebble], name: str) -> None:
     port = allocator.take()
     pebble = make_pebble(http_port=port, nonce_reject_percent=30)
-    solver = Http01Server(host=LOOPBACK, port=port)
+    server = Http01Server(host=LOOPBACK, port=port)
     async with registered(pebble) as client:
-        await acquire_and_renew(client, [name, f"www.{name}"], solver)
+        await acquire_and_renew(client, [name, f"www.{name}"], server)
     with pytest.raises(OSError, match=r"[Rr]efused|failed"):
         await asyncio.open_connection(LOOPBACK, port)
 

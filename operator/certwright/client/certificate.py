@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography.hazmat.primitives import serialization
 
-from certwright.acme import InvalidCertificate
+from certwright.acme import Identifier, InvalidCertificate
 from certwright.client.errors import InvalidPrivateKey
 from certwright.pki import (
+    CertificateFacts,
     ChainError,
     KeyAlgorithm,
     PkiError,
@@ -22,7 +23,7 @@ from certwright.pki import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from certwright.acme import Identifier, RenewalInfo
+    from certwright.acme import RenewalInfo
     from certwright.pki import CertificateChain
 
 
@@ -89,6 +90,19 @@ def leaf_der(pem: bytes) -> bytes:
         InvalidCertificate: It is no chain.
     """
     return chain_of(pem).leaf.public_bytes(serialization.Encoding.DER)
+
+
+def names_of(chain: CertificateChain) -> tuple[Identifier, ...]:
+    """Return what a certificate is for.
+
+    Raises:
+        InvalidCertificate: Its extensions cannot be read.
+    """
+    try:
+        facts = CertificateFacts.of(chain.leaf)
+    except ChainError as error:
+        raise InvalidCertificate(f"The certificate cannot be renewed: {error}") from error
+    return (*map(Identifier.dns, facts.dns_names), *map(Identifier.ip, facts.ip_addresses))
 
 
 @dataclass(frozen=True)
