@@ -21,6 +21,7 @@ extensions = [
     "error_tree",
     "resource_fields",
     "later_pages",
+    "repository_links",
 ]
 # There is no intersphinx: it would fetch the inventories of others, and the build asks nobody.
 

@@ -118,7 +118,7 @@ class ResourceFields(SphinxDirective):
             section = nodes.section(ids=[f"{kind.lower()}-{part}"], names=[f"{kind.lower()}-{part}"])
             section += nodes.title(text=part)
             fields = [field for field in fields_of(kind) if field.path.split(".")[0] == part]
-            section += nodes.paragraph(text=fields[0].description)
+            section += nodes.paragraph("", "", *_text(fields[0].description))
             section += _facts(fields[0])
             entries = nodes.definition_list(classes=["fields"])
             entries += [_entry(kind, field) for field in fields[1:]]
@@ -142,7 +142,7 @@ def _entry(kind: str, field: Field) -> nodes.Node:
         term += nodes.inline(text="required", classes=["field-required"])
     body = nodes.definition()
     if field.description:
-        body += nodes.paragraph(text=field.description)
+        body += nodes.paragraph("", "", *_text(field.description))
     body += _facts(field)
     if not body.children:
         body += nodes.paragraph()
@@ -154,8 +154,14 @@ def _facts(field: Field) -> list[nodes.Node]:
     if field.default is not None:
         default = nodes.paragraph("", "", nodes.Text("default: "), nodes.literal(text=field.default))
         facts += nodes.list_item("", default)
-    facts += [nodes.list_item("", nodes.paragraph(text=rule)) for rule in field.rules]
+    facts += [nodes.list_item("", nodes.paragraph("", "", *_text(rule))) for rule in field.rules]
     return [facts] if facts.children else []
+
+
+def _text(words: str) -> list[nodes.Node]:
+    """Return a text whose code is between backticks."""
+    parts = words.split("`")
+    return [nodes.literal(text=part) if number % 2 else nodes.Text(part) for number, part in enumerate(parts) if part]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

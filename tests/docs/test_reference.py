@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 import later_pages
+import repository_links
 from docstrings import PACKAGES, link, to_rst
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -76,3 +77,20 @@ def test_pages_that_arrive_later_find_their_place() -> None:
     start = "first\n%cli*%\nreference/x\n%*%\n"
     pages = {"index", "first", "cli", "cli-renew", "anything", "library/deep"}
     assert later_pages.fill(start, pages) == "first\ncli\ncli-renew\nreference/x\nanything\n"
+
+
+def test_links_to_files_of_the_repository_become_links_to_pages(tmp_path: Path) -> None:
+    docs = tmp_path / "docs"
+    for path in ("docs/deep", "examples/demo"):
+        (tmp_path / path).mkdir(parents=True)
+    for path in ("README.md", "examples/README.md", "docs/other.md"):
+        (tmp_path / path).write_text("")
+    page = docs / "page.md"
+    assert repository_links.rewrite("[x](../README.md#what)", page, docs) == "[x](index.md)"
+    assert repository_links.rewrite("[x](../examples/README.md#y)", page, docs) == "[x](examples.md#y)"
+    assert repository_links.rewrite("[x](../examples/demo)", page, docs) == "x (`examples/demo`)"
+    deep = docs / "deep" / "page.md"
+    assert repository_links.rewrite("[x](../other.md)", deep, docs) == "[x](../other.md)"
+    assert repository_links.rewrite("[x](../../README.md)", deep, docs) == "[x](../index.md)"
+    with pytest.raises(FileNotFoundError, match=r"\.\./gone\.md leads nowhere"):
+        repository_links.rewrite("[x](../gone.md)", page, docs)
