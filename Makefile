@@ -19,7 +19,7 @@ demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller 
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: lint ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage
+test: lint ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage, and e2e where it can run
 	@$(MAKE) --no-print-directory docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
@@ -27,10 +27,12 @@ test: lint ## All checks and all tests: lint, documentation, unit, integration o
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
 	@echo "==> Coverage (what runs in the operator's own process, in integration tests, is not counted)"
 	@$(BIN)/coverage report --format=total --fail-under=90 | sed 's/$$/ % of lines and branches/'
-	@echo "==> All checks and all tests passed."
+	@if why=$$($(BIN)/python -m testbed can-isolate 2>&1); then $(MAKE) --no-print-directory e2e; \
+	else printf '==> NOT RUN: the scenarios on a real node (make e2e). %s\n' "$$why"; fi
+	@echo "==> All checks and all tests that can run here passed."
 
 .PHONY: unit
-unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts
+unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts but Helm
 	@$(BIN)/pytest --ignore=tests/integration $(PYTEST_ARGS)
 
 .PHONY: integration
@@ -38,8 +40,17 @@ integration: $(VENV)/ready ## The integration tests alone: real API server, CA, 
 	@$(BIN)/python -m testbed build
 	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
 
+.PHONY: e2e
+e2e: $(VENV)/ready ## Whole clusters: a real node runs the operator's pods (root; KEEP=1 waits after a failure)
+	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
+	@$(BIN)/python -m testbed build --node
+	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
+	@$(BIN)/python -m image --testbed
+	@echo "==> Scenarios, in network, mount and process namespaces of their own"
+	@$(BIN)/python -m testbed isolated -- $(BIN)/pytest e2e/scenarios $(PYTEST_ARGS)
+
 .PHONY: lint
-lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
+lint: $(VENV)/ready ## Style, types, direction of imports, the chart, CRDs and manifests up to date
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check --quiet .
 	@echo "==> ruff: format"
@@ -48,10 +59,15 @@ lint: $(VENV)/ready ## Style, types, direction of imports, CRDs up to date
 	@$(BIN)/mypy
 	@echo "==> import-linter: direction of imports"
 	@$(BIN)/lint-imports | tail -4
-	@echo "==> gofmt, go vet: the test CA"
-	@cd e2e/testbed/go/pebble && test -z "$$(gofmt -l .)" && go vet .
-	@echo "==> crds/ up to date with the models"
+	@echo "==> gofmt, go vet: the test bed's own programs"
+	@cd e2e/testbed/go && test -z "$$(gofmt -l .)"
+	@cd e2e/testbed/go/pebble && go vet .
+	@cd e2e/testbed/go/pods && go vet ./...
+	@echo "==> crds/ and the chart's copies up to date with the models"
 	@$(BIN)/certwright crds --check
+	@$(BIN)/certwright crds --check --output-dir helm/certwright/files/crds
+	@echo "==> helm lint; schema, docs/helm.md and deploy/ up to date with the chart"
+	@$(BIN)/python -m chart check
 
 .PHONY: docs
 docs: $(VENV)/ready ## Build the documentation into .cache/docs, warnings as errors, and check its links
@@ -65,13 +81,25 @@ format: $(VENV)/ready ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format --quiet .
 
+.PHONY: image
+image: $(VENV)/ready ## The container image as an archive, by docker, podman or buildah (BASE=... names the base image)
+	@$(BIN)/python -m image
+
 .PHONY: bench
 bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, a hundred at once
 	@$(BIN)/python -m bench
 
 .PHONY: crds
-crds: $(VENV)/ready ## Write crds/ from the models
+crds: $(VENV)/ready ## Write crds/, and the copies in the chart, from the models
 	@$(BIN)/certwright crds --output-dir crds
+	@$(BIN)/certwright crds --output-dir helm/certwright/files/crds
+
+.PHONY: chart
+chart: crds ## Write what is made from the chart: schema, docs/helm.md, the plain manifests deploy/certwright.yaml
+	@$(BIN)/python -m chart write
+
+.PHONY: manifests
+manifests: chart ## The same: the plain manifests are made from the chart
 
 .PHONY: testbed-up
 testbed-up: $(VENV)/ready ## Start a test bed and leave it running
@@ -88,6 +116,8 @@ lock: ## Pin the dependencies anew, with hashes (needs uv)
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml \
 	    $$([ $$kind = dev ] && echo "--group dev --group docs") -o requirements/$$kind.txt; \
 	done
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --no-emit-index-url --no-emit-find-links --group build --constraints requirements/dev.txt -o requirements/build.txt
 
 .PHONY: clean
 clean: ## Remove what the other targets made below this folder

@@ -22,11 +22,18 @@ PLURALS: Final = {
     "ClusterIssuer": (OURS, "clusterissuers"),
     "Secret": ("api/v1", "secrets"),
     "Namespace": ("api/v1", "namespaces"),
+    "Node": ("api/v1", "nodes"),
+    "Pod": ("api/v1", "pods"),
     "Service": ("api/v1", "services"),
+    "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
+    "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
+    "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
+    "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "Event": ("api/v1", "events"),
+    "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
-CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace"}
+CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace", "Node"}
 SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
 
@@ -81,6 +88,15 @@ class Cluster:
             "PATCH",
             self._path(kind, namespace, name),
             content=json.dumps(change),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+
+    def patch_status(self, kind: str, namespace: str | None, name: str, status: Object) -> Object:
+        """Merge a change into the status of an object, as its controller would."""
+        return self._send(
+            "PATCH",
+            f"{self._path(kind, namespace, name)}/status",
+            content=json.dumps({"status": status}),
             headers={"Content-Type": "application/merge-patch+json"},
         )
 

@@ -128,6 +128,27 @@ class OperatorProcess:
             process.wait()
             raise AssertionError(f"the operator did not stop within {STOP_SECONDS:g} s:\n{self.tail()}") from None
 
+    def wait_end(self, seconds: float) -> int:
+        """Wait until it ends by itself, and return its exit code.
+
+        Raises:
+            AssertionError: It did not in time; it runs on.
+        """
+        if self._process is None:
+            raise AssertionError("the operator is not running")
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the operator did not end within {seconds:g} s:\n{self.tail()}") from None
+
+    def suspend(self) -> None:
+        """Let it stand still (SIGSTOP) until `resume`, as a machine without memory or a stopped virtual one would."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """End it at once (SIGKILL), as a crash or a node failure would."""
         process, self._process = self._process, None

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import BedError
+from .node import Node
 from .part import Part
 from .parts.apiserver import ApiServer
 from .parts.backend import Backend
 from .parts.bind import Bind
 from .parts.challtestsrv import ChallengeTestServer
+from .parts.containerd import Containerd
+from .parts.ground import Ground
+from .parts.kubelet import Kubelet
 from .parts.pebble import Pebble
 from .parts.traefik import Traefik
 
@@ -61,6 +65,11 @@ class PartAccess:
     def traefik(self) -> Traefik:
         """The ingress controller."""
         return self._part(Traefik, "traefik")
+
+    @property
+    def node(self) -> Node:
+        """The node, in a bed that has one."""
+        return Node(self._part(Ground, "ground"), self._part(Containerd, "containerd"), self._part(Kubelet, "kubelet"))
 
     @property
     def backend(self) -> Backend:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from .arrangement import Objects
 from .binaries import find_or_build
-from .debian import find_or_install_named
+from .debian import NETWORK_POLICY_TOOLS, NODE_TOOLS, PLAIN_TOOLS, find_or_install
 from .errors import BedError
+from .gateway_api import find_gateway_definitions
+from .node import HTTP_PORT, HTTPS_PORT
 from .parts.apiserver import ApiServer
 from .parts.backend import Backend
 from .parts.bind import Bind
 from .parts.challtestsrv import ChallengeTestServer
+from .parts.containerd import Containerd
 from .parts.controllers import ControllerManager
+from .parts.coredns import CoreDns
 from .parts.etcd import Etcd
+from .parts.gateway import Gateway, GatewayDefinitions
+from .parts.ground import Ground
+from .parts.kubelet import Kubelet
+from .parts.kubeproxy import KubeProxy
+from .parts.kuberouter import KubeRouter
 from .parts.pebble import Pebble
+from .parts.scheduler import Scheduler
 from .parts.traefik import Traefik
+from .pod_images import PAUSE, WEB, pod_image
 from .traefik_wheel import find_traefik
 
 if TYPE_CHECKING:
@@ -25,6 +37,27 @@ if TYPE_CHECKING:
     from .options import BedOptions
     from .part import Part, Site
     from .progress import Reporter
+
+
+NODE_PROGRAMS = (
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "coredns",
+    "pause",
+    "web",
+)
+NODE_PORTS = {"traefik": {"http": HTTP_PORT, "https": HTTPS_PORT}}
+# What an Ingress names to be served by the bed's Traefik.
+INGRESS_CLASS = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "IngressClass",
+    "metadata": {"name": "traefik"},
+    "spec": {"controller": "traefik.io/ingress-controller"},
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +78,7 @@ def programs_for(options: BedOptions, reporter: Reporter) -> dict[str, Path]:
     wanted: list[str] = []
     found: dict[str, Path] = {}
     if options.acme:
-        found["named"] = find_or_install_named(reporter)
+        found |= find_or_install(PLAIN_TOOLS, reporter)
         wanted.append("pebble")
     if options.challtestsrv:
         wanted.append("pebble-challtestsrv")
@@ -53,7 +86,20 @@ def programs_for(options: BedOptions, reporter: Reporter) -> dict[str, Path]:
         wanted += ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"]
     if options.ingress:
         found["traefik"] = find_traefik()
-    return found | find_or_build(wanted, reporter)
+    if options.node:
+        found |= find_or_install(NODE_TOOLS, reporter)
+        wanted += NODE_PROGRAMS
+    if options.network_policies:
+        found |= find_or_install(NETWORK_POLICY_TOOLS, reporter)
+        wanted.append("kube-router")
+    found |= find_or_build(wanted, reporter)
+    if options.node:
+        # In namespaces without a network nothing could be downloaded any more.
+        for name in (PAUSE, WEB):
+            pod_image(name, found)
+    if options.gateway:
+        find_gateway_definitions()
+    return found
 
 
 def assemble(site: Site, options: BedOptions) -> Mapping[str, Place]:
@@ -66,24 +112,72 @@ def assemble(site: Site, options: BedOptions) -> Mapping[str, Place]:
     traefik: Traefik | None = None
     if options.ingress and not options.kubernetes:
         raise BedError("An ingress controller needs a cluster", remedy="set kubernetes=True or ingress=False")
+    if options.gateway and not options.ingress:
+        raise BedError("A Gateway needs an ingress controller", remedy="set ingress=True or gateway=False")
+    if options.node and not options.kubernetes:
+        raise BedError("A node needs a cluster", remedy="set kubernetes=True or node=False")
+    if options.network_policies and not options.node:
+        raise BedError("NetworkPolicies need a node", remedy="set node=True or network_policies=False")
+    bind = Bind(site, options.zones) if options.acme else None
     if options.kubernetes:
         etcd = Etcd(site)
-        apiserver = ApiServer(site, etcd, audit=options.audit)
+        apiserver = ApiServer(site, etcd, audit=options.audit, node=options.node)
         places += [
             Place(etcd),
             Place(apiserver, (etcd.name,)),
-            Place(ControllerManager(site, apiserver), (apiserver.name,)),
+            Place(ControllerManager(site, apiserver, node=options.node), (apiserver.name,)),
         ]
+        if options.node:
+            places = _node_places(site, apiserver, bind, places)
+        if options.network_policies:
+            # It gives up where its node is unknown.
+            places.append(Place(KubeRouter(site, apiserver), ("kubelet",)))
         if options.ingress:
-            traefik = Traefik(site, apiserver)
-            places += [Place(Backend(site)), Place(traefik, (apiserver.name,))]
-    if options.acme:
-        bind = Bind(site, options.zones)
+            traefik = Traefik(site, apiserver, gateway=options.gateway)
+            places += [Place(Backend(site)), *_traefik_places(site, apiserver, traefik, options)]
+    if bind is not None:
         pebble = Pebble(site, options.pebble, bind=bind, ingress=traefik)
         # Pebble is told the ports of both when it starts.
-        places += [Place(bind), Place(pebble, (bind.name, *((traefik.name,) if traefik else ())))]
+        places += [] if options.node else [Place(bind)]
+        places.append(Place(pebble, (bind.name, *((traefik.name,) if traefik else ()))))
     if options.challtestsrv:
         places.append(Place(ChallengeTestServer(site)))
     for place in places:
-        place.part.fixed_ports = dict(options.fixed_ports.get(place.part.name, {}))
+        fixed = NODE_PORTS if options.node else {}
+        place.part.fixed_ports = fixed.get(place.part.name, {}) | options.fixed_ports.get(place.part.name, {})
     return {place.part.name: place for place in places}
+
+
+def _node_places(site: Site, apiserver: ApiServer, bind: Bind | None, cluster: list[Place]) -> list[Place]:
+    """Return the cluster's places with those of a node."""
+    ground = Ground(site)
+    containerd = Containerd(site, ground)
+    kubelet = Kubelet(site, apiserver, containerd, ground)
+    coredns = CoreDns(site, apiserver, bind)
+    return [
+        Place(ground),
+        *([Place(bind, (ground.name,))] if bind else []),
+        *(replace(place, after=(ground.name, *place.after)) for place in cluster),
+        Place(containerd, (ground.name,)),
+        Place(Scheduler(site, apiserver), (apiserver.name,)),
+        Place(KubeProxy(site, apiserver), (apiserver.name,)),
+        Place(kubelet, (apiserver.name, containerd.name)),
+        Place(coredns, (apiserver.name, *((bind.name,) if bind else ()))),
+    ]
+
+
+def _traefik_places(site: Site, apiserver: ApiServer, traefik: Traefik, options: BedOptions) -> list[Place]:
+    """Return the places of the ingress controller and of what it serves from the beginning."""
+    after = [apiserver.name]
+    places = []
+    if options.node:
+        places.append(Place(Objects(site, apiserver, "ingress-class", [INGRESS_CLASS]), (apiserver.name,)))
+        after.append("ingress-class")
+    if options.gateway:
+        definitions = GatewayDefinitions(site, apiserver, find_gateway_definitions())
+        places.append(Place(definitions, (apiserver.name,)))
+        after.append(definitions.name)
+    places.append(Place(traefik, tuple(after)))
+    if options.gateway:
+        places.append(Place(Gateway(site, apiserver, traefik), (traefik.name,)))
+    return places

@@ -18,10 +18,11 @@ from .kubectl import Kubectl
 from .lifecycle import start_all, stop_all
 from .locations import PROJECT
 from .metrics import RequestKind, parse_request_counts
+from .node import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
 from .part import Site
 from .parts.pebble import Pebble
-from .ports import allocator
+from .ports import LOOPBACK, allocator
 from .process import Process
 from .progress import Reporter, reporter
 from .state import BedState, PartState, read_state, write_state
@@ -74,11 +75,16 @@ class TestBed(PartAccess):
         """Return the bed that runs in a folder; its parts can be asked, stopped and started as one's own.
 
         Raises:
-            BedError: there is none.
+            BedError: there is none, or it has a node.
         """
         state = read_state(folder)
         if state is None:
             raise BedError(f"No test bed in {folder}", remedy="start it with `python -m testbed up`")
+        if state.options.node:
+            raise BedError(
+                f"The test bed in {folder} has a node, and belongs to the command that started it",
+                remedy="look into it with nsenter, as that command says; it ends with it",
+            )
         bed = cls(state.options, folder=folder, detached=True)
         bed._assemble()
         for name, options in state.more_pebbles.items():
@@ -126,7 +132,7 @@ class TestBed(PartAccess):
             keep: leave the folder with the logs where it is, also when it is a temporary one.
         """
         self._up = False
-        stop_all(self.parts.values(), last="etcd")
+        stop_all(self.parts.values(), last=("etcd", "ground"))
         if self._temporary and not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
         elif self._temporary:
@@ -201,6 +207,8 @@ class TestBed(PartAccess):
             die_with_us=not self._detached,
             changed=self._save,
             abort=self._abort,
+            address=ADDRESS if self.options.node else LOOPBACK,
+            listen=EVERY_ADDRESS if self.options.node else LOOPBACK,
         )
         self._places = dict(assemble(self._site, self.options))
 

@@ -67,8 +67,8 @@ def cache_key(program: Program, go_version: str) -> str:
     """Return what names a build: everything it is made from."""
     folder = GO_MODULES / program.module.name
     digest = hashlib.sha256()
-    for path in sorted([folder / "go.mod", folder / "go.sum", *folder.glob("*.go")]):
-        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    for path in sorted([folder / "go.mod", folder / "go.sum", *folder.rglob("*.go")]):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
     digest.update(f"{program.package}\0{program.module.ldflags}\0{os.uname().machine}".encode())
     return f"{digest.hexdigest()[:KEY_LENGTH]}-{go_version}"
 

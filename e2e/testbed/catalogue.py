@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +13,11 @@ Version = tuple[int, ...]
 
 KUBERNETES = (1, 37, 2)
 ETCD = (3, 7, 3)
+HELM = "4.3.1"
+KUBECONFORM = "0.8.0"
+CONTAINERD = "2.4.2"
+COREDNS = "1.15.0"
+KUBE_ROUTER = "2.1.0"
 _GIT_VERSION = ".".join(map(str, KUBERNETES))
 _COMPONENT = "k8s.io/component-base/version"
 _KUBERNETES_LDFLAGS = (
@@ -76,8 +81,29 @@ def _recent_etcd(version: Version) -> bool:
 
 
 _KUBERNETES = Module("kubernetes", _KUBERNETES_LDFLAGS, 8 * _GIB, "k8s.io/kubernetes@v" + _GIT_VERSION)
+# A module of its own: what only a node needs does not make the API server's build another one.
+_KUBERNETES_NODE = replace(_KUBERNETES, name="kubernetes-node")
 _ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".join(map(str, ETCD)))
 _PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
+_HELM = Module(
+    "helm", f"-s -w -X helm.sh/helm/v4/internal/version.version=v{HELM}", 2 * _GIB, f"helm.sh/helm/v4@v{HELM}"
+)
+_KUBECONFORM = Module(
+    "kubeconform",
+    f"-s -w -X main.version=v{KUBECONFORM}",
+    1 * _GIB,
+    f"github.com/yannh/kubeconform@v{KUBECONFORM}",
+)
+_CONTAINERD = Module(
+    "containerd",
+    f"-s -w -X github.com/containerd/containerd/v2/version.Version=v{CONTAINERD}",
+    3 * _GIB,
+    f"github.com/containerd/containerd/v2@v{CONTAINERD}",
+)
+_COREDNS = Module("coredns", "-s -w", 2 * _GIB, f"github.com/coredns/coredns@v{COREDNS}")
+_KUBE_ROUTER = Module("kube-router", "-s -w", 2 * _GIB, f"github.com/cloudnativelabs/kube-router/v2@v{KUBE_ROUTER}")
+# Standard library alone: nothing is downloaded.
+_PODS = Module("pods", "-s -w", 1 * _GIB, "")
 _MINOR = f"{KUBERNETES[0]}.{KUBERNETES[1]}"
 
 PROGRAMS: dict[str, Program] = {
@@ -118,9 +144,33 @@ PROGRAMS: dict[str, Program] = {
             f"{_MINOR} or a minor version beside it",
             in_assets=True,
         ),
+        *(
+            Program(name, _KUBERNETES_NODE, f"k8s.io/kubernetes/cmd/{name}", ("--version",), _same_minor, _MINOR)
+            for name in ("kube-scheduler", "kubelet", "kube-proxy")
+        ),
+        # Not taken from PATH: the shim has to be of the same build, and no distribution's is new enough.
+        *(
+            Program(name, _CONTAINERD, f"github.com/containerd/containerd/v2/cmd/{name}")
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ),
+        # Ours, with the plugins that the bed uses: see go/coredns/main.go.
+        Program("coredns", _COREDNS, "."),
+        Program("kube-router", _KUBE_ROUTER, "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"),
+        # What runs in the bed's own images: see images.py.
+        Program("pause", _PODS, "./pause"),
+        Program("web", _PODS, "./web"),
         # Ours, not Pebble's own: see go/pebble/main.go.
         Program("pebble", _PEBBLE, "."),
         Program("pebble-challtestsrv", _PEBBLE, "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv"),
+        Program(
+            "helm",
+            _HELM,
+            "helm.sh/helm/v4/cmd/helm",
+            ("version", "--short"),
+            lambda version: version[0] == 4,  # noqa: PLR2004 - the major version
+            "4",
+        ),
+        Program("kubeconform", _KUBECONFORM, "github.com/yannh/kubeconform/cmd/kubeconform"),
     )
 }
 

@@ -66,7 +66,7 @@ class BedAuthority:
     def server(self, name: str, names: Sequence[str] = ()) -> KeyPair:
         """Issue a server certificate for loopback and `names` (DNS names or IP addresses)."""
         alternatives: list[x509.GeneralName] = []
-        for entry in (*SERVER_NAMES, *names):
+        for entry in dict.fromkeys((*SERVER_NAMES, *names)):
             try:
                 alternatives.append(x509.IPAddress(ipaddress.ip_address(entry)))
             except ValueError:

@@ -14,7 +14,9 @@ from rich.table import Table
 
 from .assembly import programs_for
 from .bed import TestBed
+from .binaries import find_or_build
 from .errors import BedError
+from .isolation import check_possible, remove_cgroups, run_isolated
 from .locations import DEFAULT_BED, cache
 from .options import BedOptions, PebbleOptions
 from .progress import reporter
@@ -94,10 +96,31 @@ def env(folder: Folder = DEFAULT_BED) -> None:
 
 
 @app.command()
-def build() -> None:
+def build(
+    *,
+    node: Annotated[bool, typer.Option("--node", help="Also those of a bed with a node, and Helm.")] = False,
+) -> None:
     """Find, build or install all programs of the bed, and print where they are."""
-    for name, path in sorted(programs_for(BedOptions(), reporter()).items()):
+    if node:
+        check_possible()
+    found = programs_for(BedOptions(node=node, gateway=node, network_policies=node), reporter())
+    if node:
+        found |= find_or_build(("helm", "kubeconform"), reporter())
+    for name, path in sorted(found.items()):
         output.print(f"{name:26}{path}", highlight=False, soft_wrap=True)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def isolated(command: Annotated[list[str], typer.Argument(help="Program and arguments.")]) -> None:
+    """Run a command in network, mount and process namespaces of its own, where beds with a node can run (root)."""
+    raise typer.Exit(run_isolated(command, reporter()))
+
+
+@app.command()
+def can_isolate() -> None:
+    """Say whether beds with a node can run here; ends with status 1, and why, where they cannot."""
+    check_possible()
+    output.print("Beds with a node can run here.")
 
 
 @app.command()
@@ -109,6 +132,7 @@ def clean(
     if read_state(DEFAULT_BED) is not None:
         _end(DEFAULT_BED)
     shutil.rmtree(DEFAULT_BED.parent, ignore_errors=True)
+    remove_cgroups()
     if programs:
         shutil.rmtree(cache(), ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""BIND, the one part that comes from the distribution."""
+"""The programs that come from the distribution: installed aloud where they are missing and we are root."""
 
 from __future__ import annotations
 
@@ -6,62 +6,119 @@ import os
 import shutil
 import subprocess
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import BinaryUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .progress import Reporter
 
-PACKAGE = "bind9"
-INSTALL = f"apt-get update && apt-get install -y --no-install-recommends {PACKAGE}"
-SYSTEM_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin"
+
+@dataclass(frozen=True)
+class Tool:
+    """A program of the distribution.
+
+    Attributes:
+        program: the executable.
+        package: Debian's package that holds it.
+        wants: what to install where there is no apt-get.
+        service: system service that the package would start, which the bed has no use for.
+    """
+
+    program: str
+    package: str
+    wants: str
+    service: str | None = None
+
+    def find(self) -> Path | None:
+        """Return its path; the folders of system programs and CNI plugins are searched as well as PATH."""
+        path = shutil.which(self.program, path=f"{os.environ.get('PATH', '')}:{MORE_FOLDERS}")
+        return Path(path) if path else None
+
+
+TOOLS = {
+    tool.program: tool
+    for tool in (
+        Tool("named", "bind9", "BIND 9.16 or later", service="named"),
+        Tool("runc", "runc", "runc 1.1 or later"),
+        # One of the CNI plugins stands for all; `bridge` would be iproute2's program of that name.
+        Tool("host-local", "containernetworking-plugins", "the CNI plugins 1.0 or later"),
+        Tool("buildah", "buildah", "buildah 1.28 or later"),
+        Tool("debootstrap", "debootstrap", "debootstrap"),
+        Tool("nft", "nftables", "nftables 1.0.1 or later"),
+        Tool("conntrack", "conntrack", "conntrack"),
+        Tool("ip", "iproute2", "iproute2"),
+        Tool("iptables", "iptables", "iptables"),
+        Tool("ipset", "ipset", "ipset"),
+    )
+}
+# named and no more: what a bed without a node takes.
+PLAIN_TOOLS = ("named",)
+NODE_TOOLS = ("runc", "host-local", "buildah", "nft", "conntrack", "ip")
+NETWORK_POLICY_TOOLS = ("iptables", "ipset")
+MORE_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/cni:/opt/cni/bin"
 POLICY = Path("/usr/sbin/policy-rc.d")
 # Without a daemon started: what a maintainer script's policy layer takes for "not allowed".
 DENY_ALL = "#!/bin/sh\nexit 101\n"
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
 
 
-def find_or_install_named(reporter: Reporter) -> Path:
-    """Return BIND's `named`; where it is missing and we are root, install the package first and say so.
+def find_or_install(programs: Iterable[str], reporter: Reporter) -> dict[str, Path]:
+    """Return the paths of programs by name; where some are missing and we are root, install them and say so.
+
+    Args:
+        programs: keys of TOOLS.
+        reporter: is told what is installed.
 
     Raises:
-        BinaryUnavailable: it is missing and cannot be installed from here.
+        BinaryUnavailable: one is missing and cannot be installed from here.
     """
-    if found := _find():
-        return found
+    tools = [TOOLS[name] for name in programs]
+    if missing := [tool for tool in tools if tool.find() is None]:
+        _install(missing, reporter)
+    found: dict[str, Path] = {}
+    for tool in tools:
+        path = tool.find()
+        if path is None:
+            raise BinaryUnavailable(
+                f"The package {tool.package} is installed, and has no {tool.program}",
+                remedy=f"look at dpkg -L {tool.package}",
+            )
+        found[tool.program] = path
+    return found
+
+
+def _install(missing: list[Tool], reporter: Reporter) -> None:
+    programs = ", ".join(tool.program for tool in missing)
+    packages = [tool.package for tool in missing]
+    services = [tool.service for tool in missing if tool.service]
+    command = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
     if shutil.which("apt-get") is None:
         raise BinaryUnavailable(
-            "BIND's named is not on PATH, and there is no apt-get to install it with",
-            remedy="install BIND 9.16 or later with the package manager of this system",
+            f"Not on PATH: {programs}; and there is no apt-get to install it with",
+            remedy=f"install {', '.join(tool.wants for tool in missing)} with the package manager of this system",
         )
     if os.geteuid() != 0:
-        raise BinaryUnavailable(
-            f"BIND's named is missing (package {PACKAGE}), and installing it takes root",
-            remedy=f"run, or ask an administrator to run: sudo sh -c '{INSTALL}'"
-            " (its system service is not needed: sudo systemctl disable --now named)",
+        unneeded = "".join(
+            f" (its system service is not needed: sudo systemctl disable --now {service})" for service in services
         )
-    reporter.say(f"Installing the package {PACKAGE}: {INSTALL}")
-    with reporter.task(f"installing {PACKAGE}"), _no_daemons():
-        _apt("update")
-        _apt("install", "-y", "--no-install-recommends", PACKAGE)
-    _keep_service_off()
-    if found := _find():
-        return found
-    raise BinaryUnavailable(
-        f"The package {PACKAGE} is installed, and has no named", remedy=f"look at dpkg -L {PACKAGE}"
-    )
+        raise BinaryUnavailable(
+            f"Missing: {programs} (package {', '.join(packages)}); installing takes root",
+            remedy=f"run, or ask an administrator to run: sudo sh -c '{command}'{unneeded}",
+        )
+    names = " ".join(packages)
+    reporter.say(f"Installing {'the package' if len(packages) == 1 else 'the packages'} {names}: {command}")
+    with reporter.task(f"installing {names}"), _no_daemons():
+        _apt(command, "update")
+        _apt(command, "install", "-y", "--no-install-recommends", *packages)
+    _keep_services_off(services)
 
 
-def _find() -> Path | None:
-    path = shutil.which("named", path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
-    return Path(path) if path else None
-
-
-def _apt(*arguments: str) -> None:
+def _apt(whole: str, *arguments: str) -> None:
     answer = subprocess.run(
         ["apt-get", "-q", *arguments],
         env={**os.environ, **APT_ENVIRONMENT},
@@ -76,7 +133,7 @@ def _apt(*arguments: str) -> None:
     if answer.returncode != 0:
         raise BinaryUnavailable(
             f"apt-get {' '.join(arguments)} failed",
-            remedy=f"repair what it complains of, then run: {INSTALL}",
+            remedy=f"repair what it complains of, then run: {whole}",
             details="\n".join(answer.stdout.splitlines()[-20:]),
         )
 
@@ -95,7 +152,7 @@ def _no_daemons() -> Iterator[None]:
             POLICY.unlink()
 
 
-def _keep_service_off() -> None:
-    """Keep systemd from starting the name server at the next boot."""
-    if Path("/run/systemd/system").is_dir():
-        subprocess.run(["systemctl", "disable", "--now", "named"], check=False, capture_output=True, timeout=60)
+def _keep_services_off(services: list[str]) -> None:
+    """Keep systemd from starting the services at the next boot."""
+    if services and Path("/run/systemd/system").is_dir():
+        subprocess.run(["systemctl", "disable", "--now", *services], check=False, capture_output=True, timeout=60)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from multidict import CIMultiDict
@@ -63,7 +63,46 @@ class Respond:
 
     status: int
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Keep the connection and say nothing, until the client goes away or the proxy is stopped."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Answer with a body that is made while it is sent, so that it may be slow, huge, cut off or without an end.
+
+    Attributes:
+        status: the status code.
+        headers: of the answer.
+        pieces: makes the body, anew for each answer.
+        pause: seconds before each piece.
+        length: what Content-Length announces; None sends the body in chunks.
+        ending: what comes after the last piece: a proper end, a reset, or nothing.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: Callable[[], Iterable[bytes]]
+    pause: float = 0.0
+    length: int | None = None
+    ending: Literal["end", "reset", "hang"] = "end"
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Write bytes onto the connection as they are, be they HTTP or not, and close it.
+
+    Attributes:
+        pieces: makes them, anew for each answer.
+        pause: seconds before each piece.
+    """
+
+    pieces: Callable[[], Iterable[bytes]]
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +120,7 @@ class Response:
     body: bytes
 
 
-Action = Forward | Drop | Respond
+Interference = Drop | Respond | Hang | Stream | Raw
+Action = Forward | Interference
 OnRequest = Callable[[Request], Action]
 OnResponse = Callable[[Request, Response], Action]

@@ -50,7 +50,7 @@ def find_go() -> Go | None:
     if executable is None:
         return None
     command = [executable, "env", "-json", "GOVERSION", "GOCACHE", "GOMODCACHE"]
-    answer = subprocess.run(command, capture_output=True, check=False, env=_environment(), timeout=60)
+    answer = subprocess.run(command, capture_output=True, check=False, env=go_environment(), timeout=60)
     if answer.returncode != 0:
         return None
     values = json.loads(answer.stdout)
@@ -120,7 +120,7 @@ def build(go: Go, program: Program, output: Path, *, log: Path, task: Task) -> N
         subprocess.Popen(
             [*command, "-o", str(output), program.package],
             cwd=folder,
-            env=_environment(),
+            env=go_environment(),
             text=True,
             errors="replace",
             stdout=subprocess.PIPE,
@@ -161,7 +161,7 @@ def _count_packages(go: Go, program: Program, folder: Path, task: Task) -> int:
     answer = subprocess.run(
         [go.executable, "list", "-deps", "-f", "{{.ImportPath}}", program.package],
         cwd=folder,
-        env=_environment(),
+        env=go_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -169,7 +169,8 @@ def _count_packages(go: Go, program: Program, folder: Path, task: Task) -> int:
     return len(answer.stdout.splitlines()) if answer.returncode == 0 else 0
 
 
-def _environment() -> dict[str, str]:
+def go_environment() -> dict[str, str]:
+    """Return the environment that `go` is run with."""
     return {**os.environ, **ENVIRONMENT}
 
 

@@ -27,6 +27,11 @@ class Kubectl:
     program: Path
     kubeconfig: Path
 
+    @property
+    def _cache(self) -> Path:
+        """Where it keeps what the API server serves: its home would mix up beds that had the same port in turn."""
+        return self.kubeconfig.parent / "kubectl-cache"
+
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run it and return its standard output.
 
@@ -41,7 +46,7 @@ class Kubectl:
                 text=True,
                 check=False,
                 timeout=TIMEOUT,
-                env={**os.environ, "KUBECONFIG": str(self.kubeconfig)},
+                env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._cache)},
             )
         except subprocess.TimeoutExpired as error:
             raise CommandFailed(f"kubectl {' '.join(arguments)} took longer than {TIMEOUT:.0f} s") from error

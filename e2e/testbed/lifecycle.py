@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .assembly import Place
     from .part import Part
@@ -44,8 +44,8 @@ def start_all(places: Mapping[str, Place], abort: Callable[[], None]) -> None:
             raise
 
 
-def stop_all(parts: Iterable[Part], *, last: str | None = None) -> None:
-    """End all parts at once, and the one named `last` after them.
+def stop_all(parts: Iterable[Part], *, last: Sequence[str] = ()) -> None:
+    """End all parts at once, and those named `last` after them, one by one.
 
     Raises:
         TimeoutError: a process survived SIGKILL; all others were ended.
@@ -53,8 +53,8 @@ def stop_all(parts: Iterable[Part], *, last: str | None = None) -> None:
     everyone = list(parts)
     survivors: list[BaseException] = []
     for group in (
-        [part for part in everyone if part.name != last],
-        [part for part in everyone if part.name == last],
+        [part for part in everyone if part.name not in last],
+        *([part for part in everyone if part.name == name] for name in last),
     ):
         if group:
             with ThreadPoolExecutor(len(group), thread_name_prefix="testbed-stop") as pool:

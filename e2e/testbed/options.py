@@ -72,7 +72,11 @@ class BedOptions:
         challtestsrv: Pebble's challenge test server.
         pebble: settings of the Pebble that is started with the bed.
         audit: write the API server's audit log (metadata of each request).
-        zones: that BIND serves, each with a wildcard address record to 127.0.0.1.
+        node: a real node, with scheduler, container runtime, Service network and cluster DNS; takes root and
+            namespaces of its own (`isolation.py`). Traefik then listens on ports 80 and 443.
+        network_policies: NetworkPolicies hold between pods (kube-router's firewall); needs node.
+        gateway: the Gateway API's definitions, and a Gateway that Traefik serves; needs ingress.
+        zones: that BIND serves, each with a wildcard address record to 127.0.0.1, or to the node's address.
         fixed_ports: numbers by part and port name, for ports that something outside relies on.
     """
 
@@ -82,5 +86,8 @@ class BedOptions:
     challtestsrv: bool = True
     pebble: PebbleOptions = field(default_factory=PebbleOptions)
     audit: bool = False
+    node: bool = False
+    gateway: bool = False
+    network_policies: bool = False
     zones: tuple[str, ...] = (EXAMPLE_ZONE, DELEGATED_ZONE)
     fixed_ports: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from .errors import BedError, PartFailed, PortTaken
+from .ports import LOOPBACK
 from .process import POLL, STOP_GRACE, Process
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Site:
         die_with_us: parts end when this Python process does, in whatever way.
         changed: called after a part started or stopped.
         abort: when set, parts that are starting give up.
+        address: at which the parts that pods ask are reached: the node's where there is one.
+        listen: at which these parts listen, beside loopback.
     """
 
     folder: Path
@@ -51,6 +54,8 @@ class Site:
     die_with_us: bool
     changed: Callable[[], None]
     abort: threading.Event
+    address: str = LOOPBACK
+    listen: str = LOOPBACK
 
 
 class Part(ABC):

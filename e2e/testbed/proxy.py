@@ -16,7 +16,8 @@ from aiohttp import web
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from .exchanges import Action, Drop, Forward, OnRequest, OnResponse, Request, Respond, Response
+from .exchanges import Action, Drop, Forward, OnRequest, OnResponse, Request, Response
+from .interference import interfere
 from .kubeconfig import write_kubeconfig
 from .ports import LOOPBACK, allocator
 
@@ -92,6 +93,12 @@ class RecordingProxy:
         """Return how many requests came in, by method and path."""
         return Counter((request.method, request.path) for request in list(self.requests))
 
+    @property
+    def connections(self) -> int:
+        """How many connections clients hold open now."""
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
+
     def reset(self) -> None:
         """Forget the requests seen so far, and the hooks."""
         self.requests = []
@@ -165,17 +172,17 @@ class RecordingProxy:
         self.requests.append(request)
         action = self._ask(self.on_request, request)
         if not isinstance(action, Forward):
-            return self._interfere(incoming, action)
+            return await interfere(incoming, action)
         try:
             if request.is_watch:
                 return await self._stream(incoming, request)
             # A client that goes away does not take back a request that the server behind may have.
             answer = await asyncio.shield(asyncio.ensure_future(self._exchange(request)))
         except aiohttp.ClientError:
-            return self._interfere(incoming, Drop())
+            return await interfere(incoming, Drop())
         action = self._ask(self.on_response, request, answer)
         if not isinstance(action, Forward):
-            return self._interfere(incoming, action)
+            return await interfere(incoming, action)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     async def _exchange(self, request: Request) -> Response:
@@ -187,7 +194,7 @@ class RecordingProxy:
             headers = _end_to_end(answer.headers)
             action = self._ask(self.on_response, request, Response(answer.status, headers, b""))
             if not isinstance(action, Forward):
-                return self._interfere(incoming, action)
+                return await interfere(incoming, action)
             outgoing = web.StreamResponse(status=answer.status, headers=headers)
             await outgoing.prepare(incoming)
             async for chunk in answer.content.iter_any():
@@ -217,13 +224,6 @@ class RecordingProxy:
         except Exception as error:  # noqa: BLE001 - raised in the test's thread, when the proxy is stopped
             self._hook_errors.append(error)
             return Drop()
-
-    def _interfere(self, incoming: web.Request, action: Action) -> web.StreamResponse:
-        if isinstance(action, Respond):
-            return web.Response(status=action.status, body=action.body, headers=action.headers)
-        if incoming.transport is not None:
-            incoming.transport.abort()
-        return web.Response(status=502)
 
 
 def _end_to_end(headers: MultiMapping[str]) -> CIMultiDict[str]:

@@ -16,6 +16,7 @@ import pytest
 
 from .assembly import programs_for
 from .bed import TestBed
+from .binaries import find_or_build
 from .options import BedOptions, PebbleOptions
 from .progress import reporter
 
@@ -29,16 +30,21 @@ ATTACH = "CERTWRIGHT_TESTBED_DIR"
 TAIL_LINES = 30
 # What a client has to live with anyway.
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
+# Fixtures that are programs of their own, beside the bed's parts.
+PROGRAMS = ("helm", "kubeconform")
 _BED = pytest.StashKey[TestBed]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what is missing before the first test, whose time-out it would exceed."""
-    wanted = any("bed" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and not session.config.option.collectonly and ATTACH not in os.environ:
-        capture = session.config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled():
+    if session.config.option.collectonly:
+        return
+    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        if "bed" in used and ATTACH not in os.environ:
             programs_for(OPTIONS, reporter())
+        find_or_build([name for name in PROGRAMS if name in used], reporter())
 
 
 @pytest.fixture(scope="session")

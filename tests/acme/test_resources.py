@@ -146,6 +146,7 @@ class TestOrder:
             ({"finalize": 7}, "finalize"),
             ({"authorizations": "x"}, "authorizations"),
             ({"authorizations": [7]}, "authorizations"),
+            ({"authorizations": [f"https://ca.test/authz/{n}" for n in range(1001)]}, "longer than 1000"),
             ({"identifiers": [{"type": "dns"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": "a\nb"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": ""}]}, "value"),
@@ -203,6 +204,12 @@ class TestAuthorization:
 
 
 class TestChallenge:
+    @pytest.mark.parametrize("kind", ["http-01", "dns-01", "tls-alpn-01", "dns-account-01"])
+    def test_a_pending_challenge_whose_proof_is_a_token_has_one(self, kind: str) -> None:
+        with pytest.raises(MalformedResponse, match=r"'token' of .* is missing"):
+            challenge(type=kind, token=None)
+        assert challenge(type=kind, token=None, status="valid").token is None
+
     @pytest.mark.parametrize("token", ["../../etc/passwd", "a b", "", "a=", "é", "x" * 513, 5])
     def test_a_token_is_base64url_and_nothing_else(self, token: object) -> None:
         with pytest.raises(MalformedResponse, match="token"):

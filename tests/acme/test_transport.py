@@ -187,6 +187,50 @@ async def test_it_sends_what_it_is_told_and_reads_the_answer(root: Issued, leaf:
     assert b"cookie" not in request
 
 
+class NotAllowed(asyncio.CancelledError):
+    """What ends a request on our side, as the end of a task would."""
+
+
+async def test_it_asks_before_it_writes_a_request(root: Issued, leaf: Issued) -> None:
+    asked = 0
+    allowed = True
+
+    def before_send() -> None:
+        nonlocal asked
+        asked += 1
+        if not allowed:
+            raise NotAllowed
+
+    async with (
+        serving(answering(OK), leaf) as server,
+        HttpxTransport(ca_bundle=root.pem, before_send=before_send) as transport,
+    ):
+        await transport.request("POST", server.url, headers={}, content=b"body", max_bytes=100)
+        assert asked == 2, "before the head and before the body"
+        allowed = False
+        with pytest.raises(NotAllowed):
+            await transport.request("POST", server.url, headers={}, content=b"body", max_bytes=100)
+        allowed = True
+        await transport.request("POST", server.url, headers={}, content=b"body", max_bytes=100)
+    assert len(server.requests) == 2
+
+
+async def test_it_asks_after_the_connection_is_made(root: Issued, leaf: Issued) -> None:
+    """Making one may take as long as it likes, and what was allowed before it is not any more."""
+
+    def before_send() -> None:
+        raise NotAllowed
+
+    async with (
+        serving(answering(OK), leaf) as server,
+        HttpxTransport(ca_bundle=root.pem, before_send=before_send) as transport,
+    ):
+        for _ in range(20):
+            with pytest.raises(NotAllowed):
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+    assert server.requests == []
+
+
 @pytest.mark.parametrize("path", ["/a|b/{c}", "/a%7eb/%2F", "/a/../b/./c", "//double", "/q?x=%20&y=[1]&z", "", "?q"])
 async def test_the_url_goes_out_byte_for_byte(root: Issued, leaf: Issued, path: str) -> None:
     async with serving(answering(OK), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
@@ -362,6 +406,27 @@ class TestBounds:
                 await transport.request("GET", f"https://localhost:{port}", headers={}, max_bytes=100)
             await asyncio.sleep(1)
 
+    @pytest.mark.parametrize("end", ["breaks off", "stops"])
+    async def test_an_error_page_without_its_end_does_not_hide_the_status(
+        self, root: Issued, leaf: Issued, end: str
+    ) -> None:
+        async def half_a_page(_request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 429 X\r\nRetry-After: 5\r\nContent-Length: 100\r\n\r\nhalf")
+            if end == "breaks off":
+                writer.close()
+            else:
+                await asyncio.sleep(60)
+
+        timeouts = Timeouts(connect=2, read=0.2, total=5)
+        async with (
+            serving(half_a_page, leaf) as server,
+            HttpxTransport(ca_bundle=root.pem, timeout=timeouts, max_connections=1) as transport,
+        ):
+            for _ in range(2):
+                response = await transport.request("GET", server.url, headers={}, max_bytes=100)
+                assert (response.status, response.body) == (429, b"half")
+                assert response.headers.get("Retry-After") == "5"
+
     async def test_a_compressed_error_page_does_not_hide_the_status(self, root: Issued, leaf: Issued) -> None:
         content = b"HTTP/1.1 503 X\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb"
         async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
@@ -417,6 +482,32 @@ class TestConnections:
             with pytest.raises(ConnectionFailed) as caught:
                 await transport.request("GET", server.url, headers={}, max_bytes=1000)
         assert caught.value.request_sent is True
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b"220 secret-words ESMTP\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nsecret-words: \x00\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nsecret-words\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+            b"HTTP/1.1 200 OK\r\nA: " + b"secret-words" * 20_000,
+        ],
+    )
+    async def test_what_is_no_http_is_not_quoted(self, root: Issued, leaf: Issued, content: bytes) -> None:
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(ConnectionFailed) as caught:
+                await transport.request("GET", server.url, headers={}, max_bytes=1000)
+        assert str(caught.value) == (
+            f"The connection broke while talking to localhost:{server.port}: its answer is no HTTP that can be read"
+        )
+
+    async def test_who_hangs_up_is_told_as_such(self, root: Issued, leaf: Issued) -> None:
+        async def hang_up(_request: bytes, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        async with serving(hang_up, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            with pytest.raises(ConnectionFailed, match="it hung up before its answer was complete"):
+                await transport.request("GET", server.url, headers={}, max_bytes=1000)
 
     async def test_an_outer_time_out_is_not_mistaken_for_the_servers(self, root: Issued, leaf: Issued) -> None:
         async with serving(silent, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:

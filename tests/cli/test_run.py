@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from certwright.cli import run as module
 from certwright.cli.logs import QUIET
 from certwright.cli.run import main
 from certwright.handlers.errors import OperatorFailed
+from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials
 
 if TYPE_CHECKING:
@@ -95,6 +97,9 @@ def test_the_environment(operator: Operator, monkeypatch: pytest.MonkeyPatch) ->
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "text",
         "KUBECONFIG": "/some/config",
+        "LEADER_ELECT": "true",
+        "LEASE_NAME": "lease",
+        "IDENTITY": "pod-a",
     }.items():
         monkeypatch.setenv(f"CERTWRIGHT_{name}", value)
     options = options_of(operator)
@@ -102,6 +107,8 @@ def test_the_environment(operator: Operator, monkeypatch: pytest.MonkeyPatch) ->
     assert (options.http_host, options.http_port, options.workers) == ("127.0.0.1", 9090, 4)
     assert options.kubeconfig == "/some/config"
     assert logging.getLogger("certwright").level == logging.DEBUG
+    assert options.election is not None
+    assert (options.election.lease_name, options.election.identity) == ("lease", "pod-a")
 
 
 def test_the_command_line_counts_more_than_the_environment(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +124,7 @@ def test_the_command_line_counts_more_than_the_environment(operator: Operator, m
         ("http-port", "70000", "'70000' is no number from 0 to 65535"),
         ("http-port", "-1", "'-1' is no number from 0 to 65535"),
         ("http-port", "http", "'http' is no number from 0 to 65535"),
+        ("leader-elect", "yes", "'yes' is neither true nor false"),
         ("workers", "1", "'1' is no number from 2 to 256"),
         ("workers", "257", "'257' is no number from 2 to 256"),
         ("log-level", "loud", "'loud' is none of debug, info, warning, error"),
@@ -135,6 +143,41 @@ def test_a_wrong_value_is_said_wherever_it_is_from(
     assert said(f"--{option}={value}").endswith(f"error: argument --{option}: {words}\n")
     monkeypatch.setenv(f"CERTWRIGHT_{option.upper().replace('-', '_')}", value)
     assert said().endswith(f"error: argument --{option}: {words}\n")
+
+
+def test_alone_unless_told_otherwise(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert options_of(operator).election is None
+    election = options_of(operator, "--leader-elect").election
+    assert election is not None
+    assert election.lease_name == "certwright"
+    assert election.identity.startswith(f"{socket.gethostname()}_")
+    again = options_of(operator, "--leader-elect").election
+    assert again is not None
+    assert again.identity != election.identity
+    monkeypatch.setenv("CERTWRIGHT_LEADER_ELECT", "true")
+    assert options_of(operator, "--leader-elect=false").election is None
+
+
+def test_a_lost_lease_has_an_exit_code_of_its_own(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
+    operator.error = LeadershipLost("the lease is lost: pod-b has it")
+    assert main(["--log-format=json", "--leader-elect"]) == 75
+    [line] = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "the operator ends and acts no more: the lease is lost: pod-b has it"
+
+
+def test_what_hangs_after_a_loss_is_ended_hard() -> None:
+    program = """
+import time
+from certwright.cli import run
+run.LAST_SECONDS = 0.2
+run._end_soon()
+time.sleep(60)
+"""
+    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 75
+    assert "did not end within 0.2 s after it lost the lease" in done.stderr
 
 
 def failed(cause: Exception | None) -> OperatorFailed:
@@ -182,7 +225,18 @@ def test_help_names_every_option_and_its_default(capsys: pytest.CaptureFixture[s
         main(["--help"])
     assert ended.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
-    for option in ("kubeconfig", "operator-namespace", "namespace", "http-host", "http-port", "workers", "log-level"):
+    for option in (
+        "kubeconfig",
+        "operator-namespace",
+        "namespace",
+        "http-host",
+        "http-port",
+        "workers",
+        "leader-elect",
+        "lease-name",
+        "identity",
+        "log-level",
+    ):
         assert f"--{option} " in shown
     for words in ("usage: certwright run", "(default: 8080)", "(default: all)", "CERTWRIGHT_LOG_FORMAT"):
         assert words in shown

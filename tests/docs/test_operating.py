@@ -12,12 +12,13 @@ import pytest
 from certwright.issuance.metrics import Metrics
 
 PROJECT: Final = Path(__file__).parents[2]
+DOCS: Final = PROJECT / "docs"
 PAGE: Final = (PROJECT / "docs" / "operating.md").read_text()
-PACKAGES: Final = ("issuance", "handlers", "resources", "kube")
+PACKAGES: Final = ("issuance", "handlers", "resources", "kube", "solvers/http01")
 SOURCES: Final = [path for package in PACKAGES for path in (PROJECT / "operator" / "certwright" / package).glob("*.py")]
 # The calls that take a reason as their first, or after a condition's status, an Event's subject and kind.
 GIVES_REASON: Final = re.compile(
-    r'(?:IssuanceError|Failure|Refuse|Need|Conflict|_Fact|\.note|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
+    r'(?:IssuanceError|SolverError|Failure|Refuse|Need|Conflict|_Fact|\.note|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
     r'|Warning)",\s*)?"([A-Z][A-Za-z0-9]+)"'
 )
 
@@ -62,9 +63,10 @@ def metrics_with_everything() -> Metrics:
     return metrics
 
 
-@pytest.mark.parametrize(
-    "path", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/operating.md", "examples/README.md"]
-)
+PAGES: Final = sorted(str(page.relative_to(PROJECT)) for page in [*PROJECT.glob("*.md"), *DOCS.glob("**/*.md")])
+
+
+@pytest.mark.parametrize("path", [*PAGES, "examples/README.md"])
 def test_links_between_our_pages_lead_somewhere(path: str) -> None:
     page = PROJECT / path
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in link]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.handlers import controller as module
+from certwright.handlers import workers as module
 from certwright.handlers.errors import OperatorFailed
 from certwright.issuance.key import Key
 from certwright.kube.errors import Unavailable
@@ -209,7 +209,7 @@ async def test_no_part_dies_in_silence(
             controller.scheduler._due = fail
             controller.scheduler.at(WEB, 0)
         case "events":
-            await asyncio.sleep(0)
+            await until(lambda: "events" in {task.get_name() for task in asyncio.all_tasks()})
             next(task for task in asyncio.all_tasks() if task.get_name() == "events").cancel()
         case _:
             monkeypatch.setattr(controller.queue, "done", fail)

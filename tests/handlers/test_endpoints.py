@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Readiness:
-    value = False
+    why: str | None = "the watches are not running"
 
-    def __call__(self) -> bool:
-        return self.value
+    def __call__(self) -> str | None:
+        return self.why
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def readiness() -> Readiness:
 async def session(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
     metrics = Metrics()
     metrics.failed("DNSFailed")
-    endpoints = Endpoints(metrics, is_ready=readiness)
+    endpoints = Endpoints(metrics, why_not_ready=readiness)
     port = await endpoints.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
         yield client
@@ -43,11 +43,15 @@ async def test_healthz_says_yes_as_long_as_anybody_answers(session: aiohttp.Clie
 
 async def test_readyz_says_how_it_is(session: aiohttp.ClientSession, readiness: Readiness) -> None:
     seen = []
-    for value in (False, True, False):
-        readiness.value = value
+    for why in ("the watches are not running", None, "it is stopping"):
+        readiness.why = why
         async with session.get("/readyz") as answer:
-            seen.append(answer.status)
-    assert seen == [503, 200, 503]
+            seen.append((answer.status, await answer.text()))
+    assert seen == [
+        (503, "not ready: the watches are not running\n"),
+        (200, "ok\n"),
+        (503, "not ready: it is stopping\n"),
+    ]
 
 
 async def test_metrics_are_in_prometheus_text_format(session: aiohttp.ClientSession) -> None:
@@ -63,7 +67,7 @@ async def test_nothing_else_is_served(session: aiohttp.ClientSession) -> None:
 
 
 async def test_a_port_that_is_taken_is_said() -> None:
-    first, second = (Endpoints(Metrics(), is_ready=lambda: True) for _ in range(2))
+    first, second = (Endpoints(Metrics(), why_not_ready=lambda: None) for _ in range(2))
     port = await first.start("127.0.0.1", 0)
     try:
         with pytest.raises(OperatorFailed, match=rf"cannot serve on 127\.0\.0\.1:{port}: .*in use"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import os
 import signal
@@ -12,11 +13,17 @@ import pytest
 
 from certwright.handlers import operator as module
 from certwright.handlers.controller import Controller
+from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Backoffs, Options, run_operator
+from certwright.handlers.workers import Workers
+from certwright.kube.election import LeadershipLost
+from certwright.kube.leadership import boot_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from certwright.kube.leadership import Leadership
 
 
 class Api:
@@ -131,6 +138,126 @@ async def test_a_signal_ends_it_in_order(
     assert order == ["work ended, watches stopped: False"]
     assert watching.stopped
     assert await readyz(port) == 0
+
+
+class Standing:
+    """Stands in for `Candidate`: leads as soon as the watches run, and loses when told to."""
+
+    def __init__(self, _api: Api, _election: Election, **collaborators: Any) -> None:
+        self.leadership: Leadership = collaborators["leadership"]
+        self.abort: Callable[[], None] = collaborators["abort"]
+        self.trouble: str | None = None
+        self.lost: str | None = None
+        self.error: Exception | None = None
+        self.events: list[str] = []
+        self._end = asyncio.Event()
+        MADE.append(self)
+
+    async def run(self, watching: asyncio.Event) -> None:
+        self.events.append(f"waits, watching: {watching.is_set()}")
+        await watching.wait()
+        self.events.append("stands")
+        self.leadership.extend(boot_clock() + 3600)
+        await self._end.wait()
+        if self.error is not None:
+            raise self.error
+
+    def resign(self) -> None:
+        self.events.append("resigns")
+        self._end.set()
+
+    def lose(self, error: Exception) -> None:
+        """As the elector does: the work is ended from the loop itself."""
+        self.leadership.end()
+        self.error = error
+        if isinstance(error, LeadershipLost):
+            self.lost = str(error)
+            self.abort()
+        self._end.set()
+
+
+MADE: list[Standing] = []
+
+
+@pytest.fixture
+async def standing(
+    api: Api, watching: Kopf, options: Options, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[asyncio.Task[None], Standing]]:
+    """An operator that stands for election."""
+    monkeypatch.setattr(module, "Candidate", Standing)
+    MADE.clear()
+    election = Election("lease", "pod-a", lambda: None)
+    task = asyncio.create_task(run_operator(dataclasses.replace(options, election=election)))
+    while not MADE:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.001)
+    watching.is_ready.set()
+    yield task, MADE[0]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert api.closed
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def test_it_stands_for_election_once_it_watches_and_resigns_after_the_work(
+    standing: tuple[asyncio.Task[None], Standing], watching: Kopf, port: int
+) -> None:
+    task, candidate = standing
+    await until(lambda status: status == 200, port)
+    assert candidate.events == ["waits, watching: False", "stands"]
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(5):
+        await task
+    assert candidate.events[-1] == "resigns"
+    assert watching.stopped
+
+
+async def test_one_that_could_not_take_over_is_not_ready(
+    standing: tuple[asyncio.Task[None], Standing], port: int
+) -> None:
+    _, candidate = standing
+    await until(lambda status: status == 200, port)
+    candidate.trouble = "could not read Lease certwright/lease: HTTP 403"
+    await until(lambda status: status == 503, port)
+    candidate.trouble = None
+    await until(lambda status: status == 200, port)
+
+
+@pytest.mark.parametrize("stopping", [False, True], ids=["at work", "while stopping"])
+async def test_a_lost_lease_ends_it_at_once(
+    standing: tuple[asyncio.Task[None], Standing],
+    watching: Kopf,
+    port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    stopping: bool,
+) -> None:
+    task, candidate = standing
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Workers, "_work", never)
+    await until(lambda status: status == 200, port)
+    if stopping:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda status: status == 503, port)
+        assert not task.done(), "it waits for the workers"
+    candidate.lose(LeadershipLost("the lease is lost: pod-b has it"))
+    with pytest.raises(LeadershipLost, match="pod-b has it"):
+        async with asyncio.timeout(2):
+            await task
+    assert "resigns" not in candidate.events
+    assert not watching.stopped, "there is no time for a goodbye"
+
+
+async def test_a_defect_of_the_election_ends_it_too(standing: tuple[asyncio.Task[None], Standing], port: int) -> None:
+    task, candidate = standing
+    await until(lambda status: status == 200, port)
+    candidate.lose(ZeroDivisionError("a defect"))
+    with pytest.raises(OperatorFailed, match="the election failed: ZeroDivisionError: a defect"):
+        async with asyncio.timeout(5):
+            await task
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,11 @@ def session_operator(
     bed: TestBed, operator_namespace: str, operator_log: Path, request: pytest.FixtureRequest
 ) -> Iterator[OperatorProcess]:
     """One operator for all tests that do not end it."""
-    with OperatorProcess(bed.kubeconfig, operator_log, operator_namespace=operator_namespace) as running:
+    # There is no node to run solver pods on: what is made of them, and said about them, can be seen all the same.
+    arguments = ("--solver-image=localhost/certwright:none", f"--http01-port={bed.traefik.http_port}")
+    with OperatorProcess(
+        bed.kubeconfig, operator_log, operator_namespace=operator_namespace, arguments=arguments
+    ) as running:
         request.config.stash[OPERATOR] = running
         yield running
 

@@ -62,7 +62,7 @@ class Wrong:
 
 def wildcard_by_http01(wrong: Wrong) -> Mistake:
     name = f"*.{wrong.dns_name('wildcard-by-http01')}"
-    wrong.apply("wildcard-by-http01", name, solver={"http01": {}})
+    wrong.apply("wildcard-by-http01", name, solver={"http01": {"ingress": {}}})
     return Mistake(
         "WildcardNeedsDNS01",
         (f"{name} is a wildcard", "only dns-01 can prove", "Add a dns01 solver"),
@@ -71,10 +71,10 @@ def wildcard_by_http01(wrong: Wrong) -> Mistake:
 
 
 def only_http01(wrong: Wrong) -> Mistake:
-    wrong.apply("only-http01", solver={"http01": {}})
+    wrong.apply("only-http01", solver={"http01": {"ingress": {}, "responder": "shared"}})
     return Mistake(
-        "SolverNotSupported",
-        (f"The solver for {wrong.dns_name('only-http01')} is http01", "this version", "Use a dns01 solver"),
+        "ResponderUnavailable",
+        ("has an http01 solver with responder shared", "start it with --responder-address", "use responder pod"),
         lambda: wrong.issuer("only-http01"),
     )
 

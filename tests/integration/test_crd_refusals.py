@@ -43,6 +43,11 @@ def solver(**fields: Any) -> Body:
     return issuer(solvers=[_without_missing({"dns01": RFC2136, **fields})])
 
 
+def http01(fields: Body) -> Body:
+    """An Issuer with one http01 solver."""
+    return solver(dns01=MISSING, http01=fields)
+
+
 def _object(kind: str, spec: Body) -> Body:
     return {"apiVersion": "certwright.io/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
 
@@ -131,7 +136,31 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(kind="ClusterIssuer", server="x"), "is no https:// URL"),
         (solver(dns01=MISSING), "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01 and http01"),
         (solver(http01={}), "must have exactly one of dns01 and http01"),
-        (solver(http01={"ingress": {}}), 'unknown field "spec.acme.solvers[0].http01.ingress"'),
+        (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
+        (
+            http01({}),
+            "solvers[0].http01: Invalid value: must have exactly one of ingress and gatewayHTTPRoute",
+        ),
+        (
+            http01({"ingress": {}, "gatewayHTTPRoute": {"parentRefs": [{"name": "gateway"}]}}),
+            "must have exactly one of ingress and gatewayHTTPRoute",
+        ),
+        (
+            http01({"ingress": {"class": "a", "ingressClassName": "a"}}),
+            "http01.ingress: Invalid value: must have at most one of ingressClassName, class and name",
+        ),
+        (http01({"gatewayHTTPRoute": {"parentRefs": []}}), "should have at least 1 items"),
+        (http01({"gatewayHTTPRoute": {}}), "parentRefs: Required value"),
+        (
+            http01({"responder": "shared", "ingress": {"podTemplate": {}}}),
+            "podTemplate has no meaning with responder shared: there is no pod",
+        ),
+        (
+            http01({"ingress": {"podTemplate": {"metadata": {"labels": {"certwright.io/x": "y"}}}}}),
+            "must not have keys",
+        ),
+        (http01({"ingress": {}, "selfCheck": "maybe"}), 'supported values: "required", "advisory", "off"'),
+        (http01({"ingress": {}, "selfCheckTimeout": "0s"}), "must be 1s or longer"),
         (solver(dns01={}), "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: rfc2136"),
         (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
         (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "belong together"),

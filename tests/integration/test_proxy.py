@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testbed.exchanges import Action, Drop, Forward, Request, Respond, Response
+from testbed.exchanges import Action, Drop, Forward, Hang, Request, Respond, Response
 from testbed.proxy import RecordingProxy
 from testbed.web import fetch
 
@@ -82,6 +82,14 @@ def test_a_request_can_be_dropped(bed: TestBed, ca: RecordingProxy) -> None:
     ca.on_request = lambda _: Drop()
     with pytest.raises((OSError, http.client.HTTPException)):
         fetch(ca.directory_url, tls=bed.authority.client_context())
+    ca.reset()
+    assert fetch(ca.directory_url, tls=bed.authority.client_context()).status == HTTPStatus.OK
+
+
+def test_a_request_can_be_left_without_an_answer(bed: TestBed, ca: RecordingProxy) -> None:
+    ca.on_request = lambda _: Hang()
+    with pytest.raises(TimeoutError):
+        fetch(ca.directory_url, tls=bed.authority.client_context(), timeout=0.3)
     ca.reset()
     assert fetch(ca.directory_url, tls=bed.authority.client_context()).status == HTTPStatus.OK
 

@@ -185,7 +185,7 @@ class Build:
             **{
                 "order": self.order(status, names),
                 "next_look": NOW,
-                "records": {name: record(name) for name in proving},
+                "proofs": {name: record(name) for name in proving},
                 "challenges": {name: challenge(name) for name in proving},
                 **changes,
             }

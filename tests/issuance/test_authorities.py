@@ -9,6 +9,7 @@ import pytest
 from certwright.acme import AcmeError, UnsafeUrl
 from certwright.issuance import authorities as module
 from certwright.issuance.authorities import Authorities, Authority
+from certwright.kube.leadership import Leadership
 from certwright.resources import AcmeIssuerSpec
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Transport]:
 
 @pytest.fixture
 async def authorities() -> AsyncIterator[Authorities]:
-    connections = Authorities(user_agent="test/1", on_request=lambda _record: None)
+    connections = Authorities(user_agent="test/1", on_request=lambda _record: None, leadership=Leadership.unlimited())
     yield connections
     await connections.aclose()
 

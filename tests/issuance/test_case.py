@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.issuance.case import Case, Memory, presented_records
+from certwright.dns import TxtRecord
+from certwright.issuance.case import Case, Memory
 from certwright.issuance.observed import IssuerView
+from certwright.issuance.proofs import presented_proofs
 from certwright.pki import generate_private_key
 
 if TYPE_CHECKING:
@@ -30,18 +32,20 @@ def case(build: Build) -> Case:
 
 
 def test_a_wildcard_and_its_apex_are_two_records_at_one_name(case: Case) -> None:
-    records = presented_records(case.status)
+    records = presented_proofs(case.status)
     assert tuple(records) == NAMES
-    assert {record.name for record in records.values()} == {"_acme-challenge.a.example.test"}
+    assert {record.name for record in records.values() if isinstance(record, TxtRecord)} == {
+        "_acme-challenge.a.example.test"
+    }
     assert len(set(records.values())) == 2
 
 
 def test_what_is_not_presented_is_not_outside(case: Case) -> None:
     case.change_authorizations(**{NAMES[0]: {"presented": False}})
     case.change_authorizations(**{NAMES[1]: {"record": None}})
-    assert presented_records(case.status) == {}
+    assert presented_proofs(case.status) == {}
     case.status = case.status.replace(order=None)
-    assert presented_records(case.status) == {}
+    assert presented_proofs(case.status) == {}
 
 
 def test_changes_of_the_order_are_in_the_draft_only(case: Case) -> None:

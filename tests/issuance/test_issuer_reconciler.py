@@ -17,6 +17,7 @@ from certwright.issuance.issuer_reconciler import IssuerReconciler
 from certwright.issuance.issuer_registry import IssuerRegistry
 from certwright.issuance.key import Key
 from certwright.kube.errors import Conflict, NotFound, Unavailable
+from certwright.kube.leadership import Leadership
 from certwright.kube.store import Store
 from certwright.resources import ClusterIssuer, Issuer
 
@@ -103,7 +104,7 @@ class Connections(Authorities):
     """Connections to fake CAs; closing one is remembered."""
 
     def __init__(self, ca: Ca, now: Callable[[], dt.datetime]) -> None:
-        super().__init__(user_agent="test", on_request=lambda _record: None)
+        super().__init__(user_agent="test", on_request=lambda _record: None, leadership=Leadership.unlimited())
         self.ca = ca
         self.clock = Clock(now=now)
         self.open: dict[Authority, AcmeServer] = {}

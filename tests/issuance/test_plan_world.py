@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from certwright import dns
-from certwright.issuance.case import Case, Memory, presented_records
+from certwright.issuance.case import Case, Memory
 from certwright.issuance.failures import IssuanceError, classify
 from certwright.issuance.need import issuance_need
 from certwright.issuance.observed import Flight, IssuerView
 from certwright.issuance.plan import CLEAN_UP_PATIENCE, plan
+from certwright.issuance.proofs import presented_proofs
 from certwright.issuance.report import last_note, report
 from certwright.issuance.secret_facts import SecretFacts
 from certwright.issuance.setback import take_failure
@@ -24,7 +25,6 @@ from certwright.issuance.steps import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
-    CheckPropagation,
     CleanUp,
     Finalize,
     Forget,
@@ -36,6 +36,7 @@ from certwright.issuance.steps import (
     Release,
     Resting,
     ResumeOrder,
+    SelfCheck,
     Settle,
     Sleep,
     StartOrder,
@@ -49,10 +50,10 @@ if TYPE_CHECKING:
 
     from tests.issuance.conftest import Build, OrderState
 
-    from certwright.dns import TxtRecord
     from certwright.issuance.tools import Tools
     from certwright.issuance.wanted import Wanted
     from certwright.resources import Certificate, CertificateStatus
+    from certwright.solvers.proof import Proof
 
 NAMES = (("a.example.test",), ("a.example.test", "*.a.example.test"))
 ALIVE = {"pending", "ready", "processing", "valid"}
@@ -74,8 +75,8 @@ class World(RuleBasedStateMachine):
         self.issuer = IssuerView("ready")
         self.secret: SecretFacts | None = None
         self.ca_orders: dict[str, OrderState] = {}
-        self.in_dns: set[TxtRecord] = set()
-        self.left_behind: set[TxtRecord] = set()
+        self.in_dns: set[Proof] = set()
+        self.left_behind: set[Proof] = set()
         self.last: Step | None = None
         self.broken: type[Step] | None = None
         self.breaks_half_way = False
@@ -181,7 +182,7 @@ class World(RuleBasedStateMachine):
                 self.ca_orders[url] = "invalid" if state == "invalid" else "valid"
 
     @rule(
-        step=st.sampled_from([None, Present, CheckPropagation, StoreCertificate, CleanUp, CleanUp, Release, Adopt]),
+        step=st.sampled_from([None, Present, SelfCheck, StoreCertificate, CleanUp, CleanUp, Release, Adopt]),
         half_way=st.booleans(),
     )
     def something_breaks_for_good(self, step: type[Step] | None, *, half_way: bool) -> None:
@@ -251,7 +252,7 @@ class World(RuleBasedStateMachine):
             StartOrder: self.start,
             ResumeOrder: self.resume,
             Present: self.present,
-            CheckPropagation: self.check,
+            SelfCheck: self.check,
             AnswerChallenges: self.answer,
             PollOrder: self.poll,
             Finalize: self.finalize,
@@ -276,7 +277,7 @@ class World(RuleBasedStateMachine):
         known = self.case.status.order
         alive = known is not None and self.ca_orders.get(known.url or "") in ALIVE
         assert known is None or not (alive and known.spec_hash == self.wanted.fingerprint and known.state != "invalid")
-        assert not presented_records(self.case.status), "records would be forgotten"
+        assert not presented_proofs(self.case.status), "records would be forgotten"
         self.assert_needed()
         if failing is not None and "partly" not in odds:
             raise failing
@@ -307,8 +308,8 @@ class World(RuleBasedStateMachine):
         self.case.memory.flight = self.build.flight(state, self.names, next_look=self.now)
 
     def present(self, failing: Exception | None, odds: Collection[str]) -> None:
-        outside = presented_records(self.saved)
-        for name, record in self.flight.records.items():
+        outside = presented_proofs(self.saved)
+        for name, record in self.flight.proofs.items():
             assert outside.get(name) == record, "presented before it was written down"
             if failing is None or "partly" in odds:
                 self.in_dns.add(record)
@@ -325,7 +326,7 @@ class World(RuleBasedStateMachine):
 
     def answer(self, failing: Exception | None, odds: Collection[str]) -> None:
         assert self.flight.propagated
-        assert set(self.flight.records.values()) <= self.in_dns
+        assert set(self.flight.proofs.values()) <= self.in_dns
         if failing is not None:
             raise failing
         self.flight.challenges.clear()
@@ -376,7 +377,7 @@ class World(RuleBasedStateMachine):
         raise failing or IssuanceError("ValidationFailed", "It is not visible.", costly=True)
 
     def clean_up(self, step: CleanUp, failing: Exception | None, odds: Collection[str]) -> None:
-        records = presented_records(self.case.status)
+        records = presented_proofs(self.case.status)
         gone = set(records.values())
         if failing is not None and "partly" in odds:  # the records go, the pending key does not
             self.in_dns -= gone
@@ -408,9 +409,9 @@ class World(RuleBasedStateMachine):
         del odds
         deleted = self.metadata.get("deletionTimestamp")
         if deleted is None or self.now < deleted + CLEAN_UP_PATIENCE:
-            assert not presented_records(self.case.status)
+            assert not presented_proofs(self.case.status)
         else:
-            self.left_behind |= set(presented_records(self.case.status).values())
+            self.left_behind |= set(presented_proofs(self.case.status).values())
         if failing is not None:
             raise failing
         self.metadata = {**self.metadata, "finalizers": []}
@@ -429,7 +430,7 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def no_record_is_forgotten(self) -> None:
-        assert self.in_dns - self.left_behind <= set(presented_records(self.saved).values())
+        assert self.in_dns - self.left_behind <= set(presented_proofs(self.saved).values())
 
     def teardown(self) -> None:
         """When nothing stands in the way any more, all comes to rest soon, with a certificate and nothing outside."""

@@ -12,7 +12,9 @@ from certwright.resources import Solver
 
 
 def solver(number: int, *, http: bool = False, **selector: Any) -> Solver:
-    how: dict[str, Any] = {"http01": {}} if http else {"dns01": {"rfc2136": {"nameserver": f"ns{number}.test"}}}
+    how: dict[str, Any] = (
+        {"http01": {"ingress": {}}} if http else {"dns01": {"rfc2136": {"nameserver": f"ns{number}.test"}}}
+    )
     return Solver.model_validate({**how, **({"selector": selector} if selector else {})})
 
 

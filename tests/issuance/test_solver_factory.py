@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,10 +13,16 @@ from certwright.issuance.issuer_registry import ReadyIssuer
 from certwright.issuance.key import Key
 from certwright.issuance.solver_factory import KEPT_SECONDS, SolverFactory
 from certwright.kube.errors import Unavailable
-from certwright.resources import AcmeIssuerSpec
+from certwright.resources import AcmeIssuerSpec, Certificate
 
 RFC2136 = {"nameserver": "ns1.example:5353"}
 SIGNED = {**RFC2136, "tsigKeyName": "certwright", "tsigSecretSecretRef": {"name": "tsig", "key": "secret"}}
+CERTIFICATE = Certificate.parse(
+    {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "uid-web"},
+        "spec": {"dnsNames": ["a.example"], "secretName": "web-tls", "issuerRef": {"name": "ca"}},
+    }
+)
 SECRET = base64.b64encode(b"0123456789abcdef").decode()
 
 
@@ -61,7 +67,7 @@ def time() -> Time:
 
 @pytest.fixture
 def factory(cluster: Cluster, time: Time) -> SolverFactory:
-    return SolverFactory(cluster, monotonic=time)  # type: ignore[arg-type]  # the one method it needs
+    return SolverFactory(cluster, cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
 
 
 def issuer(*solvers: dict[str, Any], uid: str = "u-1", generation: int = 1) -> ReadyIssuer:
@@ -84,7 +90,7 @@ def dns01(rfc2136: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 
 async def make(factory: SolverFactory, made_of: ReadyIssuer, index: int = 0) -> Any:
-    return await factory.dns01(made_of, made_of.spec.solvers[index], "a.example")
+    return await factory.make(made_of, made_of.spec.solvers[index], CERTIFICATE)
 
 
 @pytest.mark.parametrize(("strategy", "followed"), [("Follow", True), ("None", False)])
@@ -129,12 +135,6 @@ async def test_a_credential_that_is_no_key_is_said_without_showing_it(factory: S
     with pytest.raises(InvalidTsigKey) as caught:
         await make(factory, issuer(dns01(SIGNED)))
     assert "n0t" not in str(caught.value)
-
-
-async def test_an_http01_solver_is_refused_by_name(factory: SolverFactory) -> None:
-    with pytest.raises(IssuanceError, match=r"The solver for a\.example is http01") as caught:
-        await make(factory, issuer({"http01": {}}))
-    assert caught.value.reason == "SolverNotSupported"
 
 
 async def test_many_who_ask_at_once_read_the_credential_once(factory: SolverFactory, cluster: Cluster) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from kubernetes.aio.config import ConfigException
 
-from certwright.kube.client import MAX_ANSWER_BYTES, MAX_MESSAGE_CHARACTERS, Patience
+from certwright.kube.client import MAX_ANSWER_BYTES, MAX_MESSAGE_CHARACTERS, KubeClient, Patience
 from certwright.kube.errors import (
     AnswerTooLarge,
     Conflict,
@@ -18,13 +18,12 @@ from certwright.kube.errors import (
     Unavailable,
     Unreachable,
 )
+from certwright.kube.leadership import Leadership, NotLeading, boot_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kubernetes.aio.client.api_client import ApiClient
-
-    from certwright.kube.client import KubeClient
 
     from .conftest import ApiServer
 
@@ -42,6 +41,29 @@ async def test_a_request_says_who_we_are_and_what_we_understand(server: ApiServe
     assert seen.headers["Authorization"] == "Bearer made-up"
     assert seen.headers["Accept"] == "application/json"
     assert seen.headers["Content-Type"] == "application/json"
+
+
+async def test_who_may_not_act_sends_nothing(server: ApiServer, api: ApiClient) -> None:
+    leadership = Leadership()
+    counted: list[tuple[str, str]] = []
+    client = KubeClient(api, leadership=leadership, on_request=lambda *told: counted.append(told))
+    with pytest.raises(NotLeading):
+        await get(client)
+    leadership.extend(boot_clock() + 3600)
+    assert await get(client) == {}
+    leadership.end()
+    with pytest.raises(NotLeading):
+        await get(client)
+    assert (len(server.seen), len(counted)) == (1, 1)
+
+
+async def test_a_second_try_is_asked_for_as_well(server: ApiServer, api: ApiClient) -> None:
+    leadership = Leadership.unlimited()
+    client = KubeClient(api, leadership=leadership, on_request=lambda _, __: leadership.end())
+    server.refuse(503, "ServiceUnavailable", "later")
+    with pytest.raises(NotLeading):
+        await get(client)
+    assert len(server.seen) == 1
 
 
 async def test_an_empty_answer_is_an_empty_object(server: ApiServer, client: KubeClient) -> None:

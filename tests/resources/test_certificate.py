@@ -165,6 +165,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
             "state": "valid",
             "createdAt": "2026-01-31T12:00:00Z",
             "authorizations": [],
+            "solverObjects": [],
         },
     }
 

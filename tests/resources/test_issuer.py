@@ -10,6 +10,7 @@ from certwright.resources import ClusterIssuer, InvalidResource, Issuer
 Make = Callable[..., dict[str, Any]]
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 BUNDLE = base64.b64encode(PEM.encode()).decode()
+HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
 RFC2136 = {"rfc2136": {"nameserver": "ns1.example"}}
 
 
@@ -78,7 +79,7 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"accountKeyAlgorithm": "ES255"}, "spec.acme.accountKeyAlgorithm: .*'ES256'"),
         ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
         ({"solvers": [{}]}, r"spec.acme.solvers\[0\]: must have exactly one of dns01 and http01"),
-        ({"solvers": [{"http01": {}, "dns01": RFC2136}]}, "must have exactly one"),
+        ({"solvers": [{"http01": {"ingress": {}}, "dns01": RFC2136}]}, "must have exactly one"),
         ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),
         ({"solvers": [{"dns01": {"rfc2136": {"nameserver": "a b"}}}]}, "rfc2136.nameserver: is no server"),
         (
@@ -86,7 +87,10 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
             "dns01.rfc2136: tsigKeyName and tsigSecretSecretRef belong together",
         ),
         ({"solvers": [{"dns01": {**RFC2136, "propagationTimeout": "0s"}}]}, "must be 1s or longer"),
-        ({"solvers": [{"http01": {}, "selector": {"dnsZones": ["*.a"]}}]}, r"dnsZones\[0\]: must be a zone"),
+        (
+            {"solvers": [{"http01": {"ingress": {}}, "selector": {"dnsZones": ["*.a"]}}]},
+            r"dnsZones\[0\]: must be a zone",
+        ),
     ],
 )
 def test_a_bad_spec_is_refused_with_path_and_reason(issuer_body: Make, acme: dict[str, Any], problem: str) -> None:

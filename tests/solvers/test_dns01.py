@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from certwright.solvers.dns01 import Dns01Solver
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+PATIENCE = dt.timedelta(seconds=1)
 RECORDS = (TxtRecord("_acme-challenge.a.example", "v1"), TxtRecord("_acme-challenge.b.example", "v2"))
 
 
@@ -41,7 +43,7 @@ def zones() -> Zones:
 
 
 def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Solver:
-    return Dns01Solver(zones, zones, follow_cname=follow_cname)  # type: ignore[arg-type]  # a stand-in for the view
+    return Dns01Solver(zones, zones, follow_cname=follow_cname, patience=PATIENCE)  # type: ignore[arg-type]  # a stand-in for the view
 
 
 @pytest.mark.parametrize(
@@ -56,12 +58,12 @@ def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Solver:
     ],
 )
 async def test_where_the_record_has_to_stand(zones: Zones, name: str, record: str, *, follow: bool) -> None:
-    assert await solver(zones, follow_cname=follow).record_name(name) == record
+    assert await solver(zones, follow_cname=follow).place(name) == record
 
 
 async def test_a_chain_of_cnames_that_cannot_be_followed_is_said(zones: Zones) -> None:
     with pytest.raises(CnameLoop):
-        await solver(zones).record_name("loop.example")
+        await solver(zones).place("loop.example")
 
 
 async def test_records_are_presented_checked_and_removed_together(zones: Zones) -> None:
@@ -69,5 +71,5 @@ async def test_records_are_presented_checked_and_removed_together(zones: Zones) 
     await made.present(RECORDS)
     seen = await made.check(RECORDS)
     await made.clean_up(RECORDS)
-    assert zones.calls == [("present", RECORDS), ("clean up", RECORDS)]
+    assert zones.calls == [("present", list(RECORDS)), ("clean up", list(RECORDS))]
     assert tuple(each.record for each in seen) == RECORDS

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed import TestBed
 from testbed.errors import BedError
 from testbed.options import BedOptions, PebbleOptions, Profile
 from testbed.process import ProcessIdentity
@@ -44,3 +45,9 @@ def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
 
 def test_secrets_do_not_show_in_the_representation() -> None:
     assert "a2V5" not in repr(STATE)
+
+
+def test_a_bed_with_a_node_is_left_to_the_command_that_started_it(tmp_path: Path) -> None:
+    write_state(tmp_path, BedState(options=BedOptions(node=True)))
+    with pytest.raises(BedError, match=r"has a node[\s\S]*What to do: look into it with nsenter"):
+        TestBed.attach(tmp_path)

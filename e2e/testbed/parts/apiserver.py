@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.certificates import KeyPair, write_signing_key
 from testbed.errors import BedError
 from testbed.kubeconfig import write_kubeconfig
+from testbed.node import KUBERNETES_SERVICE, SERVICE_RANGE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 ADMIN = "testbed:admin"
 ADMIN_GROUP = "system:masters"
+SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+# Loopback is not allowed in the endpoints of the service `kubernetes`, and without a node no pod asks for it.
+NO_NODE_FLAGS = ("--endpoint-reconciler-type=none",)
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -30,14 +34,15 @@ AUDIT_POLICY = {
 
 
 class ApiServer(Part):
-    """kube-apiserver with RBAC, reachable on loopback only."""
+    """kube-apiserver with RBAC, reachable on loopback, and for pods at the node's address."""
 
     program = "kube-apiserver"
     # Its own end waits up to a minute for watches; the requests in flight are done long before.
     stop_grace = 2.0
 
-    def __init__(self, site: Site, etcd: Etcd, *, audit: bool) -> None:
+    def __init__(self, site: Site, etcd: Etcd, *, audit: bool, node: bool = False) -> None:
         super().__init__(site)
+        self._node = node
         self._etcd = etcd
         self._audit = audit
         self.kubeconfig = self.folder / "admin.kubeconfig"
@@ -56,7 +61,7 @@ class ApiServer(Part):
 
     @cached_property
     def _tls(self) -> KeyPair:
-        return self.site.authority.server(self.name, ["10.96.0.1", "kubernetes.default.svc"])
+        return self.site.authority.server(self.name, [KUBERNETES_SERVICE, *SERVICE_NAMES, self.site.address])
 
     def write_kubeconfig(self, path: Path, user: str, groups: Sequence[str] = ()) -> Path:
         """Write a kubeconfig for `user` in `groups`, with a client certificate, and return its path."""
@@ -73,10 +78,9 @@ class ApiServer(Part):
             self.site.programs["kube-apiserver"],
             f"--etcd-servers={self._etcd.url}",
             f"--secure-port={self.ports['main']}",
-            f"--bind-address={LOOPBACK}",
-            f"--advertise-address={LOOPBACK}",
-            # Loopback is not allowed in the endpoints of the service `kubernetes`, and no pod asks for it.
-            "--endpoint-reconciler-type=none",
+            f"--bind-address={self.site.listen}",
+            f"--advertise-address={self.site.address}",
+            *(self._node_flags() if self._node else NO_NODE_FLAGS),
             f"--cert-dir={self.folder}",
             f"--tls-cert-file={self._tls.certificate}",
             f"--tls-private-key-file={self._tls.key}",
@@ -84,7 +88,7 @@ class ApiServer(Part):
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={public}",
             f"--service-account-signing-key-file={self.service_account_key}",
-            "--service-cluster-ip-range=10.96.0.0/16",
+            f"--service-cluster-ip-range={SERVICE_RANGE}",
             "--authorization-mode=Node,RBAC",
             "--anonymous-auth=false",
             "--profiling=false",
@@ -106,6 +110,16 @@ class ApiServer(Part):
         with self.audit_log.open() as log:
             events = [json.loads(line) for line in log if line.endswith("\n")]
         return [event for event in events if user is None or event["user"]["username"] == user]
+
+    def _node_flags(self) -> list[str]:
+        client = self.site.authority.client("kube-apiserver-kubelet-client", [ADMIN_GROUP])
+        return [
+            "--allow-privileged",
+            f"--kubelet-client-certificate={client.certificate}",
+            f"--kubelet-client-key={client.key}",
+            f"--kubelet-certificate-authority={self.site.authority.certificate_path}",
+            "--kubelet-preferred-address-types=InternalIP",
+        ]
 
     def _audit_flags(self) -> list[str]:
         policy = self.folder / "audit-policy.json"

@@ -55,7 +55,7 @@ class TsigKey:
 
 
 class Bind(Part):
-    """named for the bed's zones: every name below them has the address 127.0.0.1."""
+    """named for the bed's zones: every name below them has the address of the ingress controller."""
 
     program = "named"
 
@@ -67,7 +67,7 @@ class Bind(Part):
     @property
     def address(self) -> str:
         """Address as "host:port", for TCP and UDP."""
-        return f"{LOOPBACK}:{self.ports['main']}"
+        return f"{self.site.address}:{self.ports['main']}"
 
     @property
     def main_key(self) -> tuple[str, TsigKey]:
@@ -97,7 +97,7 @@ class Bind(Part):
             path = self._zone_file(zone)
             # On a restart the journal beside the file holds the updates: both stay as they are.
             if not path.exists():
-                path.write_text(_zone_text(zone))
+                path.write_text(_zone_text(zone, self.site.address))
         configuration = self.folder / "named.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(self._configuration())
@@ -147,13 +147,14 @@ class Bind(Part):
             f" allow-update {{ {allowed} }}; allow-transfer {{ {LOOPBACK}; }}; }};\n"
             for zone in self.zones
         )
+        listen = " ".join(f"{address};" for address in sorted({LOOPBACK, self.site.address}))
         return f"""\
 options {{
     directory "{self.folder}";
     pid-file "{self.folder}/named.pid";
     session-keyfile "{self.folder}/session.key";
     managed-keys-directory "{self.folder}";
-    listen-on port {self.ports["main"]} {{ {LOOPBACK}; }};
+    listen-on port {self.ports["main"]} {{ {listen} }};
     listen-on-v6 {{ none; }};
     recursion no;
     dnssec-validation no;
@@ -171,13 +172,13 @@ logging {{
 {keys}{zones}"""
 
 
-def _zone_text(zone: str) -> str:
+def _zone_text(zone: str, address: str) -> str:
     return f"""\
 $TTL {TTL}
 $ORIGIN {zone}.
 @   IN SOA ns1 hostmaster 1 60 60 3600 {TTL}
 @   IN NS  ns1
-@   IN A   {LOOPBACK}
-ns1 IN A   {LOOPBACK}
-*   IN A   {LOOPBACK}
+@   IN A   {address}
+ns1 IN A   {address}
+*   IN A   {address}
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from testbed.node import POD_RANGE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from testbed.certificates import KeyPair
     from testbed.parts.apiserver import ApiServer
 
-# Those that look after nodes and their pods; the bed has neither.
+# Those that look after nodes and their pods, for a bed that has neither.
 SWITCHED_OFF = (
     "horizontal-pod-autoscaler-controller",
     "node-ipam-controller",
@@ -27,6 +28,8 @@ SWITCHED_OFF = (
     "taint-eviction-controller",
     "ttl-controller",
 )
+NO_NODE_FLAGS = (f"--controllers={','.join(['*', *(f'-{name}' for name in SWITCHED_OFF)])}",)
+NODE_FLAGS = ("--allocate-node-cidrs", f"--cluster-cidr={POD_RANGE}")
 
 
 class ControllerManager(Part):
@@ -34,8 +37,9 @@ class ControllerManager(Part):
 
     program = "kube-controller-manager"
 
-    def __init__(self, site: Site, apiserver: ApiServer) -> None:
+    def __init__(self, site: Site, apiserver: ApiServer, *, node: bool = False) -> None:
         super().__init__(site)
+        self._node = node
         self._apiserver = apiserver
 
     def command(self) -> Sequence[str | Path]:
@@ -52,7 +56,7 @@ class ControllerManager(Part):
             "--use-service-account-credentials",
             "--leader-elect=false",
             "--profiling=false",
-            f"--controllers={','.join(['*', *(f'-{name}' for name in SWITCHED_OFF)])}",
+            *(NODE_FLAGS if self._node else NO_NODE_FLAGS),
         ]
 
     def ready(self) -> bool:

@@ -47,7 +47,7 @@ class Pebble(Part):
     @property
     def directory_url(self) -> str:
         """Where ACME clients begin."""
-        return f"https://{LOOPBACK}:{self.ports['acme']}/dir"
+        return f"https://{self.site.address}:{self.ports['acme']}/dir"
 
     @property
     def management_url(self) -> str:
@@ -130,7 +130,7 @@ class Pebble(Part):
 
     @cached_property
     def _tls(self) -> KeyPair:
-        return self.site.authority.server(self.name)
+        return self.site.authority.server(self.name, [self.site.address])
 
     def _configuration(self) -> dict[str, object]:
         options = self.options
@@ -139,7 +139,7 @@ class Pebble(Part):
             http_port = http_port or self._ingress.ports["http"]
             tls_port = tls_port or self._ingress.ports["https"]
         return {
-            "listenAddress": f"{LOOPBACK}:{self.ports['acme']}",
+            "listenAddress": f"{self.site.listen}:{self.ports['acme']}",
             "managementListenAddress": f"{LOOPBACK}:{self.ports['management']}",
             "certificate": str(self._tls.certificate),
             "privateKey": str(self._tls.key),

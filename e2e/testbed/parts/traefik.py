@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 class Traefik(Part):
     """Serves every Ingress of the cluster, with the certificates in the Secrets that they name.
 
-    There are no pods: a Service that has something to show is of type ExternalName and leads to the bed's
-    backend.
+    Without a node there are no pods: a Service that has something to show is of type ExternalName and leads to
+    the bed's backend.
     """
 
     program = "traefik"
     port_names = ("http", "https", "management")
 
-    def __init__(self, site: Site, apiserver: ApiServer) -> None:
+    def __init__(self, site: Site, apiserver: ApiServer, *, gateway: bool = False) -> None:
         super().__init__(site)
+        self._gateway = gateway
         self._apiserver = apiserver
 
     @property
@@ -48,20 +49,28 @@ class Traefik(Part):
         """Return the command line."""
         return [
             self.site.programs["traefik"],
-            f"--entrypoints.web.address={LOOPBACK}:{self.http_port}",
-            f"--entrypoints.websecure.address={LOOPBACK}:{self.https_port}",
+            f"--entrypoints.web.address={self.site.listen}:{self.http_port}",
+            f"--entrypoints.websecure.address={self.site.listen}:{self.https_port}",
             "--entrypoints.websecure.http.tls=true",
             f"--entrypoints.traefik.address={LOOPBACK}:{self.ports['management']}",
             "--providers.kubernetesingress=true",
             "--providers.kubernetesingress.throttleduration=0s",
             "--providers.kubernetesingress.allowexternalnameservices=true",
             "--providers.kubernetesingress.allowemptyservices=true",
+            *(self._gateway_flags() if self._gateway else ()),
             "--ping=true",
             "--api.insecure=true",
             "--global.checknewversion=false",
             "--global.sendanonymoususage=false",
             "--log.level=INFO",
             "--log.nocolor=true",
+        ]
+
+    def _gateway_flags(self) -> list[str]:
+        return [
+            "--providers.kubernetesgateway=true",
+            "--providers.kubernetesgateway.throttleduration=0s",
+            f"--providers.kubernetesgateway.statusaddress.ip={self.site.address}",
         ]
 
     def environment(self) -> dict[str, str]:

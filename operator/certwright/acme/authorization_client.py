@@ -9,6 +9,7 @@ from certwright.acme.account_client import AccountClient
 from certwright.acme.authorization import Authorization, AuthorizationStatus
 from certwright.acme.challenge import Challenge, dns01_value, key_authorization
 from certwright.acme.directory import offered
+from certwright.acme.fidelity import check_authorization
 from certwright.acme.fields import Fields
 from certwright.acme.polling import poll
 
@@ -65,12 +66,18 @@ class AuthorizationClient(AccountClient):
         return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
 
     async def fetch_authorizations(self, order: Order) -> tuple[Authorization, ...]:
-        """Read all authorizations of an order together, in the order of `order.authorization_urls`."""
+        """Read all authorizations of an order together, in the order of `order.authorization_urls`.
+
+        Raises:
+            MalformedResponse: Among other things: one is for a name that is not in the order.
+        """
         slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
 
         async def fetch(url: str) -> Authorization:
             async with slots:
-                return await self.fetch_authorization(url)
+                authorization = await self.fetch_authorization(url)
+            check_authorization(authorization, order)
+            return authorization
 
         try:
             async with asyncio.TaskGroup() as group:

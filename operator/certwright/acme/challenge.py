@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _MAX_TOKEN: Final = 512
 
+# Types whose proof is made of a token (sections 8.3, 8.4, RFC 8737, draft-ietf-acme-dns-account-label).
+_WITH_TOKEN: Final = frozenset({"http-01", "dns-01", "tls-alpn-01", "dns-account-01"})
+
 
 class ChallengeStatus(StrEnum):
     """States of a challenge (section 7.1.6)."""
@@ -57,17 +60,20 @@ class Challenge:
         """Read a challenge object.
 
         Raises:
-            MalformedResponse: It is none, or its token is not base64url: a token becomes part of a path and a
-                record, so nothing else may be in it (section 8.1).
+            MalformedResponse: It is none, it is pending and lacks the token that its type needs, or its token is not
+                base64url: a token becomes part of a path and a record, so nothing else may be in it (section 8.1).
             UnsafeUrl: It names a URL that must not be asked.
         """
         token = fields.optional_text("token")
         if token is not None and not _is_token(token):
             fields.fail("token", "not base64url")
+        kind, status = printable(fields.text("type"), 100), fields.status(ChallengeStatus)
+        if token is None and status is ChallengeStatus.PENDING and kind in _WITH_TOKEN:
+            fields.fail("token", "missing")
         return cls(
-            type=printable(fields.text("type"), 100),
+            type=kind,
             url=fields.url("url"),
-            status=fields.status(ChallengeStatus),
+            status=status,
             token=token,
             # Spelled with hyphens up to draft -01 (Pebble, Boulder), in camel case from -02 on.
             issuer_domain_names=tuple(

@@ -9,6 +9,7 @@ from certwright.acme import base64url
 from certwright.acme.authorization_client import AuthorizationClient
 from certwright.acme.certificate_client import CertificateClient
 from certwright.acme.errors import AcmeError, ServiceUnavailable
+from certwright.acme.fidelity import check_identifiers
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.polling import poll
 from certwright.acme.problem_error import (
@@ -63,6 +64,7 @@ class Client(AuthorizationClient, CertificateClient):
             RejectedIdentifier: The CA does not issue for a name; see `identifiers`.
             RateLimited: A limit is exceeded; see `retry_at`.
             InvalidProfile: There is no such profile.
+            MalformedResponse: Among other things: the order is for other names.
             AccountDoesNotExist: The CA does not know the account, or no more.
         """
         directory = await self.server.directory()
@@ -75,9 +77,11 @@ class Client(AuthorizationClient, CertificateClient):
         }
         payload |= {name: value for name, value in optional.items() if value is not None}
         response = await self._post("newOrder", directory.new_order, payload, repeatable=False)
-        return Order.parse(
+        order = Order.parse(
             response, self._location(response), self.server.urls, retry_after=self._retry_after(response)
         )
+        check_identifiers(order, identifiers)
+        return order
 
     async def new_replacement_order(
         self,

@@ -81,8 +81,8 @@ class Transport(Protocol):
             url: An absolute URL.
             headers: Header fields to send; the transport adds `User-Agent`.
             content: The body of a POST.
-            max_bytes: How much of the body is read at most. Beyond it the body of an error status is cut,
-                because its status still counts; any other answer is an error.
+            max_bytes: How much of the body is read at most. Beyond it, or where it breaks off, the body of an error
+                status is cut, because its status still counts; any other answer is an error.
 
         Raises:
             ConnectionFailed: There was no connection, or it broke.

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from certwright.acme.problem import Problem
     from certwright.acme.url import UrlPolicy
 
+#: More authorizations than this are no order's: they would all be asked for.
+MAX_AUTHORIZATIONS: Final = 1000
+
 _SHOWN_REASONS: Final = 5
 
 
@@ -42,7 +45,7 @@ class Order:
         url: Where it is: all that is needed to go on with it after a restart.
         status: `pending` until all is authorized, `ready` for the CSR, `processing`, `valid` or `invalid`.
         identifiers: What the certificate is for, in the server's order.
-        authorization_urls: The authorizations it needs, in no order that can be relied on.
+        authorization_urls: The authorizations it needs, each once, in no order that can be relied on.
         finalize_url: Where the CSR goes.
         certificate_url: Where the certificate is, once the order is valid.
         expires: When the server forgets it, aware UTC, or None.
@@ -74,11 +77,15 @@ class Order:
         """Read an order.
 
         Raises:
-            MalformedResponse: It is no order object, or one that is valid but names no certificate.
+            MalformedResponse: It is no order object, is valid but names no certificate, or wants more than 1000
+                authorizations.
             UnsafeUrl: It names a URL that must not be asked.
         """
         fields = Fields.of(response, "the order", urls)
         status = fields.status(OrderStatus)
+        authorization_urls = tuple(dict.fromkeys(fields.url_list("authorizations")))
+        if len(authorization_urls) > MAX_AUTHORIZATIONS:
+            fields.fail("authorizations", f"longer than {MAX_AUTHORIZATIONS}")
         certificate_url = fields.optional_url("certificate")
         if status is OrderStatus.VALID and certificate_url is None:
             fields.fail("certificate", "missing")
@@ -86,7 +93,7 @@ class Order:
             url=url,
             status=status,
             identifiers=tuple(child.identifier() for child in fields.children("identifiers")),
-            authorization_urls=fields.url_list("authorizations"),
+            authorization_urls=authorization_urls,
             finalize_url=fields.url("finalize"),
             certificate_url=certificate_url,
             expires=fields.instant("expires"),

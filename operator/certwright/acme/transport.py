@@ -31,7 +31,7 @@ from certwright.acme.trust import ClientCertificate, private_trust, untrusted_se
 from certwright.acme.url import UrlPolicy, host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
 
 #: What the client calls itself unless told otherwise (RFC 8555 section 6.1).
@@ -79,6 +79,7 @@ class HttpxTransport:
         max_connections: int = 6,
         allow_insecure: bool = False,
         trust_env: bool = False,
+        before_send: Callable[[], None] | None = None,
         http2: bool = False,
     ) -> None:
         """Load the trust anchors, which takes about 30 ms, and open nothing yet.
@@ -95,6 +96,8 @@ class HttpxTransport:
             http2: Speak HTTP/2 with servers that offer it; needs the extra `certwright[http2]`. It costs half again as
                 much CPU for each request, and saves connections where many are under way at once.
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
+            before_send: Called when a connection is there and the next thing is to write the request to it, and again
+                before its body. What it raises ends the request; for programs that may lose the right to send.
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
@@ -104,6 +107,7 @@ class HttpxTransport:
             raise Http2Unavailable("HTTP/2 needs the package h2: install certwright[http2], or do without")
         self._timeouts = timeout or Timeouts()
         self._urls = UrlPolicy(allow_http=allow_insecure)
+        self._extensions: dict[str, object] = {} if before_send is None else {"trace": _before_send(before_send)}
         context = httpx.create_ssl_context(trust_env=trust_env) if ca_bundle is None else private_trust(ca_bundle)
         if not verify:
             context.check_hostname = False
@@ -150,6 +154,7 @@ class HttpxTransport:
             TimedOut: The server did not answer in time.
             UntrustedServer: The server's certificate did not verify.
             ResponseTooLarge: The body is longer than `max_bytes`.
+            Exception: Whatever `before_send` raises.
             MalformedResponse: The body is compressed, although that was not asked for. The body of an error status is
                 dropped instead.
         """
@@ -163,7 +168,10 @@ class HttpxTransport:
                 # As the URL was written: httpx would drop a default port and quote the path in its own way.
                 headers={"Host": parts.netloc, **headers},
                 content=content,
-                extensions={"target": (target if target.startswith("/") else f"/{target}").encode("ascii")},
+                extensions={
+                    "target": (target if target.startswith("/") else f"/{target}").encode("ascii"),
+                    **self._extensions,
+                },
             )
         except httpx.InvalidURL:
             raise UnsafeUrl(f"Not a URL that can be asked: {printable(url, 200)!r}") from None
@@ -215,18 +223,33 @@ class HttpxTransport:
         await self.aclose()
 
 
+def _before_send(check: Callable[[], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
+    """Return httpcore's trace callback: of all it tells, what comes right before bytes of the request are written."""
+
+    async def trace(event: str, _: Mapping[str, object]) -> None:
+        if event.endswith((".send_request_headers.started", ".send_request_body.started")):
+            check()
+
+    return trace
+
+
 async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > max_bytes:
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
-                # The status and its headers say enough; a long error page must not hide them.
-                return bytes(body[:max_bytes])
-            raise ResponseTooLarge(
-                f"{host_of(url)} sent more than {max_bytes} bytes, which no ACME answer needs",
-                host=host_of(url),
-            )
+    # The status and headers of an error say enough; a page that is too long or breaks off must not hide them.
+    is_error = response.status_code >= HTTPStatus.BAD_REQUEST
+    try:
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > max_bytes:
+                if is_error:
+                    return bytes(body[:max_bytes])
+                raise ResponseTooLarge(
+                    f"{host_of(url)} sent more than {max_bytes} bytes, which no ACME answer needs",
+                    host=host_of(url),
+                )
+    except httpx.HTTPError:
+        if not is_error:
+            raise
     return bytes(body)
 
 
@@ -252,6 +275,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(causes: tuple[BaseException, ...]) -> str:
+    if isinstance(causes[0], httpx.RemoteProtocolError):
+        # Its text may quote what the server sent: it is only looked at to tell the two cases apart.
+        gone = any(word in str(causes[0]) for word in ("disconnected", "closed", "Terminated"))
+        return "it hung up before its answer was complete" if gone else "its answer is no HTTP that can be read"
     # The system's own words say more than those of the layers above: "Connection refused".
     for cause in reversed(causes):
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:

@@ -17,6 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from certwright.cli.run import main as run  # noqa: PLC0415 - only this command pays for its imports
 
         raise SystemExit(run(given[1:]))
+    if given[:1] == ["solver"]:
+        from certwright.solvers.http01.program import main as solve  # noqa: PLC0415 - standard library only
+
+        raise SystemExit(solve(given[1:]))
     from certwright.cli.app import app  # noqa: PLC0415 - typer and rich stay out of `certwright run`
 
     app(given)

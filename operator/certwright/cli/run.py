@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ipaddress
 import logging
 import os
+import secrets
+import socket
 import sys
+import threading
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.logs import configure_logging
+from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
+from certwright.issuance.solver_factory import Http01Options
+from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials, own_namespace
 
 if TYPE_CHECKING:
@@ -21,7 +28,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEFAULT_NAMESPACE: Final = "certwright"
+DEFAULT_LEASE: Final = "certwright"
 EXIT_FAILED: Final = 1
+EXIT_LEADERSHIP_LOST: Final = 75
+"""EX_TEMPFAIL of sysexits.h: nothing is wrong with this process, start it again."""
+LAST_SECONDS: Final = 1.5
+"""After the lease was lost the process is gone by then, whatever hangs; the lease itself ends 3 s after the loss."""
 EXIT_INTERRUPTED: Final = 130
 """As shells have it for SIGINT; Ctrl-C while connecting, later it is a graceful stop."""
 
@@ -40,13 +52,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         http_port=given.http_port,
         workers=given.workers,
         user_agent=f"certwright/{version('certwright')}",
+        http01=Http01Options(
+            image=given.solver_image or None,
+            pull_policy=given.solver_image_pull_policy,
+            responder_address=given.responder_address,
+            responder_port=given.responder_port,
+            check_port=given.http01_port,
+        ),
         kubeconfig=given.kubeconfig or None,
+        election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
     )
     try:
         asyncio.run(run_operator(options))
     except NoCredentials as error:
         logger.error("%s", error)  # noqa: TRY400 - a mistake of configuration, not of the program: no traceback
         return EXIT_FAILED
+    except LeadershipLost as error:
+        logger.error("the operator ends and acts no more: %s", error)  # noqa: TRY400 - no defect of the program
+        return EXIT_LEADERSHIP_LOST
     except OperatorFailed as error:
         logger.error("the operator ends: %s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause's is enough
         return EXIT_FAILED
@@ -105,6 +128,65 @@ def _parser() -> argparse.ArgumentParser:
         help="objects looked at at the same time, 2 to 256 (default: %(default)s)",
     )
     add(
+        "--solver-image",
+        metavar="IMAGE",
+        default=_env("SOLVER_IMAGE"),
+        help="image of the pods that answer http-01 challenges: Certwright's own (default: none, so such solvers need "
+        "responder: shared)",
+    )
+    add(
+        "--solver-image-pull-policy",
+        metavar="POLICY",
+        type=_one_of("Always", "IfNotPresent", "Never"),
+        default=_env("SOLVER_IMAGE_PULL_POLICY") or "IfNotPresent",
+        help="when they pull it: Always, IfNotPresent or Never (default: %(default)s)",
+    )
+    add(
+        "--responder-address",
+        metavar="ADDRESS",
+        type=_ip_address,
+        default=_env("RESPONDER_ADDRESS") or None,
+        help="IP address at which ingress controllers reach this process, for http01 solvers with responder: shared "
+        "(default: none, and no responder is started)",
+    )
+    add(
+        "--responder-port",
+        metavar="PORT",
+        type=_number(1, 65535),
+        default=_env("RESPONDER_PORT") or "8089",
+        help="port of that responder (default: %(default)s)",
+    )
+    add(
+        "--http01-port",
+        metavar="PORT",
+        type=_number(1, 65535),
+        default=_env("HTTP01_PORT") or "80",
+        help="port at which the CA asks for http-01, where self-checks ask too: 80 for all but test CAs (default: "
+        "%(default)s)",
+    )
+    add(
+        "--leader-elect",
+        metavar="true|false",
+        nargs="?",
+        type=_truth,
+        const=True,
+        default=_env("LEADER_ELECT") or "false",
+        help="whether to act only while holding a Lease in the operator namespace, so that several replicas can run; "
+        "without a value: true (default: %(default)s)",
+    )
+    add(
+        "--lease-name",
+        metavar="NAME",
+        default=_env("LEASE_NAME") or DEFAULT_LEASE,
+        help="name of that Lease (default: %(default)s)",
+    )
+    add(
+        "--identity",
+        metavar="NAME",
+        default=_env("IDENTITY") or f"{socket.gethostname()}_{secrets.token_hex(4)}",
+        help="name of this replica in it (default: the host name and something random)",
+    )
+    add(
         "--log-level",
         metavar="LEVEL",
         type=_one_of("debug", "info", "warning", "error"),
@@ -119,6 +201,18 @@ def _parser() -> argparse.ArgumentParser:
         help="form of the log lines: json or text (default: text on a terminal, else json)",
     )
     return parser
+
+
+def _end_soon() -> None:
+    """See to it that this process ends, also if something does not let go: another replica leads in a moment."""
+    timer = threading.Timer(LAST_SECONDS, _end_now)
+    timer.daemon = True
+    timer.start()
+
+
+def _end_now() -> None:
+    logger.error("the operator did not end within %g s after it lost the lease, and is ended hard", LAST_SECONDS)
+    os._exit(EXIT_LEADERSHIP_LOST)
 
 
 def _env(name: str) -> str:
@@ -137,6 +231,19 @@ def _one_of(*choices: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text == "true"
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

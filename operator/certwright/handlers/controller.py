@@ -1,15 +1,14 @@
-"""The controller: the stores, the queue, the scheduler and the workers between kopf's watches and the reconcilers."""
+"""The controller: the stores, the queue and the scheduler between kopf's watches and the reconcilers."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
 import logging
-import time
 from typing import TYPE_CHECKING, Any
 
-from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.invalid import REASON, InvalidObject, tell
+from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.issuance.authorities import Authorities
 from certwright.issuance.certificates import Certificates
 from certwright.issuance.issuer_reconciler import IssuerReconciler
@@ -26,6 +25,8 @@ from certwright.kube.client import KubeClient
 from certwright.kube.errors import KubeError
 from certwright.kube.events import EventRecorder
 from certwright.kube.gateway import Gateway
+from certwright.kube.leadership import Leadership
+from certwright.kube.objects import ObjectGateway
 from certwright.kube.store import Store
 from certwright.resources import GROUP, VERSION, ClusterIssuer, InvalidResource, Issuer
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.issuance.secret_facts import SecretFacts
+    from certwright.issuance.solver_factory import Http01Options
     from certwright.resources import Certificate
 
 logger = logging.getLogger(__name__)
@@ -42,8 +44,6 @@ logger = logging.getLogger(__name__)
 WORKERS = 32
 BUCKET_LIMIT = 24
 """Of the workers, so many at most for one issuer in one namespace: the rest is for everybody else."""
-RETRY_SECONDS = 10.0
-DRAIN_SECONDS = 20.0
 
 
 class Controller:
@@ -54,10 +54,23 @@ class Controller:
         operator_namespace: Where the Secrets of ClusterIssuers are.
         user_agent: For the requests to CAs.
         workers: How many objects are looked at at once.
+        http01: What http-01 solvers are made of.
+        leadership: Whether this process may act; without one it may always.
     """
 
-    def __init__(self, api: ApiClient, *, operator_namespace: str, user_agent: str, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        api: ApiClient,
+        *,
+        operator_namespace: str,
+        user_agent: str,
+        workers: int = WORKERS,
+        http01: Http01Options | None = None,
+        leadership: Leadership | None = None,
+    ) -> None:
+        leadership = leadership or Leadership.unlimited()
         self.metrics = Metrics()
+        self.metrics.watch_leadership(leadership.holds)
         self.certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
         self._issuers: Store[Issuer] = Store()
@@ -65,14 +78,14 @@ class Controller:
         self.registry = IssuerRegistry()
         self.queue: WorkQueue[Key] = WorkQueue(self._bucket, bucket_limit=max(1, min(BUCKET_LIMIT, workers - 1)))
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
-        self._workers = workers
         self._background: set[asyncio.Task[None]] = set()
         self._invalid: dict[Key, InvalidObject] = {}
-        self._gateway = gateway = Gateway(
-            KubeClient(api, on_request=self.metrics.kube_request), group=GROUP, version=VERSION
-        )
+        client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
+        self._gateway = gateway = Gateway(client, group=GROUP, version=VERSION)
         self._recorder = EventRecorder(gateway)
-        self._authorities = Authorities(user_agent=user_agent, on_request=self.metrics.acme_request)
+        self._authorities = Authorities(
+            user_agent=user_agent, on_request=self.metrics.acme_request, leadership=leadership
+        )
         self._issuer_reconciler = IssuerReconciler(
             gateway=gateway,
             issuers=self._issuers,
@@ -84,14 +97,17 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
         )
+        solvers = SolverFactory(gateway, ObjectGateway(client), http01=http01)
+        self.answers = solvers.answers
         tools = Tools(
             gateway=gateway,
             registry=self.registry,
-            solvers=SolverFactory(gateway),
+            solvers=solvers,
             ledger=RecordLedger(),
             recorder=self._recorder,
             metrics=self.metrics,
             clock=_now,
+            leadership=leadership,
             on_written=self._put_certificate,
             on_secret_written=self._put_secret,
         )
@@ -102,45 +118,34 @@ class Controller:
             look_at_issuer=self._add,
             account_lost=self._account_lost,
         )
+        self._workers = Workers(
+            workers,
+            self._reconcile,
+            queue=self.queue,
+            scheduler=self.scheduler,
+            recorder=self._recorder,
+            metrics=self.metrics,
+            leadership=leadership,
+        )
         self.metrics.watch_queue(lambda: len(self.queue), lambda: self.queue.held, lambda: len(self.scheduler))
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until told to stop; then let what is under way come to its next safe point, and close.
-
-        Args:
-            stop: Set it to stop.
+        """Work while this process leads, until told to stop; then close. See `Workers.run`.
 
         Raises:
-            OperatorFailed: A worker, the scheduler or the poster of Events ended by itself: a defect, after which
-                some objects would not be looked at any more.
+            OperatorFailed: A part ended by itself.
         """
-        workers = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._workers)]
-        helpers = [
-            asyncio.create_task(self.scheduler.run(), name="scheduler"),
-            asyncio.create_task(self._recorder.run(), name="events"),
-        ]
-        told = asyncio.create_task(stop.wait(), name="stop")
         try:
-            await asyncio.wait([told, *workers, *helpers], return_when=asyncio.FIRST_COMPLETED)
-            for task in (*workers, *helpers):
-                if task.done():
-                    raise OperatorFailed(f"{task.get_name()} ended by itself") from _error_of(task)
-            logger.info("stopping: %d objects are being looked at", self.queue.held)
-            await self.queue.close()
-            _, late = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
-            if late:
-                logger.warning(
-                    "%d objects took longer than %g s; they are taken up at the next start",
-                    len(late),
-                    DRAIN_SECONDS,
-                )
+            await self._workers.run(stop)
         finally:
-            tasks: list[asyncio.Task[Any]] = [told, *workers, *helpers, *self._background]
-            for task in tasks:
+            for task in self._background:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._recorder.drain()
+            await asyncio.gather(*self._background, return_exceptions=True)
             await self._authorities.aclose()
+
+    def abort(self) -> None:
+        """End the work at once."""
+        self._workers.abort()
 
     def put_issuer(self, key: Key, metadata: Mapping[str, Any], issuer: Issuer | ClusterIssuer) -> bool:
         """Keep an issuer; tell whether it must be looked at: it is new, or its spec changed."""
@@ -185,23 +190,6 @@ class Controller:
             self._invalid.pop(key, None)
             self.scheduler.forget(key)
             self.metrics.forget(key.namespace, key.name)
-
-    async def _work(self) -> None:
-        while (key := await self.queue.take()) is not None:
-            started = time.perf_counter()
-            try:
-                pause = await self._reconcile(key)
-            except Exception:
-                # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
-                logger.exception("%s: an unforeseen error; next look in %g s", key, RETRY_SECONDS)
-                pause = RETRY_SECONDS
-            finally:
-                await self.queue.done(key)
-            self.metrics.reconciled(key.kind, time.perf_counter() - started)
-            if pause is None:
-                self.scheduler.forget(key)
-            else:
-                self.scheduler.at(key, pause)
 
     async def _reconcile(self, key: Key) -> float | None:
         invalid = self._invalid.get(key)
@@ -287,10 +275,6 @@ def changed_for_us(before: Certificate, after: Certificate) -> bool:
         getattr(before.metadata, field) != getattr(after.metadata, field)
         for field in ("uid", "generation", "deletion_timestamp", "labels")
     )
-
-
-def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
-    return None if task.cancelled() else task.exception()
 
 
 def _now() -> dt.datetime:

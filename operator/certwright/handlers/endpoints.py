@@ -22,12 +22,12 @@ class Endpoints:
 
     Args:
         metrics: What ``/metrics`` shows.
-        is_ready: Whether ``/readyz`` says yes.
+        why_not_ready: What keeps ``/readyz`` from saying yes; None if nothing does.
     """
 
-    def __init__(self, metrics: Metrics, *, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, metrics: Metrics, *, why_not_ready: Callable[[], str | None]) -> None:
         self._metrics = metrics
-        self._is_ready = is_ready
+        self._why_not_ready = why_not_ready
         app = web.Application(client_max_size=1024)
         app.add_routes(
             [
@@ -62,9 +62,10 @@ class Endpoints:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        if self._is_ready():
+        why = self._why_not_ready()
+        if why is None:
             return web.Response(text="ok\n")
-        return web.Response(status=503, text="not ready: the watches are not running\n")
+        return web.Response(status=503, text=f"not ready: {why}\n")
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
         body = await asyncio.to_thread(self._metrics.render)

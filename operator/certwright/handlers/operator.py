@@ -7,17 +7,22 @@ import contextlib
 import itertools
 import logging
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import kopf
 
 from certwright.handlers.controller import Controller
+from certwright.handlers.election import Candidate, Election
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watch import make_registry
+from certwright.issuance.solver_factory import Http01Options
+from certwright.kube.election import LeadershipLost
+from certwright.kube.leadership import Leadership
 from certwright.kube.login import connect, in_cluster
 from certwright.resources import MANAGED_LABEL, MANAGED_VALUE
+from certwright.solvers.http01.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SELECTOR: Final = f"{MANAGED_LABEL}={MANAGED_VALUE}"
+LOST_SECONDS: Final = 0.5
+"""For closing connections after the lease was lost; nothing is sent any more by then."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,9 @@ class Options:
         http_port: Their port; 0 picks a free one.
         workers: How many objects are looked at at once.
         user_agent: For requests to CAs.
+        http01: What http-01 solvers are made of; with a responder address the operator's own responder is started.
         kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
+        election: For one of several replicas; None for an operator that runs alone.
     """
 
     operator_namespace: str
@@ -47,7 +56,9 @@ class Options:
     http_port: int
     workers: int
     user_agent: str
+    http01: Http01Options = field(default_factory=Http01Options)
     kubeconfig: str | None = None
+    election: Election | None = None
 
 
 class NoDiffs(kopf.DiffBaseStorage):
@@ -83,18 +94,33 @@ async def run_operator(options: Options) -> None:
     Raises:
         NoCredentials: There is no API server to talk to.
         OperatorFailed: The HTTP port is taken, or the watches or the controller ended by themselves.
+        LeadershipLost: Another replica leads now, or may: this process acts no more.
     """
     async with contextlib.AsyncExitStack() as stack:
         api = await connect(options.kubeconfig)
         stack.push_async_callback(api.close)
+        leadership = Leadership() if options.election else Leadership.unlimited()
         controller = Controller(
             api,
             operator_namespace=options.operator_namespace,
             user_agent=options.user_agent,
             workers=options.workers,
+            http01=options.http01,
+            leadership=leadership,
         )
+        await _start_responder(stack, controller, options.http01)
+        candidate = None
+        if options.election is not None:
+            candidate = Candidate(
+                api,
+                options.election,
+                namespace=options.operator_namespace,
+                leadership=leadership,
+                metrics=controller.metrics,
+                abort=controller.abort,
+            )
         ready, stop = asyncio.Event(), asyncio.Event()
-        endpoints = Endpoints(controller.metrics, is_ready=lambda: ready.is_set() and not stop.is_set())
+        endpoints = Endpoints(controller.metrics, why_not_ready=lambda: _why_not_ready(ready, stop, candidate))
         port = await endpoints.start(options.http_host, options.http_port)
         stack.push_async_callback(endpoints.stop)
         logger.info(
@@ -103,15 +129,37 @@ async def run_operator(options: Options) -> None:
             port,
             ", ".join(options.namespaces) or "all namespaces",
         )
-        await _run_until_stopped(controller, options, endpoints, ready, stop)
+        await _run_until_stopped(controller, candidate, options, endpoints, ready=ready, stop=stop)
+
+
+async def _start_responder(stack: contextlib.AsyncExitStack, controller: Controller, options: Http01Options) -> None:
+    """Answer http-01 challenges here, where ingress controllers were told how to reach us."""
+    if options.responder_address is None:
+        return
+    responder = Responder(controller.answers, on_answer=controller.metrics.responded)
+    try:
+        port = await responder.start(None, options.responder_port)
+    except OSError as error:
+        raise OperatorFailed(
+            f"the responder cannot listen on port {options.responder_port}: {error.strerror or error}"
+        ) from error
+    stack.push_async_callback(responder.stop)
+    logger.info("answering http-01 challenges at %s, port %d", options.responder_address, port)
 
 
 async def _run_until_stopped(
-    controller: Controller, options: Options, endpoints: Endpoints, ready: asyncio.Event, stop: asyncio.Event
+    controller: Controller,
+    candidate: Candidate | None,
+    options: Options,
+    endpoints: Endpoints,
+    *,
+    ready: asyncio.Event,
+    stop: asyncio.Event,
 ) -> None:
     kopf_ready, kopf_stop = asyncio.Event(), asyncio.Event()
-    # The controller first: at its end kopf cancels every task that it did not find when it began.
+    # These first: at its end kopf cancels every task that it did not find when it began.
     work = asyncio.create_task(controller.run(stop), name="controller")
+    standing = [asyncio.create_task(candidate.run(ready), name="election")] if candidate is not None else []
     watches = asyncio.create_task(
         kopf.operator(
             registry=_registry(controller, options),
@@ -126,25 +174,49 @@ async def _run_until_stopped(
     )
     started = asyncio.create_task(kopf_ready.wait(), name="started")
     try:
-        await asyncio.wait({watches, work, started}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({watches, work, started, *standing}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             # kopf has set its own handlers by now; ours let the work come to a safe point before the watches end.
             _on_signals(stop.set)
             ready.set()
             logger.info("ready")
-        await asyncio.wait({watches, work}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({watches, work, *standing}, return_when=asyncio.FIRST_COMPLETED)
         asked = stop.is_set()
         stop.set()
+        if any(task.done() for task in standing):
+            controller.abort()  # without somebody who renews the lease nothing may be begun or ended in peace
         await asyncio.wait({work})
+        _raise_loss(candidate)
+        if candidate is not None:
+            candidate.resign()
+            await asyncio.wait(standing)
         await endpoints.stop()
         kopf_stop.set()
         await asyncio.wait({watches})
     finally:
-        for task in (started, work, watches):
+        tasks: list[asyncio.Task[Any]] = [started, work, watches, *standing]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(started, work, watches, return_exceptions=True)
-    _raise_failure(work, watches, asked=asked)
+        # What does not end after a loss is left to `Election.on_lost`.
+        lost = candidate is not None and candidate.lost is not None
+        ended, _ = await asyncio.wait(tasks, timeout=LOST_SECONDS if lost else None)
+        for task in ended:
+            _error_of(task)  # looked at, so that nothing complains of those that are not raised below
+    _raise_failure(watches, work, *standing, asked=asked)
     logger.info("stopped")
+
+
+def _why_not_ready(ready: asyncio.Event, stop: asyncio.Event, candidate: Candidate | None) -> str | None:
+    if stop.is_set():
+        return "it is stopping"
+    if not ready.is_set():
+        return "the watches are not running"
+    return candidate.trouble if candidate is not None else None
+
+
+def _raise_loss(candidate: Candidate | None) -> None:
+    if candidate is not None and candidate.lost is not None:
+        raise LeadershipLost(candidate.lost)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
@@ -153,16 +225,20 @@ def _on_signals(stop: Callable[[], None]) -> None:
         loop.add_signal_handler(number, stop)
 
 
-def _raise_failure(work: asyncio.Task[None], watches: asyncio.Task[None], *, asked: bool) -> None:
+def _raise_failure(*tasks: asyncio.Task[None], asked: bool) -> None:
     """Raise why the operator ended, unless it was asked to."""
-    for task in (watches, work):
-        error = None if task.cancelled() else task.exception()
+    for task in tasks:
+        error = _error_of(task)
         if isinstance(error, OperatorFailed):
             raise error
         if error is not None:
             raise OperatorFailed(f"the {task.get_name()} failed: {type(error).__name__}: {error}") from error
     if not asked:
         raise OperatorFailed("the watches ended by themselves")
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
 
 
 def _registry(controller: Controller, options: Options) -> kopf.OperatorRegistry:

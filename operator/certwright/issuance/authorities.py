@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from certwright.acme import RequestRecord
+    from certwright.kube.leadership import Leadership
     from certwright.resources import AcmeIssuerSpec
 
 
@@ -33,10 +34,12 @@ class Authorities:
     Args:
         user_agent: Sent with every request (RFC 8555 section 6.1).
         on_request: Told of every HTTP exchange with a CA.
+        leadership: Asked right before each request is written.
     """
 
-    def __init__(self, *, user_agent: str, on_request: Callable[[RequestRecord], None]) -> None:
+    def __init__(self, *, user_agent: str, on_request: Callable[[RequestRecord], None], leadership: Leadership) -> None:
         self._user_agent = user_agent
+        self._leadership = leadership
         self._on_request = on_request
         self._servers: dict[Authority, tuple[AcmeServer, HttpxTransport]] = {}
         self._making = asyncio.Lock()
@@ -57,6 +60,7 @@ class Authorities:
                     user_agent=self._user_agent,
                     # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
                     trust_env=True,
+                    before_send=self._leadership.check,
                 )
                 try:
                     server = AcmeServer(authority.server, transport, on_request=self._on_request)

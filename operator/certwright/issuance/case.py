@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from certwright.dns import TxtRecord
 from certwright.issuance.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuance.observed import Observed
 from certwright.issuance.subjects import subject_of
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from certwright.issuance.wanted import Wanted
     from certwright.kube.events import Subject
     from certwright.pki import PrivateKey
-    from certwright.resources import AuthorizationStatus, Certificate, CertificateStatus
-    from certwright.solvers.dns01 import Dns01Solver
+    from certwright.resources import Certificate, CertificateStatus
+    from certwright.solvers.solver import Solver
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Memory:
     Attributes:
         flight: The order under way.
         key: The private key of that order, once it is persisted.
-        solvers: The solver for each name of the order; kept so that records can be removed after the issuer is gone.
+        solvers: The solver for each name of the order; kept so that proofs can be removed after the issuer is gone.
         note: The latest note.
         setbacks: Failures in a row that cost nothing at the CA.
         told: Reason and message of the last failure, which is no news when it comes again.
@@ -58,11 +57,12 @@ class Memory:
         unwatched: What was found when a Secret that is not watched was last read, and when.
         refusals: How often in a row the Certificate was refused.
         resumed: Whether an earlier process began this order and may have left its key behind.
+        caught_up: Whether the object was read, not only watched, since this process leads.
     """
 
     flight: Flight | None = None
     key: PrivateKey | None = field(default=None, repr=False)
-    solvers: dict[str, Dns01Solver] = field(default_factory=dict)
+    solvers: dict[str, Solver] = field(default_factory=dict)
     note: Note | None = None
     setbacks: int = 0
     told: tuple[str, str] | None = None
@@ -73,6 +73,7 @@ class Memory:
     generation: int = 0
     started_at: dt.datetime | None = None
     resumed: bool = False
+    caught_up: bool = False
     unwatched: tuple[SecretFacts | None, dt.datetime] | None = None
     refusals: int = 0
 
@@ -180,15 +181,3 @@ class Case:
                     for entry in order.authorizations
                 )
             )
-
-
-def presented_records(status: CertificateStatus) -> dict[str, TxtRecord]:
-    """Return the records that are, or may be, in the DNS for a Certificate, by authorization name."""
-    order = status.order
-    return {} if order is None else {entry.name: record for entry in order.authorizations if (record := _record(entry))}
-
-
-def _record(entry: AuthorizationStatus) -> TxtRecord | None:
-    if not entry.presented or entry.record is None:
-        return None
-    return TxtRecord(entry.record.name, entry.record.value)

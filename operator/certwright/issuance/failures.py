@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from certwright import acme, dns, pki
 from certwright.kube import errors as kube
+from certwright.solvers.http01.solver import SolverError
 
 MAX_MESSAGE_CHARACTERS: Final = 1500
 ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))
@@ -80,6 +81,8 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
     match error:
         case IssuanceError():
             return Failure(error.reason, message, "attempt" if error.costly else "setback", by_name=error.by_name)
+        case SolverError():
+            return Failure(error.reason, message, "setback")
         case acme.AcmeError():
             return _of_acme(error, message, now)
         case dns.DnsError():
@@ -173,6 +176,9 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             return Failure(
                 "InvalidCABundle", f"{message}. Correct the issuer's spec.acme.caBundle", "setback", not_before
             )
+        case acme.ResponseTooLarge() | acme.UnsafeUrl():
+            # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)
+            return Failure("CAMalformedResponse", message, "setback", not_before)
         case acme.TransportError() | acme.ServiceUnavailable():
             return Failure("CAUnreachable", message, "setback", not_before)
         case acme.ServerResponseError():

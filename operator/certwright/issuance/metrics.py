@@ -30,6 +30,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        self._leader = self._gauge("leader", "1 if this process acts: it leads, or it runs alone; else 0.")
+        self._transitions = self._gauge(
+            "lease_transitions", "How often the lease went to another holder, as it was last seen to say."
+        )
         labels = ("namespace", "name")
         self._expiry = self._gauge(
             "certificate_expiration_timestamp_seconds",
@@ -76,6 +80,12 @@ class Metrics:
             ("method", "status"),
             registry=self.registry,
         )
+        self._responses = Counter(
+            "certwright_responder_answers_total",
+            "Answers of the operator's own http-01 responder, by HTTP status.",
+            ("status",),
+            registry=self.registry,
+        )
         self._reconciles = Histogram(
             "certwright_reconcile_seconds",
             "Passes over one object, by kind.",
@@ -95,6 +105,14 @@ class Metrics:
         ):
             self._gauge(name, documentation).set_function(function)
 
+    def watch_leadership(self, leads: Callable[[], bool]) -> None:
+        """Show whether this process acts from now on."""
+        self._leader.set_function(leads)
+
+    def lease_transitions(self, count: int) -> None:
+        """Show how often the lease went to another holder."""
+        self._transitions.set(count)
+
     def acme_request(self, record: RequestRecord) -> None:
         """Count a request to a CA."""
         status = "none" if record.status is None else str(record.status)
@@ -103,6 +121,10 @@ class Metrics:
     def kube_request(self, method: str, status: str) -> None:
         """Count a request to the API server."""
         self._kube.labels(method, status).inc()
+
+    def responded(self, _host: str, status: int) -> None:
+        """Count an answer of the operator's own http-01 responder; the host is whatever a client sent."""
+        self._responses.labels(str(status)).inc()
 
     def reconciled(self, kind: str, seconds: float) -> None:
         """Count a pass."""

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.acme import Challenge, Order
-    from certwright.dns import TxtRecord
     from certwright.issuance.secret_facts import SecretFacts
     from certwright.issuance.wanted import Wanted
     from certwright.resources import Certificate, CertificateStatus
+    from certwright.solvers.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Flight:
     Attributes:
         order: As last seen at the CA.
         next_look: Nothing is to be asked before this instant.
-        records: The TXT record for each authorization that is still to be proved, by the authorization's name.
+        proofs: What the CA is to find for each authorization that is still to be proved, by the authorization's name.
         challenges: The challenge for each of them, by the same name; those not answered yet.
-        presented_at: When this process put the records into the DNS; None before.
-        propagated: Whether every authoritative server was seen to serve them.
-        checks: How often the authoritative servers were asked.
+        presented_at: When this process put the proofs in place; None before.
+        propagated: Whether they were seen where the CA looks, or need not be.
+        checks: How often they were looked for.
         polls: How often the CA was asked since the last progress.
         finalized: Whether this process has sent the CSR.
     """
 
     order: Order
     next_look: dt.datetime
-    records: dict[str, TxtRecord] = field(default_factory=dict)
+    proofs: dict[str, Proof] = field(default_factory=dict)
     challenges: dict[str, Challenge] = field(default_factory=dict)
     presented_at: dt.datetime | None = None
     propagated: bool = False

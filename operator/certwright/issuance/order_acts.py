@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 from certwright.acme import Identifier, OrderNotReady
 from certwright.dns import TxtRecord
-from certwright.issuance.case import presented_records
 from certwright.issuance.failures import IssuanceError
 from certwright.issuance.observed import Flight
 from certwright.issuance.private_keys import obtain_key
+from certwright.issuance.proofs import must_be_held, objects_to_make, presented_proofs, proof_fields, proof_of
 from certwright.issuance.saving import hold, save
 from certwright.issuance.solver_choice import choose_solver
 from certwright.pki import build_csr
-from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStatus, RecordStatus
+from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,18 +25,21 @@ if TYPE_CHECKING:
     from certwright.issuance.case import Case
     from certwright.issuance.steps import StartOrder
     from certwright.issuance.tools import Tools
-    from certwright.solvers.dns01 import Dns01Solver
+    from certwright.resources import SolverObjectStatus
+    from certwright.solvers.proof import Proof
+    from certwright.solvers.solver import Solver
 
-CHALLENGE_TYPE: Final = "dns-01"
 MAX_CONCURRENT_ANSWERS: Final = 10
 FIRST_POLL_SECONDS: Final = 0.25
 LONGEST_POLL_SECONDS: Final = 15.0
+LONGEST_ORDER: Final = dt.timedelta(days=7)
+"""How long an order is followed if it does not end before; that is how long Let's Encrypt keeps one."""
 LONGEST_ASKED_SECONDS: Final = 3600.0
 """A longer Retry-After than this is not believed while an order is under way."""
 
 
 async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
-    """Order, and write down the order and every record before any of them is presented.
+    """Order, and write down the order and every proof before any of them is put in place.
 
     What can fail without the CA (solvers, credentials, CNAMEs) comes first: a mistake there costs no order.
     """
@@ -48,12 +51,8 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
     memory.started_at = now
     case.note("Ordering", f"Ordering a certificate from {issuer.spec.server}: {step.message}.")
     solvers = await solvers_for(case, tools, wanted.names)
-    owners = dict(
-        zip(
-            wanted.names,
-            await asyncio.gather(*(solvers[name].record_name(name) for name in wanted.names)),
-            strict=True,
-        )
+    places = dict(
+        zip(wanted.names, await asyncio.gather(*(solvers[name].place(name) for name in wanted.names)), strict=True)
     )
     if case.secret is None and case.status.revision:
         # It is often gone because its namespace is going. Nothing can be created there then: no order is placed.
@@ -68,12 +67,22 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
     authorizations = await issuer.client.fetch_authorizations(order)
     flight = Flight(order=order, next_look=now)
     for authorization in _unproved(authorizations):
-        challenge = _dns01(authorization)
-        flight.challenges[authorization.name] = challenge
-        value = issuer.client.dns01_value(challenge.token or "")
-        flight.records[authorization.name] = TxtRecord(owners[authorization.name], value)
-    await tools.ledger.hold(case.certificate.metadata.uid, flight.records.values())
-    memory.solvers = {name: solvers[name] for name in flight.records}
+        name = authorization.name
+        if name not in places:
+            raise IssuanceError(
+                "ForeignAuthorization",
+                f"The CA wants {name} proved, which is none of the certificate's names. A CA that wants the domain "
+                "above them proved is not supported.",
+                costly=True,
+            )
+        solver = solvers[name]
+        challenge = _challenge(authorization, solver.challenge_type)
+        token = challenge.token or ""
+        flight.challenges[name] = challenge
+        flight.proofs[name] = solver.proof(places[name], token, issuer.client.key_authorization(token))
+    await _hold_records(case, tools, flight.proofs)
+    memory.solvers = {name: solvers[name] for name in flight.proofs}
+    made = objects_to_make(flight.proofs, memory.solvers)
     case.status = case.status.replace(
         order=OrderStatus(
             url=order.url,
@@ -85,14 +94,12 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
             created_at=now,
             expires=order.expires,
             authorizations=_entries(authorizations, flight),
+            solver_objects=made,
         )
     )
-    if flight.records:
+    if must_be_held(flight.proofs, made):
         await hold(case, tools)
-    case.note(
-        "Presenting",
-        f"Presenting {len(flight.records)} DNS record{'s' * (len(flight.records) != 1)}: {step.message}.",
-    )
+    case.note("Presenting", f"Putting in place {_counted(flight.proofs, made)}: {step.message}.")
     await save(case, tools)
     memory.flight = flight
 
@@ -113,24 +120,28 @@ async def resume_order(case: Case, tools: Tools) -> None:
     flight = Flight(order=order, next_look=tools.clock())
     if order.status == "pending":
         authorizations = await issuer.client.fetch_authorizations(order)
-        kept_records = {entry.name: entry.record for entry in kept.authorizations if entry.record is not None}
+        kept_proofs = {entry.name: proof_of(entry) for entry in kept.authorizations}
         for authorization in _unproved(authorizations):
-            challenge = _dns01(authorization)
-            record = kept_records.get(authorization.name)
-            if record is None:
+            proof = kept_proofs.get(authorization.name)
+            if proof is None:
                 raise IssuanceError(
                     "OrderChanged",
                     f"The order {kept.url} asks for {authorization.name}, which it did not before.",
                     costly=True,
                 )
+            challenge = _challenge(authorization, "dns-01" if isinstance(proof, TxtRecord) else "http-01")
             if challenge.status == "pending":
                 flight.challenges[authorization.name] = challenge
-                flight.records[authorization.name] = TxtRecord(record.name, record.value)
-        case.memory.solvers = await solvers_for(case, tools, flight.records)
+                flight.proofs[authorization.name] = proof
+        case.memory.solvers = await same_solvers(case, tools, flight.proofs)
         case.change_order(authorizations=_entries(authorizations, flight, kept.authorizations))
-    outside = presented_records(case.status)
-    await tools.ledger.hold(case.certificate.metadata.uid, outside.values())
-    if outside:
+        if flight.proofs:
+            made = objects_to_make(flight.proofs, case.memory.solvers)
+            known = (case.status.order or kept).solver_objects
+            case.change_order(solver_objects=tuple(dict.fromkeys([*known, *made])))
+    outside = presented_proofs(case.status)
+    await _hold_records(case, tools, outside)
+    if must_be_held(outside, (case.status.order or kept).solver_objects):
         await hold(case, tools)  # an earlier try may have failed between the order and this
     case.memory.resumed = True
     case.memory.flight = flight
@@ -140,7 +151,7 @@ async def resume_order(case: Case, tools: Tools) -> None:
 
 
 async def answer_challenges(case: Case, tools: Tools) -> None:
-    """Tell the CA to look at every record, and persist the private key meanwhile."""
+    """Tell the CA to look at every proof, and persist the private key meanwhile."""
     flight, client = case.flight, case.ready_issuer.client
     places = asyncio.Semaphore(MAX_CONCURRENT_ANSWERS)
     asked: list[float] = []
@@ -168,13 +179,27 @@ async def answer_challenges(case: Case, tools: Tools) -> None:
 
 
 async def poll_order(case: Case, tools: Tools) -> None:
-    """Ask the CA once how far the order is."""
+    """Ask the CA once how far the order is.
+
+    Raises:
+        IssuanceError: It is nowhere, although its time is over: it would be asked about for ever.
+    """
     flight = case.flight
     before = flight.order.status
     flight.order = await case.ready_issuer.client.fetch_order(flight.order.url)
     flight.polls = flight.polls + 1 if flight.order.status is before else 0
+    now = tools.clock()
+    latest = (case.memory.started_at or now) + LONGEST_ORDER
+    end = latest if flight.order.expires is None else min(flight.order.expires, latest)
+    if flight.order.status in ("pending", "processing") and now > end:
+        raise IssuanceError(
+            "OrderExpired",
+            f"The order {flight.order.url} is still {flight.order.status.value}, and its time was over at "
+            f"{end:%Y-%m-%dT%H:%M:%SZ}. Another one is made.",
+            costly=True,
+        )
     _show_state(case, flight.order)
-    _wait(flight, flight.order.retry_after, tools.clock())
+    _wait(flight, flight.order.retry_after, now)
 
 
 async def finalize(case: Case, tools: Tools) -> None:
@@ -215,27 +240,67 @@ async def record_failure(case: Case, tools: Tools) -> None:  # noqa: ARG001 - ev
     raise IssuanceError(reason, f"{error}. The last good certificate, if any, stays.", costly=True, by_name=by_name)
 
 
-async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Dns01Solver]:
-    """Choose and make the solver for each name."""
-    issuer = case.ready_issuer
+async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Solver]:
+    """Choose and make the solver for each name; names with the same solver of the issuer share one."""
+    solvers = case.ready_issuer.spec.solvers
     labels = case.certificate.metadata.labels
-    return {
-        name: await tools.solvers.dns01(issuer, choose_solver(issuer.spec.solvers, name, labels), name)
-        for name in names
-    }
+    made: dict[int, Solver] = {}
+    by_name: dict[str, Solver] = {}
+    for name in names:
+        chosen = choose_solver(solvers, name, labels)
+        if id(chosen) not in made:
+            made[id(chosen)] = await tools.solvers.make(case.ready_issuer, chosen, case.certificate)
+        by_name[name] = made[id(chosen)]
+    return by_name
+
+
+async def same_solvers(case: Case, tools: Tools, proofs: dict[str, Proof]) -> dict[str, Solver]:
+    """The solvers for proofs that were chosen earlier, made anew.
+
+    Raises:
+        IssuanceError: The issuer has a solver of another kind for a name by now: another order is made.
+    """
+    solvers = await solvers_for(case, tools, proofs)
+    for name, proof in proofs.items():
+        if (solvers[name].challenge_type == "dns-01") != isinstance(proof, TxtRecord):
+            # No order has this digest, so the plan gives this one up: proofs first, then a new order.
+            case.change_order(spec_hash="gone")
+            raise IssuanceError(
+                "SolverChanged",
+                f"The issuer's solver for {name} is {solvers[name].challenge_type} by now, and the order was begun "
+                "with another: a new one is made.",
+            )
+    return solvers
+
+
+async def _hold_records(case: Case, tools: Tools, proofs: dict[str, Proof]) -> None:
+    records = [proof for proof in proofs.values() if isinstance(proof, TxtRecord)]
+    await tools.ledger.hold(case.certificate.metadata.uid, records)
+
+
+def _counted(proofs: dict[str, Proof], made: tuple[SolverObjectStatus, ...]) -> str:
+    records = sum(isinstance(proof, TxtRecord) for proof in proofs.values())
+    files = len(proofs) - records
+    parts = []
+    if records or not files:
+        parts.append(f"{records} DNS record{'s' * (records != 1)}")
+    if files:
+        kinds = ", ".join(f"{one.kind} {one.name}" for one in made[:4])
+        parts.append(f"{files} file{'s' * (files != 1)} ({kinds})")
+    return " and ".join(parts)
 
 
 def _unproved(authorizations: Iterable[Authorization]) -> list[Authorization]:
     return [authorization for authorization in authorizations if authorization.status == "pending"]
 
 
-def _dns01(authorization: Authorization) -> Challenge:
-    challenge = authorization.challenge(CHALLENGE_TYPE)
+def _challenge(authorization: Authorization, challenge_type: str) -> Challenge:
+    challenge = authorization.challenge(challenge_type)
     if challenge is None or challenge.token is None:
         offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
         raise IssuanceError(
             "NoChallenge",
-            f"The CA offers no {CHALLENGE_TYPE} challenge for {authorization.name}; it offers {offered}.",
+            f"The CA offers no {challenge_type} challenge for {authorization.name}; it offers {offered}.",
             costly=True,
         )
     return challenge
@@ -247,16 +312,13 @@ def _entries(
     known = {entry.name: entry for entry in kept}
     entries = []
     for authorization in sorted(authorizations, key=lambda one: one.name):
-        record = flight.records.get(authorization.name)
+        proof = flight.proofs.get(authorization.name)
         challenge = flight.challenges.get(authorization.name)
         entry = known.get(authorization.name) or AuthorizationStatus(name=authorization.name, state="pending")
         changes: dict[str, object] = {"url": authorization.url, "state": authorization.status.value}
-        if record is not None and challenge is not None:
-            changes |= {
-                "challenge": ChallengeStatus(type=challenge.type, url=challenge.url),
-                "record": RecordStatus(name=record.name, value=record.value),
-                "presented": True,
-            }
+        if proof is not None and challenge is not None:
+            shown = ChallengeStatus(type=challenge.type, url=challenge.url)
+            changes |= {"challenge": shown, **proof_fields(proof), "presented": True}
         entries.append(entry.replace(**changes))
     return tuple(entries)
 

@@ -15,7 +15,6 @@ from certwright.issuance.steps import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
-    CheckPropagation,
     CleanUp,
     Finalize,
     Forget,
@@ -26,6 +25,7 @@ from certwright.issuance.steps import (
     Refuse,
     Release,
     ResumeOrder,
+    SelfCheck,
     Settle,
     Sleep,
     StartOrder,
@@ -120,9 +120,7 @@ def _fly(flight: Flight, now: dt.datetime) -> Step:
         case "pending" if flight.challenges:
             if flight.presented_at is None:
                 return Present()
-            return _not_before(flight.next_look, now) or (
-                AnswerChallenges() if flight.propagated else CheckPropagation()
-            )
+            return _not_before(flight.next_look, now) or (AnswerChallenges() if flight.propagated else SelfCheck())
         case "ready" if not flight.finalized:
             return Finalize()
         case "valid":

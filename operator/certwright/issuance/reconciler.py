@@ -7,13 +7,15 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final
 
-from certwright.issuance import dns_acts, order_acts, secret_acts
-from certwright.issuance.case import Case, Memory, presented_records
+from certwright.issuance import order_acts, secret_acts, solver_acts
+from certwright.issuance.case import Case, Memory
+from certwright.issuance.catching_up import catch_up, may_lag
 from certwright.issuance.failures import classify
 from certwright.issuance.issuer_registry import issuer_key
 from certwright.issuance.observed import IssuerView
 from certwright.issuance.ownership import rival
 from certwright.issuance.plan import plan
+from certwright.issuance.proofs import presented_proofs
 from certwright.issuance.report import last_note
 from certwright.issuance.saving import release, save_unless_quiet
 from certwright.issuance.secret_facts import SecretFacts
@@ -22,7 +24,6 @@ from certwright.issuance.steps import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
-    CheckPropagation,
     CleanUp,
     Finalize,
     Forget,
@@ -34,6 +35,7 @@ from certwright.issuance.steps import (
     Release,
     Resting,
     ResumeOrder,
+    SelfCheck,
     Settle,
     Sleep,
     StartOrder,
@@ -95,6 +97,7 @@ class CertificateReconciler:
         """Drop what is remembered of a Certificate that is gone."""
         self._memories.pop(uid, None)
         self._tools.ledger.forget(uid)
+        self._tools.solvers.forget(uid)
 
     def issuer_changed(self, key: Key) -> None:
         """Let the Certificate try again at once: what stood in the way may be gone."""
@@ -117,6 +120,9 @@ class CertificateReconciler:
             return None
         try:
             case = await self._open(certificate)
+            if may_lag(case, self._tools):
+                await catch_up(case, self._tools)
+                case = await self._open(self._certificates.get(key) or certificate)
             step = await self._advance(case)
             if not isinstance(step, Forget | Park):
                 self._tell(case, step)
@@ -203,6 +209,7 @@ class CertificateReconciler:
             step = plan(case.observed(), now)
             if isinstance(step, Resting):
                 return step
+            self._tools.leadership.check()
             logger.debug("%s: %s", case.certificate.display_name, step)
             try:
                 await self._act(case, step)
@@ -226,9 +233,9 @@ class CertificateReconciler:
             case ResumeOrder():
                 await order_acts.resume_order(case, tools)
             case Present():
-                await dns_acts.present(case, tools)
-            case CheckPropagation():
-                await dns_acts.check_propagation(case, tools)
+                await solver_acts.present(case, tools)
+            case SelfCheck():
+                await solver_acts.self_check(case, tools)
             case AnswerChallenges():
                 await order_acts.answer_challenges(case, tools)
             case PollOrder():
@@ -240,7 +247,7 @@ class CertificateReconciler:
             case RecordFailure():
                 await order_acts.record_failure(case, tools)
             case CleanUp():
-                await dns_acts.clean_up(case, tools, step)
+                await solver_acts.clean_up(case, tools, step)
             case Adopt():
                 await secret_acts.adopt(case, tools)
             case Release():
@@ -249,8 +256,8 @@ class CertificateReconciler:
                 raise AssertionError(f"no act for {step}")
 
     async def _release(self, case: Case) -> None:
-        if presented_records(case.status):
-            dns_acts.leave_behind(case, self._tools, "The Certificate goes all the same.")
+        if presented_proofs(case.status):
+            solver_acts.leave_behind(case, self._tools, "The Certificate goes all the same.")
         await release(case, self._tools)
         case.memory.tidied_up()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.dns import DnsView
@@ -11,67 +12,156 @@ from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.dns.tsig import TsigKey
 from certwright.issuance.failures import IssuanceError
 from certwright.issuance.secret_facts import decoded
+from certwright.resources import API_VERSION, Certificate
 from certwright.solvers.dns01 import Dns01Solver
+from certwright.solvers.http01.answers import SharedAnswers
+from certwright.solvers.http01.settings import (
+    GatewayRoute,
+    IngressRoute,
+    Owner,
+    PodSettings,
+    Settings,
+    SharedSettings,
+)
+from certwright.solvers.http01.solver import Http01Solver, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from certwright.issuance.issuer_registry import ReadyIssuer
     from certwright.kube.gateway import Gateway
-    from certwright.resources import Dns01, Rfc2136, Solver
+    from certwright.kube.objects import ObjectGateway
+    from certwright.resources import Dns01, Http01, Rfc2136, Solver
+    from certwright.solvers.http01.solver import SolverObject
+    from certwright.solvers.proof import HttpResource
+    from certwright.solvers.solver import Solver as AnySolver
 
 KEPT_SECONDS: Final = 10.0
 """A hundred Certificates applied at once read a credential once; a corrected one is seen after this time."""
 
 
+@dataclass(frozen=True)
+class Http01Options:
+    """What the operator's own settings say about http-01.
+
+    Attributes:
+        image: Of solver pods; None if it was not said.
+        pull_policy: When they pull it.
+        responder_address: IP address at which ingress controllers reach the operator's responder; None if not said.
+        responder_port: Its port.
+        check_port: The port that CAs ask at.
+    """
+
+    image: str | None = None
+    pull_policy: str = "IfNotPresent"
+    responder_address: str | None = None
+    responder_port: int = 8089
+    check_port: int = 80
+
+
 class SolverFactory:
-    """Makes solvers, and keeps each for a few seconds.
+    """Makes solvers; those with credentials it keeps for a few seconds.
 
     Args:
         gateway: Where credentials are read.
+        objects: Where solver pods and their routes are made.
+        http01: The operator's settings.
         monotonic: The clock, in seconds.
     """
 
-    def __init__(self, gateway: Gateway, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        objects: ObjectGateway,
+        *,
+        http01: Http01Options | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._gateway = gateway
+        self._objects = objects
+        self._http01 = http01 or Http01Options()
         self._monotonic = monotonic
         self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Dns01Solver]]] = {}
+        self.answers = SharedAnswers()
+        """What the operator's own responder is to answer."""
 
-    async def dns01(self, issuer: ReadyIssuer, solver: Solver, name: str) -> Dns01Solver:
-        """Return the dns-01 solver for a name.
+    async def make(self, issuer: ReadyIssuer, solver: Solver, certificate: Certificate) -> AnySolver:
+        """Return a solver of the issuer's for the names of a Certificate.
 
         Args:
             issuer: Whose solver and credentials it is.
             solver: One of the issuer's.
-            name: What it is for, for the error.
+            certificate: Whose names are to be proved.
 
         Raises:
-            IssuanceError: The solver is not dns-01, or its credentials are missing.
+            IssuanceError: Its credentials are missing, or the operator lacks a setting that it needs.
             DnsError: A server's address or a key cannot be used.
             KubeError: The credentials cannot be read.
         """
+        if solver.http01 is not None:
+            return self._http01_solver(issuer, solver.http01, certificate)
         if solver.dns01 is None:
-            raise IssuanceError(
-                "SolverNotSupported",
-                f"The solver for {name} is http01, which this version of Certwright cannot serve. Use a dns01 solver.",
-            )
+            raise AssertionError("a solver is dns01 or http01: the model checks it")
         key = (issuer.uid, issuer.generation, issuer.spec.solvers.index(solver))
         now = self._monotonic()
         self._kept = {known: entry for known, entry in self._kept.items() if entry[0] > now}
         if key not in self._kept:
             # A task, for all who ask while the credential is being read, and not ended with the first of them.
-            making = asyncio.create_task(self._make(issuer, solver.dns01))
+            making = asyncio.create_task(self._make_dns01(issuer, solver.dns01))
             making.add_done_callback(lambda done: self._made(key, done))
             self._kept[key] = (now + KEPT_SECONDS, making)
         return await asyncio.shield(self._kept[key][1])
 
-    async def _make(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Solver:
+    async def remove_http01(
+        self, certificate: Certificate, made: Iterable[SolverObject], resources: Sequence[HttpResource]
+    ) -> None:
+        """Remove what answers for a Certificate's files; no issuer is needed for it. Raises `KubeError`."""
+        await remove(self._objects, self.answers, _owner(certificate), made, resources)
+
+    def forget(self, uid: str) -> None:
+        """Answer no more for a Certificate that is gone."""
+        self.answers.forget(uid)
+
+    def _http01_solver(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Solver:
+        settings = Settings(
+            responder=self._responder(issuer, spec),
+            route=_route(spec),
+            service_type=spec.service_type,
+            self_check=spec.self_check,
+            check_port=self._http01.check_port,
+            nameservers=spec.nameservers,
+        )
+        return Http01Solver(
+            self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
+        )
+
+    def _responder(self, issuer: ReadyIssuer, spec: Http01) -> PodSettings | SharedSettings:
+        options = self._http01
+        if spec.responder == "shared":
+            if options.responder_address is None:
+                raise IssuanceError(
+                    "ResponderUnavailable",
+                    f"{issuer.key} has an http01 solver with responder shared, and the operator was not told its own "
+                    "address: start it with --responder-address (the Helm chart does), or use responder pod.",
+                )
+            return SharedSettings(options.responder_address, options.responder_port)
+        if options.image is None:
+            raise IssuanceError(
+                "SolverImageUnknown",
+                f"{issuer.key} has an http01 solver, and the operator was not told which image solver pods are made "
+                "of: start it with --solver-image (the Helm chart does), or use responder shared.",
+            )
+        template = spec.pod_template.to_json() if spec.pod_template is not None else {}
+        return PodSettings(options.image, options.pull_policy, template)
+
+    async def _make_dns01(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Solver:
         view = DnsView(
             resolvers=spec.nameservers or None,
             authoritative=spec.authoritative_nameservers or None,
         )
         provider = await self._rfc2136(issuer, spec, view)
-        return Dns01Solver(provider, view, follow_cname=spec.cname_strategy == "Follow")
+        follow = spec.cname_strategy == "Follow"
+        return Dns01Solver(provider, view, follow_cname=follow, patience=spec.propagation_timeout)
 
     def _made(self, key: tuple[str, int, int], making: asyncio.Task[Dns01Solver]) -> None:
         if making.cancelled() or making.exception() is not None:
@@ -113,3 +203,36 @@ class SolverFactory:
             spec.tsig_algorithm,
             source=f"the entry {reference.key} of {place}",
         )
+
+
+def _owner(certificate: Certificate) -> Owner:
+    metadata = certificate.metadata
+    return Owner(
+        namespace=metadata.namespace or "",
+        name=metadata.name,
+        uid=metadata.uid,
+        reference={
+            "apiVersion": API_VERSION,
+            "kind": Certificate.KIND,
+            "name": metadata.name,
+            "uid": metadata.uid,
+            "controller": True,
+        },
+    )
+
+
+def _route(spec: Http01) -> IngressRoute | GatewayRoute:
+    if spec.gateway_http_route is not None:
+        gateway = spec.gateway_http_route
+        return GatewayRoute(tuple(parent.to_json() for parent in gateway.parent_refs), gateway.labels)
+    if spec.ingress is None:
+        raise AssertionError("http01 has an ingress or a gatewayHTTPRoute: the model checks it")
+    template = spec.ingress.ingress_template
+    metadata = template.metadata if template is not None else None
+    return IngressRoute(
+        class_name=spec.ingress.ingress_class_name,
+        class_annotation=spec.ingress.ingress_class,
+        edit=spec.ingress.name,
+        labels=metadata.labels if metadata is not None else {},
+        annotations=metadata.annotations if metadata is not None else {},
+    )

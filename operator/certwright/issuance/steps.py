@@ -21,11 +21,11 @@ class Release:
 
 @dataclass(frozen=True)
 class CleanUp:
-    """Remove presented records; then, unless a failed order is kept to be read, the pending key and the order too.
+    """Remove presented proofs; then, unless a failed order is kept to be read, the pending key and the order too.
 
     Attributes:
         keep_order: Leave the (failed) order in the status, where people read why it failed.
-        last_try: A new order waits for this: go on without records that still cannot be removed, and say so.
+        last_try: A new order waits for this: go on without proofs that still cannot be removed, and say so.
     """
 
     keep_order: bool = False
@@ -89,12 +89,12 @@ class ResumeOrder:
 
 @dataclass(frozen=True)
 class Present:
-    """Put the records of every name into the DNS, together."""
+    """Put the proofs of every name in place, together."""
 
 
 @dataclass(frozen=True)
-class CheckPropagation:
-    """Ask the authoritative servers whether they serve the records."""
+class SelfCheck:
+    """Look for the proofs where the CA will look for them."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ Step = (
     | StartOrder
     | ResumeOrder
     | Present
-    | CheckPropagation
+    | SelfCheck
     | AnswerChallenges
     | PollOrder
     | Finalize

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from certwright.issuance.solver_factory import SolverFactory
     from certwright.kube.events import EventRecorder
     from certwright.kube.gateway import Gateway
+    from certwright.kube.leadership import Leadership
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Tools:
         recorder: For Events.
         metrics: Counts what happens.
         clock: The present instant, aware UTC.
+        leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
     """
@@ -41,5 +43,6 @@ class Tools:
     recorder: EventRecorder
     metrics: Metrics
     clock: Callable[[], dt.datetime]
+    leadership: Leadership
     on_written: Callable[[dict[str, Any]], object]
     on_secret_written: Callable[[SecretFacts], object]

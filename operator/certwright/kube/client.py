@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
+    from certwright.kube.leadership import Leadership
+
 APPLY: Final = "application/apply-patch+yaml"
 JSON: Final = "application/json"
+MERGE: Final = "application/merge-patch+json"
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """etcd holds 1.5 MiB an object by default; managed fields and JSON add to it."""
@@ -74,6 +77,7 @@ class KubeClient:
         api: The configured client; this object does not close it.
         on_request: Called with the method and the HTTP status ("none" without an answer) of every try.
         patience: How long to go on trying.
+        leadership: Asked before every try; without it everything is sent.
     """
 
     def __init__(
@@ -82,8 +86,10 @@ class KubeClient:
         *,
         on_request: Callable[[str, str], None] | None = None,
         patience: Patience | None = None,
+        leadership: Leadership | None = None,
     ) -> None:
         self._api = api
+        self._leadership = leadership
         self._on_request = on_request or (lambda _method, _status: None)
         self._patience = patience or Patience()
 
@@ -114,6 +120,7 @@ class KubeClient:
 
         Raises:
             KubeError: Its subclass says why; `Unreachable` and `Unavailable` are worth another try later.
+            NotLeading: This process may not act any more. Nothing was sent.
         """
         now = asyncio.get_running_loop().time
         deadline = now() + self._patience.total
@@ -143,6 +150,8 @@ class KubeClient:
         body: Mapping[str, Any] | None,
         content_type: str,
     ) -> dict[str, Any]:
+        if self._leadership is not None:
+            self._leadership.check()
         seen = "none"
         try:
             async with asyncio.timeout(self._patience.request):

@@ -44,7 +44,7 @@ class Gateway:
             return await self._client.request(
                 "GET",
                 self._custom_path(plural, namespace, name),
-                action=f"read {_label(plural, namespace, name)}",
+                action=f"read {label(plural, namespace, name)}",
             )
         except NotFound:
             return None
@@ -53,7 +53,7 @@ class Gateway:
         """Return a Secret, or None if there is none of that name."""
         try:
             return await self._client.request(
-                "GET", _secret_path(namespace, name), action=f"read {_label('Secret', namespace, name)}"
+                "GET", _secret_path(namespace, name), action=f"read {label('Secret', namespace, name)}"
             )
         except NotFound:
             return None
@@ -71,7 +71,7 @@ class Gateway:
         return await self._client.request(
             "PATCH",
             _secret_path(namespace, name),
-            action=f"write {_label('Secret', namespace, name)}",
+            action=f"write {label('Secret', namespace, name)}",
             query={"fieldManager": FIELD_MANAGER, "force": str(force).lower()},
             body=secret,
             content_type=APPLY,
@@ -83,7 +83,7 @@ class Gateway:
         return await self._client.request(
             "POST",
             f"/api/v1/namespaces/{quote(namespace)}/secrets",
-            action=f"create {_label('Secret', namespace, name)}",
+            action=f"create {label('Secret', namespace, name)}",
             query={"fieldManager": FIELD_MANAGER},
             body=secret,
             # A create that was carried out but not answered comes back as Conflict, and the caller reads it then.
@@ -94,7 +94,7 @@ class Gateway:
         """Delete a Secret; one that is not there is success."""
         try:
             await self._client.request(
-                "DELETE", _secret_path(namespace, name), action=f"delete {_label('Secret', namespace, name)}"
+                "DELETE", _secret_path(namespace, name), action=f"delete {label('Secret', namespace, name)}"
             )
         except NotFound:
             return
@@ -114,7 +114,7 @@ class Gateway:
         return await self._client.request(
             "PATCH",
             self._custom_path(plural, namespace, name) + "/status",
-            action=f"write the status of {_label(kind, namespace, name)}",
+            action=f"write the status of {label(kind, namespace, name)}",
             query={"fieldManager": FIELD_MANAGER, "force": "true"},
             body={
                 "apiVersion": self._api_version,
@@ -136,7 +136,7 @@ class Gateway:
         return await self._client.request(
             "PATCH",
             self._custom_path(plural, namespace, name),
-            action=f"{'hold' if finalizers else 'release'} {_label(kind, namespace, name)}",
+            action=f"{'hold' if finalizers else 'release'} {label(kind, namespace, name)}",
             query={"fieldManager": FINALIZER_MANAGER, "force": "true"},
             body={"apiVersion": self._api_version, "kind": kind, "metadata": identity},
             content_type=APPLY,
@@ -165,5 +165,6 @@ def _identity(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {key: metadata[key] for key in ("name", "namespace", "uid") if metadata.get(key)}
 
 
-def _label(kind: str, namespace: str | None, name: str) -> str:
+def label(kind: str, namespace: str | None, name: str) -> str:
+    """An object for messages: `Secret shop/web-tls`."""
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"

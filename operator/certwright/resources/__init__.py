@@ -29,6 +29,13 @@ from certwright.resources.group import (
     RESERVED_PREFIX,
     VERSION,
 )
+from certwright.resources.http01 import (
+    Http01,
+    Http01GatewayHTTPRoute,
+    Http01Ingress,
+    PodTemplate,
+    TemplateMetadata,
+)
 from certwright.resources.issuer import (
     AccountKeyAlgorithm,
     AcmeIssuerSpec,
@@ -44,16 +51,17 @@ from certwright.resources.order_status import (
     AuthorizationState,
     AuthorizationStatus,
     ChallengeStatus,
+    HttpResourceStatus,
     OrderState,
     OrderStatus,
     RecordStatus,
+    SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.secret_ref import AccountKeyRef, SecretKeyRef
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
-    Http01,
     Rfc2136,
     Selector,
     Solver,
@@ -96,6 +104,9 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "Http01",
+    "Http01GatewayHTTPRoute",
+    "Http01Ingress",
+    "HttpResourceStatus",
     "InvalidDuration",
     "InvalidResource",
     "Issuer",
@@ -108,6 +119,7 @@ __all__ = [
     "Metadata",
     "OrderState",
     "OrderStatus",
+    "PodTemplate",
     "PrivateKey",
     "RecordStatus",
     "ResourceError",
@@ -117,6 +129,8 @@ __all__ = [
     "SecretTemplate",
     "Selector",
     "Solver",
+    "SolverObjectStatus",
+    "TemplateMetadata",
     "Timestamp",
     "TsigAlgorithm",
     "UpdateProtocol",

@@ -35,6 +35,26 @@ class RecordStatus(Model):
     """What the record holds."""
 
 
+class HttpResourceStatus(Model):
+    """The file that a name needs (RFC 8555, section 8.3)."""
+
+    url: _Url
+    """Where the CA asks for it."""
+    key_authorization: Annotated[str, Field(max_length=1024)]
+    """What it must hold. It is no secret."""
+
+
+class SolverObjectStatus(Model):
+    """An object that exists only to answer a challenge."""
+
+    kind: Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
+    """Its kind."""
+    name: Annotated[str, Field(max_length=253)]
+    """Its name, in the Certificate's namespace."""
+    edited: bool = False
+    """Whether it is somebody else's Ingress, into which rules were put that are taken out again."""
+
+
 class AuthorizationStatus(Model):
     """The proof of control over one name."""
 
@@ -49,11 +69,13 @@ class AuthorizationStatus(Model):
     challenge: ChallengeStatus | None = None
     """The challenge that is answered."""
     record: RecordStatus | None = None
-    """The record that the CA looks for."""
+    """The record that the CA looks for, with dns-01."""
+    resource: HttpResourceStatus | None = None
+    """The file that the CA asks for, with http-01."""
     presented: bool = False
-    """Whether the record was written, or was about to be; it is removed when the order is done."""
+    """Whether the record or file was put in place, or was about to be; it is removed when the order is done."""
     last_seen: Annotated[str, Field(max_length=4096)] | None = None
-    """What the authoritative servers answered at the last look."""
+    """What the authoritative servers, or the web server, answered at the last look."""
     last_look_time: Timestamp | None = None
     """When they were last asked."""
 
@@ -85,3 +107,5 @@ class OrderStatus(Model):
         tuple[AuthorizationStatus, ...], Field(max_length=100, json_schema_extra=ATOMIC_LIST)
     ] = ()
     """The proof of control, name by name."""
+    solver_objects: Annotated[tuple[SolverObjectStatus, ...], Field(max_length=200, json_schema_extra=ATOMIC_LIST)] = ()
+    """The objects that answer http-01 challenges, until the order is done."""

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
+from certwright.resources.http01 import Http01
 from certwright.resources.labels import LABELS
 from certwright.resources.names import DnsName, Endpoint, TsigKeyName, Unique, ZoneName
 from certwright.resources.rules import ATOMIC_LIST, SET, rule, validations
@@ -109,10 +110,6 @@ class Dns01(Model):
         return self
 
 
-class Http01(Model):
-    """Proof by a file under http://<name>/.well-known/acme-challenge/ (RFC 8555, section 8.3)."""
-
-
 class Solver(Model):
     """One way of proving control over names, and the names it is for."""
 
@@ -125,10 +122,7 @@ class Solver(Model):
     dns01: Dns01 | None = None
     """Proof by a TXT record."""
     http01: Http01 | None = None
-    """
-    Proof by a file served over HTTP; wildcards cannot be proved so. This version has no responder for it: a
-    Certificate that would need one says so in its conditions.
-    """
+    """Proof by a file served over HTTP on port 80; wildcards cannot be proved so."""
 
     @model_validator(mode="after")
     def _one_challenge(self) -> Self:

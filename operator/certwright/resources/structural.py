@@ -29,6 +29,7 @@ _KEYWORDS: Final = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields",
     "items",
     "required",
     "properties",

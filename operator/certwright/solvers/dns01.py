@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import dns01_value
+from certwright.dns import TxtRecord
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Sequence
 
-    from certwright.dns import DnsView, Propagation, Provider, TxtRecord
+    from certwright.dns import DnsView, Propagation, Provider
+    from certwright.solvers.proof import Proof
+    from certwright.solvers.solver import SelfCheckMode
 
-CHALLENGE_LABEL = "_acme-challenge"
+CHALLENGE_LABEL: Final = "_acme-challenge"
 
 
 class Dns01Solver:
@@ -19,14 +25,19 @@ class Dns01Solver:
         provider: Changes the zones.
         view: Looks at them.
         follow_cname: Whether a CNAME at ``_acme-challenge`` names the place for the record (delegation).
+        patience: How long the records are looked for.
     """
 
-    def __init__(self, provider: Provider, view: DnsView, *, follow_cname: bool) -> None:
+    challenge_type: Final = "dns-01"
+    self_check: SelfCheckMode = "required"
+
+    def __init__(self, provider: Provider, view: DnsView, *, follow_cname: bool, patience: dt.timedelta) -> None:
         self._provider = provider
         self._view = view
         self._follow_cname = follow_cname
+        self.patience = patience
 
-    async def record_name(self, name: str) -> str:
+    async def place(self, name: str) -> str:
         """Return where the record that proves control of a name has to stand.
 
         Args:
@@ -38,14 +49,25 @@ class Dns01Solver:
         owner = f"{CHALLENGE_LABEL}.{name.removeprefix('*.')}"
         return await self._view.follow_cname(owner) if self._follow_cname else owner
 
-    async def present(self, records: Sequence[TxtRecord]) -> None:
+    def proof(self, place: str, token: str, key_authorization: str) -> Proof:  # noqa: ARG002 - a solver's form
+        """Return the record."""
+        return TxtRecord(place, dns01_value(key_authorization))
+
+    async def present(self, proofs: Sequence[Proof]) -> None:
         """Add the records; those that are there already stay. Raises `DnsError`."""
-        await self._provider.present(records)
+        await self._provider.present(_records(proofs))
 
-    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+    async def check(self, proofs: Sequence[Proof]) -> tuple[Propagation, ...]:
         """Ask every authoritative server of each record, once. Raises `DnsError`."""
-        return await self._view.check(records)
+        return await self._view.check(_records(proofs))
 
-    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+    async def clean_up(self, proofs: Sequence[Proof]) -> None:
         """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
-        await self._provider.clean_up(records)
+        await self._provider.clean_up(_records(proofs))
+
+
+def _records(proofs: Sequence[Proof]) -> list[TxtRecord]:
+    records = [proof for proof in proofs if isinstance(proof, TxtRecord)]
+    if len(records) < len(proofs):
+        raise AssertionError("a dns-01 solver was given what is no TXT record")
+    return records

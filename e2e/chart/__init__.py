@@ -1,0 +1,10 @@
+"""The Helm chart: renders it, and keeps what is made from it up to date.
+
+Made from `crds/` and the comments of `values.yaml`: the chart's copies of the CRDs, the descriptions in its
+`values.schema.json`, the table in `docs/helm.md`, the plain manifests in `deploy/certwright.yaml`.
+"""
+
+from chart.helm import CHART, Helm, HelmFailed
+from chart.values import Value, documented_values
+
+__all__ = ["CHART", "Helm", "HelmFailed", "Value", "documented_values"]

@@ -1,0 +1,127 @@
+"""Runs Helm on our chart."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import yaml
+
+from testbed.binaries import find_or_build
+from testbed.errors import BedError
+from testbed.locations import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from testbed.progress import Reporter
+
+CHART: Final = PROJECT / "helm" / "certwright"
+RELEASE: Final = "certwright"
+NAMESPACE: Final = "certwright"
+SECONDS: Final = 120.0
+# The CRDs take a second without the C library.
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class HelmFailed(BedError):
+    """Helm refused; its words are in the message."""
+
+
+@dataclass(frozen=True)
+class Helm:
+    """Helm for our chart.
+
+    Attributes:
+        program: The executable.
+        kubeconfig: The cluster that `run` speaks to; None for commands that need none.
+    """
+
+    program: Path
+    kubeconfig: Path | None = None
+
+    @classmethod
+    def find(cls, reporter: Reporter, kubeconfig: Path | None = None) -> Self:
+        """Find Helm, or build it.
+
+        Raises:
+            BinaryUnavailable: Neither is possible; the error says what is missing.
+        """
+        return cls(find_or_build(["helm"], reporter)["helm"], kubeconfig)
+
+    def run(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run it and return its standard output.
+
+        Raises:
+            HelmFailed: It ended with an error, or took longer than two minutes.
+        """
+        with tempfile.TemporaryDirectory(prefix="helm-") as home:
+            # Nobody's own settings, plugins, caches and clusters have a say, and none is left behind.
+            environment = {
+                "PATH": "/usr/bin:/bin",
+                "HOME": home,
+                "KUBECONFIG": str(self.kubeconfig or f"{home}/kubeconfig"),
+            }
+            try:
+                answer = subprocess.run(
+                    [self.program, *arguments],
+                    input=stdin,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=SECONDS,
+                    env=environment,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise HelmFailed(f"helm {arguments[0]} took longer than {SECONDS:.0f} s") from error
+        if answer.returncode != 0:
+            raise HelmFailed(f"helm {arguments[0]} failed", details=(answer.stderr + answer.stdout).strip())
+        return answer.stdout
+
+    def lint(self, values: Mapping[str, Any] | None = None) -> str:
+        """Lint the chart with values; warnings are errors.
+
+        Raises:
+            HelmFailed: With what is wrong.
+        """
+        return self.run("lint", "--strict", str(CHART), "--values=-", stdin=yaml.safe_dump(dict(values or {})))
+
+    def template(
+        self,
+        values: Mapping[str, Any] | None = None,
+        *,
+        release: str = RELEASE,
+        namespace: str = NAMESPACE,
+        api_versions: tuple[str, ...] = (),
+        notes: bool = False,
+    ) -> str:
+        """Render the chart.
+
+        Args:
+            values: What differs from `values.yaml`.
+            release: Name of the release.
+            namespace: Of the release.
+            api_versions: What the API server serves beside the kinds of Kubernetes, as ``group/version/Kind``.
+            notes: Whether NOTES.txt follows the manifests.
+
+        Raises:
+            HelmFailed: The values or the templates are wrong.
+        """
+        served = [f"--api-versions={version}" for version in api_versions]
+        command = ["install", "--dry-run=client"] if notes else ["template"]
+        return self.run(
+            *command,
+            release,
+            str(CHART),
+            f"--namespace={namespace}",
+            "--values=-",
+            *(() if notes else served),
+            stdin=yaml.safe_dump(dict(values or {})),
+        )
+
+    def objects(self, values: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, Any]]:
+        """Render the chart and return its objects; ``options`` are those of `template`."""
+        return [found for found in yaml.load_all(self.template(values, **options), Loader=_LOADER) if found]

@@ -1,0 +1,71 @@
+"""`python -m image`: build the image and say where it is and how big."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tomllib
+
+from testbed.errors import BedError
+from testbed.images import certwright_image
+from testbed.locations import PROJECT
+from testbed.progress import reporter
+
+from .engines import build_with_buildah, build_with_engine, find_engine, has_base
+
+PUBLIC_BASE = "docker.io/library/python:3.13-slim"
+
+
+def main() -> int:
+    """Build the image; return the exit code."""
+    parser = argparse.ArgumentParser(prog="make image", description=__doc__)
+    # The Makefile passes what it was given, which is nothing for most.
+    parser.add_argument("--base", default=os.environ.get("BASE", ""), help=f"base image (default {PUBLIC_BASE})")
+    parser.add_argument("--testbed", action="store_true", help="the one that the test bed's node runs, into its cache")
+    given = parser.parse_args()
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    name = f"localhost/certwright:{version}"
+    archive = PROJECT / "dist" / f"certwright-{version}.image.tar"
+    archive.parent.mkdir(exist_ok=True)
+    arguments, timestamp = _provenance(version)
+    try:
+        if given.testbed:
+            certwright_image(reporter())
+            return 0
+        engine, base = find_engine(), given.base or PUBLIC_BASE
+        if engine and has_base(engine, base):
+            build_with_engine(engine, name, archive, {**arguments, "BASE": base})
+        else:
+            if engine:
+                reporter().say(f"{engine} neither has the base image {base} nor can pull it; on to buildah")
+            build_with_buildah(
+                name, archive, arguments, reporter(), timestamp=timestamp, base=given.base, public_base=PUBLIC_BASE
+            )
+    except BedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{name} is in {archive.relative_to(PROJECT)}")
+    print(f"{archive.stat().st_size / 1e6:.1f} MB; a node's containerd takes it by: ctr -n k8s.io images import FILE")
+    return 0
+
+
+def _provenance(version: str) -> tuple[dict[str, str], int]:
+    """Return the build arguments that say what the image is made from, and the time of that: the last commit's."""
+    answer = subprocess.run(
+        ["git", "-C", str(PROJECT), "log", "-1", "--format=%H %ct %cI"], capture_output=True, text=True, check=False
+    )
+    if answer.returncode != 0:
+        return {"VERSION": version}, 0
+    revision, seconds, created = answer.stdout.split()
+    changed = subprocess.run(
+        ["git", "-C", str(PROJECT), "status", "--porcelain"], capture_output=True, text=True, check=False
+    )
+    if changed.stdout.strip():
+        revision += "-dirty"
+    return {"VERSION": version, "REVISION": revision, "CREATED": created}, int(seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

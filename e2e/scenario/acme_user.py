@@ -1,0 +1,108 @@
+"""A user of the ACME library: one client object that gets a certificate, again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import (
+    AccountKey,
+    AcmeServer,
+    CertificateChainPem,
+    Client,
+    Clock,
+    HttpxTransport,
+    Identifier,
+    Timeouts,
+)
+from certwright.client import NoSolver
+from certwright.dns import TsigKey, TxtRecord
+from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from certwright.pki import build_csr, check_before_write, generate_private_key, parse_chain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.pki import CertificateChain
+    from testbed.parts.bind import Bind
+
+TIMEOUTS: Final = Timeouts(connect=3.0, read=1.5, total=3.0)
+POLL_SECONDS: Final = 1.5
+LONGEST_SLEEP: Final = 0.02
+
+
+class AcmeUser:
+    """Goes through a whole issuance by dns-01, and passes what comes out of it through the gate.
+
+    Args:
+        client: Used for everything, whatever happened before.
+        bind: Where the records are put.
+
+    Attributes:
+        seen: Tokens and key authorizations, which must be in no log and no error.
+        issued: The last chain as it came.
+    """
+
+    def __init__(self, client: Client, bind: Bind) -> None:
+        self.client = client
+        self.seen: set[str] = set()
+        self.issued = CertificateChainPem(b"", ())
+        self._zone = bind.zones[0]
+        name, key = bind.main_key
+        self._dns = Rfc2136Provider(bind.address, tsig=TsigKey(name, key.secret, key.algorithm))
+
+    async def obtain(self) -> CertificateChain:
+        """Register if that has not been done, and get a certificate for two new names.
+
+        Raises:
+            AcmeError: What the CA did wrong.
+            PkiError: What is wrong with the chain.
+        """
+        client = self.client
+        if client.account_url is None:
+            await client.register(terms_of_service_agreed=True)
+        first = f"{secrets.token_hex(6)}.{self._zone}"
+        names = [first, f"*.{first}"]
+        order = await client.new_order([Identifier.dns(name) for name in names], profile="default")
+        records, challenges = [], []
+        for authorization in await client.fetch_authorizations(order):
+            challenge = authorization.challenge("dns-01")
+            if challenge is None:
+                raise NoSolver({authorization.name: [offer.type for offer in authorization.challenges]}, ["dns-01"])
+            if challenge.token is not None and authorization.status == "pending":
+                self.seen |= {challenge.token, client.key_authorization(challenge.token)}
+                value = client.dns01_value(challenge.token)
+                records.append(TxtRecord(f"_acme-challenge.{authorization.identifier.value}", value))
+                challenges.append(challenge)
+        if records:
+            await self._dns.present(records)
+        try:
+            for challenge in challenges:
+                await client.answer_challenge(challenge)
+            order = await client.poll_order(order, until={"ready"}, timeout=POLL_SECONDS)
+        finally:
+            if records:
+                await self._dns.clean_up(records)
+        key = generate_private_key()
+        order = await client.finalize(order, build_csr(key, dns_names=names))
+        order = await client.poll_order(order, timeout=POLL_SECONDS)
+        self.issued = await client.download_certificate(order)
+        chain = parse_chain(self.issued.pem)
+        check_before_write(chain, key, dns_names=names, now=datetime.now(UTC))
+        return chain
+
+
+@asynccontextmanager
+async def acme_user(directory_url: str, ca_bundle: bytes, bind: Bind) -> AsyncIterator[AcmeUser]:
+    """Give a user with an account key of its own, short time-outs, and a single connection.
+
+    A connection that is not given back shows at once: there is no other.
+    """
+    async with HttpxTransport(ca_bundle=ca_bundle.decode(), timeout=TIMEOUTS, max_connections=1) as transport:
+        # Waits between tries are for the CA's sake; this one does not mind.
+        clock = Clock(sleep=lambda seconds: asyncio.sleep(min(seconds, LONGEST_SLEEP)))
+        server = AcmeServer(directory_url, transport, clock=clock)
+        yield AcmeUser(Client(server, AccountKey.generate()), bind)

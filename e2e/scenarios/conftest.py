@@ -1,0 +1,119 @@
+"""The fixtures of whole-cluster tests: a bed with a real node. `make e2e` runs them, as root.
+
+With KEEP=1 a run with a failure waits before it ends the bed, and says how to look into it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from scenario.cluster import Cluster
+from testbed import BedOptions, TestBed
+from testbed.assembly import programs_for
+from testbed.errors import BedError
+from testbed.isolation import bed_cgroup
+from testbed.progress import reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+OPTIONS = BedOptions(node=True, gateway=True, network_policies=True, audit=True)
+TAIL_LINES = 30
+BED = pytest.StashKey[TestBed]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where no node can; there is no quiet skip."""
+    if session.items and not session.config.option.collectonly:
+        try:
+            bed_cgroup()
+        except BedError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def node_bed(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[TestBed]:
+    """The bed with its node Ready, the Gateway served, the audit log on and our CRDs applied."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    programs_for(OPTIONS, reporter())
+    with TestBed(OPTIONS, folder=tmp_path_factory.mktemp("bed")) as bed:
+        request.config.stash[BED] = bed
+        bed.apply_crds()
+        with capture.global_and_fixture_disabled():
+            print(f"\nThe bed is up, its node Ready, after {bed.up_seconds:.1f} s.")
+        yield bed
+        if os.environ.get("KEEP") and request.session.testsfailed:
+            with capture.global_and_fixture_disabled():
+                _linger(bed)
+
+
+@pytest.fixture(scope="session")
+def cluster(node_bed: TestBed) -> Iterator[Cluster]:
+    """A client of the bed's API server, as administrator."""
+    with Cluster(node_bed) as client:
+        yield client
+
+
+@pytest.fixture
+def namespace(node_bed: TestBed) -> Iterator[str]:
+    """The name of a fresh namespace that takes pods of the restricted profile only; it goes after the test."""
+    name = f"test-{secrets.token_hex(4)}"
+    node_bed.kubectl("create", "namespace", name)
+    node_bed.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    node_bed.kubectl("delete", "namespace", name, "--wait=false", check=False)
+
+
+@pytest.fixture
+def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
+    """Print what is measured where people see it, whether the test fails or not."""
+
+    def line(text: str) -> None:
+        with capsys.disabled():
+            print(f"\n{text}", end=" ")
+
+    return line
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add pods, events and the ends of all logs to the report of a failed test."""
+    report = yield
+    bed = item.config.stash.get(BED, None)
+    if report.failed and bed is not None:
+        for title, command in {
+            "pods": ("get", "pods", "--all-namespaces", "--output=wide"),
+            "events": ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"),
+        }.items():
+            report.sections.append((f"cluster: {title}", bed.kubectl(*command, check=False)))
+        for log in sorted(bed.node.pod_logs.glob("*/*/*.log")):
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+            report.sections.append((f"pod: end of {log.relative_to(bed.node.pod_logs)}", tail))
+        for name, tail in bed.tails(TAIL_LINES).items():
+            if tail:
+                report.sections.append((f"test bed: end of the log of {name}", tail))
+    return report
+
+
+def _linger(bed: TestBed) -> None:
+    print(
+        f"\nA test failed, and KEEP is set: the bed stays up, with its logs in {bed.folder}.\n"
+        "Enter it from another terminal with the nsenter command above, then:\n"
+        f"  export KUBECONFIG={bed.kubeconfig}\n"
+        f"  {bed.programs['kubectl']} get pods --all-namespaces\n"
+    )
+    if sys.stdin.isatty():
+        input("Press Enter to end it.")
+    else:
+        print("Send SIGTERM to `python -m testbed isolated` to end it.", flush=True)
+        # A shell starts what runs in its background with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            signal.pause()

@@ -1,0 +1,3 @@
+module certwright.io/testbed/pods
+
+go 1.26

@@ -1,0 +1,72 @@
+"""The bed's node, for those who run pods on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .parts.containerd import Containerd
+    from .parts.ground import Ground
+    from .parts.kubelet import Kubelet
+
+# Where the node's side of the bed is: parts, pods and host reach each other at this address.
+ADDRESS = "10.200.0.1"
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - inside a network namespace of the bed's own
+BRIDGE = "br0"
+SERVICE_RANGE = "10.96.0.0/16"
+KUBERNETES_SERVICE = "10.96.0.1"
+DNS_SERVICE = "10.96.0.10"
+POD_RANGE = "10.244.0.0/16"
+# What the controller manager gives to the first node.
+NODE_POD_RANGE = "10.244.0.0/24"
+CLUSTER_DOMAIN = "cluster.local"
+HTTP_PORT = 80
+HTTPS_PORT = 443
+
+
+class Node:
+    """A real node: kubelet, containerd and runc.
+
+    Attributes:
+        address: at which pods reach the parts of the bed (BIND, Pebble, Traefik, the API server).
+    """
+
+    address = ADDRESS
+
+    def __init__(self, ground: Ground, containerd: Containerd, kubelet: Kubelet) -> None:
+        self._ground = ground
+        self._containerd = containerd
+        self._kubelet = kubelet
+
+    @property
+    def name(self) -> str:
+        """Name of the Node object."""
+        return self._kubelet.node_name
+
+    @property
+    def pod_logs(self) -> Path:
+        """Folder of the logs of all containers, as NAMESPACE_POD_UID/CONTAINER/N.log; kept with the bed's logs."""
+        return self._kubelet.pod_logs
+
+    @property
+    def cgroup(self) -> str:
+        """Name of the cgroup that holds all pods and the container runtime."""
+        return self._ground.cgroup.name
+
+    def load_image(self, archive: Path) -> None:
+        """Give the node an image: an OCI archive, which holds the image's name.
+
+        Raises:
+            CommandFailed: containerd refused it.
+        """
+        self._containerd.load_image(archive)
+
+    def image_names(self) -> set[str]:
+        """Return the names of the images that the node has."""
+        return self._containerd.image_names()
+
+    def processes(self) -> set[int]:
+        """Return the ids of the processes of all pods and of the container runtime."""
+        return self._ground.cgroup.processes()

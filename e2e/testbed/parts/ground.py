@@ -1,0 +1,93 @@
+"""What a node stands on: the bridge with its address, and the cgroup that holds all that the node runs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from testbed.arrangement import Arrangement
+from testbed.cgroups import CgroupTree
+from testbed.errors import BedError, CommandFailed
+from testbed.isolation import bed_cgroup
+from testbed.node import ADDRESS, BRIDGE, SERVICE_RANGE
+
+if TYPE_CHECKING:
+    from testbed.part import Site
+
+TIMEOUT = 30.0
+
+
+class Ground(Arrangement):
+    """Is made before the node's parts, and taken away after them, with whatever they left."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site, "ground")
+
+    @cached_property
+    def cgroup(self) -> CgroupTree:
+        """The cgroup of this bed.
+
+        Raises:
+            BedError: we are not in namespaces of the bed's own.
+        """
+        return CgroupTree(bed_cgroup())
+
+    @cached_property
+    def sockets(self) -> Path:
+        """Folder for sockets, short enough for their names."""
+        return Path("/run") / self.cgroup.name
+
+    def make(self) -> None:
+        """Make bridge, cgroup and folder.
+
+        Raises:
+            BedError: we are not in namespaces of the bed's own, or another bed is.
+        """
+        self.cgroup.create()
+        if Path(f"/proc/sys/net/ipv4/conf/{BRIDGE}").exists():
+            raise BedError(
+                "Another bed with a node runs in these namespaces", remedy="end it first, or give each its own"
+            )
+        self.sockets.mkdir()
+        self._ip("link", "add", BRIDGE, "type", "bridge")
+        self._ip("address", "add", f"{ADDRESS}/24", "dev", BRIDGE)
+        self._ip("link", "set", BRIDGE, "up")
+        # Without a default route the kernel would refuse a cluster IP before kube-proxy's rules see it.
+        self._ip("route", "add", SERVICE_RANGE, "dev", BRIDGE)
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
+
+    def unmake(self) -> None:
+        """End what is left in the cgroup; then mounts, rules, links and all data but the logs go.
+
+        Raises:
+            TimeoutError: a process survived SIGKILL.
+        """
+        if "cgroup" not in self.__dict__:
+            return
+        self.cgroup.kill()
+        for mount in reversed(mounts_below(self.site.folder, self.sockets)):
+            self._run("umount", "--lazy", mount)
+        self._run(self.site.programs["nft"], "flush", "ruleset")
+        self._run(self.site.programs["ip"], "link", "delete", BRIDGE)
+        self.cgroup.remove()
+        for folder in (self.sockets, *self.site.folder.glob("*/data-of-node")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _ip(self, *arguments: str) -> None:
+        answer = self._run(self.site.programs["ip"], *arguments)
+        if answer.returncode != 0:
+            raise CommandFailed(f"ip {' '.join(arguments)} failed", details=answer.stderr.strip())
+
+    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+
+
+def mounts_below(*folders: Path) -> list[Path]:
+    """Return what is mounted below folders, in the order in which it was mounted."""
+    # The kernel writes blanks in paths as octal numbers.
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    points = [Path(line.split()[1].encode().decode("unicode_escape")) for line in lines]
+    return [point for point in points if any(folder in point.parents for folder in folders)]

@@ -1,0 +1,49 @@
+"""Files out of Go modules that nothing is built from, such as the CRDs of other projects."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from .errors import BinaryUnavailable
+from .golang import ENVIRONMENT, find_go
+from .locations import GO_MODULES
+
+SECONDS = 300.0
+
+
+def module_folder(name: str, module: str) -> Path:
+    """Return the folder of a Go module in Go's module cache; downloads it if it is not there.
+
+    Args:
+        name: Folder below `go/` whose go.mod and go.sum pin the module.
+        module: Its path, such as ``sigs.k8s.io/gateway-api``.
+
+    Raises:
+        BinaryUnavailable: There is no Go, or the download failed or is not what go.sum says.
+    """
+    go = find_go()
+    if go is None:
+        raise BinaryUnavailable(
+            f"{module} has to be downloaded, and there is no Go on PATH",
+            remedy="install Go and put its bin folder on PATH",
+        )
+    answer = subprocess.run(
+        [go.executable, "mod", "download", "-json", module],
+        cwd=GO_MODULES / name,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **ENVIRONMENT},
+        timeout=SECONDS,
+    )
+    found = json.loads(answer.stdout or "{}")
+    if answer.returncode != 0:
+        raise BinaryUnavailable(
+            f"{module} could not be downloaded",
+            remedy="check the network or GOPROXY",
+            details=str(found.get("Error") or answer.stderr.strip()),
+        )
+    return Path(found["Dir"])

@@ -1,0 +1,114 @@
+{{- define "certwright.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The name of the chart's objects. 50 characters leave room for the suffixes. */}}
+{{- define "certwright.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The name of cluster-scoped objects: two releases may have one name, in different namespaces. */}}
+{{- define "certwright.clusterName" -}}
+{{- $name := include "certwright.fullname" . }}
+{{- if eq $name .Release.Namespace }}
+{{- $name }}
+{{- else }}
+{{- printf "%s-%s" .Release.Namespace $name | trunc 230 }}
+{{- end }}
+{{- end }}
+
+{{- define "certwright.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "certwright.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "certwright.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{ include "certwright.selectorLabels" . }}
+app.kubernetes.io/part-of: certwright
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* The labels and some of one object's own, which count. */}}
+{{- define "certwright.labelsWith" -}}
+{{- toYaml (merge (deepCopy .own) (include "certwright.labels" .root | fromYaml)) }}
+{{- end }}
+
+{{- define "certwright.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "certwright.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "certwright.subject" -}}
+- kind: ServiceAccount
+  name: {{ include "certwright.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{- define "certwright.leaseName" -}}
+{{- default (include "certwright.fullname" .) .Values.leaderElection.leaseName }}
+{{- end }}
+
+{{/* An image reference; the argument has registry, repository, tag and digest. */}}
+{{- define "certwright.imageReference" -}}
+{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
+{{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
+{{- end }}
+
+{{- define "certwright.image" -}}
+{{- $image := .Values.image }}
+{{- include "certwright.imageReference" (dict "registry" $image.registry "repository" $image.repository "tag" (default .Chart.AppVersion $image.tag) "digest" $image.digest) }}
+{{- end }}
+
+{{/* What is not said about the solver's image is as with the operator's. A digest belongs to one repository and tag: it is taken over
+with them or not at all. */}}
+{{- define "certwright.solverImage" -}}
+{{- $image := .Values.image }}
+{{- $solver := .Values.http01.solver.image }}
+{{- $digest := $solver.digest }}
+{{- if not (or $solver.repository $solver.tag $solver.digest) }}
+{{- $digest = $image.digest }}
+{{- end }}
+{{- include "certwright.imageReference" (dict "registry" (default $image.registry $solver.registry) "repository" (default $image.repository $solver.repository) "tag" (default (default .Chart.AppVersion $image.tag) $solver.tag) "digest" $digest) }}
+{{- end }}
+
+{{/* The contradictions that the schema cannot see. */}}
+{{- define "certwright.validate" -}}
+{{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
+{{- fail "replicas: more than one needs leaderElection.enabled, or they would all order the same certificates" }}
+{{- end }}
+{{- if and .Values.caBundle.configMap .Values.caBundle.secret }}
+{{- fail "caBundle: give configMap or secret, not both" }}
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
+{{- fail "metrics.serviceMonitor needs metrics.service.enabled; without a Service use metrics.podMonitor" }}
+{{- end }}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
+{{- fail "metrics: enable serviceMonitor or podMonitor, not both, or everything is scraped twice" }}
+{{- end }}
+{{- if eq (int .Values.ports.http) (int .Values.ports.responder) }}
+{{- fail "ports: http and responder must differ" }}
+{{- end }}
+{{- range .Values.issuers }}
+{{- if and $.Values.namespaces (not (has .namespace $.Values.namespaces)) }}
+{{- fail (printf "issuers: %s is for the namespace %s, which is not in namespaces: the operator would not see it" .name .namespace) }}
+{{- end }}
+{{- end }}
+{{- end }}

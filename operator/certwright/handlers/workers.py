@@ -1,0 +1,141 @@
+"""The workers: idle until this process leads, then at the queue, until told to stop or until leadership is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.handlers.errors import OperatorFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from certwright.issuance.key import Key
+    from certwright.issuance.metrics import Metrics
+    from certwright.issuance.queue import WorkQueue
+    from certwright.issuance.scheduler import Scheduler
+    from certwright.kube.events import EventRecorder
+    from certwright.kube.leadership import Leadership
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 10.0
+DRAIN_SECONDS: Final = 20.0
+
+
+class Workers:
+    """Take keys from the queue, look at each, and give the scheduler the time of its next look.
+
+    Args:
+        number: How many objects are looked at at once.
+        look: Looks at one; returns the seconds until the next look, or None.
+        queue: Where keys come from. It fills while somebody else leads, so everything known is in it at take-over.
+        scheduler: Where they wait for their time.
+        recorder: Its poster runs while the workers do.
+        metrics: Counts looks.
+        leadership: Whether this process may act.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        look: Callable[[Key], Awaitable[float | None]],
+        *,
+        queue: WorkQueue[Key],
+        scheduler: Scheduler[Key],
+        recorder: EventRecorder,
+        metrics: Metrics,
+        leadership: Leadership,
+    ) -> None:
+        self._number = number
+        self._look = look
+        self._queue = queue
+        self._scheduler = scheduler
+        self._recorder = recorder
+        self._metrics = metrics
+        self._leadership = leadership
+        self._tasks: list[asyncio.Task[None]] = []
+        self._aborted = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Wait until this process leads; then work until told to stop, and let what is under way come to a safe point.
+
+        Args:
+            stop: Set it to stop.
+
+        Raises:
+            OperatorFailed: A worker, the scheduler or the poster of Events ended by itself: a defect, after which
+                some objects would not be looked at any more.
+        """
+        told = asyncio.create_task(stop.wait(), name="stop")
+        begun = asyncio.create_task(self._leadership.begun.wait(), name="begun")
+        try:
+            await asyncio.wait([told, begun], return_when=asyncio.FIRST_COMPLETED)
+            if not (stop.is_set() or self._aborted):
+                await self._work_until(told)
+        finally:
+            await _cancel([told, begun, *self._tasks])
+            if not self._aborted:
+                await self._recorder.drain()
+
+    def abort(self) -> None:
+        """End everything at once: no drain, no last words. Called from the loop itself, so that no task runs on."""
+        self._aborted = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def _work_until(self, told: asyncio.Task[Any]) -> None:
+        if self._leadership.is_limited:
+            logger.info("taking up the work: %d objects are looked at", len(self._queue))
+        workers = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._number)]
+        helpers = [
+            asyncio.create_task(self._scheduler.run(), name="scheduler"),
+            asyncio.create_task(self._recorder.run(), name="events"),
+        ]
+        self._tasks = [*workers, *helpers]
+        await asyncio.wait([told, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        if self._aborted or not self._leadership.holds():
+            # Those who ask for it before they act may notice the end first.
+            return
+        for task in self._tasks:
+            if task.done():
+                raise OperatorFailed(f"{task.get_name()} ended by itself") from _error_of(task)
+        logger.info("stopping: %d objects are being looked at", self._queue.held)
+        await self._queue.close()
+        _, late = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
+        if late:
+            logger.warning(
+                "%d objects took longer than %g s; they are taken up at the next start",
+                len(late),
+                DRAIN_SECONDS,
+            )
+
+    async def _work(self) -> None:
+        while (key := await self._queue.take()) is not None:
+            started = time.perf_counter()
+            try:
+                self._leadership.check()
+                pause = await self._look(key)
+            except Exception:
+                # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
+                logger.exception("%s: an unforeseen error; next look in %g s", key, RETRY_SECONDS)
+                pause = RETRY_SECONDS
+            finally:
+                await self._queue.done(key)
+            self._metrics.reconciled(key.kind, time.perf_counter() - started)
+            if pause is None:
+                self._scheduler.forget(key)
+            else:
+                self._scheduler.at(key, pause)
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()

@@ -1,0 +1,70 @@
+"""Proofs as the status has them: what was put in place, or was about to be, for which name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from certwright.dns import TxtRecord
+from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
+from certwright.solvers.http01.responder import PATH
+from certwright.solvers.http01.solver import Http01Solver, SolverObject
+from certwright.solvers.proof import HttpResource, Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.resources import AuthorizationStatus, CertificateStatus
+    from certwright.solvers.solver import Solver
+
+
+def proof_of(entry: AuthorizationStatus) -> Proof | None:
+    """Return the proof that an authorization's entry names, or None if it names none (any more)."""
+    if entry.record is not None:
+        return TxtRecord(entry.record.name, entry.record.value)
+    if entry.resource is None:
+        return None
+    url = urlsplit(entry.resource.url)
+    if not url.hostname or not url.path.startswith(PATH):
+        return None
+    return HttpResource(url.hostname, url.path.removeprefix(PATH), entry.resource.key_authorization)
+
+
+def proof_fields(proof: Proof) -> dict[str, Any]:
+    """Return the fields of an authorization's entry that name a proof."""
+    if isinstance(proof, TxtRecord):
+        return {"record": RecordStatus(name=proof.name, value=proof.value)}
+    return {"resource": HttpResourceStatus(url=proof.url, key_authorization=proof.key_authorization)}
+
+
+def presented_proofs(status: CertificateStatus) -> dict[str, Proof]:
+    """Return the proofs that are, or may be, in place for a Certificate, by authorization name."""
+    if status.order is None:
+        return {}
+    entries = (entry for entry in status.order.authorizations if entry.presented)
+    return {entry.name: proof for entry in entries if (proof := proof_of(entry)) is not None}
+
+
+def solver_objects(status: CertificateStatus) -> tuple[SolverObject, ...]:
+    """Return the objects that are, or may be, in the cluster for a Certificate's order."""
+    listed = status.order.solver_objects if status.order is not None else ()
+    return tuple(SolverObject(one.kind, one.name, edited=one.edited) for one in listed)
+
+
+def objects_to_make(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> tuple[SolverObjectStatus, ...]:
+    """Return what the http-01 solvers will make for these proofs, to be written down before they do."""
+    groups: dict[int, tuple[Http01Solver, list[Proof]]] = {}
+    for name, proof in proofs.items():
+        solver = solvers[name]
+        if isinstance(solver, Http01Solver):
+            groups.setdefault(id(solver), (solver, []))[1].append(proof)
+    return tuple(
+        SolverObjectStatus(kind=one.kind, name=one.name, edited=one.edited)
+        for solver, group in groups.values()
+        for one in solver.objects_for(group)
+    )
+
+
+def must_be_held(proofs: Mapping[str, Proof], made: tuple[SolverObjectStatus, ...]) -> bool:
+    """Whether something is to be put where Kubernetes does not remove it with the Certificate."""
+    return any(isinstance(proof, TxtRecord) for proof in proofs.values()) or any(one.edited for one in made)

@@ -1,0 +1,234 @@
+"""Acts of the solvers: put the proofs in place, see whether they are served, take them away."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from certwright.dns import DnsError, TxtRecord
+from certwright.issuance.failures import IssuanceError
+from certwright.issuance.order_acts import same_solvers, solvers_for
+from certwright.issuance.proofs import objects_to_make, presented_proofs, solver_objects
+from certwright.issuance.saving import save
+from certwright.issuance.secret_manifest import pending_key_name
+from certwright.kube.errors import KubeError
+from certwright.solvers.http01.solver import SolverError
+from certwright.solvers.proof import HttpResource, Proof
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping
+
+    from certwright.issuance.case import Case
+    from certwright.issuance.steps import CleanUp
+    from certwright.issuance.tools import Tools
+    from certwright.solvers.proof import Sighting
+    from certwright.solvers.solver import Solver
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DNS01: Final = "dns-01"
+FIRST_CHECK_SECONDS: Final = 0.2
+GROWTH_OF_CHECKS: Final = 1.6
+LONGEST_CHECK_SECONDS: Final = 5.0
+
+
+async def present(case: Case, tools: Tools) -> None:
+    """Put all proofs in place together; those of different solvers side by side."""
+    flight, now = case.flight, tools.clock()
+    # Made anew, because the credentials that failed at the last try may have been corrected meanwhile.
+    case.memory.solvers = await same_solvers(case, tools, flight.proofs)
+    await _write_down_objects(case, tools)
+    await _side_by_side(solver.present(proofs) for solver, proofs in _by_solver(flight.proofs, case.memory.solvers))
+    flight.presented_at = now
+    flight.propagated = False
+    flight.checks = 0
+    flight.next_look = now
+    _say_waiting(case, "The proofs are in place; waiting until they can be seen.")
+
+
+async def self_check(case: Case, tools: Tools) -> None:
+    """Look once for every proof; set the time of the next look if some are not to be seen yet.
+
+    Raises:
+        IssuanceError: Some that are required are not to be seen after their solver's patience.
+    """
+    flight, now = case.flight, tools.clock()
+    presented_at = flight.presented_at or now
+    seen = await _look(flight.proofs, case.memory.solvers)
+    missing = sorted(name for name in flight.proofs if not seen[name].complete)
+    flight.checks += 1
+    waited = tools.clock() - presented_at
+    advisory = [name for name in missing if case.memory.solvers[name].self_check == "advisory"]
+    given_up = [name for name in advisory if waited >= case.memory.solvers[name].patience]
+    blocking = [name for name in missing if name not in given_up]
+    words = {name: seen[name].describe() for name in missing}
+    if words:
+        case.change_authorizations(
+            **{name: {"last_seen": text[:4000], "last_look_time": now} for name, text in words.items()}
+        )
+    if not blocking:
+        flight.propagated = True
+        if given_up:
+            what = _describe_missing(flight.proofs, words, given_up)
+            message = f"{what}. The CA is asked all the same (selfCheck: advisory)."
+            tools.recorder.record(case.subject, "Warning", "SelfCheckSkipped", message)
+        return
+    what = _describe_missing(flight.proofs, words, blocking)
+    patience = max(case.memory.solvers[name].patience for name in blocking)
+    if waited >= patience:
+        flight.presented_at = None  # the next try puts them in place again
+        raise IssuanceError(
+            _reason(flight.proofs[blocking[0]]),
+            f"After {waited.total_seconds():.0f} s {what}. {_advice(flight.proofs[blocking[0]])}",
+            by_name=words,
+        )
+    pause = min(FIRST_CHECK_SECONDS * GROWTH_OF_CHECKS ** min(flight.checks - 1, 20), LONGEST_CHECK_SECONDS)
+    flight.next_look = tools.clock() + min(dt.timedelta(seconds=pause), patience - waited)
+    _say_waiting(case, f"{what}.")
+
+
+async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
+    """Remove the proofs that nobody else needs; then the pending key and the order, unless it is kept to be read."""
+    proofs = presented_proofs(case.status)
+    try:
+        await _side_by_side((_remove_records(case, tools, proofs), _remove_resources(case, tools, proofs)))
+    except (DnsError, IssuanceError, SolverError, KubeError) as error:
+        if not step.last_try:
+            raise
+        leave_behind(case, tools, f"The last of many tries failed: {error}")
+    case.change_authorizations(**{name: {"presented": False} for name in proofs})
+    case.change_order(solver_objects=())
+    if not step.keep_order:
+        namespace = case.certificate.metadata.namespace or ""
+        await tools.gateway.delete_secret(namespace, pending_key_name(case.certificate))
+        case.status = case.status.replace(order=None)
+        case.memory.end_flight()
+    case.memory.tidied_up()
+
+
+def leave_behind(case: Case, tools: Tools, why: str) -> None:
+    """Give up on the proofs that are still outside, and say so."""
+    proofs = presented_proofs(case.status).values()
+    records = sorted({proof.name for proof in proofs if isinstance(proof, TxtRecord)})
+    objects = [f"{one.kind} {one.name}" for one in solver_objects(case.status)]
+    left = [*(f"the TXT record {name}" for name in records), *objects]
+    message = f"What could not be removed stays behind: {', '.join(left)}. {why}"
+    logger.warning("%s: %s", case.certificate.display_name, message)
+    tools.recorder.record(case.subject, "Warning", "LeftBehind", message)
+    tools.ledger.forget(case.certificate.metadata.uid)
+
+
+async def _write_down_objects(case: Case, tools: Tools) -> None:
+    """Put objects that an issuer changed meanwhile asks for into the status, before they are made."""
+    order = case.status.order
+    made = objects_to_make(case.flight.proofs, case.memory.solvers)
+    if order is not None and set(made) - set(order.solver_objects):
+        case.change_order(solver_objects=tuple(dict.fromkeys([*order.solver_objects, *made])))
+        await save(case, tools)
+
+
+async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
+    """What was seen, by authorization name."""
+    groups = _by_solver(proofs, solvers)
+    answers = await _side_by_side(solver.check(group) for solver, group in groups)
+    by_proof = {
+        proof: sighting
+        for (_, group), sightings in zip(groups, answers, strict=True)
+        for proof, sighting in zip(group, sightings, strict=True)
+    }
+    return {name: by_proof[proof] for name, proof in proofs.items()}
+
+
+async def _remove_records(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> None:
+    """Remove TXT records with the solvers that presented them, but for those that other Certificates need."""
+    records = {name: proof for name, proof in proofs.items() if isinstance(proof, TxtRecord)}
+    async with tools.ledger.releasing(case.certificate.metadata.uid, records.values()) as removable:
+        needed: dict[str, Proof] = {name: record for name, record in records.items() if record in removable}
+        if needed:
+            solvers = await _solvers_of(case, tools, needed)
+            await _side_by_side(solver.clean_up(group) for solver, group in _by_solver(needed, solvers))
+
+
+async def _remove_resources(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> None:
+    """Remove what answers for files. It is found by its labels and by the status: no issuer is needed for it."""
+    resources = [proof for proof in proofs.values() if isinstance(proof, HttpResource)]
+    if resources:
+        await tools.solvers.remove_http01(case.certificate, solver_objects(case.status), resources)
+
+
+async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> dict[str, Solver]:
+    """The solvers that presented the records: kept ones, else, and after a failure, made anew from the issuer."""
+    kept = case.memory.solvers
+    unknown = [name for name in proofs if name not in kept]
+    again = case.memory.clean_up_failures > 0 and case.issuer is not None
+    if not unknown and not again:
+        return kept
+    if case.issuer is None:
+        raise IssuanceError(
+            "CleanUpBlocked",
+            f"The record for {unknown[0]} cannot be removed, because the issuer with the credentials is not ready: "
+            f"{case.issuer_view.message or 'it is not loaded yet'}",
+        )
+    try:
+        made = await solvers_for(case, tools, proofs if again else unknown)
+    except (IssuanceError, DnsError):
+        if unknown:
+            raise
+        return kept  # the issuer has no solver for the name any more
+    solvers = {**kept, **{name: solver for name, solver in made.items() if solver.challenge_type == DNS01}}
+    if left := [name for name in unknown if name not in solvers]:
+        raise IssuanceError(
+            "CleanUpBlocked",
+            f"The record for {left[0]} cannot be removed: the issuer has no dns01 solver for it any more.",
+        )
+    return solvers
+
+
+def _by_solver(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> list[tuple[Solver, list[Proof]]]:
+    groups: dict[int, tuple[Solver, list[Proof]]] = {}
+    for name, proof in proofs.items():
+        solver = solvers[name]
+        groups.setdefault(id(solver), (solver, []))[1].append(proof)
+    return list(groups.values())
+
+
+def _say_waiting(case: Case, message: str) -> None:
+    of_dns = any(isinstance(proof, TxtRecord) for proof in case.flight.proofs.values())
+    case.note("WaitingForDNS" if of_dns else "WaitingForHTTP", message)
+
+
+def _describe_missing(proofs: Mapping[str, Proof], words: Mapping[str, str], names: list[str]) -> str:
+    first = names[0]
+    proof = proofs[first]
+    if isinstance(proof, TxtRecord):
+        what = f"{proof.name} TXT {proof.value} for {first} is not visible: {words[first]}"
+    else:
+        what = f"{proof.url} does not answer with the key authorization: {words[first]}"
+    others = len(names) - 1
+    return what + (f" ({others} more name{'s wait' if others > 1 else ' waits'} as well)" if others else "")
+
+
+def _reason(proof: Proof) -> str:
+    return "RecordNotVisible" if isinstance(proof, TxtRecord) else "SelfCheckFailed"
+
+
+def _advice(proof: Proof) -> str:
+    if isinstance(proof, TxtRecord):
+        return "Check the zone's servers, or the solver's authoritativeNameservers and nameservers."
+    return (
+        "Check that the name leads to the ingress controller, on port 80. If it does so from outside only, set the "
+        "solver's selfCheck to advisory or off."
+    )
+
+
+async def _side_by_side(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait for every one, also when one fails: none may go on behind the back of the next step."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

@@ -1,0 +1,128 @@
+"""A Lease of coordination.k8s.io/v1 as a lock: each change is made on the version that it was decided on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from certwright.kube.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.kube.client import KubeClient
+
+GROUP_VERSION: Final = "coordination.k8s.io/v1"
+
+
+@dataclass(frozen=True)
+class LeaseRecord:
+    """Who holds a lease; the fields of ``spec`` that an election is about.
+
+    Attributes:
+        holder: ``holderIdentity``; empty if nobody has it.
+        duration: ``leaseDurationSeconds``; 0 if it is not set.
+        acquired: ``acquireTime`` as written, micro-seconds included; empty if it is not set.
+        renewed: ``renewTime``, likewise.
+        transitions: ``leaseTransitions``, how often it went to another holder.
+    """
+
+    holder: str = ""
+    duration: int = 0
+    acquired: str = ""
+    renewed: str = ""
+    transitions: int = 0
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> LeaseRecord:
+        """Take it from a Lease's ``spec``."""
+        return cls(
+            holder=spec.get("holderIdentity") or "",
+            duration=spec.get("leaseDurationSeconds") or 0,
+            acquired=spec.get("acquireTime") or "",
+            renewed=spec.get("renewTime") or "",
+            transitions=spec.get("leaseTransitions") or 0,
+        )
+
+    def to_spec(self) -> dict[str, Any]:
+        """Return it as the fields of a ``spec``."""
+        return {
+            "holderIdentity": self.holder,
+            "leaseDurationSeconds": self.duration,
+            "acquireTime": self.acquired,
+            "renewTime": self.renewed,
+            "leaseTransitions": self.transitions,
+        }
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A Lease at one version.
+
+    Attributes:
+        record: Who holds it.
+        body: All of it, as the API server has it; labels and whatever else others wrote stay as they are.
+    """
+
+    record: LeaseRecord
+    body: Mapping[str, Any] = field(repr=False)
+
+
+class LeaseLock:
+    """One Lease.
+
+    Every method raises `certwright.kube.errors.KubeError` subclasses.
+
+    Args:
+        client: Sends the requests; its patience should be much shorter than the lease.
+        namespace: Where the Lease is.
+        name: What it is called.
+    """
+
+    def __init__(self, client: KubeClient, *, namespace: str, name: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._name = name
+        self._collection = f"/apis/{GROUP_VERSION}/namespaces/{quote(namespace)}/leases"
+        self._path = f"{self._collection}/{quote(name)}"
+
+    def __str__(self) -> str:
+        return f"Lease {self._namespace}/{self._name}"
+
+    async def read(self) -> Lease | None:
+        """Return the Lease, or None if there is none."""
+        try:
+            return _lease(await self._client.request("GET", self._path, action=f"read {self}"))
+        except NotFound:
+            return None
+
+    async def create(self, record: LeaseRecord) -> Lease:
+        """Create it; `Conflict` if it is there by now."""
+        body = {
+            "apiVersion": GROUP_VERSION,
+            "kind": "Lease",
+            "metadata": {"namespace": self._namespace, "name": self._name},
+            "spec": record.to_spec(),
+        }
+        # What was carried out but not answered must be seen as that, not hidden by a second try.
+        return _lease(
+            await self._client.request("POST", self._collection, action=f"create {self}", body=body, idempotent=False)
+        )
+
+    async def replace(self, lease: Lease, record: LeaseRecord) -> Lease:
+        """Write over this version; `Conflict` if somebody has written since, `NotFound` if it is gone."""
+        body = {**lease.body, "spec": {**(lease.body.get("spec") or {}), **record.to_spec()}}
+        return _lease(
+            await self._client.request("PUT", self._path, action=f"write {self}", body=body, idempotent=False)
+        )
+
+
+def micro_time() -> str:
+    """Return the present instant as the API server writes it. For people: nothing here compares wall clocks."""
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _lease(body: dict[str, Any]) -> Lease:
+    return Lease(LeaseRecord.of(body.get("spec") or {}), body)

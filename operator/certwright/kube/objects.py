@@ -1,0 +1,150 @@
+"""The objects that answer http-01 challenges: pods, Services, EndpointSlices, Ingresses, HTTPRoutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from certwright.kube.client import APPLY, MERGE
+from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound
+from certwright.kube.gateway import FIELD_MANAGER, label
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.kube.client import KubeClient
+
+MAX_POLICIES: Final = 100
+_PATHS: Final = {
+    "Pod": ("/api/v1", "pods"),
+    "Service": ("/api/v1", "services"),
+    "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
+    "Ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
+    "IngressClass": ("/apis/networking.k8s.io/v1", "ingressclasses"),
+    "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies"),
+    "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "Gateway": ("/apis/gateway.networking.k8s.io/v1", "gateways"),
+}
+
+
+class ObjectGateway:
+    """Reads, writes and removes the objects of solvers; whose they are is the caller's business.
+
+    Args:
+        client: Sends the requests.
+    """
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def apply(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Create or change an object by server-side apply, taking over fields that others wrote.
+
+        Raises:
+            NotFound: Its namespace, or its kind, does not exist.
+            KubeError: It was refused.
+        """
+        kind, metadata = manifest["kind"], manifest["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        try:
+            return await self._client.request(
+                "PATCH",
+                _path(kind, namespace, name),
+                action=f"write {label(kind, namespace, name)}",
+                query={"fieldManager": FIELD_MANAGER, "force": "true"},
+                body=manifest,
+                content_type=APPLY,
+            )
+        except NotFound as error:
+            if error.reason:
+                raise
+            # The API server says so in plain text, without a Status object.
+            words = f"the cluster does not serve {manifest['apiVersion']} {kind}. Are its CRDs installed?"
+            raise NotFound(error.action, status=error.status, message=words) from None
+
+    async def read(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
+        """Return an object, or None if there is none. Raises `KubeError`."""
+        try:
+            return await self._client.request(
+                "GET", _path(kind, namespace, name), action=f"read {label(kind, namespace, name)}"
+            )
+        except NotFound:
+            return None
+
+    async def is_missing(self, kind: str, namespace: str | None, name: str) -> bool:
+        """Whether an object is known not to exist; where the operator may not look it is not known.
+
+        Raises:
+            KubeError: The API server cannot be asked.
+        """
+        try:
+            return await self.read(kind, namespace, name) is None
+        except Forbidden:
+            return False
+
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
+        """Write `spec.rules` of an Ingress if it is as it was when it was read; tell whether it was.
+
+        Raises:
+            KubeError: It was refused for another reason.
+        """
+        metadata = ingress["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        try:
+            await self._client.request(
+                "PATCH",
+                _path("Ingress", namespace, name),
+                action=f"edit {label('Ingress', namespace, name)}",
+                query={"fieldManager": FIELD_MANAGER},
+                body={"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"rules": rules or None}},
+                content_type=MERGE,
+            )
+        except Conflict:
+            return False
+        return True
+
+    async def delete(self, kind: str, namespace: str, name: str) -> None:
+        """Remove an object; one that is gone is success. Raises `KubeError`."""
+        try:
+            await self._client.request(
+                "DELETE", _path(kind, namespace, name), action=f"delete {label(kind, namespace, name)}"
+            )
+        except NotFound:
+            return
+
+    async def delete_all(self, kind: str, namespace: str, labels: Mapping[str, str]) -> None:
+        """Remove the objects with all of these labels; none is success. Raises `KubeError`."""
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        try:
+            await self._client.request(
+                "DELETE",
+                _path(kind, namespace),
+                action=f"delete each {kind} in {namespace} that has {selector}",
+                query={"labelSelector": selector},
+            )
+        except NotFound:
+            return
+
+    async def network_policies(self, namespace: str) -> list[dict[str, Any]]:
+        """Return the NetworkPolicies of a namespace, a hundred at most; none if they may not be read.
+
+        Raises:
+            KubeError: The API server cannot be asked.
+        """
+        try:
+            found = await self._client.request(
+                "GET",
+                _path("NetworkPolicy", namespace),
+                action=f"list the NetworkPolicies of {namespace}",
+                query={"limit": str(MAX_POLICIES)},
+            )
+        except (Forbidden, NotFound, AnswerTooLarge):
+            # They are read to explain a failure, which is told in any case.
+            return []
+        return list(found.get("items") or ())
+
+
+def _path(kind: str, namespace: str | None, name: str | None = None) -> str:
+    base, plural = _PATHS[kind]
+    middle = f"/namespaces/{quote(namespace)}" if namespace else ""
+    return f"{base}{middle}/{plural}" + (f"/{quote(name)}" if name else "")

@@ -1,0 +1,42 @@
+"""What a solver needs of the API server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ObjectKind = Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
+
+
+class Objects(Protocol):
+    """Reads, writes and removes objects; every error is the API server's and says what was attempted."""
+
+    async def apply(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Create or change an object by server-side apply, taking over fields that others wrote."""
+        ...
+
+    async def read(self, kind: ObjectKind, namespace: str | None, name: str) -> dict[str, Any] | None:
+        """Return an object, or None if there is none."""
+        ...
+
+    async def is_missing(self, kind: Literal["IngressClass", "Gateway"], namespace: str | None, name: str) -> bool:
+        """Whether an object is known not to exist; where the operator may not look it is not known."""
+        ...
+
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
+        """Write `spec.rules` of an Ingress if it is as it was when it was read; tell whether it was."""
+        ...
+
+    async def delete(self, kind: ObjectKind, namespace: str, name: str) -> None:
+        """Remove an object; one that is gone is success."""
+        ...
+
+    async def delete_all(self, kind: ObjectKind, namespace: str, labels: Mapping[str, str]) -> None:
+        """Remove the objects with all of these labels; none is success."""
+        ...
+
+    async def network_policies(self, namespace: str) -> list[dict[str, Any]]:
+        """Return the NetworkPolicies of a namespace, a bounded number of them."""
+        ...

@@ -1,0 +1,75 @@
+"""``certwright solver``: the program of a solver pod. Standard library only: it starts at once and stays small."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+from certwright.solvers.http01.responder import Responder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ANSWERS_VARIABLE: Final = "CERTWRIGHT_SOLVER_ANSWERS"
+PORT: Final = 8089
+EXIT_FAILED: Final = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer challenges until SIGTERM or SIGINT; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="certwright solver",
+        description="Answer the HTTP-01 challenges of one order. The operator starts it in a pod of its own.",
+        epilog=f"The variable {ANSWERS_VARIABLE} holds a line for each name: the host, a space, the key authorization "
+        "(RFC 8555 section 8.1).",
+    )
+    parser.add_argument("--host", default=None, metavar="ADDRESS", help="address to listen at (default: all)")
+    parser.add_argument("--port", default=PORT, type=int, help="port to listen at (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    try:
+        answers = parse_answers(os.environ.get(ANSWERS_VARIABLE, ""))
+        asyncio.run(_run(answers, given.host, given.port))
+    except (OSError, ValueError) as error:
+        print(f"certwright solver: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def parse_answers(text: str) -> dict[tuple[str, str], str]:
+    """Return the key authorizations by host and token.
+
+    Raises:
+        ValueError: A line is of another form, or there is none.
+    """
+    answers: dict[tuple[str, str], str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        host, space, key_authorization = line.partition(" ")
+        token, dot, _ = key_authorization.partition(".")
+        if not (space and dot and host and token):
+            raise ValueError(f"line {number} of {ANSWERS_VARIABLE} is not a host, a space and a key authorization")
+        answers[host.lower(), token] = key_authorization
+    if not answers:
+        raise ValueError(f"{ANSWERS_VARIABLE} holds no answers")
+    return answers
+
+
+async def _run(answers: dict[tuple[str, str], str], host: str | None, port: int) -> None:
+    responder = Responder(answers, on_answer=_log)
+    listening = await responder.start(host, port)
+    names = sorted({name for name, _ in answers})
+    print(f"answering for {len(answers)} challenges of {', '.join(names[:5])} on port {listening}", flush=True)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    await responder.stop()
+
+
+def _log(host: str, status: int) -> None:
+    # The host is whatever a client sent: only what a name can be made of is printed.
+    shown = "".join(character for character in host[:253] if character.isalnum() or character in ".-:")
+    print(f"{status} {shown or '(no host)'}", flush=True)

@@ -1,0 +1,124 @@
+"""A web server that knows nothing but the answers to challenges. Standard library only: it runs in solver pods too.
+
+It answers GET and HEAD of ``/.well-known/acme-challenge/<token>`` for the hosts it was told of, each host with its own
+tokens, and 404 to anything else. What a client may send is bounded in size, time and number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PATH: Final = "/.well-known/acme-challenge/"
+HEALTH: Final = "/healthz"
+MAX_REQUEST_BYTES: Final = 8 * 1024
+MAX_CONNECTIONS: Final = 128
+REQUEST_SECONDS: Final = 5.0
+
+
+class Responder:
+    """Serves key authorizations.
+
+    Args:
+        answers: Looked at anew for each request; the caller may change it at any time.
+        on_answer: Told of every request: the host and the status that was answered.
+    """
+
+    def __init__(
+        self, answers: Mapping[tuple[str, str], str], *, on_answer: Callable[[str, int], None] | None = None
+    ) -> None:
+        self._answers = answers
+        self._on_answer = on_answer or (lambda _host, _status: None)
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def start(self, host: str | None, port: int) -> int:
+        """Listen, and return the port.
+
+        Args:
+            host: The address; None for all, IPv4 and IPv6.
+            port: The port; 0 picks a free one.
+
+        Raises:
+            OSError: The address is taken or not ours.
+        """
+        self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_REQUEST_BYTES, backlog=256)
+        address: tuple[str, int] = self._server.sockets[0].getsockname()
+        return address[1]
+
+    async def stop(self) -> None:
+        """Listen no more, and let go of who is connected: an answer takes no time, so they are only slow."""
+        if self._server is not None:
+            self._server.close()
+            leaving = list(self._open)
+            for writer in leaving:
+                writer.close()
+            await asyncio.gather(*(writer.wait_closed() for writer in leaving), return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            if len(self._open) <= MAX_CONNECTIONS:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await self._answer(reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            # A client that is slow, gone or silent costs nobody anything but itself.
+            return
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            head = b""
+        method, path, host = _parse(head)
+        status, body = self._look_up(method, path, host)
+        self._on_answer(host, int(status[:3]))
+        headers = (
+            f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+            "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+        )
+        writer.write(headers.encode("ascii") + (b"" if method == "HEAD" else body))
+        with contextlib.suppress(ConnectionError):
+            await writer.drain()
+
+    def _look_up(self, method: str, path: str, host: str) -> tuple[str, bytes]:
+        if not method:
+            return "400 Bad Request", b"not an HTTP request of sane size\n"
+        if method not in {"GET", "HEAD"}:
+            return "405 Method Not Allowed", b"only GET and HEAD\n"
+        if path == HEALTH:
+            return "200 OK", b"ok\n"
+        found = self._answers.get((host, path.removeprefix(PATH))) if path.startswith(PATH) else None
+        if found is None:
+            return "404 Not Found", b"no challenge with this token is pending for this host\n"
+        return "200 OK", found.encode("ascii")
+
+
+def _parse(head: bytes) -> tuple[str, str, str]:
+    """Return method, path without query, and host without port; three empty texts if it is no request."""
+    try:
+        first, *lines = head.decode("ascii").split("\r\n")
+        method, target, version = first.split(" ")
+    except ValueError:
+        return "", "", ""
+    if not version.startswith("HTTP/1."):
+        return "", "", ""
+    host = ""
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.lower() == "host":
+            host = value.strip().lower()
+    return method, target.partition("?")[0], _without_port(host)
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0].removeprefix("[")
+    return host.partition(":")[0]

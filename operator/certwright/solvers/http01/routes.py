@@ -1,0 +1,104 @@
+"""The routes to the solver: Ingresses, rules added to an Ingress, HTTPRoutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.solvers.http01.manifests import Manifest, metadata
+from certwright.solvers.http01.program import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, Owner
+    from certwright.solvers.proof import HttpResource
+
+CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
+MAX_HOSTNAMES: Final = 16
+"""Of one HTTPRoute; its CRD has the number."""
+
+
+def ingress(owner: Owner, name: str, resources: Sequence[HttpResource], route: IngressRoute) -> Manifest:
+    """Return an Ingress with a rule for each host and a path for each file."""
+    annotations = dict(route.annotations)
+    if route.class_annotation is not None:
+        annotations[CLASS_ANNOTATION] = route.class_annotation
+    spec: Manifest = {"rules": with_paths((), resources, service=name)}
+    if route.class_name is not None:
+        spec["ingressClassName"] = route.class_name
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": metadata(owner, name, labels=route.labels, annotations=annotations),
+        "spec": spec,
+    }
+
+
+def with_paths(
+    rules: Iterable[Mapping[str, Any]], resources: Iterable[HttpResource], *, service: str
+) -> list[dict[str, Any]]:
+    """Return the rules of an Ingress with the paths of these files in front, which exact controllers look at first.
+
+    Args:
+        rules: `spec.rules` as they are.
+        resources: The files.
+        service: The Service that answers.
+    """
+    changed = without_paths(rules, resources)
+    for resource in sorted(resources):
+        rule = next((rule for rule in changed if rule.get("host") == resource.host), None)
+        if rule is None:
+            rule = {"host": resource.host}
+            changed.append(rule)
+        paths = (rule.get("http") or {}).get("paths") or []
+        rule["http"] = {"paths": [_path(resource, service), *paths]}
+    return changed
+
+
+def without_paths(rules: Iterable[Mapping[str, Any]], resources: Iterable[HttpResource]) -> list[dict[str, Any]]:
+    """Return the rules of an Ingress without the paths of these files; a rule that has no other path goes, too."""
+    gone = {(resource.host, resource.path) for resource in resources}
+    kept: list[dict[str, Any]] = []
+    for rule in rules:
+        paths = (rule.get("http") or {}).get("paths") or []
+        left = [path for path in paths if (rule.get("host"), path.get("path")) not in gone]
+        if len(left) == len(paths):
+            kept.append(dict(rule))
+        elif left:
+            kept.append({**rule, "http": {**rule["http"], "paths": left}})
+    return kept
+
+
+def http_routes(
+    owner: Owner, name: str, resources: Sequence[HttpResource], route: GatewayRoute
+) -> list[tuple[str, Manifest]]:
+    """Return the HTTPRoutes for these files by name: one for each 16 of them, as one route holds no more hosts."""
+    made = []
+    for number, some in enumerate(_batched(sorted(resources), MAX_HOSTNAMES)):
+        own_name = name if number == 0 else f"{name}-{number}"
+        manifest = {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": metadata(owner, own_name, labels=route.labels),
+            "spec": {
+                "parentRefs": [dict(parent) for parent in route.parent_refs],
+                "hostnames": sorted({resource.host for resource in some}),
+                "rules": [
+                    {
+                        "matches": [{"path": {"type": "Exact", "value": resource.path}} for resource in some],
+                        "backendRefs": [{"name": name, "port": PORT}],
+                    }
+                ],
+            },
+        }
+        made.append((own_name, manifest))
+    return made
+
+
+def _path(resource: HttpResource, service: str) -> dict[str, Any]:
+    backend = {"service": {"name": service, "port": {"number": PORT}}}
+    return {"path": resource.path, "pathType": "Exact", "backend": backend}
+
+
+def _batched(resources: Sequence[HttpResource], size: int) -> Iterable[Sequence[HttpResource]]:
+    return (resources[start : start + size] for start in range(0, len(resources), size))

@@ -1,0 +1,167 @@
+"""Asks for a file as the CA will, and says in words what came back. A wrong answer's content is shown to nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+from yarl import URL
+
+from certwright.solvers.http01.addresses import Addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.solvers.proof import HttpResource
+
+SECONDS: Final = 5.0
+MAX_REDIRECTS: Final = 10
+"""Boulder follows as many."""
+MAX_CONCURRENT: Final = 10
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+USER_AGENT: Final = "certwright self-check"
+
+
+@dataclass(frozen=True)
+class HttpSighting:
+    """What came back for one file.
+
+    Attributes:
+        resource: The file.
+        complete: Whether the CA can be expected to be satisfied.
+        seen: What came back, in words.
+        status: The HTTP status of the last answer, None without one.
+    """
+
+    resource: HttpResource
+    complete: bool
+    seen: str
+    status: int | None = None
+
+    def describe(self) -> str:
+        """Say for people what was seen."""
+        return self.seen
+
+
+class SelfCheck:
+    """Looks for files over HTTP.
+
+    Args:
+        port: Of the first request: 80 for every CA but those for tests.
+        nameservers: Recursive DNS servers to look names up at; empty for the system's.
+
+    Raises:
+        InvalidServer: A nameserver is none.
+    """
+
+    def __init__(self, *, port: int = 80, nameservers: Sequence[str] = ()) -> None:
+        self._port = port
+        self._resolver = Addresses(nameservers) if nameservers else None
+
+    async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
+        """Ask for every file once, a few at a time; never an error."""
+        places = asyncio.Semaphore(MAX_CONCURRENT)
+
+        async def one(session: aiohttp.ClientSession, resource: HttpResource) -> HttpSighting:
+            async with places:
+                return await self._look(session, resource)
+
+        # No connection is kept: the next look must find what is there then. Certificates are not checked where a
+        # redirect leads to HTTPS, as CAs do not: the one there may be what is to be replaced.
+        connector = aiohttp.TCPConnector(
+            ssl=_unverified(), force_close=True, limit=MAX_CONCURRENT, resolver=self._resolver, use_dns_cache=False
+        )
+        timeout = aiohttp.ClientTimeout(total=SECONDS)
+        headers = {"User-Agent": USER_AGENT}
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
+            return await asyncio.gather(*(one(session, resource) for resource in resources))
+
+    async def _look(self, session: aiohttp.ClientSession, resource: HttpResource) -> HttpSighting:
+        url = URL.build(scheme="http", host=resource.host, port=self._port, path=resource.path)
+        via: list[str] = []
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                async with session.get(url, allow_redirects=False) as answer:
+                    if answer.status not in REDIRECTS or "Location" not in answer.headers:
+                        body = await _read(answer, len(resource.key_authorization) + 16)
+                        return _judge(resource, answer, body, via)
+                    url = url.join(URL(answer.headers["Location"]))
+                if refusal := _refusal(url, self._port):
+                    return HttpSighting(resource, complete=False, seen=f"{_place(via)}{refusal}")
+                via.append(_words(url))
+        except TimeoutError:
+            return HttpSighting(resource, complete=False, seen=f"{_place(via)}no answer within {SECONDS:g} s")
+        except aiohttp.ClientConnectorDNSError as error:
+            said = error.os_error.strerror if self._resolver is not None else None
+            words = said or f"{url.host} has no address in the DNS"
+            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{words}")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{_reason(error)}")
+        return HttpSighting(resource, complete=False, seen=f"more than {MAX_REDIRECTS} redirects, {_place(via[:3])}...")
+
+
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    body = b""
+    while len(body) < most and (part := await answer.content.read(most - len(body))):
+        body += part
+    return body
+
+
+def _judge(resource: HttpResource, answer: aiohttp.ClientResponse, body: bytes, via: list[str]) -> HttpSighting:
+    where = _place(via)
+    if answer.status != HTTPStatus.OK:
+        try:
+            phrase = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+        except ValueError:
+            phrase = str(answer.status)
+        return HttpSighting(resource, complete=False, seen=f"{where}HTTP {phrase}", status=answer.status)
+    # RFC 8555 section 8.3 lets white space follow.
+    if body.rstrip() == resource.key_authorization.encode():
+        return HttpSighting(resource, complete=True, seen=f"{where}the right answer", status=answer.status)
+    kind = answer.content_type[:60]
+    return HttpSighting(
+        resource,
+        complete=False,
+        seen=f"{where}HTTP 200 with other content ({kind}) than the key authorization",
+        status=answer.status,
+    )
+
+
+def _refusal(url: URL, check_port: int) -> str:
+    """Say why a redirect is not followed, or an empty text; CAs follow none to other schemes or ports."""
+    if url.scheme not in {"http", "https"} or not url.host:
+        return "a redirect to something that is neither HTTP nor HTTPS, which no CA follows"
+    if url.port not in {80, 443, check_port}:
+        return f"a redirect to port {url.port}, which no CA follows: only 80 and 443 are"
+    return ""
+
+
+def _place(via: list[str]) -> str:
+    return f"redirected to {' and '.join(via)}: " if via else ""
+
+
+def _words(url: URL) -> str:
+    """A redirect's goal without path and query, which may hold anything."""
+    return f"{url.scheme}://{(url.host or '')[:253]}"
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, ConnectionRefusedError):
+        return "the connection was refused"
+    if isinstance(cause, OSError) and cause.strerror:
+        return f"no connection: {cause.strerror}"
+    return f"no usable answer ({type(error).__name__})"
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,329 @@
+"""The http-01 solver of one order: present, look, and how its objects are removed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.solvers.http01 import manifests, routes
+from certwright.solvers.http01.diagnosis import (
+    pod_must_be_made_again,
+    pod_trouble,
+    policy_trouble,
+    route_trouble,
+)
+from certwright.solvers.http01.self_check import HttpSighting, SelfCheck
+from certwright.solvers.http01.settings import (
+    GatewayRoute,
+    IngressRoute,
+    Owner,
+    PodSettings,
+    Settings,
+    SharedSettings,
+    object_name,
+)
+from certwright.solvers.proof import HttpResource
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    from certwright.solvers.http01.answers import SharedAnswers
+    from certwright.solvers.http01.objects import ObjectKind, Objects
+    from certwright.solvers.proof import Proof
+    from certwright.solvers.solver import SelfCheckMode
+
+FIRST_DIAGNOSIS_SECONDS: Final = 2.0
+"""A pod and a route need about as long when all is well: before that nothing is asked of the API server."""
+DIAGNOSIS_SECONDS: Final = 5.0
+EDIT_TRIES: Final = 5
+
+
+class SolverError(Exception):
+    """An http-01 solver cannot be made as the issuer asks for it.
+
+    Attributes:
+        reason: One word, CamelCase.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class SolverObject:
+    """An object that answers a challenge, or helps to.
+
+    Attributes:
+        kind: Its kind.
+        name: Its name, in the Certificate's namespace.
+        edited: Whether it is somebody else's Ingress with rules of ours.
+    """
+
+    kind: ObjectKind
+    name: str
+    edited: bool = False
+
+
+class Http01Solver:
+    """Answers the http-01 challenges of one order: one pod (or none), one Service and one route for all its names.
+
+    Args:
+        objects: The API server.
+        owner: The Certificate.
+        settings: What the solver is made of.
+        patience: How long the files are looked for.
+        answers: The operator's own responder.
+        self_check: Looks for the files.
+        monotonic: The clock, in seconds.
+    """
+
+    challenge_type: Final = "http-01"
+
+    def __init__(
+        self,
+        objects: Objects,
+        owner: Owner,
+        settings: Settings,
+        *,
+        patience: dt.timedelta,
+        answers: SharedAnswers,
+        self_check: SelfCheck | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._objects = objects
+        self._owner = owner
+        self._settings = settings
+        self.patience = patience
+        self._answers = answers
+        self._self_check = self_check or SelfCheck(port=settings.check_port, nameservers=settings.nameservers)
+        self._monotonic = monotonic
+        self._next_diagnosis = 0.0
+        self._ingress_seen = False
+        self._trouble = ""
+
+    @property
+    def self_check(self) -> SelfCheckMode:
+        """Whether the files must be seen before the CA is asked."""
+        return self._settings.self_check
+
+    async def place(self, name: str) -> str:
+        """Return the host that the CA asks.
+
+        Raises:
+            SolverError: The Ingress that is to be edited does not exist.
+            KubeError: The API server cannot be asked for it.
+        """
+        edit = self._settings.route.edit if isinstance(self._settings.route, IngressRoute) else None
+        if edit is not None and not self._ingress_seen:
+            await read_ingress(self._objects, self._owner.namespace, edit)
+            self._ingress_seen = True
+        return name
+
+    def proof(self, place: str, token: str, key_authorization: str) -> Proof:
+        """Return the file."""
+        return HttpResource(place, token, key_authorization)
+
+    def objects_for(self, proofs: Sequence[Proof]) -> tuple[SolverObject, ...]:
+        """Return what `present` makes for these files, to be written down before."""
+        resources = resources_of(proofs)
+        name = object_name(self._owner, resources, self._settings)
+        answering: ObjectKind = "Pod" if isinstance(self._settings.responder, PodSettings) else "EndpointSlice"
+        return (
+            SolverObject(answering, name),
+            SolverObject("Service", name),
+            *(SolverObject(kind, route, edited=edited) for kind, route, edited in self._routes(name, resources)),
+        )
+
+    async def present(self, proofs: Sequence[Proof]) -> None:
+        """Make everything, side by side; what is there already stays as it is.
+
+        Raises:
+            KubeError: The API server refused something.
+            SolverError: The Ingress to be edited does not exist.
+        """
+        resources = resources_of(proofs)
+        name = object_name(self._owner, resources, self._settings)
+        owner, settings = self._owner, self._settings
+        wanted = [
+            manifests.service(
+                owner, name, service_type=settings.service_type, of_pod=isinstance(settings.responder, PodSettings)
+            )
+        ]
+        if isinstance(settings.responder, SharedSettings):
+            self._answers.hold(owner.uid, resources)
+            wanted.append(manifests.endpoint_slice(owner, name, settings.responder))
+        else:
+            wanted.append(manifests.pod(owner, name, resources, settings.responder))
+        calls: list[Awaitable[object]] = [self._objects.apply(manifest) for manifest in wanted]
+        if isinstance(settings.route, GatewayRoute):
+            made = routes.http_routes(owner, name, resources, settings.route)
+            calls += [self._objects.apply(manifest) for _, manifest in made]
+        elif settings.route.edit is not None:
+            calls.append(add_rules(self._objects, owner.namespace, settings.route.edit, resources, service=name))
+        else:
+            calls.append(self._objects.apply(routes.ingress(owner, name, resources, settings.route)))
+        self._next_diagnosis = self._monotonic() + FIRST_DIAGNOSIS_SECONDS
+        self._trouble = ""
+        await _all(calls)
+
+    async def check(self, proofs: Sequence[Proof]) -> tuple[HttpSighting, ...]:
+        """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""
+        resources = resources_of(proofs)
+        if self._settings.self_check == "off":
+            return await self._pod_runs(resources)
+        seen = await self._self_check.look(list(resources))
+        missing = [sighting for sighting in seen if not sighting.complete]
+        if missing and self._monotonic() >= self._next_diagnosis:
+            self._next_diagnosis = self._monotonic() + DIAGNOSIS_SECONDS
+            self._trouble = await self._diagnose(resources, missing)
+        if not self._trouble:
+            return tuple(seen)
+        because = f"; {self._trouble}"
+        return tuple(one if one.complete else replace(one, seen=f"{one.seen}{because}") for one in seen)
+
+    async def clean_up(self, proofs: Sequence[Proof]) -> None:
+        """Remove what `present` made for these files. Raises `KubeError`."""
+        made = self.objects_for(proofs)
+        await remove(self._objects, self._answers, self._owner, made, resources_of(proofs))
+
+    def _routes(self, name: str, resources: Sequence[HttpResource]) -> list[tuple[ObjectKind, str, bool]]:
+        route = self._settings.route
+        if isinstance(route, GatewayRoute):
+            return [("HTTPRoute", own, False) for own, _ in routes.http_routes(self._owner, name, resources, route)]
+        return [("Ingress", route.edit or name, route.edit is not None)]
+
+    async def _pod_runs(self, resources: Sequence[HttpResource]) -> tuple[HttpSighting, ...]:
+        trouble = ""
+        if isinstance(self._settings.responder, PodSettings):
+            name = object_name(self._owner, resources, self._settings)
+            trouble = await self._pod_trouble(name, resources, self._settings.responder)
+        return tuple(HttpSighting(one, complete=not trouble, seen=trouble or "not looked for") for one in resources)
+
+    async def _diagnose(self, resources: Sequence[HttpResource], missing: Iterable[HttpSighting]) -> str:
+        owner, settings = self._owner, self._settings
+        name = object_name(owner, resources, settings)
+        of_pod = isinstance(settings.responder, PodSettings)
+        if isinstance(settings.responder, PodSettings):
+            trouble = await self._pod_trouble(name, resources, settings.responder)
+            if trouble:
+                return trouble
+        route_names = [route for _, route, _ in self._routes(name, resources)]
+        if trouble := await route_trouble(self._objects, owner, route_names, settings.route):
+            return trouble
+        if not of_pod:
+            return ""
+        labels = manifests.metadata(owner, name, labels=_template_labels(settings))["labels"]
+        return await policy_trouble(self._objects, owner, labels, [sighting.status for sighting in missing])
+
+    async def _pod_trouble(self, name: str, resources: Sequence[HttpResource], settings: PodSettings) -> str:
+        pod = await self._objects.read("Pod", self._owner.namespace, name)
+        trouble = pod_trouble(pod)
+        if pod_must_be_made_again(pod):
+            if pod is not None:
+                # Until the old one is gone its name is taken; what is applied now would go with it.
+                await self._objects.delete("Pod", self._owner.namespace, name)
+            else:
+                await self._objects.apply(manifests.pod(self._owner, name, resources, settings))
+        return trouble
+
+
+def resources_of(proofs: Iterable[Proof]) -> list[HttpResource]:
+    """Return the files among these proofs, which are to be files all."""
+    listed = list(proofs)
+    resources = [proof for proof in listed if isinstance(proof, HttpResource)]
+    if len(resources) < len(listed):
+        raise AssertionError("an http-01 solver was given what is no file")
+    return resources
+
+
+async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str, Any]:
+    """Return the Ingress that is to be edited.
+
+    Raises:
+        SolverError: There is none of that name.
+        KubeError: The API server cannot be asked.
+    """
+    found = await objects.read("Ingress", namespace, name)
+    if found is None:
+        raise SolverError(
+            "IngressNotFound",
+            f"The Ingress {namespace}/{name}, which the issuer's http01 solver is to edit, does not exist. Create it, "
+            "or correct ingress.name in the issuer.",
+        )
+    return found
+
+
+async def add_rules(
+    objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource], *, service: str
+) -> None:
+    """Put the paths of these files into an Ingress that is there.
+
+    Raises:
+        SolverError: There is none of that name, or somebody changes it all the time.
+        KubeError: The API server refused.
+    """
+    await _edit(objects, namespace, name, lambda rules: routes.with_paths(rules, resources, service=service))
+
+
+async def remove(
+    objects: Objects,
+    answers: SharedAnswers,
+    owner: Owner,
+    made: Iterable[SolverObject],
+    resources: Sequence[HttpResource],
+) -> None:
+    """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
+
+    Needs nothing of the issuer, which may be gone or changed by now. Names in `made`, which came from a status, are
+    followed for an edited Ingress alone, and only the paths of these files are taken out there.
+
+    Raises:
+        KubeError: The API server refused something; the rest was removed.
+    """
+    answers.forget(owner.uid)
+    listed = list(made)
+    kinds: list[ObjectKind] = sorted({one.kind for one in listed if not one.edited})
+    calls: list[Awaitable[object]] = [objects.delete_all(kind, owner.namespace, owner.selector) for kind in kinds]
+    calls += [_take_rules_out(objects, owner.namespace, one.name, resources) for one in listed if one.edited]
+    await _all(calls)
+
+
+async def _take_rules_out(objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource]) -> None:
+    try:
+        await _edit(objects, namespace, name, lambda rules: routes.without_paths(rules, resources))
+    except SolverError as error:
+        if error.reason != "IngressNotFound":  # gone, and the rules with it
+            raise
+
+
+async def _edit(
+    objects: Objects,
+    namespace: str,
+    name: str,
+    change: Callable[[list[dict[str, object]]], list[dict[str, object]]],
+) -> None:
+    for _ in range(EDIT_TRIES):
+        found = await read_ingress(objects, namespace, name)
+        rules = (found.get("spec") or {}).get("rules") or []
+        changed = change(rules)
+        if changed == rules or await objects.replace_rules(found, changed):
+            return
+    raise SolverError(
+        "IngressBusy", f"The Ingress {namespace}/{name} was changed by others at each of {EDIT_TRIES} tries to edit it."
+    )
+
+
+def _template_labels(settings: Settings) -> dict[str, str]:
+    template = settings.responder.template if isinstance(settings.responder, PodSettings) else {}
+    return dict((template.get("metadata") or {}).get("labels") or {})
+
+
+async def _all(calls: Iterable[Awaitable[object]]) -> None:
+    """Wait for every one, also when one fails: none may go on behind the back of the next step."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certwright.handlers.workers import Workers
+from certwright.issuance.key import Key
+from certwright.issuance.metrics import Metrics
+from certwright.issuance.queue import WorkQueue
+from certwright.issuance.scheduler import Scheduler
+from certwright.kube.leadership import Leadership, boot_clock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEYS = [Key("Certificate", "shop", name) for name in "abcdef"]
+
+
+class Recorder:
+    """Stands in for the poster of Events."""
+
+    posting = False
+    drained = False
+
+    async def run(self) -> None:
+        self.posting = True
+        await asyncio.Event().wait()
+
+    async def drain(self) -> None:
+        self.drained = True
+
+
+class Bench:
+    """Workers that note what they look at, and hold it until `gate` is open."""
+
+    def __init__(self) -> None:
+        self.leadership = Leadership()
+        self.queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace, bucket_limit=3)
+        self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
+        self.recorder = Recorder()
+        self.began: list[Key] = []
+        self.ended: list[Key] = []
+        self.gate = asyncio.Event()
+        self.workers = Workers(
+            3,
+            self.look,
+            queue=self.queue,
+            scheduler=self.scheduler,
+            recorder=self.recorder,  # type: ignore[arg-type]  # a stand-in
+            metrics=Metrics(),
+            leadership=self.leadership,
+        )
+        self.stop = asyncio.Event()
+        self.task = asyncio.create_task(self.workers.run(self.stop))
+
+    async def look(self, key: Key) -> float | None:
+        self.began.append(key)
+        await self.gate.wait()
+        self.ended.append(key)
+        return None
+
+    def lead(self) -> None:
+        assert self.leadership.extend(boot_clock() + 3600)
+
+    async def settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    for key in KEYS:
+        await made.queue.add(key)
+    await made.settle()
+    yield made
+    made.task.cancel()
+    await asyncio.gather(made.task, return_exceptions=True)
+
+
+async def test_a_follower_works_off_nothing_and_posts_nothing(bench: Bench) -> None:
+    assert (bench.began, len(bench.queue), bench.recorder.posting) == ([], len(KEYS), False)
+
+
+async def test_whoever_becomes_leader_looks_at_everything_that_is_known(bench: Bench) -> None:
+    bench.gate.set()
+    bench.lead()
+    await bench.settle()
+    assert (sorted(bench.began), len(bench.queue), bench.recorder.posting) == (KEYS, 0, True)
+
+
+async def test_a_follower_ends_when_asked_to(bench: Bench) -> None:
+    bench.stop.set()
+    async with asyncio.timeout(1):
+        await bench.task
+    assert bench.began == []
+
+
+async def test_an_abort_ends_what_is_under_way_at_once_and_posts_no_more(bench: Bench) -> None:
+    bench.lead()
+    await bench.settle()
+    assert len(bench.began) == 3
+    bench.gate.set()  # each would go on at its next turn
+    bench.workers.abort()
+    async with asyncio.timeout(1):
+        await bench.task
+    assert (bench.ended, len(bench.began), bench.recorder.drained) == ([], 3, False)
+
+
+async def test_an_abort_during_the_drain_ends_that_too(bench: Bench) -> None:
+    bench.lead()
+    await bench.settle()
+    bench.stop.set()
+    await bench.settle()
+    assert not bench.task.done()
+    bench.workers.abort()
+    async with asyncio.timeout(1):
+        await bench.task
+    assert bench.ended == []
+
+
+async def test_an_abort_of_one_that_follows_keeps_it_from_beginning(bench: Bench) -> None:
+    bench.workers.abort()
+    bench.lead()
+    async with asyncio.timeout(1):
+        await bench.task
+    assert bench.began == []
+
+
+async def test_a_worker_that_notices_the_end_of_leadership_first_is_no_defect(bench: Bench) -> None:
+    bench.lead()
+    await bench.settle()
+    bench.leadership.end()
+    bench.gate.set()
+    async with asyncio.timeout(1):
+        await bench.task
+    assert len(bench.began) == 3, "what was under way asks itself, before each step"

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from testbed.images import INPUTS, inputs
+from testbed.wheels import LOCKS, platforms
+
+PROJECT = Path(__file__).resolve().parents[2]
+DOCKERFILE = (PROJECT / "Dockerfile").read_text()
+
+
+def test_it_needs_no_more_than_any_builder_knows() -> None:
+    assert "--mount" not in DOCKERFILE
+    assert "<<" not in DOCKERFILE
+    assert "# syntax" not in DOCKERFILE
+
+
+def test_it_names_the_version_of_the_project() -> None:
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    assert re.findall(r"^ARG VERSION=(.*)$", DOCKERFILE, re.MULTILINE) == [version]
+
+
+def test_it_copies_only_what_the_test_bed_takes_for_its_inputs() -> None:
+    copied = [
+        name
+        for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE)
+        for name in line.split()[:-1]
+        if name != "requirements"
+    ]
+    assert set(copied) <= set(INPUTS)
+    assert {f"requirements/{name}" for name in LOCKS} <= set(INPUTS)
+
+
+def test_the_inputs_are_there_and_hold_nothing_that_running_them_makes() -> None:
+    files = inputs()
+    assert "operator/certwright/cli/main.py" in files
+    assert all((PROJECT / name).is_file() for name in files)
+    assert not [name for name in files if "__pycache__" in name]
+
+
+def test_the_ignore_file_lets_through_what_is_copied() -> None:
+    lines = (PROJECT / ".dockerignore").read_text().splitlines()
+    assert {f"!{name.split('/')[0]}" for name in INPUTS if name != "Dockerfile"} <= set(lines)
+    assert "*" in lines
+
+
+def test_wheels_are_taken_for_the_bases_c_library_and_all_before_it() -> None:
+    tags = platforms("2.36")
+    assert tags[0].startswith("manylinux_2_36_")
+    assert any(tag.startswith("manylinux_2_5_") for tag in tags)
+    assert not any(tag.startswith("manylinux_2_37_") for tag in tags)
+    assert tags[-1] == "any"

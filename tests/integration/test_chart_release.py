@@ -1,0 +1,209 @@
+"""Install, upgrade, uninstall, as Helm does it: on an API server of its own, which has never heard of our kinds.
+
+No kubelet runs here, so the releases have no pods; e2e/ installs the chart on a node.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import yaml
+
+from chart import CHART, Helm, HelmFailed
+from testbed.bed import TestBed
+from testbed.options import BedOptions
+from testbed.progress import reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "issuers.certwright.io")
+# Nothing would make pods Ready that do not exist, and `--wait` waits for what there is.
+NO_PODS: Final = {"replicas": 0}
+
+
+@pytest.fixture(scope="module")
+def empty_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestBed]:
+    """An API server without CRDs."""
+    options = BedOptions(acme=False, challtestsrv=False, ingress=False)
+    with TestBed(options, folder=tmp_path_factory.mktemp("empty-bed")) as started:
+        yield started
+
+
+class Release:
+    """A release of the chart in a namespace of its own."""
+
+    def __init__(self, bed: TestBed) -> None:
+        self._bed = bed
+        self._helm = Helm.find(reporter(), bed.kubeconfig)
+
+    def upgrade(self, values: dict[str, Any], *options: str, name: str = "certwright") -> str:
+        """Install or upgrade, as docs/helm.md says."""
+        return self._helm.run(
+            *("upgrade", "--install", name, str(CHART), "--namespace=certwright", "--create-namespace"),
+            *("--wait", "--timeout=60s", "--values=-", *options),
+            stdin=yaml.safe_dump({**NO_PODS, **values}),
+        )
+
+    def uninstall(self, name: str = "certwright") -> None:
+        self._helm.run("uninstall", name, "--namespace=certwright", "--wait", "--timeout=60s")
+
+    def rollback(self, revision: int) -> None:
+        self._helm.run("rollback", "certwright", str(revision), "--namespace=certwright", "--wait", "--timeout=60s")
+
+    def get(self, kind: str, name: str) -> dict[str, Any] | None:
+        answer = self._bed.kubectl("get", kind, name, "--namespace=certwright", "--ignore-not-found", "--output=json")
+        return json.loads(answer) if answer else None
+
+    def uid(self, kind: str, name: str) -> str:
+        found = self.get(kind, name)
+        assert found is not None, f"there is no {kind} {name}"
+        uid: str = found["metadata"]["uid"]
+        return uid
+
+    def size(self) -> int:
+        """The bytes of the newest Secret that Helm keeps the release in; the API server takes a MiB."""
+        secrets = json.loads(self._bed.kubectl("get", "secret", "-n", "certwright", "-l", "owner=helm", "-o", "json"))
+        return max(len(base64.b64decode(one["data"]["release"])) for one in secrets["items"])
+
+
+@pytest.fixture
+def release(empty_bed: TestBed) -> Iterator[Release]:
+    """No release, and no CRDs of an earlier test."""
+    made = Release(empty_bed)
+    yield made
+    for name in ("certwright", "other"):
+        try:
+            made.uninstall(name)
+        except HelmFailed:
+            continue
+    empty_bed.kubectl("delete", "crd", *CRDS, "--ignore-not-found")
+
+
+def issuers(*names: str, email: str = "admin@example.com") -> dict[str, Any]:
+    acme = {
+        "server": "https://ca.example/directory",
+        "email": email,
+        "privateKeySecretRef": {"name": "account"},
+        "solvers": [{"dns01": {"rfc2136": {"nameserver": "ns1.example.com"}}}],
+    }
+    return {
+        "issuers": [{"name": name, "namespace": "certwright", "spec": {"acme": acme}} for name in names],
+        "clusterIssuers": [{"name": f"cluster-{name}", "spec": {"acme": acme}} for name in names],
+    }
+
+
+def apply_certificate(bed: TestBed) -> None:
+    manifest = {
+        "apiVersion": "certwright.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": "web", "namespace": "certwright"},
+        "spec": {"dnsNames": ["a.example"], "secretName": "web-tls", "issuerRef": {"name": "first"}},
+    }
+    bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(manifest))
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "web-tls", "namespace": "certwright"}}
+    bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(secret))
+
+
+def test_one_release_brings_crds_and_issuers_and_an_upgrade_goes_on_with_them(release: Release) -> None:
+    said = release.upgrade(issuers("first", "second"))
+    assert "kubectl get clusterissuer cluster-first" in said
+    before = {name: release.uid(kind, name) for kind, name in (("issuer", "first"), ("clusterissuer", "cluster-first"))}
+    # The same objects: not one was deleted and made anew, which would lose its status.
+    release.upgrade(issuers("first", email="other@example.com"))
+    assert release.uid("issuer", "first") == before["first"]
+    assert release.uid("clusterissuer", "cluster-first") == before["cluster-first"]
+    found = release.get("issuer", "first")
+    assert found is not None
+    assert found["spec"]["acme"]["email"] == "other@example.com"
+    release.upgrade(issuers("first"))
+    assert release.uid("issuer", "first") == before["first"]
+    release.upgrade({})
+    assert release.get("issuer", "first") is None
+    assert release.get("clusterissuer", "cluster-first") is None
+
+
+def test_an_upgrade_upgrades_the_crds(release: Release, empty_bed: TestBed) -> None:
+    release.upgrade({})
+    change = '[{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"}]'
+    # A CRD of an older version; what Helm wrote is known to be Helm's.
+    empty_bed.kubectl("patch", "crd", CRDS[0], "--type=json", "--patch", change)
+    release.upgrade({}, "--force-conflicts")
+    found = release.get("crd", CRDS[0])
+    assert found is not None
+    columns = [column["name"] for column in found["spec"]["versions"][0]["additionalPrinterColumns"]]
+    assert columns[0] == "Ready"
+
+
+def test_uninstalling_keeps_crds_certificates_and_secrets_and_installing_again_goes_on(
+    release: Release, empty_bed: TestBed
+) -> None:
+    release.upgrade({})
+    apply_certificate(empty_bed)
+    kept = [("crd", name) for name in CRDS] + [("certificate", "web"), ("secret", "web-tls")]
+    before = [release.uid(kind, name) for kind, name in kept]
+    release.uninstall()
+    assert release.get("deployment", "certwright") is None
+    assert release.get("clusterrole", "certwright") is None
+    assert [release.uid(kind, name) for kind, name in kept] == before
+    release.upgrade({})
+    assert [release.uid(kind, name) for kind, name in kept] == before
+    assert release.get("deployment", "certwright") is not None
+
+
+def test_uninstalling_removes_the_crds_if_it_is_told_to_and_never_a_secret(
+    release: Release, empty_bed: TestBed
+) -> None:
+    release.upgrade({"crds": {"keep": False}})
+    apply_certificate(empty_bed)
+    release.uninstall()
+    assert [release.get("crd", name) for name in CRDS] == [None, None, None]
+    assert release.get("secret", "web-tls") is not None
+
+
+def test_crds_that_were_applied_by_hand_are_taken_over_on_request(release: Release, empty_bed: TestBed) -> None:
+    empty_bed.apply_crds()
+    before = release.uid("crd", CRDS[0])
+    with pytest.raises(HelmFailed, match="cannot be imported into the current release"):
+        release.upgrade({})
+    release.upgrade({}, "--take-ownership", "--force-conflicts")
+    assert release.uid("crd", CRDS[0]) == before
+
+
+def test_beside_somebody_elses_crds_the_issuers_are_the_releases_from_the_start(
+    release: Release, empty_bed: TestBed
+) -> None:
+    empty_bed.apply_crds()
+    release.upgrade({**issuers("first"), "crds": {"install": False}})
+    assert release.get("issuer", "first") is not None
+    release.uninstall()
+    assert release.get("issuer", "first") is None
+
+
+def test_a_second_release_in_the_namespace_has_names_of_its_own(release: Release) -> None:
+    release.upgrade({})
+    release.upgrade({"crds": {"install": False}, "rbac": {"aggregate": False}}, name="other")
+    assert release.get("deployment", "certwright") is not None
+    assert release.get("deployment", "other-certwright") is not None
+    release.uninstall("other")
+    assert release.get("clusterrole", "certwright") is not None
+
+
+def test_a_rollback_to_an_upgraded_revision_keeps_the_issuers(release: Release) -> None:
+    release.upgrade(issuers("first"))
+    release.upgrade(issuers("first"))
+    uid = release.uid("issuer", "first")
+    release.upgrade(issuers("first", email="other@example.com"))
+    release.rollback(2)
+    found = release.get("issuer", "first")
+    assert found is not None
+    assert found["metadata"]["uid"] == uid
+    assert found["spec"]["acme"]["email"] == "admin@example.com"
+
+
+def test_a_release_leaves_room_in_the_secret_that_helm_keeps_it_in(release: Release) -> None:
+    release.upgrade({})
+    assert 10_000 < release.size() < 400_000

@@ -1,0 +1,245 @@
+"""http-01 where no node runs pods: what is made for it, what is said about it, what is left of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from scenario.cluster import conditions
+from scenario.mistakes import message_of, wait_event
+
+if TYPE_CHECKING:
+    from scenario import Tenant
+    from scenario.cluster import Object
+
+SOLVER_KINDS = ("Pod", "Service", "Ingress", "EndpointSlice")
+NAMES = ("a.http01.example.test", "b.http01.example.test")
+
+
+def http01(tenant: Tenant, route: dict[str, Any] | None = None, **fields: Any) -> list[dict[str, Any]]:
+    chosen = route or {"ingress": {"ingressClassName": "traefik"}}
+    return [{"http01": {"nameservers": [tenant.bed.bind.address], **chosen, **fields}}]
+
+
+def solver_objects(tenant: Tenant) -> list[Object]:
+    """Everything of the solver's, but for what Kubernetes' own controllers make of a Service, labels and all."""
+    found = [one | {"kind": kind} for kind in SOLVER_KINDS for one in tenant.cluster.find_all(kind, tenant.namespace)]
+    return [
+        one
+        for one in found
+        if (labels := one["metadata"].get("labels", {})).get("certwright.io/http01-solver")
+        and labels.get("endpointslice.kubernetes.io/managed-by") != "endpointslice-controller.k8s.io"
+    ]
+
+
+def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP") -> Object:
+    """Wait until a Certificate waits for its files, and says so with these words."""
+
+    def waits(found: Object) -> bool:
+        issuing = conditions(found).get("Issuing", {})
+        return issuing.get("reason") == reason and all(word in issuing["message"] for word in words)
+
+    return tenant.cluster.wait_for(
+        f"Certificate {name} does not say {words}",
+        lambda: tenant.cluster.get("Certificate", tenant.namespace, name),
+        waits,
+        seconds=30,
+    )
+
+
+def nothing_left(tenant: Tenant) -> None:
+    tenant.cluster.wait_for(
+        "objects of the solver are left",
+        lambda: {"status": {"left": [f"{one['kind']} {one['metadata']['name']}" for one in solver_objects(tenant)]}},
+        lambda seen: seen["status"]["left"] == [],
+        seconds=20,
+    )
+
+
+def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_served(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant))
+    tenant.apply("web", *NAMES, issuerRef={"name": "http"})
+    found = under_way(tenant, "web", f"http://{NAMES[0]}/.well-known/acme-challenge/", "has not been given a node yet")
+    made = solver_objects(tenant)
+    assert sorted(one["kind"] for one in made) == ["Ingress", "Pod", "Service"]
+    for one in made:
+        [owner] = one["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("Certificate", "web", found["metadata"]["uid"])
+        assert one["metadata"]["labels"]["certwright.io/certificate-uid"] == found["metadata"]["uid"]
+    order = found["status"]["order"]
+    assert {(one["kind"], one["name"]) for one in order["solverObjects"]} == {
+        (one["kind"], one["metadata"]["name"]) for one in made
+    }
+    for entry in order["authorizations"]:
+        assert entry["resource"]["url"].startswith(f"http://{entry['name']}/.well-known/acme-challenge/")
+        assert "HTTP 50" in entry["lastSeen"] or "HTTP 404" in entry["lastSeen"]
+    assert "finalizers" not in found["metadata"], "Kubernetes removes everything with the Certificate"
+    assert f"({len(NAMES) - 1} more name waits as well)" in message_of(found, "Issuing")
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
+    nothing_left(tenant)
+
+
+def test_after_its_timeout_the_self_check_fails_and_the_order_is_kept(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant, selfCheckTimeout="3s"))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    told = tenant.not_ready("web", "SelfCheckFailed")["message"]
+    assert "After 3 s http://" in told
+    assert "does not answer with the key authorization" in told
+    assert "the solver pod cw-web-" in told
+    assert "The next try is at" in told
+    event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckFailed")
+    assert event["type"] == "Warning"
+    found = tenant.cluster.get("Certificate", tenant.namespace, "web") or {}
+    assert found["status"]["order"]["state"] == "pending"
+    assert found["status"]["failedAttempts"] == 0
+
+
+def test_advisory_asks_the_ca_all_the_same_and_says_so(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant, selfCheck="advisory", selfCheckTimeout="1s"))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckSkipped")
+    assert "The CA is asked all the same (selfCheck: advisory)" in event["message"]
+    told = tenant.not_ready("web", "ValidationFailed")["message"]
+    assert NAMES[0] in told
+    nothing_left(tenant)
+
+
+def test_an_issuer_that_changes_to_dns01_in_the_middle_gets_the_certificate(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(tenant, "web")
+    tenant.add_issuer("http")
+    tenant.ready("web")
+    nothing_left(tenant)
+
+
+def test_an_ingress_edited_in_place_is_as_it_was_when_the_certificate_goes(tenant: Tenant) -> None:
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    front = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "front", "namespace": tenant.namespace},
+        "spec": {
+            "ingressClassName": "traefik",
+            "rules": [{"host": NAMES[0], "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
+        },
+    }
+    rules = tenant.cluster.apply(front)["spec"]["rules"]
+    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
+    tenant.apply("web", *NAMES, issuerRef={"name": "http"})
+    found = under_way(tenant, "web")
+    assert found["metadata"]["finalizers"] == ["certwright.io/clean-up"], "nobody else takes the rules out again"
+    edited = (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"]
+    assert [len(rule["http"]["paths"]) for rule in edited] == [2, 1]
+    assert edited[0]["http"]["paths"][1] == rules[0]["http"]["paths"][0]
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
+    assert (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"] == rules
+    nothing_left(tenant)
+
+
+def test_an_ingress_to_edit_that_is_not_there_is_named_and_looked_for_again(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    told = tenant.not_ready("web", "IngressNotFound")["message"]
+    assert f"The Ingress {tenant.namespace}/front, which the issuer's http01 solver is to edit, does not exist" in told
+    assert solver_objects(tenant) == []
+
+
+def test_an_ingress_class_that_is_not_there_is_named(tenant: Tenant) -> None:
+    tenant.add_issuer(
+        "http", solvers=http01(tenant, {"ingress": {"ingressClassName": "nowhere"}}, selfCheck="required")
+    )
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    [pod] = _soon(tenant, "Pod")
+    # There is no kubelet: this test is one, so that the pod is not what is looked at.
+    tenant.cluster.patch_status("Pod", tenant.namespace, pod["metadata"]["name"], {"phase": "Running"})
+    under_way(tenant, "web", "there is no IngressClass nowhere in the cluster")
+
+
+def test_gateways_that_the_cluster_does_not_know_are_told(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant, {"gatewayHTTPRoute": {"parentRefs": [{"name": "gateway"}]}}))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    told = tenant.not_ready("web", "APIServerRefused")["message"]
+    assert "the cluster does not serve gateway.networking.k8s.io/v1 HTTPRoute. Are its CRDs installed?" in told
+
+
+def test_a_pod_template_that_kubernetes_refuses_is_told_in_its_words(tenant: Tenant) -> None:
+    template = {"spec": {"resources": {"limits": {"memory": "lots"}}}}
+    tenant.add_issuer(
+        "http", solvers=http01(tenant, {"ingress": {"ingressClassName": "traefik", "podTemplate": template}})
+    )
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    told = tenant.not_ready("web", "APIServerRefused")["message"]
+    assert "could not write Pod" in told
+    assert "quantities must match" in told
+
+
+def test_a_name_that_leads_nowhere_is_told(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant))
+    tenant.apply("web", "web.nowhere.invalid", issuerRef={"name": "http"})
+    under_way(tenant, "web", "no resolver could say what A records web.nowhere.invalid has", "REFUSED")
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_a_restart_in_the_middle_keeps_the_order_and_its_objects(tenant: Tenant, *, kill: bool) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    before = under_way(tenant, "web")
+    names = {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant)}
+    if kill:
+        tenant.operator.kill()
+    else:
+        tenant.operator.stop()
+    tenant.operator.start()
+    after = under_way(tenant, "web", "has not been given a node yet")
+    assert after["status"]["order"]["url"] == before["status"]["order"]["url"]
+    assert {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant)} == names
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    nothing_left(tenant)
+
+
+def test_a_namespace_goes_while_the_operator_is_down(tenant: Tenant) -> None:
+    tenant.add_issuer("http", solvers=http01(tenant))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(tenant, "web")
+    tenant.operator.stop()
+    try:
+        tenant.cluster.delete("Namespace", None, tenant.namespace)
+        tenant.cluster.wait_gone("Namespace", None, tenant.namespace, seconds=30)
+    finally:
+        tenant.operator.start()
+
+
+def _soon(tenant: Tenant, kind: str) -> list[Object]:
+    found = tenant.cluster.wait_for(
+        f"there is no {kind}",
+        lambda: {"items": [one for one in solver_objects(tenant) if one["kind"] == kind]},
+        lambda seen: bool(seen["items"]),
+        seconds=20,
+    )
+    items: list[Object] = found["items"]
+    return items
+
+
+def test_the_api_server_takes_the_pod_at_the_restricted_level(tenant: Tenant) -> None:
+    tenant.cluster.patch(
+        "Namespace",
+        None,
+        tenant.namespace,
+        {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},
+    )
+    refused = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "careless", "namespace": tenant.namespace},
+        "spec": {"containers": [{"name": "a", "image": "localhost/none"}]},
+    }
+    with pytest.raises(httpx.HTTPStatusError, match="403"):
+        tenant.cluster.apply(refused)
+    tenant.add_issuer("http", solvers=http01(tenant))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(tenant, "web", "has not been given a node yet")

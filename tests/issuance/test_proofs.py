@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from certwright.dns import TxtRecord
+from certwright.issuance.proofs import (
+    must_be_held,
+    objects_to_make,
+    presented_proofs,
+    proof_fields,
+    proof_of,
+    solver_objects,
+)
+from certwright.resources import AuthorizationStatus, SolverObjectStatus
+from certwright.solvers.http01.answers import SharedAnswers
+from certwright.solvers.http01.settings import IngressRoute, Owner, PodSettings, Settings
+from certwright.solvers.http01.solver import Http01Solver, SolverObject
+from certwright.solvers.proof import HttpResource, Proof
+
+if TYPE_CHECKING:
+    from tests.issuance.conftest import Build
+
+RECORD = TxtRecord("_acme-challenge.a.test", "v")
+FILE = HttpResource("b.test", "token-1", "token-1.thumbprint")
+
+
+def entry(proof: Proof, *, presented: bool = True) -> AuthorizationStatus:
+    return AuthorizationStatus(name="x", state="pending", presented=presented, **proof_fields(proof))
+
+
+@pytest.mark.parametrize("proof", [RECORD, FILE])
+def test_a_proof_comes_back_from_the_status_as_it_went_in(proof: Proof) -> None:
+    assert proof_of(AuthorizationStatus.model_validate(entry(proof).to_json())) == proof
+
+
+@pytest.mark.parametrize("url", ["", "http:///x", "http://b.test/elsewhere/token-1"])
+def test_a_status_that_somebody_changed_names_no_proof(url: str) -> None:
+    broken = AuthorizationStatus.model_validate(
+        {"name": "x", "state": "pending", "resource": {"url": url, "keyAuthorization": "a"}}
+    )
+    assert proof_of(broken) is None
+
+
+def test_only_what_is_presented_is_outside(build: Build) -> None:
+    certificate = build.certificate()
+    order = build.order_status(
+        certificate,
+        authorizations=(
+            entry(FILE).replace(name="b.test"),
+            entry(RECORD, presented=False).replace(name="a.test"),
+            AuthorizationStatus(name="c.test", state="valid", presented=True),
+        ),
+        solver_objects=(SolverObjectStatus(kind="Ingress", name="front", edited=True),),
+    )
+    status = certificate.status.replace(order=order)
+    assert presented_proofs(status) == {"b.test": FILE}
+    assert solver_objects(status) == (SolverObject("Ingress", "front", edited=True),)
+    assert presented_proofs(certificate.status) == {}
+    assert solver_objects(certificate.status) == ()
+
+
+def http01_solver(edit: str | None) -> Http01Solver:
+    owner = Owner("team", "web", "uid-web", {})
+    settings = Settings(PodSettings("image"), IngressRoute(edit=edit))
+    return Http01Solver(cast("Any", None), owner, settings, patience=dt.timedelta(minutes=1), answers=SharedAnswers())
+
+
+@pytest.mark.parametrize(
+    ("edit", "proofs", "kinds", "held"),
+    [
+        (None, {"b.test": FILE}, ["Pod", "Service", "Ingress"], False),
+        ("front", {"b.test": FILE}, ["Pod", "Service", "Ingress"], True),
+        (None, {"a.test": RECORD}, [], True),
+        (None, {"a.test": RECORD, "b.test": FILE}, ["Pod", "Service", "Ingress"], True),
+        (None, {}, [], False),
+    ],
+)
+def test_what_is_made_and_whether_kubernetes_removes_all_of_it(
+    edit: str | None, proofs: dict[str, Proof], kinds: list[str], *, held: bool
+) -> None:
+    solver = http01_solver(edit)
+    made = objects_to_make(proofs, {"a.test": cast("Any", object()), "b.test": solver})
+    assert [one.kind for one in made] == kinds
+    assert must_be_held(proofs, made) is held
+
+
+def test_names_with_one_solver_share_its_objects() -> None:
+    solver = http01_solver(None)
+    proofs: dict[str, Proof] = {f"{n}.test": HttpResource(f"{n}.test", f"t{n}", f"t{n}.p") for n in range(20)}
+    assert len(objects_to_make(proofs, dict.fromkeys(proofs, solver))) == 3

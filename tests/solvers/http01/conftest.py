@@ -1,0 +1,92 @@
+"""A cluster of a few dicts, and files to be served."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.solvers.http01.answers import SharedAnswers
+from certwright.solvers.http01.settings import Owner
+from certwright.solvers.proof import HttpResource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Body = dict[str, Any]
+
+
+class FakeObjects:
+    """An API server that holds objects by kind and name, and writes down what it was asked."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], Body] = {}
+        self.calls: list[str] = []
+        self.conflicts = 0
+        self.missing: set[str] = set()
+        self.policies: list[Body] = []
+        self.broken: Exception | None = None
+
+    def put(self, kind: str, name: str, **fields: Any) -> Body:
+        metadata = {"name": name, "namespace": "shop", "resourceVersion": "1", **fields.pop("metadata", {})}
+        self.held[kind, name] = {"kind": kind, "metadata": metadata, **fields}
+        return self.held[kind, name]
+
+    async def apply(self, manifest: Mapping[str, Any]) -> Body:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        self.calls.append(f"apply {kind}")
+        if self.broken is not None:
+            raise self.broken
+        self.held[kind, name] = deepcopy(dict(manifest))
+        return self.held[kind, name]
+
+    async def read(self, kind: str, _namespace: str | None, name: str) -> Body | None:
+        self.calls.append(f"read {kind}")
+        return deepcopy(self.held.get((kind, name)))
+
+    async def is_missing(self, kind: str, _namespace: str | None, name: str) -> bool:
+        self.calls.append(f"look for {kind}")
+        return name in self.missing
+
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[Body]) -> bool:
+        self.calls.append("edit Ingress")
+        if self.conflicts:
+            self.conflicts -= 1
+            return False
+        self.held["Ingress", ingress["metadata"]["name"]]["spec"]["rules"] = deepcopy(rules)
+        return True
+
+    async def delete(self, kind: str, _namespace: str, name: str) -> None:
+        self.calls.append(f"delete {kind}")
+        self.held.pop((kind, name), None)
+
+    async def delete_all(self, kind: str, _namespace: str, labels: Mapping[str, str]) -> None:
+        self.calls.append(f"delete each {kind}")
+        for key, body in list(self.held.items()):
+            if key[0] == kind and labels.items() <= body["metadata"].get("labels", {}).items():
+                del self.held[key]
+
+    async def network_policies(self, _namespace: str) -> list[Body]:
+        self.calls.append("list NetworkPolicy")
+        return self.policies
+
+
+def file(host: str = "a.example.test", token: str = "abc") -> HttpResource:  # noqa: S107 - a challenge's token is no secret
+    return HttpResource(host, token, f"{token}.thumbprint")
+
+
+@pytest.fixture
+def objects() -> FakeObjects:
+    return FakeObjects()
+
+
+@pytest.fixture
+def owner() -> Owner:
+    reference = {"apiVersion": "certwright.io/v1", "kind": "Certificate", "name": "web", "uid": "uid-web"}
+    return Owner(namespace="shop", name="web", uid="uid-web", reference=reference)
+
+
+@pytest.fixture
+def answers() -> SharedAnswers:
+    return SharedAnswers()

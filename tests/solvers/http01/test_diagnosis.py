@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.solvers.http01.diagnosis import (
+    http_route_trouble,
+    pod_must_be_made_again,
+    pod_trouble,
+    policy_trouble,
+    restricts,
+    route_trouble,
+)
+from certwright.solvers.http01.settings import GatewayRoute, IngressRoute
+
+if TYPE_CHECKING:
+    from certwright.solvers.http01.settings import Owner
+
+    from .conftest import FakeObjects
+
+LABELS = {"certwright.io/http01-solver": "true", "app.kubernetes.io/name": "certwright-solver"}
+
+
+def pod(phase: str | None = None, **status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "cw-web"}, "status": {**({"phase": phase} if phase else {}), **status}}
+
+
+def waiting(reason: str, message: str = "") -> dict[str, Any]:
+    return pod("Pending", containerStatuses=[{"state": {"waiting": {"reason": reason, "message": message}}}])
+
+
+UNPLACED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Too many pods."}
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"),
+    [
+        (None, "the solver pod is gone"),
+        (pod("Running"), ""),
+        (pod("Failed", reason="Evicted", message="the node had no memory"), "has failed (Evicted: the node had no"),
+        (pod("Failed"), "has failed (it ended)"),
+        (
+            pod("Pending", conditions=[UNPLACED]),
+            "cannot be placed on a node: 0/1 nodes are available: 1 Too many pods.",
+        ),
+        (waiting("ErrImagePull", "no such image"), "its image cannot be pulled (no such image)"),
+        (waiting("ErrImageNeverPull"), "its image is not on the node, and imagePullPolicy is Never"),
+        (waiting("CrashLoopBackOff", "back-off 10s"), "its container ends again and again (back-off 10s)"),
+        (waiting("ContainerCreating"), "is being started"),
+        (pod("Pending"), "has not been given a node yet"),
+        (pod(), "has not been given a node yet"),
+        (pod("Pending", conditions=[{**UNPLACED, "status": "True"}]), "whose kubelet has not started it yet"),
+    ],
+)
+def test_what_is_wrong_with_a_pod(seen: dict[str, Any] | None, words: str) -> None:
+    assert words in pod_trouble(seen)
+    assert bool(words) is bool(pod_trouble(seen))
+
+
+@pytest.mark.parametrize(
+    ("seen", "again"),
+    [
+        (None, True),
+        (pod("Failed"), True),
+        (pod("Succeeded"), True),
+        (pod("Running"), False),
+        (pod("Pending"), False),
+        ({"metadata": {"name": "a", "deletionTimestamp": "now"}, "status": {"phase": "Running"}}, True),
+    ],
+)
+def test_a_pod_that_is_over_is_made_again(seen: dict[str, Any] | None, *, again: bool) -> None:
+    assert pod_must_be_made_again(seen) is again
+
+
+def parent(status: str, reason: str = "NoMatchingParent") -> dict[str, Any]:
+    condition = {"type": "Accepted", "status": status, "reason": reason, "message": "no listener"}
+    return {"parentRef": {"name": "gateway"}, "conditions": [condition]}
+
+
+@pytest.mark.parametrize(
+    ("parents", "words"),
+    [
+        ([parent("True")], ""),
+        (
+            [parent("False")],
+            "the Gateway gateway does not serve the HTTPRoute cw (Accepted: NoMatchingParent: no",
+        ),
+        ([], "no Gateway has taken up the HTTPRoute cw"),
+    ],
+)
+def test_what_gateways_say_of_a_route(parents: list[dict[str, Any]], words: str) -> None:
+    assert http_route_trouble({"metadata": {"name": "cw"}, "status": {"parents": parents}}).startswith(words)
+    assert bool(words) is bool(http_route_trouble({"metadata": {"name": "cw"}, "status": {"parents": parents}}))
+
+
+async def test_an_ingress_class_that_is_not_there_is_named(objects: FakeObjects, owner: Owner) -> None:
+    objects.missing.add("nginx")
+    objects.put("Ingress", "cw")
+    assert "there is no IngressClass nginx" in await route_trouble(objects, owner, ["cw"], IngressRoute("nginx"))
+    assert await route_trouble(objects, owner, ["cw"], IngressRoute("other")) == ""
+
+
+async def test_an_ingress_without_any_class_is_told(objects: FakeObjects, owner: Owner) -> None:
+    objects.put("Ingress", "cw", spec={})
+    assert "the cluster has no default" in await route_trouble(objects, owner, ["cw"], IngressRoute())
+    objects.put("Ingress", "cw", spec={"ingressClassName": "default"})
+    assert await route_trouble(objects, owner, ["cw"], IngressRoute()) == ""
+
+
+async def test_an_edited_ingress_that_is_gone_is_told(objects: FakeObjects, owner: Owner) -> None:
+    assert "Ingress shop-front, which the issuer names, is gone" in await route_trouble(
+        objects, owner, ["shop-front"], IngressRoute(edit="shop-front")
+    )
+
+
+async def test_a_gateway_that_is_not_there_is_named(objects: FakeObjects, owner: Owner) -> None:
+    route = GatewayRoute(({"name": "gateway", "namespace": "infra"},))
+    assert "HTTPRoute is gone" in await route_trouble(objects, owner, ["cw"], route)
+    objects.put("HTTPRoute", "cw", status={"parents": [parent("True")]})
+    assert await route_trouble(objects, owner, ["cw"], route) == ""
+    objects.missing.add("gateway")
+    assert "there is no Gateway infra/gateway" in await route_trouble(objects, owner, ["cw"], route)
+
+
+def policy(selector: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "deny"}, "spec": {"podSelector": selector or {}, **spec}}
+
+
+def matches(key: str, operator: str, *values: str) -> dict[str, Any]:
+    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
+
+
+@pytest.mark.parametrize(
+    ("seen", "blocks"),
+    [
+        (policy(), True),
+        (policy(policyTypes=["Egress"]), False),
+        (policy({"matchLabels": {"app": "shop"}}), False),
+        (policy({"matchLabels": {"app.kubernetes.io/name": "certwright-solver"}}), True),
+        (policy(matches("app", "Exists")), False),
+        (policy(matches("app", "DoesNotExist")), True),
+        (policy(matches("app.kubernetes.io/name", "In", "certwright-solver")), True),
+        (policy(matches("app.kubernetes.io/name", "NotIn", "certwright-solver")), False),
+        (policy(matches("app", "Odd")), True),
+        (policy(ingress=[{}]), False),
+        (policy(ingress=[{"ports": [{"port": 8089}]}]), False),
+        (policy(ingress=[{"ports": [{"port": 8000, "endPort": 9000}]}]), False),
+        (policy(ingress=[{"ports": [{"port": 80}]}]), True),
+        (policy(ingress=[{"from": [{"podSelector": {}}]}]), True),
+    ],
+)
+def test_which_policies_may_keep_requests_out(seen: dict[str, Any], *, blocks: bool) -> None:
+    assert restricts(seen, LABELS) is blocks
+
+
+async def test_policies_are_named_where_what_was_seen_looks_like_them(objects: FakeObjects, owner: Owner) -> None:
+    objects.policies = [policy()]
+    assert "the NetworkPolicy deny selects the solver pod" in await policy_trouble(objects, owner, LABELS, [504, 404])
+    assert "the NetworkPolicy deny selects the solver pod" in await policy_trouble(objects, owner, LABELS, [None])
+    objects.calls.clear()
+    assert await policy_trouble(objects, owner, LABELS, [404]) == ""
+    assert objects.calls == [], "they are not even read"
+    objects.policies = []
+    assert await policy_trouble(objects, owner, LABELS, [502]) == ""

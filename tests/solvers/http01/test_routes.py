@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright.solvers.http01 import routes
+from certwright.solvers.http01.program import PORT
+from certwright.solvers.http01.settings import GatewayRoute, IngressRoute
+
+from .conftest import file
+
+if TYPE_CHECKING:
+    from certwright.solvers.http01.settings import Owner
+
+THEIRS = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "shop", "port": {"number": 80}}}}
+
+
+def theirs(host: str | None, *paths: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"http": {"paths": [{**THEIRS, "path": path} for path in paths]}}
+    return rule if host is None else {"host": host, **rule}
+
+
+def test_an_ingress_has_a_rule_a_host_and_a_path_a_file(owner: Owner) -> None:
+    files = [file("b.test", "t3"), file("a.test", "t1"), file("a.test", "t2")]
+    spec = routes.ingress(owner, "cw", files, IngressRoute(class_name="nginx"))["spec"]
+    assert spec["ingressClassName"] == "nginx"
+    assert {(rule["host"], path["path"]) for rule in spec["rules"] for path in rule["http"]["paths"]} == {
+        (one.host, one.path) for one in files
+    }
+    assert [rule["host"] for rule in spec["rules"]] == ["a.test", "b.test"]
+    paths = [path for rule in spec["rules"] for path in rule["http"]["paths"]]
+    assert {path["pathType"] for path in paths} == {"Exact"}
+    assert {path["backend"]["service"]["name"] for path in paths} == {"cw"}
+
+
+def test_an_old_controller_is_told_the_class_by_an_annotation(owner: Owner) -> None:
+    route = IngressRoute(class_annotation="gce", annotations={"a": "b"}, labels={"team": "x"})
+    made = routes.ingress(owner, "cw", [file()], route)
+    assert made["metadata"]["annotations"] == {"a": "b", "kubernetes.io/ingress.class": "gce"}
+    assert made["metadata"]["labels"]["team"] == "x"
+    assert "ingressClassName" not in made["spec"]
+
+
+def test_an_edited_ingress_has_our_paths_first_and_theirs_as_they_were() -> None:
+    rules = [theirs("a.test", "/", "/shop"), theirs(None, "/"), theirs("*.b.test", "/")]
+    changed = routes.with_paths(rules, [file("a.test", "t1"), file("c.test", "t2")], service="cw")
+    assert [path["path"] for path in changed[0]["http"]["paths"]] == [file(token="t1").path, "/", "/shop"]
+    assert changed[1:3] == rules[1:]
+    assert changed[3]["host"] == "c.test"
+    assert routes.with_paths(changed, [file("a.test", "t1"), file("c.test", "t2")], service="cw") == changed
+
+
+hosts = st.sampled_from(["a.test", "b.test", "c.test", None])
+rules_of_theirs = st.lists(
+    st.tuples(hosts, st.lists(st.sampled_from(["/", "/a", "/b"]), min_size=1, unique=True)),
+    unique_by=lambda rule: rule[0],
+).map(lambda listed: [theirs(host, *paths) for host, paths in listed])
+files_of_ours = st.lists(
+    st.builds(file, st.sampled_from(["a.test", "b.test", "d.test"]), st.sampled_from(["t1", "t2"])), unique=True
+)
+
+
+@given(rules=rules_of_theirs, files=files_of_ours)
+def test_taking_the_paths_out_gives_back_what_was_there(rules: list[dict[str, Any]], files: list[Any]) -> None:
+    changed = routes.with_paths(rules, files, service="cw")
+    assert routes.without_paths(changed, files) == rules
+
+
+def test_an_http_route_holds_sixteen_hosts_and_more_need_more(owner: Owner) -> None:
+    files = [file(f"n{number:02}.test", f"t{number:02}") for number in range(20)]
+    gateway = GatewayRoute(({"name": "gateway", "namespace": "infra"},), labels={"team": "x"})
+    made = routes.http_routes(owner, "cw", files, gateway)
+    assert [name for name, _ in made] == ["cw", "cw-1"]
+    assert [len(route["spec"]["hostnames"]) for _, route in made] == [16, 4]
+    for name, route in made:
+        assert route["metadata"]["name"] == name
+        assert route["metadata"]["labels"]["team"] == "x"
+        assert route["spec"]["parentRefs"] == [{"name": "gateway", "namespace": "infra"}]
+        [rule] = route["spec"]["rules"]
+        assert rule["backendRefs"] == [{"name": "cw", "port": PORT}]
+        assert len(rule["matches"]) == len(route["spec"]["hostnames"])
+    matched = {match["path"]["value"] for _, route in made for match in route["spec"]["rules"][0]["matches"]}
+    assert matched == {one.path for one in files}

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from certwright.dns import TxtRecord
+from certwright.solvers.http01.self_check import HttpSighting
+from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
+from certwright.solvers.http01.solver import (
+    DIAGNOSIS_SECONDS,
+    FIRST_DIAGNOSIS_SECONDS,
+    Http01Solver,
+    SolverError,
+    SolverObject,
+    remove,
+)
+
+from .conftest import file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from certwright.solvers.http01.answers import SharedAnswers
+    from certwright.solvers.http01.settings import Owner
+    from certwright.solvers.proof import HttpResource
+
+    from .conftest import FakeObjects
+
+FILES = [file("a.example.test", "t1"), file("b.example.test", "t2")]
+POD, SHARED = PodSettings("image"), SharedSettings("192.0.2.1", 8089)
+FRONT = {"host": "a.example.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {}}]}}
+
+
+class Look:
+    """A self-check whose answers are as `status` says."""
+
+    def __init__(self) -> None:
+        self.status: int | None = 200
+
+    async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
+        good = self.status == 200
+        return [HttpSighting(one, complete=good, seen=f"HTTP {self.status}", status=self.status) for one in resources]
+
+
+class Time:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def look() -> Look:
+    return Look()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def make(
+    objects: FakeObjects, owner: Owner, answers: SharedAnswers, look: Look, time: Time
+) -> Callable[..., Http01Solver]:
+    def made(
+        responder: PodSettings | SharedSettings = POD,
+        route: IngressRoute | GatewayRoute | None = None,
+        self_check: Literal["required", "advisory", "off"] = "required",
+    ) -> Http01Solver:
+        return Http01Solver(
+            objects,
+            owner,
+            Settings(responder, route or IngressRoute("nginx"), self_check=self_check),
+            patience=dt.timedelta(minutes=1),
+            answers=answers,
+            self_check=look,  # type: ignore[arg-type]  # a stand-in
+            monotonic=time,
+        )
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("responder", "route", "kinds"),
+    [
+        (POD, IngressRoute("nginx"), ["Pod", "Service", "Ingress"]),
+        (SHARED, IngressRoute("nginx"), ["EndpointSlice", "Service", "Ingress"]),
+        (POD, GatewayRoute(({"name": "gateway"},)), ["Pod", "Service", "HTTPRoute"]),
+    ],
+)
+async def test_one_of_each_serves_all_names_and_nothing_is_left(
+    make: Callable[..., Http01Solver],
+    objects: FakeObjects,
+    responder: Any,
+    route: Any,
+    kinds: list[str],
+) -> None:
+    solver = make(responder, route)
+    promised = solver.objects_for(FILES)
+    assert [one.kind for one in promised] == kinds
+    await solver.present(FILES)
+    assert {(one.kind, one.name) for one in promised} == set(objects.held)
+    await solver.present(FILES)
+    assert len(objects.held) == 3
+    await solver.clean_up(FILES)
+    assert objects.held == {}
+
+
+async def test_many_names_on_a_gateway_need_more_than_one_route(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    files = [file(f"n{number}.test", f"t{number}") for number in range(40)]
+    solver = make(POD, GatewayRoute(({"name": "gateway"},)))
+    await solver.present(files)
+    kinds = sorted(kind for kind, _ in objects.held)
+    assert kinds == ["HTTPRoute", "HTTPRoute", "HTTPRoute", "Pod", "Service"]
+    assert {(one.kind, one.name) for one in solver.objects_for(files)} == set(objects.held)
+
+
+async def test_the_shared_responder_answers_while_the_files_are_needed(
+    make: Callable[..., Http01Solver], answers: SharedAnswers
+) -> None:
+    solver = make(SHARED)
+    await solver.present(FILES)
+    assert answers == {("a.example.test", "t1"): "t1.thumbprint", ("b.example.test", "t2"): "t2.thumbprint"}
+    await solver.clean_up(FILES)
+    assert answers == {}
+
+
+async def test_an_edited_ingress_is_as_it_was_afterwards(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    solver = make(POD, IngressRoute(edit="front"))
+    assert await solver.place("a.example.test") == "a.example.test"
+    assert SolverObject("Ingress", "front", edited=True) in solver.objects_for(FILES)
+    objects.conflicts = 2
+    await solver.present(FILES)
+    paths = objects.held["Ingress", "front"]["spec"]["rules"][0]["http"]["paths"]
+    assert [path["path"] for path in paths] == [FILES[0].path, "/"]
+    objects.conflicts = 2
+    await solver.clean_up(FILES)
+    assert objects.held == {("Ingress", "front"): objects.held["Ingress", "front"]}
+    assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+
+
+async def test_an_ingress_to_edit_that_is_not_there_costs_no_order(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    solver = make(POD, IngressRoute(edit="front"))
+    with pytest.raises(SolverError, match="The Ingress shop/front, which the issuer's http01 solver") as told:
+        await solver.place("a.example.test")
+    assert told.value.reason == "IngressNotFound"
+    objects.put("Ingress", "front", spec={})
+    for name in ("a.example.test", "b.example.test"):
+        await solver.place(name)
+    assert objects.calls.count("read Ingress") == 2, "one look is enough for all names"
+
+
+async def test_an_ingress_that_others_change_all_the_time_is_given_up(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    objects.put("Ingress", "front", spec={})
+    objects.conflicts = 100
+    with pytest.raises(SolverError, match="changed by others at each of 5 tries") as told:
+        await make(POD, IngressRoute(edit="front")).present(FILES)
+    assert told.value.reason == "IngressBusy"
+
+
+async def test_rules_of_an_ingress_that_is_gone_are_gone_with_it(
+    objects: FakeObjects, owner: Owner, answers: SharedAnswers
+) -> None:
+    made = [SolverObject("Ingress", "front", edited=True), SolverObject("Pod", "whatever")]
+    await remove(objects, answers, owner, made, FILES)
+    assert "delete each Pod" in objects.calls
+    assert "delete each Ingress" not in objects.calls
+
+
+async def test_a_name_in_a_status_removes_nothing_of_others(
+    objects: FakeObjects, owner: Owner, answers: SharedAnswers
+) -> None:
+    objects.put("Pod", "database", metadata={"labels": {"app": "db"}})
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    made = [SolverObject("Pod", "database"), SolverObject("Ingress", "front", edited=True)]
+    await remove(objects, answers, owner, made, FILES)
+    assert ("Pod", "database") in objects.held
+    assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+
+
+async def test_when_all_is_well_the_api_server_is_asked_for_nothing(
+    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look
+) -> None:
+    solver = make()
+    await solver.present(FILES)
+    objects.calls.clear()
+    look.status = 404
+    assert not any(sighting.complete for sighting in await solver.check(FILES))
+    look.status = 200
+    assert all(sighting.complete for sighting in await solver.check(FILES))
+    assert objects.calls == []
+
+
+async def test_after_a_while_the_cause_is_looked_for_and_said_a_little_at_a_time(
+    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+) -> None:
+    solver = make()
+    await solver.present(FILES)
+    [pod] = [body for (kind, _), body in objects.held.items() if kind == "Pod"]
+    pod["status"] = {"phase": "Running"}
+    objects.missing.add("nginx")
+    look.status = 404
+    time.now += FIRST_DIAGNOSIS_SECONDS
+    objects.calls.clear()
+    seen = await solver.check(FILES)
+    assert seen[0].describe().startswith("HTTP 404; there is no IngressClass nginx in the cluster")
+    assert objects.calls == ["read Pod", "look for IngressClass"]
+    await solver.check(FILES)
+    assert len(objects.calls) == 2
+    time.now += DIAGNOSIS_SECONDS
+    objects.missing.clear()
+    objects.policies = [{"metadata": {"name": "deny"}, "spec": {"podSelector": {}}}]
+    look.status = 502
+    assert "the NetworkPolicy deny" in (await solver.check(FILES))[1].describe()
+
+
+async def test_a_pod_that_is_over_is_made_again(
+    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+) -> None:
+    solver = make()
+    await solver.present(FILES)
+    [key] = [key for key in objects.held if key[0] == "Pod"]
+    objects.held[key]["status"] = {"phase": "Failed", "reason": "Evicted"}
+    look.status = 502
+    time.now += 10
+    assert "has failed (Evicted)" in (await solver.check(FILES))[0].describe()
+    assert key not in objects.held
+    time.now += 10
+    assert "the solver pod is gone; it is made again" in (await solver.check(FILES))[0].describe()
+    assert key in objects.held
+
+
+async def test_without_self_check_a_pod_has_to_run_all_the_same(
+    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look
+) -> None:
+    solver = make(self_check="off")
+    await solver.present(FILES)
+    look.status = None
+    assert not (await solver.check(FILES))[0].complete
+    [pod] = [body for (kind, _), body in objects.held.items() if kind == "Pod"]
+    pod["status"] = {"phase": "Running"}
+    assert (await solver.check(FILES))[0].complete
+
+
+async def test_without_self_check_the_shared_responder_is_there(make: Callable[..., Http01Solver]) -> None:
+    assert all(sighting.complete for sighting in await make(SHARED, self_check="off").check(FILES))
+
+
+async def test_a_refusal_is_told_when_the_rest_is_done(make: Callable[..., Http01Solver], objects: FakeObjects) -> None:
+    objects.broken = RuntimeError("no")
+    with pytest.raises(RuntimeError):
+        await make().present(FILES)
+    assert sorted(objects.calls) == ["apply Ingress", "apply Pod", "apply Service"]
+
+
+def test_a_proof_is_a_file(make: Callable[..., Http01Solver]) -> None:
+    solver = make()
+    assert solver.proof("a.example.test", "t1", "t1.thumbprint") == FILES[0]
+    assert FILES[0].url == "http://a.example.test/.well-known/acme-challenge/t1"
+    with pytest.raises(AssertionError):
+        solver.objects_for([TxtRecord("a.test", "v")])
+
+
+def test_two_certificates_may_need_the_same_answer(answers: SharedAnswers) -> None:
+    answers.hold("one", FILES)
+    answers.hold("two", FILES[:1])
+    answers.forget("one")
+    assert list(answers) == [("a.example.test", "t1")]
+    answers.hold("two", FILES[1:])
+    assert list(answers) == [("b.example.test", "t2")]
+    answers.forget("two")
+    answers.forget("three")
+    assert answers == {}
