@@ -19,7 +19,8 @@ demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller 
 	@$(BIN)/python -m demo
 
 .PHONY: test
-test: lint ## All checks and all tests: lint, unit, integration on real parts, coverage, and e2e where it can run
+test: lint ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage, and e2e where it can run
+	@$(MAKE) --no-print-directory docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
 	@echo "==> Unit and integration tests, one worker a core; each worker has a test bed of its own"
@@ -68,6 +69,13 @@ lint: $(VENV)/ready ## Style, types, direction of imports, the chart, CRDs and m
 	@echo "==> helm lint; schema, docs/helm.md and deploy/ up to date with the chart"
 	@$(BIN)/python -m chart check
 
+.PHONY: docs
+docs: $(VENV)/ready ## Build the documentation into .cache/docs, warnings as errors, and check its links
+	@echo "==> Documentation: built, links checked (nothing is fetched)"
+	@# From scratch: pages are made from docstrings and schemas, whose changes Sphinx does not see.
+	@$(BIN)/sphinx-build -q -E -a -W --keep-going -b html -d .cache/doctrees docs .cache/docs
+	@$(BIN)/python docs/check_links.py .cache/docs
+
 .PHONY: format
 format: $(VENV)/ready ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -106,7 +114,7 @@ lock: ## Pin the dependencies anew, with hashes (needs uv)
 	@for kind in runtime dev; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml \
-	    $$([ $$kind = dev ] && echo "--group dev") -o requirements/$$kind.txt; \
+	    $$([ $$kind = dev ] && echo "--group dev --group docs") -o requirements/$$kind.txt; \
 	done
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --group build --constraints requirements/dev.txt -o requirements/build.txt
