@@ -25,7 +25,7 @@ async def main() -> None:
         except RateLimited as error:
             print(f"Come back at {error.retry_at}; why: {error.help_url}")
         except UserActionRequired as error:
-            print(f"Somebody has to visit {error.action_url} first; trying again changes nothing")
+            print(f"Somebody has to visit {error.url} first; trying again changes nothing")
         except RejectedIdentifier as error:
             print(f"This CA does not issue for {', '.join(map(str, error.identifiers)) or error.problem.detail}")
         except OrderFailed as error:

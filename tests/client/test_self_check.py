@@ -37,7 +37,7 @@ async def test_what_is_wrong_is_told(proof: MakeProof, shown: str, complaint: st
     async with HttpxTransport(allow_insecure=True) as transport:
         await server.present(there)
         if shown == "token":
-            server._contents = dict.fromkeys(server._contents, b"<html>welcome</html>")
+            server._contents = dict.fromkeys(server._contents, "<html>welcome</html>")
         checked = SelfChecked(Recorder("http-01"), transport, port=server.port, seconds=0)
         with pytest.raises(NotVisible, match=complaint) as caught:
             await checked.wait([proof(HOST)])

@@ -99,7 +99,7 @@ class AccountClient:
     async def agree_to_terms(self) -> Account:
         """Agree to the terms of service as they are now, after they changed (section 7.3.3).
 
-        Some CAs want a person to visit `UserActionRequired.action_url` instead, and then this changes nothing.
+        Some CAs want a person to visit `UserActionRequired.url` instead, and then this changes nothing.
         """
         return await self._post_account({"termsOfServiceAgreed": True})
 

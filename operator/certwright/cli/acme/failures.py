@@ -77,7 +77,7 @@ def describe(error: BaseException) -> dict[str, Any]:
         said["problem"] = error.problem.kind
         said["names"] = [str(identifier) for identifier in error.identifiers]
     if isinstance(error, UserActionRequired):
-        said["action_url"] = error.action_url
+        said["action_url"] = error.url
     if isinstance(error, OrderFailed):
         said["by_name"] = {
             name: {"problem": problem.kind, "message": str(problem)} for name, problem in error.by_identifier.items()
