@@ -59,6 +59,8 @@ def test_an_account_is_made_once_and_its_contacts_change(acme: AcmeCommand) -> N
     assert (made["status"], made["key_algorithm"]) == ("valid", "ES384")
     assert made["contact"] == ["mailto:a@example.test"]
     assert acme.ok("register")["account"] == made
+    again = acme.run("register", "--email", "other@example.test")
+    assert (again.code, "`account --email` changes them" in again.err) == (0, True)
     changed = acme.ok("account", "--email", "b@example.test", "--email", "mailto:c@example.test")["account"]
     assert changed["contact"] == ["mailto:b@example.test", "mailto:c@example.test"]
     assert acme.ok("account", "--no-email")["account"]["contact"] == []
