@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from certwright.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +28,22 @@ SECONDS: Final = 60.0
 
 #: The program beside the interpreter that runs the tests.
 PROGRAM: Final = str(Path(sys.executable).with_name("certwright"))
+
+
+# Loading takes more than half of the CPU of a command, and there are hundreds of them in the tests.
+_loaded = multiprocessing.get_context("forkserver")
+_loaded.set_forkserver_preload(
+    [
+        "pytest",
+        "certwright.cli.acme.app",
+        "certwright.cli.acme.runner",
+        "certwright.cli.acme.account_acts",
+        "certwright.cli.acme.issue_act",
+        "certwright.cli.acme.renew_act",
+        "certwright.cli.acme.revoke_act",
+        "certwright.cli.acme.lookup_acts",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -63,17 +83,22 @@ class AcmeCommand:
         } | {"CERTWRIGHT_ACME_DIR": str(folder), "CERTWRIGHT_ACME_SERVER": server, "SSL_CERT_FILE": str(ca_bundle)}
 
     def run(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Ended:
-        """Run a command to its end, without a terminal."""
-        done = subprocess.run(
-            [PROGRAM, "acme", *map(str, arguments)],
-            env=self._environment | dict(environment or {}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        """Run a command to its end, without a terminal: a process of its own, made of one that has all loaded."""
+        with tempfile.TemporaryDirectory() as folder:
+            out, err = Path(folder, "out"), Path(folder, "err")
+            given = ["acme", *map(str, arguments)]
+            process = _loaded.Process(
+                target=_be_the_command, args=(given, self._environment | dict(environment or {}), out, err)
+            )
+            process.start()
+            process.join(SECONDS)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+            assert process.exitcode is not None
+            ended = Ended(process.exitcode, out.read_text(), err.read_text())
+            process.close()
+        return ended
 
     def ok(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Run a command that has to succeed, and return its result."""
@@ -164,3 +189,15 @@ def dns_options(bind: Bind, key_file: Path) -> list[str]:
     key_file.write_text(f'key "{name}" {{\n\talgorithm {key.algorithm};\n\tsecret "{key.secret}";\n}};\n')
     where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
     return ["--nameserver", bind.address, "--tsig-key-file", str(key_file), *where]
+
+
+def _be_the_command(given: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
+    """Take the place of the program: its environment, its streams, its entry point."""
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_CREAT), (2, err, os.O_CREAT)):
+        handle = os.open(path, flags | (os.O_WRONLY if number else 0), 0o600)
+        os.dup2(handle, number)
+        os.close(handle)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as the interpreter does
+    main(given)

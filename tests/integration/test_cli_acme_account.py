@@ -59,9 +59,27 @@ def test_an_account_is_made_once_and_its_contacts_change(acme: AcmeCommand) -> N
     assert (made["status"], made["key_algorithm"]) == ("valid", "ES384")
     assert made["contact"] == ["mailto:a@example.test"]
     assert acme.ok("register")["account"] == made
+    again = acme.run("register", "--email", "other@example.test")
+    assert (again.code, "`account --email` changes them" in again.err) == (0, True)
     changed = acme.ok("account", "--email", "b@example.test", "--email", "mailto:c@example.test")["account"]
     assert changed["contact"] == ["mailto:b@example.test", "mailto:c@example.test"]
     assert acme.ok("account", "--no-email")["account"]["contact"] == []
+
+
+def test_how_the_ca_is_reached_is_said_once(acme: AcmeCommand, pebble: Pebble, tmp_path: Path) -> None:
+    plain = {"SSL_CERT_FILE": ""}
+    untrusting = acme.run("register", "--agree-tos", "--json", environment=plain)
+    assert (untrusting.code, untrusting.document["error"]["type"]) == (6, "UntrustedServer")
+    acme.ok("register", "--agree-tos", "--ca-bundle", pebble.ca_bundle, environment=plain)
+    assert acme.ok("account", environment=plain)["account"]["status"] == "valid"
+    nowhere = acme.run("account", "--proxy", "http://127.0.0.1:9", "--json")
+    assert (nowhere.code, nowhere.document["error"]["type"]) == (6, "ConnectionFailed")
+    (tmp_path / "client.pem").write_text("no certificate")
+    client = ["--client-certificate", str(tmp_path / "client.pem"), "--client-key", str(tmp_path / "client.pem")]
+    wrong = acme.run("account", *client, "--json")
+    assert (wrong.code, wrong.document["error"]["type"]) == (1, "InvalidTrustBundle")
+    # What was said for one command is not kept.
+    assert acme.ok("account", environment=plain)["account"]["status"] == "valid"
 
 
 def test_an_account_is_saved_and_restored_elsewhere(acme: AcmeCommand, pebble: Pebble, tmp_path: Path) -> None:

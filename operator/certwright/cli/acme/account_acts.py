@@ -31,6 +31,10 @@ async def register(session: Session, terms: NewAccount, restore: Path | None) ->
         url = session.server()
         async with registered(session, url, terms) as client:
             account = await client.fetch_account()
+            if terms.emails and account.contact and set(account.contact) != set(terms.contact):
+                session.output.warn(
+                    "The account was there already, with other contacts; `account --email` changes them"
+                )
             return _outcome(session, client, account)
 
 

@@ -16,7 +16,7 @@ from certwright.client import connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from certwright.acme import Client, RequestRecord
+    from certwright.acme import Client
     from certwright.cli.acme.account_store import AccountFolder
     from certwright.cli.acme.session import Session
 
@@ -59,10 +59,6 @@ async def open_client(
     if how.client_certificate is not None and how.client_key is not None:
         certificate = ClientCertificate(Path(how.client_certificate), Path(how.client_key))
 
-    def show(record: RequestRecord) -> None:
-        status = "no answer" if record.status is None else f"HTTP {record.status}"
-        session.output.instruct(f"debug: {record.action}: {status} after {record.seconds:.3f} s")
-
     async with connect(
         directory_url,
         account=account,
@@ -70,7 +66,6 @@ async def open_client(
         proxy=how.proxy,
         client_certificate=certificate,
         timeouts=None if how.request_timeout is None else Timeouts(total=how.request_timeout),
-        on_request=show if session.common.debug else None,
     ) as client:
         yield client
 

@@ -31,7 +31,7 @@ MEANINGS: Final = {
     ExitCode.REFUSED: "the CA refused, or issued something that cannot be used",
     ExitCode.NOT_PROVEN: "a name could not be proven",
     ExitCode.RATE_LIMITED: "a limit of the CA is exceeded; the message says until when",
-    ExitCode.UNREACHABLE: "the CA cannot be reached, or does not answer as an ACME server",
+    ExitCode.UNREACHABLE: "the CA cannot be reached, is no ACME server, or takes too long",
     ExitCode.RENEWALS_FAILED: "renew: at least one certificate could not be renewed",
     ExitCode.HOOK_FAILED: "the certificate is there, but the deploy hook failed",
     ExitCode.LOCKED: "another certwright acme works in the same folder",
