@@ -173,7 +173,7 @@ class Case:
             self.status = self.status.replace(order=self.status.order.replace(**changes))
 
     def show_order_state(self, order: Order) -> None:
-        """Put its state into the draft; ``invalid`` follows with its reasons: written alone, it would look dealt with."""
+        """Put its state into the draft; ``invalid`` follows with its reasons: alone, it would look dealt with."""
         if order.status != "invalid":
             self.change_order(state=order.status.value)
 
