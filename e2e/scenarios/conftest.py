@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from scenario.cluster import Cluster
+from scenarios.installed import Release
 from testbed import BedOptions, TestBed
 from testbed.assembly import programs_for
 from testbed.errors import BedError
@@ -59,6 +60,15 @@ def cluster(node_bed: TestBed) -> Iterator[Cluster]:
     """A client of the bed's API server, as administrator."""
     with Cluster(node_bed) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def operator_release(node_bed: TestBed) -> Iterator[Release]:
+    """The operator installed by Helm in the namespace `certwright`, serving all namespaces, its pod Ready."""
+    release = Release(node_bed)
+    release.install()
+    yield release
+    release.uninstall()
 
 
 @pytest.fixture
