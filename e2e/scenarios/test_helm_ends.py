@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from contextlib import contextmanager
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from scenario import Workspace
-    from scenario.cluster import Cluster
+    from scenario.cluster import Cluster, Object
     from testbed import TestBed
 
 pytestmark = pytest.mark.timeout(180)
 
 EVICTED: Final = 201
-LOAD: Final = 30
 SPARE: Final = 256 << 10
 
 
@@ -94,13 +94,16 @@ def test_a_pod_that_ran_out_of_memory_starts_again(
     order = watched.begin(workspace, "hungry")
     (process,) = node_bed.node.processes_of(container(pod)["containerID"])
     limit_memory(process)
-    for number in range(LOAD):
-        workspace.apply(
-            f"load-{number}", *(f"{name}.load-{number}.example.test" for name in range(20)), issuerRef={"name": "none"}
-        )
+    number = itertools.count()
+
+    def after_more_work() -> Object | None:
+        name = f"load-{next(number)}"
+        workspace.apply(name, f"{name}.example.test", issuerRef={"name": "none"})
+        return cluster.get("Pod", replicas.release.namespace, pod["metadata"]["name"])
+
     cluster.wait_for(
         "the kernel does not end it",
-        lambda: cluster.get("Pod", replicas.release.namespace, pod["metadata"]["name"]),
+        after_more_work,
         lambda found: container(found)["lastState"].get("terminated", {}).get("reason") == "OOMKilled",
     )
     (back,) = replicas.wait(1)
