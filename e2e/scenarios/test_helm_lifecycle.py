@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from contextlib import suppress
@@ -23,6 +24,7 @@ from scenarios.one_order import ISSUER, WatchedCA
 from scenarios.pods import web_pod
 from scenarios.replicas import Replicas, container
 from testbed.progress import reporter
+from testbed.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -85,6 +87,10 @@ def test_an_installation_is_rolled_out_unprivileged_and_issues(
     apply_certificate(workspace)
     workspace.ready("web")
     show(f"first certificate: {time.monotonic() - began:.1f} s from apply to Ready")
+
+    service = cluster.get("Service", release.namespace, "certwright-metrics") or {}
+    metrics = fetch(f"http://{service['spec']['clusterIP']}:8080/metrics").body.decode()
+    assert f'certwright_certificate_ready{{name="web",namespace="{workspace.namespace}"}} 1.0' in metrics
 
     (pod,) = release.pods()
     assert container(pod)["user"]["linux"]["uid"] == USER
@@ -151,7 +157,7 @@ def test_uninstalling_keeps_secrets_and_crds_and_installing_again_issues_nothing
     cluster.wait_ready("ClusterIssuer", None, ISSUER)
     issued = apply_certificate(workspace)
     before = kept(cluster, release, workspace)
-    watched.ca.reset()
+    order = watched.begin(workspace, "under-way", issuer_kind="ClusterIssuer")
     release.uninstall()
     assert release.pods() == []
     assert cluster.get("ClusterIssuer", None, ISSUER) is None
@@ -167,17 +173,21 @@ def test_uninstalling_keeps_secrets_and_crds_and_installing_again_issues_nothing
         key: uid for key, uid in before.items() if key not in gone
     }
     assert workspace.ready("web")["status"]["revision"] == 1
-    assert watched.orders() == 0
+    order.assert_issued(registrations=1)
 
 
 def test_uninstalling_takes_the_crds_if_it_is_told_to_and_what_comes_again_finds_its_secrets(
-    cluster: Cluster, release: Release, workspace: Workspace, watched: WatchedCA
+    node_bed: TestBed, cluster: Cluster, release: Release, workspace: Workspace, watched: WatchedCA
 ) -> None:
     values = {"crds": {"keep": False}}
     release.install(values)
     cluster.wait_ready("ClusterIssuer", None, ISSUER)
     apply_certificate(workspace)
     before = {key: uid for key, uid in kept(cluster, release, workspace).items() if key[0] == "Secret"}
+    watched.begin(workspace, "under-way", issuer_kind="ClusterIssuer")
+    # As docs/helm.md says: nobody would let go of an order's Certificate once the operator is gone.
+    node_bed.kubectl("delete", "certificates", "--all", "--all-namespaces", "--timeout=60s")
+    assert workspace.challenge_values(f"_acme-challenge.under-way.{workspace.namespace}.example.test") == []
     watched.ca.reset()
     release.uninstall()
     for name in CRDS:
@@ -263,5 +273,11 @@ def _version(cluster: Cluster) -> Object:
 
 
 def remove_crds(bed: TestBed) -> None:
-    """Remove our CRDs and with them all objects of theirs."""
-    bed.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--timeout=60s")
+    """Remove our CRDs and with them all objects of theirs, those as well that wait for an operator that is gone."""
+    bed.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--wait=false")
+    listed = bed.kubectl("get", "certificates.certwright.io", "--all-namespaces", "--output=json", check=False)
+    for found in json.loads(listed or '{"items": []}')["items"]:
+        place = (found["metadata"]["name"], f"--namespace={found['metadata']['namespace']}")
+        let_go = '{"metadata": {"finalizers": null}}'
+        bed.kubectl("patch", "certificate.certwright.io", *place, "--type=merge", f"--patch={let_go}", check=False)
+    bed.kubectl("wait", "--for=delete", *(f"crd/{name}" for name in CRDS), "--timeout=60s")
