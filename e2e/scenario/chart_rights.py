@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
 
 RELEASE: Final = "certwright"
-KINDS: Final = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+KINDS: Final = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Lease"}
 
 
 @dataclass(frozen=True)
 class ChartRights:
-    """Applies the account, roles and bindings of the chart; the namespaces have to be there. Removes them in the end.
+    """Applies the account, roles, bindings and Lease of the chart, and removes them in the end.
+
+    The namespaces have to be there.
 
     Attributes:
         bed: The bed.
@@ -65,7 +67,7 @@ class ChartRights:
         return {
             entry["name"]: entry["value"]
             for entry in container["env"]
-            if "value" in entry and not entry["name"].startswith(("CERTWRIGHT_HTTP_", "CERTWRIGHT_LEA"))
+            if "value" in entry and not entry["name"].startswith("CERTWRIGHT_HTTP_")
         }
 
     def token(self) -> str:

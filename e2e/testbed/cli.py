@@ -117,6 +117,13 @@ def isolated(command: Annotated[list[str], typer.Argument(help="Program and argu
 
 
 @app.command()
+def can_isolate() -> None:
+    """Say whether beds with a node can run here; ends with status 1, and why, where they cannot."""
+    check_possible()
+    output.print("Beds with a node can run here.")
+
+
+@app.command()
 def clean(
     *,
     programs: Annotated[bool, typer.Option("--programs", help="Remove the built programs as well.")] = False,

@@ -131,7 +131,7 @@ class TestTerms:
         ca.reply("/new-order", refuse, refuse)
         with pytest.raises(UserActionRequired) as caught:
             await client.new_order([Identifier.dns("a.example")])
-        assert caught.value.action_url == "https://ca.test/agree?account=1"
+        assert caught.value.url == "https://ca.test/agree?account=1"
         assert caught.value.terms_of_service == "https://ca.test/terms/3"
         assert not caught.value.temporary
         assert ca.paths().count("/new-order") == 1

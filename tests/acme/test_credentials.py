@@ -134,6 +134,8 @@ def test_identifiers_are_read_as_people_write_them(text: str, kind: str, value: 
         "-a.example",
         "\u202ea.example",
         "a.example/24",
+        "192.0.2.999",
+        "192.0.2",
     ],
 )
 def test_what_is_no_name_is_refused(text: str) -> None:

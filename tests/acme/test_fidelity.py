@@ -65,7 +65,7 @@ def test_order_and_spelling_do_not_matter(asked: list[Identifier], found: list[I
 def test_an_order_for_something_else_is_a_contradiction(found: list[Identifier], complaint: str) -> None:
     with pytest.raises(MalformedResponse, match=f"contradicts itself: the order came back .*{complaint}") as caught:
         check_identifiers(order(*found), dns("a.example", "b.example"))
-    assert caught.value.url == URL
+    assert caught.value.request_url == URL
 
 
 @pytest.mark.parametrize("proved", ["a.b.example", "b.example", "A.B.Example"])

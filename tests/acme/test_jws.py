@@ -3,13 +3,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from typing import TYPE_CHECKING, Any
 
 import josepy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from certwright.acme import AccountKey, base64url
 from certwright.acme.jws import flattened, sign_request
 
+if TYPE_CHECKING:
+    from certwright.acme import AccountKeyAlgorithm
+
+KEYS = {algorithm: AccountKey.generate(algorithm) for algorithm in ("ES256", "ES384", "ES512")}
 URL = "https://ca.test/acme/new-order?x=%7E|"
 
 
@@ -25,6 +32,23 @@ def test_josepy_verifies_the_whole_jws(algorithm: str) -> None:
     jws = josepy.JWS.from_json(json.loads(body))
     assert jws.verify(josepy.JWK.from_json(dict(key.jwk)))
     assert json.loads(jws.payload) == {"a": [1]}
+
+
+@given(
+    payload=st.none() | st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.booleans())),
+    url=st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+    kid=st.none() | st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1),
+    algorithm=st.sampled_from(["ES256", "ES384", "ES512"]),
+)
+def test_josepy_verifies_any_request(payload: Any, url: str, kid: str | None, algorithm: AccountKeyAlgorithm) -> None:
+    key = KEYS[algorithm]
+    body = json.loads(sign_request(key, url=url, nonce="n0", payload=payload, kid=kid))
+    jws = josepy.JWS.from_json(body)
+    public = josepy.JWK.from_json(dict(key.jwk))
+    signed = f"{body['protected']}.{body['payload']}".encode()
+    assert josepy.JWASignature.from_json(algorithm).verify(public.key, signed, base64url.decode(body["signature"]))
+    assert jws.payload == (b"" if payload is None else json.dumps(payload, separators=(",", ":")).encode())
+    assert json.loads(base64url.decode(body["protected"]))["url"] == url
 
 
 def test_the_first_request_carries_the_key(key: AccountKey) -> None:

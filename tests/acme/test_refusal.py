@@ -88,7 +88,7 @@ def test_the_type_of_the_problem_chooses_the_class(kind: str, error: type[Proble
     raised = refused(403, acme(kind))
     assert type(raised) is error
     assert isinstance(raised, ProblemError)
-    assert (raised.problem.kind, raised.status, raised.url, raised.action) == (kind, 403, URL, "newOrder")
+    assert (raised.problem.kind, raised.status, raised.request_url, raised.action) == (kind, 403, URL, "newOrder")
     assert str(raised).startswith(f"ca.test:14000 refused newOrder (HTTP 403): {kind}: The reason")
     assert ".." not in str(raised)
 
@@ -132,7 +132,7 @@ def test_changed_terms_name_the_page_to_visit() -> None:
     links = {"Link": '<https://ca.test/terms/2>;rel="terms-of-service"'}
     raised = refused(403, acme("userActionRequired", instance="https://ca.test/agree"), headers=links)
     assert isinstance(raised, UserActionRequired)
-    assert raised.action_url == "https://ca.test/agree"
+    assert raised.url == "https://ca.test/agree"
     assert raised.terms_of_service == "https://ca.test/terms/2"
     assert not raised.temporary
     assert "Visit https://ca.test/agree" in str(raised)
@@ -142,7 +142,7 @@ def test_without_an_instance_the_terms_are_the_page_to_visit() -> None:
     links = {"Link": '<https://ca.test/terms/2>;rel="terms-of-service"'}
     raised = refused(403, acme("userActionRequired"), headers=links)
     assert isinstance(raised, UserActionRequired)
-    assert raised.action_url == "https://ca.test/terms/2"
+    assert raised.url == "https://ca.test/terms/2"
 
 
 def test_a_refused_signature_algorithm_names_those_accepted() -> None:

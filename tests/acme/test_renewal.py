@@ -63,6 +63,8 @@ def make(
         .not_valid_before(NOW)
         .not_valid_after(NOW + timedelta(days=90))
     )
+    if "." in subject:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
     if key_id is not None:
         builder = builder.add_extension(x509.AuthorityKeyIdentifier(key_id, None, None), critical=False)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)

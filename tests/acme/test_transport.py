@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certwright.acme import (
     ClientCertificate,
     ConnectionFailed,
+    Http2Unavailable,
     HttpxTransport,
     InvalidTrustBundle,
     MalformedResponse,
@@ -513,3 +514,9 @@ class TestConnections:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await transport.request("GET", server.url, headers={}, max_bytes=100)
+
+
+def test_http_2_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("certwright.acme.transport.find_spec", lambda _name: None)
+    with pytest.raises(Http2Unavailable, match=r"certwright\[http2\]"):
+        HttpxTransport(http2=True)

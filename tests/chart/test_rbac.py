@@ -149,4 +149,4 @@ def test_roles_for_people_add_to_the_built_in_ones(helm: Helm) -> None:
 
 def test_rights_can_be_left_to_others(helm: Helm) -> None:
     kinds = {one["kind"] for one in helm.objects(case("rights-elsewhere"))}
-    assert kinds == {"Deployment", "Service"}
+    assert kinds == {"Deployment", "Lease", "Service"}

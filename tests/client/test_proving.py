@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
 
-from certwright.acme import AcmeServer, Client, ConnectionFailed, Order, OrderStatus, UnsafeUrl
+from certwright.acme import AcmeServer, Client, ConnectionFailed, Identifier, Order, OrderStatus, UnsafeUrl
 from certwright.client import CleanedUp, CleanUpFailed, Event, NoSolver, SolverFailed, connect
 from certwright.client.clean_up import in_any_case
 from certwright.client.proving import assign, in_place, prepare, tell
@@ -65,7 +65,8 @@ def client(ca: FakeCa) -> Client:
 def order_for(ca: FakeCa, *names: str) -> Order:
     ca.identifiers = [{"type": "dns", "value": name} for name in names]
     urls = tuple(f"{ORIGIN}/authz/{index}" for index in range(len(names)))
-    return Order(f"{ORIGIN}/order/1", OrderStatus.PENDING, (), urls, f"{ORIGIN}/finalize")
+    identifiers = tuple(map(Identifier.dns, names))
+    return Order(f"{ORIGIN}/order/1", OrderStatus.PENDING, identifiers, urls, f"{ORIGIN}/finalize")
 
 
 class TestPrepare:

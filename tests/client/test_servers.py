@@ -46,7 +46,7 @@ class TestHttp01:
                 ("GET / HTTP/1.1", b"404"),
                 ("GET /.well-known/acme-challenge/../../etc/passwd HTTP/1.1", b"404"),
                 (f"POST {PATH} HTTP/1.1", b"405"),
-                ("nonsense", b"405"),
+                ("nonsense", b"400"),
             ):
                 said = await ask(server.port, f"{request}\r\nHost: x\r\n\r\n".encode())
                 assert said.split(b" ")[1] == status, request

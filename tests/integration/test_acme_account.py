@@ -16,6 +16,7 @@ from certwright.acme import (
     ConnectionFailed,
     ExternalAccountBinding,
     HeldKey,
+    HttpxTransport,
     Identifier,
     NotOffered,
     RolloverUnconfirmed,
@@ -23,7 +24,7 @@ from certwright.acme import (
     base64url,
     probe_keys,
 )
-from certwright.client import Dns01, issue
+from certwright.client import Dns01, connect, issue
 from scenario.acme import connected, provider_of, registered, view_of
 
 if TYPE_CHECKING:
@@ -155,6 +156,18 @@ async def test_all_nonces_refused_ends_in_a_typed_error(make_pebble: Callable[..
         with pytest.raises(BadNonce):
             await client.register(terms_of_service_agreed=True)
     assert requests.count("newAccount") == 16
+
+
+async def test_http_2_is_spoken_where_it_is_wanted_and_offered(pebble: Pebble) -> None:
+    spoken: dict[bool, str] = {}
+    for http2 in (False, True):
+        async with HttpxTransport(ca_bundle=pebble.ca_bundle_pem.decode(), http2=http2) as transport:
+            async with connect(pebble.directory_url, transport=transport) as client:
+                assert (await client.register(terms_of_service_agreed=True)).created
+            pool = transport._client._transport._pool  # type: ignore[attr-defined]  # nowhere else to be seen
+            spoken[http2] = repr(pool.connections)
+    assert "HTTP/2" in spoken[True]
+    assert "HTTP/1.1" in spoken[False]
 
 
 def _lossy(client: Client, action: str) -> Client:

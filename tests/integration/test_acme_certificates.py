@@ -29,6 +29,7 @@ from certwright.client import (
     Dns01,
     Event,
     KeySpec,
+    PreferredChainMissing,
     RenewalInfoUnavailable,
     ReplacementRefused,
     issue,
@@ -85,11 +86,15 @@ async def test_a_chain_is_chosen_by_its_root(make_pebble: Callable[..., Pebble],
     async with registered(pebble) as client:
         issued = await issue(client, [name], solvers=[solver], profile="default", preferred_chain=wanted)
         certificates(issued)[-1].verify_directly_issued_by(roots[2])
-        with pytest.raises(NoSuchChain) as caught:
+        with pytest.raises(PreferredChainMissing) as caught:
             await issue(client, [name], solvers=[solver], profile="default", preferred_chain="No Such Root X1")
         chain = await client.download_chain(issued.certificate_url)
         names = {issuer_names(alternate)[-1] for alternate in (chain, *await client.download_alternates(chain))}
+    assert isinstance(caught.value, NoSuchChain)
     assert set(caught.value.offered) == names
+    # The certificate is not lost: here it is, with its key.
+    assert [str(identifier) for identifier in caught.value.certificate.identifiers] == [name]
+    assert caught.value.certificate.private_key_pem.startswith(b"-----BEGIN PRIVATE KEY-----")
     assert len(names) == 3
 
 

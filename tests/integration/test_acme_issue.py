@@ -22,6 +22,7 @@ from certwright.client import (
     Http01Server,
     IssuanceTimedOut,
     Issued,
+    KeyReused,
     KeySpec,
     Manual,
     NoSolver,
@@ -139,9 +140,9 @@ async def test_dns_persist01_without_a_provider_says_which_record_to_make(
 async def test_http01_by_the_standalone_server(make_pebble: Callable[..., Pebble], name: str) -> None:
     port = allocator.take()
     pebble = make_pebble(http_port=port, nonce_reject_percent=30)
-    solver = Http01Server(host=LOOPBACK, port=port)
+    server = Http01Server(host=LOOPBACK, port=port)
     async with registered(pebble) as client:
-        await acquire_and_renew(client, [name, f"www.{name}"], solver)
+        await acquire_and_renew(client, [name, f"www.{name}"], server)
     with pytest.raises(OSError, match=r"[Rr]efused|failed"):
         await asyncio.open_connection(LOOPBACK, port)
 
@@ -321,3 +322,12 @@ async def test_discovery_says_what_is_offered_and_presents_nothing(pebble: Pebbl
     assert plain.order_url == wildcard.order_url
     assert not [record for record in bind.txt_records(bind.zones[0]) if record.endswith(name)]
     assert Identifier.parse(name).type == "dns"
+
+
+async def test_the_account_key_is_no_certificate_key(make_pebble: Callable[..., Pebble], bind: Bind, name: str) -> None:
+    """RFC 8555 section 11.1."""
+    async with registered(make_pebble(authz_reuse_percent=0)) as client:
+        solver = Dns01(provider_of(bind), view_of(bind))
+        with pytest.raises(KeyReused):
+            await issue(client, [name], solvers=[solver], key=client.key.to_pem(), profile="default")
+    assert not [record for record in bind.txt_records(bind.zones[0]) if record.endswith(name)]

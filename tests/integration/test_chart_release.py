@@ -19,17 +19,22 @@ from testbed.progress import reporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "issuers.certwright.io")
 # Nothing would make pods Ready that do not exist, and `--wait` waits for what there is.
 NO_PODS: Final = {"replicas": 0}
 
 
-@pytest.fixture(scope="module")
-def empty_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestBed]:
-    """An API server without CRDs."""
+# Helm waits for what it does, on a machine that may be busy with other tests.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def empty_bed(tmp_path: Path) -> Iterator[TestBed]:
+    """An API server without CRDs, for one test: that CRDs are gone again takes longer than to start another."""
     options = BedOptions(acme=False, challtestsrv=False, ingress=False)
-    with TestBed(options, folder=tmp_path_factory.mktemp("empty-bed")) as started:
+    with TestBed(options, folder=tmp_path / "bed") as started:
         yield started
 
 
@@ -44,15 +49,15 @@ class Release:
         """Install or upgrade, as docs/helm.md says."""
         return self._helm.run(
             *("upgrade", "--install", name, str(CHART), "--namespace=certwright", "--create-namespace"),
-            *("--wait", "--timeout=60s", "--values=-", *options),
+            *("--wait", "--timeout=120s", "--values=-", *options),
             stdin=yaml.safe_dump({**NO_PODS, **values}),
         )
 
     def uninstall(self, name: str = "certwright") -> None:
-        self._helm.run("uninstall", name, "--namespace=certwright", "--wait", "--timeout=60s")
+        self._helm.run("uninstall", name, "--namespace=certwright", "--wait", "--timeout=120s")
 
     def rollback(self, revision: int) -> None:
-        self._helm.run("rollback", "certwright", str(revision), "--namespace=certwright", "--wait", "--timeout=60s")
+        self._helm.run("rollback", "certwright", str(revision), "--namespace=certwright", "--wait", "--timeout=120s")
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
         answer = self._bed.kubectl("get", kind, name, "--namespace=certwright", "--ignore-not-found", "--output=json")
@@ -71,16 +76,9 @@ class Release:
 
 
 @pytest.fixture
-def release(empty_bed: TestBed) -> Iterator[Release]:
-    """No release, and no CRDs of an earlier test."""
-    made = Release(empty_bed)
-    yield made
-    for name in ("certwright", "other"):
-        try:
-            made.uninstall(name)
-        except HelmFailed:
-            continue
-    empty_bed.kubectl("delete", "crd", *CRDS, "--ignore-not-found")
+def release(empty_bed: TestBed) -> Release:
+    """No release so far."""
+    return Release(empty_bed)
 
 
 def issuers(*names: str, email: str = "admin@example.com") -> dict[str, Any]:

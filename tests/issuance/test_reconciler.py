@@ -51,6 +51,7 @@ class FakeCa:
         self.extra_names: list[str] = []
         self.life: dict[str, Any] = {}
         self.not_ready = 0
+        self.undecided = False
         self.chain = b""
 
     async def new_order(self, identifiers: Sequence[acme.Identifier], **_: Any) -> acme.Order:
@@ -72,7 +73,7 @@ class FakeCa:
     async def answer_challenge(self, challenge: acme.Challenge) -> acme.Challenge:
         self.proved.add(challenge.url)
         for url, order in self.orders.items():
-            if order.status == "pending":
+            if order.status == "pending" and not self.undecided:
                 self.orders[url] = replace(order, status=acme.OrderStatus(self.verdict))
         return challenge
 
@@ -98,8 +99,11 @@ class FakeCa:
 
     def _authorization(self, name: str) -> acme.Authorization:
         token = name.replace("*", "any")
-        challenge = acme.Challenge("dns-01", f"{PLACE}/challenge/{token}", acme.ChallengeStatus.PENDING, token)
-        status = "valid" if challenge.url in self.proved else "pending"
+        url = f"{PLACE}/challenge/{token}"
+        answered = url in self.proved
+        state = acme.ChallengeStatus.PROCESSING if answered and self.undecided else acme.ChallengeStatus.PENDING
+        challenge = acme.Challenge("dns-01", url, state, token)
+        status = "valid" if answered and not self.undecided else "pending"
         bare = acme.Identifier.dns(name.removeprefix("*."))
         return acme.Authorization(
             f"{PLACE}/authorization/{token}",
@@ -472,6 +476,25 @@ async def test_deleting_in_the_middle_removes_the_records_or_says_which_stay(ben
     bench.reconciler.forget("uid-web")
     assert not bench.reconciler._memories
     assert not bench.ledger._holders
+
+
+async def test_a_restart_while_the_ca_validates_puts_the_proofs_in_place_again_and_answers_no_more(
+    bench: Bench,
+) -> None:
+    bench.ca.undecided = True
+    bench.write("a.example.test")
+    await bench.run(1)
+    assert len(bench.ca.proved) == 1
+    bench.dns.records.clear()  # as with a responder that went with its process
+    bench.restart()
+    await bench.run(1)
+    assert len(bench.dns.records) == 1
+    bench.ca.undecided = False
+    await bench.ca.answer_challenge(acme.Challenge("dns-01", "x", acme.ChallengeStatus.PENDING, "t"))
+    await bench.run(60)
+    assert len(bench.ca.orders) == 1
+    assert bench.condition(READY).status == "True"
+    assert bench.dns.records == set()
 
 
 async def test_a_restart_in_the_middle_goes_on_with_the_same_order(bench: Bench) -> None:

@@ -116,7 +116,7 @@ def errors(error: AcmeError) -> None:
         case RateLimited():
             assert_type(error.retry_at, datetime | None)
         case UserActionRequired():
-            assert_type(error.action_url, str | None)
+            assert_type(error.url, str | None)
         case OrderFailed():
             assert_type(error.by_identifier, dict[str, Problem])
         case NoSuchChain():

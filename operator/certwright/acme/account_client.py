@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.account import Account
 from certwright.acme.directory import offered
-from certwright.acme.errors import AcmeError, NotRegistered, RolloverUnconfirmed
+from certwright.acme.errors import AcmeError, NotOffered, NotRegistered, RolloverUnconfirmed
 from certwright.acme.fields import Fields, malformed
 from certwright.acme.link import links_to, parse_links, resolve
 from certwright.acme.retry_after import retry_after_seconds
@@ -99,7 +99,7 @@ class AccountClient:
     async def agree_to_terms(self) -> Account:
         """Agree to the terms of service as they are now, after they changed (section 7.3.3).
 
-        Some CAs want a person to visit `UserActionRequired.action_url` instead, and then this changes nothing.
+        Some CAs want a person to visit `UserActionRequired.url` instead, and then this changes nothing.
         """
         return await self._post_account({"termsOfServiceAgreed": True})
 
@@ -142,7 +142,7 @@ class AccountClient:
         """
         account = await self.fetch_account()
         if account.orders_url is None:
-            return offered(None, "orders of an account", await self.server.directory())  # type: ignore[return-value]
+            raise NotOffered(f"The server keeps no list of orders for {account.url}", resource="orders")
         page: str | None = account.orders_url
         seen: set[str] = set()
         found: dict[str, None] = {}

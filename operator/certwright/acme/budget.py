@@ -178,7 +178,7 @@ class Budget:
 
     def record_failure(self, *, account: str, identifier: Identifier) -> None:
         """Count a failed validation; too many for one name hold up the orders with it."""
-        self._take(("failures", account, identifier.value), self.limits.failed_validations, self._clock.monotonic())
+        self._take(_failures(account, identifier), self.limits.failed_validations, self._clock.monotonic())
 
     def learn(self, error: RateLimited, *, account: str, identifiers: Iterable[Identifier]) -> None:
         """Heed a refusal: the same names, or the account if it was no order, are not tried before the CA says.
@@ -207,7 +207,7 @@ class Budget:
         )
         for name in sorted(names) if limits.failed_validations is not None else ():
             words = f"the number of failed validations of {name}"
-            yield _Claim(("failures", account, name.value), limits.failed_validations, words, counts=False)
+            yield _Claim(_failures(account, name), limits.failed_validations, words, counts=False)
         if purpose is OrderPurpose.SAME_NAMES:
             return
         yield _Claim(("orders", account), limits.orders_per_account, "the number of new orders of this account")
@@ -242,6 +242,11 @@ class Budget:
     def _trim(self, kept: OrderedDict[_Key, _Counter] | OrderedDict[_Key, float]) -> None:
         while len(kept) > self._max_counters:
             kept.popitem(last=False)
+
+
+def _failures(account: str, identifier: Identifier) -> _Key:
+    # A wildcard is validated by the name that it is a wildcard of.
+    return ("failures", account, identifier.value.removeprefix("*."))
 
 
 def _exact_set(names: Iterable[Identifier]) -> _Key:

@@ -78,13 +78,13 @@ class ServerResponseError(AcmeError):
     """An answer came, but it is not one to work with.
 
     Attributes:
-        url: The URL that was asked.
+        request_url: The URL that was asked.
         status: The HTTP status of the answer.
     """
 
     def __init__(self, message: str, *, url: str, status: int, retry_after: float | None = None) -> None:
         super().__init__(message, retry_after=retry_after)
-        self.url = url
+        self.request_url = url
         self.status = status
 
 

@@ -77,6 +77,8 @@ def _domain_name(text: str) -> str:
         raise _invalid(text, "only the whole first label can be a wildcard, as in *.example.com")
     if not all(_LABEL.fullmatch(label) for label in name.split(".")):
         raise _invalid(text, "write it as in www.example.com, without scheme, port or path")
+    if name.rpartition(".")[2].isdigit():
+        raise _invalid(text, "no top-level domain is a number, and it is no address either")
     return wildcard + name
 
 

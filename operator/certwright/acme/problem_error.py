@@ -23,7 +23,7 @@ class ProblemError(ServerResponseError):
         problem: What the server said.
         identifiers: The identifiers that its subproblems name.
         action: What was asked for, such as `newOrder`.
-        url: The URL that was asked.
+        request_url: The URL that was asked.
         status: The HTTP status.
     """
 
@@ -185,7 +185,7 @@ class UserActionRequired(ProblemError):
     Trying again changes nothing until that is done.
 
     Attributes:
-        action_url: The page to visit, or None if the server names none.
+        url: The page to visit, or None if the server names none.
         terms_of_service: The terms as they are now, or None.
     """
 
@@ -201,10 +201,10 @@ class UserActionRequired(ProblemError):
     ) -> None:
         super().__init__(problem, action=action, url=url, status=status, retry_after=retry_after)
         self.terms_of_service = terms_of_service
-        self.action_url = problem.instance or terms_of_service
+        self.url = problem.instance or terms_of_service
 
     def _advice(self) -> tuple[str, ...]:
-        return (f"Visit {self.action_url}",) if self.action_url else ()
+        return (f"Visit {self.url}",) if self.url else ()
 
 
 #: Problem types by their name in section 6.7, RFC 9773 and the profiles extension.

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from certwright.acme.jws import compact_json, flattened
-from certwright.acme.problem_error import AccountDoesNotExist, Unauthorized
+from certwright.acme.problem_error import ProblemError
 
 if TYPE_CHECKING:
     from certwright.acme.account_client import AccountClient
@@ -37,21 +37,25 @@ def key_change_payload(old: AccountKey, new: AccountKey, *, account_url: str, ur
 async def probe_keys(client: AccountClient, *, old: AccountKey, new: AccountKey) -> HeldKey:
     """Find out which key an account has after a rollover whose end nobody saw.
 
-    Asks for the account of the new key, then of the old one, without making any. If the client knows an account URL,
-    only that account counts. Nothing about the client changes.
+    Reads the account with the new key, then with the old one; if the client knows no account URL, it looks for an
+    account of each, without making any. Nothing about the client changes.
 
     Args:
-        client: Any client at the server of the account.
+        client: Any client at the server, with the account URL if that is known.
         old: The key that the account had.
         new: The key that it was to get.
+
+    Raises:
+        AcmeError: The server cannot be asked now, so nothing is known.
     """
     for key, held in ((new, HeldKey.NEW), (old, HeldKey.OLD)):
-        probe = type(client)(client.server, key)
+        probe = type(client)(client.server, key, account_url=client.account_url)
         try:
-            account = await probe.find_account()
-        except (AccountDoesNotExist, Unauthorized):
-            # Unauthorized: the account of this key was deactivated (section 7.3.6).
+            await (probe.find_account() if client.account_url is None else probe.fetch_account())
+        except ProblemError as error:
+            # Which type a server gives to a signature by another key is its own choice: unauthorized, malformed ...
+            if error.temporary:
+                raise
             continue
-        if client.account_url in (None, account.url):
-            return held
+        return held
     return HeldKey.NEITHER

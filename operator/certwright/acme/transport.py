@@ -93,8 +93,8 @@ class HttpxTransport:
             user_agent: The value of the header field that ACME servers insist on.
             max_connections: How many requests are under way, and connections open, at most; others wait for their turn.
             allow_insecure: Also talk plain http. For test benches.
-            http2: Speak HTTP/2 with servers that offer it; needs the extra `certwright[http2]`. It saves connections
-                where many requests are under way at once, and costs a little more work for each.
+            http2: Speak HTTP/2 with servers that offer it; needs the extra `certwright[http2]`. It costs half again as
+                much CPU for each request, and saves connections where many are under way at once.
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
             before_send: Called when a connection is there and the next thing is to write the request to it, and again
                 before its body. What it raises ends the request; for programs that may lose the right to send.

@@ -4,16 +4,18 @@ from importlib.metadata import version as installed_version
 
 import typer
 
+from certwright.cli.acme.app import acme
 from certwright.cli.crds import crds
 
 app = typer.Typer(
     name="certwright",
-    help="TLS certificates for Kubernetes that appear and renew by themselves.",
+    help="TLS certificates for Kubernetes that appear and renew by themselves, and an ACME client for other hosts.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(crds)
+app.add_typer(acme)
 
 
 @app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})

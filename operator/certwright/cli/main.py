@@ -11,9 +11,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     in its memory.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    # Where click and rich are installed httpx imports its own command line with them: 5 MB of no use here.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: as if it were not there
     if given[:1] == ["run"]:
-        # Where click and rich are installed httpx imports its own command line with them: 5 MB that no pod has use for.
-        sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: as if it were not there
         from certwright.cli.run import main as run  # noqa: PLC0415 - only this command pays for its imports
 
         raise SystemExit(run(given[1:]))
@@ -21,6 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from certwright.solvers.http01.program import main as solve  # noqa: PLC0415 - standard library only
 
         raise SystemExit(solve(given[1:]))
+    if given[:1] == ["acme"]:
+        # The models of the CRDs, which the other commands need, are no business of a host without Kubernetes.
+        from certwright.cli.acme.app import acme  # noqa: PLC0415 - as above
+
+        acme(given[1:], prog_name="certwright acme")
     from certwright.cli.app import app  # noqa: PLC0415 - typer and rich stay out of `certwright run`
 
     app(given)

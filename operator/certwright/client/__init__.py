@@ -11,6 +11,7 @@ asyncio.
 
 Solvers answer the challenges: two servers (`Http01Server`, `TlsAlpn01Server`), the folder of a web server
 (`Webroot`), DNS records (`Dns01`, `DnsAccount01`, `DnsPersist01`), a person (`Manual`), or your own `Solver`.
+`SelfChecked` has a look at the answers to http-01 before the CA does.
 
 What it does not do: it stores nothing, installs no certificate in any server, and does not run by itself. Keep
 `AccountCredentials.of(client)` and what `issue` returns, and ask `RenewalPlan.follow` when to come back.
@@ -27,6 +28,7 @@ from certwright.client.errors import (
     KeyReused,
     NoSolver,
     NotVisible,
+    PreferredChainMissing,
     SolverFailed,
     UnusableCertificate,
 )
@@ -59,6 +61,7 @@ from certwright.client.solvers import (
     Http01Server,
     Instruction,
     Manual,
+    SelfChecked,
     TlsAlpn01Server,
     Webroot,
 )
@@ -91,11 +94,13 @@ __all__ = [
     "OnEvent",
     "OrderPlaced",
     "OrderReady",
+    "PreferredChainMissing",
     "Presented",
     "Presenting",
     "Proof",
     "RenewalInfoUnavailable",
     "ReplacementRefused",
+    "SelfChecked",
     "Solver",
     "SolverFailed",
     "Solvers",

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography.hazmat.primitives import serialization
 
-from certwright.acme import InvalidCertificate
+from certwright.acme import Identifier, InvalidCertificate
 from certwright.client.errors import InvalidPrivateKey
 from certwright.pki import (
+    CertificateFacts,
     ChainError,
     KeyAlgorithm,
     PkiError,
     PrivateKey,
+    SigningRequest,
     generate_private_key,
     load_private_key,
     parse_chain,
@@ -22,7 +24,7 @@ from certwright.pki import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from certwright.acme import Identifier, RenewalInfo
+    from certwright.acme import RenewalInfo
     from certwright.pki import CertificateChain
 
 
@@ -50,11 +52,11 @@ class KeySpec:
             raise InvalidPrivateKey(f"The key cannot be made: {error}") from error
 
 
-#: The key of a certificate: one to be made, one that there is, or one in PEM.
-CertificateKey: TypeAlias = KeySpec | PrivateKey | bytes
+#: The key of a certificate: one to be made, one that there is, one in PEM, or a request made with one kept elsewhere.
+CertificateKey: TypeAlias = KeySpec | PrivateKey | bytes | SigningRequest
 
 
-def private_key_of(key: CertificateKey) -> PrivateKey:
+def private_key_of(key: KeySpec | PrivateKey | bytes) -> PrivateKey:
     """Make or load a key.
 
     Raises:
@@ -91,13 +93,26 @@ def leaf_der(pem: bytes) -> bytes:
     return chain_of(pem).leaf.public_bytes(serialization.Encoding.DER)
 
 
+def names_of(chain: CertificateChain) -> tuple[Identifier, ...]:
+    """Return what a certificate is for.
+
+    Raises:
+        InvalidCertificate: Its extensions cannot be read.
+    """
+    try:
+        facts = CertificateFacts.of(chain.leaf)
+    except ChainError as error:
+        raise InvalidCertificate(f"The certificate cannot be renewed: {error}") from error
+    return (*map(Identifier.dns, facts.dns_names), *map(Identifier.ip, facts.ip_addresses))
+
+
 @dataclass(frozen=True)
 class IssuedCertificate:
     """A certificate, its key, and what is needed to renew or revoke it.
 
     Attributes:
         chain_pem: The certificate and its issuers, in the order TLS sends them.
-        private_key_pem: Its private key, unencrypted PKCS #8.
+        private_key_pem: Its private key, unencrypted PKCS #8; empty if a request was given in its place.
         identifiers: What it is for, as ordered.
         not_before: The first instant of its life, UTC.
         not_after: The last instant of its life, UTC.

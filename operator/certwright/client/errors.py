@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certwright.acme import AcmeError
+from certwright.acme import AcmeError, NoSuchChain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from certwright.client.certificate import IssuedCertificate
 
 
 class NoSolver(AcmeError):
@@ -67,6 +69,18 @@ class UnusableCertificate(AcmeError):
         super().__init__(message)
         self.order_url = order_url
         self.certificate_url = certificate_url
+
+
+class PreferredChainMissing(NoSuchChain):
+    """The certificate is issued, and none of its chains leads to the preferred issuer.
+
+    Attributes:
+        certificate: The certificate with the CA's default chain, and its key.
+    """
+
+    def __init__(self, missing: NoSuchChain, certificate: IssuedCertificate) -> None:
+        super().__init__(wanted=missing.wanted, offered=missing.offered)
+        self.certificate = certificate
 
 
 class KeyReused(AcmeError):

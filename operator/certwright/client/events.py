@@ -209,6 +209,10 @@ class Issued(Event):
 OnEvent: TypeAlias = Callable[[Event], None]
 
 
+def ignore(_event: Event) -> None:
+    """Do nothing about an event."""
+
+
 def _few(names: list[str]) -> str:
     more = len(names) - _SHOWN_NAMES
     return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")

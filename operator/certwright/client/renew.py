@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from cryptography.x509.oid import NameOID
 
-from certwright.acme import Identifier
-from certwright.client.certificate import KeySpec, chain_of
-from certwright.client.issue import DEFAULT_TIMEOUT, _ignore, issue
-from certwright.pki import CertificateFacts
+from certwright.client.certificate import KeySpec, chain_of, names_of
+from certwright.client.events import ignore
+from certwright.client.issue import DEFAULT_TIMEOUT, issue
 
 if TYPE_CHECKING:
     from certwright.acme import Budget, Client
@@ -28,7 +27,7 @@ async def renew(
     profile: str | None = None,
     preferred_chain: str | None = None,
     budget: Budget | None = None,
-    on_event: OnEvent = _ignore,
+    on_event: OnEvent = ignore,
     timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as for issue
 ) -> IssuedCertificate:
     """Renew a certificate for the names that it has, whoever issued it.
@@ -65,12 +64,6 @@ async def renew(
         on_event=on_event,
         timeout=timeout,
     )
-
-
-def names_of(chain: CertificateChain) -> tuple[Identifier, ...]:
-    """Return what a certificate is for."""
-    facts = CertificateFacts.of(chain.leaf)
-    return (*map(Identifier.dns, facts.dns_names), *map(Identifier.ip, facts.ip_addresses))
 
 
 def _common_name(chain: CertificateChain) -> str | None:

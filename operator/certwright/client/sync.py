@@ -20,7 +20,8 @@ from certwright.acme import AccountCredentials, RevocationReason, probe_keys
 from certwright.client.certificate import KeySpec, leaf_der
 from certwright.client.connect import connect as connect_async
 from certwright.client.discovery import discover
-from certwright.client.issue import DEFAULT_TIMEOUT, _ignore, issue
+from certwright.client.events import ignore
+from certwright.client.issue import DEFAULT_TIMEOUT, issue
 from certwright.client.renew import renew
 from certwright.client.revoke import revoke
 
@@ -168,7 +169,7 @@ class SyncClient:
         not_after: datetime | None = None,
         preferred_chain: str | None = None,
         budget: Budget | None = None,
-        on_event: OnEvent = _ignore,
+        on_event: OnEvent = ignore,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> IssuedCertificate:
         """Get a certificate; see `issue`."""
@@ -198,7 +199,7 @@ class SyncClient:
         profile: str | None = None,
         preferred_chain: str | None = None,
         budget: Budget | None = None,
-        on_event: OnEvent = _ignore,
+        on_event: OnEvent = ignore,
         timeout: float = DEFAULT_TIMEOUT,
     ) -> IssuedCertificate:
         """Renew a certificate; see `renew`."""

@@ -12,6 +12,7 @@ from certwright.issuance.subjects import subject_of
 if TYPE_CHECKING:
     import datetime as dt
 
+    from certwright.acme import Order
     from certwright.issuance.issuer_registry import ReadyIssuer
     from certwright.issuance.observed import Flight, IssuerView
     from certwright.issuance.secret_facts import SecretFacts
@@ -170,6 +171,11 @@ class Case:
         """Change fields of the order in the draft."""
         if self.status.order is not None:
             self.status = self.status.replace(order=self.status.order.replace(**changes))
+
+    def show_order_state(self, order: Order) -> None:
+        """Put its state into the draft; ``invalid`` follows with its reasons: alone, it would look dealt with."""
+        if order.status != "invalid":
+            self.change_order(state=order.status.value)
 
     def change_authorizations(self, **by_name: dict[str, Any]) -> None:
         """Change fields of some authorizations in the draft, by name."""

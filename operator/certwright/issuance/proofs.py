@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certwright.dns import TxtRecord
+from certwright.issuance.solving import by_solver
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
 from certwright.solvers.http01.responder import PATH
 from certwright.solvers.http01.solver import Http01Solver, SolverObject
@@ -53,14 +54,10 @@ def solver_objects(status: CertificateStatus) -> tuple[SolverObject, ...]:
 
 def objects_to_make(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> tuple[SolverObjectStatus, ...]:
     """Return what the http-01 solvers will make for these proofs, to be written down before they do."""
-    groups: dict[int, tuple[Http01Solver, list[Proof]]] = {}
-    for name, proof in proofs.items():
-        solver = solvers[name]
-        if isinstance(solver, Http01Solver):
-            groups.setdefault(id(solver), (solver, []))[1].append(proof)
     return tuple(
         SolverObjectStatus(kind=one.kind, name=one.name, edited=one.edited)
-        for solver, group in groups.values()
+        for solver, group in by_solver(proofs, solvers)
+        if isinstance(solver, Http01Solver)
         for one in solver.objects_for(group)
     )
 

@@ -7,7 +7,7 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final
 
-from certwright.issuance import order_acts, secret_acts, solver_acts
+from certwright.issuance import order_acts, order_opening, secret_acts, solver_acts
 from certwright.issuance.case import Case, Memory
 from certwright.issuance.catching_up import catch_up, may_lag
 from certwright.issuance.failures import classify
@@ -229,9 +229,9 @@ class CertificateReconciler:
         tools = self._tools
         match step:
             case StartOrder():
-                await order_acts.start_order(case, tools, step)
+                await order_opening.start_order(case, tools, step)
             case ResumeOrder():
-                await order_acts.resume_order(case, tools)
+                await order_opening.resume_order(case, tools)
             case Present():
                 await solver_acts.present(case, tools)
             case SelfCheck():

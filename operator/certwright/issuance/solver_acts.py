@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import logging
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from certwright.dns import DnsError, TxtRecord
 from certwright.issuance.failures import IssuanceError
-from certwright.issuance.order_acts import same_solvers, solvers_for
 from certwright.issuance.proofs import objects_to_make, presented_proofs, solver_objects
 from certwright.issuance.saving import save
 from certwright.issuance.secret_manifest import pending_key_name
+from certwright.issuance.solving import by_solver, present_all, same_solvers, side_by_side, solvers_for
 from certwright.kube.errors import KubeError
 from certwright.solvers.http01.solver import SolverError
 from certwright.solvers.proof import HttpResource, Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import Mapping
 
     from certwright.issuance.case import Case
     from certwright.issuance.steps import CleanUp
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from certwright.solvers.solver import Solver
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 DNS01: Final = "dns-01"
 FIRST_CHECK_SECONDS: Final = 0.2
@@ -42,7 +39,7 @@ async def present(case: Case, tools: Tools) -> None:
     # Made anew, because the credentials that failed at the last try may have been corrected meanwhile.
     case.memory.solvers = await same_solvers(case, tools, flight.proofs)
     await _write_down_objects(case, tools)
-    await _side_by_side(solver.present(proofs) for solver, proofs in _by_solver(flight.proofs, case.memory.solvers))
+    await present_all(flight.proofs, case.memory.solvers)
     flight.presented_at = now
     flight.propagated = False
     flight.checks = 0
@@ -95,7 +92,7 @@ async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
     """Remove the proofs that nobody else needs; then the pending key and the order, unless it is kept to be read."""
     proofs = presented_proofs(case.status)
     try:
-        await _side_by_side((_remove_records(case, tools, proofs), _remove_resources(case, tools, proofs)))
+        await side_by_side((_remove_records(case, tools, proofs), _remove_resources(case, tools, proofs)))
     except (DnsError, IssuanceError, SolverError, KubeError) as error:
         if not step.last_try:
             raise
@@ -133,8 +130,8 @@ async def _write_down_objects(case: Case, tools: Tools) -> None:
 
 async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
     """What was seen, by authorization name."""
-    groups = _by_solver(proofs, solvers)
-    answers = await _side_by_side(solver.check(group) for solver, group in groups)
+    groups = by_solver(proofs, solvers)
+    answers = await side_by_side(solver.check(group) for solver, group in groups)
     by_proof = {
         proof: sighting
         for (_, group), sightings in zip(groups, answers, strict=True)
@@ -150,7 +147,7 @@ async def _remove_records(case: Case, tools: Tools, proofs: Mapping[str, Proof])
         needed: dict[str, Proof] = {name: record for name, record in records.items() if record in removable}
         if needed:
             solvers = await _solvers_of(case, tools, needed)
-            await _side_by_side(solver.clean_up(group) for solver, group in _by_solver(needed, solvers))
+            await side_by_side(solver.clean_up(group) for solver, group in by_solver(needed, solvers))
 
 
 async def _remove_resources(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> None:
@@ -188,14 +185,6 @@ async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> 
     return solvers
 
 
-def _by_solver(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> list[tuple[Solver, list[Proof]]]:
-    groups: dict[int, tuple[Solver, list[Proof]]] = {}
-    for name, proof in proofs.items():
-        solver = solvers[name]
-        groups.setdefault(id(solver), (solver, []))[1].append(proof)
-    return list(groups.values())
-
-
 def _say_waiting(case: Case, message: str) -> None:
     of_dns = any(isinstance(proof, TxtRecord) for proof in case.flight.proofs.values())
     case.note("WaitingForDNS" if of_dns else "WaitingForHTTP", message)
@@ -223,12 +212,3 @@ def _advice(proof: Proof) -> str:
         "Check that the name leads to the ingress controller, on port 80. If it does so from outside only, set the "
         "solver's selfCheck to advisory or off."
     )
-
-
-async def _side_by_side(calls: Iterable[Awaitable[T]]) -> list[T]:
-    """Wait for every one, also when one fails: none may go on behind the back of the next step."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]

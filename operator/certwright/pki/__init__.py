@@ -33,6 +33,7 @@ from certwright.pki.keys import (
     public_key_matches,
 )
 from certwright.pki.public_keys import public_key_matches_spec
+from certwright.pki.request import SigningRequest, read_csr
 
 __all__ = [
     "BrokenChain",
@@ -51,6 +52,7 @@ __all__ = [
     "PkiError",
     "PrivateKey",
     "PrivateKeyError",
+    "SigningRequest",
     "UnsupportedKey",
     "build_csr",
     "check_before_write",
@@ -62,4 +64,5 @@ __all__ = [
     "private_key_to_pem",
     "public_key_matches",
     "public_key_matches_spec",
+    "read_csr",
 ]

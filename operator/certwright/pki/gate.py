@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from certwright.pki.chain import CertificateChain
     from certwright.pki.keys import PrivateKey
+    from certwright.pki.request import SigningRequest
 
 CLOCK_SKEW = timedelta(minutes=5)
 # Let's Encrypt backdates by an hour, others not at all: a change of CA may seem to go back by that much.
@@ -27,7 +28,7 @@ BACKDATING = timedelta(hours=1)
 
 def check_before_write(
     chain: CertificateChain,
-    key: PrivateKey,
+    key: PrivateKey | SigningRequest,
     *,
     dns_names: Sequence[str],
     ip_addresses: Sequence[str] = (),
@@ -38,7 +39,7 @@ def check_before_write(
 
     Args:
         chain: What the CA delivered.
-        key: The key that will stand beside it.
+        key: The key that will stand beside it, or the request that was made with it.
         dns_names: The requested names, as A-labels. Each must be a subjectAltName itself: a wildcard covers
             only the same wildcard, because what was requested is what must be there.
         ip_addresses: The requested addresses.

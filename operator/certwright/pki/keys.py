@@ -17,6 +17,8 @@ from certwright.pki.errors import PrivateKeyError, UnsupportedKey
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from certwright.pki.request import SigningRequest
+
 KeyAlgorithm = Literal["ECDSA", "RSA", "Ed25519"]
 KeyEncoding = Literal["PKCS1", "PKCS8"]
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -110,7 +112,7 @@ def key_matches_spec(key: PrivateKey, algorithm: KeyAlgorithm, size: int | None 
     return isinstance(key, ed25519.Ed25519PrivateKey)
 
 
-def public_key_matches(leaf: x509.Certificate, key: PrivateKey) -> bool:
+def public_key_matches(leaf: x509.Certificate, key: PrivateKey | SigningRequest) -> bool:
     """Whether the certificate is for this key. A certificate with an unreadable public key is for none."""
     try:
         return leaf.public_key() == key.public_key()

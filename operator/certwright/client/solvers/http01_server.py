@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from certwright.client.solvers.listener import Listener
+from certwright.solvers.http01.responder import PATH, exchange
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
     from certwright.client.proof import Proof
-
-_MAX_HEADER_LINES: Final = 100
 
 
 class Http01Server:
@@ -26,7 +25,7 @@ class Http01Server:
     challenge_type: Final = "http-01"
 
     def __init__(self, *, host: str | None = None, port: int = 80) -> None:
-        self._contents: dict[str, bytes] = {}
+        self._contents: dict[str, str] = {}
         self._listener = Listener(self._answer, host=host, port=port)
 
     @property
@@ -40,7 +39,7 @@ class Http01Server:
         Raises:
             CannotListen: The port is taken or needs rights.
         """
-        fresh = {proof.http01_path: proof.key_authorization.encode("ascii") for proof in proofs}
+        fresh = {proof.http01_path: proof.key_authorization for proof in proofs}
         added = len(fresh.keys() - self._contents.keys())
         self._contents |= fresh
         await self._listener.hold(added)
@@ -54,21 +53,8 @@ class Http01Server:
         await self._listener.let_go(len(gone))
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        method, _, rest = (await reader.readuntil(b"\n")).decode("latin-1").strip().partition(" ")
-        target = rest.partition(" ")[0].partition("?")[0]
-        for _ in range(_MAX_HEADER_LINES):
-            if not (await reader.readuntil(b"\n")).strip():
-                break
-        else:
-            return
-        content = self._contents.get(target)
-        status = "200 OK" if content is not None else "404 Not Found"
-        if method not in ("GET", "HEAD"):
-            status, content = "405 Method Not Allowed", None
-        body = content or b""
-        head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n"
-            "Connection: close\r\n\r\n"
-        )
-        writer.write(head.encode("ascii") + (b"" if method == "HEAD" else body))
-        await writer.drain()
+        await exchange(reader, writer, self._look_up)
+
+    def _look_up(self, _host: str, token: str) -> str | None:
+        # Whatever the host: what forwards the port here may call it by another name.
+        return self._contents.get(f"{PATH}{token}")

@@ -64,7 +64,7 @@ class Responder:
         try:
             if len(self._open) <= MAX_CONNECTIONS:
                 async with asyncio.timeout(REQUEST_SECONDS):
-                    await self._answer(reader, writer)
+                    self._on_answer(*await exchange(reader, writer, self._look_up))
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             # A client that is slow, gone or silent costs nobody anything but itself.
             return
@@ -72,33 +72,53 @@ class Responder:
             self._open.discard(writer)
             writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-        except asyncio.LimitOverrunError:
-            head = b""
-        method, path, host = _parse(head)
-        status, body = self._look_up(method, path, host)
-        self._on_answer(host, int(status[:3]))
-        headers = (
-            f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-            "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-        )
-        writer.write(headers.encode("ascii") + (b"" if method == "HEAD" else body))
-        with contextlib.suppress(ConnectionError):
-            await writer.drain()
+    def _look_up(self, host: str, token: str) -> str | None:
+        return self._answers.get((host, token))
 
-    def _look_up(self, method: str, path: str, host: str) -> tuple[str, bytes]:
-        if not method:
-            return "400 Bad Request", b"not an HTTP request of sane size\n"
-        if method not in {"GET", "HEAD"}:
-            return "405 Method Not Allowed", b"only GET and HEAD\n"
-        if path == HEALTH:
-            return "200 OK", b"ok\n"
-        found = self._answers.get((host, path.removeprefix(PATH))) if path.startswith(PATH) else None
-        if found is None:
-            return "404 Not Found", b"no challenge with this token is pending for this host\n"
-        return "200 OK", found.encode("ascii")
+
+async def exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look_up: Callable[[str, str], str | None]
+) -> tuple[str, int]:
+    """Read one request and answer it.
+
+    Args:
+        reader: Whose limit bounds the size of a request.
+        writer: Closed by the caller.
+        look_up: Returns the key authorization for a host and a token, or None.
+
+    Returns:
+        The host that was asked for, as the client wrote it, and the status.
+
+    Raises:
+        OSError, asyncio.IncompleteReadError: The client went away.
+    """
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        head = b""
+    method, path, host = _parse(head)
+    status, body = _respond(look_up, method, path, host)
+    headers = (
+        f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    writer.write(headers.encode("ascii") + (b"" if method == "HEAD" else body))
+    with contextlib.suppress(ConnectionError):
+        await writer.drain()
+    return host, int(status[:3])
+
+
+def _respond(look_up: Callable[[str, str], str | None], method: str, path: str, host: str) -> tuple[str, bytes]:
+    if not method:
+        return "400 Bad Request", b"not an HTTP request of sane size\n"
+    if method not in {"GET", "HEAD"}:
+        return "405 Method Not Allowed", b"only GET and HEAD\n"
+    if path == HEALTH:
+        return "200 OK", b"ok\n"
+    found = look_up(host, path.removeprefix(PATH)) if path.startswith(PATH) else None
+    if found is None:
+        return "404 Not Found", b"no challenge with this token is pending for this host\n"
+    return "200 OK", found.encode("ascii")
 
 
 def _parse(head: bytes) -> tuple[str, str, str]:

@@ -1,0 +1,163 @@
+"""The measurements of the library, each in a process of its own, against one Pebble."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bench.measure import Figure
+from testbed.locations import PROJECT
+from testbed.options import PebbleOptions
+from testbed.ports import LOOPBACK, allocator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from testbed.bed import TestBed
+    from testbed.parts.pebble import Pebble
+
+AT_ONCE: Final = 64
+MANY: Final = 512
+CONNECTIONS: Final = 16
+COMMAND: Final = Path(sys.executable).parent / "certwright"
+EXAMPLE: Final = PROJECT / "examples" / "library" / "issue_http01.py"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one program used.
+
+    Attributes:
+        megabytes: Its peak of resident memory.
+        cpu: Seconds.
+    """
+
+    megabytes: float
+    cpu: float
+
+
+class LibraryBench:
+    """Measures clients of one CA.
+
+    Args:
+        pebble: Asks at `port`, refuses no nonces, reuses nothing.
+        port: Where it comes for http-01.
+        domain: Names below it lead here.
+    """
+
+    def __init__(self, pebble: Pebble, port: int, domain: str) -> None:
+        self._pebble = pebble
+        self._port = port
+        self._domain = domain
+
+    def one_issuance(self, runs: int) -> list[Figure]:
+        """Ours and PyPI's `acme`, one after the other, by files that another process shows."""
+        figures = []
+        for name, program in (("certwright", "client_ours"), ("acme (certbot's)", "client_theirs")):
+            with tempfile.TemporaryDirectory() as webroot, shown(Path(webroot), self._port):
+                arguments = (self._pebble.directory_url, webroot, f"{program}.{self._domain}".replace("_", "-"))
+                measured = json.loads(self._run("-m", f"bench.{program}", *arguments, str(runs))[0])
+                _, whole = self._run("-m", f"bench.{program}", *arguments[:2], f"cold-{arguments[2]}", "1")
+            figures += [
+                Figure(f"CPU, one issuance: {name}", round(1000 * measured["cpu"], 1), "ms", f"mean of {runs}, warm"),
+                Figure(f"Requests, one issuance: {name}", measured["requests"], "", "http-01, one name, account known"),
+                Figure(f"Memory, two issuances: {name}", round(whole.megabytes, 1), "MB", "peak RSS of the process"),
+            ]
+        return figures
+
+    def many_at_once(self) -> list[Figure]:
+        """As many as one process can do."""
+        arguments = (self._pebble.directory_url, f"many.{self._domain}")
+        numbers = map(str, (self._port, AT_ONCE, MANY, CONNECTIONS))
+        output, usage = self._run("-m", "bench.client_many", *arguments, *numbers)
+        measured = json.loads(output)
+        how = f"{MANY} issued, {CONNECTIONS} connections"
+        return [
+            Figure(f"Certificates a second, {AT_ONCE} at a time", round(measured["rate"], 1), "/s", how),
+            Figure(f"CPU a certificate, {AT_ONCE} at a time", round(1000 * measured["cpu"], 1), "ms", how),
+            Figure(f"Memory, {AT_ONCE} at a time", round(usage.megabytes, 1), "MB", "peak RSS of the process"),
+        ]
+
+    def one_program(self) -> list[Figure]:
+        """Whole programs, from their start to a certificate on disk, imports and a new account included."""
+        options = f"--server {self._pebble.directory_url} --agree-tos --solver standalone --http-port {self._port}"
+        command = [str(COMMAND), "acme", "issue", f"command.{self._domain}", "--dir", "certificates", *options.split()]
+        figures = []
+        for name, program in (("certwright acme issue", command), (EXAMPLE.name, [str(EXAMPLE)])):
+            _, usage = self._run(*program, NAME=f"program.{self._domain}", HTTP_PORT=str(self._port))
+            figures += [
+                Figure(f"Memory: {name}", round(usage.megabytes, 1), "MB", "peak RSS of the process"),
+                Figure(f"CPU: {name}", round(1000 * usage.cpu), "ms", "from start to end, account included"),
+            ]
+        return figures
+
+    def _run(self, *program: str, **settings: str) -> tuple[str, Usage]:
+        """Run a Python program and return what it said and what it used."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(PROJECT / "e2e"),
+            "SSL_CERT_FILE": str(self._pebble.ca_bundle),
+            "CA": self._pebble.directory_url,
+            **settings,
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "used.json"
+            done = subprocess.run(
+                [sys.executable, "-m", "bench.peak", file, *program],
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+            )
+            return done.stdout, Usage(**json.loads(file.read_text()))
+
+
+def measure_library(bed: TestBed, runs: int, progress: Console) -> list[Figure]:
+    """Start a CA for it and measure everything."""
+    port = allocator.take()
+    options = PebbleOptions(nonce_reject_percent=0, authz_reuse_percent=0, http_port=port)
+    pebble = bed.start_pebble("pebble-library", options)
+    try:
+        bench = LibraryBench(pebble, port, bed.bind.zones[0])
+        figures: list[Figure] = []
+        for title, measure in (
+            (f"one issuance, {runs} times, ours and certbot's", lambda: bench.one_issuance(runs)),
+            (f"{MANY} certificates, {AT_ONCE} at a time", bench.many_at_once),
+            ("one program", bench.one_program),
+        ):
+            progress.print(f"==> {title}")
+            figures += measure()
+        return figures
+    finally:
+        bed.end_pebble(pebble)
+
+
+@contextmanager
+def shown(folder: Path, port: int) -> Iterator[None]:
+    """Show a folder by HTTP for as long as the block runs."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
+            pass
+
+    with ThreadingHTTPServer((LOOPBACK, port), partial(Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

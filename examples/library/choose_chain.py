@@ -1,0 +1,41 @@
+"""Force a chain: a certificate that leads to one certain root, or an error that says which roots there are."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from certwright.acme import NoSuchChain, issuer_names
+from certwright.client import Event, Http01Server, OrderPlaced, connect, issue
+
+CA = os.environ.get("CA", "letsencrypt-staging")
+NAME = os.environ.get("NAME", "www.example.com")
+ROOT = os.environ.get("ROOT", "ISRG Root X1")
+HTTP_PORT = int(os.environ.get("HTTP_PORT", "80"))
+
+
+async def main() -> None:
+    orders: list[str] = []
+
+    def remember(event: Event) -> None:
+        if isinstance(event, OrderPlaced):
+            orders.append(event.order.url)
+
+    async with connect(CA) as client:
+        await client.register(terms_of_service_agreed=True)
+        solver = Http01Server(port=HTTP_PORT)
+        try:
+            certificate = await issue(client, [NAME], solvers=[solver], preferred_chain=ROOT, on_event=remember)
+        except NoSuchChain as error:
+            # The certificate is issued all the same, and its order is known: no new one is needed to get it.
+            print(f"There is no chain to {error.wanted!r}; there are chains to {', '.join(error.offered)}")
+            chain = await client.download_certificate(await client.fetch_order(orders[0]))
+            for each in (chain, *await client.download_alternates(chain)):
+                print(f"{each.url}: {' <- '.join(issuer_names(each))}")
+            raise SystemExit(1) from None
+    Path("privkey.pem").touch(mode=0o600)
+    Path("privkey.pem").write_bytes(certificate.private_key_pem)
+    Path("fullchain.pem").write_bytes(certificate.chain_pem)
+    print(f"A chain to {ROOT}, and {len(certificate.alternate_urls)} others")
+
+
+asyncio.run(main())

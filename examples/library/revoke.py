@@ -1,0 +1,27 @@
+"""Revoke a certificate: by the account that issued it, or with `--by-its-key` by its own key, without any account."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from certwright.acme import AccountCredentials, RevocationReason
+from certwright.client import connect, revoke
+
+CA = os.environ.get("CA", "letsencrypt-staging")
+
+
+async def main() -> None:
+    certificate = Path("fullchain.pem").read_bytes()
+    if "--by-its-key" in sys.argv:
+        async with connect(CA) as client:
+            key = Path("privkey.pem").read_bytes()
+            revoked = await revoke(client, certificate, key=key, reason=RevocationReason.KEY_COMPROMISE)
+    else:
+        account = AccountCredentials.from_json(Path("account.json").read_text())
+        async with connect(account=account) as client:
+            revoked = await revoke(client, certificate, reason=RevocationReason.SUPERSEDED)
+    print("Revoked" if revoked else "It was revoked before")
+
+
+asyncio.run(main())

@@ -1,0 +1,131 @@
+"""Accounts on disk: a folder for each CA, with the account's credentials and how the CA is reached."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from certwright.acme import AccountCredentials
+from certwright.cli.acme.documents import from_json, to_json
+from certwright.cli.acme.exits import CommandError
+from certwright.cli.acme.files import PRIVATE_FILE, make_folder, read_file, sync_folder, write_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_UNFIT: Final = re.compile(r"[^a-z0-9.-]+")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a CA is reached, kept with the account so that it has to be said only once.
+
+    Attributes:
+        ca_bundle: File with the certificates that vouch for it.
+        proxy: URL of a proxy.
+        client_certificate: File with a client certificate.
+        client_key: File with its key.
+        request_timeout: Seconds for one request.
+    """
+
+    ca_bundle: str | None = None
+    proxy: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    request_timeout: float | None = None
+
+    def overlaid(self, other: Connection) -> Connection:
+        """Return this with what the other one says."""
+        said = {field.name: getattr(other, field.name) for field in fields(other)}
+        return replace(self, **{name: value for name, value in said.items() if value is not None})
+
+
+class AccountFolder:
+    """The account at one CA.
+
+    `account.json` is the account. While its key is being replaced `account.next.json` has the new key, so that a crash
+    at any instant loses neither. `account.deactivated.json` is one that was closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> AccountCredentials | None:
+        """Return the account, or None if there is none."""
+        return self._load(self.path / "account.json")
+
+    def load_next(self) -> AccountCredentials | None:
+        """Return the account with the key that it was about to get, or None if no change is under way."""
+        return self._load(self.path / "account.next.json")
+
+    def save(self, credentials: AccountCredentials) -> None:
+        """Keep the account, durably."""
+        self._save("account.json", credentials)
+
+    def save_next(self, credentials: AccountCredentials) -> None:
+        """Keep the account with the key that it is about to get, beside the one that it has."""
+        self._save("account.next.json", credentials)
+
+    def adopt_next(self) -> None:
+        """The account has the new key: forget the old one."""
+        self._rename("account.next.json", "account.json")
+
+    def drop_next(self) -> None:
+        """The account still has the old key: forget the new one."""
+        (self.path / "account.next.json").unlink(missing_ok=True)
+
+    def retire(self) -> None:
+        """The account is closed: keep it where it is no longer used."""
+        self._rename("account.json", "account.deactivated.json")
+
+    def connection(self) -> Connection:
+        """Return how the CA is reached."""
+        path = self.path / "connection.json"
+        if not path.exists():
+            return Connection()
+        return from_json(Connection, read_file(path, what="the settings"), path=path)
+
+    def save_connection(self, connection: Connection) -> None:
+        """Keep how the CA is reached."""
+        make_folder(self.path)
+        write_file(self.path / "connection.json", to_json(connection), mode=PRIVATE_FILE)
+
+    def _load(self, path: Path) -> AccountCredentials | None:
+        if not path.exists():
+            return None
+        return AccountCredentials.from_json(read_file(path, what="the account"))
+
+    def _save(self, name: str, credentials: AccountCredentials) -> None:
+        make_folder(self.path)
+        write_file(self.path / name, credentials.to_json().encode(), mode=PRIVATE_FILE)
+
+    def _rename(self, old: str, new: str) -> None:
+        try:
+            (self.path / old).replace(self.path / new)
+            sync_folder(self.path)
+        except OSError as error:
+            raise CommandError(f"Cannot rename {self.path / old}: {error.strerror}") from error
+
+
+class AccountStore:
+    """All accounts of a state folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def at(self, directory_url: str) -> AccountFolder:
+        """Return the folder of a CA, which need not be there yet."""
+        parts = urlsplit(directory_url)
+        readable = _UNFIT.sub("-", f"{parts.hostname or 'ca'}{parts.path}".lower()).strip("-.")[:80]
+        digest = hashlib.sha256(directory_url.encode()).hexdigest()[:8]
+        return AccountFolder(self._path / f"{readable}-{digest}")
+
+    def all(self) -> tuple[AccountCredentials, ...]:
+        """Return all accounts that are in use."""
+        if not self._path.is_dir():
+            return ()
+        found = (AccountFolder(path).load() for path in sorted(self._path.iterdir()) if path.is_dir())
+        return tuple(credentials for credentials in found if credentials is not None)

@@ -1,0 +1,93 @@
+"""Challenges by hand: what is to be done is shown, and either a person says so or the name servers show it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from certwright.client import NotVisible
+from certwright.client.solvers.dns_records import until_seen
+from certwright.dns import TxtRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.cli.acme.output import Output
+    from certwright.client import Instruction
+    from certwright.dns import DnsView
+
+_MAX_LINE: Final = 4096
+
+
+class ByHand:
+    """Asks the person at the terminal; where there is none, watches the name servers.
+
+    Args:
+        output: Where instructions are shown.
+        view: Looks whether records are there.
+        seconds: How long records are waited for.
+    """
+
+    def __init__(self, output: Output, view: DnsView, *, seconds: float) -> None:
+        self._output = output
+        self._view = view
+        self._seconds = seconds
+
+    async def ask(self, instructions: Sequence[Instruction]) -> None:
+        """Show what is to be done, and return when it is.
+
+        Raises:
+            NotVisible: Nobody is there to do it, or the name servers did not show the records in time.
+        """
+        records = [TxtRecord(item.place, item.content) for item in instructions if item.challenge_type != "http-01"]
+        if not sys.stdin.isatty() and len(records) < len(instructions):
+            raise NotVisible(
+                "manual:http-01 needs a person at a terminal; use webroot or standalone where there is none"
+            )
+        if records and all(seen.complete for seen in await self._view.check(records)) and not sys.stdin.isatty():
+            return
+        self._output.instruct("\n".join(["Do this, exactly:", "", *(f"  {item}" for item in instructions), ""]))
+        if sys.stdin.isatty():
+            await self._enter()
+            return
+        self._output.say(f"Waiting up to {self._seconds:g} s until all name servers have the records")
+        await until_seen(self._view.check, records, seconds=self._seconds, required=True)
+
+    async def tidy(self, instructions: Sequence[Instruction]) -> None:
+        """Show what can be removed."""
+        places = ", ".join(dict.fromkeys(item.place for item in instructions))
+        self._output.instruct(f"No longer needed, remove it: {places}")
+
+    async def _enter(self) -> None:
+        with self._output.paused():
+            self._output.instruct("Press Enter when it is done; Ctrl-C gives up.")
+            if not await _line():
+                raise NotVisible("the terminal was closed before it was done")
+
+
+async def confirm(output: Output, question: str) -> bool:
+    """Ask a person for a yes; where there is no terminal nobody said it."""
+    if not sys.stdin.isatty():
+        return False
+    with output.paused():
+        output.instruct(f"{question} Type yes:")
+        return (await _line()).strip().lower() == "yes"
+
+
+async def _line() -> str:
+    """Return a line of standard input, empty at its end; without a thread, which could not be cancelled."""
+    loop = asyncio.get_running_loop()
+    answered: asyncio.Future[str] = loop.create_future()
+    handle = sys.stdin.fileno()
+
+    def read() -> None:
+        if not answered.done():
+            answered.set_result(os.read(handle, _MAX_LINE).decode("utf-8", "replace"))
+
+    loop.add_reader(handle, read)
+    try:
+        return await answered
+    finally:
+        loop.remove_reader(handle)

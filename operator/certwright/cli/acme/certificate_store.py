@@ -1,0 +1,190 @@
+"""Certificates on disk: a folder for each, in which everything that belongs together is exchanged in one step.
+
+    example.com/
+      fullchain.pem  chain.pem  cert.pem  privkey.pem  certificate.json   -> current/...
+      current -> versions/20261124T204501Z-3f2a9c
+      versions/   the current one and the one before
+      renewal.json
+
+A version is written as a whole, made durable, and then `current` is turned to it: chain, key and metadata always fit,
+and whoever reads during a renewal, or after a crash at any instant, finds the old certificate or the new one.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from certwright.cli.acme.documents import from_json, to_json
+from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.files import (
+    PRIVATE_FILE,
+    PRIVATE_FOLDER,
+    PUBLIC_FILE,
+    link,
+    make_folder,
+    read_file,
+    sync_folder,
+    write_file,
+)
+from certwright.cli.acme.recipe import Metadata, RenewalState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+CHAIN: Final = "fullchain.pem"
+KEY: Final = "privkey.pem"
+REQUEST: Final = "request.pem"
+METADATA: Final = "certificate.json"
+_RENEWAL: Final = "renewal.json"
+_CURRENT: Final = "current"
+_VERSIONS: Final = "versions"
+_KEPT_VERSIONS: Final = 2
+_UNFINISHED: Final = ".new-"
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
+
+
+class CertificateFolder:
+    """One certificate and what was issued before it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """What the certificate is called here."""
+        return self.path.name
+
+    def exists(self) -> bool:
+        """Whether there is a certificate."""
+        return (self.path / _CURRENT / METADATA).is_file()
+
+    def prepare(self) -> None:
+        """Make the folder, find out that it can be written, and remove what a crash left. Call it before ordering.
+
+        Raises:
+            CommandError: It cannot be written.
+        """
+        versions = self.path / _VERSIONS
+        make_folder(versions)
+        try:
+            probe = versions / f"{_UNFINISHED}{secrets.token_hex(6)}"
+            probe.mkdir(mode=PRIVATE_FOLDER)
+            for left in versions.glob(f"{_UNFINISHED}*"):
+                shutil.rmtree(left)
+            if self.exists():
+                self._link_files()
+        except OSError as error:
+            raise CommandError(f"Cannot write to {self.path}: {error.strerror}") from error
+
+    def metadata(self) -> Metadata:
+        """Return how the certificate was issued."""
+        path = self.path / _CURRENT / METADATA
+        return from_json(Metadata, read_file(path, what="the metadata"), path=path)
+
+    def read(self, name: str) -> bytes:
+        """Return one of the files: `CHAIN`, `KEY`, `REQUEST`."""
+        return read_file(self.path / _CURRENT / name, what="the certificate's file")
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return (self.path / _CURRENT / name).is_file()
+
+    def files(self) -> dict[str, str]:
+        """Return the paths of the files, by their names without ending."""
+        current = self.path / _CURRENT
+        return {path.stem: str(self.path / path.name) for path in sorted(current.glob("*.pem"))}
+
+    def store(self, files: Mapping[str, bytes], metadata: Metadata) -> None:
+        """Exchange everything for what is given, in one step.
+
+        Args:
+            files: By name; those that hold a private key are for their owner only.
+            metadata: How it was issued.
+
+        Raises:
+            CommandError: It cannot be written; what was there before is untouched.
+        """
+        versions = self.path / _VERSIONS
+        unfinished = versions / f"{_UNFINISHED}{secrets.token_hex(6)}"
+        version = f"{metadata.issued_at:%Y%m%dT%H%M%SZ}-{metadata.serial[-12:]}"
+        try:
+            unfinished.mkdir(mode=PRIVATE_FOLDER)
+            for name, content in files.items():
+                private = b"PRIVATE KEY" in content
+                write_file(unfinished / name, content, mode=PRIVATE_FILE if private else PUBLIC_FILE)
+            write_file(unfinished / METADATA, to_json(metadata), mode=PRIVATE_FILE)
+            unfinished.rename(versions / version)
+            sync_folder(versions)
+            link(self.path / _CURRENT, f"{_VERSIONS}/{version}")
+            self._link_files()
+            sync_folder(self.path)
+        except OSError as error:
+            raise CommandError(f"Cannot write to {self.path}: {error.strerror}. The old files are untouched") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        self._prune()
+
+    def renewal(self, serial: str) -> RenewalState:
+        """Return what is known about the renewal of the certificate with this serial number."""
+        path = self.path / _RENEWAL
+        if path.exists():
+            state = from_json(RenewalState, read_file(path, what="the renewal state"), path=path)
+            if state.serial == serial:
+                return state
+        return RenewalState(serial)
+
+    def save_renewal(self, state: RenewalState) -> None:
+        """Keep what is known about the renewal."""
+        write_file(self.path / _RENEWAL, to_json(state), mode=PRIVATE_FILE)
+
+    def _link_files(self) -> None:
+        wanted = {path.name for path in (self.path / _CURRENT).iterdir() if not path.name.startswith(".")}
+        for path in self.path.iterdir():
+            if path.is_symlink() and path.name != _CURRENT and path.name not in wanted:
+                path.unlink()
+        for name in sorted(wanted):
+            target = f"{_CURRENT}/{name}"
+            path = self.path / name
+            if not path.is_symlink() or str(path.readlink()) != target:
+                link(path, target)
+
+    def _prune(self) -> None:
+        current = (self.path / _CURRENT).resolve()
+        others = sorted(path for path in (self.path / _VERSIONS).iterdir() if path != current)
+        for path in others[: -(_KEPT_VERSIONS - 1)]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+class CertificateStore:
+    """All certificates of a state folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def at(self, name: str) -> CertificateFolder:
+        """Return the folder of a certificate, which need not be there yet.
+
+        Raises:
+            UsageError: No folder can be called that.
+        """
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"{name[:100]!r} cannot be the name of a folder: use letters, digits, dots and dashes")
+        return CertificateFolder(self._path / name)
+
+    def all(self) -> Iterator[CertificateFolder]:
+        """Yield all that there are, by name."""
+        if self._path.is_dir():
+            for path in sorted(self._path.iterdir()):
+                folder = CertificateFolder(path)
+                if folder.exists():
+                    yield folder
+
+    @staticmethod
+    def default_name(first: str) -> str:
+        """Return what a certificate is called by its first name: `*.example.com` is `_wildcard.example.com`."""
+        return first.replace("*.", "_wildcard.").replace(":", "-")

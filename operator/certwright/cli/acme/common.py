@@ -1,0 +1,76 @@
+"""The options that all commands share, declared once."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+_PANEL: Final = "Common options"
+
+
+def _option(*names: str, **settings: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=_PANEL, **settings)
+
+
+@dataclass(frozen=True)
+class Common:
+    """What was given for the options that all commands have."""
+
+    folder: Annotated[
+        Path | None,
+        _option(
+            "--dir",
+            envvar="CERTWRIGHT_ACME_DIR",
+            show_default="the user's data folder",
+            help="Folder of accounts and certificates.",
+        ),
+    ] = None
+    server: Annotated[
+        str | None,
+        _option(
+            "--server",
+            envvar="CERTWRIGHT_ACME_SERVER",
+            show_default="the only account's CA, else letsencrypt-staging",
+            help="The CA: a name such as letsencrypt, or a directory URL.",
+        ),
+    ] = None
+    ca_bundle: Annotated[Path | None, _option("--ca-bundle", help="PEM file; trust only what it vouches for.")] = None
+    proxy: Annotated[
+        str | None, _option("--proxy", show_default="$HTTPS_PROXY", help="URL of a proxy for all requests.")
+    ] = None
+    client_certificate: Annotated[
+        Path | None, _option("--client-certificate", help="PEM file to show to the CA's server.")
+    ] = None
+    client_key: Annotated[Path | None, _option("--client-key", help="PEM file with its key.")] = None
+    request_timeout: Annotated[
+        float | None,
+        _option("--request-timeout", min=0.1, show_default="60", help="Seconds for one request to the CA."),
+    ] = None
+    lock_timeout: Annotated[
+        float, _option("--lock-timeout", min=0, help="Seconds to wait for another run in the same folder.")
+    ] = 30.0
+    as_json: Annotated[
+        bool, _option("--json", help="One JSON document on standard output, everything else on standard error.")
+    ] = False
+    quiet: Annotated[bool, _option("--quiet", "-q", help="No progress, only warnings, errors and the result.")] = False
+    debug: Annotated[bool, _option("--debug", help="Every request and, after an error, its traceback.")] = False
+
+
+def with_common(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the common options; it gets them as its first argument, a `Common`."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    shared = list(inspect.signature(Common, eval_str=True).parameters.values())
+    names = [field.name for field in fields(Common)]
+
+    @functools.wraps(command)
+    def whole(**values: Any) -> None:
+        command(Common(**{name: values.pop(name) for name in names}), **values)
+
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared)]
+    whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect and typer look at
+    whole.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return whole

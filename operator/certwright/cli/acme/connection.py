@@ -1,0 +1,122 @@
+"""Clients at a CA, with the account that is kept for it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certwright.acme import AccountCredentials, AccountKey, ClientCertificate, HeldKey, Timeouts, probe_keys
+from certwright.cli.acme.account_store import Connection
+from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.files import read_file
+from certwright.cli.acme.session import server_name
+from certwright.client import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.acme import Client
+    from certwright.cli.acme.account_store import AccountFolder
+    from certwright.cli.acme.session import Session
+
+
+def connection_of(session: Session, directory_url: str) -> Connection:
+    """Return how a CA is reached: as it was kept, and as the command line says it now."""
+    given = session.common
+    if (given.client_certificate is None) != (given.client_key is None):
+        raise UsageError("--client-certificate and --client-key go together")
+
+    def absolute(path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
+
+    said = Connection(
+        ca_bundle=absolute(given.ca_bundle),
+        proxy=given.proxy,
+        client_certificate=absolute(given.client_certificate),
+        client_key=absolute(given.client_key),
+        request_timeout=given.request_timeout,
+    )
+    return session.accounts.at(directory_url).connection().overlaid(said)
+
+
+@asynccontextmanager
+async def open_client(
+    session: Session, directory_url: str, account: AccountCredentials | AccountKey | None = None
+) -> AsyncIterator[Client]:
+    """Open a client at a CA.
+
+    Args:
+        session: Says how the CA is reached.
+        directory_url: The CA.
+        account: The account, or None for requests that need none.
+    """
+    how = connection_of(session, directory_url)
+    bundle = None
+    if how.ca_bundle is not None:
+        bundle = read_file(Path(how.ca_bundle), what="the CA bundle").decode("utf-8", "replace")
+    certificate = None
+    if how.client_certificate is not None and how.client_key is not None:
+        certificate = ClientCertificate(Path(how.client_certificate), Path(how.client_key))
+
+    async with connect(
+        directory_url,
+        account=account,
+        ca_bundle=bundle,
+        proxy=how.proxy,
+        client_certificate=certificate,
+        timeouts=None if how.request_timeout is None else Timeouts(total=how.request_timeout),
+    ) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_account(session: Session, directory_url: str) -> AsyncIterator[Client]:
+    """Open a client with the account that is kept for a CA; a change of its key that was cut short is settled first.
+
+    Hold the lock of the folder meanwhile.
+
+    Raises:
+        CommandError: There is no account.
+    """
+    folder = session.accounts.at(directory_url)
+    credentials = folder.load()
+    if credentials is None:
+        raise CommandError(
+            f"There is no account at {server_name(directory_url)} in {session.folder}. Make one: certwright acme"
+            f" register --server {server_name(directory_url)} --agree-tos",
+            ExitCode.PERSON_NEEDED,
+        )
+    async with open_client(session, directory_url, credentials) as client:
+        await settle_key_change(session, folder, client)
+        if client.account_url is None:
+            # Its making was cut short: the CA may have it or not.
+            await client.find_account()
+            folder.save(AccountCredentials.of(client))
+        yield client
+
+
+async def settle_key_change(session: Session, folder: AccountFolder, client: Client) -> None:
+    """Find out how a change of the account's key ended, if one was cut short, and use the key that the account has.
+
+    Raises:
+        CommandError: The account has neither key.
+    """
+    following = folder.load_next()
+    if following is None:
+        return
+    session.output.say("A change of the account key was cut short; asking the CA which key it has")
+    match await probe_keys(client, old=client.key, new=following.key):
+        case HeldKey.NEW:
+            folder.adopt_next()
+            client.key = following.key
+            session.output.say("The account has the new key")
+        case HeldKey.OLD:
+            folder.drop_next()
+            session.output.say("The account still has the old key")
+        case HeldKey.NEITHER:
+            raise CommandError(
+                f"The CA knows the account by neither of the keys in {folder.path}; both are kept. If the account is"
+                " gone, move that folder away and register again",
+                ExitCode.PERSON_NEEDED,
+            )

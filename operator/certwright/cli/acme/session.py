@@ -1,0 +1,100 @@
+"""What one command works with: its options, its output, its folder."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
+from certwright.cli.acme.account_store import AccountStore
+from certwright.cli.acme.certificate_store import CertificateStore
+from certwright.cli.acme.exits import ExitCode, UsageError
+from certwright.cli.acme.files import make_folder
+from certwright.cli.acme.lock import locked
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from certwright.cli.acme.common import Common
+    from certwright.cli.acme.output import Output
+
+#: A first try at a staging CA uses up no limits, and nobody takes its certificates for real ones.
+DEFAULT_SERVER: Final = "letsencrypt-staging"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ends.
+
+    Attributes:
+        document: The result for machines; `command` and `ok` are added.
+        lines: The result for people.
+        code: The exit code.
+    """
+
+    document: dict[str, Any] = field(default_factory=dict)
+    lines: Sequence[str] = ()
+    code: ExitCode = ExitCode.DONE
+
+
+class Session:
+    """One command under way."""
+
+    def __init__(self, common: Common, output: Output) -> None:
+        self.common = common
+        self.output = output
+        self.folder = common.folder or _data_folder()
+        self.accounts = AccountStore(self.folder / "accounts")
+        self.certificates = CertificateStore(self.folder / "certificates")
+
+    def locked(self) -> AbstractAsyncContextManager[None]:
+        """Be the only run in the folder while the block runs."""
+        make_folder(self.folder)
+        return locked(self.folder / "lock", seconds=self.common.lock_timeout, on_wait=self.output.say)
+
+    def server(self) -> str:
+        """Return the directory URL of the CA that is meant.
+
+        Raises:
+            UsageError: There is no such CA, or it is not clear which one is meant.
+        """
+        if self.common.server is not None:
+            return server_url(self.common.server)
+        urls = {account.directory_url for account in self.accounts.all()}
+        if len(urls) > 1:
+            raise UsageError(
+                f"There are accounts at several CAs. Say which one with --server: {', '.join(sorted(urls))}"
+            )
+        if urls:
+            return urls.pop()
+        self.output.say(
+            f"Using {DEFAULT_SERVER}, whose certificates nobody trusts; --server letsencrypt issues real ones"
+        )
+        return directory_url(DEFAULT_SERVER)
+
+
+def server_url(name_or_url: str) -> str:
+    """Return the directory URL of a CA.
+
+    Raises:
+        UsageError: It is neither a known name nor a URL.
+    """
+    try:
+        return directory_url(name_or_url)
+    except UnsafeUrl as error:
+        raise UsageError(str(error)) from None
+
+
+def server_name(url: str) -> str:
+    """Return what a CA is called here, or its URL."""
+    return next((known.name for known in KNOWN_AUTHORITIES.values() if known.directory_url == url), url)
+
+
+def _data_folder() -> Path:
+    # XDG Base Directory Specification; root's certificates are the system's.
+    base = os.environ.get("XDG_DATA_HOME", "")
+    data = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    return data / "certwright" / "acme"

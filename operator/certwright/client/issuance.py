@@ -1,0 +1,245 @@
+"""One issuance under way, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from certwright.acme import (
+    AcmeError,
+    BudgetExhausted,
+    ConnectionFailed,
+    Identifier,
+    InvalidCertificate,
+    NoSuchChain,
+    OrderFailed,
+    OrderNotReady,
+    OrderPurpose,
+    OrderStatus,
+    RateLimited,
+    certificate_identifier,
+)
+from certwright.client.certificate import IssuedCertificate, chain_of, leaf_der, names_of
+from certwright.client.certificate_request import values
+from certwright.client.errors import PreferredChainMissing, UnusableCertificate
+from certwright.client.events import (
+    AuthorizationReused,
+    BudgetWaited,
+    CaaObjected,
+    Issued,
+    OrderPlaced,
+    OrderReady,
+    RenewalInfoUnavailable,
+    ReplacementRefused,
+)
+from certwright.client.proving import in_place, prepare, tell
+from certwright.client.solver import solvers_for
+from certwright.dns import DnsError, check_caa
+from certwright.pki import PkiError, SigningRequest, check_before_write, private_key_to_pem
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from certwright.acme import Budget, CertificateChainPem, Client, Order
+    from certwright.client.certificate_request import RequestTask
+    from certwright.client.events import OnEvent
+    from certwright.client.solver import Solvers
+    from certwright.dns import DnsView
+    from certwright.pki import PrivateKey
+
+
+class Issuance:
+    """One issuance under way."""
+
+    def __init__(self, client: Client, identifiers: tuple[Identifier, ...], notify: OnEvent, seconds: float) -> None:
+        self.order: Order | None = None
+        self._client = client
+        self._identifiers = identifiers
+        self._notify = notify
+        self._clock = client.server.clock
+        self._deadline = self._clock.monotonic() + seconds
+        self._key: PrivateKey | SigningRequest | None = None
+
+    async def look_at_caa(self, view: DnsView, solvers: Solvers) -> None:
+        """Report what CAA records object to; what cannot be looked up is no objection."""
+        identities = (await self._client.server.directory()).meta.caa_identities
+        for identifier in self._identifiers if identities else ():
+            if identifier.type != "dns":
+                continue
+            try:
+                verdict = await check_caa(
+                    view,
+                    identifier.value,
+                    identities=identities,
+                    account_url=self._client.account_url,
+                    methods=[solver.challenge_type for solver in solvers_for(solvers, identifier)],
+                )
+            except DnsError:
+                continue
+            if not verdict.allowed:
+                self._notify(CaaObjected(identifier.value, verdict.reason))
+
+    async def place_order(
+        self,
+        *,
+        profile: str | None,
+        not_before: datetime | None,
+        not_after: datetime | None,
+        replaces: bytes | None,
+        budget: Budget | None,
+    ) -> None:
+        """Make the order, when the budget has room for it."""
+        certificate = None if replaces is None else _identifier_of(replaces)
+        if budget is not None:
+            await self._wait_for_room(budget, await self._purpose(replaces, certificate))
+        try:
+            if certificate is None:
+                order = await self._client.new_order(
+                    self._identifiers, profile=profile, not_before=not_before, not_after=not_after
+                )
+            else:
+                order = await self._client.new_replacement_order(
+                    self._identifiers,
+                    replaces=certificate,
+                    profile=profile,
+                    not_before=not_before,
+                    not_after=not_after,
+                    on_refusal=self._replacement_refused,
+                )
+        except RateLimited as error:
+            if budget is not None:
+                budget.learn(error, account=self._client.account_url or "", identifiers=self._identifiers)
+            raise
+        self.order = order
+        self._notify(OrderPlaced(order))
+
+    async def prove_and_finalize(self, solvers: Solvers, request: RequestTask, budget: Budget | None) -> None:
+        """Prove all names, while key and request are made, and hand the request in."""
+        order = self._placed()
+        if order.status is OrderStatus.READY:
+            for identifier in order.identifiers:
+                self._notify(AuthorizationReused(identifier.value))
+        if request.done():
+            request.result()
+        try:
+            if order.status is OrderStatus.PENDING:
+                assignments = await prepare(self._client, order, solvers, self._notify)
+                async with in_place(assignments, self._notify):
+                    await tell(self._client, assignments, self._notify)
+                    order = await self._client.poll_order(
+                        order, until={OrderStatus.READY, OrderStatus.VALID}, timeout=self._left()
+                    )
+            self._key, csr = await request
+        except OrderFailed as failure:
+            if budget is not None:
+                self._count_failures(budget, failure)
+            raise
+        self._notify(OrderReady(order))
+        self.order = await self._finalize(order, csr)
+
+    async def collect(self, preferred_chain: str | None, *, current: bytes | None) -> IssuedCertificate:
+        """Download the certificate, choose its chain, check it, and ask when to renew it."""
+        client = self._client
+        self.order = order = await client.poll_order(self._placed(), timeout=self._left())
+        chain = await client.download_certificate(order)
+        missing: NoSuchChain | None = None
+        if preferred_chain is not None:
+            try:
+                chain = await client.choose_chain(chain, preferred_chain)
+            except NoSuchChain as error:
+                missing = error
+        issued = self._checked(chain, order, current)
+        if missing is not None:
+            # Nothing is lost: what was issued, and its key, are in the error.
+            raise PreferredChainMissing(missing, issued) from missing
+        if (await client.server.directory()).renewal_info is not None:
+            try:
+                issued = replace(issued, renewal_info=await client.fetch_renewal_info(chain.certificates[0]))
+            except AcmeError as error:
+                self._notify(RenewalInfoUnavailable(error))
+        self._notify(Issued(issued))
+        return issued
+
+    async def _purpose(self, replaces: bytes | None, certificate: str | None) -> OrderPurpose:
+        if replaces is None:
+            return OrderPurpose.NEW
+        if certificate is not None and (await self._client.server.directory()).renewal_info is not None:
+            return OrderPurpose.RENEWAL_INFO
+        same = set(names_of(chain_of(replaces))) == set(self._identifiers)
+        return OrderPurpose.SAME_NAMES if same else OrderPurpose.NEW
+
+    async def _wait_for_room(self, budget: Budget, purpose: OrderPurpose) -> None:
+        account = self._client.account_url or ""
+        while True:
+            reservation = budget.reserve(account=account, identifiers=self._identifiers, purpose=purpose)
+            if reservation.granted:
+                return
+            if reservation.seconds > self._left():
+                raise BudgetExhausted(reservation)
+            self._notify(BudgetWaited(reservation))
+            await self._clock.sleep(reservation.seconds)
+
+    def _replacement_refused(self, error: AcmeError) -> None:
+        self._notify(ReplacementRefused(error))
+
+    async def _finalize(self, order: Order, csr: bytes) -> Order:
+        try:
+            return await self._client.finalize(order, csr)
+        except (ConnectionFailed, OrderNotReady):
+            # It may have arrived, or the order may be further than it seemed: its own state says so.
+            seen = await self._client.fetch_order(order.url)
+            if seen.status is OrderStatus.READY:
+                return await self._client.finalize(seen, csr)
+            if seen.status in (OrderStatus.PROCESSING, OrderStatus.VALID):
+                return seen
+            raise
+
+    def _checked(self, chain: CertificateChainPem, order: Order, current: bytes | None) -> IssuedCertificate:
+        assert self._key is not None  # noqa: S101 - set before the order was finalized
+        try:
+            parsed = chain_of(chain.pem)
+            check_before_write(
+                parsed,
+                self._key,
+                dns_names=values(self._identifiers, "dns"),
+                ip_addresses=values(self._identifiers, "ip"),
+                now=self._clock.now(),
+                current=None if current is None else chain_of(current).leaf,
+            )
+        except (AcmeError, PkiError) as error:
+            raise UnusableCertificate(
+                f"The CA issued a certificate that is not the one that was asked for: {error}",
+                order_url=order.url,
+                certificate_url=chain.url,
+            ) from error
+        return IssuedCertificate(
+            chain_pem=parsed.pem,
+            private_key_pem=b"" if isinstance(self._key, SigningRequest) else private_key_to_pem(self._key),
+            identifiers=self._identifiers,
+            not_before=parsed.leaf.not_valid_before_utc,
+            not_after=parsed.leaf.not_valid_after_utc,
+            order_url=order.url,
+            certificate_url=chain.url,
+            alternate_urls=chain.alternate_urls,
+            replaced=order.replaces is not None,
+        )
+
+    def _count_failures(self, budget: Budget, failure: OrderFailed) -> None:
+        for name in failure.by_identifier:
+            budget.record_failure(account=self._client.account_url or "", identifier=Identifier("dns", name))
+
+    def _placed(self) -> Order:
+        assert self.order is not None  # noqa: S101 - place_order comes first
+        return self.order
+
+    def _left(self) -> float:
+        return max(self._deadline - self._clock.monotonic(), 0.0)
+
+
+def _identifier_of(certificate_pem: bytes) -> str | None:
+    """Return how `replaces` names a certificate, or None where it cannot, which is no reason not to renew it."""
+    certificate = leaf_der(certificate_pem)
+    try:
+        return certificate_identifier(certificate)
+    except InvalidCertificate:
+        return None

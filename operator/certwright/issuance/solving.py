@@ -1,0 +1,76 @@
+"""Which solver answers for which name, and what they do together."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from certwright.dns import TxtRecord
+from certwright.issuance.failures import IssuanceError
+from certwright.issuance.solver_choice import choose_solver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Mapping
+
+    from certwright.issuance.case import Case
+    from certwright.issuance.tools import Tools
+    from certwright.solvers.proof import Proof
+    from certwright.solvers.solver import Solver
+
+T = TypeVar("T")
+
+
+async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Solver]:
+    """Choose and make the solver for each name; names with the same solver of the issuer share one."""
+    solvers = case.ready_issuer.spec.solvers
+    labels = case.certificate.metadata.labels
+    made: dict[int, Solver] = {}
+    by_name: dict[str, Solver] = {}
+    for name in names:
+        chosen = choose_solver(solvers, name, labels)
+        if id(chosen) not in made:
+            made[id(chosen)] = await tools.solvers.make(case.ready_issuer, chosen, case.certificate)
+        by_name[name] = made[id(chosen)]
+    return by_name
+
+
+async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> dict[str, Solver]:
+    """The solvers for proofs that were chosen earlier, made anew.
+
+    Raises:
+        IssuanceError: The issuer has a solver of another kind for a name by now: another order is made.
+    """
+    solvers = await solvers_for(case, tools, proofs)
+    for name, proof in proofs.items():
+        if (solvers[name].challenge_type == "dns-01") != isinstance(proof, TxtRecord):
+            # No order has this digest, so the plan gives this one up: proofs first, then a new order.
+            case.change_order(spec_hash="gone")
+            raise IssuanceError(
+                "SolverChanged",
+                f"The issuer's solver for {name} is {solvers[name].challenge_type} by now, and the order was begun "
+                "with another: a new one is made.",
+            )
+    return solvers
+
+
+async def present_all(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> None:
+    """Put all proofs in place together; those of different solvers side by side."""
+    await side_by_side(solver.present(group) for solver, group in by_solver(proofs, solvers))
+
+
+def by_solver(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> list[tuple[Solver, list[Proof]]]:
+    """Group proofs by the solver of their name, each solver once."""
+    groups: dict[int, tuple[Solver, list[Proof]]] = {}
+    for name, proof in proofs.items():
+        solver = solvers[name]
+        groups.setdefault(id(solver), (solver, []))[1].append(proof)
+    return list(groups.values())
+
+
+async def side_by_side(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait for every one, also when one fails: none may go on behind the back of the next step."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]

@@ -1,0 +1,86 @@
+"""Certificate signing requests that somebody else made: read, and what they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+from certwright.pki.errors import CsrError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+_MAX_BYTES = 64 * 1024
+_MAX_NAMES = 1000
+
+
+@dataclass(frozen=True)
+class SigningRequest:
+    """A request for a certificate over a key that is elsewhere (RFC 2986).
+
+    Attributes:
+        der: The request in DER.
+        dns_names: The DNS names it asks for, lower-case, in its order, the common name last if it is none of them.
+        ip_addresses: The addresses it asks for, in text form.
+    """
+
+    der: bytes = field(repr=False)
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+
+    def public_key(self) -> CertificatePublicKeyTypes:
+        """Return the key that the certificate will be for."""
+        return x509.load_der_x509_csr(self.der).public_key()
+
+    def to_pem(self) -> bytes:
+        """Return the request in PEM."""
+        return x509.load_der_x509_csr(self.der).public_bytes(serialization.Encoding.PEM)
+
+
+def read_csr(content: bytes) -> SigningRequest:
+    """Read a request in PEM or DER.
+
+    Args:
+        content: At most 64 KiB.
+
+    Raises:
+        CsrError: It is no request, its signature does not verify, or it names nothing that ACME certifies.
+    """
+    if len(content) > _MAX_BYTES:
+        raise CsrError(f"the request is {len(content)} bytes long; no request is longer than {_MAX_BYTES}")
+    try:
+        in_pem = content.lstrip().startswith(b"-----BEGIN")
+        csr = x509.load_pem_x509_csr(content) if in_pem else x509.load_der_x509_csr(content)
+        verified = csr.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm):
+        raise CsrError("not a certificate signing request in PEM or DER, or one of an unknown kind") from None
+    if not verified:
+        raise CsrError("the signature of the request does not verify: make the request anew")
+    dns_names, ip_addresses = _names(csr)
+    if not dns_names and not ip_addresses:
+        raise CsrError("the request names no domain and no IP address: give it subjectAltNames")
+    return SigningRequest(csr.public_bytes(serialization.Encoding.DER), dns_names, ip_addresses)
+
+
+def _names(csr: x509.CertificateSigningRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    try:
+        names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        names = x509.SubjectAlternativeName([])
+    except (ValueError, x509.DuplicateExtension):
+        raise CsrError("the extensions of the request cannot be read") from None
+    if len(names) > _MAX_NAMES:
+        raise CsrError(f"the request has {len(names)} names; {_MAX_NAMES} are the most that are read")
+    dns_names = dict.fromkeys(name.lower() for name in names.get_values_for_type(x509.DNSName))
+    ip_addresses = dict.fromkeys(str(address) for address in names.get_values_for_type(x509.IPAddress))
+    # RFC 8555 section 7.4: CAs count the common name among the identifiers of the request.
+    for attribute in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME):
+        name = str(attribute.value).lower()
+        if name and name not in ip_addresses:
+            dns_names.setdefault(name)
+    return tuple(dns_names), tuple(ip_addresses)

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certwright.cli.acme.account_store import Connection
+from certwright.cli.acme.documents import from_json, to_json
+from certwright.cli.acme.exits import CommandError
+from certwright.cli.acme.recipe import Metadata, Recipe, RenewalState, SolverSettings
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+PATH = Path("file.json")
+METADATA = Metadata(
+    recipe=Recipe(
+        names=("a.example.test",), server="https://ca.example.test/dir", solver=SolverSettings(("standalone",))
+    ),
+    issued_at=NOW,
+    not_before=NOW,
+    not_after=NOW,
+    serial="0a",
+)
+
+
+@given(
+    names=st.lists(st.text(max_size=20), max_size=4),
+    port=st.integers(1, 65535),
+    timeout=st.floats(0, 1e6),
+    hook=st.none() | st.text(),
+    until=st.none() | st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1)),  # noqa: DTZ001 - made aware below
+)
+def test_what_is_written_is_read(
+    names: list[str], port: int, timeout: float, hook: str | None, until: datetime | None
+) -> None:
+    instant = None if until is None else until.replace(tzinfo=UTC, microsecond=0)
+    solver = SolverSettings(("dns-01",), http_port=port, dns_timeout=timeout, persist_until=instant)
+    recipe = Recipe(tuple(names), "https://ca.example.test/dir", solver, deploy_hook=hook)
+    metadata = Metadata(recipe, NOW, NOW, NOW, "0a", replaced=True)
+    assert from_json(Metadata, to_json(metadata), path=PATH) == metadata
+
+
+def test_what_a_later_version_added_is_ignored_and_what_it_left_out_has_its_default() -> None:
+    assert from_json(Connection, b'{"proxy": "http://p.example.test", "new": [1]}', path=PATH) == Connection(
+        proxy="http://p.example.test"
+    )
+    assert from_json(RenewalState, b'{"serial": "0a"}', path=PATH) == RenewalState("0a")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"nonsense", b"[" * 100_000, b'{"issued_at": 1}', b"{}"])
+def test_what_is_damaged_is_said(content: bytes) -> None:
+    with pytest.raises(CommandError, match=r"^file\.json is damaged"):
+        from_json(Metadata, content, path=PATH)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("serial", 1),
+        ("serial", None),
+        ("not_after", "yesterday"),
+        ("replaced", "yes"),
+        ("recipe", []),
+        ("recipe", {"names": "a", "server": ""}),
+        ("recipe", {"names": [1], "server": ""}),
+        ("recipe", {"names": [], "server": "", "timeout": True}),
+        ("recipe", {"names": [], "server": "", "solver": {"http_port": True}}),
+    ],
+)
+def test_a_member_of_another_type_is_named(member: str, value: object) -> None:
+    document = json.loads(to_json(METADATA)) | {member: value}
+    with pytest.raises(CommandError, match=r"is damaged: '\w+' is not what it should be"):
+        from_json(Metadata, json.dumps(document).encode(), path=PATH)
+
+
+def test_the_recipe_holds_no_secret() -> None:
+    assert not [name for name in asdict(METADATA)["recipe"]["solver"] if "secret" in name]

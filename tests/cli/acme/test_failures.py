@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from certwright.acme import (
+    AcmeError,
+    ConnectionFailed,
+    InvalidIdentifier,
+    NoSuchChain,
+    NotRegistered,
+    Problem,
+    ProblemError,
+    RateLimited,
+    ServiceUnavailable,
+    UserActionRequired,
+)
+from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.failures import describe, exit_code, message
+from certwright.client import IssuanceTimedOut, NoSolver, SolverFailed
+from certwright.dns import InvalidServer
+
+URL = "https://ca.example.test/order"
+PROBLEM = Problem(type="urn:ietf:params:acme:error:rateLimited", detail="too many")
+LIMITED = RateLimited(PROBLEM, action="newOrder", url=URL, status=429, retry_at=datetime(2026, 1, 2, tzinfo=UTC))
+TERMS = UserActionRequired(PROBLEM, action="newOrder", url=URL, status=403, terms_of_service="https://ca.test/tos")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("x"), ExitCode.USAGE),
+        (CommandError("x", ExitCode.LOCKED), ExitCode.LOCKED),
+        (LIMITED, ExitCode.RATE_LIMITED),
+        (TERMS, ExitCode.PERSON_NEEDED),
+        (NotRegistered("x"), ExitCode.PERSON_NEEDED),
+        (SolverFailed("present", challenge_type="dns-01", names=["a"], reason="x"), ExitCode.NOT_PROVEN),
+        (NoSolver({"a": ()}, ()), ExitCode.NOT_PROVEN),
+        (ConnectionFailed("x", host="h", request_sent=False), ExitCode.UNREACHABLE),
+        (ServiceUnavailable("x", url=URL, status=503), ExitCode.UNREACHABLE),
+        (IssuanceTimedOut("x", order_url=None), ExitCode.UNREACHABLE),
+        (ProblemError(PROBLEM, action="newOrder", url=URL, status=400), ExitCode.REFUSED),
+        (NoSuchChain(wanted="a", offered=("b",)), ExitCode.REFUSED),
+        (InvalidIdentifier("x"), ExitCode.USAGE),
+        (InvalidServer("x"), ExitCode.USAGE),
+        (AcmeError("x"), ExitCode.FAILED),
+        (ZeroDivisionError("x"), ExitCode.FAILED),
+    ],
+)
+def test_every_error_has_its_exit_code(error: Exception, code: ExitCode) -> None:
+    assert exit_code(error) is code
+    said = describe(error)
+    assert (said["type"], said["exit_code"]) == (type(error).__name__, int(code))
+
+
+def test_machines_are_told_what_can_be_acted_on() -> None:
+    assert describe(LIMITED)["retry_at"] == datetime(2026, 1, 2, tzinfo=UTC)
+    assert describe(LIMITED)["temporary"] is True
+    assert describe(TERMS)["action_url"] == "https://ca.test/tos"
+    assert describe(NoSuchChain(wanted="a", offered=("b",)))["offered"] == ["b"]
+
+
+def test_people_are_told_what_to_do() -> None:
+    assert "2026-01-02T00:00:00Z" in message(LIMITED)
+    assert message(TERMS).endswith("certwright acme account --agree-tos")
+    assert message(NotRegistered("No account.")).startswith("No account. Register with")
+
+
+def test_an_unforeseen_error_is_not_quoted() -> None:
+    assert "secret" not in message(ZeroDivisionError("the secret"))
+    assert "--debug" in message(ZeroDivisionError("the secret"))

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certwright.cli.acme.exits import CommandError, ExitCode
+from certwright.cli.acme.lock import locked
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_one_holds_it_and_the_next_waits_its_turn(tmp_path: Path) -> None:
+    order: list[str] = []
+    told: list[str] = []
+
+    async def hold(name: str, seconds: float) -> None:
+        async with locked(tmp_path / "lock", seconds=10, on_wait=told.append):
+            order.append(f"{name} in")
+            await asyncio.sleep(seconds)
+            order.append(f"{name} out")
+
+    first = asyncio.create_task(hold("first", 0.3))
+    await asyncio.sleep(0.05)
+    await asyncio.gather(first, hold("second", 0))
+    assert order == ["first in", "first out", "second in", "second out"]
+    assert told == [f"Waiting for another certwright acme (process {os.getpid()})"]
+
+
+async def test_who_waits_too_long_is_told_who_holds_it(tmp_path: Path) -> None:
+    async with locked(tmp_path / "lock", seconds=0, on_wait=print):
+        with pytest.raises(CommandError, match=f"process {os.getpid()}") as caught:
+            async with locked(tmp_path / "lock", seconds=0, on_wait=print):
+                pytest.fail("two hold it")
+    assert caught.value.code is ExitCode.LOCKED
+
+
+async def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    program = (
+        "import fcntl, os, sys; h = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT); fcntl.flock(h, fcntl.LOCK_EX);"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(  # noqa: ASYNC220, S603 - our own interpreter and program
+        [sys.executable, "-c", program, str(tmp_path / "lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    with pytest.raises(CommandError):
+        async with locked(tmp_path / "lock", seconds=0, on_wait=print):
+            pytest.fail("two hold it")
+    holder.kill()
+    holder.communicate()
+    async with locked(tmp_path / "lock", seconds=0, on_wait=print):
+        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"

@@ -1,0 +1,237 @@
+"""What `issue` does around the protocol; the whole of it is shown on Pebble in tests/integration."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
+from tests.acme.test_renewal import make
+from tests.client.test_proving import Recorder
+
+from certwright.acme import (
+    AccountKey,
+    AcmeServer,
+    Budget,
+    BudgetExhausted,
+    Client,
+    ConnectionFailed,
+    InvalidCertificate,
+    InvalidIdentifier,
+    Limit,
+    LimitProfile,
+    OrderFailed,
+    OrderNotReady,
+    RateLimited,
+)
+from certwright.client import (
+    BudgetWaited,
+    CaaObjected,
+    Event,
+    InvalidPrivateKey,
+    KeyReused,
+    KeySpec,
+    UnusableCertificate,
+    issue,
+)
+from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
+
+if TYPE_CHECKING:
+    from certwright.dns import DnsView
+
+
+@pytest.fixture
+def ca() -> FakeCa:
+    return FakeCa()
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+def client(ca: FakeCa, time: FakeTime) -> Client:
+    key = AccountKey.generate()
+    ca.keys[f"{ORIGIN}/account/1"] = dict(key.jwk)
+    return Client(AcmeServer(DIRECTORY_URL, ca, clock=time.clock()), key, account_url=f"{ORIGIN}/account/1")
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "error"),
+    [
+        (["a b"], {}, InvalidIdentifier),
+        ([], {}, InvalidIdentifier),
+        (["a.example"], {"common_name": "b.example"}, InvalidIdentifier),
+        (["a.example"], {"key": b"hunter2"}, InvalidPrivateKey),
+        (["a.example"], {"key": KeySpec("ECDSA", 123)}, InvalidPrivateKey),
+    ],
+)
+async def test_mistakes_show_before_anything_is_ordered(
+    client: Client, ca: FakeCa, names: list[str], options: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error) as caught:
+        await issue(client, names, solvers=[Recorder()], **options)
+    assert "hunter2" not in str(caught.value)
+    assert ca.paths() == []
+
+
+async def test_the_account_key_is_refused_before_anything_is_ordered(client: Client, ca: FakeCa) -> None:
+    """RFC 8555 section 11.1."""
+    with pytest.raises(KeyReused):
+        await issue(client, ["a.example"], solvers=[Recorder()], key=client.key.to_pem())
+    assert ca.paths() == []
+
+
+async def test_a_failed_order_counts_in_the_budget(client: Client, ca: FakeCa, time: FakeTime) -> None:
+    budget = Budget(LimitProfile(failed_validations=Limit(1, timedelta(hours=1))), clock=time.clock())
+    solver = Recorder()
+    ca.order_states.extend(["invalid"])
+
+    ca.reply(
+        "/authz/0",
+        lambda _: ca.json(ca.authorization(0)),
+        lambda _: ca.json(ca.authorization(0, status="invalid", error={"type": "x", "detail": "no"})),
+    )
+    with pytest.raises(OrderFailed):
+        await issue(client, ["*.a.example"], solvers=[solver], budget=budget)
+    assert solver.calls[-1] == "clean_up *.a.example"
+    with pytest.raises(BudgetExhausted, match=r"failed validations of \*\.a\.example"):
+        await issue(client, ["*.a.example"], solvers=[solver], budget=budget, timeout=60)
+
+
+async def test_it_waits_for_room_in_the_budget(client: Client, ca: FakeCa, time: FakeTime) -> None:
+    budget = Budget(LimitProfile(orders_per_account=Limit(1, timedelta(seconds=30))), clock=time.clock())
+    assert budget.reserve(account=client.account_url or "", identifiers=()).granted
+    events: list[Event] = []
+    ca.reply(
+        "/new-order", lambda request: ca.problem("rateLimited", "slow down", request, headers={"Retry-After": "90"})
+    )
+    with pytest.raises(RateLimited):
+        await issue(client, ["a.example"], solvers=[Recorder()], budget=budget, on_event=events.append)
+    assert time.slept == [30]
+    (waited,) = events
+    assert isinstance(waited, BudgetWaited)
+    assert str(waited) == "Waiting 30 s for the number of new orders of this account"
+    # What the CA said is remembered: not even asked again.
+    with pytest.raises(BudgetExhausted, match="what the CA allows for these names"):
+        await issue(client, ["a.example"], solvers=[Recorder()], budget=budget, timeout=60)
+    assert ca.paths().count("/new-order") == 1
+
+
+class Records:
+    def __init__(self, *records: CaaRecord | Exception) -> None:
+        self.records = records
+
+    async def find_caa(self, name: str) -> CaaSet | None:
+        for record in self.records:
+            if isinstance(record, Exception):
+                raise record
+        return CaaSet(name, tuple(record for record in self.records if isinstance(record, CaaRecord)))
+
+    @property
+    def view(self) -> DnsView:
+        return self  # type: ignore[return-value]  # as far as it is used
+
+
+@pytest.mark.parametrize(
+    ("records", "objections"),
+    [
+        (Records(CaaRecord("issue", "other.example")), 1),
+        (Records(CaaRecord("issue", "ca.test")), 0),
+        (Records(CaaRecord("issue", "ca.test; validationmethods=dns-01")), 0),
+        (Records(CaaRecord("issue", "ca.test; validationmethods=http-01")), 1),
+        (Records(ResolutionFailed("SERVFAIL")), 0),
+    ],
+)
+async def test_caa_records_are_looked_at_and_stop_nothing(
+    client: Client, ca: FakeCa, records: Records, objections: int
+) -> None:
+    events: list[Event] = []
+    ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
+    with pytest.raises(RateLimited):
+        await issue(
+            client, ["a.example", "192.0.2.1"], solvers=[Recorder()], caa_view=records.view, on_event=events.append
+        )
+    found = [event for event in events if isinstance(event, CaaObjected)]
+    assert len(found) == objections
+    assert all("The CA is likely to refuse a.example" in str(event) for event in found)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "state", "finalizations"),
+    [
+        (None, None, 1),
+        ("broken", "processing", 1),
+        ("broken", "valid", 1),
+        ("broken", "ready", 2),
+        ("orderNotReady", "processing", 1),
+    ],
+)
+async def test_a_finalization_that_nobody_saw_end_is_looked_at_first(
+    client: Client, ca: FakeCa, trouble: str | None, state: str | None, finalizations: int
+) -> None:
+    """And what the CA made of it is checked: this one sends a chain that is none."""
+    ca.order_states.extend(["ready", *([state] if state else []), "valid"])
+    if trouble == "broken":
+        ca.reply("/finalize", ConnectionFailed("broke", host="ca.test", request_sent=True))
+    elif trouble is not None:
+        ca.reply("/finalize", lambda request: ca.problem(trouble, "not now", request, status=403))
+    with pytest.raises(UnusableCertificate, match="not the one that was asked for") as caught:
+        await issue(client, ["a.example"], solvers=[Recorder()])
+    assert caught.value.order_url == f"{ORIGIN}/order/1"
+    assert caught.value.certificate_url == f"{ORIGIN}/cert"
+    assert ca.paths().count("/finalize") == finalizations
+
+
+async def test_a_finalization_that_the_order_says_failed_is_told(client: Client, ca: FakeCa) -> None:
+    ca.order_states.extend(["ready", "invalid"])
+    ca.reply("/finalize", lambda request: ca.problem("orderNotReady", "no", request, status=403))
+    with pytest.raises(OrderNotReady):
+        await issue(client, ["a.example"], solvers=[Recorder()])
+
+
+async def test_a_certificate_that_replaces_cannot_name_is_renewed_without(client: Client, ca: FakeCa) -> None:
+    ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+    der = make(key_id=None)
+    pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
+    ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
+    with pytest.raises(RateLimited):
+        await issue(client, ["a.example"], solvers=[Recorder()], replaces=pem)
+    assert "replaces" not in ca.requests[-1].json
+    with pytest.raises(InvalidCertificate):
+        await issue(client, ["a.example"], solvers=[Recorder()], replaces=b"no certificate")
+
+
+@pytest.mark.parametrize(
+    ("names", "offered", "key_id", "granted"),
+    [
+        (["leaf.example"], False, b"k", True),
+        (["leaf.example", "other.example"], False, b"k", False),
+        (["leaf.example", "other.example"], True, b"k", True),
+        (["leaf.example", "other.example"], True, None, False),
+    ],
+)
+async def test_a_renewal_is_exempt_from_limits_as_far_as_the_ca_exempts_it(
+    client: Client,
+    ca: FakeCa,
+    time: FakeTime,
+    names: list[str],
+    *,
+    offered: bool,
+    key_id: bytes | None,
+    granted: bool,
+) -> None:
+    if offered:
+        ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+    pem = x509.load_der_x509_certificate(make(key_id=key_id, subject="leaf.example")).public_bytes(
+        serialization.Encoding.PEM
+    )
+    budget = Budget(LimitProfile(orders_per_account=Limit(1, timedelta(days=30))), clock=time.clock())
+    assert budget.reserve(account=client.account_url or "", identifiers=()).granted
+    ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
+    with pytest.raises(RateLimited if granted else BudgetExhausted):
+        await issue(client, names, solvers=[Recorder()], replaces=pem, budget=budget)
