@@ -12,13 +12,12 @@ from certwright.acme import (
     ConnectionFailed,
     HeldKey,
     MalformedResponse,
-    PollTimedOut,
     RateLimited,
     ResponseTooLarge,
     TimedOut,
     probe_keys,
 )
-from certwright.client import NoSolver, UnusableCertificate, issue
+from certwright.client import IssuanceTimedOut, NoSolver, UnusableCertificate, issue
 from certwright.client.solvers import Dns01
 from certwright.dns import TsigKey
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
@@ -141,7 +140,7 @@ def solver(bed: TestBed) -> Dns01:
         ("endless-body", ResponseTooLarge),
         ("authorization-for-other-name", MalformedResponse),
         ("no-challenges", NoSolver),
-        ("always-processing", PollTimedOut),
+        ("always-processing", IssuanceTimedOut),
     ],
 )
 async def test_one_call_for_all_of_it_ends_in_the_same_errors(
