@@ -97,6 +97,12 @@ image: $(VENV)/ready ## The container image as an archive, by docker, podman or 
 bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, a hundred at once
 	@$(BIN)/python -m bench
 
+.PHONY: bench-node
+bench-node: $(VENV)/ready ## Measure HTTP-01 on a real node: seconds to Ready, requests, memory, twenty at once (root)
+	@$(BIN)/python -m testbed build --node > /dev/null
+	@$(BIN)/python -m image --testbed
+	@$(BIN)/python -m testbed isolated -- $(BIN)/python -m bench.node
+
 .PHONY: crds
 crds: $(VENV)/ready ## Write crds/, and the copies in the chart, from the models
 	@$(BIN)/certwright crds --output-dir crds

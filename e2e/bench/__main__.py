@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from bench.client import measure_library
+from bench.figure import print_table
 from bench.measure import Workbench
 from scenario import Cluster, OperatorProcess
 from testbed.bed import TestBed
 from testbed.options import BedOptions, PebbleOptions
 
 if TYPE_CHECKING:
-    from bench.measure import Figure
+    from bench.figure import Figure
 
 USER = "certwright"
 
@@ -41,12 +41,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
     else:
-        table = Table(title="Certwright on a test bed of real parts (Pebble: retryAfter 1 s)")
-        for column in ("What", "Figure", "Unit", "How"):
-            table.add_column(column, justify="right" if column == "Figure" else "left")
-        for figure in figures:
-            table.add_row(figure.name, f"{figure.value:g}", figure.unit, figure.how)
-        Console(highlight=False).print(table)
+        print_table("Certwright on a test bed of real parts (Pebble: retryAfter 1 s)", figures)
     return 0
 
 

@@ -15,7 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bench.measure import Figure
+from bench.figure import Figure
 from testbed.locations import PROJECT
 from testbed.options import PebbleOptions
 from testbed.ports import LOOPBACK, allocator

@@ -6,9 +6,9 @@ import re
 import secrets
 import statistics
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bench.figure import Figure
 from scenario import certificate, issuer, tsig_secret
 from scenario.cluster import conditions
 
@@ -20,16 +20,6 @@ SETTLE_SECONDS: Final = 5.0
 MANY_SECONDS: Final = 300.0
 ACME_REQUESTS: Final = re.compile(r"^certwright_acme_request_seconds_count\{.*\} ([0-9.e+]+)$", re.MULTILINE)
 CPU_SECONDS: Final = re.compile(r"^process_cpu_seconds_total ([0-9.e+]+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One result: what was measured, how much, in which unit, by which means."""
-
-    name: str
-    value: float
-    unit: str
-    how: str
 
 
 class Workbench:

@@ -9,13 +9,15 @@ import os
 import secrets
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scenario.cluster import Cluster
-from scenarios.installed import Release
+from scenarios.installed import RESTRICTED, Release
+from scenarios.pods import start_web
+from scenarios.space import Space
 from testbed import BedOptions, TestBed
 from testbed.assembly import programs_for
 from testbed.errors import BedError
@@ -81,13 +83,24 @@ def operator_release(node_bed: TestBed) -> Iterator[Release]:
 
 
 @pytest.fixture
-def namespace(node_bed: TestBed) -> Iterator[str]:
+def namespace(cluster: Cluster) -> Iterator[str]:
     """The name of a fresh namespace that takes pods of the restricted profile only; it goes after the test."""
-    name = f"test-{secrets.token_hex(4)}"
-    node_bed.kubectl("create", "namespace", name)
-    node_bed.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    node_bed.kubectl("delete", "namespace", name, "--wait=false", check=False)
+    with _namespace(cluster) as name:
+        yield name
+
+
+@pytest.fixture
+def space(node_bed: TestBed, cluster: Cluster, operator_release: Release, namespace: str) -> Space:
+    """A fresh namespace, served by the operator."""
+    return Space(node_bed, cluster, operator_release, namespace)
+
+
+@pytest.fixture(scope="module")
+def shop(node_bed: TestBed, cluster: Cluster, operator_release: Release) -> Iterator[Space]:
+    """A namespace with a web server to put behind Traefik, for all tests of a module."""
+    with _namespace(cluster) as name:
+        start_web(node_bed, cluster, name, "web")
+        yield Space(node_bed, cluster, operator_release, name)
 
 
 @pytest.fixture
@@ -99,6 +112,14 @@ def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
             print(f"\n{text}", end=" ")
 
     return line
+
+
+@contextmanager
+def _namespace(cluster: Cluster) -> Iterator[str]:
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+    yield name
+    cluster.delete("Namespace", None, name)
 
 
 @pytest.hookimpl(wrapper=True)

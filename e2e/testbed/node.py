@@ -63,6 +63,14 @@ class Node:
         """
         self._containerd.load_image(archive)
 
+    def remove_image(self, name: str) -> None:
+        """Take an image away from the node; what runs of it goes on.
+
+        Raises:
+            CommandFailed: containerd refused.
+        """
+        self._containerd.remove_image(name)
+
     def image_names(self) -> set[str]:
         """Return the names of the images that the node has."""
         return self._containerd.image_names()

@@ -1,4 +1,4 @@
-"""The bed's own images: the pause image that holds every pod's namespaces, and a small web server to ask things."""
+"""The bed's own images: pause, which holds every pod's namespaces, a small web server to ask things, Traefik."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 PAUSE = "localhost/pause:1"
 WEB = "localhost/web:1"
-# The programs from `go/pods` that they hold.
-PROGRAMS = {PAUSE: "pause", WEB: "web"}
+# For scenarios whose ingress controller has to be a pod; the bed's own runs beside the cluster.
+TRAEFIK = "localhost/traefik:1"
+# What they hold: one static program each.
+PROGRAMS = {PAUSE: "pause", WEB: "web", TRAEFIK: "traefik"}
 USER = "65532:65532"
 
 
@@ -23,8 +25,8 @@ def pod_image(name: str, programs: Mapping[str, Path]) -> Path:
     """Return the OCI archive of one of the bed's own images, built when it is not in the cache.
 
     Args:
-        name: PAUSE or WEB.
-        programs: paths of buildah, pause and web by name.
+        name: PAUSE, WEB or TRAEFIK.
+        programs: paths of buildah, and of what it holds, by name.
 
     Raises:
         BinaryUnavailable: the build failed.

@@ -51,9 +51,18 @@ async def test_an_object_is_written_read_and_removed_where_it_is(
     ]
     assert server.seen[0].query == {"fieldManager": "certwright", "force": "true"}
     assert server.seen[0].headers["Content-Type"] == "application/apply-patch+yaml"
+    at_once = {"gracePeriodSeconds": "0"} if kind == "Pod" else {}
+    assert server.seen[2].query == at_once
     assert server.seen[3].query == {
-        "labelSelector": "certwright.io/certificate-uid=u-1,certwright.io/http01-solver=true"
+        "labelSelector": "certwright.io/certificate-uid=u-1,certwright.io/http01-solver=true",
+        **at_once,
     }
+
+
+async def test_some_are_spared_by_a_label(server: ApiServer, objects: ObjectGateway) -> None:
+    server.reply(200, {})
+    await objects.delete_all("Service", "shop", {"a": "1"}, unless={"name": ["y", "x"]})
+    assert server.seen[0].query == {"labelSelector": "a=1,name notin (x,y)"}
 
 
 async def test_what_is_not_there_is_none_or_done(server: ApiServer, objects: ObjectGateway) -> None:

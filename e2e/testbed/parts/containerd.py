@@ -55,6 +55,14 @@ class Containerd(Part):
         """
         self._ctr("images", "import", str(archive))
 
+    def remove_image(self, name: str) -> None:
+        """Remove an image.
+
+        Raises:
+            CommandFailed: it did not.
+        """
+        self._ctr("images", "remove", name)
+
     def image_names(self) -> set[str]:
         """Return the names of its images."""
         return set(self._ctr("images", "list", "--quiet").split())

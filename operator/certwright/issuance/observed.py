@@ -42,6 +42,7 @@ class Flight:
         checks: How often they were looked for.
         polls: How often the CA was asked since the last progress.
         finalized: Whether this process has sent the CSR.
+        warned: Causes for which files are missing, that an Event has told.
     """
 
     order: Order
@@ -53,6 +54,7 @@ class Flight:
     checks: int = 0
     polls: int = 0
     finalized: bool = False
+    warned: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

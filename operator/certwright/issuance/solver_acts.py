@@ -13,6 +13,7 @@ from certwright.issuance.saving import save
 from certwright.issuance.secret_manifest import pending_key_name
 from certwright.issuance.solving import by_solver, present_all, same_solvers, side_by_side, solvers_for
 from certwright.kube.errors import KubeError
+from certwright.solvers.http01.self_check import HttpSighting
 from certwright.solvers.http01.solver import SolverError
 from certwright.solvers.proof import HttpResource, Proof
 
@@ -29,8 +30,11 @@ logger = logging.getLogger(__name__)
 
 DNS01: Final = "dns-01"
 FIRST_CHECK_SECONDS: Final = 0.2
-GROWTH_OF_CHECKS: Final = 1.6
+GROWTH_OF_CHECKS: Final = 1.25
 LONGEST_CHECK_SECONDS: Final = 5.0
+WARNED_AFTER: Final = dt.timedelta(seconds=5)
+MAX_WARNINGS: Final = 10
+"""Of one order: what changes to and fro is told once."""
 
 
 async def present(case: Case, tools: Tools) -> None:
@@ -38,7 +42,7 @@ async def present(case: Case, tools: Tools) -> None:
     flight, now = case.flight, tools.clock()
     # Made anew, because the credentials that failed at the last try may have been corrected meanwhile.
     case.memory.solvers = await same_solvers(case, tools, flight.proofs)
-    await _write_down_objects(case, tools)
+    await _exchange_objects(case, tools)
     await present_all(flight.proofs, case.memory.solvers)
     flight.presented_at = now
     flight.propagated = False
@@ -85,7 +89,19 @@ async def self_check(case: Case, tools: Tools) -> None:
         )
     pause = min(FIRST_CHECK_SECONDS * GROWTH_OF_CHECKS ** min(flight.checks - 1, 20), LONGEST_CHECK_SECONDS)
     flight.next_look = tools.clock() + min(dt.timedelta(seconds=pause), patience - waited)
+    if waited >= WARNED_AFTER:
+        _warn(case, tools, seen, blocking, f"{what}.")
     _say_waiting(case, f"{what}.")
+
+
+def _warn(case: Case, tools: Tools, seen: Mapping[str, Sighting], blocking: list[str], message: str) -> None:
+    """Tell by an Event, well before the patience is over, that files are missing, and every new cause of it."""
+    causes = {sighting.cause for name in blocking if isinstance(sighting := seen[name], HttpSighting)}
+    known = case.flight.warned
+    if causes - known and len(known) < MAX_WARNINGS:
+        known |= causes
+        tools.recorder.record(case.subject, "Warning", "WaitingForHTTP", message)
+        case.memory.saved_at = None  # the status is to say it too, at once
 
 
 async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
@@ -119,13 +135,19 @@ def leave_behind(case: Case, tools: Tools, why: str) -> None:
     tools.ledger.forget(case.certificate.metadata.uid)
 
 
-async def _write_down_objects(case: Case, tools: Tools) -> None:
-    """Put objects that an issuer changed meanwhile asks for into the status, before they are made."""
+async def _exchange_objects(case: Case, tools: Tools) -> None:
+    """Write down what an issuer that changed meanwhile asks for, and remove what it does not ask for any more."""
     order = case.status.order
     made = objects_to_make(case.flight.proofs, case.memory.solvers)
-    if order is not None and set(made) - set(order.solver_objects):
+    if order is None or set(made) == set(order.solver_objects):
+        return
+    known = solver_objects(case.status)
+    if set(made) - set(order.solver_objects):
         case.change_order(solver_objects=tuple(dict.fromkeys([*order.solver_objects, *made])))
         await save(case, tools)
+    resources = [proof for proof in case.flight.proofs.values() if isinstance(proof, HttpResource)]
+    case.change_order(solver_objects=made)
+    await tools.solvers.remove_superseded(case.certificate, known, solver_objects(case.status), resources)
 
 
 async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:

@@ -23,7 +23,7 @@ from certwright.solvers.http01.settings import (
     Settings,
     SharedSettings,
 )
-from certwright.solvers.http01.solver import Http01Solver, remove
+from certwright.solvers.http01.solver import Http01Solver, remove, remove_superseded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -117,6 +117,16 @@ class SolverFactory:
     ) -> None:
         """Remove what answers for a Certificate's files; no issuer is needed for it. Raises `KubeError`."""
         await remove(self._objects, self.answers, _owner(certificate), made, resources)
+
+    async def remove_superseded(
+        self,
+        certificate: Certificate,
+        known: Iterable[SolverObject],
+        wanted: Iterable[SolverObject],
+        resources: Sequence[HttpResource],
+    ) -> None:
+        """Remove what answered for a Certificate's files as its issuer was before. Raises `KubeError`."""
+        await remove_superseded(self._objects, _owner(certificate), known, wanted, resources)
 
     def forget(self, uid: str) -> None:
         """Answer no more for a Certificate that is gone."""

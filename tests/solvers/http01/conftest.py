@@ -12,7 +12,7 @@ from certwright.solvers.http01.settings import Owner
 from certwright.solvers.proof import HttpResource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Body = dict[str, Any]
 
@@ -61,10 +61,14 @@ class FakeObjects:
         self.calls.append(f"delete {kind}")
         self.held.pop((kind, name), None)
 
-    async def delete_all(self, kind: str, _namespace: str, labels: Mapping[str, str]) -> None:
+    async def delete_all(
+        self, kind: str, _namespace: str, labels: Mapping[str, str], *, unless: Mapping[str, Iterable[str]] = {}
+    ) -> None:
         self.calls.append(f"delete each {kind}")
         for key, body in list(self.held.items()):
-            if key[0] == kind and labels.items() <= body["metadata"].get("labels", {}).items():
+            has = body["metadata"].get("labels", {})
+            spared = any(has.get(label) in set(values) for label, values in unless.items())
+            if key[0] == kind and labels.items() <= has.items() and not spared:
                 del self.held[key]
 
     async def network_policies(self, _namespace: str) -> list[Body]:

@@ -30,6 +30,8 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return pod("Pending", containerStatuses=[{"state": {"waiting": {"reason": reason, "message": message}}}])
 
 
+LEAVING = {"metadata": {"name": "cw-web", "deletionTimestamp": "now"}, "status": {"phase": "Running"}}
+EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "evicting"}
 UNPLACED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available: 1 Too many pods."}
 
 
@@ -39,7 +41,14 @@ UNPLACED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are
         (None, "the solver pod is gone"),
         (pod("Running"), ""),
         (pod("Failed", reason="Evicted", message="the node had no memory"), "has failed (Evicted: the node had no"),
-        (pod("Failed"), "has failed (it ended)"),
+        (pod("Failed"), "has failed; it is made again"),
+        (pod("Succeeded", reason="Evicted"), "has ended (Evicted); it is made again"),
+        (pod("Succeeded", conditions=[EVICTED]), "has ended (EvictionByEvictionAPI: evicting); it is made again"),
+        (LEAVING, "the solver pod cw-web is being removed; it is made again"),
+        (
+            {**LEAVING, "status": {"phase": "Running", "conditions": [EVICTED]}},
+            "is being removed (EvictionByEvictionAPI: evicting); it is made again",
+        ),
         (
             pod("Pending", conditions=[UNPLACED]),
             "cannot be placed on a node: 0/1 nodes are available: 1 Too many pods.",

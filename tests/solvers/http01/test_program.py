@@ -48,5 +48,5 @@ def test_it_serves_until_it_is_told_to_stop() -> None:
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(url, timeout=10)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(10) == 128 + signal.SIGTERM, "with 0 a kubelet says that the pod succeeded"
         assert process.stdout.read().splitlines() == ["200 a.test", "404 127.0.0.1"]

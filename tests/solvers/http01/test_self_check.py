@@ -73,10 +73,10 @@ async def port(seen: list[web.Request]) -> AsyncIterator[int]:
     [
         ("", True, "the right answer"),
         ("-newline", True, "the right answer"),
-        ("-moved", False, "redirected to http://localhost: HTTP 200 with other content"),
+        ("-moved", False, "redirected to http://localhost: HTTP 200 with other content (text/plain) than the key"),
         ("-other", False, "HTTP 200 with other content (text/html) than the key authorization"),
         ("-longer", False, "HTTP 200 with other content (text/plain) than the key authorization"),
-        ("-gone", False, "HTTP 404 Not Found"),
+        ("-gone", False, "HTTP 404 Not Found at 127.0.0.1"),
         ("-odd", False, "HTTP 299"),
         ("-bad-gateway", False, "HTTP 502 Bad Gateway"),
         ("-loop", False, "more than 10 redirects, redirected to http://localhost and http://localhost and"),
@@ -108,7 +108,7 @@ async def test_a_server_that_does_not_answer_costs_its_seconds_and_no_more(
 ) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.1)
     seen = await SelfCheck(port=port).look([file("localhost", "abc-hang"), FILE])
-    assert [one.describe() for one in seen] == ["no answer within 0.1 s", "the right answer"]
+    assert [one.describe() for one in seen] == ["no answer within 0.1 s at 127.0.0.1", "the right answer"]
 
 
 async def test_a_refused_connection_is_said() -> None:

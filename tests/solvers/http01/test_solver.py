@@ -9,12 +9,12 @@ from certwright.dns import TxtRecord
 from certwright.solvers.http01.self_check import HttpSighting
 from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
 from certwright.solvers.http01.solver import (
-    DIAGNOSIS_SECONDS,
     FIRST_DIAGNOSIS_SECONDS,
     Http01Solver,
     SolverError,
     SolverObject,
     remove,
+    remove_superseded,
 )
 
 from .conftest import file
@@ -179,6 +179,23 @@ async def test_rules_of_an_ingress_that_is_gone_are_gone_with_it(
     assert "delete each Ingress" not in objects.calls
 
 
+async def test_what_an_issuer_of_earlier_asked_for_is_removed_and_what_the_present_one_asks_for_stays(
+    make: Callable[..., Http01Solver], objects: FakeObjects, owner: Owner
+) -> None:
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    before, after = make(POD, IngressRoute(edit="front")), make(SHARED)
+    await before.present(FILES)
+    await after.present(FILES)
+    known = [*before.objects_for(FILES), *after.objects_for(FILES)]
+    await remove_superseded(objects, owner, known, after.objects_for(FILES), FILES)
+    kept = {(one.kind, one.name) for one in after.objects_for(FILES)}
+    assert set(objects.held) == {("Ingress", "front"), *kept}
+    assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+    objects.calls.clear()
+    await remove_superseded(objects, owner, after.objects_for(FILES), after.objects_for(FILES), FILES)
+    assert objects.calls == []
+
+
 async def test_a_name_in_a_status_removes_nothing_of_others(
     objects: FakeObjects, owner: Owner, answers: SharedAnswers
 ) -> None:
@@ -219,7 +236,7 @@ async def test_after_a_while_the_cause_is_looked_for_and_said_a_little_at_a_time
     assert objects.calls == ["read Pod", "look for IngressClass"]
     await solver.check(FILES)
     assert len(objects.calls) == 2
-    time.now += DIAGNOSIS_SECONDS
+    time.now += FIRST_DIAGNOSIS_SECONDS
     objects.missing.clear()
     objects.policies = [{"metadata": {"name": "deny"}, "spec": {"podSelector": {}}}]
     look.status = 502
@@ -235,11 +252,26 @@ async def test_a_pod_that_is_over_is_made_again(
     objects.held[key]["status"] = {"phase": "Failed", "reason": "Evicted"}
     look.status = 502
     time.now += 10
+    objects.calls.clear()
     assert "has failed (Evicted)" in (await solver.check(FILES))[0].describe()
-    assert key not in objects.held
+    assert objects.calls == ["read Pod", "delete Pod", "apply Pod"]
+    del objects.held[key]
     time.now += 10
     assert "the solver pod is gone; it is made again" in (await solver.check(FILES))[0].describe()
     assert key in objects.held
+
+
+async def test_the_cause_is_looked_for_less_often_the_longer_it_takes(
+    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+) -> None:
+    solver = make()
+    await solver.present(FILES)
+    look.status = 404
+    objects.calls.clear()
+    for _ in range(60):
+        time.now += 1
+        await solver.check(FILES)
+    assert 8 <= objects.calls.count("read Pod") <= 11
 
 
 async def test_without_self_check_a_pod_has_to_run_all_the_same(

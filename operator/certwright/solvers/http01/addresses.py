@@ -1,4 +1,4 @@
-"""Where a self-check goes: addresses from the DNS servers that an issuer names."""
+"""Where a self-check goes: addresses from the DNS servers that an issuer names, kept to be told."""
 
 from __future__ import annotations
 
@@ -49,6 +49,30 @@ class Addresses(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing is kept open."""
+
+
+class Remembered(AbstractResolver):
+    """Remembers what another resolver found.
+
+    Args:
+        resolver: Is asked.
+    """
+
+    def __init__(self, resolver: AbstractResolver) -> None:
+        self._resolver = resolver
+        self.found: dict[str, tuple[str, ...]] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Ask the other one. Raises what it raises."""
+        results = await self._resolver.resolve(host, port, family)
+        self.found[host] = tuple(dict.fromkeys(result["host"] for result in results))
+        return results
+
+    async def close(self) -> None:
+        """Close the other one."""
+        await self._resolver.close()
 
 
 def _result(host: str, port: int, address: str) -> ResolveResult:

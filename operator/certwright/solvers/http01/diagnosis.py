@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from certwright.solvers.http01.settings import Owner
 
 MAX_WORDS: Final = 300
+OVER: Final = frozenset({"Failed", "Succeeded"})
 GATEWAY_TIMEOUTS: Final = frozenset({502, 503, 504})
 WAITING_REASONS: Final = {
     "ErrImagePull": "its image cannot be pulled",
@@ -34,9 +35,11 @@ def pod_trouble(pod: Mapping[str, Any] | None) -> str:
         return "the solver pod is gone; it is made again"
     status: Mapping[str, Any] = pod.get("status") or {}
     name = pod["metadata"]["name"]
-    if status.get("phase") == "Failed":
-        reason = status.get("reason") or "it ended"
-        return f"the solver pod {name} has failed ({_words(reason, status.get('message'))}); it is made again"
+    if pod["metadata"].get("deletionTimestamp"):
+        return f"the solver pod {name} is being removed{_why_it_ends(status)}; it is made again"
+    if status.get("phase") in OVER:
+        what = "has failed" if status["phase"] == "Failed" else "has ended"
+        return f"the solver pod {name} {what}{_why_it_ends(status)}; it is made again"
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return f"the solver pod {name} cannot be placed on a node: {_words(condition.get('message'))}"
@@ -55,11 +58,21 @@ def pod_trouble(pod: Mapping[str, Any] | None) -> str:
     return ""
 
 
+def _why_it_ends(status: Mapping[str, Any]) -> str:
+    """Why, as the kubelet, the eviction API, the scheduler or a controller wrote it down; they need not have."""
+    if status.get("reason"):
+        return f" ({_words(status['reason'], status.get('message'))})"
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            return f" ({_words(condition.get('reason'), condition.get('message'))})"
+    return ""
+
+
 def pod_must_be_made_again(pod: Mapping[str, Any] | None) -> bool:
     """Whether the pod is over (evicted, killed for memory, its node gone) and will not come back by itself."""
     if pod is None or pod["metadata"].get("deletionTimestamp"):
         return True
-    return (pod.get("status") or {}).get("phase") in {"Failed", "Succeeded"}
+    return (pod.get("status") or {}).get("phase") in OVER
 
 
 async def route_trouble(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ObjectKind = Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
 
@@ -33,8 +33,10 @@ class Objects(Protocol):
         """Remove an object; one that is gone is success."""
         ...
 
-    async def delete_all(self, kind: ObjectKind, namespace: str, labels: Mapping[str, str]) -> None:
-        """Remove the objects with all of these labels; none is success."""
+    async def delete_all(
+        self, kind: ObjectKind, namespace: str, labels: Mapping[str, str], *, unless: Mapping[str, Iterable[str]] = {}
+    ) -> None:
+        """Remove the objects with all of these labels, unless one has one of these values; none is success."""
         ...
 
     async def network_policies(self, namespace: str) -> list[dict[str, Any]]:

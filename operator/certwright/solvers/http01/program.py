@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 ANSWERS_VARIABLE: Final = "CERTWRIGHT_SOLVER_ANSWERS"
 PORT: Final = 8089
 EXIT_FAILED: Final = 1
+EXIT_OF_SIGNAL: Final = 128
+"""The signal's number is added to it. With 0 the kubelet would say that the pod, evicted, succeeded, and not why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer challenges until SIGTERM or SIGINT; return the exit code."""
+    """Answer challenges until SIGTERM or SIGINT; return the exit code, which is never 0: it has no end of its own."""
     parser = argparse.ArgumentParser(
         prog="certwright solver",
         description="Answer the HTTP-01 challenges of one order. The operator starts it in a pod of its own.",
@@ -32,11 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         answers = parse_answers(os.environ.get(ANSWERS_VARIABLE, ""))
-        asyncio.run(_run(answers, given.host, given.port))
+        return EXIT_OF_SIGNAL + asyncio.run(_run(answers, given.host, given.port))
     except (OSError, ValueError) as error:
         print(f"certwright solver: {error}", file=sys.stderr)
         return EXIT_FAILED
-    return 0
 
 
 def parse_answers(text: str) -> dict[tuple[str, str], str]:
@@ -57,16 +58,19 @@ def parse_answers(text: str) -> dict[tuple[str, str], str]:
     return answers
 
 
-async def _run(answers: dict[tuple[str, str], str], host: str | None, port: int) -> None:
+async def _run(answers: dict[tuple[str, str], str], host: str | None, port: int) -> int:
+    """Answer until a signal comes; return its number."""
     responder = Responder(answers, on_answer=_log)
     listening = await responder.start(host, port)
     names = sorted({name for name, _ in answers})
     print(f"answering for {len(answers)} challenges of {', '.join(names[:5])} on port {listening}", flush=True)
-    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Queue[int] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+        loop.add_signal_handler(number, ended.put_nowait, int(number))
+    came = await ended.get()
     await responder.stop()
+    return came
 
 
 def _log(host: str, status: int) -> None:

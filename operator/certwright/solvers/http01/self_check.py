@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
-from certwright.solvers.http01.addresses import Addresses
+from certwright.solvers.http01.addresses import Addresses, Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,8 @@ SECONDS: Final = 5.0
 MAX_REDIRECTS: Final = 10
 """Boulder follows as many."""
 MAX_CONCURRENT: Final = 10
+MAX_ADDRESSES: Final = 3
+"""Told of one host."""
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 USER_AGENT: Final = "certwright self-check"
 
@@ -35,16 +37,18 @@ class HttpSighting:
         complete: Whether the CA can be expected to be satisfied.
         seen: What came back, in words.
         status: The HTTP status of the last answer, None without one.
+        cause: Why, as far as the solver's own objects tell; an empty text otherwise.
     """
 
     resource: HttpResource
     complete: bool
     seen: str
     status: int | None = None
+    cause: str = ""
 
     def describe(self) -> str:
-        """Say for people what was seen."""
-        return self.seen
+        """Say for people what was seen, and why."""
+        return f"{self.seen}; {self.cause}" if self.cause else self.seen
 
 
 class SelfCheck:
@@ -65,15 +69,16 @@ class SelfCheck:
     async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
         """Ask for every file once, a few at a time; never an error."""
         places = asyncio.Semaphore(MAX_CONCURRENT)
+        resolver = Remembered(self._resolver or aiohttp.ThreadedResolver())
 
         async def one(session: aiohttp.ClientSession, resource: HttpResource) -> HttpSighting:
             async with places:
-                return await self._look(session, resource)
+                return await self._look(session, resource, resolver)
 
         # No connection is kept: the next look must find what is there then. Certificates are not checked where a
         # redirect leads to HTTPS, as CAs do not: the one there may be what is to be replaced.
         connector = aiohttp.TCPConnector(
-            ssl=_unverified(), force_close=True, limit=MAX_CONCURRENT, resolver=self._resolver, use_dns_cache=False
+            ssl=_unverified(), force_close=True, limit=MAX_CONCURRENT, resolver=resolver, use_dns_cache=False
         )
         timeout = aiohttp.ClientTimeout(total=SECONDS)
         headers = {"User-Agent": USER_AGENT}
@@ -82,27 +87,36 @@ class SelfCheck:
         ) as session:
             return await asyncio.gather(*(one(session, resource) for resource in resources))
 
-    async def _look(self, session: aiohttp.ClientSession, resource: HttpResource) -> HttpSighting:
+    async def _look(self, session: aiohttp.ClientSession, resource: HttpResource, resolver: Remembered) -> HttpSighting:
         url = URL.build(scheme="http", host=resource.host, port=self._port, path=resource.path)
         via: list[str] = []
+
+        def missing(words: str, status: int | None = None) -> HttpSighting:
+            asked = resolver.found.get(url.host or "", ())
+            at = f" at {' or '.join(asked[:MAX_ADDRESSES])}" if asked else ""
+            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{words}{at}", status=status)
+
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 async with session.get(url, allow_redirects=False) as answer:
                     if answer.status not in REDIRECTS or "Location" not in answer.headers:
                         body = await _read(answer, len(resource.key_authorization) + 16)
-                        return _judge(resource, answer, body, via)
+                        if wrong := _wrong(resource, answer, body):
+                            return missing(wrong, answer.status)
+                        seen = f"{_place(via)}the right answer"
+                        return HttpSighting(resource, complete=True, seen=seen, status=answer.status)
                     url = url.join(URL(answer.headers["Location"]))
                 if refusal := _refusal(url, self._port):
                     return HttpSighting(resource, complete=False, seen=f"{_place(via)}{refusal}")
                 via.append(_words(url))
         except TimeoutError:
-            return HttpSighting(resource, complete=False, seen=f"{_place(via)}no answer within {SECONDS:g} s")
+            return missing(f"no answer within {SECONDS:g} s")
         except aiohttp.ClientConnectorDNSError as error:
             said = error.os_error.strerror if self._resolver is not None else None
             words = said or f"{url.host} has no address in the DNS"
             return HttpSighting(resource, complete=False, seen=f"{_place(via)}{words}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{_reason(error)}")
+            return missing(_reason(error))
         return HttpSighting(resource, complete=False, seen=f"more than {MAX_REDIRECTS} redirects, {_place(via[:3])}...")
 
 
@@ -113,24 +127,17 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     return body
 
 
-def _judge(resource: HttpResource, answer: aiohttp.ClientResponse, body: bytes, via: list[str]) -> HttpSighting:
-    where = _place(via)
+def _wrong(resource: HttpResource, answer: aiohttp.ClientResponse, body: bytes) -> str:
+    """Say what is wrong with an answer; an empty text if it is the right one."""
     if answer.status != HTTPStatus.OK:
         try:
-            phrase = f"{answer.status} {HTTPStatus(answer.status).phrase}"
+            return f"HTTP {answer.status} {HTTPStatus(answer.status).phrase}"
         except ValueError:
-            phrase = str(answer.status)
-        return HttpSighting(resource, complete=False, seen=f"{where}HTTP {phrase}", status=answer.status)
+            return f"HTTP {answer.status}"
     # RFC 8555 section 8.3 lets white space follow.
     if body.rstrip() == resource.key_authorization.encode():
-        return HttpSighting(resource, complete=True, seen=f"{where}the right answer", status=answer.status)
-    kind = answer.content_type[:60]
-    return HttpSighting(
-        resource,
-        complete=False,
-        seen=f"{where}HTTP 200 with other content ({kind}) than the key authorization",
-        status=answer.status,
-    )
+        return ""
+    return f"HTTP 200 with other content ({answer.content_type[:60]}) than the key authorization"
 
 
 def _refusal(url: URL, check_port: int) -> str:

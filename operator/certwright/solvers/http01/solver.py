@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 FIRST_DIAGNOSIS_SECONDS: Final = 2.0
 """A pod and a route need about as long when all is well: before that nothing is asked of the API server."""
-DIAGNOSIS_SECONDS: Final = 5.0
+LONGEST_DIAGNOSIS_SECONDS: Final = 10.0
+"""Between two, at first as long as it took until the first."""
 EDIT_TRIES: Final = 5
 
 
@@ -102,6 +103,7 @@ class Http01Solver:
         self._self_check = self_check or SelfCheck(port=settings.check_port, nameservers=settings.nameservers)
         self._monotonic = monotonic
         self._next_diagnosis = 0.0
+        self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
         self._ingress_seen = False
         self._trouble = ""
 
@@ -166,7 +168,8 @@ class Http01Solver:
             calls.append(add_rules(self._objects, owner.namespace, settings.route.edit, resources, service=name))
         else:
             calls.append(self._objects.apply(routes.ingress(owner, name, resources, settings.route)))
-        self._next_diagnosis = self._monotonic() + FIRST_DIAGNOSIS_SECONDS
+        self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
+        self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
         await _all(calls)
 
@@ -178,12 +181,10 @@ class Http01Solver:
         seen = await self._self_check.look(list(resources))
         missing = [sighting for sighting in seen if not sighting.complete]
         if missing and self._monotonic() >= self._next_diagnosis:
-            self._next_diagnosis = self._monotonic() + DIAGNOSIS_SECONDS
+            self._next_diagnosis = self._monotonic() + self._diagnosis_pause
+            self._diagnosis_pause = min(self._diagnosis_pause * 1.5, LONGEST_DIAGNOSIS_SECONDS)
             self._trouble = await self._diagnose(resources, missing)
-        if not self._trouble:
-            return tuple(seen)
-        because = f"; {self._trouble}"
-        return tuple(one if one.complete else replace(one, seen=f"{one.seen}{because}") for one in seen)
+        return tuple(one if one.complete else replace(one, cause=self._trouble) for one in seen)
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
         """Remove what `present` made for these files. Raises `KubeError`."""
@@ -201,7 +202,8 @@ class Http01Solver:
         if isinstance(self._settings.responder, PodSettings):
             name = object_name(self._owner, resources, self._settings)
             trouble = await self._pod_trouble(name, resources, self._settings.responder)
-        return tuple(HttpSighting(one, complete=not trouble, seen=trouble or "not looked for") for one in resources)
+        seen = "not asked for, as selfCheck is off"
+        return tuple(HttpSighting(one, complete=not trouble, seen=seen, cause=trouble) for one in resources)
 
     async def _diagnose(self, resources: Sequence[HttpResource], missing: Iterable[HttpSighting]) -> str:
         owner, settings = self._owner, self._settings
@@ -224,10 +226,8 @@ class Http01Solver:
         trouble = pod_trouble(pod)
         if pod_must_be_made_again(pod):
             if pod is not None:
-                # Until the old one is gone its name is taken; what is applied now would go with it.
                 await self._objects.delete("Pod", self._owner.namespace, name)
-            else:
-                await self._objects.apply(manifests.pod(self._owner, name, resources, settings))
+            await self._objects.apply(manifests.pod(self._owner, name, resources, settings))
         return trouble
 
 
@@ -289,6 +289,37 @@ async def remove(
     kinds: list[ObjectKind] = sorted({one.kind for one in listed if not one.edited})
     calls: list[Awaitable[object]] = [objects.delete_all(kind, owner.namespace, owner.selector) for kind in kinds]
     calls += [_take_rules_out(objects, owner.namespace, one.name, resources) for one in listed if one.edited]
+    await _all(calls)
+
+
+async def remove_superseded(
+    objects: Objects,
+    owner: Owner,
+    known: Iterable[SolverObject],
+    wanted: Iterable[SolverObject],
+    resources: Sequence[HttpResource],
+) -> None:
+    """Remove what an issuer of earlier asked for and the present one does not: its route would still be served.
+
+    Args:
+        objects: The API server.
+        owner: The Certificate.
+        known: What was, or may have been, made for it.
+        wanted: What is to be left, or about to be made.
+        resources: The files of its order.
+
+    Raises:
+        KubeError: The API server refused something; the rest was removed.
+    """
+    kept = set(wanted)
+    superseded = [one for one in known if one not in kept]
+    kinds: list[ObjectKind] = sorted({one.kind for one in superseded if not one.edited})
+    spared = {manifests.NAME_LABEL: {one.name for one in kept}}
+    calls: list[Awaitable[object]] = [
+        objects.delete_all(kind, owner.namespace, owner.selector, unless=spared) for kind in kinds
+    ]
+    edited = [one.name for one in superseded if one.edited]
+    calls += [_take_rules_out(objects, owner.namespace, name, resources) for name in edited]
     await _all(calls)
 
 

@@ -1,0 +1,211 @@
+"""What HTTP-01 costs on a node: seconds, requests, memory."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import statistics
+import time
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bench.figure import Figure
+from scenario import certificate
+from scenario.cluster import conditions
+from scenarios.space import INGRESS, Space
+from testbed.parts.apiserver import ADMIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scenario import Cluster
+    from scenarios.installed import Release
+    from testbed import TestBed
+
+SETTLE_SECONDS: Final = 6.0
+MANY_SECONDS: Final = 300.0
+KUBELET: Final = "kubelet"
+SOLVER: Final = ("certwright", "solver")
+LATE: Final = {"ingress": {"ingressClassName": "of-nobody"}}
+
+
+class Http01Bench:
+    """Measures the operator that the chart installed.
+
+    Args:
+        bed: A bed with a node and the API server's audit log.
+        cluster: The same, for applying.
+        release: The operator, Ready.
+    """
+
+    def __init__(self, bed: TestBed, cluster: Cluster, release: Release) -> None:
+        self._bed = bed
+        self._cluster = cluster
+        self._release = release
+
+    def idle_memory(self) -> list[Figure]:
+        """What the operator's pod holds before there is any work."""
+        time.sleep(SETTLE_SECONDS)
+        return [Figure("Operator pod RSS, idle", self._resident(), "MB", "process_resident_memory_bytes")]
+
+    def one_certificate(self, runs: int, responder: str) -> list[Figure]:
+        """From the apply to a Ready condition, one after the other."""
+        space = self._space(responder)
+        seconds = []
+        for number in range(runs):
+            # Traefik takes a change at once and the next one two seconds later: each run is to find it at rest.
+            time.sleep(SETTLE_SECONDS)
+            name = f"single-{number}"
+            began = time.perf_counter()
+            space.apply(name, space.host(name))
+            space.ready(name)
+            seconds.append(time.perf_counter() - began)
+        what = f"One certificate, {responder}, apply to Ready"
+        return [
+            Figure(what, round(statistics.median(seconds), 2), "s", f"median of {runs}, {SETTLE_SECONDS:g} s apart"),
+            Figure(f"{what}, slowest", round(max(seconds), 2), "s", f"of {runs}"),
+        ]
+
+    def requests_of_one(self, responder: str) -> list[Figure]:
+        """Requests to the API server, by its audit log: the operator's, the kubelet's, everybody's."""
+        space = self._space(responder)
+        time.sleep(SETTLE_SECONDS)
+        before = len(self._bed.apiserver.audit_events())
+        space.apply("counted", space.host("counted"))
+        space.ready("counted")
+        space.nothing_left()
+        time.sleep(SETTLE_SECONDS)
+        events = self._bed.apiserver.audit_events()[before:]
+        counted = [event for event in events if _counts(event, space.namespace)]
+        ours = [event for event in counted if event["user"]["username"] == self._release.service_account]
+        kubelet = [event for event in counted if _who(event) == KUBELET]
+        whole = ", ".join(f"{who} {number}" for who, number in Counter(map(_who, counted)).most_common())
+        what = f"API requests, {responder}"
+        return [
+            Figure(f"{what}, the operator", len(ours), "", _kinds(ours)),
+            *(
+                [Figure(f"{what}, with the kubelet's", len(ours) + len(kubelet), "", _kinds(kubelet))]
+                if kubelet
+                else ()
+            ),
+            Figure(f"{what}, everybody's", len(counted), "", whole),
+        ]
+
+    def solver_pod(self) -> list[Figure]:
+        """A solver pod that has answered, held by a route that nobody serves."""
+        space = self._space("pod", LATE)
+        space.apply("held", space.host("held"))
+        pod = space.solver_pod()
+        [pid] = _solver_processes()
+        [log] = self._bed.node.pod_logs.glob(f"{space.namespace}_{pod['metadata']['name']}_*/solver/0.log")
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not (lines := log.read_text().splitlines()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        listening = datetime.fromisoformat(lines[0].partition(" ")[0]).timestamp()
+        start_up, resident = listening - _started(pid), _status(pid, "VmRSS") * 1024 / 1e6
+        space.cluster.delete("Certificate", space.namespace, "held")
+        space.nothing_left()
+        return [
+            Figure("Solver pod RSS", round(resident, 1), "MB", "VmRSS of its one process"),
+            Figure("Solver pod start-up", round(start_up, 2), "s", "process start until it listens"),
+        ]
+
+    def many_certificates(self, count: int, responder: str) -> list[Figure]:
+        """From the first apply until the last of many is Ready."""
+        space = self._space(responder)
+        cpu = self._release.metric("process_cpu_seconds_total")
+        names = [f"many-{number}" for number in range(count)]
+        began = time.perf_counter()
+        for name in names:
+            self._cluster.apply(certificate(space.namespace, name, [space.host(name)], issuer_name="http"))
+        self._wait_all_ready(space.namespace, set(names))
+        seconds = time.perf_counter() - began
+        used = self._release.metric("process_cpu_seconds_total") - cpu
+        space.nothing_left()
+        time.sleep(SETTLE_SECONDS)
+        return [
+            Figure(f"{count} at once, {responder}, all Ready", round(seconds, 1), "s", "from the first apply"),
+            Figure(f"{count} at once, {responder}, operator's CPU", round(used, 2), "s", "process_cpu_seconds_total"),
+            Figure(f"Operator pod RSS after {count}, {responder}", self._resident(), "MB", "the same"),
+        ]
+
+    def _space(self, responder: str, route: dict[str, Any] | None = None) -> Space:
+        """A namespace of the restricted level with a ready issuer."""
+        name = f"bench-{secrets.token_hex(3)}"
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self._cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        space = Space(self._bed, self._cluster, self._release, name)
+        space.http01(route=route or INGRESS, responder=responder)
+        return space
+
+    def _wait_all_ready(self, namespace: str, names: set[str]) -> None:
+        deadline = time.monotonic() + MANY_SECONDS
+        while names:
+            for found in self._cluster.find_all("Certificate", namespace):
+                if conditions(found).get("Ready", {}).get("status") == "True":
+                    names.discard(found["metadata"]["name"])
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{len(names)} Certificates were not Ready in {MANY_SECONDS:g} s")
+            time.sleep(0.1)
+
+    def _resident(self) -> float:
+        return round(self._release.metric("process_resident_memory_bytes") / 1e6, 1)
+
+
+def _counts(event: dict[str, Any], namespace: str) -> bool:
+    """Whether a request is counted: it is about an object in the namespace or a Service's address, and no watch.
+
+    Of the benchmark's own only what it applies counts: that is the user's request. Leases, the node's status and what
+    the API server does by the clock are about other things.
+    """
+    reference = event.get("objectRef", {})
+    if event["verb"] == "watch":
+        return False
+    if reference.get("namespace") != namespace and reference.get("resource") != "ipaddresses":
+        return False
+    return bool(event["user"]["username"] != ADMIN or event["verb"] == "patch")
+
+
+def _who(event: dict[str, Any]) -> str:
+    """Who sent a request, in short."""
+    user: str = event["user"]["username"]
+    if user == ADMIN:
+        return "user"
+    return KUBELET if user.startswith("system:node:") else user.removeprefix("system:").rpartition(":")[2]
+
+
+def _kinds(events: Iterable[dict[str, Any]]) -> str:
+    """The requests in words, those of one kind together."""
+    counted: Counter[str] = Counter()
+    for event in events:
+        reference = event["objectRef"]
+        part = f"/{reference['subresource']}" if "subresource" in reference else ""
+        counted[f"{event['verb']} {reference['resource']}{part}"] += 1
+    return ", ".join(f"{what} {number}" if number > 1 else what for what, number in counted.items())
+
+
+def _solver_processes() -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_text().split("\0")
+            except OSError:
+                continue
+            if any(word.endswith(SOLVER[0]) for word in words[:3]) and SOLVER[1] in words:
+                found.append(int(entry.name))
+    return found
+
+
+def _status(pid: int, field: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1])
+
+
+def _started(pid: int) -> float:
+    """When a process was started, as Unix time (proc(5): field 22 of stat, in ticks since boot)."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    boot = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+    return int(boot.split()[1]) + ticks / os.sysconf("SC_CLK_TCK")

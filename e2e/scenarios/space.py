@@ -1,0 +1,234 @@
+"""A user's namespace on the node: issuers, Certificates, a web server, and what the operator makes there."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import dns.query
+import dns.rcode
+import dns.tsig
+import dns.update
+
+from scenario.cluster import conditions
+from scenario.manifests import certificate, issuer
+from scenarios.pods import web_ingress
+from testbed.node import HTTPS_PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from scenario.cluster import Cluster, Object
+    from scenarios.installed import Release
+    from testbed import TestBed
+    from testbed.parts.apiserver import ApiServer
+
+KINDS: Final = ("Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute")
+SOLVER_LABEL: Final = "certwright.io/http01-solver"
+CREATED: Final = 201
+INGRESS: Final = {"ingress": {"ingressClassName": "traefik"}}
+SERVED_SECONDS: Final = 15.0
+MAX_ANSWER: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class Space:
+    """A namespace that takes pods of the restricted profile only, and the operator that serves it.
+
+    Attributes:
+        bed: The bed.
+        cluster: A client of its API server.
+        release: The operator.
+        namespace: Its name.
+    """
+
+    bed: TestBed
+    cluster: Cluster
+    release: Release
+    namespace: str
+
+    def host(self, label: str) -> str:
+        """Return a name that leads to Traefik. It is a child of the zone, so that no TXT record hides the wildcard."""
+        return f"{label}-{self.namespace}.example.test"
+
+    def add_issuer(self, name: str, *solvers: dict[str, Any], **settings: Any) -> None:
+        """Apply an Issuer with these solvers and wait until it is ready."""
+        self.cluster.apply(issuer(self.bed, self.namespace, name=name, solvers=list(solvers), **settings))
+        self.cluster.wait_ready("Issuer", self.namespace, name)
+
+    def http01(self, name: str = "http", route: dict[str, Any] | None = None, **fields: Any) -> None:
+        """Apply an Issuer whose one solver is http01, by default with pods behind Traefik."""
+        self.add_issuer(name, {"http01": {**(route or INGRESS), **fields}})
+
+    def apply(self, name: str, *dns_names: str, issuer_name: str = "http", **spec: Any) -> Object:
+        """Apply a Certificate."""
+        return self.cluster.apply(certificate(self.namespace, name, dns_names, issuer_name=issuer_name, **spec))
+
+    def ready(self, name: str, *, seconds: float = 60.0) -> Object:
+        """Wait until a Certificate is Ready."""
+        return self.cluster.wait_ready("Certificate", self.namespace, name, seconds=seconds)
+
+    def serve(self, name: str, *hosts: str) -> None:
+        """Put the web server behind Traefik under these hosts, with the Certificate's Secret: what a user would do."""
+        for number, host in enumerate(hosts):
+            manifest = web_ingress(self.namespace, "web", host)
+            manifest["metadata"]["name"] = f"{name}-{number}"
+            manifest["spec"]["tls"] = [{"hosts": [host], "secretName": f"{name}-tls"}]
+            self.cluster.apply(manifest)
+
+    def verified(self, host: str) -> set[str]:
+        """Ask the web server for a page over HTTPS through Traefik, trusting the CA's root and nothing else.
+
+        Returns:
+            The DNS names of the certificate that Traefik has shown.
+
+        Raises:
+            NotAsExpected: It could not be verified, or something else answered.
+        """
+        root = self.bed.pebble.root_pem().decode()
+
+        def look() -> Object:
+            try:
+                names, body = https(self.bed.node.address, host, root)
+            except OSError as error:
+                return {"status": {"error": str(error)}}
+            return {"status": {"names": names, "body": body}}
+
+        seen = self.cluster.wait_for(
+            f"https://{host} is not verified, or another one answers",
+            look,
+            lambda found: f"hello from {host} on web" in found["status"].get("body", ""),
+            seconds=SERVED_SECONDS,
+        )
+        return set(seen["status"]["names"])
+
+    def made(self, kind: str) -> list[str]:
+        """Return the names of all objects of a kind that the operator has ever created here, by the audit log."""
+        resource = {"HTTPRoute": "httproutes", "Ingress": "ingresses"}.get(kind, f"{kind.lower()}s")
+        return [
+            event["objectRef"]["name"]
+            for event in events_of(self.bed.apiserver, self.namespace)
+            if event["user"]["username"] == self.release.service_account
+            and event["objectRef"]["resource"] == resource
+            and event["responseStatus"].get("code") == CREATED
+        ]
+
+    def solver_objects(self, kinds: Iterable[str] = KINDS) -> list[Object]:
+        """Return everything of solvers', but for what Kubernetes' own controllers make of a Service, labels and all."""
+        found = [one | {"kind": kind} for kind in kinds for one in self.cluster.find_all(kind, self.namespace)]
+        return [
+            one
+            for one in found
+            if (labels := one["metadata"].get("labels", {})).get(SOLVER_LABEL)
+            and labels.get("endpointslice.kubernetes.io/managed-by") != "endpointslice-controller.k8s.io"
+        ]
+
+    def nothing_left(self) -> None:
+        """Wait until nothing of solvers is left."""
+        self.cluster.wait_for(
+            "objects of solvers are left",
+            lambda: {"status": {"left": [f"{one['kind']} {one['metadata']['name']}" for one in self.solver_objects()]}},
+            lambda seen: seen["status"]["left"] == [],
+            seconds=20,
+        )
+
+    def solver_pod(self, *, phase: str = "Running") -> Object:
+        """Wait for the one solver pod in a phase, and return it."""
+        seen = self.cluster.wait_for(
+            f"there is no solver pod {phase}",
+            lambda: {"items": self.solver_objects(["Pod"])},
+            lambda found: [pod["status"].get("phase") for pod in found["items"]] == [phase],
+            seconds=20,
+        )
+        pod: Object = seen["items"][0]
+        return pod
+
+    def told(self, name: str, *words: str, seconds: float = 40.0) -> Object:
+        """Wait until a Certificate that is not Ready says all of these words, in its conditions and in a Warning Event.
+
+        Raises:
+            NotAsExpected: It never did; what it said last is in the message.
+        """
+
+        def says(message: str) -> bool:
+            return all(word in message for word in words)
+
+        def condition_says(found: Object) -> bool:
+            seen = conditions(found)
+            return {"Ready", "Issuing"} <= seen.keys() and all(
+                says(seen[kind]["message"]) and seen["Ready"]["status"] == "False" for kind in ("Ready", "Issuing")
+            )
+
+        found = self.cluster.wait_for(
+            f"Certificate {name} does not say {words}",
+            lambda: self.cluster.get("Certificate", self.namespace, name),
+            condition_says,
+            seconds=seconds,
+        )
+        self.cluster.wait_for(
+            f"no Warning Event about {name} says {words}",
+            lambda: {"status": {"events": [one["message"] for one in self._warnings(name)]}},
+            lambda seen: any(says(message) for message in seen["status"]["events"]),
+            seconds=10,
+        )
+        return found
+
+    def goes_on(self, issuer_name: str = "good") -> None:
+        """Get another Certificate, as if nothing were wrong with the first one."""
+        self.apply("other", self.host("other"), issuer_name=issuer_name)
+        self.ready("other", seconds=20)
+
+    @contextmanager
+    def leading(self, host: str, address: str) -> Iterator[None]:
+        """Let a name lead to another address than the ingress controller's."""
+        self._update(host, address)
+        try:
+            yield
+        finally:
+            self._update(host, None)
+
+    def _update(self, host: str, address: str | None) -> None:
+        key_name, key = self.bed.bind.main_key
+        update = dns.update.UpdateMessage("example.test", keyring=dns.tsig.Key(key_name, key.secret, key.algorithm))
+        update.delete(f"{host}.", "A")
+        if address is not None:
+            update.add(f"{host}.", 1, "A", address)
+        server, _, port = self.bed.bind.address.rpartition(":")
+        answer = dns.query.tcp(update, server, port=int(port), timeout=5)
+        assert answer.rcode() == dns.rcode.NOERROR, dns.rcode.to_text(answer.rcode())
+
+    def _warnings(self, name: str) -> list[Object]:
+        return [event for event in self.cluster.events(self.namespace, name) if event["type"] == "Warning"]
+
+
+def https(address: str, host: str, root: str) -> tuple[list[str], str]:
+    """Make a request on a connection to an address; return the certificate's DNS names and the answer.
+
+    Raises:
+        OSError: Nobody answers, or the certificate is not verified with `root` for `host`.
+    """
+    context = ssl.create_default_context(cadata=root)
+    with (
+        socket.create_connection((address, HTTPS_PORT), timeout=5.0) as connection,
+        context.wrap_socket(connection, server_hostname=host) as secured,
+    ):
+        shown = secured.getpeercert() or {}
+        secured.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = b""
+        while len(answer) < MAX_ANSWER and (part := secured.recv(MAX_ANSWER)):
+            answer += part
+    names = [str(entry[1]) for entry in shown.get("subjectAltName", ()) if entry[0] == "DNS"]
+    return names, answer.decode(errors="replace")
+
+
+def events_of(apiserver: ApiServer, namespace: str) -> list[dict[str, Any]]:
+    """Return the audit log's events about objects in a namespace."""
+    # Most of the log is about others, and to parse it takes longer than to look.
+    mark = f'"namespace":"{namespace}"'
+    with apiserver.audit_log.open() as log:
+        events = [json.loads(line) for line in log if mark in line and line.endswith("\n")]
+    return [event for event in events if event.get("objectRef", {}).get("namespace") == namespace]
