@@ -18,6 +18,14 @@ help: ## List the targets
 demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller serves (KEEP=1 leaves it running)
 	@$(BIN)/python -m demo
 
+.PHONY: demo-node
+demo-node: $(VENV)/ready ## The same on a real node, as installed: image, Helm chart, HTTP-01 by a pod (root; KEEP=1 as above)
+	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
+	@$(BIN)/python -m testbed build --node >/dev/null
+	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
+	@$(BIN)/python -m image --testbed
+	@$(BIN)/python -m testbed isolated -- $(BIN)/python -m demo --node
+
 .PHONY: test
 test: lint ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage, and e2e where it can run
 	@$(MAKE) --no-print-directory docs

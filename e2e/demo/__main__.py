@@ -1,4 +1,7 @@
-"""Run with `python -m demo`; KEEP=1 leaves everything running until Ctrl-C."""
+"""Run with `python -m demo [--node]`; KEEP=1 leaves everything running until Ctrl-C.
+
+With `--node` under `python -m testbed isolated`, as root.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,18 @@ import os
 import signal
 import sys
 
-from demo.show import run
+from demo import on_node, show
 from testbed.errors import BedError
 
 INTERRUPTED = 130
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run the demo; return the exit code."""
+    if arguments not in ([], ["--node"]):
+        print("usage: python -m demo [--node]", file=sys.stderr)
+        return 2
+    run = on_node.run if arguments else show.run
     # SIGTERM cleans up as Ctrl-C does; and one that the parent ignores is not ignored here.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
@@ -28,4 +35,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from scenario import Cluster
 
 SECONDS: Final = 60.0
+SOLVER_LABEL: Final = "certwright.io/http01-solver"
 
 
 def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Console) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Cons
     shown: set[str] = set()
     while True:
         found = cluster.get("Certificate", namespace, name) or {}
-        for line in _lines(found):
+        for line in (*_lines(found), *_solver_pods(cluster, namespace)):
             if line not in shown:
                 shown.add(line)
                 console.print(f"    [dim]{time.monotonic() - began:5.2f} s[/]  {line}", markup=True)
@@ -42,6 +43,20 @@ def _lines(found: dict[str, Any]) -> list[str]:
         record = authorization.get("record")
         if record:
             lines.append(f"record  {record['name']} TXT {record['value']}")
+        file = authorization.get("resource")
+        if file:
+            lines.append(f"file    {file['url']}")
     for kind, condition in sorted(conditions(found).items()):
         lines.append(f"{kind:7} {condition['status']:5} {condition['reason']}: {condition['message']}")
+    return lines
+
+
+def _solver_pods(cluster: Cluster, namespace: str) -> list[str]:
+    """Tell of the pods that answer the CA, where there are any."""
+    lines = []
+    for pod in cluster.find_all("Pod", namespace):
+        if SOLVER_LABEL in pod["metadata"].get("labels", {}):
+            ready = conditions(pod).get("Ready", {}).get("status") == "True"
+            state = "Ready" if ready else pod.get("status", {}).get("phase", "Pending")
+            lines.append(f"pod     {pod['metadata']['name']} {state}")
     return lines

@@ -3,6 +3,6 @@
 from scenario.cluster import Cluster, NotAsExpected
 from scenario.manifests import certificate, issuer, tsig_secret
 from scenario.operator_process import OperatorProcess
-from scenario.tenant import Tenant
+from scenario.tenant import Tenant, Workspace
 
-__all__ = ["Cluster", "NotAsExpected", "OperatorProcess", "Tenant", "certificate", "issuer", "tsig_secret"]
+__all__ = ["Cluster", "NotAsExpected", "OperatorProcess", "Tenant", "Workspace", "certificate", "issuer", "tsig_secret"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from testbed.bed import TestBed
+    from testbed.certificates import KeyPair
 
 OURS: Final = "apis/certwright.io/v1"
 PLURALS: Final = {
@@ -24,6 +25,9 @@ PLURALS: Final = {
     "Namespace": ("api/v1", "namespaces"),
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
+    "Deployment": ("apis/apps/v1", "deployments"),
+    "ClusterRole": ("apis/rbac.authorization.k8s.io/v1", "clusterroles"),
+    "CustomResourceDefinition": ("apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
     "Service": ("api/v1", "services"),
     "EndpointSlice": ("apis/discovery.k8s.io/v1", "endpointslices"),
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
@@ -33,7 +37,7 @@ PLURALS: Final = {
     "Event": ("api/v1", "events"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
-CLUSTER_SCOPED: Final = {"ClusterIssuer", "Namespace", "Node"}
+CLUSTER_SCOPED: Final = {"ClusterIssuer", "ClusterRole", "CustomResourceDefinition", "Namespace", "Node"}
 SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.05
 
@@ -45,14 +49,15 @@ class NotAsExpected(AssertionError):
 
 
 class Cluster:
-    """Applies, reads, deletes and waits, as the bed's administrator.
+    """Applies, reads, deletes and waits.
 
     Args:
         bed: A bed that is up.
+        client: Certificate of whoever asks; None for the bed's administrator.
     """
 
-    def __init__(self, bed: TestBed) -> None:
-        context = bed.authority.client_context(bed.apiserver.admin)
+    def __init__(self, bed: TestBed, client: KeyPair | None = None) -> None:
+        context = bed.authority.client_context(client or bed.apiserver.admin)
         self._http = httpx.Client(base_url=bed.apiserver.url, verify=context, timeout=30.0, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -121,6 +126,14 @@ class Cluster:
         answer = self._http.delete(self._path(kind, namespace, name))
         if answer.status_code != httpx.codes.NOT_FOUND:
             answer.raise_for_status()
+
+    def evict(self, namespace: str, name: str) -> int:
+        """Ask for the eviction of a pod, and return the status: 201 if it goes, 429 if a budget keeps it for now."""
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
+        answer = self._http.post(f"{self._path('Pod', namespace, name)}/eviction", json=body)
+        if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            answer.raise_for_status()
+        return answer.status_code
 
     def wait_for(
         self,

@@ -50,13 +50,14 @@ class DnsFront:
         self._hidden: frozenset[str] = frozenset()
         self._updating = threading.Lock()
         self.on_update: Callable[[dns.update.UpdateMessage], None] = lambda _: None
+        self._host = bind.site.address
         self._port = allocator.take()
         self._servers: list[socketserver.BaseServer] = []
 
     @property
     def address(self) -> str:
-        """Address as ``host:port``, for TCP and UDP."""
-        return f"{LOOPBACK}:{self._port}"
+        """Address as ``host:port``, for TCP and UDP; pods reach it as they reach BIND."""
+        return f"{self._host}:{self._port}"
 
     def hide(self, *names: str) -> None:
         """Say from now on that there are no TXT records at these names."""
@@ -69,8 +70,8 @@ class DnsFront:
     def __enter__(self) -> Self:
         """Serve, in threads."""
         self._servers = [
-            _TcpServer((LOOPBACK, self._port), self._tcp_handler()),
-            _UdpServer((LOOPBACK, self._port), self._udp_handler()),
+            _TcpServer((self._host, self._port), self._tcp_handler()),
+            _UdpServer((self._host, self._port), self._udp_handler()),
         ]
         for server in self._servers:
             threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""One user of a cluster: a namespace with an issuer, and the operator that serves it."""
+"""One user of a cluster: a namespace, what is applied to it, and the operator that serves it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Tenant:
-    """A namespace of its own with an Issuer named ``pebble`` that is ready, and the operator running."""
+class Workspace:
+    """A namespace of its own, whoever serves it."""
 
     namespace: str
     bed: TestBed
     cluster: Cluster
-    operator: OperatorProcess
 
     def apply(self, name: str, *dns_names: str, **spec: Any) -> dict[str, Any]:
         """Apply a Certificate."""
@@ -66,3 +65,10 @@ class Tenant:
         """Return the TXT values that BIND has at a name."""
         zone = next(zone for zone in self.bed.bind.zones if name.endswith(f".{zone}"))
         return self.bed.bind.txt_records(zone).get(name, [])
+
+
+@dataclass(frozen=True)
+class Tenant(Workspace):
+    """One with an Issuer named ``pebble`` that is ready, and the operator running as a process."""
+
+    operator: OperatorProcess

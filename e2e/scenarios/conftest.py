@@ -32,6 +32,15 @@ TAIL_LINES = 30
 BED = pytest.StashKey[TestBed]()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the releases of single files come first, and of these the ones that take the CRDs away.
+
+    The release that many files share serves all namespaces, and lasts until the end of the session.
+    """
+    order = {"bare_cluster": 0, "replicas": 1, "namespaced_release": 1}
+    items.sort(key=lambda item: min(order.get(name, 2) for name in (*getattr(item, "fixturenames", ()), "")))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse to run where no node can; there is no quiet skip."""
     if session.items and not session.config.option.collectonly:

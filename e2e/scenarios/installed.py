@@ -16,6 +16,7 @@ from testbed.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from testbed import TestBed
 
@@ -43,12 +44,13 @@ class Release:
     namespace: str = RELEASE
     values: Mapping[str, Any] = field(default_factory=lambda: VALUES)
 
-    def install(self, values: Mapping[str, Any] | None = None, *options: str) -> str:
+    def install(self, values: Mapping[str, Any] | None = None, *options: str, chart: Path = CHART) -> str:
         """Load the image, make the namespace, install or upgrade, wait for the rollout; return what Helm says.
 
         Args:
             values: Beside those of the release, whole top-level values at a time.
             options: Further options of Helm's.
+            chart: Folder or archive of the chart.
 
         Raises:
             HelmFailed: Helm gave up, or the pods were not Ready in time.
@@ -61,7 +63,7 @@ class Release:
         }
         self.bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(space))
         return self._helm.run(
-            *("upgrade", "--install", self.name, str(CHART), f"--namespace={self.namespace}"),
+            *("upgrade", "--install", self.name, str(chart), f"--namespace={self.namespace}"),
             *("--wait", f"--timeout={SECONDS}s", "--values=-", *options),
             stdin=yaml.safe_dump({**self.values, **(values or {})}),
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .parts.containerd import Containerd
     from .parts.ground import Ground
     from .parts.kubelet import Kubelet
@@ -78,3 +78,13 @@ class Node:
     def processes(self) -> set[int]:
         """Return the ids of the processes of all pods and of the container runtime."""
         return self._ground.cgroup.processes()
+
+    def processes_of(self, container: str) -> set[int]:
+        """Return the ids of the processes of a container; `container` is as in a pod's status, `containerd://ID`."""
+        identifier = container.rpartition("/")[2]
+        found = set()
+        for process in self.processes():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if identifier in Path(f"/proc/{process}/cgroup").read_text():
+                    found.add(process)
+        return found

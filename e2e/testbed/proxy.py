@@ -48,10 +48,14 @@ class RecordingProxy:
         upstream: https URL of the server behind, without a path.
         authority: issues the proxy's own certificate, and verifies that of the server behind.
         client: client certificate shown to the server behind, in place of all credentials of the client.
+        address: at which clients reach it.
     """
 
-    def __init__(self, upstream: str, authority: BedAuthority, *, client: KeyPair | None = None) -> None:
+    def __init__(
+        self, upstream: str, authority: BedAuthority, *, client: KeyPair | None = None, address: str = LOOPBACK
+    ) -> None:
         self._upstream = upstream
+        self._address = address
         self._authority = authority
         self._client = client
         self._loop = asyncio.new_event_loop()
@@ -71,13 +75,17 @@ class RecordingProxy:
 
     @classmethod
     def for_pebble(cls, pebble: Pebble) -> Self:
-        """Return a proxy for Pebble, which takes its URLs from the Host header and so names the proxy."""
-        return cls(pebble.directory_url.removesuffix("/dir"), pebble.site.authority)
+        """Return a proxy for Pebble, which takes its URLs from the Host header and so names the proxy.
+
+        Where the bed has a node, pods reach it as they reach Pebble.
+        """
+        upstream = pebble.directory_url.removesuffix("/dir")
+        return cls(upstream, pebble.site.authority, address=pebble.site.address)
 
     @property
     def url(self) -> str:
         """Where clients reach it."""
-        return f"https://{LOOPBACK}:{self.port}"
+        return f"https://{self._address}:{self.port}"
 
     @property
     def directory_url(self) -> str:
@@ -151,8 +159,8 @@ class RecordingProxy:
             application, access_log=None, handler_cancellation=True, shutdown_timeout=END_GRACE
         )
         await self._runner.setup()
-        server = self._authority.server_context(self._authority.server(f"proxy-{self.port}"))
-        await web.TCPSite(self._runner, LOOPBACK, self.port, ssl_context=server).start()
+        server = self._authority.server_context(self._authority.server(f"proxy-{self.port}", [self._address]))
+        await web.TCPSite(self._runner, self._address, self.port, ssl_context=server).start()
 
     async def _close(self) -> None:
         if self._runner is not None:

@@ -6,7 +6,7 @@ import pytest
 from kubernetes.aio.config import incluster_config
 
 from certwright.kube import login
-from certwright.kube.login import NoCredentials, connect, in_cluster, own_namespace
+from certwright.kube.login import NoCredentials, connect, in_cluster, in_cluster_url, own_namespace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +107,10 @@ async def test_a_kubeconfig_that_is_named_counts_in_a_pod_too(tmp_path: Path) ->
         assert api.configuration.host == "https://api.example:6443"
     finally:
         await api.close()  # type: ignore[no-untyped-call]  # the library has no types here
+
+
+@pytest.mark.usefixtures("pod")
+@pytest.mark.parametrize(("host", "url"), [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")])
+def test_in_a_pod_the_api_server_is_named_by_its_address(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    assert in_cluster_url() == url

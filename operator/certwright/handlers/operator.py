@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import logging
 import signal
@@ -20,7 +21,7 @@ from certwright.handlers.watch import make_registry
 from certwright.issuance.solver_factory import Http01Options
 from certwright.kube.election import LeadershipLost
 from certwright.kube.leadership import Leadership
-from certwright.kube.login import connect, in_cluster
+from certwright.kube.login import connect, in_cluster, in_cluster_url
 from certwright.resources import MANAGED_LABEL, MANAGED_VALUE
 from certwright.solvers.http01.responder import Responder
 
@@ -244,9 +245,18 @@ def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
 def _registry(controller: Controller, options: Options) -> kopf.OperatorRegistry:
     registry = make_registry(controller)
     in_pod = in_cluster() and options.kubeconfig is None
-    login = kopf.login_with_service_account if in_pod else kopf.login_with_kubeconfig
+    login = _login_in_pod if in_pod else kopf.login_with_kubeconfig
     kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(login)
     return registry
+
+
+def _login_in_pod(**arguments: Any) -> kopf.ConnectionInfo | None:
+    """Take kopf's credentials with the address that our own client has: its name for it takes a working cluster DNS.
+
+    Otherwise a broken DNS, or a policy that keeps us from it, would leave a leader that is Ready and watches nothing.
+    """
+    found = kopf.login_with_service_account(**arguments)
+    return None if found is None else dataclasses.replace(found, server=in_cluster_url())
 
 
 def _settings() -> kopf.OperatorSettings:

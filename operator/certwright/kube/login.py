@@ -57,6 +57,12 @@ def in_cluster() -> bool:
     return "KUBERNETES_SERVICE_HOST" in os.environ and SERVICE_ACCOUNT_NAMESPACE.exists()
 
 
+def in_cluster_url() -> str:
+    """Return the API server's URL as every pod is told it: by address, for which nothing is looked up in the DNS."""
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
 def own_namespace() -> str | None:
     """Return the namespace of the pod this process runs in, or None outside a cluster."""
     return SERVICE_ACCOUNT_NAMESPACE.read_text().strip() if in_cluster() else None

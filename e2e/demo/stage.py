@@ -1,0 +1,91 @@
+"""What both demos share: scenes with timings, an orderly end, and leaving everything running."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+
+from scenario import NotAsExpected
+from testbed.locations import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FOLDER: Final = PROJECT / ".cache" / "demo"
+
+console = Console(highlight=False)
+
+
+class Stage:
+    """The scenes that were played.
+
+    Attributes:
+        timings: Seconds by scene, in their order.
+        running: Ends what is entered here.
+    """
+
+    def __init__(self, running: ExitStack) -> None:
+        self.running = running
+        self.timings: dict[str, float] = {}
+        self._began = time.monotonic()
+
+    @contextmanager
+    def scene(self, title: str) -> Iterator[None]:
+        """Say what is being done and how long it took."""
+        console.print(f"[bold cyan]==>[/] {title}")
+        began = time.monotonic()
+        yield
+        self.timings[title] = time.monotonic() - began
+        console.print(f"    [dim]done in {self.timings[title]:.1f} s[/]")
+
+    def close(self) -> None:
+        """Add the time of all scenes."""
+        self.timings["All of it"] = time.monotonic() - self._began
+
+
+def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> int:
+    """Play the scenes, and end all that they started.
+
+    Args:
+        title: Of the demo.
+        introduction: What it shows.
+        scenes: Plays them.
+
+    Returns:
+        The exit code: 0 if all went as it should, else 1.
+
+    Raises:
+        BedError: A part cannot be built or started.
+    """
+    console.rule(f"[bold]{title}")
+    console.print(introduction)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    try:
+        with ExitStack() as running:
+            running.callback(console.print, "Ended what the demo had started.")
+            try:
+                scenes(Stage(running))
+            finally:
+                # Once the end has begun a second Ctrl-C must not stop it half way.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except (NotAsExpected, AssertionError, OSError) as error:
+        console.print(f"[bold red]The demo failed:[/] {error}\nThe logs are in {FOLDER}.")
+        return 1
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    console.rule("[bold green]The demo succeeded")
+    return 0
+
+
+def wait_for_interrupt(instructions: str) -> None:
+    """Say what can be tried, and wait for Ctrl-C."""
+    console.print(instructions, soft_wrap=True)
+    console.print("[bold]Ctrl-C ends it all.[/]")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        console.print("\nEnding ...")

@@ -1,0 +1,86 @@
+"""The pods of a release: which of them leads, and how to part with them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from scenario.cluster import conditions
+from testbed.web import fetch
+
+if TYPE_CHECKING:
+    from scenario.cluster import Cluster, Object
+    from scenarios.installed import Release
+
+METRICS_PORT: Final = 8080
+LOOK_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """The operator's pods.
+
+    Attributes:
+        release: They belong to.
+        cluster: Where they run.
+    """
+
+    release: Release
+    cluster: Cluster
+
+    def wait(self, number: int, *, seconds: float = 60.0) -> list[Object]:
+        """Wait until there are this many pods, all of them Ready, and one of them leads; return that one first."""
+
+        def look() -> Object:
+            pods = self.release.pods()
+            ready = [pod for pod in pods if is_ready(pod)]
+            leaders = [pod for pod in ready if leads(pod)]
+            return {"status": {"pods": len(pods), "ready": len(ready), "leaders": len(leaders)}, "found": ready}
+
+        wanted = {"pods": number, "ready": number, "leaders": 1}
+        found = self.cluster.wait_for(
+            f"not {wanted}", look, lambda seen: bool(seen["status"] == wanted), seconds=seconds
+        )["found"]
+        return sorted(found, key=leads, reverse=True)
+
+    def lease(self) -> dict[str, Any]:
+        """Return the Lease's spec."""
+        found = self.cluster.get("Lease", self.release.namespace, self.release.name)
+        assert found is not None
+        spec: dict[str, Any] = found.get("spec", {})
+        return spec
+
+    def seconds_to_lead(self, pod: Object, began: float, *, within: float) -> float:
+        """Wait until a pod leads, at most `within` seconds; return how many have passed since `began`."""
+        while not leads(pod):
+            passed = time.monotonic() - began
+            assert passed < within, f"{pod['metadata']['name']} does not lead after {within:g} s: {self.lease()}"
+            time.sleep(POLL_SECONDS)
+        return time.monotonic() - began
+
+    def evict(self, pod: Object) -> int:
+        """Ask for the eviction of a pod, and return the status of the answer."""
+        return self.cluster.evict(self.release.namespace, pod["metadata"]["name"])
+
+
+def is_ready(pod: Object) -> bool:
+    """Tell whether a pod is Ready."""
+    return conditions(pod).get("Ready", {}).get("status") == "True"
+
+
+def leads(pod: Object) -> bool:
+    """Tell whether a pod says that it leads; one that does not answer does not."""
+    try:
+        answer = fetch(f"http://{pod['status']['podIP']}:{METRICS_PORT}/metrics", timeout=LOOK_SECONDS)
+    except OSError:
+        return False
+    return "\ncertwright_leader 1.0\n" in answer.body.decode()
+
+
+def container(pod: Object) -> Object:
+    """Return the status of a pod's only container."""
+    (status,) = pod["status"]["containerStatuses"]
+    found: Object = status
+    return found
