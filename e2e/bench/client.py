@@ -7,22 +7,17 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.figure import Figure
+from scenario.web_folder import web_folder
 from testbed.locations import PROJECT
 from testbed.options import PebbleOptions
-from testbed.ports import LOOPBACK, allocator
+from testbed.ports import allocator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.console import Console
 
     from testbed.bed import TestBed
@@ -66,7 +61,7 @@ class LibraryBench:
         """Ours and PyPI's `acme`, one after the other, by files that another process shows."""
         figures = []
         for name, program in (("certwright", "client_ours"), ("acme (certbot's)", "client_theirs")):
-            with tempfile.TemporaryDirectory() as webroot, shown(Path(webroot), self._port):
+            with tempfile.TemporaryDirectory() as webroot, web_folder(Path(webroot), self._port):
                 arguments = (self._pebble.directory_url, webroot, f"{program}.{self._domain}".replace("_", "-"))
                 measured = json.loads(self._run("-m", f"bench.{program}", *arguments, str(runs))[0])
                 _, whole = self._run("-m", f"bench.{program}", *arguments[:2], f"cold-{arguments[2]}", "1")
@@ -143,21 +138,3 @@ def measure_library(bed: TestBed, runs: int, progress: Console) -> list[Figure]:
         return figures
     finally:
         bed.end_pebble(pebble)
-
-
-@contextmanager
-def shown(folder: Path, port: int) -> Iterator[None]:
-    """Show a folder by HTTP for as long as the block runs."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
-            pass
-
-    with ThreadingHTTPServer((LOOPBACK, port), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()

@@ -16,6 +16,7 @@ import pytest
 
 from scenario.cluster import Cluster
 from scenarios.installed import RESTRICTED, Release
+from scenarios.one_order import WatchedCA
 from scenarios.pods import start_web
 from scenarios.space import Space
 from testbed import BedOptions, TestBed
@@ -101,6 +102,22 @@ def shop(node_bed: TestBed, cluster: Cluster, operator_release: Release) -> Iter
     with _namespace(cluster) as name:
         start_web(node_bed, cluster, name, "web")
         yield Space(node_bed, cluster, operator_release, name)
+
+
+@pytest.fixture(scope="module")
+def team(cluster: Cluster) -> Iterator[str]:
+    """The namespace that an installation of a file's own serves."""
+    name = f"team-{secrets.token_hex(4)}"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    cluster.delete("Namespace", None, name)
+
+
+@pytest.fixture(scope="module")
+def watched(node_bed: TestBed, cluster: Cluster) -> Iterator[WatchedCA]:
+    """A CA at which orders wait until the test lets them go on."""
+    with WatchedCA.start(node_bed, cluster) as started:
+        yield started
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from scenarios.installed import VALUES, Release
-from scenarios.one_order import WatchedCA
 from scenarios.replicas import Replicas, container
 
 if TYPE_CHECKING:
@@ -20,21 +19,13 @@ if TYPE_CHECKING:
 
     from scenario import Workspace
     from scenario.cluster import Cluster, Object
+    from scenarios.one_order import WatchedCA
     from testbed import TestBed
 
 pytestmark = pytest.mark.timeout(180)
 
 EVICTED: Final = 201
 SPARE: Final = 256 << 10
-
-
-@pytest.fixture(scope="module")
-def team(cluster: Cluster) -> Iterator[str]:
-    """The namespace that is served."""
-    name = f"team-{secrets.token_hex(4)}"
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    cluster.delete("Namespace", None, name)
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +37,6 @@ def replicas(node_bed: TestBed, cluster: Cluster, team: str) -> Iterator[Replica
     yield Replicas(release, cluster)
     release.uninstall()
     cluster.delete("Namespace", None, home)
-
-
-@pytest.fixture(scope="module")
-def watched(node_bed: TestBed, cluster: Cluster) -> Iterator[WatchedCA]:
-    with WatchedCA.start(node_bed, cluster) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -27,15 +27,6 @@ pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture(scope="module")
-def team(cluster: Cluster) -> Iterator[str]:
-    """The namespace that is served."""
-    name = f"team-{secrets.token_hex(4)}"
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    cluster.delete("Namespace", None, name)
-
-
-@pytest.fixture(scope="module")
 def policy(node_bed: TestBed) -> dict[str, Any]:
     """What the bed needs: nothing of it listens where it would elsewhere."""
     return {

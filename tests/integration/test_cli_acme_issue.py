@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import re
 import secrets
 import stat
 import subprocess
-import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +18,7 @@ from certwright.dns import TxtRecord
 from certwright.pki import build_csr
 from scenario.acme import provider_of
 from scenario.acme_command import AcmeCommand, dns_options
+from scenario.web_folder import web_folder
 from testbed.options import PebbleOptions, Profile
 from testbed.ports import LOOPBACK, allocator
 
@@ -140,11 +138,8 @@ def test_files_are_for_whom_they_should_be(acme: AcmeCommand, name: str, http_po
 
 
 def test_webroot_leaves_no_file_behind(acme: AcmeCommand, name: str, http_port: int, tmp_path: Path) -> None:
-    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer((LOOPBACK, http_port), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with web_folder(tmp_path, http_port):
         acme.ok("issue", name, "--solver", f"webroot:{tmp_path}", "--key-type", "ec384")
-        server.shutdown()
     assert list(tmp_path.rglob("*")) == []
     assert private_key(acme.certificate(name)).curve.name == "secp384r1"
 

@@ -10,12 +10,8 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +24,7 @@ from certwright.client import leaf_der
 from certwright.dns import TsigKey, TxtRecord
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.pki import CertificateFacts, check_before_write, load_private_key, parse_chain
+from scenario.web_folder import web_folder
 from testbed.options import PebbleOptions, Profile
 from testbed.ports import LOOPBACK, allocator
 
@@ -157,22 +154,6 @@ def dns_settings(bind: Bind) -> dict[str, str]:
     return {"DNS_SERVER": bind.address, "RESOLVERS": bind.address, "TSIG_NAME": name, "TSIG_SECRET": key.secret}
 
 
-@contextmanager
-def web_server(folder: Path, port: int) -> Iterator[None]:
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
-            pass
-
-    with ThreadingHTTPServer((LOOPBACK, port), partial(Quiet, directory=folder)) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_porcelain_http01(issued_once: tuple[Desk, str]) -> None:
     desk, said = issued_once
     desk.check(desk.name)
@@ -195,7 +176,7 @@ def test_porcelain_tls_alpn01(desk: Desk) -> None:
 def test_synchronous_with_the_folder_of_a_web_server(desk: Desk, http_port: int) -> None:
     webroot = desk.folder / "html"
     webroot.mkdir()
-    with web_server(webroot, http_port):
+    with web_folder(webroot, http_port):
         desk.run("issue_sync.py", WEBROOT=str(webroot))
     desk.check(desk.name)
     assert list(webroot.iterdir()) == []
@@ -333,7 +314,7 @@ def test_errors_say_what_to_do(desk: Desk, bind: Bind, http_port: int) -> None:
     elsewhere = f"{secrets.token_hex(4)}.nowhere.test"
     said = desk.run("handle_errors.py", NAMES=f"{secrets.token_hex(4)}.{bind.zones[0]},{elsewhere}")
     assert re.fullmatch(rf"{re.escape(elsewhere)}: (dns|connection|unauthorized): .+\n", said)
-    with web_server(desk.folder, http_port):
+    with web_folder(desk.folder, http_port):
         said = desk.run("handle_errors.py", NAMES=f"{secrets.token_hex(4)}.{bind.zones[0]}")
     assert said.startswith("Nothing was asked of the CA; http-01 for ")
     assert f"port {http_port}" in said

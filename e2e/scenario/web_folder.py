@@ -1,0 +1,33 @@
+"""A web server that shows a folder, as the one does whose root `webroot` solvers write into."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from testbed.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
+        """Say nothing: what is asked for is the test's affair."""
+
+
+@contextmanager
+def web_folder(folder: Path, port: int) -> Iterator[None]:
+    """Show a folder by HTTP on loopback for as long as the block runs."""
+    with ThreadingHTTPServer((LOOPBACK, port), partial(_Quiet, directory=folder)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
