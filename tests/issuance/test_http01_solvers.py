@@ -11,8 +11,9 @@ from certwright.issuance.issuer_registry import ReadyIssuer
 from certwright.issuance.key import Key
 from certwright.issuance.solver_factory import Http01Options, SolverFactory
 from certwright.resources import Http01
+from certwright.solvers.http01.errors import SolverError
 from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, PodSettings, SharedSettings
-from certwright.solvers.http01.solver import Http01Solver, SolverError
+from certwright.solvers.http01.solver import Http01Solver
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -16,8 +16,9 @@ from certwright.issuance.proofs import (
 )
 from certwright.resources import AuthorizationStatus, SolverObjectStatus
 from certwright.solvers.http01.answers import SharedAnswers
+from certwright.solvers.http01.removal import SolverObject
 from certwright.solvers.http01.settings import IngressRoute, Owner, PodSettings, Settings
-from certwright.solvers.http01.solver import Http01Solver, SolverObject
+from certwright.solvers.http01.solver import Http01Solver
 from certwright.solvers.proof import HttpResource, Proof
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from certwright import acme, dns, pki
 from certwright.kube import errors as kube
-from certwright.solvers.http01.solver import SolverError
+from certwright.solvers.http01.errors import SolverError
 
 MAX_MESSAGE_CHARACTERS: Final = 1500
 ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from certwright.dns import TxtRecord
 from certwright.issuance.solving import by_solver
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
+from certwright.solvers.http01.removal import SolverObject
 from certwright.solvers.http01.responder import PATH
-from certwright.solvers.http01.solver import Http01Solver, SolverObject
+from certwright.solvers.http01.solver import Http01Solver
 from certwright.solvers.proof import HttpResource, Proof
 
 if TYPE_CHECKING:

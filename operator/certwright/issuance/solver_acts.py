@@ -11,11 +11,12 @@ from certwright.issuance.failures import IssuanceError
 from certwright.issuance.proofs import objects_to_make, presented_proofs, solver_objects
 from certwright.issuance.saving import save
 from certwright.issuance.secret_manifest import pending_key_name
-from certwright.issuance.solving import by_solver, present_all, same_solvers, side_by_side, solvers_for
+from certwright.issuance.solving import by_solver, present_all, same_solvers, solvers_for
 from certwright.kube.errors import KubeError
+from certwright.solvers.http01.errors import SolverError
 from certwright.solvers.http01.self_check import HttpSighting
-from certwright.solvers.http01.solver import SolverError
 from certwright.solvers.proof import HttpResource, Proof
+from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,6 +15,7 @@ from certwright.issuance.secret_facts import decoded
 from certwright.resources import API_VERSION, Certificate
 from certwright.solvers.dns01 import Dns01Solver
 from certwright.solvers.http01.answers import SharedAnswers
+from certwright.solvers.http01.removal import remove, remove_superseded
 from certwright.solvers.http01.settings import (
     GatewayRoute,
     IngressRoute,
@@ -23,7 +24,7 @@ from certwright.solvers.http01.settings import (
     Settings,
     SharedSettings,
 )
-from certwright.solvers.http01.solver import Http01Solver, remove, remove_superseded
+from certwright.solvers.http01.solver import Http01Solver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from certwright.kube.gateway import Gateway
     from certwright.kube.objects import ObjectGateway
     from certwright.resources import Dns01, Http01, Rfc2136, Solver
-    from certwright.solvers.http01.solver import SolverObject
+    from certwright.solvers.http01.removal import SolverObject
     from certwright.solvers.proof import HttpResource
     from certwright.solvers.solver import Solver as AnySolver
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from certwright.dns import TxtRecord
 from certwright.issuance.failures import IssuanceError
 from certwright.issuance.solver_choice import choose_solver
+from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from certwright.issuance.case import Case
     from certwright.issuance.tools import Tools
     from certwright.solvers.proof import Proof
     from certwright.solvers.solver import Solver
-
-T = TypeVar("T")
 
 
 async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Solver]:
@@ -65,12 +63,3 @@ def by_solver(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> lis
         solver = solvers[name]
         groups.setdefault(id(solver), (solver, []))[1].append(proof)
     return list(groups.values())
-
-
-async def side_by_side(calls: Iterable[Awaitable[T]]) -> list[T]:
-    """Wait for every one, also when one fails: none may go on behind the back of the next step."""
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]

@@ -6,16 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from certwright.dns import TxtRecord
+from certwright.solvers.http01.errors import SolverError
+from certwright.solvers.http01.removal import SolverObject, remove, remove_superseded
 from certwright.solvers.http01.self_check import HttpSighting
 from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
-from certwright.solvers.http01.solver import (
-    FIRST_DIAGNOSIS_SECONDS,
-    Http01Solver,
-    SolverError,
-    SolverObject,
-    remove,
-    remove_superseded,
-)
+from certwright.solvers.http01.solver import FIRST_DIAGNOSIS_SECONDS, Http01Solver
 
 from .conftest import file
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from certwright.solvers.http01 import manifests, routes
 from certwright.solvers.http01.diagnosis import (
@@ -14,6 +13,8 @@ from certwright.solvers.http01.diagnosis import (
     policy_trouble,
     route_trouble,
 )
+from certwright.solvers.http01.editing import add_rules, read_ingress
+from certwright.solvers.http01.removal import SolverObject, remove
 from certwright.solvers.http01.self_check import HttpSighting, SelfCheck
 from certwright.solvers.http01.settings import (
     GatewayRoute,
@@ -25,6 +26,7 @@ from certwright.solvers.http01.settings import (
     object_name,
 )
 from certwright.solvers.proof import HttpResource
+from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -39,34 +41,6 @@ FIRST_DIAGNOSIS_SECONDS: Final = 2.0
 """A pod and a route need about as long when all is well: before that nothing is asked of the API server."""
 LONGEST_DIAGNOSIS_SECONDS: Final = 10.0
 """Between two, at first as long as it took until the first."""
-EDIT_TRIES: Final = 5
-
-
-class SolverError(Exception):
-    """An http-01 solver cannot be made as the issuer asks for it.
-
-    Attributes:
-        reason: One word, CamelCase.
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class SolverObject:
-    """An object that answers a challenge, or helps to.
-
-    Attributes:
-        kind: Its kind.
-        name: Its name, in the Certificate's namespace.
-        edited: Whether it is somebody else's Ingress with rules of ours.
-    """
-
-    kind: ObjectKind
-    name: str
-    edited: bool = False
 
 
 class Http01Solver:
@@ -171,7 +145,7 @@ class Http01Solver:
         self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
-        await _all(calls)
+        await side_by_side(calls)
 
     async def check(self, proofs: Sequence[Proof]) -> tuple[HttpSighting, ...]:
         """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""
@@ -240,121 +214,6 @@ def resources_of(proofs: Iterable[Proof]) -> list[HttpResource]:
     return resources
 
 
-async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str, Any]:
-    """Return the Ingress that is to be edited.
-
-    Raises:
-        SolverError: There is none of that name.
-        KubeError: The API server cannot be asked.
-    """
-    found = await objects.read("Ingress", namespace, name)
-    if found is None:
-        raise SolverError(
-            "IngressNotFound",
-            f"The Ingress {namespace}/{name}, which the issuer's http01 solver is to edit, does not exist. Create it, "
-            "or correct ingress.name in the issuer.",
-        )
-    return found
-
-
-async def add_rules(
-    objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource], *, service: str
-) -> None:
-    """Put the paths of these files into an Ingress that is there.
-
-    Raises:
-        SolverError: There is none of that name, or somebody changes it all the time.
-        KubeError: The API server refused.
-    """
-    await _edit(objects, namespace, name, lambda rules: routes.with_paths(rules, resources, service=service))
-
-
-async def remove(
-    objects: Objects,
-    answers: SharedAnswers,
-    owner: Owner,
-    made: Iterable[SolverObject],
-    resources: Sequence[HttpResource],
-) -> None:
-    """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
-
-    Needs nothing of the issuer, which may be gone or changed by now. Names in `made`, which came from a status, are
-    followed for an edited Ingress alone, and only the paths of these files are taken out there.
-
-    Raises:
-        KubeError: The API server refused something; the rest was removed.
-    """
-    answers.forget(owner.uid)
-    listed = list(made)
-    kinds: list[ObjectKind] = sorted({one.kind for one in listed if not one.edited})
-    calls: list[Awaitable[object]] = [objects.delete_all(kind, owner.namespace, owner.selector) for kind in kinds]
-    calls += [_take_rules_out(objects, owner.namespace, one.name, resources) for one in listed if one.edited]
-    await _all(calls)
-
-
-async def remove_superseded(
-    objects: Objects,
-    owner: Owner,
-    known: Iterable[SolverObject],
-    wanted: Iterable[SolverObject],
-    resources: Sequence[HttpResource],
-) -> None:
-    """Remove what an issuer of earlier asked for and the present one does not: its route would still be served.
-
-    Args:
-        objects: The API server.
-        owner: The Certificate.
-        known: What was, or may have been, made for it.
-        wanted: What is to be left, or about to be made.
-        resources: The files of its order.
-
-    Raises:
-        KubeError: The API server refused something; the rest was removed.
-    """
-    kept = set(wanted)
-    superseded = [one for one in known if one not in kept]
-    kinds: list[ObjectKind] = sorted({one.kind for one in superseded if not one.edited})
-    spared = {manifests.NAME_LABEL: {one.name for one in kept}}
-    calls: list[Awaitable[object]] = [
-        objects.delete_all(kind, owner.namespace, owner.selector, unless=spared) for kind in kinds
-    ]
-    edited = [one.name for one in superseded if one.edited]
-    calls += [_take_rules_out(objects, owner.namespace, name, resources) for name in edited]
-    await _all(calls)
-
-
-async def _take_rules_out(objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource]) -> None:
-    try:
-        await _edit(objects, namespace, name, lambda rules: routes.without_paths(rules, resources))
-    except SolverError as error:
-        if error.reason != "IngressNotFound":  # gone, and the rules with it
-            raise
-
-
-async def _edit(
-    objects: Objects,
-    namespace: str,
-    name: str,
-    change: Callable[[list[dict[str, object]]], list[dict[str, object]]],
-) -> None:
-    for _ in range(EDIT_TRIES):
-        found = await read_ingress(objects, namespace, name)
-        rules = (found.get("spec") or {}).get("rules") or []
-        changed = change(rules)
-        if changed == rules or await objects.replace_rules(found, changed):
-            return
-    raise SolverError(
-        "IngressBusy", f"The Ingress {namespace}/{name} was changed by others at each of {EDIT_TRIES} tries to edit it."
-    )
-
-
 def _template_labels(settings: Settings) -> dict[str, str]:
     template = settings.responder.template if isinstance(settings.responder, PodSettings) else {}
     return dict((template.get("metadata") or {}).get("labels") or {})
-
-
-async def _all(calls: Iterable[Awaitable[object]]) -> None:
-    """Wait for every one, also when one fails: none may go on behind the back of the next step."""
-    for result in await asyncio.gather(*calls, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result

@@ -1,0 +1,76 @@
+"""Rules of ours in an Ingress that is somebody else's: put in, and taken out again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.solvers.http01 import routes
+from certwright.solvers.http01.errors import SolverError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from certwright.solvers.http01.objects import Objects
+    from certwright.solvers.proof import HttpResource
+
+EDIT_TRIES: Final = 5
+
+
+async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str, Any]:
+    """Return the Ingress that is to be edited.
+
+    Raises:
+        SolverError: There is none of that name.
+        KubeError: The API server cannot be asked.
+    """
+    found = await objects.read("Ingress", namespace, name)
+    if found is None:
+        raise SolverError(
+            "IngressNotFound",
+            f"The Ingress {namespace}/{name}, which the issuer's http01 solver is to edit, does not exist. Create it, "
+            "or correct ingress.name in the issuer.",
+        )
+    return found
+
+
+async def add_rules(
+    objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource], *, service: str
+) -> None:
+    """Put the paths of these files into an Ingress that is there.
+
+    Raises:
+        SolverError: There is none of that name, or somebody changes it all the time.
+        KubeError: The API server refused.
+    """
+    await _edit(objects, namespace, name, lambda rules: routes.with_paths(rules, resources, service=service))
+
+
+async def take_rules_out(objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource]) -> None:
+    """Take the paths of these files out of an Ingress; one that is gone is success.
+
+    Raises:
+        SolverError: Somebody changes it all the time.
+        KubeError: The API server refused.
+    """
+    try:
+        await _edit(objects, namespace, name, lambda rules: routes.without_paths(rules, resources))
+    except SolverError as error:
+        if error.reason != "IngressNotFound":  # gone, and the rules with it
+            raise
+
+
+async def _edit(
+    objects: Objects,
+    namespace: str,
+    name: str,
+    change: Callable[[list[dict[str, object]]], list[dict[str, object]]],
+) -> None:
+    for _ in range(EDIT_TRIES):
+        found = await read_ingress(objects, namespace, name)
+        rules = (found.get("spec") or {}).get("rules") or []
+        changed = change(rules)
+        if changed == rules or await objects.replace_rules(found, changed):
+            return
+    raise SolverError(
+        "IngressBusy", f"The Ingress {namespace}/{name} was changed by others at each of {EDIT_TRIES} tries to edit it."
+    )

@@ -1,0 +1,87 @@
+"""The objects of a solver: what they are called, and how they are removed without asking the issuer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certwright.solvers.http01 import manifests
+from certwright.solvers.http01.editing import take_rules_out
+from certwright.solvers.together import side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Sequence
+
+    from certwright.solvers.http01.answers import SharedAnswers
+    from certwright.solvers.http01.objects import ObjectKind, Objects
+    from certwright.solvers.http01.settings import Owner
+    from certwright.solvers.proof import HttpResource
+
+
+@dataclass(frozen=True)
+class SolverObject:
+    """An object that answers a challenge, or helps to.
+
+    Attributes:
+        kind: Its kind.
+        name: Its name, in the Certificate's namespace.
+        edited: Whether it is somebody else's Ingress with rules of ours.
+    """
+
+    kind: ObjectKind
+    name: str
+    edited: bool = False
+
+
+async def remove(
+    objects: Objects,
+    answers: SharedAnswers,
+    owner: Owner,
+    made: Iterable[SolverObject],
+    resources: Sequence[HttpResource],
+) -> None:
+    """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
+
+    Needs nothing of the issuer, which may be gone or changed by now. Names in `made`, which came from a status, are
+    followed for an edited Ingress alone, and only the paths of these files are taken out there.
+
+    Raises:
+        KubeError: The API server refused something; the rest was removed.
+    """
+    answers.forget(owner.uid)
+    listed = list(made)
+    kinds: list[ObjectKind] = sorted({one.kind for one in listed if not one.edited})
+    calls: list[Awaitable[object]] = [objects.delete_all(kind, owner.namespace, owner.selector) for kind in kinds]
+    calls += [take_rules_out(objects, owner.namespace, one.name, resources) for one in listed if one.edited]
+    await side_by_side(calls)
+
+
+async def remove_superseded(
+    objects: Objects,
+    owner: Owner,
+    known: Iterable[SolverObject],
+    wanted: Iterable[SolverObject],
+    resources: Sequence[HttpResource],
+) -> None:
+    """Remove what an issuer of earlier asked for and the present one does not: its route would still be served.
+
+    Args:
+        objects: The API server.
+        owner: The Certificate.
+        known: What was, or may have been, made for it.
+        wanted: What is to be left, or about to be made.
+        resources: The files of its order.
+
+    Raises:
+        KubeError: The API server refused something; the rest was removed.
+    """
+    kept = set(wanted)
+    superseded = [one for one in known if one not in kept]
+    kinds: list[ObjectKind] = sorted({one.kind for one in superseded if not one.edited})
+    spared = {manifests.NAME_LABEL: {one.name for one in kept}}
+    calls: list[Awaitable[object]] = [
+        objects.delete_all(kind, owner.namespace, owner.selector, unless=spared) for kind in kinds
+    ]
+    edited = [one.name for one in superseded if one.edited]
+    calls += [take_rules_out(objects, owner.namespace, name, resources) for name in edited]
+    await side_by_side(calls)
