@@ -60,6 +60,18 @@ class Replicas:
             time.sleep(POLL_SECONDS)
         return time.monotonic() - began
 
+    def seconds_until_another_leads(self, pod: Object, began: float, *, within: float) -> float:
+        """Wait until any pod but this one leads, be it one that came in its place; at most `within` seconds.
+
+        Returns:
+            How many seconds have passed since `began`.
+        """
+        while not any(leads(one) for one in self.release.pods() if one["metadata"]["uid"] != pod["metadata"]["uid"]):
+            passed = time.monotonic() - began
+            assert passed < within, f"nobody leads but {pod['metadata']['name']} after {within:g} s: {self.lease()}"
+            time.sleep(POLL_SECONDS)
+        return time.monotonic() - began
+
     def evict(self, pod: Object) -> int:
         """Ask for the eviction of a pod, and return the status of the answer."""
         return self.cluster.evict(self.release.namespace, pod["metadata"]["name"])
@@ -74,7 +86,7 @@ def leads(pod: Object) -> bool:
     """Tell whether a pod says that it leads; one that does not answer does not."""
     try:
         answer = fetch(f"http://{pod['status']['podIP']}:{METRICS_PORT}/metrics", timeout=LOOK_SECONDS)
-    except OSError:
+    except (KeyError, OSError):  # without an address it has only just been made
         return False
     return "\ncertwright_leader 1.0\n" in answer.body.decode()
 

@@ -71,19 +71,18 @@ def test_both_are_ready_and_a_leader_killed_in_an_order_is_followed_by_the_other
     assert container(back)["restartCount"] == container(leader)["restartCount"] + 1
 
 
-def test_a_leader_that_is_deleted_by_force_is_followed_by_the_other(
+def test_a_leader_that_is_deleted_by_force_is_followed_by_another(
     node_bed: TestBed, replicas: Replicas, watched: WatchedCA, workspace: Workspace, show: Callable[[str], None]
 ) -> None:
-    leader, follower = replicas.wait(2)
+    leader, _ = replicas.wait(2)
     order = watched.begin(workspace, "deleted")
     began = time.monotonic()
     name, home = leader["metadata"]["name"], replicas.release.namespace
     node_bed.kubectl("delete", "pod", name, f"--namespace={home}", "--force", "--grace-period=0", "--wait=false")
-    led = replicas.seconds_to_lead(follower, began, within=TAKEOVER_SECONDS)
+    # Its successor is there within a second, and may be the first to see that the lease was given back.
+    led = replicas.seconds_until_another_leads(leader, began, within=TAKEOVER_SECONDS)
     order.assert_issued()
-    show(
-        f"forced deletion of the leader: the other led {led:.1f} s later, Ready {time.monotonic() - began:.1f} s later"
-    )
+    show(f"forced deletion of the leader: another led {led:.1f} s later, Ready {time.monotonic() - began:.1f} s later")
 
 
 def test_a_leader_that_is_cut_off_from_the_api_server_stops_before_its_lease_ends(
@@ -143,9 +142,9 @@ def test_the_budget_lets_one_pod_go_at_a_time(
     began = time.monotonic()
     assert replicas.evict(leader) == EVICTED
     assert replicas.evict(follower) == KEPT
-    led = replicas.seconds_to_lead(follower, began, within=TAKEOVER_SECONDS)
+    led = replicas.seconds_until_another_leads(leader, began, within=TAKEOVER_SECONDS)
     order.assert_issued()
-    show(f"eviction of the leader: the other led {led:.1f} s later")
+    show(f"eviction of the leader: another led {led:.1f} s later")
     replicas.wait(2)
 
 
