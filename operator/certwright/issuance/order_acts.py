@@ -10,8 +10,11 @@ from certwright.acme import OrderNotReady
 from certwright.issuance.failures import IssuanceError
 from certwright.issuance.private_keys import obtain_key
 from certwright.pki import build_csr
+from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from certwright.acme import Challenge
     from certwright.issuance.case import Case
     from certwright.issuance.observed import Flight
@@ -42,14 +45,9 @@ async def answer_challenges(case: Case, tools: Tools) -> None:
 
     names = sorted(flight.challenges)
     case.note("Validating", f"{case.ready_issuer.spec.server} is validating {_listed(names)}.")
-    results = await asyncio.gather(
-        obtain_key(case, tools.gateway),
-        *(answer(name, flight.challenges[name]) for name in names),
-        return_exceptions=True,
-    )
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    calls: list[Awaitable[object]] = [obtain_key(case, tools.gateway)]
+    calls += [answer(name, flight.challenges[name]) for name in names]
+    await side_by_side(calls)
     flight.polls = 0
     _wait(flight, max(asked, default=None), tools.clock())
 
