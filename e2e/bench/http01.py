@@ -15,7 +15,7 @@ from bench.figure import Figure
 from scenario import certificate
 from scenario.cluster import conditions
 from scenarios.space import INGRESS, Space
-from testbed.parts.apiserver import ADMIN
+from testbed.parts.apiserver import ADMIN, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +79,7 @@ class Http01Bench:
         time.sleep(SETTLE_SECONDS)
         events = self._bed.apiserver.audit_events()[before:]
         counted = [event for event in events if _counts(event, space.namespace)]
-        ours = [event for event in counted if event["user"]["username"] == self._release.service_account]
+        ours = [event for event in counted if user_of(event) == self._release.service_account]
         kubelet = [event for event in counted if _who(event) == KUBELET]
         whole = ", ".join(f"{who} {number}" for who, number in Counter(map(_who, counted)).most_common())
         what = f"API requests, {responder}"
@@ -165,12 +165,12 @@ def _counts(event: dict[str, Any], namespace: str) -> bool:
         return False
     if reference.get("namespace") != namespace and reference.get("resource") != "ipaddresses":
         return False
-    return bool(event["user"]["username"] != ADMIN or event["verb"] == "patch")
+    return bool(user_of(event) != ADMIN or event["verb"] == "patch")
 
 
 def _who(event: dict[str, Any]) -> str:
     """Who sent a request, in short."""
-    user: str = event["user"]["username"]
+    user = user_of(event)
     if user == ADMIN:
         return "user"
     return KUBELET if user.startswith("system:node:") else user.removeprefix("system:").rpartition(":")[2]

@@ -18,6 +18,7 @@ from scenario.cluster import conditions
 from scenario.manifests import certificate, issuer
 from scenarios.pods import web_ingress
 from testbed.node import HTTPS_PORT
+from testbed.parts.apiserver import user_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,7 +113,7 @@ class Space:
         return [
             event["objectRef"]["name"]
             for event in events_of(self.bed.apiserver, self.namespace)
-            if event["user"]["username"] == self.release.service_account
+            if user_of(event) == self.release.service_account
             and event["objectRef"]["resource"] == resource
             and event["responseStatus"].get("code") == CREATED
         ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -13,11 +14,13 @@ import dns.query
 import dns.rcode
 import dns.tsigkeyring
 import dns.update
+import httpx
 import pytest
 
 from testbed import DELEGATED_ZONE, EXAMPLE_ZONE, BedOptions, CommandFailed, PebbleOptions, PortTaken, TestBed
 from testbed.locations import PACKAGE
 from testbed.metrics import RequestKind
+from testbed.parts.apiserver import ADMIN
 from testbed.parts.bind import ALGORITHMS, OUTSIDER_KEY
 from testbed.ports import LOOPBACK, is_free
 from testbed.process import wait_until
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from testbed.process import ProcessIdentity
 
+UNAUTHORIZED = 401
 NO_CLUSTER = BedOptions(kubernetes=False, ingress=False)
 
 
@@ -252,3 +256,13 @@ def test_the_audit_log_tells_who_asked_for_what(bed: TestBed, namespace: str, tm
     assert [(verb, target["resource"], target["namespace"]) for verb, target in asked] == [
         ("list", "configmaps", namespace)
     ]
+
+
+def test_the_audit_log_also_has_requests_of_nobody(bed: TestBed) -> None:
+    path = f"/api/v1/namespaces/{secrets.token_hex(8)}"
+    with httpx.Client(base_url=bed.apiserver.url, verify=bed.authority.client_context(), trust_env=False) as stranger:
+        answer = stranger.get(path, headers={"Authorization": "Bearer of-a-deleted-account"})
+    assert answer.status_code == UNAUTHORIZED
+    asked = [event for event in bed.apiserver.audit_events("") if event["requestURI"] == path]
+    assert [event["responseStatus"]["code"] for event in asked] == [UNAUTHORIZED]
+    assert path not in {event["requestURI"] for event in bed.apiserver.audit_events(ADMIN)}
