@@ -18,6 +18,7 @@ extensions = [
     "docstrings",  # before napoleon: it turns our docstrings into what napoleon reads
     "sphinx.ext.napoleon",
     "public_names",
+    "signatures",
     "error_tree",
     "resource_fields",
     "later_pages",

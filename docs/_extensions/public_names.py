@@ -17,6 +17,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from docstrings import link
@@ -37,7 +38,7 @@ class PublicNames(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec: ClassVar[dict[str, Any]] = {}
+    option_spec: ClassVar[dict[str, Any]] = {"without-members": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """Write what autodoc reads, and let it."""
@@ -46,15 +47,19 @@ class PublicNames(SphinxDirective):
         unknown = sorted(set(names) - set(package.__all__))
         if unknown:
             raise self.error(f"not public in {package.__name__}: {', '.join(unknown)}")
-        text = "\n\n".join("\n".join(directive(package, name)) for name in names)
+        text = "\n\n".join(
+            "\n".join(directive(package, name, members="without-members" not in self.options)) for name in names
+        )
         return self.parse_text_to_nodes(f".. py:currentmodule:: {package.__name__}\n\n{text}\n")
 
 
-def directive(package: ModuleType, name: str) -> Iterator[str]:
-    """Yield the lines that document one name."""
+def directive(package: ModuleType, name: str, *, members: bool = True) -> Iterator[str]:
+    """Yield the lines that document one name, with its members unless they are documented elsewhere."""
     value = getattr(package, name)
     if inspect.isclass(value):
         yield f".. auto{'exception' if issubclass(value, Exception) else 'class'}:: {name}"
+        if not members:
+            return
         yield "   :members:"
         if issubclass(value, enum.Enum):
             yield "   :undoc-members:"
