@@ -12,7 +12,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from sphinx.domains.python import PyObject
+from sphinx.domains.python._object import PyObject
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
