@@ -79,8 +79,13 @@ def _data(package: str, name: str) -> Iterator[str]:
     yield f".. py:data:: {name}"
     yield "   :canonical: " + f"{package}.{name}"
     yield ""
-    for line in comment or ["A constant."]:
+    if not comment:
+        raise ValueError(f"{package}.{name} has no comment (#:) above it that says what it is")
+    for line in comment:
         yield f"   {re.sub(r'`([^`]+)`', lambda found: link(found[1]), line)}"
+    if re.search(r"\b_\w", source):
+        # It is made of something private: its value tells more.
+        source = f"{name} = {getattr(importlib.import_module(package), name)!r}"
     if source:
         yield ""
         yield from ("   .. code-block:: python", "", f"      {source}")
