@@ -22,6 +22,7 @@ extensions = [
     "error_tree",
     "resource_fields",
     "later_pages",
+    "reasons",
     "repository_links",
 ]
 # There is no intersphinx: it would fetch the inventories of others, and the build asks nobody.
@@ -29,7 +30,7 @@ extensions = [
 exclude_patterns = ["_extensions"]
 nitpicky = False
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 # Links to files of the repository that are no pages, such as the examples, become downloads.
 myst_links_external_new_tab = False
