@@ -21,6 +21,7 @@ extensions = [
     "signatures",
     "error_tree",
     "resource_fields",
+    "command_options",
     "later_pages",
     "reasons",
     "repository_links",
