@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,9 @@ class FakeObjects:
 
     async def read(self, kind: str, _namespace: str | None, name: str) -> Body | None:
         self.calls.append(f"read {kind}")
-        return deepcopy(self.held.get((kind, name)))
+        found = deepcopy(self.held.get((kind, name)))
+        await asyncio.sleep(0)  # others go on meanwhile
+        return found
 
     async def is_missing(self, kind: str, _namespace: str | None, name: str) -> bool:
         self.calls.append(f"look for {kind}")
@@ -51,10 +54,14 @@ class FakeObjects:
 
     async def replace_rules(self, ingress: Mapping[str, Any], rules: list[Body]) -> bool:
         self.calls.append("edit Ingress")
-        if self.conflicts:
-            self.conflicts -= 1
+        held = self.held["Ingress", ingress["metadata"]["name"]]
+        version = held["metadata"]["resourceVersion"]
+        if self.conflicts or ingress["metadata"]["resourceVersion"] != version:
+            self.conflicts = max(0, self.conflicts - 1)
             return False
-        self.held["Ingress", ingress["metadata"]["name"]]["spec"]["rules"] = deepcopy(rules)
+        assert rules or "defaultBackend" in held["spec"], "the API server takes no Ingress without either"
+        held["spec"]["rules"] = deepcopy(rules)
+        held["metadata"]["resourceVersion"] = f"{int(version) + 1}"
         return True
 
     async def delete(self, kind: str, _namespace: str, name: str) -> None:

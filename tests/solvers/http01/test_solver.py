@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -155,6 +157,41 @@ async def test_an_ingress_to_edit_that_is_not_there_costs_no_order(
     assert objects.calls.count("read Ingress") == 2, "one look is enough for all names"
 
 
+async def test_all_names_of_an_order_look_once_for_the_ingress_to_edit(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    objects.put("Ingress", "front", spec={})
+    solver = make(POD, IngressRoute(edit="front"))
+    await asyncio.gather(*(solver.place(f"n{number}.test") for number in range(20)))
+    assert objects.calls == ["read Ingress"]
+
+
+async def test_orders_that_edit_one_ingress_at_once_wait_for_each_other(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    solver = make(POD, IngressRoute(edit="front"))
+    files = [file(f"n{number}.test", f"t{number}") for number in range(20)]
+    await asyncio.gather(*(solver.present([one]) for one in files))
+    assert len(objects.held["Ingress", "front"]["spec"]["rules"]) == 21
+    assert objects.calls.count("edit Ingress") == 20, "nobody was in anybody's way"
+    await asyncio.gather(*(solver.clean_up([one]) for one in files))
+    assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+
+
+async def test_an_ingress_of_hosts_without_paths_has_them_afterwards(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    """Without a default backend the API server takes none that has no rules."""
+    objects.put("Ingress", "front", spec={"rules": [{"host": "a.example.test"}, {"host": "b.example.test"}]})
+    before = deepcopy(objects.held["Ingress", "front"]["spec"])
+    solver = make(POD, IngressRoute(edit="front"))
+    await solver.present(FILES)
+    assert objects.held["Ingress", "front"]["spec"] != before
+    await solver.clean_up(FILES)
+    assert objects.held["Ingress", "front"]["spec"] == before
+
+
 async def test_an_ingress_that_others_change_all_the_time_is_given_up(
     make: Callable[..., Http01Solver], objects: FakeObjects
 ) -> None:
@@ -189,6 +226,23 @@ async def test_what_an_issuer_of_earlier_asked_for_is_removed_and_what_the_prese
     objects.calls.clear()
     await remove_superseded(objects, owner, after.objects_for(FILES), after.objects_for(FILES), FILES)
     assert objects.calls == []
+    await remove_superseded(objects, owner, after.objects_for(FILES), (), FILES)
+    assert set(objects.held) == {("Ingress", "front")}
+
+
+async def test_rules_that_lead_to_a_pod_of_earlier_go_although_the_ingress_is_the_same(
+    make: Callable[..., Http01Solver], objects: FakeObjects, owner: Owner
+) -> None:
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    before = make(POD, IngressRoute(edit="front"))
+    after = make(PodSettings("image", template={"spec": {"priorityClassName": "high"}}), IngressRoute(edit="front"))
+    await before.present(FILES)
+    known, wanted = before.objects_for(FILES), after.objects_for(FILES)
+    await remove_superseded(objects, owner, [*known, *wanted], wanted, FILES)
+    assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+    await after.present(FILES)
+    [ours, _] = objects.held["Ingress", "front"]["spec"]["rules"][0]["http"]["paths"]
+    assert ours["backend"]["service"]["name"] == wanted[1].name
 
 
 async def test_a_name_in_a_status_removes_nothing_of_others(
@@ -306,7 +360,7 @@ def test_two_certificates_may_need_the_same_answer(answers: SharedAnswers) -> No
     answers.forget("one")
     assert list(answers) == [("a.example.test", "t1")]
     answers.hold("two", FILES[1:])
-    assert list(answers) == [("b.example.test", "t2")]
+    assert list(answers) == [("a.example.test", "t1"), ("b.example.test", "t2")], "another solver of the same order"
     answers.forget("two")
     answers.forget("three")
     assert answers == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -78,6 +79,7 @@ class Http01Solver:
         self._monotonic = monotonic
         self._next_diagnosis = 0.0
         self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
+        self._looking = asyncio.Lock()
         self._ingress_seen = False
         self._trouble = ""
 
@@ -94,9 +96,11 @@ class Http01Solver:
             KubeError: The API server cannot be asked for it.
         """
         edit = self._settings.route.edit if isinstance(self._settings.route, IngressRoute) else None
-        if edit is not None and not self._ingress_seen:
-            await read_ingress(self._objects, self._owner.namespace, edit)
-            self._ingress_seen = True
+        if edit is not None:
+            async with self._looking:  # all names ask at once
+                if not self._ingress_seen:
+                    await read_ingress(self._objects, self._owner.namespace, edit)
+                    self._ingress_seen = True
         return name
 
     def proof(self, place: str, token: str, key_authorization: str) -> Proof:
