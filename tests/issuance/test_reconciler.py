@@ -210,12 +210,19 @@ class Bench:
         self.forgotten: list[str] = []
         self.passes = 0
         self.leadership = Leadership.unlimited()
+        self.issuer_spec: dict[str, Any] = {}
         self.ready()
         self.restart()
 
     def ready(self) -> None:
         issuer = ReadyIssuer(
-            CA, "uid-ca", 1, self.build.issuer(), cast("acme.Client", self.ca), f"{PLACE}/account/1", "team"
+            CA,
+            "uid-ca",
+            1,
+            self.build.issuer(**self.issuer_spec),
+            cast("acme.Client", self.ca),
+            f"{PLACE}/account/1",
+            "team",
         )
         self.registry.set_ready(issuer)
 
@@ -229,7 +236,7 @@ class Bench:
         tools = Tools(
             gateway=cast("Any", self.cluster),
             registry=self.registry,
-            solvers=cast("Any", SimpleNamespace(make=self.solver, forget=self.forgotten.append)),
+            solvers=self.solvers(),
             ledger=self.ledger,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             metrics=Metrics(),
@@ -245,6 +252,10 @@ class Bench:
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
         )
+
+    def solvers(self) -> Any:
+        """What makes solvers, in this process."""
+        return SimpleNamespace(make=self.solver, forget=self.forgotten.append)
 
     async def solver(self, *_: Any) -> FakeDns:
         return self.dns

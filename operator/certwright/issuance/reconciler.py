@@ -106,7 +106,7 @@ class CertificateReconciler:
         if memory is not None:
             memory.clear_setbacks()
             memory.clean_up_at = None
-            if memory.flight is not None:
+            if memory.flight is not None and memory.flight.challenges:
                 memory.flight.presented_at = None  # its solvers may be others now
 
     async def reconcile(self, key: Key) -> float | None:
