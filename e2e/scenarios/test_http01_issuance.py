@@ -111,6 +111,17 @@ def test_the_operator_itself_answers_and_there_is_no_pod(shop: Space, name: str,
     shop.nothing_left()
 
 
+@pytest.mark.parametrize("responder", ["pod", "shared"])
+def test_without_a_self_check_the_first_validation_is_a_good_one(shop: Space, responder: str) -> None:
+    name = f"unchecked-{responder}"
+    shop.http01(name, responder=responder, selfCheck="off")
+    shop.apply(name, shop.host(name), issuer_name=name)
+    shop.ready(name)
+    told = [event["reason"] for event in shop.cluster.events(shop.namespace, name)]
+    assert told == ["Issuing", "Issued"]
+    shop.nothing_left()
+
+
 def test_a_wildcard_goes_by_dns_and_the_names_beside_it_by_http(shop: Space) -> None:
     # Of certificates that fit Traefik shows the one whose names come last: the Gateway's is for *.example.test.
     wildcard, host, before = f"*.{shop.host('wild')}", shop.host("beside"), so_far(shop)

@@ -105,7 +105,7 @@ async def test_a_certificate_is_issued_and_no_object_is_left(bench: HttpBench) -
     await bench.run(60)
     assert bench.condition().status == "True"
     assert bench.kinds == ["Ingress"]
-    assert sum(call == "apply Pod" for call in bench.objects.calls) == 1
+    assert sum(call == "create Pod" for call in bench.objects.calls) == 1
 
 
 async def test_an_issuer_that_edits_an_ingress_from_now_on_holds_the_certificate(bench: HttpBench) -> None:

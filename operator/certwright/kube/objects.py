@@ -64,6 +64,28 @@ class ObjectGateway:
             words = f"the cluster does not serve {manifest['apiVersion']} {kind}. Are its CRDs installed?"
             raise NotFound(error.action, status=error.status, message=words) from None
 
+    async def create(self, manifest: Mapping[str, Any]) -> None:
+        """Create an object; one of that name stays as it is.
+
+        For a pod, whose fields cannot be changed: to apply it again would be refused if admission changed it.
+
+        Raises:
+            KubeError: It was refused.
+        """
+        kind, metadata = manifest["kind"], manifest["metadata"]
+        namespace = metadata["namespace"]
+        try:
+            await self._client.request(
+                "POST",
+                _path(kind, namespace),
+                action=f"create {label(kind, namespace, metadata['name'])}",
+                query={"fieldManager": FIELD_MANAGER},
+                body=manifest,
+            )
+        except Conflict as error:
+            if error.reason != "AlreadyExists":
+                raise
+
     async def read(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
         """Return an object, or None if there is none. Raises `KubeError`."""
         try:
@@ -73,16 +95,16 @@ class ObjectGateway:
         except NotFound:
             return None
 
-    async def is_missing(self, kind: str, namespace: str | None, name: str) -> bool:
-        """Whether an object is known not to exist; where the operator may not look it is not known.
+    async def inspect(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
+        """Return an object, or None if there is none; where the operator may not look, one with nothing in it.
 
         Raises:
             KubeError: The API server cannot be asked.
         """
         try:
-            return await self.read(kind, namespace, name) is None
+            return await self.read(kind, namespace, name)
         except Forbidden:
-            return False
+            return {}
 
     async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
         """Write `spec.rules` of an Ingress if it is as it was when it was read; tell whether it was.

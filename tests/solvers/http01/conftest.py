@@ -42,15 +42,22 @@ class FakeObjects:
         self.held[kind, name] = deepcopy(dict(manifest))
         return self.held[kind, name]
 
+    async def create(self, manifest: Mapping[str, Any]) -> None:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        self.calls.append(f"create {kind}")
+        if self.broken is not None:
+            raise self.broken
+        self.held.setdefault((kind, name), deepcopy(dict(manifest)))
+
     async def read(self, kind: str, _namespace: str | None, name: str) -> Body | None:
         self.calls.append(f"read {kind}")
         found = deepcopy(self.held.get((kind, name)))
         await asyncio.sleep(0)  # others go on meanwhile
         return found
 
-    async def is_missing(self, kind: str, _namespace: str | None, name: str) -> bool:
+    async def inspect(self, kind: str, _namespace: str | None, name: str) -> Body | None:
         self.calls.append(f"look for {kind}")
-        return name in self.missing
+        return None if name in self.missing else self.held.get((kind, name), {})
 
     async def replace_rules(self, ingress: Mapping[str, Any], rules: list[Body]) -> bool:
         self.calls.append("edit Ingress")

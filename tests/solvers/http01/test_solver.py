@@ -282,9 +282,9 @@ async def test_after_a_while_the_cause_is_looked_for_and_said_a_little_at_a_time
     objects.calls.clear()
     seen = await solver.check(FILES)
     assert seen[0].describe().startswith("HTTP 404; there is no IngressClass nginx in the cluster")
-    assert objects.calls == ["read Pod", "look for IngressClass"]
+    assert objects.calls == ["read Pod", "read Ingress", "look for IngressClass"]
     await solver.check(FILES)
-    assert len(objects.calls) == 2
+    assert len(objects.calls) == 3
     time.now += FIRST_DIAGNOSIS_SECONDS
     objects.missing.clear()
     objects.policies = [{"metadata": {"name": "deny"}, "spec": {"podSelector": {}}}]
@@ -303,11 +303,21 @@ async def test_a_pod_that_is_over_is_made_again(
     time.now += 10
     objects.calls.clear()
     assert "has failed (Evicted)" in (await solver.check(FILES))[0].describe()
-    assert objects.calls == ["read Pod", "delete Pod", "apply Pod"]
+    assert objects.calls == ["read Pod", "delete Pod", "create Pod"]
     del objects.held[key]
     time.now += 10
     assert "the solver pod is gone; it is made again" in (await solver.check(FILES))[0].describe()
     assert key in objects.held
+
+
+async def test_a_pod_that_admission_changed_stays_as_it_is(
+    make: Callable[..., Http01Solver], objects: FakeObjects
+) -> None:
+    await make().present(FILES)
+    [key] = [key for key in objects.held if key[0] == "Pod"]
+    objects.held[key]["spec"]["containers"][0]["resources"] = "changed"
+    await make().present(FILES)
+    assert objects.held[key]["spec"]["containers"][0]["resources"] == "changed"
 
 
 async def test_the_cause_is_looked_for_less_often_the_longer_it_takes(
@@ -343,7 +353,7 @@ async def test_a_refusal_is_told_when_the_rest_is_done(make: Callable[..., Http0
     objects.broken = RuntimeError("no")
     with pytest.raises(RuntimeError):
         await make().present(FILES)
-    assert sorted(objects.calls) == ["apply Ingress", "apply Pod", "apply Service"]
+    assert sorted(objects.calls) == ["apply Ingress", "apply Service", "create Pod"]
 
 
 def test_a_proof_is_a_file(make: Callable[..., Http01Solver]) -> None:

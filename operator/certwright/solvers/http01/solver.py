@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.solvers.http01 import manifests, routes
 from certwright.solvers.http01.diagnosis import (
+    controller_trouble,
     pod_must_be_made_again,
     pod_trouble,
-    policy_trouble,
     route_trouble,
 )
 from certwright.solvers.http01.editing import add_rules, read_ingress
+from certwright.solvers.http01.policies import policy_trouble
 from certwright.solvers.http01.removal import SolverObject, remove
 from certwright.solvers.http01.self_check import HttpSighting, SelfCheck
 from certwright.solvers.http01.settings import (
@@ -128,17 +129,14 @@ class Http01Solver:
         resources = resources_of(proofs)
         name = object_name(self._owner, resources, self._settings)
         owner, settings = self._owner, self._settings
-        wanted = [
-            manifests.service(
-                owner, name, service_type=settings.service_type, of_pod=isinstance(settings.responder, PodSettings)
-            )
-        ]
+        of_pod = isinstance(settings.responder, PodSettings)
+        service = manifests.service(owner, name, service_type=settings.service_type, of_pod=of_pod)
+        calls: list[Awaitable[object]] = [self._objects.apply(service)]
         if isinstance(settings.responder, SharedSettings):
             self._answers.hold(owner.uid, resources)
-            wanted.append(manifests.endpoint_slice(owner, name, settings.responder))
+            calls.append(self._objects.apply(manifests.endpoint_slice(owner, name, settings.responder)))
         else:
-            wanted.append(manifests.pod(owner, name, resources, settings.responder))
-        calls: list[Awaitable[object]] = [self._objects.apply(manifest) for manifest in wanted]
+            calls.append(self._objects.create(manifests.pod(owner, name, resources, settings.responder)))
         if isinstance(settings.route, GatewayRoute):
             made = routes.http_routes(owner, name, resources, settings.route)
             calls += [self._objects.apply(manifest) for _, manifest in made]
@@ -183,7 +181,7 @@ class Http01Solver:
         seen = "not asked for, as selfCheck is off"
         return tuple(HttpSighting(one, complete=not trouble, seen=seen, cause=trouble) for one in resources)
 
-    async def _diagnose(self, resources: Sequence[HttpResource], missing: Iterable[HttpSighting]) -> str:
+    async def _diagnose(self, resources: Sequence[HttpResource], missing: Sequence[HttpSighting]) -> str:
         owner, settings = self._owner, self._settings
         name = object_name(owner, resources, settings)
         of_pod = isinstance(settings.responder, PodSettings)
@@ -194,10 +192,12 @@ class Http01Solver:
         route_names = [route for _, route, _ in self._routes(name, resources)]
         if trouble := await route_trouble(self._objects, owner, route_names, settings.route):
             return trouble
-        if not of_pod:
-            return ""
-        labels = manifests.metadata(owner, name, labels=_template_labels(settings))["labels"]
-        return await policy_trouble(self._objects, owner, labels, [sighting.status for sighting in missing])
+        if of_pod:
+            labels = manifests.metadata(owner, name, labels=_template_labels(settings))["labels"]
+            statuses = [sighting.status for sighting in missing]
+            if trouble := await policy_trouble(self._objects, owner, labels, statuses):
+                return trouble
+        return await controller_trouble(self._objects, owner, route_names[0], settings.route, missing)
 
     async def _pod_trouble(self, name: str, resources: Sequence[HttpResource], settings: PodSettings) -> str:
         pod = await self._objects.read("Pod", self._owner.namespace, name)
@@ -205,7 +205,7 @@ class Http01Solver:
         if pod_must_be_made_again(pod):
             if pod is not None:
                 await self._objects.delete("Pod", self._owner.namespace, name)
-            await self._objects.apply(manifests.pod(self._owner, name, resources, settings))
+            await self._objects.create(manifests.pod(self._owner, name, resources, settings))
         return trouble
 
 
