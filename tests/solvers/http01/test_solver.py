@@ -12,7 +12,7 @@ from certwright.solvers.http01.errors import SolverError
 from certwright.solvers.http01.removal import SolverObject, remove, remove_superseded
 from certwright.solvers.http01.self_check import HttpSighting
 from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
-from certwright.solvers.http01.solver import FIRST_DIAGNOSIS_SECONDS, Http01Solver
+from certwright.solvers.http01.solver import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Solver
 
 from .conftest import file
 
@@ -334,19 +334,32 @@ async def test_the_cause_is_looked_for_less_often_the_longer_it_takes(
 
 
 async def test_without_self_check_a_pod_has_to_run_all_the_same(
-    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look
+    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
 ) -> None:
     solver = make(self_check="off")
     await solver.present(FILES)
     look.status = None
+    time.now += SETTLING_SECONDS
     assert not (await solver.check(FILES))[0].complete
     [pod] = [body for (kind, _), body in objects.held.items() if kind == "Pod"]
     pod["status"] = {"phase": "Running"}
+    assert "the ingress controller is given 5 s to take up the route" in (await solver.check(FILES))[0].describe()
+    objects.calls.clear()
+    assert not (await solver.check(FILES))[0].complete
+    time.now += SETTLING_SECONDS
     assert (await solver.check(FILES))[0].complete
+    assert objects.calls == []
 
 
-async def test_without_self_check_the_shared_responder_is_there(make: Callable[..., Http01Solver]) -> None:
-    assert all(sighting.complete for sighting in await make(SHARED, self_check="off").check(FILES))
+async def test_without_self_check_the_shared_responder_is_there_as_soon_as_its_route(
+    make: Callable[..., Http01Solver], time: Time
+) -> None:
+    solver = make(SHARED, self_check="off")
+    assert solver.patience == dt.timedelta(seconds=60 + SETTLING_SECONDS)
+    await solver.present(FILES)
+    assert not any(sighting.complete for sighting in await solver.check(FILES))
+    time.now += SETTLING_SECONDS
+    assert all(sighting.complete for sighting in await solver.check(FILES))
 
 
 async def test_a_refusal_is_told_when_the_rest_is_done(make: Callable[..., Http01Solver], objects: FakeObjects) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,6 @@ from certwright.solvers.proof import HttpResource
 from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from certwright.solvers.http01.answers import SharedAnswers
@@ -43,6 +43,10 @@ FIRST_DIAGNOSIS_SECONDS: Final = 2.0
 """A pod and a route need about as long when all is well: before that nothing is asked of the API server."""
 LONGEST_DIAGNOSIS_SECONDS: Final = 10.0
 """Between two, at first as long as it took until the first."""
+
+
+SETTLING_SECONDS: Final = 5.0
+"""Without a self-check: an ingress controller needs a while to take up a change of its routes, Traefik two seconds."""
 
 
 class Http01Solver:
@@ -75,6 +79,8 @@ class Http01Solver:
         self._owner = owner
         self._settings = settings
         self.patience = patience
+        if settings.self_check == "off":
+            self.patience += dt.timedelta(seconds=SETTLING_SECONDS)
         self._answers = answers
         self._self_check = self_check or SelfCheck(port=settings.check_port, nameservers=settings.nameservers)
         self._monotonic = monotonic
@@ -83,6 +89,7 @@ class Http01Solver:
         self._looking = asyncio.Lock()
         self._ingress_seen = False
         self._trouble = ""
+        self._settled_at: float | None = None
 
     @property
     def self_check(self) -> SelfCheckMode:
@@ -147,13 +154,14 @@ class Http01Solver:
         self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
+        self._settled_at = None
         await side_by_side(calls)
 
     async def check(self, proofs: Sequence[Proof]) -> tuple[HttpSighting, ...]:
         """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""
         resources = resources_of(proofs)
         if self._settings.self_check == "off":
-            return await self._pod_runs(resources)
+            return await self._settle(resources)
         seen = await self._self_check.look(list(resources))
         missing = [sighting for sighting in seen if not sighting.complete]
         if missing and self._monotonic() >= self._next_diagnosis:
@@ -173,13 +181,20 @@ class Http01Solver:
             return [("HTTPRoute", own, False) for own, _ in routes.http_routes(self._owner, name, resources, route)]
         return [("Ingress", route.edit or name, route.edit is not None)]
 
-    async def _pod_runs(self, resources: Sequence[HttpResource]) -> tuple[HttpSighting, ...]:
-        trouble = ""
-        if isinstance(self._settings.responder, PodSettings):
-            name = object_name(self._owner, resources, self._settings)
-            trouble = await self._pod_trouble(name, resources, self._settings.responder)
+    async def _settle(self, resources: Sequence[HttpResource]) -> tuple[HttpSighting, ...]:
+        """Without a look at the files: wait until the pod runs, and then for as long as its route may need."""
+        trouble, responder = "", self._settings.responder
+        if self._settled_at is None:
+            if isinstance(responder, PodSettings):
+                name = object_name(self._owner, resources, self._settings)
+                trouble = await self._pod_trouble(name, resources, responder)
+            if not trouble:
+                self._settled_at = self._monotonic() + SETTLING_SECONDS
+        complete = self._settled_at is not None and self._monotonic() >= self._settled_at
         seen = "not asked for, as selfCheck is off"
-        return tuple(HttpSighting(one, complete=not trouble, seen=seen, cause=trouble) for one in resources)
+        if not complete and not trouble:
+            seen += f", and the ingress controller is given {SETTLING_SECONDS:g} s to take up the route"
+        return tuple(HttpSighting(one, complete=complete, seen=seen, cause=trouble) for one in resources)
 
     async def _diagnose(self, resources: Sequence[HttpResource], missing: Sequence[HttpSighting]) -> str:
         owner, settings = self._owner, self._settings
