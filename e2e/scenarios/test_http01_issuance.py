@@ -138,6 +138,24 @@ def test_a_wildcard_goes_by_dns_and_the_names_beside_it_by_http(shop: Space) -> 
     assert not [name for name in shop.bed.bind.txt_records("example.test") if name.endswith(shop.host("wild"))]
 
 
+def test_certificates_for_one_name_at_once_do_not_get_in_each_others_way(shop: Space) -> None:
+    """Two of each kind of solver, and so of each account: their files have the same host, and rules in one Ingress."""
+    host = shop.host("same")
+    shop.serve("same", host)
+    rules = (shop.cluster.get("Ingress", shop.namespace, "same-0") or {})["spec"]["rules"]
+    shop.http01("same-pod")
+    shop.http01("same-shared", responder="shared")
+    shop.http01("same-edit", {"ingress": {"name": "same-0"}})
+    wanted = {f"{kind}-{number}": kind for kind in ("same-pod", "same-shared", "same-edit") for number in "12"}
+    for name, issuer_name in wanted.items():
+        shop.apply(name, host, issuer_name=issuer_name)
+    for name in wanted:
+        found = shop.ready(name, seconds=120)
+        assert found["status"]["revision"] == 1
+    shop.nothing_left()
+    assert (shop.cluster.get("Ingress", shop.namespace, "same-0") or {})["spec"]["rules"] == rules
+
+
 def test_twenty_certificates_at_once(shop: Space) -> None:
     names, before = [f"at-once-{number}" for number in range(MANY)], so_far(shop)
     shop.http01()
