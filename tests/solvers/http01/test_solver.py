@@ -66,12 +66,13 @@ def make(
         responder: PodSettings | SharedSettings = POD,
         route: IngressRoute | GatewayRoute | None = None,
         self_check: Literal["required", "advisory", "off"] = "required",
+        patience: dt.timedelta = dt.timedelta(minutes=1),  # noqa: B008 - immutable
     ) -> Http01Solver:
         return Http01Solver(
             objects,
             owner,
             Settings(responder, route or IngressRoute("nginx"), self_check=self_check),
-            patience=dt.timedelta(minutes=1),
+            patience=patience,
             answers=answers,
             self_check=look,  # type: ignore[arg-type]  # a stand-in
             monotonic=time,
@@ -292,6 +293,16 @@ async def test_after_a_while_the_cause_is_looked_for_and_said_a_little_at_a_time
     assert "the NetworkPolicy deny" in (await solver.check(FILES))[1].describe()
 
 
+async def test_the_cause_is_known_before_a_short_patience_is_over(
+    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+) -> None:
+    solver = make(patience=dt.timedelta(seconds=2))
+    await solver.present(FILES)
+    look.status = 404
+    time.now += 1
+    assert "the solver pod cw-web-" in (await solver.check(FILES))[0].describe()
+
+
 async def test_a_pod_that_is_over_is_made_again(
     make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
 ) -> None:
@@ -330,7 +341,7 @@ async def test_the_cause_is_looked_for_less_often_the_longer_it_takes(
     for _ in range(60):
         time.now += 1
         await solver.check(FILES)
-    assert 8 <= objects.calls.count("read Pod") <= 11
+    assert 6 <= objects.calls.count("read Pod") <= 8
 
 
 async def test_without_self_check_a_pod_has_to_run_all_the_same(

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from certwright.solvers.proof import Proof
     from certwright.solvers.solver import SelfCheckMode
 
-FIRST_DIAGNOSIS_SECONDS: Final = 2.0
-"""A pod and a route need about as long when all is well: before that nothing is asked of the API server."""
+FIRST_DIAGNOSIS_SECONDS: Final = 4.0
+"""A pod and a route need no longer when all is well, and nobody is told of a cause in an Event before five."""
 LONGEST_DIAGNOSIS_SECONDS: Final = 10.0
 """Between two, at first as long as it took until the first."""
 
@@ -85,7 +85,7 @@ class Http01Solver:
         self._self_check = self_check or SelfCheck(port=settings.check_port, nameservers=settings.nameservers)
         self._monotonic = monotonic
         self._next_diagnosis = 0.0
-        self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
+        self._diagnosis_pause = self._first_diagnosis()
         self._looking = asyncio.Lock()
         self._ingress_seen = False
         self._trouble = ""
@@ -151,7 +151,7 @@ class Http01Solver:
             calls.append(add_rules(self._objects, owner.namespace, settings.route.edit, resources, service=name))
         else:
             calls.append(self._objects.apply(routes.ingress(owner, name, resources, settings.route)))
-        self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
+        self._diagnosis_pause = self._first_diagnosis()
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
         self._settled_at = None
@@ -174,6 +174,10 @@ class Http01Solver:
         """Remove what `present` made for these files. Raises `KubeError`."""
         made = self.objects_for(proofs)
         await remove(self._objects, self._answers, self._owner, made, resources_of(proofs))
+
+    def _first_diagnosis(self) -> float:
+        """After how many seconds; early enough for the failure at the end to have a cause."""
+        return min(FIRST_DIAGNOSIS_SECONDS, self.patience.total_seconds() / 2)
 
     def _routes(self, name: str, resources: Sequence[HttpResource]) -> list[tuple[ObjectKind, str, bool]]:
         route = self._settings.route
