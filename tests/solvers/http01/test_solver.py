@@ -66,7 +66,7 @@ def make(
         responder: PodSettings | SharedSettings = POD,
         route: IngressRoute | GatewayRoute | None = None,
         self_check: Literal["required", "advisory", "off"] = "required",
-        patience: dt.timedelta = dt.timedelta(minutes=1),  # noqa: B008 - immutable
+        patience: dt.timedelta = dt.timedelta(minutes=1),
     ) -> Http01Solver:
         return Http01Solver(
             objects,
@@ -294,7 +294,7 @@ async def test_after_a_while_the_cause_is_looked_for_and_said_a_little_at_a_time
 
 
 async def test_the_cause_is_known_before_a_short_patience_is_over(
-    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+    make: Callable[..., Http01Solver], look: Look, time: Time
 ) -> None:
     solver = make(patience=dt.timedelta(seconds=2))
     await solver.present(FILES)
