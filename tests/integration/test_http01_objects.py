@@ -145,6 +145,27 @@ def test_an_ingress_edited_in_place_is_as_it_was_when_the_certificate_goes(tenan
     nothing_left(tenant)
 
 
+def test_an_ingress_that_was_edited_in_place_is_its_owners_alone_afterwards(tenant: Tenant) -> None:
+    """Whoever applies it by server-side apply, as GitOps tools do, has no conflict with the operator."""
+    front = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "front", "namespace": tenant.namespace},
+        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0]}]},
+    }
+    apply = ("apply", "--server-side", "--field-manager=gitops", "-f", "-")
+    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(tenant, "web")
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web", seconds=30)
+    found = tenant.cluster.get("Ingress", tenant.namespace, "front") or {}
+    assert [entry["manager"] for entry in found["metadata"]["managedFields"]] == ["gitops"]
+    front["spec"] = {"ingressClassName": "traefik", "rules": [{"host": NAMES[1]}]}
+    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+
+
 def test_an_ingress_of_hosts_without_paths_is_as_it_was_when_the_certificate_goes(tenant: Tenant) -> None:
     """It has no default backend either: without any rule the API server would not take it."""
     front = {

@@ -189,7 +189,7 @@ async def test_a_restart_with_another_issuer_writes_down_what_it_makes_first(
     bench.restart()
     edit, known = bench.objects.replace_rules, []
 
-    async def after_writing(ingress: Any, rules: list[dict[str, Any]]) -> bool:
+    async def after_writing(ingress: Any, rules: list[dict[str, Any]]) -> dict[str, Any] | None:
         order = bench.status.order
         known.append(order is not None and any(one.name == "front" for one in order.solver_objects))
         return await edit(ingress, rules)

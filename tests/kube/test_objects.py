@@ -91,16 +91,32 @@ async def test_a_refusal_is_told_in_the_api_servers_words(server: ApiServer, obj
 
 async def test_an_ingress_is_edited_only_as_it_was_read(server: ApiServer, objects: ObjectGateway) -> None:
     rules = [{"host": "a.test"}]
-    assert await objects.replace_rules(INGRESS, rules)
+    server.reply(200, {"kind": "Ingress"})
+    assert await objects.replace_rules(INGRESS, rules) == {"kind": "Ingress"}
     [seen] = server.seen
     assert (seen.method, seen.path) == ("PATCH", "/apis/networking.k8s.io/v1/namespaces/shop/ingresses/front")
     assert seen.headers["Content-Type"] == "application/merge-patch+json"
     assert seen.body == {"metadata": {"resourceVersion": "7"}, "spec": {"rules": rules}}
     server.refuse(409, "Conflict", "it has changed")
-    assert not await objects.replace_rules(INGRESS, rules)
+    assert await objects.replace_rules(INGRESS, rules) is None
     server.refuse(403, "Forbidden", "no")
     with pytest.raises(Forbidden):
         await objects.replace_rules(INGRESS, rules)
+
+
+@pytest.mark.parametrize("others", [[{"manager": "gitops", "operation": "Apply"}], []])
+async def test_what_was_written_of_an_ingress_is_given_up(
+    server: ApiServer, objects: ObjectGateway, others: list[dict[str, str]]
+) -> None:
+    entries = [*others, {"manager": "certwright", "operation": "Update"}]
+    ingress = {"metadata": {**INGRESS["metadata"], "managedFields": entries}}
+    assert await objects.disown(ingress)
+    [seen] = server.seen
+    assert seen.body == {"metadata": {"resourceVersion": "7", "managedFields": others or [{}]}}
+    server.refuse(409, "Conflict", "it has changed")
+    assert not await objects.disown(ingress)
+    assert await objects.disown(INGRESS)
+    assert len(server.seen) == 2, "nothing of ours is in it"
 
 
 async def test_an_ingress_without_rules_has_none_afterwards(server: ApiServer, objects: ObjectGateway) -> None:

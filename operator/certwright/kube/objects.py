@@ -106,26 +106,46 @@ class ObjectGateway:
         except Forbidden:
             return {}
 
-    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
-        """Write `spec.rules` of an Ingress if it is as it was when it was read; tell whether it was.
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Write `spec.rules` of an Ingress and return it; None, and nothing is written, if others changed it meanwhile.
 
         Raises:
             KubeError: It was refused for another reason.
         """
+        return await self._edit(ingress, {"spec": {"rules": rules or None}})
+
+    async def disown(self, ingress: Mapping[str, Any]) -> bool:
+        """Have an Ingress forget that we wrote fields of it: its owner would have to force them from then on.
+
+        Returns:
+            False, and nothing is written, if others changed it meanwhile.
+
+        Raises:
+            KubeError: It was refused for another reason.
+        """
+        entries = ingress["metadata"].get("managedFields") or []
+        others = [one for one in entries if (one.get("manager"), one.get("operation")) != (FIELD_MANAGER, "Update")]
+        if len(others) == len(entries):
+            return True
+        # An empty list would mean: as it is.
+        # https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
+        return await self._edit(ingress, {"metadata": {"managedFields": others or [{}]}}) is not None
+
+    async def _edit(self, ingress: Mapping[str, Any], change: dict[str, Any]) -> dict[str, Any] | None:
         metadata = ingress["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
+        as_read = {"resourceVersion": metadata["resourceVersion"]}
         try:
-            await self._client.request(
+            return await self._client.request(
                 "PATCH",
                 _path("Ingress", namespace, name),
                 action=f"edit {label('Ingress', namespace, name)}",
                 query={"fieldManager": FIELD_MANAGER},
-                body={"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"rules": rules or None}},
+                body={**change, "metadata": {**change.get("metadata", {}), **as_read}},
                 content_type=MERGE,
             )
         except Conflict:
-            return False
-        return True
+            return None
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Remove an object, a pod without waiting for its node; one that is gone is success. Raises `KubeError`."""

@@ -59,16 +59,26 @@ class FakeObjects:
         self.calls.append(f"look for {kind}")
         return None if name in self.missing else self.held.get((kind, name), {})
 
-    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[Body]) -> bool:
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[Body]) -> Body | None:
         self.calls.append("edit Ingress")
         held = self.held["Ingress", ingress["metadata"]["name"]]
         version = held["metadata"]["resourceVersion"]
         if self.conflicts or ingress["metadata"]["resourceVersion"] != version:
             self.conflicts = max(0, self.conflicts - 1)
-            return False
+            return None
         assert rules or "defaultBackend" in held["spec"], "the API server takes no Ingress without either"
         held["spec"]["rules"] = deepcopy(rules)
         held["metadata"]["resourceVersion"] = f"{int(version) + 1}"
+        held["metadata"]["managedFields"] = [{"manager": "certwright"}]
+        return deepcopy(held)
+
+    async def disown(self, ingress: Mapping[str, Any]) -> bool:
+        self.calls.append("disown Ingress")
+        held = self.held["Ingress", ingress["metadata"]["name"]]
+        if self.conflicts or ingress["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"]:
+            self.conflicts = max(0, self.conflicts - 1)
+            return False
+        held["metadata"].pop("managedFields", None)
         return True
 
     async def delete(self, kind: str, _namespace: str, name: str) -> None:

@@ -143,6 +143,7 @@ async def test_an_edited_ingress_is_as_it_was_afterwards(
     await solver.clean_up(FILES)
     assert objects.held == {("Ingress", "front"): objects.held["Ingress", "front"]}
     assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+    assert "managedFields" not in objects.held["Ingress", "front"]["metadata"]
 
 
 async def test_an_ingress_to_edit_that_is_not_there_costs_no_order(
@@ -176,8 +177,10 @@ async def test_orders_that_edit_one_ingress_at_once_wait_for_each_other(
     await asyncio.gather(*(solver.present([one]) for one in files))
     assert len(objects.held["Ingress", "front"]["spec"]["rules"]) == 21
     assert objects.calls.count("edit Ingress") == 20, "nobody was in anybody's way"
+    assert "managedFields" in objects.held["Ingress", "front"]["metadata"]
     await asyncio.gather(*(solver.clean_up([one]) for one in files))
     assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+    assert objects.calls.count("disown Ingress") == 1, "the last one gives the fields back"
 
 
 async def test_an_ingress_of_hosts_without_paths_has_them_afterwards(

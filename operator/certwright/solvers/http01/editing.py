@@ -79,7 +79,13 @@ async def _edit(
             if not changed and not spec.get("defaultBackend"):
                 # An Ingress must have one of the two. It had rules without paths, and is to have them again.
                 changed = [{"host": rule["host"]} for rule in rules if rule.get("host")]
-            if changed == rules or await objects.replace_rules(found, changed):
+            if changed != rules:
+                written = await objects.replace_rules(found, changed)
+                if written is None:
+                    continue
+                found = written
+            # While another Certificate's rules are in it the fields stay ours.
+            if routes.has_challenges(changed) or await objects.disown(found):
                 return
     raise SolverError(
         "IngressBusy", f"The Ingress {namespace}/{name} was changed by others at each of {EDIT_TRIES} tries to edit it."

@@ -31,8 +31,12 @@ class Objects(Protocol):
         """Return an object, or None if there is none; where the operator may not look, one with nothing in it."""
         ...
 
-    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
-        """Write `spec.rules` of an Ingress if it is as it was when it was read; tell whether it was."""
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Write `spec.rules` of an Ingress and return it; None, and nothing written, if others changed it meanwhile."""
+        ...
+
+    async def disown(self, ingress: Mapping[str, Any]) -> bool:
+        """Have an Ingress forget that we wrote fields of it; False if others changed it meanwhile."""
         ...
 
     async def delete(self, kind: ObjectKind, namespace: str, name: str) -> None:

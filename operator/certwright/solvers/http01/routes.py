@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.solvers.http01.manifests import Manifest, metadata
 from certwright.solvers.http01.program import PORT
+from certwright.solvers.http01.responder import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -74,6 +75,12 @@ def without_paths(
         elif left:
             kept.append({**rule, "http": {**rule["http"], "paths": left}})
     return kept
+
+
+def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there are paths of any challenge in the rules of an Ingress."""
+    paths = (path for rule in rules for path in (rule.get("http") or {}).get("paths") or ())
+    return any(str(path.get("path")).startswith(PATH) for path in paths)
 
 
 def http_routes(
