@@ -7,13 +7,12 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from certwright.dns import DnsError, TxtRecord
+from certwright.issuance.changed_issuer import exchange_objects, leave_other_places
 from certwright.issuance.failures import IssuanceError
-from certwright.issuance.proofs import as_objects, must_be_held, objects_to_make, presented_proofs, solver_objects
-from certwright.issuance.saving import hold, save
+from certwright.issuance.proofs import presented_proofs, solver_objects
 from certwright.issuance.secret_manifest import pending_key_name
 from certwright.issuance.solving import by_solver, present_all, same_solvers, solvers_for
 from certwright.kube.errors import KubeError
-from certwright.solvers.dns01 import Dns01Solver
 from certwright.solvers.http01.errors import SolverError
 from certwright.solvers.proof import HttpResource, Proof
 from certwright.solvers.together import side_by_side
@@ -44,8 +43,8 @@ async def present(case: Case, tools: Tools) -> None:
     flight, now = case.flight, tools.clock()
     # Made anew, because the credentials that failed at the last try may have been corrected meanwhile.
     before, case.memory.solvers = case.memory.solvers, await same_solvers(case, tools, flight.proofs)
-    await _leave_other_places(case, tools, before)
-    await _exchange_objects(case, tools)
+    await leave_other_places(case, tools, before)
+    await exchange_objects(case, tools)
     await present_all(flight.proofs, case.memory.solvers)
     flight.presented_at = now
     flight.propagated = False
@@ -140,47 +139,6 @@ def leave_behind(case: Case, tools: Tools, why: str) -> None:
     logger.warning("%s: %s", case.certificate.display_name, message)
     tools.recorder.record(case.subject, "Warning", "LeftBehind", message)
     tools.ledger.forget(case.certificate.metadata.uid)
-
-
-async def _leave_other_places(case: Case, tools: Tools, before: Mapping[str, Solver]) -> None:
-    """Remove the records from where an issuer that changed meanwhile had them put; what fails there is told, once."""
-    moved: dict[str, Proof] = {}
-    for name, proof in case.flight.proofs.items():
-        old, new = before.get(name), case.memory.solvers[name]
-        if isinstance(old, Dns01Solver) and isinstance(new, Dns01Solver) and old.destination != new.destination:
-            moved[name] = proof
-    records = {proof for proof in moved.values() if isinstance(proof, TxtRecord)}
-    if not records:
-        return
-    holder = case.certificate.metadata.uid
-    async with tools.ledger.releasing(holder, records) as removable:
-        gone = {name: proof for name, proof in moved.items() if proof in removable}
-        try:
-            await side_by_side(solver.clean_up(group) for solver, group in by_solver(gone, before))
-        except DnsError as error:
-            names = sorted({record.name for record in removable})
-            left = f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"  # noqa: PLR2004 - a line to be read
-            message = f"The issuer's DNS provider was changed, and at the one before stay behind: {left}. {error}."
-            logger.warning("%s: %s", case.certificate.display_name, message)
-            tools.recorder.record(case.subject, "Warning", "LeftBehind", message)
-    await tools.ledger.hold(holder, records)
-
-
-async def _exchange_objects(case: Case, tools: Tools) -> None:
-    """Write down what an issuer that changed meanwhile asks for, and remove what it does not ask for any more."""
-    order = case.status.order
-    made = objects_to_make(case.flight.proofs, case.memory.solvers)
-    if order is None or set(made) == set(order.solver_objects):
-        return
-    known = order.solver_objects
-    if set(made) - set(order.solver_objects):
-        case.change_order(solver_objects=tuple(dict.fromkeys([*order.solver_objects, *made])))
-        if must_be_held(case.flight.proofs, made):
-            await hold(case, tools)
-        await save(case, tools)
-    resources = [proof for proof in case.flight.proofs.values() if isinstance(proof, HttpResource)]
-    await tools.solvers.remove_superseded(case.certificate, as_objects(known), as_objects(made), resources)
-    case.change_order(solver_objects=made)
 
 
 async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
