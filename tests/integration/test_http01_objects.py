@@ -38,7 +38,7 @@ def solver_objects(tenant: Tenant) -> list[Object]:
     ]
 
 
-def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP") -> Object:
+def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP", seconds: float = 30.0) -> Object:
     """Wait until a Certificate waits for its files, and says so with these words."""
 
     def waits(found: Object) -> bool:
@@ -49,7 +49,7 @@ def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForH
         f"Certificate {name} does not say {words}",
         lambda: tenant.cluster.get("Certificate", tenant.namespace, name),
         waits,
-        seconds=30,
+        seconds=seconds,
     )
 
 
@@ -230,7 +230,9 @@ def test_a_quota_is_told_in_kubernetes_words_and_the_rest_goes_on(tenant: Tenant
         "spec": {"hard": {"pods": 0}},
     }
     tenant.bed.kubectl("apply", "-n", tenant.namespace, "-f", "-", stdin=json.dumps(quota))
-    tenant.bed.kubectl("wait", "-n", tenant.namespace, "quota/no-pods", "--for=jsonpath={.status.hard.pods}=0")
+    tenant.cluster.wait_for(
+        "the quota does not hold", lambda: {"memory": _probe(tenant)}, lambda seen: seen["memory"] is None
+    )
     tenant.add_issuer("http", solvers=http01(tenant))
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     told = tenant.not_ready("web", "APIServerRefused")["message"]
@@ -240,7 +242,8 @@ def test_a_quota_is_told_in_kubernetes_words_and_the_rest_goes_on(tenant: Tenant
     tenant.apply("other", "other.http01.example.test")
     tenant.ready("other")
     tenant.bed.kubectl("delete", "-n", tenant.namespace, "quota", "no-pods")
-    under_way(tenant, "web", "has not been given a node yet")
+    # The pauses between tries have grown meanwhile.
+    under_way(tenant, "web", "has not been given a node yet", seconds=180)
 
 
 @pytest.fixture
@@ -276,16 +279,18 @@ def mutated(tenant: Tenant) -> Iterator[Tenant]:
 
 
 def _probe(tenant: Tenant) -> Any:
-    """The memory that a pod gets which asks for 64 Mi."""
+    """The memory that a pod gets which asks for 64 Mi; None if it is refused."""
     container = {"name": "a", "image": "localhost/none", "resources": {"limits": {"memory": "64Mi"}}}
-    made = tenant.cluster.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": f"probe-{secrets.token_hex(4)}", "namespace": tenant.namespace},
-            "spec": {"containers": [container]},
-        }
-    )
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"probe-{secrets.token_hex(4)}", "namespace": tenant.namespace},
+        "spec": {"containers": [container]},
+    }
+    try:
+        made = tenant.cluster.apply(pod)
+    except httpx.HTTPStatusError:
+        return None
     tenant.cluster.delete("Pod", tenant.namespace, made["metadata"]["name"])
     return made["spec"]["containers"][0]["resources"]["limits"]["memory"]
 
@@ -297,14 +302,14 @@ def test_a_pod_that_admission_changed_is_no_hindrance_after_a_restart(mutated: T
     [pod] = _soon(mutated, "Pod")
     assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
     mutated.operator.kill()
-    mutated.operator.start()
     events = len(mutated.cluster.events(mutated.namespace, "web"))
+    mutated.operator.start()
     under_way(mutated, "web", "has not been given a node yet")
     mutated.cluster.wait_for(
         "nothing is told anew",
         lambda: {"status": {"events": mutated.cluster.events(mutated.namespace, "web")}},
         lambda seen: len(seen["status"]["events"]) > events,
-        seconds=40,
+        seconds=60,
     )
     told = {event["reason"] for event in mutated.cluster.events(mutated.namespace, "web")}
     assert told == {"Issuing", "WaitingForHTTP"}
