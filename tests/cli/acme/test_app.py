@@ -17,6 +17,7 @@ from certwright.cli.acme.common import Common
 from certwright.cli.acme.exits import MEANINGS, ExitCode
 from certwright.cli.acme.output import Output
 from certwright.cli.acme.recipe import SolverSettings
+from certwright.cli.acme.session import Session
 from certwright.cli.acme.solving import make_solvers
 from certwright.cli.app import app
 from certwright.client import SelfChecked
@@ -70,6 +71,7 @@ def test_no_option_takes_a_secret() -> None:
         (["issue", "a.example.test"], "--solver"),
         (["issue", "--solver", "standalone"], "Say what the certificate is for"),
         (["issue", "a.example.test", "--solver", "dns-01"], "--nameserver"),
+        (["issue", "a.example.test", "--solver", "webroot:/no/such"], "The web root /no/such is no folder"),
         (["issue", "a.example.test", "--solver", "standalone", "--name", "../x"], "cannot be the name of a folder"),
         (["issue", "a.example.test", "--solver", "standalone", "--key", "k", "--csr", "r"], "exclude each other"),
         (["issue", "a.example.test", "--solver", "standalone", "--not-after", "soon"], "is no instant"),
@@ -93,13 +95,13 @@ def test_what_is_wrong_with_the_command_line_is_said_with_code_2(
 
 
 def test_http_answers_are_looked_at_first_if_asked(tmp_path: Path) -> None:
-    output = Output(as_json=False, quiet=True)
+    session = Session(Common(tmp_path), Output(as_json=False, quiet=True))
     texts = ("standalone", f"webroot:{tmp_path}", "manual:http-01", "tls-alpn-01", "manual")
-    checked = make_solvers(SolverSettings(texts, http_check=True), output)
+    checked = make_solvers(SolverSettings(texts, http_check=True), session)
     assert callable(checked)
     kinds = [isinstance(solver, SelfChecked) for solver in checked(Identifier.dns("a.example.test"))]
     assert kinds == [True, True, True, False, False]
-    unchecked = make_solvers(SolverSettings(texts), output)
+    unchecked = make_solvers(SolverSettings(texts), session)
     assert callable(unchecked)
     assert not [each for each in unchecked(Identifier.dns("a.example.test")) if isinstance(each, SelfChecked)]
 

@@ -57,6 +57,15 @@ class AccountFolder:
         """Return the account, or None if there is none."""
         return self._load(self.path / "account.json")
 
+    def is_registered(self) -> bool:
+        """Whether there is an account, and the CA has confirmed it."""
+        credentials = self.load()
+        return credentials is not None and credentials.account_url is not None
+
+    def has_next(self) -> bool:
+        """Whether a change of the account's key is under way, or was cut short."""
+        return (self.path / "account.next.json").exists()
+
     def load_next(self) -> AccountCredentials | None:
         """Return the account with the key that it was about to get, or None if no change is under way."""
         return self._load(self.path / "account.next.json")

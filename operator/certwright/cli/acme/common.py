@@ -51,7 +51,7 @@ class Common:
         _option("--request-timeout", min=0.1, show_default="60", help="Seconds for one request to the CA."),
     ] = None
     lock_timeout: Annotated[
-        float, _option("--lock-timeout", min=0, help="Seconds to wait for another run in the same folder.")
+        float, _option("--lock-timeout", min=0, help="Seconds to wait for another run at the same certificate.")
     ] = 30.0
     as_json: Annotated[
         bool, _option("--json", help="One JSON document on standard output, everything else on standard error.")

@@ -14,6 +14,7 @@ from certwright.cli.acme.files import read_file
 from certwright.cli.acme.issuing import document_of, keep, key_spec, lines_of, progress, staging_of
 from certwright.cli.acme.renewal_decision import by_lifetime, decide, heard
 from certwright.cli.acme.session import Outcome, server_name, server_url
+from certwright.cli.acme.solver_spec import anchored
 from certwright.cli.acme.solving import make_solvers
 from certwright.client import issue as issue_certificate
 from certwright.dns import DnsView
@@ -68,14 +69,15 @@ async def issue(session: Session, wanted: Issuance) -> Outcome:
         wanted.recipe,
         names=_names(wanted.recipe.names, key),
         server=session.server(),
+        solver=replace(wanted.recipe.solver, solvers=tuple(map(anchored, wanted.recipe.solver.solvers))),
         from_request=isinstance(key, SigningRequest),
     )
     # Whatever is wrong with the command line is said before anything is asked of the CA.
-    make_solvers(recipe.solver, session.output)
+    make_solvers(recipe.solver, session)
     if wanted.dry_run:
         return await _rehearse(session, wanted, recipe, key)
     folder = session.certificates.at(wanted.name or session.certificates.default_name(recipe.names[0]))
-    async with session.locked():
+    async with session.certificate_lock(folder):
         if folder.exists() and not wanted.force:
             metadata = folder.metadata()
             state = folder.renewal(metadata.serial)
@@ -85,8 +87,8 @@ async def issue(session: Session, wanted: Issuance) -> Outcome:
                 news = f"There is a good certificate already; --force issues another one. It is {folder.name}"
                 document = {"issued": False, "certificate": document_of(folder, metadata, due.at)}
                 return Outcome(document, [news, *lines_of(folder, metadata, due.at)])
-        folder.prepare()
         async with registered(session, recipe.server, wanted.terms) as client:
+            folder.prepare()
             issued = await _issue(session, client, wanted, recipe, key)
             metadata = keep(folder, recipe, issued, key, client)
         return await _finish(session, folder, metadata, issued)
@@ -98,7 +100,7 @@ async def _issue(
     return await issue_certificate(
         client,
         recipe.names,
-        solvers=make_solvers(recipe.solver, session.output),
+        solvers=make_solvers(recipe.solver, session),
         key=key,
         profile=recipe.profile,
         not_before=wanted.not_before,
@@ -131,11 +133,10 @@ async def _finish(
 
 async def _rehearse(session: Session, wanted: Issuance, recipe: Recipe, key: CertificateKey) -> Outcome:
     url = server_url(wanted.staging_server) if wanted.staging_server else staging_of(recipe.server)
-    async with session.locked():
-        # Who agreed to the terms of the CA agreed to those of its test bench.
-        agreed = wanted.terms.agreed or session.accounts.at(recipe.server).load() is not None
-        async with registered(session, url, replace(wanted.terms, agreed=agreed)) as client:
-            issued = await _issue(session, client, wanted, recipe, key)
+    # Who agreed to the terms of the CA agreed to those of its test bench.
+    agreed = wanted.terms.agreed or session.accounts.at(recipe.server).load() is not None
+    async with registered(session, url, replace(wanted.terms, agreed=agreed)) as client:
+        issued = await _issue(session, client, wanted, recipe, key)
     document = {"issued": False, "dry_run": True, "names": list(recipe.names), "server": url}
     document["renew_at"] = by_lifetime(issued.not_before, issued.not_after)
     return Outcome(document, [f"The dry run at {server_name(url)} succeeded; nothing was kept"])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def discover(session: Session, names: tuple[str, ...], profile: str | None) -> Outcome:
     """Show which challenges a CA offers for names, which takes an order."""
     url = session.server()
-    async with session.locked(), open_account(session, url) as client:
+    async with open_account(session, url) as client:
         offers = await discover_challenges(client, names, profile=profile)
     document = {
         "server": url,

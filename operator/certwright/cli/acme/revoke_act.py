@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ async def revoke(session: Session, text: str, *, reason: str | None, key_file: P
     elif own_key and target.folder is not None:
         key = target.folder.read(KEY)
     server = target.server(session)
-    async with session.locked():
+    async with nullcontext() if target.folder is None else session.certificate_lock(target.folder):
         opened = open_account(session, server) if key is None else open_client(session, server)
         async with opened as client:
             now_revoked = await revoke_certificate(client, target.chain.pem, key=key, reason=why)

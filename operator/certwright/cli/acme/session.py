@@ -12,12 +12,13 @@ from certwright.cli.acme.account_store import AccountStore
 from certwright.cli.acme.certificate_store import CertificateStore
 from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.files import make_folder
-from certwright.cli.acme.lock import locked
+from certwright.cli.acme.lock import Lock, locked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from certwright.cli.acme.certificate_store import CertificateFolder
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
 
@@ -46,14 +47,38 @@ class Session:
     def __init__(self, common: Common, output: Output) -> None:
         self.common = common
         self.output = output
-        self.folder = common.folder or _data_folder()
+        # Hooks and cron run elsewhere: what they are told, and what is kept, has to mean the same there.
+        self.folder = (common.folder or _data_folder()).absolute()
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
 
-    def locked(self) -> AbstractAsyncContextManager[None]:
-        """Be the only run in the folder while the block runs."""
+    def certificate_lock(
+        self, certificate: CertificateFolder, *, seconds: float | None = None
+    ) -> AbstractAsyncContextManager[Lock]:
+        """Be the only run that issues, renews or revokes a certificate while the block runs.
+
+        Args:
+            certificate: The certificate, which need not be there yet.
+            seconds: How long to wait for another run; None for what `--lock-timeout` says.
+        """
+        path, what = self._lock(f"certificate-{certificate.name}"), f"the certificate {certificate.name}"
+        seconds = self.common.lock_timeout if seconds is None else seconds
+        return locked(path, what, seconds=seconds, on_wait=self.output.say)
+
+    def account_lock(self, directory_url: str, *, shared: bool) -> AbstractAsyncContextManager[Lock]:
+        """Use the account at a CA, shared, or be the only one to change it, while the block runs."""
+        path = self._lock(f"account-{self.accounts.at(directory_url).path.name}")
+        what = f"the account at {server_name(directory_url)}"
+        return locked(path, what, seconds=self.common.lock_timeout, on_wait=self.output.say, shared=shared)
+
+    def port_lock(self, port: int) -> Lock:
+        """Return the lock of a port that this program listens at; it is not taken yet."""
+        path = self._lock(f"port-{port}")
+        return Lock(path, f"port {port}", seconds=self.common.lock_timeout, on_wait=self.output.say)
+
+    def _lock(self, name: str) -> Path:
         make_folder(self.folder)
-        return locked(self.folder / "lock", seconds=self.common.lock_timeout, on_wait=self.output.say)
+        return self.folder / "locks" / name
 
     def server(self) -> str:
         """Return the directory URL of the CA that is meant.
