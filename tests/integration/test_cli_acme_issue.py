@@ -224,7 +224,7 @@ def test_ctrl_c_at_a_question_cleans_up_and_ends_with_130(acme: AcmeCommand, bin
     terminal.wait_for("Press Enter when it is done")
     terminal.interrupt()
     assert terminal.end() == 130
-    assert "No longer needed, remove it" in terminal.shown
+    assert "If you do not go on with it, remove: _acme-challenge" in terminal.shown
     assert "Traceback" not in terminal.shown
 
 

@@ -316,7 +316,7 @@ def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
     out, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert json.loads(out)["error"]["exit_code"] == code
-    assert "No longer needed, remove it" in err
+    assert "If you do not go on with it, remove" in err
     assert "Traceback" not in shown + err
     assert not (acme.certificate(name) / "current").exists()
 

@@ -4,7 +4,7 @@
       fullchain.pem  chain.pem  cert.pem  privkey.pem  certificate.json   -> current/...
       current -> versions/20261124T204501Z-3f2a9c
       versions/   the current one and the one before
-      renewal.json
+      renewal.json  order.json (while one is under way)
 
 A version is written as a whole, made durable, and then `current` is turned to it: chain, key and metadata always fit,
 and whoever reads during a renewal, or after a crash at any instant, finds the old certificate or the new one.
@@ -29,7 +29,7 @@ from certwright.cli.acme.files import (
     sync_folder,
     write_file,
 )
-from certwright.cli.acme.recipe import Metadata, RenewalState
+from certwright.cli.acme.recipe import Metadata, PendingOrder, RenewalState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,6 +40,7 @@ KEY: Final = "privkey.pem"
 REQUEST: Final = "request.pem"
 METADATA: Final = "certificate.json"
 _RENEWAL: Final = "renewal.json"
+_PENDING: Final = "order.json"
 _CURRENT: Final = "current"
 _VERSIONS: Final = "versions"
 _KEPT_VERSIONS: Final = 2
@@ -141,6 +142,19 @@ class CertificateFolder:
     def save_renewal(self, state: RenewalState) -> None:
         """Keep what is known about the renewal."""
         write_file(self.path / _RENEWAL, to_json(state), mode=PRIVATE_FILE)
+
+    def pending(self) -> PendingOrder | None:
+        """Return the order that is under way, or was cut short, or None."""
+        path = self.path / _PENDING
+        return from_json(PendingOrder, read_file(path, what="the order"), path=path) if path.exists() else None
+
+    def save_pending(self, pending: PendingOrder) -> None:
+        """Keep an order that is under way, and the key that it is for."""
+        write_file(self.path / _PENDING, to_json(pending), mode=PRIVATE_FILE)
+
+    def forget_pending(self) -> None:
+        """Forget the order, which is done with."""
+        (self.path / _PENDING).unlink(missing_ok=True)
 
     def _link_files(self) -> None:
         wanted = {path.name for path in (self.path / _CURRENT).iterdir() if not path.name.startswith(".")}

@@ -16,6 +16,7 @@ from certwright.cli.acme.renewal_decision import by_lifetime, decide, heard
 from certwright.cli.acme.session import Outcome, server_name, server_url
 from certwright.cli.acme.solver_spec import anchored
 from certwright.cli.acme.solving import make_solvers
+from certwright.cli.acme.undertaking import under_way
 from certwright.client import issue as issue_certificate
 from certwright.dns import DnsView
 from certwright.pki import PkiError, SigningRequest, read_csr
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from certwright.cli.acme.new_account import NewAccount
     from certwright.cli.acme.recipe import Metadata, Recipe
     from certwright.cli.acme.session import Session
-    from certwright.client import CertificateKey, IssuedCertificate
+    from certwright.client import CertificateKey, IssuedCertificate, OnEvent
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,30 @@ async def issue(session: Session, wanted: Issuance) -> Outcome:
                 return Outcome(document, [news, *lines_of(folder, metadata, due.at)])
         async with registered(session, recipe.server, wanted.terms) as client:
             folder.prepare()
-            issued = await _issue(session, client, wanted, recipe, key)
-            metadata = keep(folder, recipe, issued, key, client)
+            times = {"not_before": wanted.not_before, "not_after": wanted.not_after}
+            async with under_way(session, folder, recipe, client, key, **times) as undertaking:
+                issued = await _issue(
+                    session,
+                    client,
+                    wanted,
+                    recipe,
+                    undertaking.key,
+                    on_event=undertaking.on_event,
+                    resume=undertaking.resume,
+                )
+                metadata = keep(folder, recipe, issued, key, client)
         return await _finish(session, folder, metadata, issued)
 
 
 async def _issue(
-    session: Session, client: Client, wanted: Issuance, recipe: Recipe, key: CertificateKey
+    session: Session,
+    client: Client,
+    wanted: Issuance,
+    recipe: Recipe,
+    key: CertificateKey,
+    *,
+    on_event: OnEvent,
+    resume: str | None = None,
 ) -> IssuedCertificate:
     return await issue_certificate(
         client,
@@ -107,7 +125,8 @@ async def _issue(
         not_after=wanted.not_after,
         preferred_chain=recipe.preferred_chain,
         caa_view=DnsView(resolvers=recipe.solver.resolvers or None) if wanted.check_caa else None,
-        on_event=progress(session.output),
+        resume=resume,
+        on_event=on_event,
         timeout=recipe.timeout,
     )
 
@@ -136,7 +155,7 @@ async def _rehearse(session: Session, wanted: Issuance, recipe: Recipe, key: Cer
     # Who agreed to the terms of the CA agreed to those of its test bench.
     agreed = wanted.terms.agreed or session.accounts.at(recipe.server).load() is not None
     async with registered(session, url, replace(wanted.terms, agreed=agreed)) as client:
-        issued = await _issue(session, client, wanted, recipe, key)
+        issued = await _issue(session, client, wanted, recipe, key, on_event=progress(session.output))
     document = {"issued": False, "dry_run": True, "names": list(recipe.names), "server": url}
     document["renew_at"] = by_lifetime(issued.not_before, issued.not_after)
     return Outcome(document, [f"The dry run at {server_name(url)} succeeded; nothing was kept"])

@@ -25,6 +25,7 @@ from certwright.cli.acme.new_account import NewAccount
 from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
 from certwright.cli.acme.session import Outcome, server_url
 from certwright.cli.acme.solving import make_solvers
+from certwright.cli.acme.undertaking import under_way
 from certwright.client import PreferredChainMissing, leaf_der
 from certwright.client import issue as issue_certificate
 from certwright.client import renew as renew_certificate
@@ -175,22 +176,24 @@ class _Run:
         folder.prepare()
         client = await self._client(recipe.server)
         key = _key(folder, recipe)
-        try:
-            issued = await renew_certificate(
-                client,
-                folder.read(CHAIN),
-                solvers=make_solvers(recipe.solver, self._session),
-                key=key,
-                profile=recipe.profile,
-                preferred_chain=recipe.preferred_chain,
-                on_event=progress(self._session.output),
-                timeout=recipe.timeout,
-            )
-        except PreferredChainMissing as error:
-            # CAs retire roots. A certificate that expires for want of a chain would be worse than another chain.
-            self._session.output.warn(f"{folder.name}: {error}. The CA's default chain is used")
-            issued = error.certificate
-        renewed = keep(folder, recipe, issued, key, client)
+        async with under_way(self._session, folder, recipe, client, key) as undertaking:
+            try:
+                issued = await renew_certificate(
+                    client,
+                    folder.read(CHAIN),
+                    solvers=make_solvers(recipe.solver, self._session),
+                    key=undertaking.key,
+                    profile=recipe.profile,
+                    preferred_chain=recipe.preferred_chain,
+                    resume=undertaking.resume,
+                    on_event=undertaking.on_event,
+                    timeout=recipe.timeout,
+                )
+            except PreferredChainMissing as error:
+                # CAs retire roots. A certificate that expires for want of a chain would be worse than another chain.
+                self._session.output.warn(f"{folder.name}: {error}. The CA's default chain is used")
+                issued = error.certificate
+            renewed = keep(folder, recipe, issued, key, client)
         now = datetime.now(UTC)
         state = folder.renewal(renewed.serial)
         if issued.renewal_info is not None:

@@ -27,6 +27,7 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
     ends it at once.
     """
     output = Output(as_json=common.as_json, quiet=common.quiet)
+    session = Session(common, output)
     _configure_logging(debug=common.debug)
     terminated = False
 
@@ -40,16 +41,16 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
         task = asyncio.current_task()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
         with output.live():
-            return await act(Session(common, output))
+            return await act(session)
 
     try:
         outcome = asyncio.run(main())
     except KeyboardInterrupt:
-        _ended(output, command, CommandError("Interrupted; what was presented is cleaned up", ExitCode.INTERRUPTED))
+        _ended(output, command, CommandError(f"Interrupted; {_left(session)}", ExitCode.INTERRUPTED))
     except asyncio.CancelledError:
         if not terminated:
             raise
-        _ended(output, command, CommandError("Ended by SIGTERM; what was presented is cleaned up", ExitCode.TERMINATED))
+        _ended(output, command, CommandError(f"Ended by SIGTERM; {_left(session)}", ExitCode.TERMINATED))
     except Exception as error:  # noqa: BLE001 - the top: whatever it is, it gets its exit code, and a traceback on request
         if common.debug:
             traceback.print_exception(error)
@@ -57,6 +58,12 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
     document: dict[str, Any] = {"command": command, "ok": outcome.code is ExitCode.DONE, **outcome.document}
     output.result(outcome.lines, document)
     raise SystemExit(int(outcome.code))
+
+
+def _left(session: Session) -> str:
+    """Say what is left of a command that was ended."""
+    cleaned = "what was presented is cleaned up"
+    return f"{cleaned}. The order is kept, and the same command goes on with it" if session.order_kept else cleaned
 
 
 def _ended(output: Output, command: str, error: BaseException) -> NoReturn:

@@ -51,6 +51,8 @@ class Session:
         self.folder = (common.folder or _data_folder()).absolute()
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
+        #: Whether an order is under way that the next run goes on with.
+        self.order_kept = False
 
     def certificate_lock(
         self, certificate: CertificateFolder, *, seconds: float | None = None
