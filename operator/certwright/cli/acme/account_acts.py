@@ -69,6 +69,8 @@ async def _made(session: Session, url: str, terms: NewAccount) -> AsyncIterator[
     folder = session.accounts.at(url)
     credentials = folder.load()
     binding = terms.binding()
+    if terms.hmac_file is not None:
+        session.warn_of_readers(terms.hmac_file)
     key = credentials.key if credentials is not None else _generate(terms.key_algorithm)
     async with open_client(session, url, AccountCredentials(url, None, key)) as client:
         agreed = await _agreed(session, client, terms)

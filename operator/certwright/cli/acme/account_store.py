@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from certwright.acme import AccountCredentials
+from certwright.acme import AccountCredentials, InvalidCredentials
 from certwright.cli.acme.documents import from_json, to_json
 from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import PRIVATE_FILE, make_folder, read_file, sync_folder, write_file
@@ -55,7 +55,12 @@ class AccountFolder:
 
     def load(self) -> AccountCredentials | None:
         """Return the account, or None if there is none."""
-        return self._load(self.path / "account.json")
+        return self._load(self.account_file)
+
+    @property
+    def account_file(self) -> Path:
+        """Where the account is, with its key."""
+        return self.path / "account.json"
 
     def is_registered(self) -> bool:
         """Whether there is an account, and the CA has confirmed it."""
@@ -105,7 +110,10 @@ class AccountFolder:
     def _load(self, path: Path) -> AccountCredentials | None:
         if not path.exists():
             return None
-        return AccountCredentials.from_json(read_file(path, what="the account"))
+        try:
+            return AccountCredentials.from_json(read_file(path, what="the account"))
+        except InvalidCredentials as error:
+            raise CommandError(f"{path} is damaged: {error}. Put back a copy of it, or move it away") from None
 
     def _save(self, name: str, credentials: AccountCredentials) -> None:
         make_folder(self.path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import termios
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from certwright.dns import DnsView
 
 _MAX_LINE: Final = 4096
+#: Where `tcgetattr` has the flags of a terminal that say whether it shows what is typed.
+_LOCAL_MODES: Final = 3
 
 
 class ByHand:
@@ -83,6 +86,22 @@ async def confirm(output: Output, question: str) -> bool:
     with output.paused():
         output.instruct(f"{question} Type yes:")
         return (await _line()).strip().lower() == "yes"
+
+
+async def ask_hidden(output: Output, question: str) -> str:
+    """Ask a person for a secret, which is not shown; standard input has to be a terminal."""
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+    hidden = [*before]
+    hidden[_LOCAL_MODES] = before[_LOCAL_MODES] & ~termios.ECHO
+    with output.paused():
+        try:
+            # Before it asks: whoever answers at once is not seen either.
+            termios.tcsetattr(handle, termios.TCSADRAIN, hidden)
+            output.instruct(question)
+            return (await _line()).rstrip("\r\n")
+        finally:
+            termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
 async def _line() -> str:

@@ -36,14 +36,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHAIN: Final = "fullchain.pem"
+CERTIFICATE: Final = "cert.pem"
+ISSUERS: Final = "chain.pem"
 KEY: Final = "privkey.pem"
 REQUEST: Final = "request.pem"
+KEYSTORE: Final = "keystore.p12"
 METADATA: Final = "certificate.json"
 _RENEWAL: Final = "renewal.json"
 _PENDING: Final = "order.json"
 _CURRENT: Final = "current"
 _VERSIONS: Final = "versions"
 _KEPT_VERSIONS: Final = 2
+_PUBLIC: Final = frozenset({CHAIN, CERTIFICATE, ISSUERS, REQUEST})
+_SHOWN: Final = (".pem", ".p12")
 _UNFINISHED: Final = ".new-"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
@@ -98,13 +103,14 @@ class CertificateFolder:
     def files(self) -> dict[str, str]:
         """Return the paths of the files, by their names without ending."""
         current = self.path / _CURRENT
-        return {path.stem: str(self.path / path.name) for path in sorted(current.glob("*.pem"))}
+        found = sorted(path.name for path in current.iterdir() if path.suffix in _SHOWN)
+        return {name.partition(".")[0]: str(self.path / name) for name in found}
 
     def store(self, files: Mapping[str, bytes], metadata: Metadata) -> None:
         """Exchange everything for what is given, in one step.
 
         Args:
-            files: By name; those that hold a private key are for their owner only.
+            files: By name; all but certificates and requests are for their owner only.
             metadata: How it was issued.
 
         Raises:
@@ -116,8 +122,7 @@ class CertificateFolder:
         try:
             unfinished.mkdir(mode=PRIVATE_FOLDER)
             for name, content in files.items():
-                private = b"PRIVATE KEY" in content
-                write_file(unfinished / name, content, mode=PRIVATE_FILE if private else PUBLIC_FILE)
+                write_file(unfinished / name, content, mode=PUBLIC_FILE if name in _PUBLIC else PRIVATE_FILE)
             write_file(unfinished / METADATA, to_json(metadata), mode=PRIVATE_FILE)
             unfinished.rename(versions / version)
             sync_folder(versions)

@@ -107,6 +107,7 @@ async def use_account(
             f" register --server {server_name(directory_url)} --agree-tos",
             ExitCode.PERSON_NEEDED,
         )
+    session.warn_of_readers(folder.account_file)
     async with open_client(session, directory_url, credentials) as client:
         await settle_key_change(session, folder, client)
         if client.account_url is None:

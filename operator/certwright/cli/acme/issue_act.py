@@ -12,6 +12,7 @@ from certwright.cli.acme.deploy_hook import run_hook
 from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import read_file
 from certwright.cli.acme.issuing import document_of, keep, key_spec, lines_of, progress, staging_of
+from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.renewal_decision import by_lifetime, decide, heard
 from certwright.cli.acme.session import Outcome, server_name, server_url
 from certwright.cli.acme.solver_spec import anchored
@@ -65,7 +66,7 @@ class Issuance:
 
 async def issue(session: Session, wanted: Issuance) -> Outcome:
     """Issue a certificate, keep it, and run its deploy hook."""
-    key = _key(wanted)
+    key = _key(session, wanted)
     recipe = replace(
         wanted.recipe,
         names=_names(wanted.recipe.names, key),
@@ -75,6 +76,8 @@ async def issue(session: Session, wanted: Issuance) -> Outcome:
     )
     # Whatever is wrong with the command line is said before anything is asked of the CA.
     make_solvers(recipe.solver, session)
+    if recipe.pkcs12 is not None and recipe.from_request:
+        raise UsageError("--pkcs12 needs the private key, which is elsewhere with --csr")
     if wanted.dry_run:
         return await _rehearse(session, wanted, recipe, key)
     folder = session.certificates.at(wanted.name or session.certificates.default_name(recipe.names[0]))
@@ -86,8 +89,11 @@ async def issue(session: Session, wanted: Issuance) -> Outcome:
             good = not due.now and state.revoked_at is None
             if good and _is_same(metadata.recipe, recipe) and wanted.key_file is None:
                 news = f"There is a good certificate already; --force issues another one. It is {folder.name}"
+                if others := _other_options(metadata.recipe, recipe):
+                    session.output.warn(f"It was issued with other options, which stay: {', '.join(others)}")
                 document = {"issued": False, "certificate": document_of(folder, metadata, due.at)}
                 return Outcome(document, [news, *lines_of(folder, metadata, due.at)])
+        keystore = await find_keystore(session, recipe)
         async with registered(session, recipe.server, wanted.terms) as client:
             folder.prepare()
             times = {"not_before": wanted.not_before, "not_after": wanted.not_after}
@@ -101,7 +107,7 @@ async def issue(session: Session, wanted: Issuance) -> Outcome:
                     on_event=undertaking.on_event,
                     resume=undertaking.resume,
                 )
-                metadata = keep(folder, recipe, issued, key, client)
+                metadata = keep(folder, recipe, issued, key, client, keystore=keystore)
         return await _finish(session, folder, metadata, issued)
 
 
@@ -161,7 +167,7 @@ async def _rehearse(session: Session, wanted: Issuance, recipe: Recipe, key: Cer
     return Outcome(document, [f"The dry run at {server_name(url)} succeeded; nothing was kept"])
 
 
-def _key(wanted: Issuance) -> CertificateKey:
+def _key(session: Session, wanted: Issuance) -> CertificateKey:
     if wanted.csr_file is not None and wanted.key_file is not None:
         raise UsageError("--csr and --key exclude each other: a request was made with its key already")
     if wanted.csr_file is not None:
@@ -170,7 +176,7 @@ def _key(wanted: Issuance) -> CertificateKey:
         except PkiError as error:
             raise CommandError(f"{wanted.csr_file}: {error}", ExitCode.USAGE) from None
     if wanted.key_file is not None:
-        return read_file(wanted.key_file, what="the key")
+        return session.read_secret(wanted.key_file, what="the key")
     return key_spec(wanted.recipe.key_type)
 
 
@@ -184,6 +190,20 @@ def _names(given: tuple[str, ...], key: CertificateKey) -> tuple[str, ...]:
     if not names:
         raise UsageError("Say what the certificate is for: domain names, wildcards, IP addresses; or give --csr")
     return names
+
+
+def _other_options(kept: Recipe, wanted: Recipe) -> list[str]:
+    """Return the options that would have counted if it had been issued now."""
+    options = {
+        "solver": "how the names are proven",
+        "deploy_hook": "--deploy-hook",
+        "reuse_key": "--reuse-key",
+        "combined": "--combined",
+        "pkcs12": "--pkcs12",
+        "pkcs12_password_file": "--pkcs12-password-file",
+        "timeout": "--timeout",
+    }
+    return [text for name, text in options.items() if getattr(kept, name) != getattr(wanted, name)]
 
 
 def _is_same(kept: Recipe, wanted: Recipe) -> bool:

@@ -83,6 +83,8 @@ class Recipe:
         preferred_chain: The common name of the issuer that the chain shall lead to, or None.
         deploy_hook: A shell command to be run after each issuance, or None.
         combined: Whether a file with key and chain together is written.
+        pkcs12: How a keystore is encrypted, `modern` or `legacy`, or None to write none.
+        pkcs12_password_file: File with its password, or None if the environment or a person says it.
         timeout: Seconds for one issuance.
     """
 
@@ -96,6 +98,8 @@ class Recipe:
     preferred_chain: str | None = None
     deploy_hook: str | None = None
     combined: bool = False
+    pkcs12: str | None = None
+    pkcs12_password_file: str | None = None
     timeout: float = 600.0
 
 

@@ -20,6 +20,7 @@ from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.failures import describe, foreseen, message
 from certwright.cli.acme.files import make_folder
 from certwright.cli.acme.issuing import document_of, keep, key_spec, progress, staging_of
+from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.lock import Busy
 from certwright.cli.acme.new_account import NewAccount
 from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
@@ -176,6 +177,7 @@ class _Run:
         folder.prepare()
         client = await self._client(recipe.server)
         key = _key(folder, recipe)
+        keystore = await find_keystore(self._session, recipe)
         async with under_way(self._session, folder, recipe, client, key) as undertaking:
             try:
                 issued = await renew_certificate(
@@ -193,7 +195,7 @@ class _Run:
                 # CAs retire roots. A certificate that expires for want of a chain would be worse than another chain.
                 self._session.output.warn(f"{folder.name}: {error}. The CA's default chain is used")
                 issued = error.certificate
-            renewed = keep(folder, recipe, issued, key, client)
+            renewed = keep(folder, recipe, issued, key, client, keystore=keystore)
         now = datetime.now(UTC)
         state = folder.renewal(renewed.serial)
         if issued.renewal_info is not None:

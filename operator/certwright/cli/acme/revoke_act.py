@@ -11,7 +11,6 @@ from certwright.acme import RevocationReason
 from certwright.cli.acme.certificate_store import KEY
 from certwright.cli.acme.connection import open_account, open_client
 from certwright.cli.acme.exits import UsageError
-from certwright.cli.acme.files import read_file
 from certwright.cli.acme.session import Outcome, server_name
 from certwright.cli.acme.target import find_target
 from certwright.client import revoke as revoke_certificate
@@ -31,7 +30,7 @@ async def revoke(session: Session, text: str, *, reason: str | None, key_file: P
         raise UsageError(f"The key of {text} is not kept here: give it with --key")
     key = None
     if key_file is not None:
-        key = read_file(key_file, what="the key")
+        key = session.read_secret(key_file, what="the key")
     elif own_key and target.folder is not None:
         key = target.folder.read(KEY)
     server = target.server(session)

@@ -11,7 +11,7 @@ from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
 from certwright.cli.acme.account_store import AccountStore
 from certwright.cli.acme.certificate_store import CertificateStore
 from certwright.cli.acme.exits import ExitCode, UsageError
-from certwright.cli.acme.files import make_folder
+from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder, read_file
 from certwright.cli.acme.lock import Lock, locked
 
 if TYPE_CHECKING:
@@ -53,6 +53,23 @@ class Session:
         self.certificates = CertificateStore(self.folder / "certificates")
         #: Whether an order is under way that the next run goes on with.
         self.order_kept = False
+        self._warned_of: set[Path] = set()
+
+    def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
+        """Read a file with a secret, and warn if everybody can.
+
+        Raises:
+            CommandError: It cannot be read, or is too long.
+        """
+        content = read_file(path, what=what, most=most)
+        self.warn_of_readers(path)
+        return content
+
+    def warn_of_readers(self, path: Path) -> None:
+        """Warn, once, if everybody can read a file with a secret."""
+        if path not in self._warned_of and is_world_readable(path):
+            self._warned_of.add(path)
+            self.output.warn(f"Everybody on this host can read {path}, which holds a secret: chmod 600 {path}")
 
     def certificate_lock(
         self, certificate: CertificateFolder, *, seconds: float | None = None

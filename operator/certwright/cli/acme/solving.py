@@ -113,6 +113,8 @@ class _Workshop:
 
     def _updates(self) -> Rfc2136Provider:
         if self._provider is None:
+            if self._settings.tsig_key_file is not None:
+                self._session.warn_of_readers(Path(self._settings.tsig_key_file))
             self._provider = Rfc2136Provider(
                 self._settings.nameserver or "", tsig=load_tsig_key(self._settings), zones=self._view.find_zone
             )
