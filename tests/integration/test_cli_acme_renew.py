@@ -305,7 +305,7 @@ def test_two_first_runs_make_one_account_and_take_turns_at_the_port(
     assert len({each["serial"] for each in kept}) == 2
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
     acme: AcmeCommand, bind: Bind, name: str, number: signal.Signals, code: int
 ) -> None:

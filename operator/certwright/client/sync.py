@@ -64,7 +64,14 @@ class BackgroundLoop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run something there and wait for what it returns or raises; an interruption here cancels it there."""
+        """Run something there and wait for what it returns or raises; an interruption here cancels it there.
+
+        Raises:
+            RuntimeError: It was called by a callback, in the loop's own thread, which would wait for itself for ever.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("A callback cannot call this client: it would wait for itself")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

@@ -114,6 +114,34 @@ def test_without_an_account_it_says_how_to_make_one(tmp_path: Path) -> None:
     assert "certwright acme register --server letsencrypt-staging --agree-tos" in document["error"]["message"]
 
 
+def test_what_cannot_be_read_does_not_hide_the_rest(tmp_path: Path) -> None:
+    account = tmp_path / "accounts" / "ca.example.test"
+    certificate = tmp_path / "certificates" / "a.example.test" / "current"
+    begun = tmp_path / "certificates" / "b.example.test"
+    for folder in (account, certificate, begun):
+        folder.mkdir(parents=True)
+    (account / "account.json").write_text("{")
+    (certificate / "certificate.json").write_text("{")
+    (begun / "order.json").write_text("{}")
+    result = CliRunner().invoke(acme, ["info", "--dir", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "ca.example.test: cannot be read" in result.stdout
+    assert "a.example.test  cannot be read" in result.stdout
+    assert "b.example.test  not issued yet  order under way" in result.stdout
+    for damaged in (account / "account.json", certificate / "certificate.json"):
+        assert f"Warning: {damaged} is damaged" in result.stderr
+    document = json.loads(CliRunner().invoke(acme, ["info", "--dir", str(tmp_path), "--json"]).stdout)
+    assert document["certificates"][0]["name"] == "a.example.test"
+    assert document["certificates"][0]["error"]["type"] == "CommandError"
+    assert document["unfinished"] == ["b.example.test"]
+
+
+def test_a_flag_does_not_look_as_if_it_took_a_value() -> None:
+    assert "--force Issue although" in shown("issue")
+    assert "<bool>" not in shown("renew").replace("--help <bool>", "")
+    assert "list[str]" not in shown("account")
+
+
 def test_an_empty_folder_is_shown_and_renewed(tmp_path: Path) -> None:
     assert "Certificates: none" in CliRunner().invoke(acme, ["info", "--dir", str(tmp_path)]).stdout
     result = CliRunner().invoke(acme, ["renew", "--dir", str(tmp_path), "--json"])

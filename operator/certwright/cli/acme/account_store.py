@@ -14,6 +14,7 @@ from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import PRIVATE_FILE, make_folder, read_file, sync_folder, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _UNFIT: Final = re.compile(r"[^a-z0-9.-]+")
@@ -140,9 +141,12 @@ class AccountStore:
         digest = hashlib.sha256(directory_url.encode()).hexdigest()[:8]
         return AccountFolder(self._path / f"{readable}-{digest}")
 
+    def folders(self) -> Iterator[AccountFolder]:
+        """Yield the folders of all CAs; in some there may be no account any more."""
+        if self._path.is_dir():
+            yield from (AccountFolder(path) for path in sorted(self._path.iterdir()) if path.is_dir())
+
     def all(self) -> tuple[AccountCredentials, ...]:
         """Return all accounts that are in use."""
-        if not self._path.is_dir():
-            return ()
-        found = (AccountFolder(path).load() for path in sorted(self._path.iterdir()) if path.is_dir())
+        found = (folder.load() for folder in self.folders())
         return tuple(credentials for credentials in found if credentials is not None)

@@ -7,6 +7,7 @@ import typer
 from certwright.cli.acme import commands_account, commands_certificate, commands_lookup
 from certwright.cli.acme.common import with_common
 from certwright.cli.acme.exits import MEANINGS
+from certwright.cli.acme.group import AcmeGroup
 
 _EPILOG: Final = "\n".join(
     [
@@ -19,6 +20,7 @@ _EPILOG: Final = "\n".join(
 
 acme = typer.Typer(
     name="acme",
+    cls=AcmeGroup,
     help="Get, renew and revoke certificates on a host without Kubernetes, from any CA that speaks ACME (RFC 8555).",
     epilog=_EPILOG,
     no_args_is_help=True,

@@ -66,8 +66,11 @@ class CertificateFolder:
         return self.path.name
 
     def exists(self) -> bool:
-        """Whether there is a certificate."""
-        return (self.path / _CURRENT / METADATA).is_file()
+        """Whether there is a certificate; one that cannot be read is there, and reading it says why not."""
+        try:
+            return (self.path / _CURRENT / METADATA).is_file()
+        except PermissionError:
+            return True
 
     def prepare(self) -> None:
         """Make the folder, find out that it can be written, and remove what a crash left. Call it before ordering.
@@ -202,6 +205,14 @@ class CertificateStore:
                 folder = CertificateFolder(path)
                 if folder.exists():
                     yield folder
+
+    def unfinished(self) -> Iterator[str]:
+        """Yield the names of those that were never issued, and have an order to go on with."""
+        if self._path.is_dir():
+            for path in sorted(self._path.iterdir()):
+                folder = CertificateFolder(path)
+                if not folder.exists() and (path / _PENDING).is_file():
+                    yield folder.name
 
     @staticmethod
     def default_name(first: str) -> str:

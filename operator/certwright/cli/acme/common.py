@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.models import OptionInfo
 
 _PANEL: Final = "Common options"
 
@@ -60,6 +61,15 @@ class Common:
     debug: Annotated[bool, _option("--debug", help="Every request and, after an error, its traceback.")] = False
 
 
+def _show_as_people_write_it(annotation: Any) -> None:
+    """Show flags without a value, and what may be given several times without Python's type."""
+    kind, option = annotation.__origin__, annotation.__metadata__[0]
+    if option.metavar is None and kind in (bool, bool | None):
+        option.metavar = ""
+    elif option.metavar is None and kind == list[str] | None and isinstance(option, OptionInfo):
+        option.metavar = "TEXT"
+
+
 def with_common(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the common options; it gets them as its first argument, a `Common`."""
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
@@ -71,6 +81,8 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
         command(Common(**{name: values.pop(name) for name in names}), **values)
 
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared)]
+    for parameter in parameters:
+        _show_as_people_write_it(parameter.annotation)
     whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect and typer look at
     whole.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return whole

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     HOOK_FAILED = 8
     LOCKED = 9
     PERSON_NEEDED = 10
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -36,6 +37,7 @@ MEANINGS: Final = {
     ExitCode.HOOK_FAILED: "the certificate is there, but the deploy hook failed",
     ExitCode.LOCKED: "another certwright acme works with the same certificate or account",
     ExitCode.PERSON_NEEDED: "a person has to act first: terms to agree to, an account to register or bind",
+    ExitCode.HUNG_UP: "ended with its terminal (SIGHUP), after cleaning up",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C, after cleaning up",
     ExitCode.TERMINATED: "ended by SIGTERM, after cleaning up",
 }
