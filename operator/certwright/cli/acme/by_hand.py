@@ -74,7 +74,7 @@ class ByHand:
 
     async def _enter(self) -> None:
         with self._output.paused():
-            self._output.instruct("Press Enter when it is done; Ctrl-C gives up.")
+            self._output.instruct("Press Enter when it is done; Ctrl-C stops.")
             if not await _line():
                 raise NotVisible("the terminal was closed before it was done")
 

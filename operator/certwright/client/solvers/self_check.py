@@ -37,7 +37,8 @@ class SelfChecked:
 
     Args:
         solver: Any solver for http-01.
-        transport: `HttpxTransport(allow_insecure=True)`, as the CA asks over plain http.
+        transport: `HttpxTransport(allow_insecure=True, verify=False)`: the CA asks over plain http, and takes any
+            certificate where a redirect leads to https.
         port: The port to ask at, where a forwarding stands in for port 80.
         seconds: How long an answer may take to appear.
     """
