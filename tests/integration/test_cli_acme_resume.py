@@ -166,7 +166,9 @@ def test_for_something_else_a_new_order_is_made(
     assert orders(proxy) == 2
     second = json.loads(pending_file(acme, name).read_text())
     assert second["private_key"] != first["private_key"]
-    acme.ok("issue", name, f"www.{name}", "--name", name, *standalone, "--key-type", "ec384")
+    ended = acme.run("issue", name, f"www.{name}", "--name", name, *standalone, "--key-type", "ec384")
+    assert ended.code == 0, ended.err
+    assert "The order that was kept is for something else" in ended.err
     assert orders(proxy) == 3
 
 

@@ -128,6 +128,8 @@ async def under_way(
     if kept is not None and _is_for(kept, wanted):
         pending = kept
     else:
+        if kept is not None and kept.order_url is not None:
+            session.output.say("The order that was kept is for something else, or too old; ordering afresh")
         pending = wanted
         if isinstance(key, KeySpec):
             made = private_key_to_pem(await asyncio.to_thread(key.make)).decode("ascii")
