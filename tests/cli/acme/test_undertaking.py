@@ -94,13 +94,13 @@ async def test_an_order_is_kept_as_long_as_it_can_bring_a_certificate(
 ) -> None:
     await cut_short(session, folder, error, KeySpec())
     pending = folder.pending()
-    assert (pending is not None, session.order_kept) == (kept, kept)
+    assert (pending is not None, "The order is kept" in session.output.last_word) == (kept, kept)
     async with under_way(session, folder, RECIPE, CLIENT, KeySpec()) as undertaking:
         assert undertaking.resume == (URL if kept else None)
         if pending is not None and pending.private_key is not None:
             assert undertaking.key == pending.private_key.encode()
     assert folder.pending() is None
-    assert not session.order_kept
+    assert not session.output.last_word
 
 
 async def test_an_order_that_hangs_in_the_ca_is_given_up_the_second_time(

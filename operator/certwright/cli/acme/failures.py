@@ -121,7 +121,7 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, NoSuchChain):
         return " Nothing was kept; issue again with another --preferred-chain, or none"
     if isinstance(error, IssuanceTimedOut) and error.order_url is not None:
-        return " The same command goes on with it; --timeout gives it longer"
+        return " The option --timeout gives it longer"
     if isinstance(error, NotRegistered):
         return " Register with: certwright acme register --agree-tos"
     return ""

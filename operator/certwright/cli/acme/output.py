@@ -26,6 +26,8 @@ class Output:
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self.as_json = as_json
+        #: Told to people if the command ends before it is done.
+        self.last_word = ""
         self._quiet = quiet
         self._console: Console | None = None
         self._status: Status | None = None

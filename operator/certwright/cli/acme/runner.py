@@ -29,7 +29,6 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
     """
     _open_streams()
     output = Output(as_json=common.as_json, quiet=common.quiet)
-    session = Session(common, output)
     _configure_logging(debug=common.debug)
     ended_by: ExitCode | None = None
 
@@ -45,17 +44,17 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` wants it
             loop.add_signal_handler(signal.SIGHUP, end, ExitCode.HUNG_UP)
         with output.live():
-            return await act(session)
+            return await act(Session(common, output))
 
     try:
         outcome = asyncio.run(main())
     except KeyboardInterrupt:
-        _ended(output, command, CommandError(f"Interrupted; {_left(session)}", ExitCode.INTERRUPTED))
+        _ended(output, command, CommandError("Interrupted; what was presented is cleaned up", ExitCode.INTERRUPTED))
     except asyncio.CancelledError:
         if ended_by is None:
             raise
         number = "SIGTERM" if ended_by is ExitCode.TERMINATED else "SIGHUP"
-        _ended(output, command, CommandError(f"Ended by {number}; {_left(session)}", ended_by))
+        _ended(output, command, CommandError(f"Ended by {number}; what was presented is cleaned up", ended_by))
     except Exception as error:  # noqa: BLE001 - the top: whatever it is, it gets its exit code, and a traceback on request
         if common.debug:
             traceback.print_exception(error)
@@ -64,14 +63,10 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
     _finish(output, outcome.lines, document, outcome.code)
 
 
-def _left(session: Session) -> str:
-    """Say what is left of a command that was ended."""
-    cleaned = "what was presented is cleaned up"
-    return f"{cleaned}. The order is kept, and the same command goes on with it" if session.order_kept else cleaned
-
-
 def _ended(output: Output, command: str, error: BaseException) -> NoReturn:
     output.error(message(error))
+    if output.last_word:
+        output.instruct(output.last_word)
     _finish(output, (), {"command": command, "ok": False, "error": describe(error)}, exit_code(error))
 
 

@@ -51,8 +51,6 @@ class Session:
         self.folder = (common.folder or _data_folder()).absolute()
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
-        #: Whether an order is under way that the next run goes on with.
-        self.order_kept = False
         self._warned_of: set[Path] = set()
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
@@ -140,5 +138,12 @@ def server_name(url: str) -> str:
 def _data_folder() -> Path:
     # XDG Base Directory Specification; root's certificates are the system's.
     base = os.environ.get("XDG_DATA_HOME", "")
-    data = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    data = Path(base) if base.startswith("/") else _home() / ".local" / "share"
     return data / "certwright" / "acme"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise UsageError("There is no home folder to keep accounts and certificates in: name one with --dir") from None

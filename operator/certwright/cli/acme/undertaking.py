@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 #: How long an order is gone on with: CAs keep one that is pending for about a week.
 LONGEST: Final = timedelta(days=7)
 
+_KEPT: Final = "The order is kept, and the same command goes on with it."
 _HANDED_IN: Final = ("processing", "valid")
 
 
@@ -70,10 +71,10 @@ class Undertaking:
             case OrderPlaced(order):
                 self._pending = replace(self._pending, order_url=order.url, made_at=datetime.now(UTC))
                 self._folder.save_pending(self._pending)
-                self._session.order_kept = True
+                self._session.output.last_word = _KEPT
             case OrderResumed(order):
                 self._handed_in_before = order.status in _HANDED_IN
-                self._session.order_kept = True
+                self._session.output.last_word = _KEPT
             case OrderReady():
                 self._handed_in_before = False
 
@@ -143,10 +144,10 @@ async def under_way(
     except Exception as error:
         if undertaking.is_lost(error):
             folder.forget_pending()
-            session.order_kept = False
+            session.output.last_word = ""
         raise
     folder.forget_pending()
-    session.order_kept = False
+    session.output.last_word = ""
 
 
 def _kept(session: Session, folder: CertificateFolder) -> PendingOrder | None:
