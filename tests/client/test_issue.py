@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
+from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime, Request
 from tests.acme.test_renewal import make
 from tests.client.test_proving import Recorder
 
@@ -26,6 +26,7 @@ from certwright.acme import (
     OrderFailed,
     OrderNotReady,
     RateLimited,
+    Response,
 )
 from certwright.client import (
     BudgetWaited,
@@ -34,6 +35,9 @@ from certwright.client import (
     InvalidPrivateKey,
     KeyReused,
     KeySpec,
+    OrderNotResumed,
+    OrderPlaced,
+    OrderResumed,
     UnusableCertificate,
     issue,
 )
@@ -235,3 +239,94 @@ async def test_a_renewal_is_exempt_from_limits_as_far_as_the_ca_exempts_it(
     ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
     with pytest.raises(RateLimited if granted else BudgetExhausted):
         await issue(client, names, solvers=[Recorder()], replaces=pem, budget=budget)
+
+
+ORDER = f"{ORIGIN}/order/1"
+
+
+async def resumed(client: Client, ca: FakeCa, **options: Any) -> list[Event]:
+    """Go on with an order, up to the chain of this CA, which is none."""
+    events: list[Event] = []
+    ca.identifiers = ca.identifiers or [{"type": "dns", "value": "a.example"}]
+    with pytest.raises(UnusableCertificate):
+        await issue(client, ["a.example"], solvers=[Recorder()], resume=ORDER, on_event=events.append, **options)
+    return events
+
+
+@pytest.mark.parametrize(
+    ("states", "answered", "finalized"),
+    [
+        (["pending", "ready", "valid"], 1, 1),
+        (["ready", "valid"], 0, 1),
+        (["processing", "processing", "valid"], 0, 0),
+        (["valid"], 0, 0),
+    ],
+)
+async def test_an_order_that_was_made_before_is_gone_on_with_from_where_it_is(
+    client: Client, ca: FakeCa, states: list[str], answered: int, finalized: int
+) -> None:
+    ca.order_states.extend(states)
+    events = await resumed(client, ca)
+    assert isinstance(events[0], OrderResumed)
+    assert str(events[0]) == f"Going on with the order that was made before, which is {states[0]}: {ORDER}"
+    paths = ca.paths()
+    assert (paths.count("/new-order"), paths.count("/chall/0"), paths.count("/finalize")) == (0, answered, finalized)
+
+
+@pytest.mark.parametrize(
+    ("seen", "options", "reason"),
+    [
+        ({"status": "invalid"}, {}, "it is invalid"),
+        ({"status": "ready", "expires": "2026-02-28T00:00:00Z"}, {}, "it expired at 2026-02-28T00:00:00Z"),
+        ({"status": "valid", "identifiers": [{"type": "dns", "value": "b.example"}]}, {}, "it is for other names"),
+        ({"status": "ready", "profile": "short"}, {"profile": "long"}, "it has the profile short"),
+        (
+            {"status": "ready", "notAfter": "2026-04-01T00:00:00Z"},
+            {"not_after": datetime(2026, 5, 1, tzinfo=UTC)},
+            "it is for another time",
+        ),
+        (None, {}, "404"),
+    ],
+)
+async def test_an_order_that_is_of_no_use_any_more_gives_way_to_a_new_one(
+    client: Client, ca: FakeCa, seen: dict[str, Any] | None, options: dict[str, Any], reason: str
+) -> None:
+    def look(request: Request) -> Response:
+        if seen is None:
+            return ca.problem("malformed", "no such order", request, status=404)
+        return ca.json({**ca.order(seen["status"]), **seen})
+
+    ca.reply("/order/1", look)
+    ca.order_states.extend(["ready", "valid"])
+    events = await resumed(client, ca, **options)
+    assert isinstance(events[0], OrderNotResumed)
+    assert events[0].url == ORDER
+    assert reason in str(events[0])
+    assert ca.paths().count("/new-order") == 1
+
+
+async def test_a_ca_that_is_in_trouble_is_no_reason_for_another_order(client: Client, ca: FakeCa) -> None:
+    # Reading is tried several times.
+    ca.reply("/order/1", *[lambda request: ca.problem("rateLimited", "slowly", request, status=429)] * 20)
+    with pytest.raises(RateLimited):
+        await issue(client, ["a.example"], solvers=[Recorder()], resume=ORDER)
+    ca.replies["/order/1"].clear()
+    ca.reply("/order/1", *[ConnectionFailed("gone", host="ca.test", request_sent=False)] * 20)
+    with pytest.raises(ConnectionFailed):
+        await issue(client, ["a.example"], solvers=[Recorder()], resume=ORDER)
+    assert "/new-order" not in ca.paths()
+
+
+async def test_an_order_that_cannot_be_kept_ends_the_issuance_before_anything_is_presented(
+    client: Client, ca: FakeCa
+) -> None:
+    solver = Recorder()
+
+    def keep(event: Event) -> None:
+        if isinstance(event, OrderPlaced):
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        await issue(client, ["a.example"], solvers=[solver], on_event=keep)
+    assert solver.calls == []
+    assert ca.paths()[-1] == "/new-order"

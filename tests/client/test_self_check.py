@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.client.test_proving import Recorder
 
-from certwright.acme import HttpxTransport
+from certwright.acme import AcmeError, ConnectionFailed, Headers, HttpxTransport, Response, UntrustedServer
 from certwright.client import Http01Server, NotVisible, SelfChecked
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ async def test_what_is_there_passes(proof: MakeProof) -> None:
             await checked.wait(answered)
 
 
-@pytest.mark.parametrize(("shown", "complaint"), [("other", "HTTP 404"), ("token", "something else than the proof")])
+@pytest.mark.parametrize(
+    ("shown", "complaint"),
+    [("other", "HTTP 404 Not Found"), ("token", r"something else \(text/plain\) than the proof")],
+)
 async def test_what_is_wrong_is_told(proof: MakeProof, shown: str, complaint: str) -> None:
     server = Http01Server(host=HOST, port=0)
     there = [proof(HOST, token=shown)]
@@ -48,3 +51,84 @@ async def test_what_is_wrong_is_told(proof: MakeProof, shown: str, complaint: st
 def test_it_is_for_http01_only() -> None:
     with pytest.raises(ValueError, match="not for dns-01"):
         SelfChecked(Recorder("dns-01"), HttpxTransport())
+
+
+class Site:
+    """A transport that answers as it is told, by URL."""
+
+    def __init__(self, **answers: Response | AcmeError) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    async def request(self, method: str, url: str, **_: object) -> Response:
+        assert method == "GET"
+        self.asked.append(url)
+        answer = self.answers[url.partition("://")[0] if len(self.asked) == 1 else "next"]
+        if isinstance(answer, AcmeError):
+            raise answer
+        return answer
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+def redirect(url: str, status: int = 301) -> Response:
+    return Response(status, Headers({"Location": url}))
+
+
+async def checked(proof: MakeProof, site: Site) -> str | None:
+    """What the check complains of, or None."""
+    try:
+        await SelfChecked(Recorder("http-01"), site, seconds=0).wait([proof(HOST)])
+    except NotVisible as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        Response(200, body=b"token.thumbprint\r\n"),
+        # The certificate there may be the one that is to be replaced.
+        UntrustedServer("not trusted", host="b.test", reason="expired"),
+    ],
+)
+async def test_a_redirect_is_followed(proof: MakeProof, then: Response | AcmeError) -> None:
+    site = Site(http=redirect("https://b.test/else?where"), next=then)
+    assert await checked(proof, site) is None
+    assert site.asked[1] == "https://b.test/else?where"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "complaint"),
+    [
+        (
+            redirect("https://b.test/secret", 308),
+            Response(404),
+            "redirects to https://b.test, which answers with HTTP 404 Not Found",
+        ),
+        (
+            redirect("/elsewhere"),
+            Response(200, Headers({"Content-Type": "text/html; charset=utf-8"}), b"<html>"),
+            f"redirects to http://{HOST}, which answers with something else (text/html) than the proof",
+        ),
+        (
+            redirect("https://b.test/"),
+            ConnectionFailed("refused", host="b.test", request_sent=False),
+            "redirects to https://b.test, which gives no answer: refused",
+        ),
+        (redirect("https://b.test:8443/"), None, "redirects to https://b.test:8443, where no CA follows"),
+        (redirect("ftp://b.test/"), None, "redirects to ftp://b.test, where no CA follows"),
+        (redirect("https://user:secret@b.test:99999/"), None, "redirects to https://b.test:99999, where no CA follows"),
+        (redirect("/round"), redirect("/round"), "redirects more than 10 times"),
+        (Response(301), None, "answers with HTTP 301 Moved Permanently"),
+        (Response(299), None, "answers with HTTP 299."),
+    ],
+)
+async def test_what_is_wrong_behind_a_redirect_is_told(
+    proof: MakeProof, first: Response, then: Response | AcmeError | None, complaint: str
+) -> None:
+    said = await checked(proof, Site(http=first, **({} if then is None else {"next": then})))
+    assert said is not None
+    assert complaint in said
+    assert "secret" not in said

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +17,6 @@ from certwright.dns import Propagation, ServerView, TxtRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from tests.client.conftest import MakeProof
 
@@ -175,6 +176,32 @@ class TestWebroot:
         await solver.clean_up([proof()])
         await solver.clean_up([proof()])
         assert not (tmp_path / ".well-known").exists()
+
+    async def test_the_web_server_can_read_them_whatever_the_umask(self, proof: MakeProof, tmp_path: Path) -> None:
+        before = os.umask(0o077)
+        try:
+            await Webroot(tmp_path).present([proof()])
+        finally:
+            os.umask(before)
+        folder = tmp_path / ".well-known" / "acme-challenge"
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder.parent, folder, folder / "token")]
+        assert modes == [0o755, 0o755, 0o644]
+
+    async def test_another_issuance_may_remove_the_empty_folder_in_between(
+        self, proof: MakeProof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = Path.write_text
+        removed: list[Path] = []
+
+        def disturbed(path: Path, *arguments: Any, **options: Any) -> int:
+            if not removed:
+                path.parent.rmdir()
+                removed.append(path)
+            return write(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, "write_text", disturbed)
+        await Webroot(tmp_path).present([proof()])
+        assert [path.read_text() for path in removed] == ["token.thumbprint"]
 
     async def test_what_others_put_there_stays(self, proof: MakeProof, tmp_path: Path) -> None:
         (tmp_path / ".well-known").mkdir()

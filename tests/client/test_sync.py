@@ -79,3 +79,14 @@ def test_an_interruption_cancels_and_waits_for_the_clean_up(
         with pytest.raises(KeyboardInterrupt):
             loop.run(work())
     assert cleaned == ["yes"]
+
+
+def test_a_callback_that_calls_it_is_told_instead_of_waiting_for_ever(loop: BackgroundLoop) -> None:
+    async def nothing() -> None:
+        return
+
+    async def callback() -> None:
+        loop.run(nothing())
+
+    with pytest.raises(RuntimeError, match="would wait for itself"):
+        loop.run(callback())

@@ -224,7 +224,7 @@ def test_ctrl_c_at_a_question_cleans_up_and_ends_with_130(acme: AcmeCommand, bin
     terminal.wait_for("Press Enter when it is done")
     terminal.interrupt()
     assert terminal.end() == 130
-    assert "No longer needed, remove it" in terminal.shown
+    assert "If you do not go on with it, remove: _acme-challenge" in terminal.shown
     assert "Traceback" not in terminal.shown
 
 
@@ -372,3 +372,85 @@ def test_revocation_by_the_account_and_by_the_key(
     assert (done["by"], done["reason"]) == ("certificate key", "keyCompromise")
     assert ca.certificate_status(serial)["Status"] == "Revoked"
     assert acme.run("revoke", name, "--reason", "boredom").code == 2
+
+
+def opened_with(password: str, folder: Path) -> str:
+    """What OpenSSL finds in a keystore, or an empty text if the password does not open it."""
+    command = ["openssl", "pkcs12", "-in", str(folder / "keystore.p12"), "-nodes", "-passin", "stdin"]
+    done = subprocess.run(command, input=f"{password}\n", capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout if done.returncode == 0 else ""
+
+
+def test_a_keystore_is_written_and_renewed_with_a_password_from_a_file(
+    acme: AcmeCommand, name: str, http_port: int, tmp_path: Path
+) -> None:
+    password = secrets.token_hex(12)
+    (tmp_path / "password").touch(mode=0o600)
+    (tmp_path / "password").write_text(f"{password}\nnot this line\n")
+    arguments = ["--solver", "standalone", "--http-port", str(http_port), "--pkcs12"]
+    issued = acme.ok("issue", name, *arguments, "--pkcs12-password-file", str(tmp_path / "password"))
+    folder = acme.certificate(name)
+    assert issued["certificate"]["files"]["keystore"] == str(folder / "keystore.p12")
+    assert (folder / "keystore.p12").stat().st_mode & 0o777 == 0o600
+    for _ in range(2):
+        found = opened_with(password, folder)
+        assert (folder / "privkey.pem").read_text() in found
+        assert (folder / "cert.pem").read_text() in found
+        assert (folder / "chain.pem").read_text() in found
+        assert f"friendlyName: {name}" in found
+        before = (folder / "keystore.p12").read_bytes()
+        acme.ok("renew", name, "--force")
+        assert (folder / "keystore.p12").read_bytes() != before
+    assert password not in "".join(path.read_text() for path in acme.folder.rglob("*.json"))
+    # Without it nothing is ordered, and what is there stays.
+    (tmp_path / "password").unlink()
+    before = (folder / "keystore.p12").read_bytes()
+    failed = acme.run("renew", name, "--force", "--json")
+    assert failed.code == 7
+    assert "Cannot read the password of the keystore" in failed.document["certificates"][0]["error"]["message"]
+    assert (folder / "keystore.p12").read_bytes() == before
+
+
+def test_a_person_is_asked_for_the_password_of_a_keystore_and_nobody_sees_it(
+    acme: AcmeCommand, name: str, http_port: int
+) -> None:
+    arguments = ["issue", name, "--solver", "standalone", "--http-port", str(http_port), "--pkcs12-legacy"]
+    nobody = acme.run(*arguments, "--json")
+    assert (nobody.code, "--pkcs12-password-file" in nobody.document["error"]["message"]) == (2, True)
+    for second, code in (("other", 2), ("hunter22", 0)):
+        terminal = acme.on_terminal(*arguments)
+        terminal.wait_for("Password of the keystore:")
+        terminal.type("hunter22\n")
+        terminal.wait_for("The same once more:")
+        terminal.type(f"{second}\n")
+        assert terminal.end() == code, terminal.shown
+        assert "hunter22" not in terminal.shown
+    assert "BEGIN PRIVATE KEY" in opened_with("hunter22", acme.certificate(name))
+    # `renew` has nobody to ask, and says what it needs.
+    assert acme.run("renew", name, "--force").code == 7
+    acme.ok("renew", name, "--force", environment={"CERTWRIGHT_PKCS12_PASSWORD": "another one"})
+    assert opened_with("hunter22", acme.certificate(name)) == ""
+    assert "BEGIN PRIVATE KEY" in opened_with("another one", acme.certificate(name))
+
+
+def test_other_options_for_a_good_certificate_are_not_dropped_in_silence(
+    acme: AcmeCommand, name: str, http_port: int
+) -> None:
+    arguments = ["issue", name, "--solver", "standalone", "--http-port", str(http_port)]
+    acme.ok(*arguments)
+    again = acme.run(*arguments, "--deploy-hook", "true", "--combined")
+    assert again.code == 0
+    assert "Warning: It was issued with other options, which stay: --deploy-hook, --combined" in again.err
+
+
+def test_a_key_that_everybody_can_read_is_warned_of(
+    acme: AcmeCommand, name: str, http_port: int, tmp_path: Path
+) -> None:
+    key = tmp_path / "key.pem"
+    acme.ok("issue", name, "--solver", "standalone", "--http-port", str(http_port))
+    key.write_bytes((acme.certificate(name) / "privkey.pem").read_bytes())
+    key.chmod(0o644)
+    arguments = ["issue", name, "--solver", "standalone", "--http-port", str(http_port), "--force", "--key", str(key)]
+    assert f"Everybody on this host can read {key}" in acme.run(*arguments).err
+    key.chmod(0o640)
+    assert "Everybody" not in acme.run(*arguments).err

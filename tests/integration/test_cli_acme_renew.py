@@ -23,7 +23,8 @@ from testbed.ports import allocator
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import subprocess
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from testbed.bed import TestBed
@@ -159,6 +160,13 @@ def test_the_key_is_kept_or_made_anew_as_asked(acme: AcmeCommand, issued: str) -
     assert json.loads(metadata.read_text())["recipe"]["reuse_key"] is False
 
 
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def change_recipe(acme: AcmeCommand, name: str, **changes: object) -> None:
     path = acme.certificate(name) / "certificate.json"
     metadata = json.loads(path.read_text())
@@ -189,7 +197,7 @@ def test_one_that_fails_does_not_stop_the_others(acme: AcmeCommand, issued: str)
     assert leaf(acme, bad) == before[bad]
     assert leaf(acme, issued) != before[issued]
     shown = acme.run("renew", "-q", issued)
-    assert (shown.code, "1 certificates: 0 renewed, 1 not due, 0 failed" in shown.out) == (0, True)
+    assert (shown.code, "1 certificate: 0 renewed, 1 not due, 0 failed" in shown.out) == (0, True)
 
 
 def test_a_limit_is_told_with_its_end_and_waited_for(
@@ -222,39 +230,93 @@ def test_a_limit_is_told_with_its_end_and_waited_for(
     assert order_requests(proxy) == []
 
 
-def test_two_runs_do_not_collide(acme: AcmeCommand, name: str, standalone: list[str]) -> None:
-    first = acme.start("issue", name, *standalone, "--deploy-hook", "sleep 2")
-    lock = acme.folder / "lock"
-    deadline = time.monotonic() + 30
-    while lock.read_text().strip() != str(first.pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    refused = acme.run("renew", "--lock-timeout", "0", "--json")
-    assert refused.code == 9
-    assert str(first.pid) in refused.document["error"]["message"]
-    waited = acme.run("renew", name, "--json")
-    assert waited.code == 0, waited.err
-    assert "Waiting for another certwright acme" in waited.err
-    first.communicate(timeout=60)
-    assert first.returncode == 0
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
-    acme: AcmeCommand, bind: Bind, name: str, number: signal.Signals, code: int
-) -> None:
-    where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
-    process = acme.start("issue", name, "--solver", "manual", *where, "--json")
+def until_it_waits(process: subprocess.Popen[str]) -> str:
+    """Read what a command by hand says, until it waits for the records."""
     assert process.stderr is not None
     shown = ""
     while "Waiting up to" not in shown:
         line = process.stderr.readline()
         assert line, shown
         shown += line
+    return shown
+
+
+def test_two_runs_at_one_certificate_come_after_each_other(
+    acme: AcmeCommand, name: str, standalone: list[str], tmp_path: Path
+) -> None:
+    held = tmp_path / "held"
+    first = acme.start(
+        "issue", name, *standalone, "--deploy-hook", f"touch {held}; while [ -e {held} ]; do sleep 0.1; done"
+    )
+    wait_until(held.exists)
+    refused = acme.run("issue", name, *standalone, "--lock-timeout", "0", "--json")
+    assert refused.code == 9
+    assert f"(process {first.pid}) works with the certificate {name}" in refused.document["error"]["message"]
+    second = acme.start("renew", name, "--json")
+    assert second.stderr is not None
+    assert f"Waiting for another certwright acme (process {first.pid})" in second.stderr.readline()
+    held.unlink()
+    out, err = second.communicate(timeout=60)
+    assert second.returncode == 0, err
+    # What the first one has just issued is looked at, not what was there before.
+    assert json.loads(out)["certificates"][0]["state"] == "not due"
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+
+
+def test_one_that_waits_for_a_person_holds_up_no_other_and_is_left_alone(
+    acme: AcmeCommand, bind: Bind, issued: str, name: str
+) -> None:
+    where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
+    waiting = acme.start("issue", name, "--name", f"a-{issued}", "--solver", "manual", *where)
+    try:
+        until_it_waits(waiting)
+        before = leaf(acme, issued)
+        ended = acme.run("renew", "--force", "--lock-timeout", "0", "--json")
+        assert ended.code == 0, ended.err
+        states = {each["name"]: each for each in ended.document["certificates"]}
+        assert states[issued]["state"] == "renewed"
+        assert leaf(acme, issued) != before
+        assert states[f"a-{issued}"]["state"] == "busy"
+        assert f"(process {waiting.pid})" in states[f"a-{issued}"]["message"]
+        # Who asks for just that one is told by the exit code.
+        assert acme.run("renew", f"a-{issued}", "--lock-timeout", "0").code == 9
+        # Both use the account; to change it one has to be alone.
+        assert acme.ok("account", "--email", "other@example.test")["account"]["status"] == "valid"
+        changing = acme.run("rollover", "--lock-timeout", "0", "--json")
+        assert changing.code == 9
+        assert "works with the account at" in changing.document["error"]["message"]
+    finally:
+        waiting.terminate()
+        waiting.communicate(timeout=60)
+
+
+def test_two_first_runs_make_one_account_and_take_turns_at_the_port(
+    ca: Pebble, proxy: RecordingProxy, bind: Bind, standalone: list[str], tmp_path: Path
+) -> None:
+    acme = AcmeCommand(tmp_path / "fresh", proxy.directory_url, ca.ca_bundle)
+    names = [f"{secrets.token_hex(6)}.{bind.zones[0]}" for _ in range(2)]
+    running = [acme.start("issue", each, "--agree-tos", *standalone, "--lock-timeout", "50") for each in names]
+    for process in running:
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 0, err
+    kept = [json.loads((acme.certificate(each) / "certificate.json").read_text()) for each in names]
+    assert len({each["account_url"] for each in kept}) == 1
+    assert len({each["serial"] for each in kept}) == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
+    acme: AcmeCommand, bind: Bind, name: str, number: signal.Signals, code: int
+) -> None:
+    where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
+    process = acme.start("issue", name, "--solver", "manual", *where, "--json")
+    shown = until_it_waits(process)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert json.loads(out)["error"]["exit_code"] == code
-    assert "No longer needed, remove it" in err
+    assert "If you do not go on with it, remove" in err
     assert "Traceback" not in shown + err
     assert not (acme.certificate(name) / "current").exists()
 

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -215,6 +216,24 @@ def test_plumbing_dns01_with_a_wildcard(desk: Desk, bind: Bind) -> None:
     assert "2 records" in desk.run("plumbing_dns01.py", **dns_settings(bind))
     desk.check(desk.name, f"*.{desk.name}")
     assert f"_acme-challenge.{desk.name}" not in bind.txt_records(bind.zones[0])
+
+
+def test_an_order_is_gone_on_with_after_a_crash(issued: Desk) -> None:
+    before = issued.key()
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        said = issued.fail("resume.py", HTTP_PORT=str(taken.getsockname()[1]))
+    assert "Run this again to go on" in said
+    order = (issued.folder / "order.txt").read_text()
+    key = (issued.folder / "privkey-next.pem").read_bytes()
+    assert stat.S_IMODE((issued.folder / "privkey-next.pem").stat().st_mode) == 0o600
+    said = issued.run("resume.py")
+    assert f"which is pending: {order}" in said
+    assert "Ordered a certificate" not in said
+    issued.check(issued.name)
+    assert issued.key() == key != before
+    assert not (issued.folder / "order.txt").exists()
 
 
 def test_a_renewal_waits_until_the_ca_wants_it(issued: Desk) -> None:

@@ -78,6 +78,36 @@ class OrderPlaced(Event):
 
 
 @dataclass(frozen=True)
+class OrderResumed(Event):
+    """An order that was made before is gone on with; no new one is made.
+
+    Attributes:
+        order: The order as it is now.
+    """
+
+    order: Order
+
+    def __str__(self) -> str:
+        return f"Going on with the order that was made before, which is {self.order.status}: {self.order.url}"
+
+
+@dataclass(frozen=True)
+class OrderNotResumed(Event):
+    """An order that was made before is of no use any more; a new one is made.
+
+    Attributes:
+        url: The order that was made before.
+        reason: Why not, in words.
+    """
+
+    url: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"The order that was made before cannot be gone on with, ordering afresh: {self.reason}"
+
+
+@dataclass(frozen=True)
 class AuthorizationReused(Event):
     """A name is proven already, by an earlier order; nothing is presented for it.
 
@@ -205,7 +235,8 @@ class Issued(Event):
         return f"Issued, valid until {self.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
 
 
-#: Called with each event; must not raise, and should return at once.
+#: Called with each event; should return at once, and must not raise: except at `OrderPlaced` where the order cannot be
+#: kept, which ends the issuance.
 OnEvent: TypeAlias = Callable[[Event], None]
 
 

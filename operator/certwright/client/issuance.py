@@ -11,12 +11,15 @@ from certwright.acme import (
     ConnectionFailed,
     Identifier,
     InvalidCertificate,
+    MalformedResponse,
     NoSuchChain,
     OrderFailed,
     OrderNotReady,
     OrderPurpose,
     OrderStatus,
+    ProblemError,
     RateLimited,
+    UnsafeUrl,
     certificate_identifier,
 )
 from certwright.client.certificate import IssuedCertificate, chain_of, leaf_der, names_of
@@ -27,8 +30,10 @@ from certwright.client.events import (
     BudgetWaited,
     CaaObjected,
     Issued,
+    OrderNotResumed,
     OrderPlaced,
     OrderReady,
+    OrderResumed,
     RenewalInfoUnavailable,
     ReplacementRefused,
 )
@@ -113,9 +118,33 @@ class Issuance:
         self.order = order
         self._notify(OrderPlaced(order))
 
+    async def resume_order(
+        self, url: str, *, profile: str | None, not_before: datetime | None, not_after: datetime | None
+    ) -> bool:
+        """Go on with an order that was made before; if it is of no use, tell so and return False."""
+        reason: str | None
+        try:
+            order = await self._client.fetch_order(url)
+        except (ProblemError, MalformedResponse, UnsafeUrl) as error:
+            if error.temporary and isinstance(error, ProblemError):
+                raise
+            reason = str(error)
+        else:
+            reason = self._unfit(order, profile, not_before, not_after)
+            if reason is None:
+                self.order = order
+                self._notify(OrderResumed(order))
+                return True
+        self._notify(OrderNotResumed(url, reason))
+        return False
+
     async def prove_and_finalize(self, solvers: Solvers, request: RequestTask, budget: Budget | None) -> None:
         """Prove all names, while key and request are made, and hand the request in."""
         order = self._placed()
+        if order.status in (OrderStatus.PROCESSING, OrderStatus.VALID):
+            # The request was handed in by an earlier run.
+            self._key, _ = await request
+            return
         if order.status is OrderStatus.READY:
             for identifier in order.identifiers:
                 self._notify(AuthorizationReused(identifier.value))
@@ -178,6 +207,23 @@ class Issuance:
                 raise BudgetExhausted(reservation)
             self._notify(BudgetWaited(reservation))
             await self._clock.sleep(reservation.seconds)
+
+    def _unfit(
+        self, order: Order, profile: str | None, not_before: datetime | None, not_after: datetime | None
+    ) -> str | None:
+        """Say why an order is not the one that would be made now, or return None."""
+        if order.status is OrderStatus.INVALID:
+            return "it is invalid"
+        if order.expires is not None and order.expires <= self._clock.now():
+            return f"it expired at {order.expires:%Y-%m-%dT%H:%M:%SZ}"
+        if set(order.identifiers) != set(self._identifiers):
+            return "it is for other names"
+        if profile is not None and order.profile not in (None, profile):
+            return f"it has the profile {order.profile}"
+        for wanted, has in ((not_before, order.not_before), (not_after, order.not_after)):
+            if wanted is not None and has is not None and wanted.replace(microsecond=0) != has:
+                return "it is for another time"
+        return None
 
     def _replacement_refused(self, error: AcmeError) -> None:
         self._notify(ReplacementRefused(error))

@@ -38,6 +38,7 @@ async def issue(
     not_after: datetime | None = None,
     preferred_chain: str | None = None,
     replaces: bytes | None = None,
+    resume: str | None = None,
     budget: Budget | None = None,
     caa_view: DnsView | None = None,
     on_event: OnEvent = ignore,
@@ -45,8 +46,8 @@ async def issue(
 ) -> IssuedCertificate:
     """Get a certificate: order, prove all names together, request, download, check.
 
-    The key is returned with the certificate. To survive a crash in between, make it yourself (`KeySpec().make()`)
-    and keep it before you call this.
+    The key is returned with the certificate. To survive a crash in between, make it yourself (`KeySpec().make()`),
+    keep it before you call this, keep the URL that `OrderPlaced` tells, and give both again: `key` and `resume`.
 
     Names that are proven already are not proven again. The key and the request are made while the CA validates. If
     this task is cancelled, or the time is up, what was presented is cleaned up before the error is raised, which
@@ -64,6 +65,9 @@ async def issue(
         not_after: When it should end, aware; many CAs refuse it.
         preferred_chain: The common name of the issuer that the chain shall lead to; None for the CA's default chain.
         replaces: The certificate that this one renews, in PEM; see `renew`.
+        resume: The URL of an order that an earlier call made for the same names and the same key. It is gone on with
+            from wherever it is; a new one is made if it is invalid, expired, gone or for something else, and an event
+            tells which.
         budget: The CA's rate limits; the order waits for room if there will be some in time.
         caa_view: Looks at the CAA records of the names first, and reports an objection as an event.
         on_event: Told what happens; see `certwright.client.events`.
@@ -92,9 +96,13 @@ async def issue(
                 await request
             if caa_view is not None:
                 await issuance.look_at_caa(caa_view, solvers)
-            await issuance.place_order(
-                profile=profile, not_before=not_before, not_after=not_after, replaces=replaces, budget=budget
+            resumed = resume is not None and await issuance.resume_order(
+                resume, profile=profile, not_before=not_before, not_after=not_after
             )
+            if not resumed:
+                await issuance.place_order(
+                    profile=profile, not_before=not_before, not_after=not_after, replaces=replaces, budget=budget
+                )
             await issuance.prove_and_finalize(solvers, request, budget)
             return await issuance.collect(preferred_chain, current=replaces)
     except (TimeoutError, PollTimedOut) as error:

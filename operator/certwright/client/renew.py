@@ -26,6 +26,7 @@ async def renew(
     key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
     profile: str | None = None,
     preferred_chain: str | None = None,
+    resume: str | None = None,
     budget: Budget | None = None,
     on_event: OnEvent = ignore,
     timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as for issue
@@ -42,6 +43,7 @@ async def renew(
         key: The key of the new certificate: a new one unless the old one is given, in PEM.
         profile: See `issue`; a CA with several does not remember which one it was.
         preferred_chain: See `issue`.
+        resume: See `issue`.
         budget: See `issue`; renewals are exempt from some limits or all.
         on_event: See `issue`.
         timeout: See `issue`.
@@ -60,6 +62,7 @@ async def renew(
         profile=profile,
         preferred_chain=preferred_chain,
         replaces=certificate_pem,
+        resume=resume,
         budget=budget,
         on_event=on_event,
         timeout=timeout,

@@ -64,7 +64,14 @@ class BackgroundLoop:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run something there and wait for what it returns or raises; an interruption here cancels it there."""
+        """Run something there and wait for what it returns or raises; an interruption here cancels it there.
+
+        Raises:
+            RuntimeError: It was called by a callback, in the loop's own thread, which would wait for itself for ever.
+        """
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise RuntimeError("A callback cannot call this client: it would wait for itself")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -168,6 +175,7 @@ class SyncClient:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
         preferred_chain: str | None = None,
+        resume: str | None = None,
         budget: Budget | None = None,
         on_event: OnEvent = ignore,
         timeout: float = DEFAULT_TIMEOUT,
@@ -184,6 +192,7 @@ class SyncClient:
                 not_before=not_before,
                 not_after=not_after,
                 preferred_chain=preferred_chain,
+                resume=resume,
                 budget=budget,
                 on_event=on_event,
                 timeout=timeout,
@@ -198,6 +207,7 @@ class SyncClient:
         key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
         profile: str | None = None,
         preferred_chain: str | None = None,
+        resume: str | None = None,
         budget: Budget | None = None,
         on_event: OnEvent = ignore,
         timeout: float = DEFAULT_TIMEOUT,
@@ -211,6 +221,7 @@ class SyncClient:
                 key=key,
                 profile=profile,
                 preferred_chain=preferred_chain,
+                resume=resume,
                 budget=budget,
                 on_event=on_event,
                 timeout=timeout,

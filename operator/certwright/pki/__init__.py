@@ -13,6 +13,7 @@ from certwright.pki.errors import (
     Expired,
     GateRefused,
     KeyMismatch,
+    KeystoreError,
     MissingNames,
     NotYetValid,
     OlderThanCurrent,
@@ -32,6 +33,7 @@ from certwright.pki.keys import (
     private_key_to_pem,
     public_key_matches,
 )
+from certwright.pki.pkcs12 import Pkcs12Encryption, check_keystore_password, to_pkcs12
 from certwright.pki.public_keys import public_key_matches_spec
 from certwright.pki.request import SigningRequest, read_csr
 
@@ -46,9 +48,11 @@ __all__ = [
     "KeyAlgorithm",
     "KeyEncoding",
     "KeyMismatch",
+    "KeystoreError",
     "MissingNames",
     "NotYetValid",
     "OlderThanCurrent",
+    "Pkcs12Encryption",
     "PkiError",
     "PrivateKey",
     "PrivateKeyError",
@@ -56,6 +60,7 @@ __all__ = [
     "UnsupportedKey",
     "build_csr",
     "check_before_write",
+    "check_keystore_password",
     "check_links",
     "generate_private_key",
     "key_matches_spec",
@@ -65,4 +70,5 @@ __all__ = [
     "public_key_matches",
     "public_key_matches_spec",
     "read_csr",
+    "to_pkcs12",
 ]

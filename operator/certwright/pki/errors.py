@@ -25,6 +25,10 @@ class CsrError(PkiError):
     """The names given cannot be put in a certificate signing request."""
 
 
+class KeystoreError(PkiError):
+    """A keystore cannot be made with this password or encryption. The message never quotes the password."""
+
+
 class ChainError(PkiError):
     """A PEM chain cannot be read: a foreign block, damage, or more of it than any CA sends."""
 

@@ -17,6 +17,7 @@ from certwright.cli.acme.common import Common
 from certwright.cli.acme.exits import MEANINGS, ExitCode
 from certwright.cli.acme.output import Output
 from certwright.cli.acme.recipe import SolverSettings
+from certwright.cli.acme.session import Session
 from certwright.cli.acme.solving import make_solvers
 from certwright.cli.app import app
 from certwright.client import SelfChecked
@@ -59,8 +60,8 @@ def test_it_is_a_group_of_the_whole_command_line() -> None:
 
 def test_no_option_takes_a_secret() -> None:
     for command in COMMANDS:
-        for option in re.findall(r"--[a-z-]+", shown(command)):
-            assert not re.search(r"secret|password|hmac(?!-file)|token", option), option
+        for option in re.findall(r"--[a-z0-9-]+", shown(command)):
+            assert not re.search(r"secret|password(?!-file)|hmac(?!-file)|token", option), option
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_no_option_takes_a_secret() -> None:
         (["issue", "a.example.test"], "--solver"),
         (["issue", "--solver", "standalone"], "Say what the certificate is for"),
         (["issue", "a.example.test", "--solver", "dns-01"], "--nameserver"),
+        (["issue", "a.example.test", "--solver", "webroot:/no/such"], "The web root /no/such is no folder"),
         (["issue", "a.example.test", "--solver", "standalone", "--name", "../x"], "cannot be the name of a folder"),
         (["issue", "a.example.test", "--solver", "standalone", "--key", "k", "--csr", "r"], "exclude each other"),
         (["issue", "a.example.test", "--solver", "standalone", "--not-after", "soon"], "is no instant"),
@@ -93,13 +95,13 @@ def test_what_is_wrong_with_the_command_line_is_said_with_code_2(
 
 
 def test_http_answers_are_looked_at_first_if_asked(tmp_path: Path) -> None:
-    output = Output(as_json=False, quiet=True)
+    session = Session(Common(tmp_path), Output(as_json=False, quiet=True))
     texts = ("standalone", f"webroot:{tmp_path}", "manual:http-01", "tls-alpn-01", "manual")
-    checked = make_solvers(SolverSettings(texts, http_check=True), output)
+    checked = make_solvers(SolverSettings(texts, http_check=True), session)
     assert callable(checked)
     kinds = [isinstance(solver, SelfChecked) for solver in checked(Identifier.dns("a.example.test"))]
     assert kinds == [True, True, True, False, False]
-    unchecked = make_solvers(SolverSettings(texts), output)
+    unchecked = make_solvers(SolverSettings(texts), session)
     assert callable(unchecked)
     assert not [each for each in unchecked(Identifier.dns("a.example.test")) if isinstance(each, SelfChecked)]
 
@@ -110,6 +112,34 @@ def test_without_an_account_it_says_how_to_make_one(tmp_path: Path) -> None:
     document = json.loads(result.stdout)
     assert (document["command"], document["ok"]) == ("account", False)
     assert "certwright acme register --server letsencrypt-staging --agree-tos" in document["error"]["message"]
+
+
+def test_what_cannot_be_read_does_not_hide_the_rest(tmp_path: Path) -> None:
+    account = tmp_path / "accounts" / "ca.example.test"
+    certificate = tmp_path / "certificates" / "a.example.test" / "current"
+    begun = tmp_path / "certificates" / "b.example.test"
+    for folder in (account, certificate, begun):
+        folder.mkdir(parents=True)
+    (account / "account.json").write_text("{")
+    (certificate / "certificate.json").write_text("{")
+    (begun / "order.json").write_text("{}")
+    result = CliRunner().invoke(acme, ["info", "--dir", str(tmp_path)])
+    assert result.exit_code == 0
+    assert "ca.example.test: cannot be read" in result.stdout
+    assert "a.example.test  cannot be read" in result.stdout
+    assert "b.example.test  not issued yet  order under way" in result.stdout
+    for damaged in (account / "account.json", certificate / "certificate.json"):
+        assert f"Warning: {damaged} is damaged" in result.stderr
+    document = json.loads(CliRunner().invoke(acme, ["info", "--dir", str(tmp_path), "--json"]).stdout)
+    assert document["certificates"][0]["name"] == "a.example.test"
+    assert document["certificates"][0]["error"]["type"] == "CommandError"
+    assert document["unfinished"] == ["b.example.test"]
+
+
+def test_a_flag_does_not_look_as_if_it_took_a_value() -> None:
+    assert "--force Issue although" in shown("issue")
+    assert "<bool>" not in shown("renew").replace("--help <bool>", "")
+    assert "list[str]" not in shown("account")
 
 
 def test_an_empty_folder_is_shown_and_renewed(tmp_path: Path) -> None:

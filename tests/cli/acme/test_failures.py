@@ -14,6 +14,7 @@ from certwright.acme import (
     ProblemError,
     RateLimited,
     ServiceUnavailable,
+    UntrustedServer,
     UserActionRequired,
 )
 from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
@@ -70,3 +71,20 @@ def test_people_are_told_what_to_do() -> None:
 def test_an_unforeseen_error_is_not_quoted() -> None:
     assert "secret" not in message(ZeroDivisionError("the secret"))
     assert "--debug" in message(ZeroDivisionError("the secret"))
+
+
+def test_a_file_of_this_host_is_named_with_what_is_wrong_with_it() -> None:
+    error = PermissionError(13, "Permission denied", "/srv/state/accounts")
+    assert message(error) == "Cannot use /srv/state/accounts: permission denied."
+    assert describe(error)["exit_code"] == 1
+    # Without a file it may be about anything.
+    assert "--debug" in message(OSError(5, "Input/output error"))
+    assert "--debug" in message(OSError("something"))
+
+
+def test_what_to_do_about_a_server_that_cannot_be_reached() -> None:
+    assert message(UntrustedServer("Not trusted.", host="ca.test", reason="x")).endswith("The option is --ca-bundle")
+    assert "--server" in message(ConnectionFailed("Cannot connect.", host="ca.test", request_sent=False))
+    assert message(ConnectionFailed("It hung up.", host="ca.test", request_sent=True)) == "It hung up."
+    late = IssuanceTimedOut("Too late.", order_url="https://ca.test/order/1")
+    assert "--timeout" in message(late)

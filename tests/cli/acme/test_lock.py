@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.cli.acme.exits import CommandError, ExitCode
-from certwright.cli.acme.lock import locked
+from certwright.cli.acme.exits import ExitCode
+from certwright.cli.acme.lock import Busy, locked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ async def test_one_holds_it_and_the_next_waits_its_turn(tmp_path: Path) -> None:
     told: list[str] = []
 
     async def hold(name: str, seconds: float) -> None:
-        async with locked(tmp_path / "lock", seconds=10, on_wait=told.append):
+        async with locked(tmp_path / "lock", "the thing", seconds=10, on_wait=told.append):
             order.append(f"{name} in")
             await asyncio.sleep(seconds)
             order.append(f"{name} out")
@@ -29,15 +29,45 @@ async def test_one_holds_it_and_the_next_waits_its_turn(tmp_path: Path) -> None:
     await asyncio.sleep(0.05)
     await asyncio.gather(first, hold("second", 0))
     assert order == ["first in", "first out", "second in", "second out"]
-    assert told == [f"Waiting for another certwright acme (process {os.getpid()})"]
+    assert told == [f"Waiting for another certwright acme (process {os.getpid()}) at the thing"]
 
 
 async def test_who_waits_too_long_is_told_who_holds_it(tmp_path: Path) -> None:
-    async with locked(tmp_path / "lock", seconds=0, on_wait=print):
-        with pytest.raises(CommandError, match=f"process {os.getpid()}") as caught:
-            async with locked(tmp_path / "lock", seconds=0, on_wait=print):
+    async with locked(tmp_path / "lock", "the thing", seconds=0, on_wait=print):
+        with pytest.raises(Busy, match=rf"\(process {os.getpid()}\) works with the thing\.") as caught:
+            async with locked(tmp_path / "lock", "the thing", seconds=0, on_wait=print):
                 pytest.fail("two hold it")
     assert caught.value.code is ExitCode.LOCKED
+
+
+async def test_several_share_it_and_who_wants_it_alone_waits_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    async with locked(path, "it", seconds=0, on_wait=print, shared=True):
+        async with locked(path, "it", seconds=0, on_wait=print, shared=True) as other:
+            with pytest.raises(Busy):
+                await other.take()
+        # What was given up to get it alone is got again.
+        async with locked(path, "it", seconds=0, on_wait=print, shared=True):
+            pass
+    async with locked(path, "it", seconds=0, on_wait=print, shared=True) as lock:
+        await lock.take()
+        with pytest.raises(Busy):
+            async with locked(path, "it", seconds=0, on_wait=print, shared=True):
+                pytest.fail("it was held alone")
+        await lock.take(shared=True)
+        async with locked(path, "it", seconds=0, on_wait=print, shared=True):
+            pass
+
+
+async def test_a_holder_that_is_gone_is_not_named(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220 - our own interpreter
+    gone.wait()
+    async with locked(tmp_path / "lock", "it", seconds=0, on_wait=print):
+        (tmp_path / "lock").write_text(f"{gone.pid}\n")
+        with pytest.raises(Busy) as caught:
+            async with locked(tmp_path / "lock", "it", seconds=0, on_wait=print):
+                pytest.fail("two hold it")
+    assert caught.value.holder == "unknown"
 
 
 async def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
@@ -52,10 +82,10 @@ async def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     )
     assert holder.stdout is not None
     holder.stdout.readline()
-    with pytest.raises(CommandError):
-        async with locked(tmp_path / "lock", seconds=0, on_wait=print):
+    with pytest.raises(Busy):
+        async with locked(tmp_path / "lock", "it", seconds=0, on_wait=print):
             pytest.fail("two hold it")
     holder.kill()
     holder.communicate()
-    async with locked(tmp_path / "lock", seconds=0, on_wait=print):
+    async with locked(tmp_path / "lock", "it", seconds=0, on_wait=print):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from certwright.cli.acme.exits import UsageError
-from certwright.cli.acme.solver_spec import SolverSpec, for_name, parse_solver
+from certwright.cli.acme.solver_spec import SolverSpec, anchored, for_name, parse_solver
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -51,3 +56,11 @@ def test_the_longest_zone_counts_and_the_order_within_it(name: str, places: tupl
 
 def test_a_name_in_no_zone_has_no_solver() -> None:
     assert for_name([parse_solver("example.com=dns-01")], "other.test") == ()
+
+
+def test_a_folder_is_written_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert anchored("webroot:html") == f"webroot:{tmp_path}/html"
+    assert anchored("example.com=webroot:html/a=b") == f"example.com=webroot:{tmp_path}/html/a=b"
+    assert anchored("webroot:/srv/a") == "webroot:/srv/a"
+    assert anchored("example.com=manual:http-01") == "example.com=manual:http-01"

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.acme import AccountCredentials, AccountKey, AcmeError, InvalidAccountKey, InvalidCredentials
 from certwright.cli.acme.by_hand import confirm
-from certwright.cli.acme.connection import connection_of, open_account, open_client, settle_key_change
+from certwright.cli.acme.connection import (
+    connection_of,
+    open_account,
+    open_client,
+    settle_key_change,
+    use_account,
+)
 from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import PRIVATE_FILE, read_file, write_file
 from certwright.cli.acme.new_account import contact_urls
@@ -25,34 +31,46 @@ if TYPE_CHECKING:
 
 async def register(session: Session, terms: NewAccount, restore: Path | None) -> Outcome:
     """Make an account, or find the one that there is; with `restore` find that of a key or of saved credentials."""
-    async with session.locked():
-        if restore is not None:
-            return await _restore(session, restore)
-        url = session.server()
-        async with registered(session, url, terms) as client:
-            account = await client.fetch_account()
-            if terms.emails and account.contact and set(account.contact) != set(terms.contact):
-                session.output.warn(
-                    "The account was there already, with other contacts; `account --email` changes them"
-                )
-            return _outcome(session, client, account)
+    if restore is not None:
+        return await _restore(session, restore)
+    url = session.server()
+    async with registered(session, url, terms) as client:
+        account = await client.fetch_account()
+        if terms.emails and account.contact and set(account.contact) != set(terms.contact):
+            session.output.warn("The account was there already, with other contacts; `account --email` changes them")
+        return _outcome(session, client, account)
 
 
 @asynccontextmanager
 async def registered(session: Session, url: str, terms: NewAccount) -> AsyncIterator[Client]:
-    """Open a client with the account that is kept for a CA, or with a new one. Hold the lock of the folder meanwhile.
+    """Open a client with the account that is kept for a CA, or with a new one; others may use it meanwhile.
 
     Raises:
         CommandError: A person has to agree to the terms first.
     """
     folder = session.accounts.at(url)
-    credentials = folder.load()
-    if credentials is not None and credentials.account_url is not None:
-        folder.save_connection(connection_of(session, url))
-        async with open_account(session, url) as client:
+    async with session.account_lock(url, shared=True) as lock:
+        if not folder.is_registered():
+            await lock.take()
+        # Another run may have made it while this one waited.
+        if folder.is_registered():
+            folder.save_connection(connection_of(session, url))
+            opened = use_account(session, url, lock)
+        else:
+            opened = _made(session, url, terms)
+        async with opened as client:
+            await lock.take(shared=True)
             yield client
-        return
+
+
+@asynccontextmanager
+async def _made(session: Session, url: str, terms: NewAccount) -> AsyncIterator[Client]:
+    """Open a client with a new account, or go on with the making of one that was cut short."""
+    folder = session.accounts.at(url)
+    credentials = folder.load()
     binding = terms.binding()
+    if terms.hmac_file is not None:
+        session.warn_of_readers(terms.hmac_file)
     key = credentials.key if credentials is not None else _generate(terms.key_algorithm)
     async with open_client(session, url, AccountCredentials(url, None, key)) as client:
         agreed = await _agreed(session, client, terms)
@@ -77,7 +95,7 @@ async def show(session: Session, emails: tuple[str, ...], *, clear: bool, agree:
     """Show the account, and change what was asked to be changed."""
     if emails and clear:
         raise UsageError("--email and --no-email exclude each other")
-    async with session.locked(), open_account(session, session.server()) as client:
+    async with open_account(session, session.server()) as client:
         account = await client.fetch_account()
         if agree:
             account = await client.agree_to_terms()
@@ -91,41 +109,39 @@ async def show(session: Session, emails: tuple[str, ...], *, clear: bool, agree:
 
 async def rollover(session: Session, algorithm: str | None) -> Outcome:
     """Give the account a new key (RFC 8555 section 7.3.5)."""
-    async with session.locked():
-        url = session.server()
-        folder = session.accounts.at(url)
-        async with open_account(session, url) as client:
-            new_key = _generate(algorithm or client.key.algorithm)
-            # Beside the old one, durably, before the CA is told: whatever happens then, one of the two is the key.
-            folder.save_next(AccountCredentials(url, client.account_url, new_key))
-            try:
-                await client.change_key(new_key)
-            except AcmeError:
-                # Refused, or the answer was lost: ask which. If that fails too, the next run asks.
-                await settle_key_change(session, folder, client)
-                if client.key != new_key:
-                    raise
-            else:
-                folder.adopt_next()
-            account = await client.fetch_account()
-            return _outcome(session, client, account, "The account has a new key; the old one is void")
+    url = session.server()
+    folder = session.accounts.at(url)
+    async with open_account(session, url, alone=True) as client:
+        new_key = _generate(algorithm or client.key.algorithm)
+        # Beside the old one, durably, before the CA is told: whatever happens then, one of the two is the key.
+        folder.save_next(AccountCredentials(url, client.account_url, new_key))
+        try:
+            await client.change_key(new_key)
+        except AcmeError:
+            # Refused, or the answer was lost: ask which. If that fails too, the next run asks.
+            await settle_key_change(session, folder, client)
+            if client.key != new_key:
+                raise
+        else:
+            folder.adopt_next()
+        account = await client.fetch_account()
+        return _outcome(session, client, account, "The account has a new key; the old one is void")
 
 
 async def deactivate(session: Session, *, yes: bool) -> Outcome:
     """Close the account for good (section 7.3.6)."""
-    async with session.locked():
-        url = session.server()
-        async with open_account(session, url) as client:
-            question = (
-                f"This closes the account {client.account_url} for good. Its certificates stay valid, and can no longer"
-                " be renewed or revoked with it."
-            )
-            if not yes and not await confirm(session.output, question):
-                raise UsageError("Nothing was done. To close the account without being asked give --yes")
-            account = await client.deactivate_account()
-            folder = session.accounts.at(url)
-            folder.retire()
-            return _outcome(session, client, account, f"Closed. Its key was moved aside in {folder.path}")
+    url = session.server()
+    async with open_account(session, url, alone=True) as client:
+        question = (
+            f"This closes the account {client.account_url} for good. Its certificates stay valid, and can no longer"
+            " be renewed or revoked with it."
+        )
+        if not yes and not await confirm(session.output, question):
+            raise UsageError("Nothing was done. To close the account without being asked give --yes")
+        account = await client.deactivate_account()
+        folder = session.accounts.at(url)
+        folder.retire()
+        return _outcome(session, client, account, f"Closed. Its key was moved aside in {folder.path}")
 
 
 async def _restore(session: Session, path: Path) -> Outcome:
@@ -135,10 +151,13 @@ async def _restore(session: Session, path: Path) -> Outcome:
     if session.common.server is not None and credentials.directory_url not in ("", session.server()):
         raise UsageError(f"The account in {path} is at {credentials.directory_url}, and --server says another CA")
     folder = session.accounts.at(url)
-    kept = folder.load()
-    if kept is not None and kept.key != credentials.key:
-        raise CommandError(f"There is another account for {server_name(url)} in {folder.path}; move it away first")
-    async with open_client(session, url, AccountCredentials(url, None, credentials.key)) as client:
+    async with (
+        session.account_lock(url, shared=False),
+        open_client(session, url, AccountCredentials(url, None, credentials.key)) as client,
+    ):
+        kept = folder.load()
+        if kept is not None and kept.key != credentials.key:
+            raise CommandError(f"There is another account for {server_name(url)} in {folder.path}; move it away first")
         account = await client.find_account()
         folder.save_connection(connection_of(session, url))
         folder.save(AccountCredentials.of(client))

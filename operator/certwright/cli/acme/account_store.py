@@ -8,12 +8,13 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from certwright.acme import AccountCredentials
+from certwright.acme import AccountCredentials, InvalidCredentials
 from certwright.cli.acme.documents import from_json, to_json
 from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import PRIVATE_FILE, make_folder, read_file, sync_folder, write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _UNFIT: Final = re.compile(r"[^a-z0-9.-]+")
@@ -55,7 +56,21 @@ class AccountFolder:
 
     def load(self) -> AccountCredentials | None:
         """Return the account, or None if there is none."""
-        return self._load(self.path / "account.json")
+        return self._load(self.account_file)
+
+    @property
+    def account_file(self) -> Path:
+        """Where the account is, with its key."""
+        return self.path / "account.json"
+
+    def is_registered(self) -> bool:
+        """Whether there is an account, and the CA has confirmed it."""
+        credentials = self.load()
+        return credentials is not None and credentials.account_url is not None
+
+    def has_next(self) -> bool:
+        """Whether a change of the account's key is under way, or was cut short."""
+        return (self.path / "account.next.json").exists()
 
     def load_next(self) -> AccountCredentials | None:
         """Return the account with the key that it was about to get, or None if no change is under way."""
@@ -96,7 +111,10 @@ class AccountFolder:
     def _load(self, path: Path) -> AccountCredentials | None:
         if not path.exists():
             return None
-        return AccountCredentials.from_json(read_file(path, what="the account"))
+        try:
+            return AccountCredentials.from_json(read_file(path, what="the account"))
+        except InvalidCredentials as error:
+            raise CommandError(f"{path} is damaged: {error}. Put back a copy of it, or move it away") from None
 
     def _save(self, name: str, credentials: AccountCredentials) -> None:
         make_folder(self.path)
@@ -123,9 +141,12 @@ class AccountStore:
         digest = hashlib.sha256(directory_url.encode()).hexdigest()[:8]
         return AccountFolder(self._path / f"{readable}-{digest}")
 
+    def folders(self) -> Iterator[AccountFolder]:
+        """Yield the folders of all CAs; in some there may be no account any more."""
+        if self._path.is_dir():
+            yield from (AccountFolder(path) for path in sorted(self._path.iterdir()) if path.is_dir())
+
     def all(self) -> tuple[AccountCredentials, ...]:
         """Return all accounts that are in use."""
-        if not self._path.is_dir():
-            return ()
-        found = (AccountFolder(path).load() for path in sorted(self._path.iterdir()) if path.is_dir())
+        found = (folder.load() for folder in self.folders())
         return tuple(credentials for credentials in found if credentials is not None)

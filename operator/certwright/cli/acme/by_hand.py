@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import termios
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from certwright.client import NotVisible
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from certwright.dns import DnsView
 
 _MAX_LINE: Final = 4096
+#: Where `tcgetattr` has the flags of a terminal that say whether it shows what is typed.
+_LOCAL_MODES: Final = 3
 
 
 class ByHand:
@@ -34,6 +38,7 @@ class ByHand:
         self._output = output
         self._view = view
         self._seconds = seconds
+        self._carried_out = False
 
     async def ask(self, instructions: Sequence[Instruction]) -> None:
         """Show what is to be done, and return when it is.
@@ -46,23 +51,30 @@ class ByHand:
             raise NotVisible(
                 "manual:http-01 needs a person at a terminal; use webroot or standalone where there is none"
             )
-        if records and all(seen.complete for seen in await self._view.check(records)) and not sys.stdin.isatty():
-            return
-        self._output.instruct("\n".join(["Do this, exactly:", "", *(f"  {item}" for item in instructions), ""]))
         if sys.stdin.isatty():
+            self._show(instructions)
             await self._enter()
-            return
-        self._output.say(f"Waiting up to {self._seconds:g} s until all name servers have the records")
-        await until_seen(self._view.check, records, seconds=self._seconds, required=True)
+        elif not all(seen.complete for seen in await self._view.check(records)):
+            self._show(instructions)
+            self._output.say(f"Waiting up to {self._seconds:g} s until all name servers have the records")
+            await until_seen(self._view.check, records, seconds=self._seconds, required=True)
+        self._carried_out = True
 
     async def tidy(self, instructions: Sequence[Instruction]) -> None:
         """Show what can be removed."""
         places = ", ".join(dict.fromkeys(item.place for item in instructions))
-        self._output.instruct(f"No longer needed, remove it: {places}")
+        news = "No longer needed, remove it" if self._carried_out else "If you do not go on with it, remove"
+        self._output.instruct(f"{news}: {places}")
+
+    def _show(self, instructions: Sequence[Instruction]) -> None:
+        places = Counter(item.place for item in instructions)
+        several = ["  Records with the same name stand beside each other: add all of them.", ""]
+        lines = [*(f"  {item}" for item in instructions), "", *(several if max(places.values()) > 1 else [])]
+        self._output.instruct("\n".join(["Do this, exactly:", "", *lines]))
 
     async def _enter(self) -> None:
         with self._output.paused():
-            self._output.instruct("Press Enter when it is done; Ctrl-C gives up.")
+            self._output.instruct("Press Enter when it is done; Ctrl-C stops.")
             if not await _line():
                 raise NotVisible("the terminal was closed before it was done")
 
@@ -74,6 +86,22 @@ async def confirm(output: Output, question: str) -> bool:
     with output.paused():
         output.instruct(f"{question} Type yes:")
         return (await _line()).strip().lower() == "yes"
+
+
+async def ask_hidden(output: Output, question: str) -> str:
+    """Ask a person for a secret, which is not shown; standard input has to be a terminal."""
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+    hidden = [*before]
+    hidden[_LOCAL_MODES] = before[_LOCAL_MODES] & ~termios.ECHO
+    with output.paused():
+        try:
+            # Before it asks: whoever answers at once is not seen either.
+            termios.tcsetattr(handle, termios.TCSADRAIN, hidden)
+            output.instruct(question)
+            return (await _line()).rstrip("\r\n")
+        finally:
+            termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
 async def _line() -> str:

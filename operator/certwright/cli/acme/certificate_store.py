@@ -4,7 +4,7 @@
       fullchain.pem  chain.pem  cert.pem  privkey.pem  certificate.json   -> current/...
       current -> versions/20261124T204501Z-3f2a9c
       versions/   the current one and the one before
-      renewal.json
+      renewal.json  order.json (while one is under way)
 
 A version is written as a whole, made durable, and then `current` is turned to it: chain, key and metadata always fit,
 and whoever reads during a renewal, or after a crash at any instant, finds the old certificate or the new one.
@@ -29,20 +29,26 @@ from certwright.cli.acme.files import (
     sync_folder,
     write_file,
 )
-from certwright.cli.acme.recipe import Metadata, RenewalState
+from certwright.cli.acme.recipe import Metadata, PendingOrder, RenewalState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 CHAIN: Final = "fullchain.pem"
+CERTIFICATE: Final = "cert.pem"
+ISSUERS: Final = "chain.pem"
 KEY: Final = "privkey.pem"
 REQUEST: Final = "request.pem"
+KEYSTORE: Final = "keystore.p12"
 METADATA: Final = "certificate.json"
 _RENEWAL: Final = "renewal.json"
+_PENDING: Final = "order.json"
 _CURRENT: Final = "current"
 _VERSIONS: Final = "versions"
 _KEPT_VERSIONS: Final = 2
+_PUBLIC: Final = frozenset({CHAIN, CERTIFICATE, ISSUERS, REQUEST})
+_SHOWN: Final = (".pem", ".p12")
 _UNFINISHED: Final = ".new-"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
@@ -60,8 +66,11 @@ class CertificateFolder:
         return self.path.name
 
     def exists(self) -> bool:
-        """Whether there is a certificate."""
-        return (self.path / _CURRENT / METADATA).is_file()
+        """Whether there is a certificate; one that cannot be read is there, and reading it says why not."""
+        try:
+            return (self.path / _CURRENT / METADATA).is_file()
+        except PermissionError:
+            return True
 
     def prepare(self) -> None:
         """Make the folder, find out that it can be written, and remove what a crash left. Call it before ordering.
@@ -97,13 +106,14 @@ class CertificateFolder:
     def files(self) -> dict[str, str]:
         """Return the paths of the files, by their names without ending."""
         current = self.path / _CURRENT
-        return {path.stem: str(self.path / path.name) for path in sorted(current.glob("*.pem"))}
+        found = sorted(path.name for path in current.iterdir() if path.suffix in _SHOWN)
+        return {name.partition(".")[0]: str(self.path / name) for name in found}
 
     def store(self, files: Mapping[str, bytes], metadata: Metadata) -> None:
         """Exchange everything for what is given, in one step.
 
         Args:
-            files: By name; those that hold a private key are for their owner only.
+            files: By name; all but certificates and requests are for their owner only.
             metadata: How it was issued.
 
         Raises:
@@ -115,8 +125,7 @@ class CertificateFolder:
         try:
             unfinished.mkdir(mode=PRIVATE_FOLDER)
             for name, content in files.items():
-                private = b"PRIVATE KEY" in content
-                write_file(unfinished / name, content, mode=PRIVATE_FILE if private else PUBLIC_FILE)
+                write_file(unfinished / name, content, mode=PUBLIC_FILE if name in _PUBLIC else PRIVATE_FILE)
             write_file(unfinished / METADATA, to_json(metadata), mode=PRIVATE_FILE)
             unfinished.rename(versions / version)
             sync_folder(versions)
@@ -141,6 +150,19 @@ class CertificateFolder:
     def save_renewal(self, state: RenewalState) -> None:
         """Keep what is known about the renewal."""
         write_file(self.path / _RENEWAL, to_json(state), mode=PRIVATE_FILE)
+
+    def pending(self) -> PendingOrder | None:
+        """Return the order that is under way, or was cut short, or None."""
+        path = self.path / _PENDING
+        return from_json(PendingOrder, read_file(path, what="the order"), path=path) if path.exists() else None
+
+    def save_pending(self, pending: PendingOrder) -> None:
+        """Keep an order that is under way, and the key that it is for."""
+        write_file(self.path / _PENDING, to_json(pending), mode=PRIVATE_FILE)
+
+    def forget_pending(self) -> None:
+        """Forget the order, which is done with."""
+        (self.path / _PENDING).unlink(missing_ok=True)
 
     def _link_files(self) -> None:
         wanted = {path.name for path in (self.path / _CURRENT).iterdir() if not path.name.startswith(".")}
@@ -183,6 +205,14 @@ class CertificateStore:
                 folder = CertificateFolder(path)
                 if folder.exists():
                     yield folder
+
+    def unfinished(self) -> Iterator[str]:
+        """Yield the names of those that were never issued, and have an order to go on with."""
+        if self._path.is_dir():
+            for path in sorted(self._path.iterdir()):
+                folder = CertificateFolder(path)
+                if not folder.exists() and (path / _PENDING).is_file():
+                    yield folder.name
 
     @staticmethod
     def default_name(first: str) -> str:

@@ -143,6 +143,14 @@ def issue(
         str | None,
         typer.Option("--deploy-hook", help="Shell command to run when there is a new one; see docs/cli.md."),
     ] = None,
+    pkcs12_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--pkcs12-password-file",
+            help="Its first line is the keystore's password.",
+            show_default="$CERTWRIGHT_PKCS12_PASSWORD",
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for all of it.")] = 600.0,
     staging_server: Annotated[
         str | None, typer.Option("--staging-server", help="CA for --dry-run.", show_default="the CA's own")
@@ -164,6 +172,12 @@ def issue(
     ] = False,
     reuse_key: Annotated[bool, typer.Option("--reuse-key", help="Keep the key at renewals.")] = False,
     combined: Annotated[bool, typer.Option("--combined", help="Write key and chain into combined.pem, too.")] = False,
+    pkcs12: Annotated[
+        bool, typer.Option("--pkcs12", help="Write key and chain into keystore.p12, too; asks for its password.")
+    ] = False,
+    pkcs12_legacy: Annotated[
+        bool, typer.Option("--pkcs12-legacy", help="The same, encrypted as programs from before 2019 want it.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Issue although there is a good one.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Issue at a staging CA, and keep nothing.")] = False,
     check_caa: Annotated[bool, typer.Option("--check-caa", help="Warn of CAA records that forbid it.")] = False,
@@ -204,6 +218,8 @@ def issue(
         preferred_chain=preferred_chain,
         deploy_hook=deploy_hook,
         combined=combined,
+        pkcs12="legacy" if pkcs12_legacy else "modern" if pkcs12 or pkcs12_password_file else None,
+        pkcs12_password_file=None if pkcs12_password_file is None else str(pkcs12_password_file.absolute()),
         timeout=timeout,
     )
     wanted = issue_act.Issuance(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.models import OptionInfo
 
 _PANEL: Final = "Common options"
 
@@ -51,13 +52,22 @@ class Common:
         _option("--request-timeout", min=0.1, show_default="60", help="Seconds for one request to the CA."),
     ] = None
     lock_timeout: Annotated[
-        float, _option("--lock-timeout", min=0, help="Seconds to wait for another run in the same folder.")
+        float, _option("--lock-timeout", min=0, help="Seconds to wait for another run at the same certificate.")
     ] = 30.0
     as_json: Annotated[
         bool, _option("--json", help="One JSON document on standard output, everything else on standard error.")
     ] = False
     quiet: Annotated[bool, _option("--quiet", "-q", help="No progress, only warnings, errors and the result.")] = False
     debug: Annotated[bool, _option("--debug", help="Every request and, after an error, its traceback.")] = False
+
+
+def _show_as_people_write_it(annotation: Any) -> None:
+    """Show flags without a value, and what may be given several times without Python's type."""
+    kind, option = annotation.__origin__, annotation.__metadata__[0]
+    if option.metavar is None and kind in (bool, bool | None):
+        option.metavar = ""
+    elif option.metavar is None and kind == list[str] | None and isinstance(option, OptionInfo):
+        option.metavar = "TEXT"
 
 
 def with_common(command: Callable[..., None]) -> Callable[..., None]:
@@ -71,6 +81,8 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
         command(Common(**{name: values.pop(name) for name in names}), **values)
 
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared)]
+    for parameter in parameters:
+        _show_as_people_write_it(parameter.annotation)
     whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect and typer look at
     whole.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return whole

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Client
     from certwright.cli.acme.account_store import AccountFolder
+    from certwright.cli.acme.lock import Lock
     from certwright.cli.acme.session import Session
 
 
@@ -71,28 +72,50 @@ async def open_client(
 
 
 @asynccontextmanager
-async def open_account(session: Session, directory_url: str) -> AsyncIterator[Client]:
+async def open_account(session: Session, directory_url: str, *, alone: bool = False) -> AsyncIterator[Client]:
     """Open a client with the account that is kept for a CA; a change of its key that was cut short is settled first.
 
-    Hold the lock of the folder meanwhile.
+    Args:
+        session: Says how the CA is reached.
+        directory_url: The CA.
+        alone: No other run uses the account meanwhile, because it is about to be changed.
 
     Raises:
-        CommandError: There is no account.
+        CommandError: There is no account, or others use it.
     """
+    async with (
+        session.account_lock(directory_url, shared=not alone) as lock,
+        use_account(session, directory_url, lock, alone=alone) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def use_account(
+    session: Session, directory_url: str, lock: Lock, *, alone: bool = False
+) -> AsyncIterator[Client]:
+    """Open a client with the account while its lock is held; see `open_account`."""
     folder = session.accounts.at(directory_url)
     credentials = folder.load()
+    if folder.has_next() or (credentials is not None and credentials.account_url is None):
+        # Something was cut short, and is settled by one run, unless another one was faster.
+        await lock.take()
+        credentials = folder.load()
     if credentials is None:
         raise CommandError(
             f"There is no account at {server_name(directory_url)} in {session.folder}. Make one: certwright acme"
             f" register --server {server_name(directory_url)} --agree-tos",
             ExitCode.PERSON_NEEDED,
         )
+    session.warn_of_readers(folder.account_file)
     async with open_client(session, directory_url, credentials) as client:
         await settle_key_change(session, folder, client)
         if client.account_url is None:
             # Its making was cut short: the CA may have it or not.
             await client.find_account()
             folder.save(AccountCredentials.of(client))
+        if not alone:
+            await lock.take(shared=True)
         yield client
 
 

@@ -8,7 +8,8 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.acme.certificate_store import CHAIN, KEY
+from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE
+from certwright.cli.acme.keystore import SECRET_VARIABLE as KEYSTORE_VARIABLE
 from certwright.cli.acme.new_account import SECRET_VARIABLE as EAB_VARIABLE
 from certwright.cli.acme.tsig_file import SECRET_VARIABLE as TSIG_VARIABLE
 
@@ -69,15 +70,17 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _environment(folder: CertificateFolder, metadata: Metadata) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in (EAB_VARIABLE, TSIG_VARIABLE)}
+    secret = (EAB_VARIABLE, TSIG_VARIABLE, KEYSTORE_VARIABLE)
+    inherited = {name: value for name, value in os.environ.items() if name not in secret}
     path = folder.path
     return inherited | {
         "CERTWRIGHT_NAME": folder.name,
         "CERTWRIGHT_FOLDER": str(path),
         "CERTWRIGHT_FULLCHAIN": str(path / CHAIN),
-        "CERTWRIGHT_CHAIN": str(path / "chain.pem"),
-        "CERTWRIGHT_CERT": str(path / "cert.pem"),
+        "CERTWRIGHT_CHAIN": str(path / ISSUERS),
+        "CERTWRIGHT_CERT": str(path / CERTIFICATE),
         "CERTWRIGHT_PRIVKEY": str(path / KEY) if folder.has(KEY) else "",
+        "CERTWRIGHT_PKCS12": str(path / KEYSTORE) if folder.has(KEYSTORE) else "",
         "CERTWRIGHT_NAMES": " ".join(metadata.recipe.names),
         "CERTWRIGHT_NOT_AFTER": f"{metadata.not_after:%Y-%m-%dT%H:%M:%SZ}",
     }

@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     HOOK_FAILED = 8
     LOCKED = 9
     PERSON_NEEDED = 10
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -34,8 +35,9 @@ MEANINGS: Final = {
     ExitCode.UNREACHABLE: "the CA cannot be reached, is no ACME server, or takes too long",
     ExitCode.RENEWALS_FAILED: "renew: at least one certificate could not be renewed",
     ExitCode.HOOK_FAILED: "the certificate is there, but the deploy hook failed",
-    ExitCode.LOCKED: "another certwright acme works in the same folder",
+    ExitCode.LOCKED: "another certwright acme works with the same certificate or account",
     ExitCode.PERSON_NEEDED: "a person has to act first: terms to agree to, an account to register or bind",
+    ExitCode.HUNG_UP: "ended with its terminal (SIGHUP), after cleaning up",
     ExitCode.INTERRUPTED: "interrupted by Ctrl-C, after cleaning up",
     ExitCode.TERMINATED: "ended by SIGTERM, after cleaning up",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, Final
 
 from certwright.acme import (
@@ -9,6 +11,7 @@ from certwright.acme import (
     AccountKeyInUse,
     AcmeError,
     BudgetExhausted,
+    ConnectionFailed,
     ExternalAccountRequired,
     InvalidCertificate,
     InvalidIdentifier,
@@ -25,6 +28,7 @@ from certwright.acme import (
     ServiceUnavailable,
     TransportError,
     UnsafeUrl,
+    UntrustedServer,
     UserActionRequired,
 )
 from certwright.cli.acme.exits import CommandError, ExitCode
@@ -57,7 +61,7 @@ def exit_code(error: BaseException) -> ExitCode:
 
 def foreseen(error: BaseException) -> bool:
     """Whether the message of an error is made for people."""
-    return isinstance(error, CommandError | AcmeError | DnsError | PkiError)
+    return isinstance(error, CommandError | AcmeError | DnsError | PkiError) or _is_about_a_file(error)
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -94,9 +98,15 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 def message(error: BaseException) -> str:
     """Return what to tell a person. The text of an unforeseen error may hold anything, so its kind has to do."""
+    if isinstance(error, OSError) and _is_about_a_file(error):
+        return f"Cannot use {error.filename}: {os.strerror(error.errno or 0).lower()}."
     if foreseen(error):
         return f"{str(error).rstrip('.')}.{_remedy(error)}"
     return f"An unforeseen error: {type(error).__name__}. Run the command again with --debug and report what it shows."
+
+
+def _is_about_a_file(error: BaseException) -> bool:
+    return isinstance(error, OSError) and isinstance(error.filename, str | Path) and bool(error.errno)
 
 
 def _remedy(error: BaseException) -> str:
@@ -104,8 +114,14 @@ def _remedy(error: BaseException) -> str:
         return " Then agree with: certwright acme account --agree-tos"
     if isinstance(error, ExternalAccountRequired):
         return " The options are --eab-kid and --eab-hmac-file"
+    if isinstance(error, UntrustedServer):
+        return " The option is --ca-bundle"
+    if isinstance(error, ConnectionFailed) and not error.request_sent:
+        return " Check the address (--server), DNS, firewall and proxy"
     if isinstance(error, NoSuchChain):
         return " Nothing was kept; issue again with another --preferred-chain, or none"
+    if isinstance(error, IssuanceTimedOut) and error.order_url is not None:
+        return " The option --timeout gives it longer"
     if isinstance(error, NotRegistered):
         return " Register with: certwright acme register --agree-tos"
     return ""

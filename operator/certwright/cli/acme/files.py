@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,9 @@ PRIVATE_FILE: Final = 0o600
 #: Of certificates, which are no secret.
 PUBLIC_FILE: Final = 0o644
 
-_MAX_BYTES: Final = 1024 * 1024
+#: More than any file has that is read here.
+MAX_BYTES: Final = 1024 * 1024
+
 _WRITABLE_BY_OTHERS: Final = 0o022
 
 
@@ -59,7 +62,7 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
         raise CommandError(f"Cannot write {path}: {_reason(error)}") from error
 
 
-def read_file(path: Path, *, what: str, most: int = _MAX_BYTES) -> bytes:
+def read_file(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
     """Read a file that a person named or an earlier run wrote.
 
     Args:
@@ -78,6 +81,14 @@ def read_file(path: Path, *, what: str, most: int = _MAX_BYTES) -> bytes:
     if len(content) > most:
         raise CommandError(f"{path} is longer than {most} bytes, which {what} is not")
     return content
+
+
+def is_world_readable(path: Path) -> bool:
+    """Whether everybody can read a file, as far as its own mode says."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
 
 
 def link(path: Path, target: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.acme import KNOWN_AUTHORITIES, directory_url
-from certwright.cli.acme.certificate_store import CHAIN, KEY, REQUEST
+from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE, REQUEST
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.recipe import KeyType, Metadata
 from certwright.cli.acme.session import server_name
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Client
     from certwright.cli.acme.certificate_store import CertificateFolder
+    from certwright.cli.acme.keystore import Keystore
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.recipe import Recipe
     from certwright.client import CertificateKey, Event, IssuedCertificate, OnEvent
@@ -79,18 +80,26 @@ def staging_of(server: str) -> str:
 
 
 def keep(
-    folder: CertificateFolder, recipe: Recipe, issued: IssuedCertificate, key: CertificateKey, client: Client
+    folder: CertificateFolder,
+    recipe: Recipe,
+    issued: IssuedCertificate,
+    key: CertificateKey,
+    client: Client,
+    *,
+    keystore: Keystore | None,
 ) -> Metadata:
     """Write a certificate and everything that belongs to it, in one step; see `CertificateFolder.store`."""
     chain = parse_chain(issued.chain_pem)
     facts = CertificateFacts.of(chain.leaf)
-    files = {CHAIN: chain.pem, "cert.pem": chain.leaf.public_bytes(Encoding.PEM)}
+    files = {CHAIN: chain.pem, CERTIFICATE: chain.leaf.public_bytes(Encoding.PEM)}
     if chain.issuers:
-        files["chain.pem"] = b"".join(issuer.public_bytes(Encoding.PEM) for issuer in chain.issuers)
+        files[ISSUERS] = b"".join(issuer.public_bytes(Encoding.PEM) for issuer in chain.issuers)
     if issued.private_key_pem:
         files[KEY] = issued.private_key_pem
         if recipe.combined:
             files["combined.pem"] = issued.private_key_pem + chain.pem
+        if keystore is not None:
+            files[KEYSTORE] = keystore.content(folder.name, issued.private_key_pem, chain)
     if isinstance(key, SigningRequest):
         files[REQUEST] = key.to_pem()
     metadata = Metadata(

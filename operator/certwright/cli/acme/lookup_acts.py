@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.acme import KNOWN_AUTHORITIES, certificate_identifier
 from certwright.cli.acme.connection import open_account, open_client
-from certwright.cli.acme.exits import UsageError
+from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.failures import describe, message
 from certwright.cli.acme.issuing import document_of
 from certwright.cli.acme.renewal_decision import by_lifetime, decide
 from certwright.cli.acme.session import Outcome, server_name, server_url
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 async def discover(session: Session, names: tuple[str, ...], profile: str | None) -> Outcome:
     """Show which challenges a CA offers for names, which takes an order."""
     url = session.server()
-    async with session.locked(), open_account(session, url) as client:
+    async with open_account(session, url) as client:
         offers = await discover_challenges(client, names, profile=profile)
     document = {
         "server": url,
@@ -166,23 +167,56 @@ def _certificate(session: Session, text: str) -> Outcome:
 
 def _folder(session: Session) -> Outcome:
     now = datetime.now(UTC)
-    accounts = [{"server": account.directory_url, "url": account.account_url} for account in session.accounts.all()]
+    accounts: list[dict[str, Any]] = []
+    lines = ["", "Accounts:"]
+    for account_folder in session.accounts.folders():
+        try:
+            account = account_folder.load()
+        except (CommandError, OSError) as error:
+            session.output.warn(message(error))
+            accounts.append({"error": describe(error)})
+            lines.append(f"  {account_folder.path.name}: cannot be read")
+            continue
+        if account is not None:
+            accounts.append({"server": account.directory_url, "url": account.account_url})
+            lines.append(f"  {server_name(account.directory_url)}: {account.account_url or 'not registered yet'}")
     certificates: list[dict[str, Any]] = []
-    lines = [f"Folder: {session.folder}", "", "Accounts:" + ("" if accounts else " none")]
-    lines += [
-        f"  {server_name(str(account['server']))}: {account['url'] or 'not registered yet'}" for account in accounts
-    ]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for folder in session.certificates.all():
-        metadata = folder.metadata()
-        state = folder.renewal(metadata.serial)
+        try:
+            metadata = folder.metadata()
+            state = folder.renewal(metadata.serial)
+        except (CommandError, OSError) as error:
+            session.output.warn(message(error))
+            certificates.append({"name": folder.name, "error": describe(error)})
+            rows.append((folder.name, "cannot be read", "", ""))
+            continue
         due = decide(metadata, state, now)
         certificates.append({**document_of(folder, metadata, due.at), "revoked_at": state.revoked_at})
-        when = "revoked" if state.revoked_at else f"renews {due.at:%Y-%m-%d}"
-        rows.append((folder.name, f"until {metadata.not_after:%Y-%m-%d}", when, server_name(metadata.recipe.server)))
-    lines += ["", "Certificates:" + ("" if rows else " none")]
-    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
-    lines += [
-        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        end = "expired" if metadata.not_after <= now else f"until {metadata.not_after:%Y-%m-%d}"
+        when = "revoked" if state.revoked_at else "due now" if due.now else f"renews {due.at:%Y-%m-%d}"
+        rows.append((folder.name, end, when, server_name(metadata.recipe.server)))
+    unfinished = list(session.certificates.unfinished())
+    rows += [(name, "not issued yet", "order under way", "") for name in unfinished]
+    document = {
+        "folder": str(session.folder),
+        "accounts": accounts,
+        "certificates": certificates,
+        "unfinished": unfinished,
+    }
+    shown = [
+        f"Folder: {session.folder}",
+        *_or_none(lines),
+        *_or_none(["", "Certificates:", *(f"  {row}" for row in _table(rows))]),
     ]
-    return Outcome({"folder": str(session.folder), "accounts": accounts, "certificates": certificates}, lines)
+    return Outcome(document, shown)
+
+
+def _or_none(lines: list[str]) -> list[str]:
+    """Say so below a heading that nothing is below."""
+    return lines if len(lines) > 2 else [*lines[:-1], f"{lines[-1]} none"]  # noqa: PLR2004 - an empty line and the heading
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from certwright.cli.acme.documents import plain
@@ -26,6 +26,8 @@ class Output:
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self.as_json = as_json
+        #: Told to people if the command ends before it is done.
+        self.last_word = ""
         self._quiet = quiet
         self._console: Console | None = None
         self._status: Status | None = None
@@ -51,15 +53,8 @@ class Output:
     def say(self, text: str) -> None:
         """Tell a step of the progress."""
         self._step = text
-        if self._quiet:
-            return
-        if self._status is None or self._console is None:
-            print(text, file=sys.stderr, flush=True)
-            return
-        from rich.text import Text  # noqa: PLC0415
-
-        self._console.print(Text.assemble(("• ", "cyan"), text), soft_wrap=True)
-        self._status.update(Text(text.partition(": ")[0]))
+        if not self._quiet:
+            self._line("", "", text, bullet="• ")
 
     def warn(self, text: str) -> None:
         """Tell what deserves attention."""
@@ -92,10 +87,14 @@ class Output:
         elif lines:
             print("\n".join(lines), flush=True)
 
-    def _line(self, label: str, style: str, text: str) -> None:
-        if self._status is None or self._console is None:
-            print(f"{label}{text}", file=sys.stderr, flush=True)
-            return
-        from rich.text import Text  # noqa: PLC0415
+    def _line(self, label: str, style: str, text: str, *, bullet: str = "") -> None:
+        # A log that is full, or a terminal that is gone, is no reason to stop an issuance.
+        with suppress(OSError):
+            if self._status is None or self._console is None:
+                print(f"{label}{text}", file=sys.stderr, flush=True)
+                return
+            from rich.text import Text  # noqa: PLC0415
 
-        self._console.print(Text.assemble((label, style), text), soft_wrap=True)
+            self._console.print(Text.assemble((bullet, "cyan"), (label, style), text), soft_wrap=True)
+            if bullet:
+                self._status.update(Text(text.partition(": ")[0]))

@@ -1,4 +1,4 @@
-"""How a certificate is issued, kept beside it so that `renew` needs no arguments. No secret is in it."""
+"""How a certificate is issued, kept beside it so that `renew` needs no arguments; and what else is kept of it."""
 
 from __future__ import annotations
 
@@ -83,6 +83,8 @@ class Recipe:
         preferred_chain: The common name of the issuer that the chain shall lead to, or None.
         deploy_hook: A shell command to be run after each issuance, or None.
         combined: Whether a file with key and chain together is written.
+        pkcs12: How a keystore is encrypted, `modern` or `legacy`, or None to write none.
+        pkcs12_password_file: File with its password, or None if the environment or a person says it.
         timeout: Seconds for one issuance.
     """
 
@@ -96,7 +98,40 @@ class Recipe:
     preferred_chain: str | None = None
     deploy_hook: str | None = None
     combined: bool = False
+    pkcs12: str | None = None
+    pkcs12_password_file: str | None = None
     timeout: float = 600.0
+
+
+@dataclass(frozen=True)
+class PendingOrder:
+    """What `order.json` holds: an order that was made, or is about to be, and the key that it is for.
+
+    Attributes:
+        names: What it is for.
+        server: The directory URL of the CA.
+        account_url: The account that orders it.
+        made_at: When, UTC.
+        order_url: The order, or None if it was not made yet.
+        profile: One of the CA's, or None.
+        not_before: When the certificate should begin to be valid, or None.
+        not_after: When it should end, or None.
+        key_type: What kind of key was made for it, or None if the key was given.
+        private_key: The key that was made for it, in PEM, or None if it was given.
+        key_sha256: SHA-256 of the public key that was given, in hexadecimal, or None if the key was made.
+    """
+
+    names: tuple[str, ...]
+    server: str
+    account_url: str
+    made_at: datetime
+    order_url: str | None = None
+    profile: str | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    key_type: str | None = None
+    private_key: str | None = field(default=None, repr=False)
+    key_sha256: str | None = None
 
 
 @dataclass(frozen=True)

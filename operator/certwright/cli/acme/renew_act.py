@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import AcmeError, NotOffered, RateLimited, still_to_be_asked
 from certwright.acme.renewal_info import RETRY_AFTER_ERROR
@@ -17,11 +18,15 @@ from certwright.cli.acme.connection import open_account
 from certwright.cli.acme.deploy_hook import run_hook
 from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.failures import describe, foreseen, message
+from certwright.cli.acme.files import make_folder
 from certwright.cli.acme.issuing import document_of, keep, key_spec, progress, staging_of
+from certwright.cli.acme.keystore import find_keystore
+from certwright.cli.acme.lock import Busy
 from certwright.cli.acme.new_account import NewAccount
 from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
 from certwright.cli.acme.session import Outcome, server_url
 from certwright.cli.acme.solving import make_solvers
+from certwright.cli.acme.undertaking import under_way
 from certwright.client import PreferredChainMissing, leaf_der
 from certwright.client import issue as issue_certificate
 from certwright.client import renew as renew_certificate
@@ -33,6 +38,10 @@ if TYPE_CHECKING:
     from certwright.cli.acme.recipe import Metadata, Recipe, RenewalState
     from certwright.cli.acme.session import Session
     from certwright.client import CertificateKey
+
+
+_BUSY: Final = "busy"
+_COUNTED: Final = ("renewed", "not due", "failed")
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,6 @@ class _Result:
     state: str
     text: str
     document: dict[str, Any] = field(default_factory=dict)
-    failed: bool = False
 
 
 async def renew(session: Session, wanted: Renewal) -> Outcome:
@@ -73,11 +81,16 @@ async def renew(session: Session, wanted: Renewal) -> Outcome:
         seconds = random.SystemRandom().uniform(0, wanted.random_sleep)
         session.output.say(f"Waiting {seconds:.0f} s, so that not all hosts come at once")
         await asyncio.sleep(seconds)
-    async with session.locked(), AsyncExitStack() as stack:
-        folders = _selected(session, wanted.names)
+    make_folder(session.folder)
+    folders = _selected(session, wanted.names)
+    async with AsyncExitStack() as stack:
         run = _Run(session, wanted, stack)
-        results = [await run.one(folder) for folder in folders]
-    return _outcome(session, results)
+        results = {folder.name: await run.one(folder, seconds=0) for folder in folders}
+        # What another run works at is waited for last, so that nothing else has to wait.
+        for folder in folders:
+            if results[folder.name].state == _BUSY:
+                results[folder.name] = await run.one(folder, seconds=session.common.lock_timeout)
+    return _outcome(session, wanted, list(results.values()))
 
 
 class _Run:
@@ -89,15 +102,28 @@ class _Run:
         self._stack = stack
         self._clients: dict[str, Client] = {}
 
-    async def one(self, folder: CertificateFolder) -> _Result:
-        """Look after one certificate, and never raise what another one could still succeed after."""
+    async def one(self, folder: CertificateFolder, *, seconds: float) -> _Result:
+        """Look after one certificate, and never raise what another one could still succeed after.
+
+        Args:
+            folder: The certificate.
+            seconds: How long to wait for another run that works at it.
+        """
         try:
-            return await (self._rehearse(folder) if self._wanted.dry_run else self._look_after(folder))
+            if self._wanted.dry_run:
+                return await self._rehearse(folder)
+            async with AsyncExitStack() as stack:
+                try:
+                    await stack.enter_async_context(self._session.certificate_lock(folder, seconds=seconds))
+                except Busy as busy:
+                    text = f"left to another certwright acme (process {busy.holder}), which works with it"
+                    return _Result(folder.name, _BUSY, text)
+                return await self._look_after(folder)
         except Exception as error:
             if not foreseen(error) and self._session.common.debug:
                 raise
             self._session.output.error(f"{folder.name}: {message(error)}")
-            return _Result(folder.name, "failed", message(error), {"error": describe(error)}, failed=True)
+            return _Result(folder.name, "failed", message(error), {"error": describe(error)})
 
     async def _look_after(self, folder: CertificateFolder) -> _Result:
         metadata = folder.metadata()
@@ -151,22 +177,25 @@ class _Run:
         folder.prepare()
         client = await self._client(recipe.server)
         key = _key(folder, recipe)
-        try:
-            issued = await renew_certificate(
-                client,
-                folder.read(CHAIN),
-                solvers=make_solvers(recipe.solver, self._session.output),
-                key=key,
-                profile=recipe.profile,
-                preferred_chain=recipe.preferred_chain,
-                on_event=progress(self._session.output),
-                timeout=recipe.timeout,
-            )
-        except PreferredChainMissing as error:
-            # CAs retire roots. A certificate that expires for want of a chain would be worse than another chain.
-            self._session.output.warn(f"{folder.name}: {error}. The CA's default chain is used")
-            issued = error.certificate
-        renewed = keep(folder, recipe, issued, key, client)
+        keystore = await find_keystore(self._session, recipe)
+        async with under_way(self._session, folder, recipe, client, key) as undertaking:
+            try:
+                issued = await renew_certificate(
+                    client,
+                    folder.read(CHAIN),
+                    solvers=make_solvers(recipe.solver, self._session),
+                    key=undertaking.key,
+                    profile=recipe.profile,
+                    preferred_chain=recipe.preferred_chain,
+                    resume=undertaking.resume,
+                    on_event=undertaking.on_event,
+                    timeout=recipe.timeout,
+                )
+            except PreferredChainMissing as error:
+                # CAs retire roots. A certificate that expires for want of a chain would be worse than another chain.
+                self._session.output.warn(f"{folder.name}: {error}. The CA's default chain is used")
+                issued = error.certificate
+            renewed = keep(folder, recipe, issued, key, client, keystore=keystore)
         now = datetime.now(UTC)
         state = folder.renewal(renewed.serial)
         if issued.renewal_info is not None:
@@ -198,7 +227,7 @@ class _Run:
         await issue_certificate(
             self._clients[url],
             recipe.names,
-            solvers=make_solvers(recipe.solver, self._session.output),
+            solvers=make_solvers(recipe.solver, self._session),
             key=_key(folder, recipe),
             profile=recipe.profile,
             on_event=progress(self._session.output),
@@ -229,13 +258,18 @@ def _selected(session: Session, names: tuple[str, ...]) -> list[CertificateFolde
     return folders
 
 
-def _outcome(session: Session, results: list[_Result]) -> Outcome:
-    failed = sum(result.failed for result in results)
-    hooks = sum("hook_error" in result.document for result in results)
-    code = ExitCode.RENEWALS_FAILED if failed else ExitCode.HOOK_FAILED if hooks else ExitCode.DONE
-    counts = {state: sum(result.state == state for result in results) for state in ("renewed", "not due", "failed")}
+def _outcome(session: Session, wanted: Renewal, results: list[_Result]) -> Outcome:
+    counts = Counter(result.state for result in results)
+    code = ExitCode.DONE
+    if counts["failed"]:
+        code = ExitCode.RENEWALS_FAILED
+    elif wanted.names and counts[_BUSY]:
+        # Who names a certificate wants to know; for cron it is in good hands.
+        code = ExitCode.LOCKED
+    elif any("hook_error" in result.document for result in results):
+        code = ExitCode.HOOK_FAILED
     document = {
-        **{state.replace(" ", "_"): count for state, count in counts.items()},
+        **{state.replace(" ", "_"): counts[state] for state in _COUNTED},
         "certificates": [
             {"name": result.name, "state": result.state, "message": result.text, **result.document}
             for result in results
@@ -245,5 +279,7 @@ def _outcome(session: Session, results: list[_Result]) -> Outcome:
         return Outcome(document, [f"There are no certificates in {session.folder}"])
     width = max(len(result.name) for result in results)
     lines = [f"{result.name:<{width}}  {result.state:<11}  {result.text}" for result in results]
-    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return Outcome(document, [*lines, "", f"{len(results)} certificates: {summary}"], code)
+    shown = dict.fromkeys((*_COUNTED, *counts))
+    summary = ", ".join(f"{counts[state]} {state}" for state in shown)
+    kind = "certificate" if len(results) == 1 else "certificates"
+    return Outcome(document, [*lines, "", f"{len(results)} {kind}: {summary}"], code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ from certwright.acme import RevocationReason
 from certwright.cli.acme.certificate_store import KEY
 from certwright.cli.acme.connection import open_account, open_client
 from certwright.cli.acme.exits import UsageError
-from certwright.cli.acme.files import read_file
 from certwright.cli.acme.session import Outcome, server_name
 from certwright.cli.acme.target import find_target
 from certwright.client import revoke as revoke_certificate
@@ -30,11 +30,11 @@ async def revoke(session: Session, text: str, *, reason: str | None, key_file: P
         raise UsageError(f"The key of {text} is not kept here: give it with --key")
     key = None
     if key_file is not None:
-        key = read_file(key_file, what="the key")
+        key = session.read_secret(key_file, what="the key")
     elif own_key and target.folder is not None:
         key = target.folder.read(KEY)
     server = target.server(session)
-    async with session.locked():
+    async with nullcontext() if target.folder is None else session.certificate_lock(target.folder):
         opened = open_account(session, server) if key is None else open_client(session, server)
         async with opened as client:
             now_revoked = await revoke_certificate(client, target.chain.pem, key=key, reason=why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -15,7 +16,7 @@ from certwright.cli.acme.output import Output
 from certwright.cli.acme.session import Outcome, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from certwright.cli.acme.common import Common
 
@@ -23,22 +24,25 @@ if TYPE_CHECKING:
 def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome]]) -> NoReturn:
     """Run an act, print its result or its error, and end the process with its exit code.
 
-    Ctrl-C and SIGTERM cancel the act, which cleans up what it presented before the process ends; a second Ctrl-C
-    ends it at once.
+    Ctrl-C, SIGTERM and the end of the terminal cancel the act, which cleans up what it presented before the process
+    ends; a second Ctrl-C ends it at once.
     """
+    _open_streams()
     output = Output(as_json=common.as_json, quiet=common.quiet)
     _configure_logging(debug=common.debug)
-    terminated = False
+    ended_by: ExitCode | None = None
 
     async def main() -> Outcome:
-        def terminate() -> None:
-            nonlocal terminated
-            terminated = True
+        def end(code: ExitCode) -> None:
+            nonlocal ended_by
+            ended_by = code
             if task is not None:
                 task.cancel()
 
-        task = asyncio.current_task()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, end, ExitCode.TERMINATED)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` wants it
+            loop.add_signal_handler(signal.SIGHUP, end, ExitCode.HUNG_UP)
         with output.live():
             return await act(Session(common, output))
 
@@ -47,22 +51,46 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
     except KeyboardInterrupt:
         _ended(output, command, CommandError("Interrupted; what was presented is cleaned up", ExitCode.INTERRUPTED))
     except asyncio.CancelledError:
-        if not terminated:
+        if ended_by is None:
             raise
-        _ended(output, command, CommandError("Ended by SIGTERM; what was presented is cleaned up", ExitCode.TERMINATED))
+        number = "SIGTERM" if ended_by is ExitCode.TERMINATED else "SIGHUP"
+        _ended(output, command, CommandError(f"Ended by {number}; what was presented is cleaned up", ended_by))
     except Exception as error:  # noqa: BLE001 - the top: whatever it is, it gets its exit code, and a traceback on request
         if common.debug:
             traceback.print_exception(error)
         _ended(output, command, error)
     document: dict[str, Any] = {"command": command, "ok": outcome.code is ExitCode.DONE, **outcome.document}
-    output.result(outcome.lines, document)
-    raise SystemExit(int(outcome.code))
+    _finish(output, outcome.lines, document, outcome.code)
 
 
 def _ended(output: Output, command: str, error: BaseException) -> NoReturn:
     output.error(message(error))
-    output.result((), {"command": command, "ok": False, "error": describe(error)})
-    raise SystemExit(int(exit_code(error)))
+    if output.last_word:
+        output.instruct(output.last_word)
+    _finish(output, (), {"command": command, "ok": False, "error": describe(error)}, exit_code(error))
+
+
+def _finish(output: Output, lines: Sequence[str], document: dict[str, Any], code: ExitCode) -> NoReturn:
+    try:
+        output.result(lines, document)
+    except OSError as error:
+        output.error(f"The result cannot be written: {os.strerror(error.errno or 0).lower()}")
+        code = code or ExitCode.FAILED
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            # It would fail once more when the interpreter ends, which then has an exit code of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    raise SystemExit(int(code))
+
+
+def _open_streams() -> None:
+    """Let standard streams that were closed lead nowhere, before another file gets their numbers."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as it was
 
 
 def _configure_logging(*, debug: bool) -> None:

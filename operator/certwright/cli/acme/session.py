@@ -11,13 +11,14 @@ from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
 from certwright.cli.acme.account_store import AccountStore
 from certwright.cli.acme.certificate_store import CertificateStore
 from certwright.cli.acme.exits import ExitCode, UsageError
-from certwright.cli.acme.files import make_folder
-from certwright.cli.acme.lock import locked
+from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder, read_file
+from certwright.cli.acme.lock import Lock, locked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from certwright.cli.acme.certificate_store import CertificateFolder
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
 
@@ -46,14 +47,55 @@ class Session:
     def __init__(self, common: Common, output: Output) -> None:
         self.common = common
         self.output = output
-        self.folder = common.folder or _data_folder()
+        # Hooks and cron run elsewhere: what they are told, and what is kept, has to mean the same there.
+        self.folder = (common.folder or _data_folder()).absolute()
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
+        self._warned_of: set[Path] = set()
 
-    def locked(self) -> AbstractAsyncContextManager[None]:
-        """Be the only run in the folder while the block runs."""
+    def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
+        """Read a file with a secret, and warn if everybody can.
+
+        Raises:
+            CommandError: It cannot be read, or is too long.
+        """
+        content = read_file(path, what=what, most=most)
+        self.warn_of_readers(path)
+        return content
+
+    def warn_of_readers(self, path: Path) -> None:
+        """Warn, once, if everybody can read a file with a secret."""
+        if path not in self._warned_of and is_world_readable(path):
+            self._warned_of.add(path)
+            self.output.warn(f"Everybody on this host can read {path}, which holds a secret: chmod 600 {path}")
+
+    def certificate_lock(
+        self, certificate: CertificateFolder, *, seconds: float | None = None
+    ) -> AbstractAsyncContextManager[Lock]:
+        """Be the only run that issues, renews or revokes a certificate while the block runs.
+
+        Args:
+            certificate: The certificate, which need not be there yet.
+            seconds: How long to wait for another run; None for what `--lock-timeout` says.
+        """
+        path, what = self._lock(f"certificate-{certificate.name}"), f"the certificate {certificate.name}"
+        seconds = self.common.lock_timeout if seconds is None else seconds
+        return locked(path, what, seconds=seconds, on_wait=self.output.say)
+
+    def account_lock(self, directory_url: str, *, shared: bool) -> AbstractAsyncContextManager[Lock]:
+        """Use the account at a CA, shared, or be the only one to change it, while the block runs."""
+        path = self._lock(f"account-{self.accounts.at(directory_url).path.name}")
+        what = f"the account at {server_name(directory_url)}"
+        return locked(path, what, seconds=self.common.lock_timeout, on_wait=self.output.say, shared=shared)
+
+    def port_lock(self, port: int) -> Lock:
+        """Return the lock of a port that this program listens at; it is not taken yet."""
+        path = self._lock(f"port-{port}")
+        return Lock(path, f"port {port}", seconds=self.common.lock_timeout, on_wait=self.output.say)
+
+    def _lock(self, name: str) -> Path:
         make_folder(self.folder)
-        return locked(self.folder / "lock", seconds=self.common.lock_timeout, on_wait=self.output.say)
+        return self.folder / "locks" / name
 
     def server(self) -> str:
         """Return the directory URL of the CA that is meant.
@@ -96,5 +138,12 @@ def server_name(url: str) -> str:
 def _data_folder() -> Path:
     # XDG Base Directory Specification; root's certificates are the system's.
     base = os.environ.get("XDG_DATA_HOME", "")
-    data = Path(base) if base.startswith("/") else Path.home() / ".local" / "share"
+    data = Path(base) if base.startswith("/") else _home() / ".local" / "share"
     return data / "certwright" / "acme"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise UsageError("There is no home folder to keep accounts and certificates in: name one with --dir") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.exits import UsageError
@@ -65,6 +66,18 @@ def parse_solver(text: str) -> SolverSpec:
     ):
         return SolverSpec(kind, argument, zone.strip().lower().removeprefix("*.").removesuffix("."))
     raise UsageError(f"--solver {text[:200]!r} is none of {', '.join(KINDS)}, nor one of them after ZONE=")
+
+
+def anchored(text: str) -> str:
+    """Return the same solver with its folder in full: `renew` by cron begins somewhere else.
+
+    Raises:
+        UsageError: There is no such solver.
+    """
+    spec = parse_solver(text)
+    if spec.kind != "webroot":
+        return text
+    return text.removesuffix(spec.argument) + str(Path(spec.argument).absolute())
 
 
 def for_name(specs: Sequence[SolverSpec], name: str) -> tuple[int, ...]:

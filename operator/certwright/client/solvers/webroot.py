@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from certwright.client.proof import Proof
 
 _READABLE: Final = 0o644
+_ENTERABLE: Final = 0o755
+_TRIES: Final = 5
 
 
 class Webroot:
@@ -55,21 +58,38 @@ class Webroot:
             if not root.is_dir():
                 raise CannotWrite(f"The web root {root} is no folder: name the one that the web server shows at /")
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(proof.key_authorization, encoding="ascii")
-                path.chmod(_READABLE)
+                self._write_one(root, path, proof.key_authorization)
             except OSError as error:
                 raise CannotWrite(f"Cannot write {path}: {os.strerror(error.errno or 0).lower()}") from error
 
+    @staticmethod
+    def _write_one(root: Path, path: Path, content: str) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                for folder in (root / path.relative_to(root).parts[0], path.parent):
+                    if not folder.is_dir():
+                        folder.mkdir(exist_ok=True)
+                        # Whatever the umask: the web server is somebody else.
+                        folder.chmod(_ENTERABLE)
+                path.write_text(content, encoding="ascii")
+                path.chmod(_READABLE)
+            except FileNotFoundError:
+                # Another issuance has just removed the folder, as it was empty.
+                if not left or not root.is_dir():
+                    raise
+            else:
+                return
+
     def _remove(self, proofs: Sequence[Proof]) -> None:
         for proof in proofs:
-            root, path = self._place(proof)
+            _, path = self._place(proof)
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise CannotWrite(f"Cannot remove {path}: {os.strerror(error.errno or 0).lower()}") from error
             for folder in (path.parent, path.parent.parent):
-                if folder != root and folder.is_dir() and not any(folder.iterdir()):
+                # Not empty, gone already, or not ours to remove: it stays.
+                with suppress(OSError):
                     folder.rmdir()
 
     def _place(self, proof: Proof) -> tuple[Path, Path]:

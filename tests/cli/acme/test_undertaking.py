@@ -1,0 +1,161 @@
+"""What is kept of an issuance that ends too early, and what the next one makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from certwright.acme import BadCsr, Client, Identifier, Order, OrderFailed, OrderStatus, Problem, RateLimited
+from certwright.cli.acme.common import Common
+from certwright.cli.acme.exits import CommandError
+from certwright.cli.acme.output import Output
+from certwright.cli.acme.recipe import Recipe
+from certwright.cli.acme.session import Session
+from certwright.cli.acme.undertaking import LONGEST, under_way
+from certwright.client import (
+    IssuanceTimedOut,
+    KeySpec,
+    OrderPlaced,
+    OrderReady,
+    OrderResumed,
+    SolverFailed,
+    UnusableCertificate,
+)
+from certwright.pki import private_key_to_pem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from certwright.cli.acme.certificate_store import CertificateFolder
+    from certwright.client import CertificateKey, Event
+
+NAMES = ("a.example.test", "www.a.example.test")
+RECIPE = Recipe(NAMES, "https://ca.example.test/dir")
+URL = "https://ca.example.test/order/1"
+ORDER = Order(URL, OrderStatus.PENDING, tuple(map(Identifier.dns, NAMES)), (), "https://ca.example.test/finalize")
+PROBLEM = Problem(type="urn:ietf:params:acme:error:badCSR", detail="no")
+
+
+class Account:
+    account_url = "https://ca.example.test/account/1"
+
+
+CLIENT = cast("Client", Account())
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(Common(tmp_path), Output(as_json=False, quiet=True))
+
+
+@pytest.fixture
+def folder(session: Session) -> CertificateFolder:
+    found = session.certificates.at(NAMES[0])
+    found.prepare()
+    return found
+
+
+async def run(
+    session: Session, folder: CertificateFolder, key: CertificateKey, error: Exception, *events: Event
+) -> None:
+    """Issue, as far as these events, and end with an error."""
+    async with under_way(session, folder, RECIPE, CLIENT, key) as undertaking:
+        for event in events:
+            undertaking.on_event(event)
+        raise error
+
+
+async def cut_short(
+    session: Session, folder: CertificateFolder, error: Exception, key: CertificateKey, *events: Event
+) -> None:
+    """Order, go on as far as these events, and end with an error."""
+    with pytest.raises(type(error)):
+        await run(session, folder, key, error, *(events or (OrderPlaced(ORDER),)))
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (CommandError("Cannot write: no space left on device"), True),
+        (SolverFailed("present", challenge_type="dns-01", names=NAMES, reason="x"), True),
+        (IssuanceTimedOut("too late", order_url=URL), True),
+        (RateLimited(PROBLEM, action="finalize", url=URL, status=429), True),
+        (BadCsr(PROBLEM, action="finalize", url=URL, status=400), False),
+        (OrderFailed(ORDER, {}), False),
+        (UnusableCertificate("another key", order_url=URL, certificate_url=URL), False),
+    ],
+)
+async def test_an_order_is_kept_as_long_as_it_can_bring_a_certificate(
+    session: Session, folder: CertificateFolder, error: Exception, *, kept: bool
+) -> None:
+    await cut_short(session, folder, error, KeySpec())
+    pending = folder.pending()
+    assert (pending is not None, "The order is kept" in session.output.last_word) == (kept, kept)
+    async with under_way(session, folder, RECIPE, CLIENT, KeySpec()) as undertaking:
+        assert undertaking.resume == (URL if kept else None)
+        if pending is not None and pending.private_key is not None:
+            assert undertaking.key == pending.private_key.encode()
+    assert folder.pending() is None
+    assert not session.output.last_word
+
+
+async def test_an_order_that_hangs_in_the_ca_is_given_up_the_second_time(
+    session: Session, folder: CertificateFolder
+) -> None:
+    late = IssuanceTimedOut("too late", order_url=URL)
+    await cut_short(session, folder, late, KeySpec(), OrderPlaced(ORDER), OrderReady(ORDER))
+    assert folder.pending() is not None
+    hanging = replace(ORDER, status=OrderStatus.PROCESSING)
+    await cut_short(session, folder, late, KeySpec(), OrderResumed(hanging))
+    assert folder.pending() is None
+
+
+async def test_a_key_that_was_given_is_not_copied_and_has_to_be_the_same(
+    session: Session, folder: CertificateFolder
+) -> None:
+    given, other = (private_key_to_pem(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
+    await cut_short(session, folder, CommandError("x"), given)
+    assert b"PRIVATE KEY" not in (folder.path / "order.json").read_bytes()
+    async with under_way(session, folder, RECIPE, CLIENT, given) as undertaking:
+        assert (undertaking.key, undertaking.resume) == (given, URL)
+    await cut_short(session, folder, CommandError("x"), given)
+    async with under_way(session, folder, RECIPE, CLIENT, other) as undertaking:
+        assert (undertaking.key, undertaking.resume) == (other, None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "resumed"),
+    [
+        ({}, True),
+        ({"names": tuple(reversed(NAMES))}, True),
+        ({"names": NAMES[:1]}, False),
+        ({"server": "https://other.example.test/dir"}, False),
+        ({"profile": "short"}, False),
+        ({"key_type": "ec384"}, False),
+        # How it is proven and deployed makes no difference to the order.
+        ({"deploy_hook": "true", "combined": True}, True),
+    ],
+)
+async def test_an_order_is_for_one_thing_only(
+    session: Session, folder: CertificateFolder, changes: dict[str, object], *, resumed: bool
+) -> None:
+    await cut_short(session, folder, CommandError("x"), KeySpec())
+    recipe = replace(RECIPE, **changes)  # type: ignore[arg-type]  # see above
+    async with under_way(session, folder, recipe, CLIENT, KeySpec()) as undertaking:
+        assert (undertaking.resume == URL) is resumed
+
+
+@pytest.mark.parametrize(("age", "resumed"), [(LONGEST - timedelta(hours=1), True), (LONGEST * 2, False)])
+async def test_an_old_order_is_not_gone_on_with(
+    session: Session, folder: CertificateFolder, age: timedelta, *, resumed: bool
+) -> None:
+    await cut_short(session, folder, CommandError("x"), KeySpec())
+    pending = folder.pending()
+    assert pending is not None
+    folder.save_pending(replace(pending, made_at=datetime.now(UTC) - age))
+    async with under_way(session, folder, RECIPE, CLIENT, KeySpec()) as undertaking:
+        assert (undertaking.resume == URL) is resumed
