@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -12,7 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from certwright.resources import READY, is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from certwright.acme import RequestRecord
     from certwright.resources import Certificate
@@ -80,6 +81,15 @@ class Metrics:
             ("method", "status"),
             registry=self.registry,
         )
+        self._watching = self._gauge(
+            "watching", "1 if everything of the resource is listed and watched, else 0.", ("resource",)
+        )
+        self._watch_failures = Counter(
+            "certwright_watch_failures_total",
+            "Failed requests to list or watch, by resource and HTTP status.",
+            ("resource", "status"),
+            registry=self.registry,
+        )
         self._responses = Counter(
             "certwright_responder_answers_total",
             "Answers of the operator's own http-01 responder, by HTTP status.",
@@ -108,6 +118,15 @@ class Metrics:
     def watch_leadership(self, leads: Callable[[], bool]) -> None:
         """Show whether this process acts from now on."""
         self._leader.set_function(leads)
+
+    def watch_watches(self, resources: Iterable[str], watching: Callable[[str], bool]) -> None:
+        """Show of each resource from now on whether it is watched."""
+        for resource in resources:
+            self._watching.labels(resource).set_function(partial(watching, resource))
+
+    def watch_failed(self, resource: str, status: str) -> None:
+        """Count a list or watch that failed."""
+        self._watch_failures.labels(resource, status).inc()
 
     def lease_transitions(self, count: int) -> None:
         """Show how often the lease went to another holder."""
