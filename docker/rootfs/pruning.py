@@ -45,8 +45,14 @@ _BUILD_CONFIGURATION: Final = re.compile(r"^config-3")
 UNUSED_DISTRIBUTIONS: Final = {
     "pycparser": "cffi needs it to compile, not to run",
     "tzdata": "nothing asks for a time zone but UTC",
-}
-"""By their import names, which for these are the distributions' names too."""
+    # The Kubernetes client's blocking half, which certwright/kube/lean.py leaves aside.
+    **dict.fromkeys(
+        ("requests", "requests_oauthlib", "oauthlib", "urllib3", "charset_normalizer", "durationpy",
+         "websocket", "websocket_client"),
+        "only the blocking Kubernetes client speaks HTTP by it, or logs in",
+    ),
+}  # fmt: skip
+"""By the names of their folders: what is imported, and what the metadata is called."""
 
 _FALLBACK: Final = re.compile(r"^frozenlist/_frozenlist\.[^/]*so$")
 """The one file that needs libstdc++ (2.2 MB); frozenlist has the same in Python, for aiohttp's lists of hooks."""
