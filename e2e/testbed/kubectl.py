@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import CommandFailed
+from .command import output_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,24 +37,14 @@ class Kubectl:
         Raises:
             CommandFailed: it ended with an error and `check` is set, or took longer than 90 seconds.
         """
-        try:
-            answer = subprocess.run(
-                [self.program, *arguments],
-                input=stdin,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=TIMEOUT,
-                env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._cache)},
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CommandFailed(f"kubectl {' '.join(arguments)} took longer than {TIMEOUT:.0f} s") from error
-        if check and answer.returncode != 0:
-            raise CommandFailed(
-                f"kubectl {' '.join(arguments)} ended with status {answer.returncode}",
-                details=answer.stderr.strip(),
-            )
-        return answer.stdout
+        return output_of(
+            self.program,
+            arguments,
+            environment={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._cache)},
+            seconds=TIMEOUT,
+            stdin=stdin,
+            check=check,
+        )
 
     def apply_crds(self, folder: Path) -> None:
         """Apply all CRDs of a folder and wait until they are served.
