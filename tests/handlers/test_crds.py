@@ -73,6 +73,8 @@ async def test_it_waits_until_everything_is_served(
     server.answers = [gone, gone, NotFound("see"), ("certificates", "issuers"), OURS]
     await bounded(crds.wait_served)
     assert server.asked == 5
+    assert watches.trouble is not None
+    assert watches.trouble.startswith("certificates.certwright.io are not watched yet; ")
     assert watches.unwatched == [f"{plural}.certwright.io" for plural in OURS]
     assert caplog.text.count("connection refused; asked again") == 1
 
@@ -89,9 +91,8 @@ async def test_what_cannot_be_found_out_is_no_lack(server: Server, watches: Watc
     waiting.cancel()
 
 
-async def test_nothing_is_asked_while_everything_is_watched(server: Server, watches: Watches, crds: Crds) -> None:
-    for plural in OURS:
-        watches.asked(URL(f"https://api/apis/certwright.io/v1/{plural}"))
+async def test_nothing_is_asked_while_nothing_was_missed(server: Server, watches: Watches, crds: Crds) -> None:
+    watches.discovered({"resources": [{"name": name} for name in OURS]})
     minding = asyncio.create_task(crds.mind())
     for _ in range(20):
         await asyncio.sleep(0)
@@ -104,9 +105,10 @@ async def test_crds_that_came_back_unnoticed_are_a_reason_to_start_again(
 ) -> None:
     caplog.set_level(logging.INFO, "certwright")
     monkeypatch.setattr(module, "UNNOTICED_SECONDS", 0.05)
+    watches.discovered({"resources": []})
     for plural in OURS[:2]:
         watches.asked(URL(f"https://api/apis/certwright.io/v1/{plural}"))
     server.answers = [OURS[:2], OURS[:2], OURS]
     with pytest.raises(OperatorFailed, match=r"^clusterissuers\.certwright\.io came back"):
         await bounded(crds.mind)
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]

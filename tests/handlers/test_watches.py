@@ -124,8 +124,23 @@ async def test_crds_that_are_removed_are_missed_at_once(seeing: World, *, as_404
     assert seeing.why().startswith("the API server does not serve certificates")
     assert seeing.watched == ["secrets"]
     # Those that come back are listed anew.
+    assert seeing.watches.unwatched == [f"{plural}.certwright.io" for plural in WATCHED[:3]]
     await seeing.discovers("certificates", "issuers", "clusterissuers")
     assert seeing.why().startswith("certificates.certwright.io are not watched yet")
+    seeing.watches.asked(URL(f"{OURS}/issuers"))
+    assert seeing.watches.unwatched == ["certificates.certwright.io", "clusterissuers.certwright.io"]
+
+
+async def test_namespaces_that_may_not_be_listed_are_the_reason_that_nothing_is_watched(world: World) -> None:
+    await world.discovers("certificates", "issuers", "clusterissuers")
+    world.refuses("https://api/api/v1/namespaces", message="namespaces is forbidden")
+    await world.discovers("certificates", "issuers", "clusterissuers")
+    assert world.why().startswith(
+        "certificates.certwright.io are not watched yet (HTTP 403 Forbidden: namespaces is forbidden); "
+    )
+    assert world.watches.unwatched == [], "they were served all the time"
+    await world.lists_arrive("https://api/api/v1/namespaces")
+    assert world.why().startswith("certificates.certwright.io are not watched yet; ")
 
 
 async def test_the_api_servers_reason_is_given_until_the_list_arrives(

@@ -30,12 +30,13 @@ WATCHED: Final = (*OURS, SECRETS)
 """Plurals of what must be seen before this process is of use."""
 REFUSED_SECONDS: Final = 60.0
 """A watch that ran is missed after so long: an API server that starts refuses for a moment what it allows later."""
-ABANDONED_SECONDS: Final = 300.0
+ABANDONED_SECONDS: Final = 120.0
 """What kopf has not asked for in so long it asks for no more: the namespace is gone. No request takes so long."""
 MAX_MESSAGE_CHARACTERS: Final = 500
 MAX_REASONS: Final = 3
 STARTING: Final = "storage is (re)initializing"
 """With 429, the API server's words about a resource whose CRD has just come."""
+_DISCOVERY: Final = f"/apis/{GROUP}/{VERSION}"
 _PATH: Final = re.compile(
     rf"/(?P<root>api/v1|apis/{re.escape(GROUP)}/{VERSION})(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)$"
 )
@@ -103,7 +104,8 @@ class Watches:
         self._clock = clock
         self._watches: dict[Place, _Watch] = {}
         self._served: frozenset[str] | None = None
-        self._discovery: str | None = None
+        self._lost: set[str] = set()
+        self._obstacles: dict[str, str] = {}
         self.complete = asyncio.Event()
 
     @property
@@ -125,25 +127,25 @@ class Watches:
 
     @property
     def unwatched(self) -> list[str]:
-        """What of ours nobody has begun to watch."""
-        begun = {place.plural for place in self._watches}
-        return [title(plural) for plural in OURS if plural not in begun]
+        """What of ours was not served at some time, and nobody has begun to watch since."""
+        return [title(plural) for plural in OURS if plural in self._lost]
 
     def discovered(self, found: Mapping[str, Any]) -> bool:
         """Take in what is served of our group and version, an ``APIResourceList``; tell whether it is everything."""
-        self._discovery = None
+        self._obstacles.pop(_DISCOVERY, None)
         self._serves(resource.get("name") for resource in found.get("resources") or ())
         return not self._missing()
 
     def undiscovered(self, why: str) -> None:
         """Take in that this could not be found out."""
-        self._discovery = why
+        self._obstacles[_DISCOVERY] = why
 
     def asked(self, url: URL) -> None:
         """Note that a request is sent."""
         place = _place(url)
         if place is None:
             return
+        self._lost.discard(place.plural)
         watch = self._watches.setdefault(place, _Watch(self._clock()))
         watch.asked_at = self._clock()
         if "continue" not in url.query:
@@ -151,6 +153,7 @@ class Watches:
 
     def opened(self, url: URL) -> None:
         """Note that the API server lets us watch."""
+        self._obstacles.pop(url.path, None)
         place = _place(url)
         if place is not None:
             self._went_well(place)
@@ -158,6 +161,7 @@ class Watches:
 
     async def answered(self, url: URL, body: Any) -> None:
         """Take in an answer other than a stream or a refusal."""
+        self._obstacles.pop(url.path, None)
         self._see_discovery(url, body)
         place = _place(url)
         if place is None or not isinstance(body, dict):
@@ -189,7 +193,7 @@ class Watches:
     def _failed(self, url: URL, status: str, words: str, *, message: str = "") -> None:
         place = _place(url)
         if place is None:
-            self.undiscovered(words)
+            self._obstacles[url.path] = words
             return
         self._on_failure(place.plural, status)
         watch = self._watches.setdefault(place, _Watch(self._clock()))
@@ -227,7 +231,8 @@ class Watches:
 
     def _reasons(self, plural: str, watches: Mapping[Place, _Watch]) -> Iterable[str]:
         if not watches:
-            yield f"{title(plural)} are not watched yet" + (f" ({self._discovery})" if self._discovery else "")
+            obstacle = next(iter(self._obstacles.values()), None)
+            yield f"{title(plural)} are not watched yet" + (f" ({obstacle})" if obstacle else "")
         for place, watch in watches.items():
             if not watch.listed:
                 yield f"the list of {place} has not arrived" + (f": {watch.failure}" if watch.failure else "")
@@ -235,7 +240,6 @@ class Watches:
                 yield f"{place} cannot be watched any more: {watch.failure}"
 
     def _see_discovery(self, url: URL, body: Any) -> None:
-        self._discovery = None
         if not isinstance(body, dict):
             return
         if url.path.endswith("/apis"):
@@ -250,6 +254,7 @@ class Watches:
         if before == self._served:
             return
         missing = self._missing()
+        self._lost.update(missing)
         for place in list(self._watches):
             if place.plural in missing:
                 del self._watches[place]  # kopf ends them, and begins anew when they come back
@@ -285,7 +290,7 @@ def _place(url: URL) -> Place | None:
 
 
 def _is_discovery(url: URL) -> bool:
-    return url.path.endswith(f"/apis/{GROUP}/{VERSION}")
+    return url.path.endswith(_DISCOVERY)
 
 
 def _is_refusal(status: str) -> bool:
