@@ -173,7 +173,8 @@ class Watches:
             return
         uids, watch.uids = watch.uids, set()
         watch.listed = True
-        await self._on_list(*place, uids, int(metadata["resourceVersion"]))
+        # Nothing is judged by a list that does not say of when it is.
+        await self._on_list(*place, uids, int(metadata.get("resourceVersion") or 0))
         self._check_complete()
 
     def refused(self, url: URL, status: int, body: Any) -> None:
