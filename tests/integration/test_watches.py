@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +136,40 @@ def test_a_right_that_is_missing_is_named_until_it_is_there(
             operator.stop()
     assert log.count("secrets cannot be watched") == 2
     assert log.count("secrets can be watched again") == 1
+
+
+def test_a_restart_of_the_api_server_makes_nobody_unready(
+    empty_bed: TestBed, empty_cluster: Cluster, tmp_path: Path
+) -> None:
+    empty_bed.apply_crds()
+    with OperatorProcess(empty_bed.kubeconfig, tmp_path / "operator.log", operator_namespace=HOME) as operator:
+        said, over = [operator.why_not_ready()], threading.Event()
+
+        def look() -> None:
+            while not over.wait(0.1):
+                said.append(operator.why_not_ready())
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        try:
+            empty_bed.apiserver.stop()
+            empty_cluster.wait_for(
+                "the watches are not missed",
+                lambda: {"status": {"watched": watching(operator)}},
+                lambda seen: seen["status"]["watched"] == [],
+            )
+            empty_bed.apiserver.start()
+            empty_cluster.wait_for(
+                "the watches do not come back",
+                lambda: {"status": {"watched": watching(operator)}},
+                lambda seen: seen["status"]["watched"] == list(RESOURCES),
+            )
+        finally:
+            over.set()
+            looking.join()
+        assert len(said) > 10
+        assert set(said) == {None}
+        assert operator.healthy()
 
 
 @pytest.mark.usefixtures("without_operator")
