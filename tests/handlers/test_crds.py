@@ -10,7 +10,8 @@ from yarl import URL
 from certwright.handlers import crds as module
 from certwright.handlers.crds import Crds
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.watches import OURS, Watches
+from certwright.handlers.served import OURS
+from certwright.handlers.watches import Watches
 from certwright.kube.errors import KubeError, NotFound, Unreachable
 
 if TYPE_CHECKING:

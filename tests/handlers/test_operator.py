@@ -15,7 +15,8 @@ from certwright.handlers import operator as module
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.operator import Backoffs, Options, run_operator
+from certwright.handlers.kopf_settings import Backoffs
+from certwright.handlers.operator import Options, run_operator
 from certwright.handlers.watches import Watches
 from certwright.handlers.workers import Workers
 from certwright.kube.election import LeadershipLost

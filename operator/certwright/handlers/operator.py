@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import signal
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from certwright.handlers.crds import Crds
 from certwright.handlers.election import Candidate, Election
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
+from certwright.handlers.kopf_settings import kopf_settings
 from certwright.handlers.watch import make_registry, on_list
 from certwright.handlers.watch_session import Login
 from certwright.handlers.watches import WATCHED, Watches
@@ -26,19 +26,15 @@ from certwright.kube.client import KubeClient, Patience
 from certwright.kube.election import LeadershipLost
 from certwright.kube.leadership import Leadership
 from certwright.kube.login import connect, in_cluster
-from certwright.resources import MANAGED_LABEL, MANAGED_VALUE
 from certwright.solvers.http01.responder import Responder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
-SELECTOR: Final = f"{MANAGED_LABEL}={MANAGED_VALUE}"
 BLIND_SECONDS: Final = 60.0
 """After so long a process stands for election although it does not see everything."""
-LIST_CHUNK: Final = 500
-"""Objects in one answer to a list, so that its size is bounded; what kubectl asks for as well."""
 LOST_SECONDS: Final = 0.5
 """For closing connections after the lease was lost; nothing is sent any more by then."""
 
@@ -68,33 +64,6 @@ class Options:
     http01: Http01Options = field(default_factory=Http01Options)
     kubeconfig: str | None = None
     election: Election | None = None
-
-
-class NoDiffs(kopf.DiffBaseStorage):
-    """Tells kopf that nothing ever differs.
-
-    It would copy and compare each object at each event for handlers of a kind that we have none of: a twentieth of the
-    operator's CPU when many certificates are issued.
-    """
-
-    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:  # noqa: ARG002 - kopf's interface
-        """Take nothing of the object."""
-        return kopf.BodyEssence()
-
-    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002 - kopf's interface
-        """Remember nothing."""
-        return None
-
-    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
-        """Keep nothing, above all not in annotations of users' objects."""
-
-
-class Backoffs:
-    """Seconds between tries, without an end: kopf must go on for as long as the API server is away."""
-
-    def __iter__(self) -> Iterator[float]:
-        """Begin anew: every request counts for itself."""
-        return itertools.chain((0.5, 1.0, 1.0, 2.0, 2.0, 3.0), itertools.repeat(5.0))
 
 
 async def run_operator(options: Options) -> None:
@@ -229,7 +198,7 @@ async def _watch(
     await served
     await kopf.operator(
         registry=_registry(controller, options, watches),
-        settings=_settings(),
+        settings=kopf_settings(),
         standalone=True,
         clusterwide=not options.namespaces,
         namespaces=list(options.namespaces),
@@ -292,18 +261,3 @@ def _registry(controller: Controller, options: Options, watches: Watches) -> kop
     login = Login(watches, in_pod=in_cluster() and options.kubeconfig is None)
     kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(login.log_in)
     return registry
-
-
-def _settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False  # our Events say more
-    settings.watching.label_selectors["secrets"] = SELECTOR
-    settings.watching.chunk_size = LIST_CHUNK
-    # A quiet object's watch worker is worth no memory; a second is enough to join a burst of its events.
-    settings.queueing.idle_timeout = 1.0
-    settings.persistence.diffbase_storage = NoDiffs()
-    settings.networking.connect_timeout = 10.0
-    settings.networking.request_timeout = 60.0
-    settings.networking.error_backoffs = Backoffs()
-    settings.process.ultimate_exiting_timeout = 60.0
-    return settings

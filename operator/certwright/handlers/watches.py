@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from certwright.resources import CERTIFICATES, CLUSTER_ISSUERS, GROUP, ISSUERS, VERSION
+from certwright.handlers.served import DISCOVERY_PATH, GROUPS_PATH, OURS, Served, title, titles
+from certwright.resources import GROUP, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OURS: Final = (CERTIFICATES, ISSUERS, CLUSTER_ISSUERS)
 SECRETS: Final = "secrets"
 WATCHED: Final = (*OURS, SECRETS)
 """Plurals of what must be seen before this process is of use."""
@@ -36,7 +36,6 @@ MAX_MESSAGE_CHARACTERS: Final = 500
 MAX_REASONS: Final = 3
 STARTING: Final = "storage is (re)initializing"
 """With 429, the API server's words about a resource whose CRD has just come."""
-_DISCOVERY: Final = f"/apis/{GROUP}/{VERSION}"
 _PATH: Final = re.compile(
     rf"/(?P<root>api/v1|apis/{re.escape(GROUP)}/{VERSION})(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)$"
 )
@@ -103,16 +102,15 @@ class Watches:
         self._on_failure = on_failure
         self._clock = clock
         self._watches: dict[Place, _Watch] = {}
-        self._served: frozenset[str] | None = None
-        self._lost: set[str] = set()
+        self._served = Served()
         self._obstacles: dict[str, str] = {}
         self.complete = asyncio.Event()
 
     @property
     def trouble(self) -> str | None:
         """What is not seen and why, for people; None if everything is watched."""
-        by_plural, missing = self._by_plural(), self._missing()
-        reasons = [f"the API server does not serve {_titles(missing)} (are the CRDs applied?)"] if missing else []
+        by_plural, missing = self._by_plural(), self._served.missing
+        reasons = [f"the API server does not serve {titles(missing)} (are the CRDs applied?)"] if missing else []
         for plural in WATCHED:
             if plural not in missing:
                 reasons += self._reasons(plural, by_plural[plural])
@@ -128,24 +126,25 @@ class Watches:
     @property
     def unwatched(self) -> list[str]:
         """What of ours was not served at some time, and nobody has begun to watch since."""
-        return [title(plural) for plural in OURS if plural in self._lost]
+        return [title(plural) for plural in OURS if plural in self._served.lost]
 
     def discovered(self, found: Mapping[str, Any]) -> bool:
         """Take in what is served of our group and version, an ``APIResourceList``; tell whether it is everything."""
-        self._obstacles.pop(_DISCOVERY, None)
-        self._serves(resource.get("name") for resource in found.get("resources") or ())
-        return not self._missing()
+        self._obstacles.pop(DISCOVERY_PATH, None)
+        self._served.see(found)
+        self._forget_missing()
+        return not self._served.missing
 
     def undiscovered(self, why: str) -> None:
         """Take in that this could not be found out."""
-        self._obstacles[_DISCOVERY] = why
+        self._obstacles[DISCOVERY_PATH] = why
 
     def asked(self, url: URL) -> None:
         """Note that a request is sent."""
         place = _place(url)
         if place is None:
             return
-        self._lost.discard(place.plural)
+        self._served.lost.discard(place.plural)
         watch = self._watches.setdefault(place, _Watch(self._clock()))
         watch.asked_at = self._clock()
         if "continue" not in url.query:
@@ -162,9 +161,15 @@ class Watches:
     async def answered(self, url: URL, body: Any) -> None:
         """Take in an answer other than a stream or a refusal."""
         self._obstacles.pop(url.path, None)
-        self._see_discovery(url, body)
+        if not isinstance(body, dict):
+            return
+        if url.path.endswith(GROUPS_PATH):
+            self._served.see_groups(body)
+            self._forget_missing()
+        elif _is_discovery(url):
+            self.discovered(body)
         place = _place(url)
-        if place is None or not isinstance(body, dict):
+        if place is None:
             return
         self._went_well(place)
         watch, metadata = self._watches[place], body.get("metadata") or {}
@@ -183,7 +188,7 @@ class Watches:
         message = str(said.get("message") or "")[:MAX_MESSAGE_CHARACTERS]
         words = f"HTTP {status} {said.get('reason') or ''}".rstrip() + (f": {message}" if message else "")
         if _is_discovery(url) and status == HTTPStatus.NOT_FOUND:
-            self._serves(())
+            self.discovered({})
         self._failed(url, str(status), words, message=message)
 
     def unanswered(self, url: URL, error: BaseException) -> None:
@@ -240,45 +245,11 @@ class Watches:
             elif watch.refused_since is not None and self._clock() - watch.refused_since >= REFUSED_SECONDS:
                 yield f"{place} cannot be watched any more: {watch.failure}"
 
-    def _see_discovery(self, url: URL, body: Any) -> None:
-        if not isinstance(body, dict):
-            return
-        if url.path.endswith("/apis"):
-            # Without any of our CRDs the group is not there, and nobody asks for what is in it.
-            if GROUP not in {group.get("name") for group in body.get("groups") or ()}:
-                self._serves(())
-        elif _is_discovery(url):
-            self.discovered(body)
-
-    def _serves(self, plurals: Iterable[str | None]) -> None:
-        before, self._served = self._served, frozenset(OURS).intersection(plurals)
-        if before == self._served:
-            return
-        missing = self._missing()
-        self._lost.update(missing)
+    def _forget_missing(self) -> None:
+        """Kopf ends the watches of what is not served, and begins anew when it comes back."""
         for place in list(self._watches):
-            if place.plural in missing:
-                del self._watches[place]  # kopf ends them, and begins anew when they come back
-        if missing:
-            logger.warning(
-                "the API server does not serve %s; are the CRDs applied? They are watched as soon as it does",
-                _titles(missing),
-            )
-        elif before is not None:
-            logger.info("the API server serves %s by now", _titles(OURS))
-
-    def _missing(self) -> list[str]:
-        """Return what the API server does not serve, as far as is known."""
-        return [plural for plural in OURS if self._served is not None and plural not in self._served]
-
-
-def _titles(plurals: Iterable[str]) -> str:
-    return ", ".join(title(plural) for plural in plurals)
-
-
-def title(plural: str) -> str:
-    """Name a resource as kubectl does: `certificates.certwright.io`."""
-    return f"{plural}.{GROUP}" if plural in OURS else plural
+            if place.plural in self._served.missing:
+                del self._watches[place]
 
 
 def _place(url: URL) -> Place | None:
@@ -291,7 +262,7 @@ def _place(url: URL) -> Place | None:
 
 
 def _is_discovery(url: URL) -> bool:
-    return url.path.endswith(_DISCOVERY)
+    return url.path.endswith(DISCOVERY_PATH)
 
 
 def _is_refusal(status: str) -> bool:
