@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scenario.cluster import Cluster, Object
     from testbed import TestBed
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "issuers.certwright.io")
 USER: Final = 65532
