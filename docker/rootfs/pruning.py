@@ -45,12 +45,22 @@ _BUILD_CONFIGURATION: Final = re.compile(r"^config-3")
 UNUSED_DISTRIBUTIONS: Final = {
     "pycparser": "cffi needs it to compile, not to run",
     "tzdata": "nothing asks for a time zone but UTC",
-}
-"""By their import names, which for these are the distributions' names too."""
+    # The Kubernetes client's blocking half, which certwright/kube/lean.py leaves aside.
+    **dict.fromkeys(
+        ("requests", "requests_oauthlib", "oauthlib", "urllib3", "charset_normalizer", "durationpy",
+         "websocket", "websocket_client"),
+        "only the blocking Kubernetes client speaks HTTP by it, or logs in",
+    ),
+}  # fmt: skip
+"""By the names of their folders: what is imported, and what the metadata is called."""
 
 _FALLBACK: Final = re.compile(r"^frozenlist/_frozenlist\.[^/]*so$")
 """The one file that needs libstdc++ (2.2 MB); frozenlist has the same in Python, for aiohttp's lists of hooks."""
 _GENERATED_CLIENT: Final = re.compile(r"^kubernetes/(aio/)?client/(api|apis)(/|$)")
+# Neither is imported: certwright/kube/lean.py leaves aside what the packages' own __init__ modules ask for.
+_UNUSED_HALF: Final = re.compile(
+    r"^kubernetes/(config|dynamic|informer|leaderelection|stream|utils|watch|aio/(dynamic|leaderelection|stream|watch))/"
+)
 # Tens of megabytes of classes for every kind there is, each loaded when it is first named. Certwright sends plain JSON.
 _GENERATED_MODEL: Final = re.compile(r"^kubernetes/(?:aio/)?client/models/(?!__init__\.py$)")
 _LEXER: Final = re.compile(r"^pygments/lexers/(?!(__init__|_mapping|python|special)\.py$)")
@@ -82,7 +92,7 @@ def keeps_of_packages(path: PurePath, models: Collection[str]) -> bool:
     name = path.as_posix()
     if "__pycache__" in path.parts or _distribution(path.parts[0]) in UNUSED_DISTRIBUTIONS:
         return False
-    if _FALLBACK.match(name) or _GENERATED_CLIENT.match(name) or _LEXER.match(name):
+    if any(unused.match(name) for unused in (_FALLBACK, _GENERATED_CLIENT, _UNUSED_HALF, _LEXER)):
         return False
     if _GENERATED_MODEL.match(name):
         return name.removesuffix(".py").replace("/", ".") in models

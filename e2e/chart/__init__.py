@@ -4,7 +4,7 @@ Made from `crds/` and the comments of `values.yaml`: the chart's copies of the C
 `values.schema.json`, the table in `docs/helm.md`, the plain manifests in `deploy/certwright.yaml`.
 """
 
-from chart.helm import CHART, Helm, HelmFailed
+from chart.helm import CHART, Helm
 from chart.values import Value, documented_values
 
-__all__ = ["CHART", "Helm", "HelmFailed", "Value", "documented_values"]
+__all__ = ["CHART", "Helm", "Value", "documented_values"]

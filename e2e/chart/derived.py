@@ -41,7 +41,7 @@ def derived(helm: Helm) -> dict[Path, str]:
     """Return the content that each derived file should have.
 
     Raises:
-        HelmFailed: The chart does not render.
+        CommandFailed: The chart does not render.
     """
     values = documented_values()
     return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import yaml
 
 from testbed.binaries import find_or_build
-from testbed.errors import BedError
+from testbed.command import output_of
 from testbed.locations import PROJECT
 
 if TYPE_CHECKING:
@@ -25,10 +24,6 @@ NAMESPACE: Final = "certwright"
 SECONDS: Final = 150.0
 # The CRDs take a second without the C library.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class HelmFailed(BedError):
-    """Helm refused; its words are in the message."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class Helm:
         """Run it and return its standard output.
 
         Raises:
-            HelmFailed: It ended with an error, or took longer than 150 s.
+            CommandFailed: It ended with an error, or took longer than 150 s.
         """
         with tempfile.TemporaryDirectory(prefix="helm-") as home:
             # Nobody's own settings, plugins, caches and clusters have a say, and none is left behind.
@@ -65,27 +60,13 @@ class Helm:
                 "HOME": home,
                 "KUBECONFIG": str(self.kubeconfig or f"{home}/kubeconfig"),
             }
-            try:
-                answer = subprocess.run(
-                    [self.program, *arguments],
-                    input=stdin,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=SECONDS,
-                    env=environment,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise HelmFailed(f"helm {arguments[0]} took longer than {SECONDS:.0f} s") from error
-        if answer.returncode != 0:
-            raise HelmFailed(f"helm {arguments[0]} failed", details=(answer.stderr + answer.stdout).strip())
-        return answer.stdout
+            return output_of(self.program, arguments, environment=environment, seconds=SECONDS, stdin=stdin)
 
     def lint(self, values: Mapping[str, Any] | None = None) -> str:
         """Lint the chart with values; warnings are errors.
 
         Raises:
-            HelmFailed: With what is wrong.
+            CommandFailed: With what is wrong.
         """
         return self.run("lint", "--strict", str(CHART), "--values=-", stdin=yaml.safe_dump(dict(values or {})))
 
@@ -108,7 +89,7 @@ class Helm:
             notes: Whether NOTES.txt follows the manifests.
 
         Raises:
-            HelmFailed: The values or the templates are wrong.
+            CommandFailed: The values or the templates are wrong.
         """
         served = [f"--api-versions={version}" for version in api_versions]
         command = ["install", "--dry-run=client"] if notes else ["template"]

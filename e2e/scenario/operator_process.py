@@ -160,6 +160,11 @@ class OperatorProcess:
         """Return what ``/metrics`` says."""
         return fetch(f"http://127.0.0.1:{self._port}/metrics", timeout=10.0).body.decode()
 
+    def why_not_ready(self) -> str | None:
+        """Return what ``/readyz`` says, None if it says yes."""
+        answer = fetch(f"http://127.0.0.1:{self._port}/readyz", timeout=5.0)
+        return None if answer.status == 200 else answer.body.decode()  # noqa: PLR2004 - OK
+
     def healthy(self) -> bool:
         """Whether ``/healthz`` says yes."""
         return fetch(f"http://127.0.0.1:{self._port}/healthz", timeout=5.0).status == 200  # noqa: PLR2004 - OK

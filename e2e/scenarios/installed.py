@@ -53,7 +53,7 @@ class Release:
             chart: Folder or archive of the chart.
 
         Raises:
-            HelmFailed: Helm gave up, or the pods were not Ready in time.
+            CommandFailed: Helm gave up, or the pods were not Ready in time.
         """
         load_operator_image(self.bed)
         space = {

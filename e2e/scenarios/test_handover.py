@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scenarios.one_order import WatchedCA
     from testbed import TestBed
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 TAKEOVER_SECONDS: Final = 15.0
 """What issue 4 promises."""

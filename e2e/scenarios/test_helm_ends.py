@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scenarios.one_order import WatchedCA
     from testbed import TestBed
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 EVICTED: Final = 201
 SPARE: Final = 256 << 10

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 import pytest
 
-from chart import Helm, HelmFailed
+from chart import Helm
 from chart.earlier import COLUMN, FIELD, VERSION, earlier_chart
 from scenario import Workspace, tsig_secret
 from scenario.cluster import refusal
@@ -23,6 +23,7 @@ from scenarios.installed import VALUES, Release
 from scenarios.one_order import ISSUER, WatchedCA
 from scenarios.pods import web_pod
 from scenarios.replicas import Replicas, container
+from testbed.errors import CommandFailed
 from testbed.progress import reporter
 from testbed.web import fetch
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from scenario.cluster import Cluster, Object
     from testbed import TestBed
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "issuers.certwright.io")
 USER: Final = 65532
@@ -63,7 +64,7 @@ def release(node_bed: TestBed, bare_cluster: Cluster, watched: WatchedCA, namesp
     bare_cluster.apply(tsig_secret(node_bed, home))
     issuers = [{"name": ISSUER, "spec": watched.issuer(None)["spec"]}]
     yield Release(node_bed, namespace=home, values={"image": VALUES["image"], "clusterIssuers": issuers})
-    with suppress(HelmFailed):
+    with suppress(CommandFailed):
         Release(node_bed, namespace=home).uninstall()
     remove_crds(node_bed)
     bare_cluster.delete("Namespace", None, home)

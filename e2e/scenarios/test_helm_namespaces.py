@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from testbed import TestBed
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 SHARED: Final = "shared"
 OK: Final = 200

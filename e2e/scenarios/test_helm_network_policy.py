@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scenario.cluster import Cluster
     from testbed import TestBed
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from scenario.cluster import Cluster
     from testbed import TestBed
 
+# A busy machine takes minutes to unpack an image.
+pytestmark = pytest.mark.timeout(420)
+
 HTTP_PORT = 8080
 NAME = "operator"
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .command import output_of
 from .errors import CommandFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 90.0
+SERVED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -38,30 +40,37 @@ class Kubectl:
         Raises:
             CommandFailed: it ended with an error and `check` is set, or took longer than 90 seconds.
         """
-        try:
-            answer = subprocess.run(
-                [self.program, *arguments],
-                input=stdin,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=TIMEOUT,
-                env={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._cache)},
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CommandFailed(f"kubectl {' '.join(arguments)} took longer than {TIMEOUT:.0f} s") from error
-        if check and answer.returncode != 0:
-            raise CommandFailed(
-                f"kubectl {' '.join(arguments)} ended with status {answer.returncode}",
-                details=answer.stderr.strip(),
-            )
-        return answer.stdout
+        return output_of(
+            self.program,
+            arguments,
+            environment={**os.environ, "KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": str(self._cache)},
+            seconds=TIMEOUT,
+            stdin=stdin,
+            check=check,
+        )
 
     def apply_crds(self, folder: Path) -> None:
         """Apply all CRDs of a folder and wait until they are served.
 
+        That is later than `Established`: the API server opens their storage at the first request. Who deletes a CRD
+        before that has made its removal wait for minutes.
+
         Raises:
-            CommandFailed: the API server refused one.
+            CommandFailed: the API server refused one, or does not serve it.
         """
         self.run("apply", "--server-side", "--force-conflicts", "-f", str(folder))
         self.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(folder))
+        for line in self.run("get", "-f", str(folder), "--output=name").split():
+            self._wait_served(line.rpartition("/")[2])
+
+    def _wait_served(self, resource: str) -> None:
+        deadline = time.monotonic() + SERVED_SECONDS
+        while True:
+            try:
+                self.run("get", resource, "--all-namespaces", "--output=name")
+            except CommandFailed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return

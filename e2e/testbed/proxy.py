@@ -113,6 +113,10 @@ class RecordingProxy:
         self.on_request = lambda _: Forward()
         self.on_response = lambda _, __: Forward()
 
+    def break_connections(self) -> None:
+        """Reset every connection of every client, watches included; new ones are taken."""
+        self._loop.call_soon_threadsafe(self._abort_connections)
+
     def start(self) -> None:
         """Serve, in a thread of its own."""
         self._thread.start()
@@ -164,15 +168,18 @@ class RecordingProxy:
 
     async def _close(self) -> None:
         if self._runner is not None:
-            if self._runner.server is not None:
-                # A clean end of TLS would wait for clients that keep their connections; the loop ends before that.
-                for connection in self._runner.server.connections:
-                    if connection.transport is not None:
-                        connection.transport.abort()
+            # A clean end of TLS would wait for clients that keep their connections; the loop ends before that.
+            self._abort_connections()
             await self._runner.cleanup()
         if self._session is not None:
             await self._session.close()
         await asyncio.sleep(0)  # lets what was closed or aborted say goodbye
+
+    def _abort_connections(self) -> None:
+        server = None if self._runner is None else self._runner.server
+        for connection in [] if server is None else server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         path, _, query = incoming.raw_path.partition("?")

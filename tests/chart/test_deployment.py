@@ -171,6 +171,19 @@ def test_probes_ask_the_port_that_the_operator_listens_on(helm: Helm) -> None:
     }
 
 
+def test_without_http01_nothing_listens_for_validations(helm: Helm) -> None:
+    values = {"http01": {"enabled": False}}
+    assert [port["name"] for port in pod(helm, values)["containers"][0]["ports"]] == ["http"]
+    assert not {name for name in environment(helm, values) if "RESPONDER" in name}
+
+
+def test_an_annotation_of_the_users_counts_before_the_charts(helm: Helm) -> None:
+    values = {"podAnnotations": {"kubectl.kubernetes.io/default-container": "sidecar", "their": "own"}}
+    rendered = helm.template(values)
+    assert rendered.count("kubectl.kubernetes.io/default-container:") == 1
+    assert deployment(helm, values)["spec"]["template"]["metadata"]["annotations"] == values["podAnnotations"]
+
+
 def test_a_spread_constraint_without_a_selector_counts_our_pods(helm: Helm) -> None:
     ours, theirs = pod(helm, case("high-availability"))["topologySpreadConstraints"]
     selector = deployment(helm, case("high-availability"))["spec"]["selector"]

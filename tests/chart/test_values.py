@@ -11,11 +11,12 @@ import jsonschema
 import pytest
 import yaml
 
-from chart import HelmFailed, Value, documented_values
+from chart import Value, documented_values
 from chart.derived import SCHEMA, derived, with_descriptions, with_table
 from chart.helm import CHART
 from chart.matrix import MATRIX, case
 from chart.values import VALUES
+from testbed.errors import CommandFailed
 from testbed.locations import PROJECT
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def test_comments_become_descriptions() -> None:
     ],
 )
 def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what: str) -> None:
-    with pytest.raises(HelmFailed) as failure:
+    with pytest.raises(CommandFailed) as failure:
         helm.template(values)
     assert "values don't meet the specifications of the schema" in str(failure.value)
     assert f"at '{where}'" in str(failure.value)
@@ -158,7 +159,7 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
     ],
 )
 def test_contradictions_are_refused(helm: Helm, values: dict[str, Any], message: str) -> None:
-    with pytest.raises(HelmFailed, match=re.escape(message)):
+    with pytest.raises(CommandFailed, match=re.escape(message)):
         helm.template(values)
 
 
@@ -173,5 +174,5 @@ def test_values_for_parent_charts_are_taken(helm: Helm) -> None:
 
 
 def test_what_a_failing_command_says_is_in_the_error(helm: Helm) -> None:
-    with pytest.raises(HelmFailed, match="unknown command"):
+    with pytest.raises(CommandFailed, match="unknown command"):
         helm.run("no-such-command")

@@ -104,3 +104,15 @@ def test_lines_go_to_standard_error_in_the_form_asked_for(capsys: pytest.Capture
     assert shown.out == ""
     [line] = shown.err.splitlines()
     assert line.startswith("{") is as_json
+
+
+def test_what_kopf_repeats_and_we_say_once_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level="info", as_json=True)
+    kopf = logging.getLogger("kopf._cogs.clients.watching")
+    kopf.error("Request attempt #1 failed; will retry: GET x -> APITooManyRequestsError('storage is (re)initializing')")
+    kopf.warning("Unresolved resources cannot be served (try creating their CRDs): issuers")
+    kopf.error("Request attempt #1 failed; will retry: GET x -> APITooManyRequestsError('too many requests')")
+    logging.getLogger("certwright.x").info("storage is (re)initializing")
+    first, second = [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()]
+    assert first.endswith("('too many requests')")
+    assert second == "storage is (re)initializing"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,3 +90,12 @@ def test_who_has_resigned_loses_nothing(candidate: Candidate, leadership: Leader
 def test_the_metrics_tell_the_transitions(candidate: Candidate, metrics: Metrics) -> None:
     candidate._elector._on_transitions(7)
     assert b"\ncertwright_lease_transitions 7.0\n" in metrics.render()
+
+
+async def test_one_that_never_saw_everything_resigns_without_having_stood(candidate: Candidate) -> None:
+    standing = asyncio.create_task(candidate.run(asyncio.Event()))
+    await asyncio.sleep(0)
+    candidate.resign()
+    async with asyncio.timeout(5):
+        await standing
+    assert candidate.trouble == "Lease tools/lease has not been read yet"

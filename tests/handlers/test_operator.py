@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiohttp
 import kopf
@@ -15,7 +15,9 @@ from certwright.handlers import operator as module
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.operator import Backoffs, Options, run_operator
+from certwright.handlers.kopf_settings import Backoffs
+from certwright.handlers.operator import Options, run_operator
+from certwright.handlers.watches import Watches
 from certwright.handlers.workers import Workers
 from certwright.kube.election import LeadershipLost
 from certwright.kube.leadership import boot_clock
@@ -33,10 +35,41 @@ class Api:
         self.closed = True
 
 
+class Seen(Watches):
+    """Watches that see everything when they are told that they do."""
+
+    made: ClassVar[list[Seen]] = []
+
+    def __init__(self, **collaborators: Any) -> None:
+        super().__init__(**collaborators)
+        self.made.append(self)
+
+    @property
+    def trouble(self) -> str | None:
+        return None if self.complete.is_set() else "the list of secrets has not arrived"
+
+
+class Served:
+    """Stands in for `Crds`: everything is served, until it is not noticed any more."""
+
+    unnoticed = asyncio.Event()
+
+    def __init__(self, *_: object) -> None:
+        Served.unnoticed = asyncio.Event()
+
+    async def wait_served(self) -> None:
+        """Nothing is missing."""
+
+    async def mind(self) -> None:
+        await self.unnoticed.wait()
+        raise OperatorFailed("issuers.certwright.io came back")
+
+
 class Kopf:
-    """Stands in for `kopf.operator`: gets ready, then watches until told to stop."""
+    """Stands in for `kopf.operator`: gets ready and sees everything, then watches until told to stop."""
 
     def __init__(self) -> None:
+        self.sees = True
         self.options: dict[str, Any] = {}
         self.is_ready = asyncio.Event()
         self.fails = asyncio.Event()
@@ -47,6 +80,8 @@ class Kopf:
         self.options = options
         await self.is_ready.wait()
         options["ready_flag"].set()
+        if self.sees:
+            Seen.made[-1].complete.set()
         ends = [asyncio.create_task(flag.wait()) for flag in (options["stop_flag"], self.fails)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
@@ -72,6 +107,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 def watching(monkeypatch: pytest.MonkeyPatch) -> Kopf:
     stand_in = Kopf()
     monkeypatch.setattr(kopf, "operator", stand_in.operator)
+    monkeypatch.setattr(module, "Watches", Seen)
+    monkeypatch.setattr(module, "Crds", Served)
     return stand_in
 
 
@@ -212,6 +249,31 @@ async def test_it_stands_for_election_once_it_watches_and_resigns_after_the_work
     assert watching.stopped
 
 
+@pytest.fixture(params=[60.0, 0.05], ids=["at first", "in the end"])
+def patience(watching: Kopf, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> float:
+    """How long a process that does not see everything waits; it does not."""
+    watching.sees = False
+    monkeypatch.setattr(module, "BLIND_SECONDS", request.param)
+    return float(request.param)
+
+
+async def test_who_does_not_see_everything_stands_later_than_others(
+    patience: float, standing: tuple[asyncio.Task[None], Standing], port: int
+) -> None:
+    _, candidate = standing
+    await until(lambda status: status == 503, port)
+    if patience < 1:
+        async with asyncio.timeout(5):
+            while candidate.events[-1] != "stands":  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        assert await readyz(port) == 503
+    else:
+        assert candidate.events == ["waits, watching: False"]
+    Seen.made[-1].complete.set()
+    await until(lambda status: status == 200, port)
+    assert candidate.events == ["waits, watching: False", "stands"]
+
+
 async def test_one_that_could_not_take_over_is_not_ready(
     standing: tuple[asyncio.Task[None], Standing], port: int
 ) -> None:
@@ -301,6 +363,35 @@ async def test_a_failure_of_the_controller_ends_the_watches_too(
             await run_operator(options)
     assert watching.stopped
     assert api.closed
+
+
+async def test_crds_that_come_back_unnoticed_end_it(running: asyncio.Task[None], watching: Kopf, port: int) -> None:
+    watching.is_ready.set()
+    await until(lambda status: status == 200, port)
+    Served.unnoticed.set()
+    with pytest.raises(OperatorFailed, match="came back"):
+        async with asyncio.timeout(5):
+            await running
+    assert watching.stopped, "in order"
+
+
+@pytest.mark.usefixtures("api", "watching")
+async def test_it_can_be_stopped_while_the_crds_are_missing(
+    options: Options, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Served, "wait_served", never)
+    task = asyncio.create_task(run_operator(options))
+    await until(lambda status: status == 503, port)
+    async with asyncio.timeout(5):
+        while not task.done():
+            # Not before its handlers are set: it would end the tests.
+            if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+                os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(0.01)
+    task.result()
 
 
 async def test_a_port_that_is_taken_ends_it_before_it_begins(

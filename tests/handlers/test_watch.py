@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.handlers.watch import make_registry, on_certificate, on_issuer, on_secret
+from certwright.handlers.watch import make_registry, on_certificate, on_issuer, on_list, on_secret
 from certwright.issuance.key import Key
 from certwright.resources import MANAGED_LABEL
 
@@ -194,3 +194,51 @@ async def test_kopf_hands_each_kind_to_its_own_store(
         await handle(event={"type": "ADDED", "object": objects[str(name)]}, logger=None)
     stores = (controller.certificates, controller._issuers, controller._cluster_issuers, controller.secrets)
     assert [len(store) for store in stores] == [1, 1, 1, 1]
+
+
+async def test_what_a_new_list_has_no_more_is_gone(
+    controller: Controller,
+    certificate: Callable[..., Body],
+    issuer: Callable[..., Body],
+    secret: Callable[..., Body],
+    waiting: Callable[[], Iterator[Key]],
+) -> None:
+    await on_certificate(controller, None, certificate())
+    await on_certificate(controller, None, certificate("other", version=2, namespace="elsewhere"))
+    await on_issuer(controller, "Issuer", None, issuer())
+    await on_issuer(controller, "ClusterIssuer", None, issuer(namespace=None))
+    await on_secret(controller, None, secret())
+    list(waiting())
+    await on_list(controller, "secrets", None, {"uid-of-another"}, 9)
+    assert len(controller.secrets) == 0
+    assert list(waiting()) == [WEB], "its Secret is made anew"
+    for resource in ("issuers", "clusterissuers"):
+        await on_list(controller, resource, None, set(), 9)
+    assert sorted(waiting()) == [Key("ClusterIssuer", "", "ca"), CA]
+    await on_list(controller, "certificates", "shop", set(), 9)
+    assert [one.metadata.name for one in controller.certificates] == ["other"]
+    # What the watch still has to say about it comes too late.
+    await on_certificate(controller, "MODIFIED", certificate(version=8))
+    assert controller.certificates.get(WEB) is None
+    assert list(waiting()) == []
+
+
+async def test_a_new_list_says_nothing_about_what_came_after_it(
+    controller: Controller, certificate: Callable[..., Body]
+) -> None:
+    controller.certificates.put(certificate(version=10))
+    await on_list(controller, "certificates", None, set(), 9)
+    assert controller.certificates.get(WEB) is not None
+
+
+async def test_an_invalid_object_that_a_new_list_has_no_more_is_forgotten(
+    controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
+) -> None:
+    broken = certificate()
+    broken["spec"] = {"dnsNames": "no list"}
+    await on_certificate(controller, None, broken)
+    assert list(waiting()) == [WEB]
+    await on_list(controller, "certificates", None, {"uid-web"}, 9)
+    assert WEB in controller._invalid
+    await on_list(controller, "certificates", None, set(), 9)
+    assert WEB not in controller._invalid

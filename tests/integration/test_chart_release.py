@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from chart import CHART, Helm, HelmFailed
+from chart import CHART, Helm
 from testbed.bed import TestBed
+from testbed.errors import CommandFailed
 from testbed.options import BedOptions
 from testbed.progress import reporter
 
@@ -165,7 +166,7 @@ def test_uninstalling_removes_the_crds_if_it_is_told_to_and_never_a_secret(
 def test_crds_that_were_applied_by_hand_are_taken_over_on_request(release: Release, empty_bed: TestBed) -> None:
     empty_bed.apply_crds()
     before = release.uid("crd", CRDS[0])
-    with pytest.raises(HelmFailed, match="cannot be imported into the current release"):
+    with pytest.raises(CommandFailed, match="cannot be imported into the current release"):
         release.upgrade({})
     release.upgrade({}, "--take-ownership", "--force-conflicts")
     assert release.uid("crd", CRDS[0]) == before

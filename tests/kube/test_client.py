@@ -146,16 +146,24 @@ async def test_what_may_do_harm_twice_is_sent_once(server: ApiServer, impatient:
     assert len(server.seen) == 1
 
 
+async def test_what_was_not_looked_at_is_sent_again(server: ApiServer, client: KubeClient) -> None:
+    server.refuse(429, "TooManyRequests", "slow down")
+    server.reply(201, {"ok": True})
+    answer = await client.request("POST", "/api/v1/events", action="post an Event", body={}, idempotent=False)
+    assert answer == {"ok": True}
+    assert len(server.seen) == 2
+
+
 @pytest.mark.parametrize(
     ("retry_after", "seconds"),
     [("1", 1.0), ("0", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("²", None), ("-1", None), (None, None)],
 )
 async def test_retry_after_is_read_if_it_is_in_seconds(
-    server: ApiServer, client: KubeClient, retry_after: str | None, seconds: float | None
+    server: ApiServer, make_client: Callable[[Patience], KubeClient], retry_after: str | None, seconds: float | None
 ) -> None:
     server.refuse(429, "TooManyRequests", "slow down", **({} if retry_after is None else {"Retry_After": retry_after}))
     with pytest.raises(Unavailable) as caught:
-        await get(client, idempotent=False)
+        await get(make_client(Patience(tries=1)))
     assert caught.value.retry_after == seconds
 
 

@@ -30,6 +30,7 @@ class Lock:
         self._server = server
         self.delay = 0.01
         self.trouble: KubeError | str | None = None
+        self.refuses_writes: KubeError | None = None
         self.loses_answers = False
 
     def __str__(self) -> str:
@@ -39,10 +40,15 @@ class Lock:
         return await self._send(self._server.read)
 
     async def create(self, record: LeaseRecord) -> Lease:
-        return await self._send(lambda: self._server.create(record))
+        return await self._write(lambda: self._server.create(record))
 
     async def replace(self, lease: Lease, record: LeaseRecord) -> Lease:
-        return await self._send(lambda: self._server.replace(lease, record))
+        return await self._write(lambda: self._server.replace(lease, record))
+
+    async def _write(self, carry_out: Callable[[], Lease]) -> Lease:
+        if self.refuses_writes is not None:
+            raise self.refuses_writes
+        return await self._send(carry_out)
 
     async def _send(self, carry_out: Callable[[], T]) -> T:
         await asyncio.sleep(self.delay)
@@ -373,6 +379,31 @@ def test_a_missing_right_is_said_and_waited_for(server: LeaseServer, caplog: pyt
         "could not read Lease tools/certwright: HTTP 403 Forbidden: no. The service account needs get, create and "
         "update for leases (coordination.k8s.io) there"
     )
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["a free Lease", "no Lease"])
+def test_one_that_may_read_but_not_write_could_not_take_over(
+    server: LeaseServer, caplog: pytest.LogCaptureFixture, *, there: bool
+) -> None:
+    server.spec = {} if there else None
+    refusal = Forbidden("write Lease tools/certwright", status=403, reason="Forbidden", message="no")
+    caplog.set_level(logging.INFO, "certwright")
+
+    async def scenario() -> None:
+        candidate = Candidate(server, "a")
+        candidate.lock.refuses_writes = refusal
+        await asyncio.sleep(600)
+        seen = [candidate.elector.trouble]
+        candidate.lock.refuses_writes = None
+        await candidate.leads()
+        seen.append(candidate.elector.trouble)
+        assert seen == [str(refusal), None]
+        await candidate.kill()
+
+    travel(scenario())
+    # Each is said once, however often it is tried.
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+    assert caplog.text.count("can be had again") == 1
 
 
 def test_one_that_stood_still_past_its_lease_asks_for_nothing_more(server: LeaseServer) -> None:

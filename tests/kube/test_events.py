@@ -151,6 +151,13 @@ async def test_the_queue_is_bounded_and_says_what_it_drops(
             (logging.WARNING, "an Event is lost (Issued): could not post it: HTTP 503"),
         ),
         (Forbidden("post it", status=403), (logging.WARNING, "an Event is lost (Issued): could not post it: HTTP 403")),
+        (
+            Forbidden("post it", status=403, message="no: because it is being terminated"),
+            (
+                logging.DEBUG,
+                "an Event is lost (Issued): could not post it: HTTP 403: no: because it is being terminated",
+            ),
+        ),
         (NotFound("post it", status=404), (logging.DEBUG, "the namespace shop of an Event is gone")),
     ],
 )

@@ -71,3 +71,26 @@ def test_the_memory_of_what_is_gone_is_bounded(monkeypatch: pytest.MonkeyPatch) 
         store.remove(meta(8, uid=f"u-{number}", name=f"n-{number}"))
     assert len(store._gone) == 3
     assert not store.put(meta(7, uid="u-9", name="n-9"), "late"), "the latest are remembered"
+
+
+def test_what_a_list_has_no_more_is_named_unless_it_was_seen_later() -> None:
+    store: Store[str] = Store()
+    store.put(meta(3, uid="u-kept", name="kept"), "listed")
+    store.put(meta(4, uid="u-gone", name="gone"), "not listed")
+    store.put(meta(9, uid="u-new", name="new"), "made after the list")
+    store.put(meta(4, uid="u-else", name="else", namespace="other"), "in another namespace")
+    store.put(meta(4, uid="u-all", name="all", namespace=None), "in no namespace")
+    gone = {"namespace": "shop", "name": "gone", "uid": "u-gone", "resourceVersion": "7"}
+    assert store.unlisted("shop", {"u-kept"}, 7) == [gone]
+    assert [found["name"] for found in store.unlisted(None, {"u-kept", "u-gone"}, 7)] == ["else", "all"]
+    store.remove(gone)
+    assert store.get("shop", "gone") is None
+
+
+def test_an_object_made_anew_under_a_name_is_not_taken_for_the_one_before() -> None:
+    store: Store[str] = Store()
+    store.put(meta(3, uid="u-1"), "before")
+    store.put(meta(6, uid="u-2"), "after")
+    assert store.unlisted("shop", {"u-2"}, 7) == []
+    [gone] = store.unlisted("shop", set(), 7)
+    assert (gone["uid"], gone["resourceVersion"]) == ("u-2", "7")

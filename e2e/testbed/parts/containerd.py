@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 from typing import TYPE_CHECKING
 
+from testbed.command import output_of
 from testbed.errors import CommandFailed
 from testbed.node import NODE_POD_RANGE
 from testbed.part import Part, Site
@@ -103,20 +104,7 @@ class Containerd(Part):
 
     def _ctr(self, *arguments: str, timeout: float = IMPORT_TIMEOUT) -> str:
         reach = ["--address", str(self.socket), "--namespace", NAMESPACE]
-        what = f"ctr {' '.join(arguments)}"
-        try:
-            answer = subprocess.run(
-                [self.site.programs["ctr"], *reach, *arguments],
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=timeout,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CommandFailed(f"{what} took longer than {timeout:.0f} s") from error
-        if answer.returncode != 0:
-            raise CommandFailed(f"{what} ended with status {answer.returncode}", details=answer.stderr.strip())
-        return answer.stdout
+        return output_of(self.site.programs["ctr"], [*reach, *arguments], environment=os.environ, seconds=timeout)
 
     def _network(self) -> dict[str, object]:
         return {

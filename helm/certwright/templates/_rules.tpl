@@ -2,10 +2,14 @@
 
 {{/* In each namespace that it serves. */}}
 {{- define "certwright.rules.served" -}}
-# To see what is wanted; patch is for the finalizer that holds a Certificate while records of it are in the DNS.
+# To see what is wanted.
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
+# For the finalizer that holds a Certificate while records of it are in the DNS.
+- apiGroups: [certwright.io]
+  resources: [certificates]
+  verbs: [patch]
 # To say what goes on. Users never get this: solvers and orders are taken up from there after a restart.
 - apiGroups: [certwright.io]
   resources: [certificates/status, issuers/status]
@@ -19,22 +23,23 @@
   resources: [events]
   verbs: [create]
 {{- if .Values.http01.enabled }}
-# The HTTP-01 solver of an order, made and never changed, and the way to it, applied; all removed by label.
+# The HTTP-01 solver of an order, made and never changed, and the way to it, applied; all removed by label, a pod that has ended by its name. get is
+# for explaining why a solver is not reached, and for an Ingress that is edited in place.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, create, delete, deletecollection]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, create, patch, delete, deletecollection]
+  verbs: [create, patch, deletecollection]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
-  verbs: [get, create, patch, delete, deletecollection]
+  verbs: [create, patch, deletecollection]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
-  verbs: [get, create, patch, delete, deletecollection]
+  verbs: [get, create, patch, deletecollection]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
-  verbs: [get, create, patch, delete, deletecollection]
+  verbs: [get, create, patch, deletecollection]
 # To explain why a solver is not reached.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
@@ -50,17 +55,20 @@
 # ClusterIssuers have no namespace.
 - apiGroups: [certwright.io]
   resources: [clusterissuers]
-  verbs: [get, list, watch, patch]
+  verbs: [get, list, watch]
 - apiGroups: [certwright.io]
   resources: [clusterissuers/status]
   verbs: [patch]
-# To notice CRDs and namespaces that come and go while it runs.
+# To notice CRDs that come and go while it runs.
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
   verbs: [list, watch]
+{{- if .Values.namespaces }}
+# To notice that one of its namespaces comes or goes.
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
+{{- end }}
 {{- if .Values.http01.enabled }}
 # To explain that nobody serves the class of an Ingress.
 - apiGroups: [networking.k8s.io]
@@ -72,10 +80,10 @@
 {{/* In its own namespace. */}}
 {{- define "certwright.rules.own" -}}
 {{- if .Values.namespaces }}
-# Account keys and credentials of ClusterIssuers. They are read by name: it can neither list nor delete here.
+# Account keys and credentials of ClusterIssuers. They are read by name: it can neither list nor change nor delete here.
 - apiGroups: [""]
   resources: [secrets]
-  verbs: [get, create, patch]
+  verbs: [get, create]
 {{- end }}
 {{- if .Values.leaderElection.enabled }}
 # Who works. A name cannot limit create.

@@ -12,6 +12,12 @@ MAX_MESSAGE_CHARACTERS: Final = 8000
 QUIET: Final = ("httpx", "httpcore", "asyncio", "aiohttp.access")
 """Libraries whose routine is no news."""
 
+SAID_BETTER: Final = (
+    # `handlers.watches` has one line for each of these, where kopf has one a try or a CRD.
+    "storage is (re)initializing",
+    "Unresolved resources cannot be served",
+)
+
 
 class JsonFormatter(logging.Formatter):
     """``{"time", "level", "logger", "message", "exception"?}``, one line each."""
@@ -49,6 +55,7 @@ def configure_logging(*, level: str, as_json: bool) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
+    handler.addFilter(_is_news)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
@@ -57,3 +64,7 @@ def configure_logging(*, level: str, as_json: bool) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # kopf tells of every event of every object at the level of information.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not (record.name.startswith("kopf.") and any(words in record.getMessage() for words in SAID_BETTER))

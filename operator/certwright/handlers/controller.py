@@ -31,7 +31,7 @@ from certwright.kube.store import Store
 from certwright.resources import GROUP, VERSION, ClusterIssuer, InvalidResource, Issuer
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Collection, Hashable, Mapping
 
     from kubernetes.aio.client.api_client import ApiClient
 
@@ -190,6 +190,28 @@ class Controller:
             self._invalid.pop(key, None)
             self.scheduler.forget(key)
             self.metrics.forget(key.namespace, key.name)
+
+    def unlisted(self, kind: str, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
+        """Return the metadata of what is known of a kind and not in a complete list of it; see `Store.unlisted`."""
+        stores: dict[str, Store[Any] | Certificates] = {
+            "Certificate": self.certificates,
+            "Issuer": self._issuers,
+            "ClusterIssuer": self._cluster_issuers,
+            "Secret": self.secrets,
+        }
+        gone = stores[kind].unlisted(namespace, uids, version)
+        seen = {(metadata["namespace"], metadata["name"]) for metadata in gone}
+        for key, invalid in self._invalid.items():
+            metadata = invalid.body["metadata"]
+            if (
+                key.kind == kind
+                and namespace in (None, key.namespace)
+                and metadata["uid"] not in uids
+                and int(metadata["resourceVersion"]) <= version
+                and (key.namespace or None, key.name) not in seen
+            ):
+                gone.append({**metadata, "resourceVersion": str(version)})
+        return gone
 
     async def _reconcile(self, key: Key) -> float | None:
         invalid = self._invalid.get(key)

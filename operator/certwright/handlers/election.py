@@ -97,14 +97,20 @@ class Candidate:
         return None
 
     async def run(self, watching: asyncio.Event) -> None:
-        """Stand for election from the moment the watches run, until `resign`.
+        """Stand for election from the moment that everything is watched, until `resign`.
 
         Raises:
             LeadershipLost: After having led.
         """
         # Who cannot watch must not keep the lease from those who can.
-        await watching.wait()
-        await self._elector.run(self._resign)
+        waiting = [asyncio.create_task(event.wait()) for event in (watching, self._resign)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if not self._resign.is_set():
+            await self._elector.run(self._resign)
 
     def resign(self) -> None:
         """Stand no more, and give the lease back: nothing acts any more."""

@@ -94,7 +94,7 @@ async def _show(
 
 async def _let_go(key: Key, metadata: Mapping[str, Any], gateway: Gateway) -> None:
     """Hold up no deletion: what it was waiting for cannot be read any more."""
-    if FINALIZER not in (metadata.get("finalizers") or ()):
-        return
+    if key.kind != "Certificate" or FINALIZER not in (metadata.get("finalizers") or ()):
+        return  # issuers are never held
     logger.warning("%s goes, and TXT records of it may stay behind: its spec or status cannot be read", key)
     await gateway.apply_finalizers(PLURALS[key.kind], key.kind, metadata, ())

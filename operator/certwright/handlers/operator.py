@@ -4,33 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import itertools
 import logging
 import signal
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import kopf
 
 from certwright.handlers.controller import Controller
+from certwright.handlers.crds import Crds
 from certwright.handlers.election import Candidate, Election
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.watch import make_registry
+from certwright.handlers.kopf_settings import kopf_settings
+from certwright.handlers.watch import make_registry, on_list
+from certwright.handlers.watch_session import Login
+from certwright.handlers.watches import WATCHED, Watches
 from certwright.issuance.solver_factory import Http01Options
+from certwright.kube.client import KubeClient, Patience
 from certwright.kube.election import LeadershipLost
 from certwright.kube.leadership import Leadership
-from certwright.kube.login import connect, in_cluster, in_cluster_url
-from certwright.resources import MANAGED_LABEL, MANAGED_VALUE
+from certwright.kube.login import connect, in_cluster
 from certwright.solvers.http01.responder import Responder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
-SELECTOR: Final = f"{MANAGED_LABEL}={MANAGED_VALUE}"
+BLIND_SECONDS: Final = 60.0
+"""After so long a process stands for election although it does not see everything."""
 LOST_SECONDS: Final = 0.5
 """For closing connections after the lease was lost; nothing is sent any more by then."""
 
@@ -60,33 +64,6 @@ class Options:
     http01: Http01Options = field(default_factory=Http01Options)
     kubeconfig: str | None = None
     election: Election | None = None
-
-
-class NoDiffs(kopf.DiffBaseStorage):
-    """Tells kopf that nothing ever differs.
-
-    It would copy and compare each object at each event for handlers of a kind that we have none of: a twentieth of the
-    operator's CPU when many certificates are issued.
-    """
-
-    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:  # noqa: ARG002 - kopf's interface
-        """Take nothing of the object."""
-        return kopf.BodyEssence()
-
-    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:  # noqa: ARG002 - kopf's interface
-        """Remember nothing."""
-        return None
-
-    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
-        """Keep nothing, above all not in annotations of users' objects."""
-
-
-class Backoffs:
-    """Seconds between tries, without an end: kopf must go on for as long as the API server is away."""
-
-    def __iter__(self) -> Iterator[float]:
-        """Begin anew: every request counts for itself."""
-        return itertools.chain((0.5, 1.0, 1.0, 2.0, 2.0, 3.0), itertools.repeat(5.0))
 
 
 async def run_operator(options: Options) -> None:
@@ -120,8 +97,10 @@ async def run_operator(options: Options) -> None:
                 metrics=controller.metrics,
                 abort=controller.abort,
             )
-        ready, stop = asyncio.Event(), asyncio.Event()
-        endpoints = Endpoints(controller.metrics, why_not_ready=lambda: _why_not_ready(ready, stop, candidate))
+        watches = Watches(on_list=partial(on_list, controller), on_failure=controller.metrics.watch_failed)
+        controller.metrics.watch_watches(WATCHED, watches.watching)
+        stop = asyncio.Event()
+        endpoints = Endpoints(controller.metrics, why_not_ready=lambda: _why_not_ready(stop, watches, candidate))
         port = await endpoints.start(options.http_host, options.http_port)
         stack.push_async_callback(endpoints.stop)
         logger.info(
@@ -130,7 +109,10 @@ async def run_operator(options: Options) -> None:
             port,
             ", ".join(options.namespaces) or "all namespaces",
         )
-        await _run_until_stopped(controller, candidate, options, endpoints, ready=ready, stop=stop)
+        # Followers look as well, and it is answered or asked again soon.
+        client = KubeClient(api, on_request=controller.metrics.kube_request, patience=Patience(request=10.0, tries=1))
+        crds = Crds(client, watches)
+        await _run_until_stopped(controller, candidate, options, endpoints, watches=watches, crds=crds, stop=stop)
 
 
 async def _start_responder(stack: contextlib.AsyncExitStack, controller: Controller, options: Http01Options) -> None:
@@ -154,34 +136,29 @@ async def _run_until_stopped(
     options: Options,
     endpoints: Endpoints,
     *,
-    ready: asyncio.Event,
+    watches: Watches,
+    crds: Crds,
     stop: asyncio.Event,
 ) -> None:
-    kopf_ready, kopf_stop = asyncio.Event(), asyncio.Event()
+    kopf_ready, kopf_stop, may_lead = asyncio.Event(), asyncio.Event(), asyncio.Event()
     # These first: at its end kopf cancels every task that it did not find when it began.
     work = asyncio.create_task(controller.run(stop), name="controller")
-    standing = [asyncio.create_task(candidate.run(ready), name="election")] if candidate is not None else []
-    watches = asyncio.create_task(
-        kopf.operator(
-            registry=_registry(controller, options),
-            settings=_settings(),
-            standalone=True,
-            clusterwide=not options.namespaces,
-            namespaces=list(options.namespaces),
-            ready_flag=kopf_ready,
-            stop_flag=kopf_stop,
-        ),
-        name="watches",
+    standing = [asyncio.create_task(candidate.run(may_lead), name="election")] if candidate is not None else []
+    served = asyncio.create_task(crds.wait_served(), name="served")
+    watching = asyncio.create_task(
+        _watch(controller, options, watches, served, ready_flag=kopf_ready, stop_flag=kopf_stop), name="watches"
     )
     started = asyncio.create_task(kopf_ready.wait(), name="started")
+    seeing = asyncio.create_task(_see(watches, may_lead), name="seeing")
+    minding = asyncio.create_task(crds.mind(), name="minding")
+    _on_signals(stop.set)
     try:
-        await asyncio.wait({watches, work, started, *standing}, return_when=asyncio.FIRST_COMPLETED)
+        parts = {watching, work, minding, *standing}
+        await asyncio.wait({*parts, started}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             # kopf has set its own handlers by now; ours let the work come to a safe point before the watches end.
             _on_signals(stop.set)
-            ready.set()
-            logger.info("ready")
-        await asyncio.wait({watches, work, *standing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         asked = stop.is_set()
         stop.set()
         if any(task.done() for task in standing):
@@ -193,9 +170,10 @@ async def _run_until_stopped(
             await asyncio.wait(standing)
         await endpoints.stop()
         kopf_stop.set()
-        await asyncio.wait({watches})
+        if served.done():
+            await asyncio.wait({watching})
     finally:
-        tasks: list[asyncio.Task[Any]] = [started, work, watches, *standing]
+        tasks: list[asyncio.Task[Any]] = [started, served, seeing, minding, work, watching, *standing]
         for task in tasks:
             task.cancel()
         # What does not end after a loss is left to `Election.on_lost`.
@@ -203,16 +181,52 @@ async def _run_until_stopped(
         ended, _ = await asyncio.wait(tasks, timeout=LOST_SECONDS if lost else None)
         for task in ended:
             _error_of(task)  # looked at, so that nothing complains of those that are not raised below
-    _raise_failure(watches, work, *standing, asked=asked)
+    _raise_failure(watching, work, minding, *standing, asked=asked)
     logger.info("stopped")
 
 
-def _why_not_ready(ready: asyncio.Event, stop: asyncio.Event, candidate: Candidate | None) -> str | None:
+async def _watch(
+    controller: Controller,
+    options: Options,
+    watches: Watches,
+    served: asyncio.Task[None],
+    *,
+    ready_flag: asyncio.Event,
+    stop_flag: asyncio.Event,
+) -> None:
+    """Watch, once there is something to watch."""
+    await served
+    await kopf.operator(
+        registry=_registry(controller, options, watches),
+        settings=kopf_settings(),
+        standalone=True,
+        clusterwide=not options.namespaces,
+        namespaces=list(options.namespaces),
+        ready_flag=ready_flag,
+        stop_flag=stop_flag,
+    )
+
+
+async def _see(watches: Watches, may_lead: asyncio.Event) -> None:
+    """Let this process lead once it has seen everything.
+
+    One that cannot must not keep the lease from those who can; if nobody can, half of the work is better than none.
+    """
+    try:
+        async with asyncio.timeout(BLIND_SECONDS):
+            await watches.complete.wait()
+    except TimeoutError:
+        logger.warning("not ready, and at work with what is seen: %s", watches.trouble)
+        may_lead.set()
+        await watches.complete.wait()
+    may_lead.set()
+    logger.info("ready")
+
+
+def _why_not_ready(stop: asyncio.Event, watches: Watches, candidate: Candidate | None) -> str | None:
     if stop.is_set():
         return "it is stopping"
-    if not ready.is_set():
-        return "the watches are not running"
-    return candidate.trouble if candidate is not None else None
+    return watches.trouble or (candidate.trouble if candidate is not None else None)
 
 
 def _raise_loss(candidate: Candidate | None) -> None:
@@ -242,32 +256,8 @@ def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
 
 
-def _registry(controller: Controller, options: Options) -> kopf.OperatorRegistry:
+def _registry(controller: Controller, options: Options, watches: Watches) -> kopf.OperatorRegistry:
     registry = make_registry(controller)
-    in_pod = in_cluster() and options.kubeconfig is None
-    login = _login_in_pod if in_pod else kopf.login_with_kubeconfig
-    kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(login)
+    login = Login(watches, in_pod=in_cluster() and options.kubeconfig is None)
+    kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(login.log_in)
     return registry
-
-
-def _login_in_pod(**arguments: Any) -> kopf.ConnectionInfo | None:
-    """Take kopf's credentials with the address that our own client has: its name for it takes a working cluster DNS.
-
-    Otherwise a broken DNS, or a policy that keeps us from it, would leave a leader that is Ready and watches nothing.
-    """
-    found = kopf.login_with_service_account(**arguments)
-    return None if found is None else dataclasses.replace(found, server=in_cluster_url())
-
-
-def _settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False  # our Events say more
-    settings.watching.label_selectors["secrets"] = SELECTOR
-    # A quiet object's watch worker is worth no memory; a second is enough to join a burst of its events.
-    settings.queueing.idle_timeout = 1.0
-    settings.persistence.diffbase_storage = NoDiffs()
-    settings.networking.connect_timeout = 10.0
-    settings.networking.request_timeout = 60.0
-    settings.networking.error_backoffs = Backoffs()
-    settings.process.ultimate_exiting_timeout = 60.0
-    return settings

@@ -6,12 +6,14 @@ They are low-level ``on.event`` handlers: kopf keeps no annotations, no finalize
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import kopf
 
 from certwright.issuance.key import Key, Kind
 from certwright.issuance.secret_facts import SecretFacts
+from certwright.kube.gateway import label
 from certwright.resources import (
     CERTIFICATES,
     CLUSTER_ISSUERS,
@@ -26,11 +28,19 @@ from certwright.resources import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from certwright.handlers.controller import Controller
 
+logger = logging.getLogger(__name__)
+
 DELETED = "DELETED"
+KINDS: Final[dict[str, Kind | Literal["Secret"]]] = {
+    CERTIFICATES: "Certificate",
+    ISSUERS: "Issuer",
+    CLUSTER_ISSUERS: "ClusterIssuer",
+    "secrets": "Secret",
+}
 
 
 def make_registry(controller: Controller) -> kopf.OperatorRegistry:
@@ -116,6 +126,32 @@ async def on_secret(controller: Controller, event: str | None, body: Mapping[str
         if not controller.secrets.put(metadata, facts):
             return
     await _wake_claimants(controller, namespace, name)
+
+
+async def on_list(
+    controller: Controller, resource: str, namespace: str | None, uids: Collection[str], version: int
+) -> None:
+    """Take in a complete list: what it does not have any more was deleted while nobody watched.
+
+    kopf lists anew after its watch has expired, and tells of what is there alone.
+
+    Args:
+        controller: Whose stores and queue the news are for.
+        resource: Plural of what is listed.
+        namespace: Of the list; None for the whole cluster.
+        uids: What is in it.
+        version: Its resourceVersion.
+    """
+    kind = KINDS[resource]
+    for metadata in controller.unlisted(kind, namespace, uids, version):
+        logger.info("%s was deleted while it was not watched", label(kind, metadata["namespace"], metadata["name"]))
+        body = {"metadata": metadata}
+        if kind == "Certificate":
+            await on_certificate(controller, DELETED, body)
+        elif kind == "Secret":
+            await on_secret(controller, DELETED, body)
+        else:
+            await on_issuer(controller, kind, DELETED, body)
 
 
 async def _wake_claimants(controller: Controller, namespace: str, secret_name: str) -> None:

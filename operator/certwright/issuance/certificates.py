@@ -11,7 +11,7 @@ from certwright.kube.store import Store
 from certwright.resources import Certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -47,6 +47,10 @@ class Certificates:
         self._store.remove(metadata)
         if self.get(key) is None:
             self._unlink(before)
+
+    def unlisted(self, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
+        """Return what a complete list shows to be gone; see `Store.unlisted`."""
+        return self._store.unlisted(namespace, uids, version)
 
     def get(self, key: Key) -> Certificate | None:
         """Return a Certificate, or None if it is not known."""

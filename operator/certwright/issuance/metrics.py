@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -12,7 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from certwright.resources import READY, is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from certwright.acme import RequestRecord
     from certwright.resources import Certificate
@@ -27,6 +28,8 @@ class Metrics:
     content_type = CONTENT_TYPE_LATEST
 
     def __init__(self) -> None:
+        # When a series began says nothing about the operator, and would be half of all that is scraped.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no types here
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -80,6 +83,15 @@ class Metrics:
             ("method", "status"),
             registry=self.registry,
         )
+        self._watching = self._gauge(
+            "watching", "1 if everything of the resource is listed and watched, else 0.", ("resource",)
+        )
+        self._watch_failures = Counter(
+            "certwright_watch_failures_total",
+            "Failed requests to list or watch, by resource and HTTP status.",
+            ("resource", "status"),
+            registry=self.registry,
+        )
         self._responses = Counter(
             "certwright_responder_answers_total",
             "Answers of the operator's own http-01 responder, by HTTP status.",
@@ -108,6 +120,15 @@ class Metrics:
     def watch_leadership(self, leads: Callable[[], bool]) -> None:
         """Show whether this process acts from now on."""
         self._leader.set_function(leads)
+
+    def watch_watches(self, resources: Iterable[str], watching: Callable[[str], bool]) -> None:
+        """Show of each resource from now on whether it is watched."""
+        for resource in resources:
+            self._watching.labels(resource).set_function(partial(watching, resource))
+
+    def watch_failed(self, resource: str, status: str) -> None:
+        """Count a list or watch that failed."""
+        self._watch_failures.labels(resource, status).inc()
 
     def lease_transitions(self, count: int) -> None:
         """Show how often the lease went to another holder."""

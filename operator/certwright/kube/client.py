@@ -107,7 +107,8 @@ class KubeClient:
         """Send one request and return the decoded object.
 
         An idempotent request is repeated when the API server is out of reach or overloaded, so that its restart passes
-        unnoticed; see `Patience` for how often and how long.
+        unnoticed; see `Patience` for how often and how long. Any other is repeated after a 429, which says that it was
+        not looked at.
 
         Args:
             method: HTTP method.
@@ -124,7 +125,7 @@ class KubeClient:
         """
         now = asyncio.get_running_loop().time
         deadline = now() + self._patience.total
-        left = self._patience.tries if idempotent else 1
+        left = self._patience.tries
         pause = self._patience.first_pause
         while True:
             left -= 1
@@ -135,7 +136,8 @@ class KubeClient:
             except (Unreachable, Unavailable) as error:
                 asked = error.retry_after if isinstance(error, Unavailable) else None
                 wait = min(asked or pause * random.uniform(0.7, 1.3), self._patience.longest_pause)  # noqa: S311 - jitter, no secret
-                if not left or now() + wait > deadline:
+                harmless = idempotent or error.status == HTTPStatus.TOO_MANY_REQUESTS
+                if not (left and harmless) or now() + wait > deadline:
                     raise
             await asyncio.sleep(wait)
             pause *= 2

@@ -123,7 +123,7 @@ class Elector:
 
     @property
     def trouble(self) -> str | None:
-        """Why this candidate could not take over now, or None if it leads or the Lease was read lately."""
+        """Why this candidate could not take over now, or None if it leads or could do lately what it had to do."""
         if self._answered_at is not None and self._clock() - self._answered_at < self._timing.lease:
             return None
         return self._failure or f"{self._lock} has not been read yet"
@@ -194,15 +194,17 @@ class Elector:
 
     async def _campaign(self) -> None:
         found = await self._lock.read()
-        self._answered(found)
         self._observe(found)
         if found is None:
             # A record of nobody's, to be seen unchanged for as long as a leader might still believe in its own.
             with suppress(Conflict):
-                self._observe(await self._lock.create(self._record("", acquired=self._stamp(), transitions=0)))
+                found = await self._lock.create(self._record("", acquired=self._stamp(), transitions=0))
+                self._observe(found)
+            self._answered(found)
             return
         if not self._is_ours(found.record):
             if self._clock() < self._free_at():
+                self._answered(found)
                 return
             self._term = self._stamp()
         sent = self._clock()
@@ -213,6 +215,7 @@ class Elector:
             )
         except (Conflict, NotFound):
             logger.debug("%s: somebody else was faster", self._lock)
+            self._answered(found)
             return
         self._answered(self._held)
         if self._leadership.extend(sent + self._timing.deadline):
@@ -288,6 +291,7 @@ class Elector:
         return LeaseRecord(holder, self._timing.lease, acquired, self._stamp(), transitions)
 
     def _answered(self, lease: Lease | None) -> None:
+        """Note that what was to be done now could be done: one that may read and not write could not take over."""
         if self._failure:
             logger.info("%s can be had again", self._lock)
         self._failure = ""

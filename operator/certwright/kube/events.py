@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from certwright.kube.errors import KubeError, NotFound
+from certwright.kube.errors import Forbidden, KubeError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,8 @@ COMPONENT: Final = "certwright"
 MAX_MESSAGE_CHARACTERS: Final = 1000
 MAX_WAITING: Final = 1000
 DRAIN_SECONDS: Final = 5.0
+GOING: Final = "because it is being terminated"
+"""How the API server refuses whatever is new in a namespace that is deleted."""
 CLUSTER_SCOPED: Final = "default"
 """The one namespace in which the API server takes Events about objects that have none."""
 
@@ -93,7 +95,8 @@ class EventRecorder:
         except NotFound:
             logger.debug("the namespace %s of an Event is gone", namespace)
         except KubeError as error:
-            logger.warning("an Event is lost (%s): %s", event["reason"], error)
+            going = isinstance(error, Forbidden) and GOING in error.message
+            logger.log(logging.DEBUG if going else logging.WARNING, "an Event is lost (%s): %s", event["reason"], error)
 
 
 def _manifest(subject: Subject, namespace: str, *, kind: str, reason: str, message: str, action: str) -> dict[str, Any]:

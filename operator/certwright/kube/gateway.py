@@ -149,7 +149,7 @@ class Gateway:
         )
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
-        """Post a core/v1 Event. Not repeated: a lost event is better than a doubled one."""
+        """Post a core/v1 Event. Not repeated unless it was not looked at: a lost event is better than a doubled one."""
         await self._client.request(
             "POST",
             f"/api/v1/namespaces/{quote(namespace)}/events",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 T = TypeVar("T")
 
 _REMEMBERED = 4096
 """Objects that are gone: late news about them come within seconds."""
+
+
+class _Known(NamedTuple, Generic[T]):
+    version: int
+    uid: str
+    parsed: T
 
 
 class Store(Generic[T]):
@@ -21,17 +27,17 @@ class Store(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._objects: dict[tuple[str, str], tuple[int, T]] = {}
+        self._objects: dict[tuple[str, str], _Known[T]] = {}
         self._gone: dict[str, int] = {}
 
     def put(self, metadata: Mapping[str, Any], parsed: T) -> bool:
         """Keep an object unless a newer one is known; tell whether it was kept."""
         key = _key(metadata)
-        version = int(metadata["resourceVersion"])
+        version, uid = int(metadata["resourceVersion"]), metadata.get("uid", "")
         known = self._objects.get(key)
-        if version <= self._gone.get(metadata.get("uid", ""), -1) or (known is not None and known[0] >= version):
+        if version <= self._gone.get(uid, -1) or (known is not None and known.version >= version):
             return False
-        self._objects[key] = (version, parsed)
+        self._objects[key] = _Known(version, uid, parsed)
         return True
 
     def remove(self, metadata: Mapping[str, Any]) -> None:
@@ -44,16 +50,30 @@ class Store(Generic[T]):
         while len(self._gone) > _REMEMBERED:
             del self._gone[next(iter(self._gone))]
         known = self._objects.get(_key(metadata))
-        if known is not None and known[0] <= version:
+        if known is not None and known.version <= version:
             del self._objects[_key(metadata)]
 
     def get(self, namespace: str | None, name: str) -> T | None:
         """Return the object, or None if none is known."""
         known = self._objects.get((namespace or "", name))
-        return known[1] if known else None
+        return known.parsed if known else None
+
+    def unlisted(self, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
+        """Return what a complete list shows to be gone, for `remove`.
+
+        Args:
+            namespace: Of which it is the list; None if of all.
+            uids: What is in it.
+            version: Its resourceVersion; what was seen at a later one is not judged.
+        """
+        return [
+            {"namespace": place or None, "name": name, "uid": known.uid, "resourceVersion": str(version)}
+            for (place, name), known in self._objects.items()
+            if namespace in (None, place) and known.version <= version and known.uid not in uids
+        ]
 
     def __iter__(self) -> Iterator[T]:
-        return iter([parsed for _, parsed in self._objects.values()])
+        return iter([known.parsed for known in self._objects.values()])
 
     def __len__(self) -> int:
         return len(self._objects)

@@ -1,0 +1,270 @@
+"""How kopf's watches fare: whose list has arrived, what the API server refuses and why, what a new list has no more.
+
+kopf tells nobody, but it takes the session that it sends with (`watch_session.py`), and that one tells this object of
+every answer. Nothing is asked for twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from certwright.handlers.served import DISCOVERY_PATH, GROUPS_PATH, OURS, Served, title, titles
+from certwright.resources import GROUP, VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from yarl import URL
+
+logger = logging.getLogger(__name__)
+
+SECRETS: Final = "secrets"
+WATCHED: Final = (*OURS, SECRETS)
+"""Plurals of what must be seen before this process is of use."""
+REFUSED_SECONDS: Final = 60.0
+"""A watch that ran is missed after so long: an API server that starts refuses for a moment what it allows later."""
+ABANDONED_SECONDS: Final = 120.0
+"""What kopf has not asked for in so long it asks for no more: the namespace is gone. No request takes so long."""
+MAX_MESSAGE_CHARACTERS: Final = 500
+MAX_REASONS: Final = 3
+STARTING: Final = "storage is (re)initializing"
+"""With 429, the API server's words about a resource whose CRD has just come."""
+_PATH: Final = re.compile(
+    rf"/(?P<root>api/v1|apis/{re.escape(GROUP)}/{VERSION})(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)$"
+)
+
+
+class Place(NamedTuple):
+    """What one watch is for.
+
+    Attributes:
+        plural: The resource.
+        namespace: Where; None for the whole cluster.
+    """
+
+    plural: str
+    namespace: str | None
+
+    def __str__(self) -> str:
+        where = f" in {self.namespace}" if self.namespace else ""
+        return f"{title(self.plural)}{where}"
+
+
+@dataclass
+class _Watch:
+    """One watch, as far as its requests tell.
+
+    Attributes:
+        asked_at: When a request for it was sent last.
+        listed: Whether its first list has arrived.
+        uids: Of what the list under way, which may come in parts, has held so far.
+        failure: Why the last request failed; None if it did not.
+        refused_since: Since when the API server refuses it; None if it does not.
+        told: The refusal that the log has.
+    """
+
+    asked_at: float
+    listed: bool = False
+    uids: set[str] = field(default_factory=set)
+    failure: str | None = None
+    refused_since: float | None = None
+    told: str | None = None
+
+
+class Watches:
+    """The watches that kopf runs for us.
+
+    Args:
+        on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
+            and its resourceVersion.
+        on_failure: Called with the resource and the HTTP status ("none" without an answer) of each failed request.
+        clock: Seconds.
+
+    Attributes:
+        complete: Set once the first list of everything has arrived.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_list: Callable[[str, str | None, set[str], int], Awaitable[None]],
+        on_failure: Callable[[str, str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_list = on_list
+        self._on_failure = on_failure
+        self._clock = clock
+        self._watches: dict[Place, _Watch] = {}
+        self._served = Served()
+        self._obstacles: dict[str, str] = {}
+        self.complete = asyncio.Event()
+
+    @property
+    def trouble(self) -> str | None:
+        """What is not seen and why, for people; None if everything is watched."""
+        by_plural, missing = self._by_plural(), self._served.missing
+        reasons = [f"the API server does not serve {titles(missing)} (are the CRDs applied?)"] if missing else []
+        for plural in WATCHED:
+            if plural not in missing:
+                reasons += self._reasons(plural, by_plural[plural])
+        if len(reasons) > MAX_REASONS:
+            reasons[MAX_REASONS:] = [f"and {len(reasons) - MAX_REASONS} more"]
+        return "; ".join(reasons) or None
+
+    def watching(self, plural: str) -> bool:
+        """Whether everything of a resource is seen: it is listed, and no watch of it has failed since."""
+        watches = self._by_plural()[plural]
+        return bool(watches) and all(watch.listed and watch.failure is None for watch in watches.values())
+
+    @property
+    def unwatched(self) -> list[str]:
+        """What of ours was not served at some time, and nobody has begun to watch since."""
+        return [title(plural) for plural in OURS if plural in self._served.lost]
+
+    def discovered(self, found: Mapping[str, Any]) -> bool:
+        """Take in what is served of our group and version, an ``APIResourceList``; tell whether it is everything."""
+        self._obstacles.pop(DISCOVERY_PATH, None)
+        self._served.see(found)
+        self._forget_missing()
+        return not self._served.missing
+
+    def undiscovered(self, why: str) -> None:
+        """Take in that this could not be found out."""
+        self._obstacles[DISCOVERY_PATH] = why
+
+    def asked(self, url: URL) -> None:
+        """Note that a request is sent."""
+        place = _place(url)
+        if place is None:
+            return
+        self._served.lost.discard(place.plural)
+        watch = self._watches.setdefault(place, _Watch(self._clock()))
+        watch.asked_at = self._clock()
+        if "continue" not in url.query:
+            watch.uids.clear()
+
+    def opened(self, url: URL) -> None:
+        """Note that the API server lets us watch."""
+        self._obstacles.pop(url.path, None)
+        place = _place(url)
+        if place is not None:
+            self._went_well(place)
+            self._check_complete()
+
+    async def answered(self, url: URL, body: Any) -> None:
+        """Take in an answer other than a stream or a refusal."""
+        self._obstacles.pop(url.path, None)
+        if not isinstance(body, dict):
+            return
+        if url.path.endswith(GROUPS_PATH):
+            self._served.see_groups(body)
+            self._forget_missing()
+        elif _is_discovery(url):
+            self.discovered(body)
+        place = _place(url)
+        if place is None:
+            return
+        self._went_well(place)
+        watch, metadata = self._watches[place], body.get("metadata") or {}
+        watch.uids.update(item["metadata"]["uid"] for item in body.get("items") or ())
+        if metadata.get("continue"):
+            return
+        uids, watch.uids = watch.uids, set()
+        watch.listed = True
+        # Nothing is judged by a list that does not say of when it is.
+        await self._on_list(*place, uids, int(metadata.get("resourceVersion") or 0))
+        self._check_complete()
+
+    def refused(self, url: URL, status: int, body: Any) -> None:
+        """Take in an answer that is none: the API server's own words, if `body` has them, are kept as the reason."""
+        said = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
+        message = str(said.get("message") or "")[:MAX_MESSAGE_CHARACTERS]
+        words = f"HTTP {status} {said.get('reason') or ''}".rstrip() + (f": {message}" if message else "")
+        if _is_discovery(url) and status == HTTPStatus.NOT_FOUND:
+            self.discovered({})
+        self._failed(url, str(status), words, message=message)
+
+    def unanswered(self, url: URL, error: BaseException) -> None:
+        """Take in that no answer came."""
+        words = f"no answer: {type(error).__name__}: {error}"[:MAX_MESSAGE_CHARACTERS]
+        self._failed(url, "none", words)
+
+    def _failed(self, url: URL, status: str, words: str, *, message: str = "") -> None:
+        place = _place(url)
+        if place is None:
+            self._obstacles[url.path] = words
+            return
+        self._on_failure(place.plural, status)
+        watch = self._watches.setdefault(place, _Watch(self._clock()))
+        again, watch.failure = watch.failure is not None, words
+        if not _is_refusal(status):
+            watch.refused_since = None
+            if message == STARTING and not again:
+                logger.info("%s: the API server has only just begun to serve them, and is asked again", place)
+            return
+        if watch.refused_since is None:
+            watch.refused_since = self._clock()
+        # One 401 is how a token ends; it is read anew then.
+        if watch.told != words and (again or status != str(int(HTTPStatus.UNAUTHORIZED))):
+            watch.told = words
+            logger.warning("%s cannot be watched, and nothing new is seen of them until they can: %s", place, words)
+
+    def _went_well(self, place: Place) -> None:
+        watch = self._watches.setdefault(place, _Watch(self._clock()))
+        watch.failure = watch.refused_since = None
+        if watch.told is not None:
+            watch.told = None
+            logger.info("%s can be watched again", place)
+
+    def _check_complete(self) -> None:
+        if not self.complete.is_set() and self.trouble is None:
+            self.complete.set()
+
+    def _by_plural(self) -> defaultdict[str, dict[Place, _Watch]]:
+        found: defaultdict[str, dict[Place, _Watch]] = defaultdict(dict)
+        since = self._clock() - ABANDONED_SECONDS
+        for place, watch in self._watches.items():
+            if watch.failure is None or watch.asked_at >= since:
+                found[place.plural][place] = watch
+        return found
+
+    def _reasons(self, plural: str, watches: Mapping[Place, _Watch]) -> Iterable[str]:
+        if not watches:
+            obstacle = next(iter(self._obstacles.values()), None)
+            yield f"{title(plural)} are not watched yet" + (f" ({obstacle})" if obstacle else "")
+        for place, watch in watches.items():
+            if not watch.listed:
+                yield f"the list of {place} has not arrived" + (f": {watch.failure}" if watch.failure else "")
+            elif watch.refused_since is not None and self._clock() - watch.refused_since >= REFUSED_SECONDS:
+                yield f"{place} cannot be watched any more: {watch.failure}"
+
+    def _forget_missing(self) -> None:
+        """Kopf ends the watches of what is not served, and begins anew when it comes back."""
+        for place in list(self._watches):
+            if place.plural in self._served.missing:
+                del self._watches[place]
+
+
+def _place(url: URL) -> Place | None:
+    """Return what a list or watch is of, or None if it is of something else."""
+    found = _PATH.search(url.path)
+    if found is None:
+        return None
+    expected = (SECRETS,) if found["root"] == "api/v1" else OURS
+    return Place(found["plural"], found["namespace"]) if found["plural"] in expected else None
+
+
+def _is_discovery(url: URL) -> bool:
+    return url.path.endswith(DISCOVERY_PATH)
+
+
+def _is_refusal(status: str) -> bool:
+    """Whether asking again at once would change nothing."""
+    return status.startswith("4") and status != str(int(HTTPStatus.TOO_MANY_REQUESTS))
