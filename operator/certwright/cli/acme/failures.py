@@ -12,6 +12,7 @@ from certwright.acme import (
     ExternalAccountRequired,
     InvalidCertificate,
     InvalidIdentifier,
+    InvalidProxy,
     MalformedResponse,
     NoSuchChain,
     NotOffered,
@@ -42,7 +43,7 @@ _CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCod
         ExitCode.UNREACHABLE,
     ),
     (IssuanceTimedOut, ExitCode.UNREACHABLE),
-    ((InvalidIdentifier, UnsafeUrl, InvalidServer, InvalidTsigKey), ExitCode.USAGE),
+    ((InvalidIdentifier, InvalidProxy, UnsafeUrl, InvalidServer, InvalidTsigKey), ExitCode.USAGE),
     ((ProblemError, UnusableCertificate, NoSuchChain, NotOffered, AccountKeyInUse), ExitCode.REFUSED),
     (InvalidCertificate, ExitCode.FAILED),
 )
