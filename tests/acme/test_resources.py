@@ -289,3 +289,15 @@ def test_what_does_not_come_as_json_is_malformed(media_type: str) -> None:
     response = Response(200, Headers({"Content-Type": media_type}), b"{}", URL)
     with pytest.raises(MalformedResponse, match="instead of application/json"):
         Fields.of(response, "the order", URLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-03-01T12:00:00Z", datetime(2026, 3, 1, 12, tzinfo=UTC)),
+        ("2026-03-01t12:00:00z", datetime(2026, 3, 1, 12, tzinfo=UTC)),
+        ("2026-03-01T12:00:00.123456789+01:00", datetime(2026, 3, 1, 11, 0, 0, 123456, tzinfo=UTC)),
+    ],
+)
+def test_times_are_those_of_rfc_3339(text: str, instant: datetime) -> None:
+    assert order(expires=text).expires == instant

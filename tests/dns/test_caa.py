@@ -105,6 +105,23 @@ def test_who_may_issue(records: list[str], *, wildcard: bool, allowed: bool) -> 
     assert "example.com" in verdict.reason
 
 
+def test_of_a_ca_without_a_name_nothing_is_known() -> None:
+    verdict = judge_caa(caa_set("issue ;"), identities=())
+    assert verdict.allowed
+    assert verdict.reason == "the CA does not say what it is in the CAA records of example.com"
+
+
+def test_reasons_stay_short() -> None:
+    many = judge_caa(caa_set(*(f"issue ca{number:02}.example" for number in range(40))), identities=CA)
+    assert many.reason == (
+        "the CAA records of example.com let ca00.example, ca01.example, ca02.example, ca03.example, ca04.example"
+        " and 35 more issue, not letsencrypt.org"
+    )
+    for parameter in ("accounturi", "validationmethods"):
+        long = caa_set(f"issue {CA[0]}; {parameter}={'x' * 30_000}")
+        assert len(judge_caa(long, identities=CA, account_url=ACCOUNT, methods=["dns-01"]).reason) < 400
+
+
 def test_a_critical_property_nobody_knows_forbids() -> None:
     found = CaaSet("example.com", (CaaRecord("issue", CA[0]), CaaRecord("tbs", "x", critical=True)))
     assert not judge_caa(found, identities=CA).allowed
@@ -141,7 +158,12 @@ def test_one_record_that_fits_is_enough() -> None:
         (";", CaaPolicy()),
         (" ca1.example.net ; account = 230123 ", CaaPolicy("ca1.example.net", {"account": "230123"})),
         ("ca.example; a=; b=c", CaaPolicy("ca.example", {"a": "", "b": "c"})),
+        ("ca.example; my-tag=1; my-2-tag=", CaaPolicy("ca.example", {"my-tag": "1", "my-2-tag": ""})),
+        ("ca.example; -tag=1", CaaPolicy(malformed=True)),
         ("ca.example; A=1; a=2", CaaPolicy(malformed=True)),
+        ("ca..example", CaaPolicy(malformed=True)),
+        ("ca.example.", CaaPolicy(malformed=True)),
+        ("ca-.example", CaaPolicy(malformed=True)),
         ("ca.example; a=1;", CaaPolicy(malformed=True)),
         ("%%%%%", CaaPolicy(malformed=True)),
     ],
