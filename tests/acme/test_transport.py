@@ -464,6 +464,18 @@ class TestBounds:
             response = await transport.request("GET", server.url, headers={}, max_bytes=100)
         assert (response.status, response.body) == (503, b"")
 
+    async def test_a_coding_without_a_body_is_no_coding(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nReplay-Nonce: abc\r\n\r\n"
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            response = await transport.request("HEAD", server.url, headers={}, max_bytes=100)
+        assert response.headers.get("Replay-Nonce") == "abc"
+
+    async def test_header_fields_of_any_octets_are_read(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 200 OK\r\nA: \xc3\xa9\r\nB: \xe9\r\nContent-Length: 0\r\n\r\n"
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            response = await transport.request("GET", server.url, headers={}, max_bytes=100)
+        assert (response.headers.get("A"), response.headers.get("B")) == ("é", "\ufffd")
+
     async def test_a_compressed_body_is_refused_unread(self, root: Issued, leaf: Issued) -> None:
         content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb"
         async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:

@@ -24,6 +24,12 @@ def test_a_request_is_read_in_either_form() -> None:
     assert read_csr(b"\n" + request.to_pem()).der == der
 
 
+def test_a_request_of_a_version_that_there_is_not_is_refused() -> None:
+    der = build_csr(KEY, dns_names=["a.example.test"])
+    with pytest.raises(CsrError, match="not a certificate signing request"):
+        read_csr(der.replace(b"\x02\x01\x00", b"\x02\x01\x07", 1))
+
+
 @pytest.mark.parametrize(
     ("common_name", "sans", "names", "addresses"),
     [
