@@ -9,6 +9,7 @@ import pytest
 from certwright.acme import (
     AccountKey,
     AccountKeyInUse,
+    BadSignatureAlgorithm,
     Client,
     ConnectionFailed,
     Headers,
@@ -182,3 +183,36 @@ async def test_another_algorithm_is_tried_once_if_the_key_can_do_it(ca: FakeCa, 
     await client.fetch_account()
     algorithms = [request.protected["alg"] for request in ca.requests if request.path == "/account/1"]
     assert algorithms == ["RS256", "PS256", "PS256"]
+
+
+async def test_a_server_that_refuses_the_second_algorithm_too_is_believed(ca: FakeCa, client: Client) -> None:
+    client.key = AccountKey.generate("RS256")
+    ca.keys[f"{ORIGIN}/account/1"] = dict(client.key.jwk)
+
+    def refuse(request: Request) -> Response:
+        return ca.problem("badSignatureAlgorithm", "nor that", request, algorithms=["PS384", "PS256"])
+
+    ca.reply("/account/1", *[refuse] * 10)
+    with pytest.raises(BadSignatureAlgorithm, match="Use an account key for PS384, PS256"):
+        await client.fetch_account()
+    assert ca.paths().count("/account/1") == 2
+
+
+async def test_the_algorithms_of_few_keys_are_remembered(
+    ca: FakeCa, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("certwright.acme.server._MAX_ALGORITHMS", 1)
+    used: list[str] = []
+    keys = [AccountKey.generate("RS256") for _ in range(2)]
+    for client.key in (*keys, keys[0]):
+        ca.keys[f"{ORIGIN}/account/1"] = dict(client.key.jwk)
+        asked = len(ca.requests)
+
+        def refuse(request: Request) -> Response:
+            return ca.problem("badSignatureAlgorithm", "no RS256", request, algorithms=["PS256"])
+
+        ca.reply("/account/1", refuse)
+        await client.fetch_account()
+        used += [request.protected["alg"] for request in ca.requests[asked:] if request.method == "POST"]
+    # The first key has to be told again, because the second one took its place.
+    assert used == ["RS256", "PS256"] * 3
