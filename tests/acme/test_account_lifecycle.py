@@ -104,6 +104,13 @@ class TestOrderList:
             await client.list_orders()
         assert len(ca.requests) < 10
 
+    async def test_pages_that_bring_nothing_new_come_to_an_end(self, client: Client, ca: FakeCa) -> None:
+        for number in range(1, 50):
+            ca.reply(f"/orders/{number}", self.page(ca, [f"{ORIGIN}/o/1"], f"/orders/{number + 1}"))
+        with pytest.raises(MalformedResponse, match="nothing new"):
+            await client.list_orders()
+        assert [path for path in ca.paths() if path.startswith("/orders")] == ["/orders/1", "/orders/2"]
+
     async def test_a_next_page_elsewhere_must_be_a_url_that_may_be_asked(self, client: Client, ca: FakeCa) -> None:
         ca.reply("/orders/1", self.page(ca, [f"{ORIGIN}/o/1"], "http://ca.test/2"))
         with pytest.raises(UnsafeUrl):

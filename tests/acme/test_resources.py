@@ -119,6 +119,7 @@ class TestOrder:
     def test_all_members_are_read(self) -> None:
         found = order(
             status="valid",
+            authorizations=["https://ca.test/authz/1"] * 2,
             certificate="https://ca.test/cert/1",
             expires="2030-01-02T03:04:05+02:00",
             notBefore="2029-01-01T00:00:00Z",
@@ -150,6 +151,7 @@ class TestOrder:
             ({"identifiers": [{"type": "dns"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": "a\nb"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": ""}]}, "value"),
+            ({"identifiers": [{"type": "dns", "value": "a" * 256}]}, "value"),
             ({"identifiers": ["a.example"]}, "identifiers"),
             ({"expires": "tomorrow"}, "expires"),
             ({"expires": "2030-01-02T03:04:05"}, "expires"),
