@@ -141,6 +141,27 @@ class TestNonces:
         # Each answer brought the nonce for another request.
         assert ca.paths().count("/new-nonce") < 10
 
+    async def test_whoever_comes_at_whichever_moment_gets_one(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also in the moment between the end of a search and the news of it."""
+        await server.directory()
+        server._nonces.take()
+        original = ca.request
+
+        async def slow(method: str, url: str, **given: Any) -> Response:
+            await asyncio.sleep(0)
+            return await original(method, url, **given)
+
+        async def later(turns: int) -> Response:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await read(server, key)
+
+        monkeypatch.setattr(ca, "request", slow)
+        answers = await asyncio.gather(*(later(turns) for turns in range(20) for _ in range(3)))
+        assert [answer.status for answer in answers] == [200] * 60
+
     async def test_one_who_gives_up_does_not_take_the_nonce_from_the_others(
         self, server: AcmeServer, ca: FakeCa, key: AccountKey
     ) -> None:

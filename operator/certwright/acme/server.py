@@ -271,7 +271,7 @@ class AcmeServer:
                 return nonce
             # One request for all who wait: what was signed meanwhile brings nonces, too, and nothing is rationed by CAs
             # as newNonce is.
-            if self._nonce_fetch is None:
+            if self._nonce_fetch is None or self._nonce_fetch.done():
                 self._nonce_fetch = asyncio.create_task(self._fetch_nonce())
                 self._nonce_fetch.add_done_callback(self._nonce_fetched)
             await asyncio.shield(self._nonce_fetch)
@@ -285,7 +285,8 @@ class AcmeServer:
                 raise malformed(response, "the answer has no valid Replay-Nonce")
 
     def _nonce_fetched(self, fetch: asyncio.Task[None]) -> None:
-        self._nonce_fetch = None
+        if self._nonce_fetch is fetch:
+            self._nonce_fetch = None
         if not fetch.cancelled():
             fetch.exception()
 
