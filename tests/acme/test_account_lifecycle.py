@@ -17,6 +17,7 @@ from certwright.acme import (
     Identifier,
     MalformedResponse,
     NotOffered,
+    ProblemError,
     Response,
     RolloverUnconfirmed,
     UnsafeUrl,
@@ -75,6 +76,14 @@ class TestRollover:
         assert await probe_keys(client, old=old, new=AccountKey.generate()) is HeldKey.NEITHER
         assert client.key == old
 
+    @pytest.mark.parametrize("kind", ["rateLimited", "serverInternal"])
+    async def test_a_server_that_cannot_say_now_says_nothing_about_the_keys(
+        self, client: Client, ca: FakeCa, kind: str
+    ) -> None:
+        ca.reply("/account/1", lambda request: ca.problem(kind, "later", request, status=503))
+        with pytest.raises(ProblemError, match="later"):
+            await probe_keys(client, old=client.key, new=AccountKey.generate())
+
     async def test_the_account_of_another_url_does_not_count(self, client: Client) -> None:
         client.account_url = f"{ORIGIN}/account/2"
         assert await probe_keys(client, old=client.key, new=AccountKey.generate()) is HeldKey.NEITHER
@@ -100,7 +109,7 @@ class TestOrderList:
     async def test_a_circle_of_pages_is_found(self, client: Client, ca: FakeCa, following: str) -> None:
         ca.reply("/orders/1", *[self.page(ca, [f"{ORIGIN}/o/1"], following) for _ in range(3)])
         ca.reply("/orders/2", self.page(ca, [f"{ORIGIN}/o/1"], "/orders/1"))
-        with pytest.raises(MalformedResponse, match=r"circle|nothing new"):
+        with pytest.raises(MalformedResponse, match="nothing new"):
             await client.list_orders()
         assert len(ca.requests) < 10
 

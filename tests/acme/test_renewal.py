@@ -120,9 +120,10 @@ class TestWindow:
         info = RenewalInfo(NOW, NOW + timedelta(days=10))
         plan = RenewalPlan.follow(info)
         assert RenewalPlan.follow(info, plan) is plan
-        moved = RenewalInfo(NOW + timedelta(days=1), NOW + timedelta(days=10))
-        assert (again := RenewalPlan.follow(moved, plan)) is not plan
-        assert moved.start <= again.at <= moved.end
+        for start, end in ((1, 10), (0, 2)):
+            moved = RenewalInfo(NOW + timedelta(days=start), NOW + timedelta(days=end))
+            assert (again := RenewalPlan.follow(moved, plan)) is not plan
+            assert moved.start <= again.at <= moved.end
 
     def test_past_means_now_and_so_does_before_the_next_look(self) -> None:
         plan = RenewalPlan(NOW, NOW + timedelta(days=1), NOW + timedelta(hours=5))

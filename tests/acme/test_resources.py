@@ -77,6 +77,7 @@ class TestDirectory:
             "caaIdentities": ["ca.test"],
             "externalAccountRequired": True,
             "profiles": {"classic": "as it\nalways was"},
+            "accountHashPrefix": "https://ca.test/hashed/",
             "unheardOf": [],
         }
         found = Directory.parse(sent({**DIRECTORY, "meta": meta, "renewalInfo": "https://ca.test/ari"}), URLS)
@@ -84,6 +85,7 @@ class TestDirectory:
         assert found.meta.terms_of_service == "https://ca.test/terms"
         assert found.meta.caa_identities == ("ca.test",)
         assert found.meta.external_account_required is True
+        assert found.meta.account_hash_prefix == "https://ca.test/hashed/"
         assert found.meta.profiles == {"classic": "as it always was"}
 
     @pytest.mark.parametrize("name", sorted(DIRECTORY))

@@ -65,7 +65,9 @@ class Issued:
         return certificate, key
 
 
-def issue(folder: Path, name: str, *, issuer: Issued | None = None, days: int = 1, host: str = "localhost") -> Issued:
+def issue(
+    folder: Path, name: str, *, issuer: Issued | None = None, days: int = 1, host: str = "localhost", ca: bool = False
+) -> Issued:
     folder = folder / name
     folder.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
@@ -82,7 +84,7 @@ def issue(folder: Path, name: str, *, issuer: Issued | None = None, days: int = 
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=3))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca or issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
     return Issued(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key, folder)
@@ -296,6 +298,16 @@ class TestTrust:
             f"The certificate of localhost:{server.port} is not trusted: unable to get local issuer certificate."
             " If this is a private CA, give its root as CA bundle"
         )
+
+    async def test_an_intermediate_in_the_bundle_is_an_anchor(self, tmp_path: Path, root: Issued) -> None:
+        intermediate = issue(tmp_path, "intermediate", issuer=root, ca=True)
+        identity = issue(tmp_path, "below", issuer=intermediate)
+        async with serving(answering(OK), identity) as server:
+            async with HttpxTransport(ca_bundle=intermediate.pem) as transport:
+                assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+            async with HttpxTransport(ca_bundle=root.pem) as transport:
+                with pytest.raises(UntrustedServer):
+                    await transport.request("GET", server.url, headers={}, max_bytes=100)
 
     async def test_a_self_signed_certificate_is_not_trusted(self, tmp_path: Path, root: Issued) -> None:
         identity = issue(tmp_path, "self-signed")
