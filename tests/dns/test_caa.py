@@ -59,6 +59,13 @@ async def test_it_climbs_to_the_top_level_domain_and_from_the_name_itself() -> N
     assert zone.asked == ["x.y.example.com", "y.example.com", "example.com", "com"]
 
 
+async def test_of_many_records_some_are_enough() -> None:
+    zone = Zone({"example.com": [f'0 issue "ca{number}.example"' for number in range(150)]})
+    found = await find_caa("example.com", zone.ask)
+    assert found is not None
+    assert len(found.records) == 100
+
+
 async def test_an_alias_is_followed() -> None:
     zone = Zone({"elsewhere.test": ['0 issue ";"']}, {"www.example.com": "elsewhere.test"})
     found = await find_caa("www.example.com", zone.ask)
@@ -88,6 +95,8 @@ async def test_a_server_failure_is_no_answer() -> None:
         (["issue other.example"], False, False),
         (["issue ;"], False, False),
         (["issue "], False, False),
+        (["issue ;"], True, False),
+        (["issue other.example"], True, False),
         (["issuewild ;"], False, True),
         (["issuewild ;"], True, False),
         (["issue ;", "issuewild letsencrypt.org"], True, True),

@@ -171,6 +171,16 @@ async def test_a_zone_is_found_once_for_all_its_names(world: Callable[..., Await
     assert [kinds.count(kind) for kind in ("SOA", "NS", "A", "AAAA")] == [10, 1, 2, 2]
 
 
+async def test_of_many_name_servers_and_addresses_some_are_enough(world: Callable[..., Awaitable[World]]) -> None:
+    bed = await world(**{f"ns{number:02}": ["127.0.0.2"] for number in range(20)})
+    zone = await bed.view.find_zone(NAME)
+    assert [endpoint.name for endpoint in zone.nameservers] == [f"ns{n:02}.example.test" for n in range(16)]
+    assert len([kind for _, _, kind in bed.resolver.asked if kind == "A"]) == 16
+
+    bed = await world(ns1=[f"127.0.1.{number}" for number in range(1, 9)])
+    assert len((await bed.view.find_zone(NAME)).nameservers) == 4
+
+
 @pytest.mark.parametrize(("nameservers", "why"), [({}, "lists no name server"), ({"ns1": []}, "have no address")])
 async def test_a_zone_that_nobody_serves_is_not_found(
     world: Callable[..., Awaitable[World]], nameservers: dict[str, list[str]], why: str
