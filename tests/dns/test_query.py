@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, cast
 
 import dns.flags
 import dns.message
@@ -37,6 +38,32 @@ async def test_what_udp_does_not_bring_comes_over_tcp(start: Start, udp: str) ->
 
     assert answer.rcode() == 0
     assert server.asked == [("UDP", NAME, "TXT"), ("TCP", NAME, "TXT")]
+
+
+class Forger(asyncio.DatagramProtocol):
+    """A server with somebody beside it who is quicker, and has to guess."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        question = dns.message.from_wire(data)
+        for identity in (question.id ^ 1, question.id):
+            answer = dns.message.make_response(question)
+            answer.id = identity
+            self.transport.sendto(answer.to_wire(), addr)
+
+
+async def test_a_forged_datagram_is_waited_out() -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Forger, local_addr=("127.0.0.1", 0))
+    try:
+        port = transport.get_extra_info("sockname")[1]
+        # Nobody answers over TCP there.
+        answer = await Questioner(timeout=10).ask(Endpoint("s", "127.0.0.1", port), NAME, "TXT", recursive=False)
+    finally:
+        transport.close()
+    assert answer.rcode() == 0
 
 
 async def test_one_datagram_is_enough_for_a_good_server(start: Start) -> None:
