@@ -9,6 +9,7 @@ import pytest
 from certwright.acme import (
     AccountKey,
     AccountKeyInUse,
+    BadSignatureAlgorithm,
     Client,
     ConnectionFailed,
     Headers,
@@ -16,6 +17,7 @@ from certwright.acme import (
     Identifier,
     MalformedResponse,
     NotOffered,
+    ProblemError,
     Response,
     RolloverUnconfirmed,
     UnsafeUrl,
@@ -74,6 +76,14 @@ class TestRollover:
         assert await probe_keys(client, old=old, new=AccountKey.generate()) is HeldKey.NEITHER
         assert client.key == old
 
+    @pytest.mark.parametrize("kind", ["rateLimited", "serverInternal"])
+    async def test_a_server_that_cannot_say_now_says_nothing_about_the_keys(
+        self, client: Client, ca: FakeCa, kind: str
+    ) -> None:
+        ca.reply("/account/1", lambda request: ca.problem(kind, "later", request, status=503))
+        with pytest.raises(ProblemError, match="later"):
+            await probe_keys(client, old=client.key, new=AccountKey.generate())
+
     async def test_the_account_of_another_url_does_not_count(self, client: Client) -> None:
         client.account_url = f"{ORIGIN}/account/2"
         assert await probe_keys(client, old=client.key, new=AccountKey.generate()) is HeldKey.NEITHER
@@ -99,9 +109,16 @@ class TestOrderList:
     async def test_a_circle_of_pages_is_found(self, client: Client, ca: FakeCa, following: str) -> None:
         ca.reply("/orders/1", *[self.page(ca, [f"{ORIGIN}/o/1"], following) for _ in range(3)])
         ca.reply("/orders/2", self.page(ca, [f"{ORIGIN}/o/1"], "/orders/1"))
-        with pytest.raises(MalformedResponse, match=r"circle|nothing new"):
+        with pytest.raises(MalformedResponse, match="nothing new"):
             await client.list_orders()
         assert len(ca.requests) < 10
+
+    async def test_pages_that_bring_nothing_new_come_to_an_end(self, client: Client, ca: FakeCa) -> None:
+        for number in range(1, 50):
+            ca.reply(f"/orders/{number}", self.page(ca, [f"{ORIGIN}/o/1"], f"/orders/{number + 1}"))
+        with pytest.raises(MalformedResponse, match="nothing new"):
+            await client.list_orders()
+        assert [path for path in ca.paths() if path.startswith("/orders")] == ["/orders/1", "/orders/2"]
 
     async def test_a_next_page_elsewhere_must_be_a_url_that_may_be_asked(self, client: Client, ca: FakeCa) -> None:
         ca.reply("/orders/1", self.page(ca, [f"{ORIGIN}/o/1"], "http://ca.test/2"))
@@ -182,3 +199,36 @@ async def test_another_algorithm_is_tried_once_if_the_key_can_do_it(ca: FakeCa, 
     await client.fetch_account()
     algorithms = [request.protected["alg"] for request in ca.requests if request.path == "/account/1"]
     assert algorithms == ["RS256", "PS256", "PS256"]
+
+
+async def test_a_server_that_refuses_the_second_algorithm_too_is_believed(ca: FakeCa, client: Client) -> None:
+    client.key = AccountKey.generate("RS256")
+    ca.keys[f"{ORIGIN}/account/1"] = dict(client.key.jwk)
+
+    def refuse(request: Request) -> Response:
+        return ca.problem("badSignatureAlgorithm", "nor that", request, algorithms=["PS384", "PS256"])
+
+    ca.reply("/account/1", *[refuse] * 10)
+    with pytest.raises(BadSignatureAlgorithm, match="Use an account key for PS384, PS256"):
+        await client.fetch_account()
+    assert ca.paths().count("/account/1") == 2
+
+
+async def test_the_algorithms_of_few_keys_are_remembered(
+    ca: FakeCa, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("certwright.acme.server._MAX_ALGORITHMS", 1)
+    used: list[str] = []
+    keys = [AccountKey.generate("RS256") for _ in range(2)]
+    for client.key in (*keys, keys[0]):
+        ca.keys[f"{ORIGIN}/account/1"] = dict(client.key.jwk)
+        asked = len(ca.requests)
+
+        def refuse(request: Request) -> Response:
+            return ca.problem("badSignatureAlgorithm", "no RS256", request, algorithms=["PS256"])
+
+        ca.reply("/account/1", refuse)
+        await client.fetch_account()
+        used += [request.protected["alg"] for request in ca.requests[asked:] if request.method == "POST"]
+    # The first key has to be told again, because the second one took its place.
+    assert used == ["RS256", "PS256"] * 3

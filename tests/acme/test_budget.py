@@ -87,6 +87,37 @@ def test_what_is_refused_is_not_counted() -> None:
     assert sum(shop.order(f"n{number}.example.com") == 0 for number in range(60)) == 45
 
 
+def test_what_was_not_issued_is_given_back_but_the_order_stays_counted() -> None:
+    limit = LimitProfile(
+        orders_per_account=Limit(20, timedelta(hours=3)),
+        certificates_per_exact_set=Limit(2, timedelta(days=7)),
+        certificates_per_registered_domain=Limit(3, timedelta(days=7)),
+    )
+    shop = Shop(limit)
+    identifiers = names("a.example.com", "b.example.org")
+    for _ in range(15):
+        reservation = shop.budget.reserve(account="a", identifiers=identifiers)
+        assert reservation.granted
+        shop.budget.give_back(reservation)
+        shop.time.elapsed += 1
+    # As if nothing had been: two for the names, three for each domain. Twenty orders, less fifteen, less these.
+    assert [shop.order("a.example.com", "b.example.org") == 0 for _ in range(3)] == [True, True, False]
+    assert [shop.order(f"n{number}.example.com") == 0 for number in range(2)] == [True, False]
+    assert sum(shop.order(f"www.d{number}.net") == 0 for number in range(5)) == 2
+    # What was refused holds nothing.
+    refused = shop.budget.reserve(account="a", identifiers=identifiers)
+    assert not refused.granted
+    shop.budget.give_back(refused)
+    assert shop.order("a.example.com", "b.example.org", account="b") > 0
+
+
+def test_more_failures_than_there_is_room_for_count_as_none_left() -> None:
+    shop = Shop()
+    for _ in range(50):
+        shop.budget.record_failure(account="a", identifier=Identifier.dns("bad.example.com"))
+    assert shop.order("bad.example.com") == pytest.approx(720)
+
+
 def test_renewals_are_exempt() -> None:
     shop = Shop()
     for number in range(50):
@@ -196,4 +227,6 @@ def test_names_are_counted_by_registered_domain(text: str, domain: str) -> None:
 def test_limits_are_known_by_the_host_of_the_directory() -> None:
     assert limits_of("https://acme-v02.api.letsencrypt.org/directory") is LETS_ENCRYPT
     assert limits_of("https://acme-staging-v02.api.letsencrypt.org/directory") is LETS_ENCRYPT_STAGING
+    assert limits_of("https://ACME-v02.api.letsencrypt.org:443/directory") is LETS_ENCRYPT
+    assert limits_of("https://[/directory") is NO_LIMITS
     assert limits_of("https://ca.example/acme-v02.api.letsencrypt.org") is NO_LIMITS

@@ -81,9 +81,10 @@ def test_nothing_else_may(proved: Identifier) -> None:
         check_authorization(authorization(proved), order(*dns("a.example")))
 
 
-def test_an_address_is_below_no_other() -> None:
+@pytest.mark.parametrize("proved", [Identifier("ip", "0.2.1"), Identifier("dns", "192.0.2.1")])
+def test_an_address_is_below_no_other_and_no_name(proved: Identifier) -> None:
     with pytest.raises(MalformedResponse):
-        check_authorization(authorization(Identifier("ip", "0.2.1")), order(Identifier("ip", "192.0.2.1")))
+        check_authorization(authorization(proved), order(Identifier("ip", "192.0.2.1")))
 
 
 async def test_the_client_looks_at_what_it_gets(client: Client, ca: FakeCa) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import josepy
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from certwright.acme import AccountKey, InvalidAccountKey, base64url
 
@@ -122,6 +124,8 @@ def test_ed25519_as_in_rfc_8037_appendix_a() -> None:
         {**EC_OF_RFC_7515_A_3, "d": "A" * 3000},
         {name: value for name, value in EC_OF_RFC_7515_A_3.items() if name != "d"},
         {**RSA_OF_RFC_7515_A_2, "d": "AQAB"},
+        # The same number, behind more zeros than anybody writes.
+        {**RSA_OF_RFC_7515_A_2, "d": "A" * 2048 + RSA_OF_RFC_7515_A_2["d"]},
         {**OKP_OF_RFC_8037_A_1, "x": EC_OF_RFC_7515_A_3["x"]},
     ],
 )
@@ -142,4 +146,9 @@ def test_an_rsa_key_can_sign_as_the_server_wants_and_others_cannot() -> None:
         assert josepy.JWASignature.from_json(algorithm).verify(public.key, b"data", other.sign(b"data"))
     assert key.algorithm == "RS256"
     assert key.signing_with(["RS256", "ES256"]) is None
+    # RFC 7518 section 3.5: the salt is as long as the hash, which not every verifier insists on.
+    salted = key.signing_with(["PS256"])
+    assert salted is not None
+    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)
+    public.key.verify(salted.sign(b"data"), b"data", pss, hashes.SHA256())
     assert AccountKey.generate().signing_with(["ES384"]) is None

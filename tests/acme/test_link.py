@@ -27,6 +27,7 @@ RELATIONS = st.sampled_from(["alternate", "next", "up", "help", "index"])
         (['<https://ca.test/2>; title="say \\"hi\\""; rel=alternate'], ["https://ca.test/2"]),
         (["<https://ca.test/2>; rel=up; rel=alternate"], []),
         (["<https://ca.test/2>"], []),
+        (["</next?from=https://x.test/>;rel=alternate"], ["https://ca.test/next?from=https://x.test/"]),
         (["garbage", "<https://ca.test/2>;rel=alternate"], ["https://ca.test/2"]),
         (["<https://ca.test/2>;rel=alternate, garbage, <https://ca.test/3>;rel=alternate"], ["https://ca.test/2"]),
         (["<https://[broken>;rel=alternate", "<//[>;rel=alternate"], ["https://[broken"]),
@@ -60,6 +61,7 @@ def test_no_value_breaks_it(values: list[str]) -> None:
     ["<a>" + ";a= " * 30_000, '<a>;b="' + "\\" * 100_000, "<" * 100_000, "<a>;" + " " * 100_000, "<a>," * 30_000],
 )
 def test_a_hostile_value_takes_no_time(value: str) -> None:
-    started = time.perf_counter()
+    # Of the thread alone, whatever else the machine does; what is quadratic here takes minutes.
+    started = time.thread_time()
     parse_links([value], base=BASE)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 10

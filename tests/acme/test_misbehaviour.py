@@ -101,6 +101,15 @@ async def test_nonces_that_are_never_accepted_end_in_an_error(client: Client, ca
     assert len(ca.requests) < 25
 
 
+@pytest.mark.parametrize("path", ["/new-order", "/finalize", "/chall/0"])
+async def test_what_may_have_taken_effect_is_not_sent_again(client: Client, ca: FakeCa, path: str) -> None:
+    await client.server.directory()
+    ca.reply(path, *[ConnectionFailed("reset", host="ca.test", request_sent=True)] * 3)
+    with pytest.raises(ConnectionFailed):
+        await OPERATIONS[path](client)
+    assert ca.paths().count(path) == 1
+
+
 @pytest.mark.parametrize("path", ["/new-account", "/new-order"])
 async def test_a_missing_location_is_malformed(client: Client, ca: FakeCa, path: str) -> None:
     await client.server.directory()

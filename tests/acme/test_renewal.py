@@ -84,7 +84,18 @@ class TestCertificateIdentifier:
         identifier = certificate_identifier(make(serial=serial, key_id=self.KEY_ID))
         assert base64url.decode(identifier.partition(".")[2]).hex() == octets
 
-    @pytest.mark.parametrize("certificate", [b"", b"\x30\x03junk", make()])
+    @pytest.mark.parametrize(
+        "certificate",
+        [
+            b"",
+            b"\x30\x03junk",
+            make(),
+            # Version 8, and a serial number below zero.
+            make(key_id=KEY_ID).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),
+            make(serial=0x7FEDCBA9, key_id=KEY_ID).replace(b"\x02\x04\x7f\xed", b"\x02\x04\x8f\xed"),
+        ],
+    )
+    @pytest.mark.filterwarnings("ignore:Parsed a serial number")
     def test_what_has_none_is_refused(self, certificate: bytes) -> None:
         with pytest.raises(InvalidCertificate):
             certificate_identifier(certificate)
@@ -109,9 +120,10 @@ class TestWindow:
         info = RenewalInfo(NOW, NOW + timedelta(days=10))
         plan = RenewalPlan.follow(info)
         assert RenewalPlan.follow(info, plan) is plan
-        moved = RenewalInfo(NOW + timedelta(days=1), NOW + timedelta(days=10))
-        assert (again := RenewalPlan.follow(moved, plan)) is not plan
-        assert moved.start <= again.at <= moved.end
+        for start, end in ((1, 10), (0, 2)):
+            moved = RenewalInfo(NOW + timedelta(days=start), NOW + timedelta(days=end))
+            assert (again := RenewalPlan.follow(moved, plan)) is not plan
+            assert moved.start <= again.at <= moved.end
 
     def test_past_means_now_and_so_does_before_the_next_look(self) -> None:
         plan = RenewalPlan(NOW, NOW + timedelta(days=1), NOW + timedelta(hours=5))

@@ -77,6 +77,7 @@ class TestDirectory:
             "caaIdentities": ["ca.test"],
             "externalAccountRequired": True,
             "profiles": {"classic": "as it\nalways was"},
+            "accountHashPrefix": "https://ca.test/hashed/",
             "unheardOf": [],
         }
         found = Directory.parse(sent({**DIRECTORY, "meta": meta, "renewalInfo": "https://ca.test/ari"}), URLS)
@@ -84,6 +85,7 @@ class TestDirectory:
         assert found.meta.terms_of_service == "https://ca.test/terms"
         assert found.meta.caa_identities == ("ca.test",)
         assert found.meta.external_account_required is True
+        assert found.meta.account_hash_prefix == "https://ca.test/hashed/"
         assert found.meta.profiles == {"classic": "as it always was"}
 
     @pytest.mark.parametrize("name", sorted(DIRECTORY))
@@ -119,6 +121,7 @@ class TestOrder:
     def test_all_members_are_read(self) -> None:
         found = order(
             status="valid",
+            authorizations=["https://ca.test/authz/1"] * 2,
             certificate="https://ca.test/cert/1",
             expires="2030-01-02T03:04:05+02:00",
             notBefore="2029-01-01T00:00:00Z",
@@ -150,6 +153,7 @@ class TestOrder:
             ({"identifiers": [{"type": "dns"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": "a\nb"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": ""}]}, "value"),
+            ({"identifiers": [{"type": "dns", "value": "a" * 256}]}, "value"),
             ({"identifiers": ["a.example"]}, "identifiers"),
             ({"expires": "tomorrow"}, "expires"),
             ({"expires": "2030-01-02T03:04:05"}, "expires"),
@@ -289,3 +293,15 @@ def test_what_does_not_come_as_json_is_malformed(media_type: str) -> None:
     response = Response(200, Headers({"Content-Type": media_type}), b"{}", URL)
     with pytest.raises(MalformedResponse, match="instead of application/json"):
         Fields.of(response, "the order", URLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-03-01T12:00:00Z", datetime(2026, 3, 1, 12, tzinfo=UTC)),
+        ("2026-03-01t12:00:00z", datetime(2026, 3, 1, 12, tzinfo=UTC)),
+        ("2026-03-01T12:00:00.123456789+01:00", datetime(2026, 3, 1, 11, 0, 0, 123456, tzinfo=UTC)),
+    ],
+)
+def test_times_are_those_of_rfc_3339(text: str, instant: datetime) -> None:
+    assert order(expires=text).expires == instant

@@ -107,6 +107,92 @@ class TestNonces:
         nonces = [request.protected["nonce"] for request in ca.requests if request.method == "POST"]
         assert len(set(nonces)) == len(nonces) == 20
 
+    @pytest.mark.parametrize("fails", [False, True])
+    async def test_who_needs_a_nonce_at_the_same_time_asks_for_it_together(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey, monkeypatch: pytest.MonkeyPatch, *, fails: bool
+    ) -> None:
+        """Let's Encrypt takes twenty newNonce a second of one address, and hundreds of everything else."""
+        await server.directory()
+        await read(server, key)
+        server._nonces.take()
+        searching = most = 0
+        original = ca.request
+
+        async def slow(method: str, url: str, **given: Any) -> Response:
+            nonlocal searching, most
+            searching += method == "HEAD"
+            most = max(most, searching)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            searching -= method == "HEAD"
+            return await original(method, url, **given)
+
+        monkeypatch.setattr(ca, "request", slow)
+        if fails:
+            ca.reply("/new-nonce", Response(503))
+        outcomes = await asyncio.gather(*(read(server, key) for _ in range(30)), return_exceptions=True)
+        assert most == 1
+        if fails:
+            # All learn it together, and whoever comes later asks anew.
+            assert [type(outcome) for outcome in outcomes] == [ServiceUnavailable] * 30
+            assert ca.paths().count("/new-nonce") == 1
+            outcomes = [await read(server, key)]
+        assert [outcome.status for outcome in outcomes if isinstance(outcome, Response)] == [200] * len(outcomes)
+        # Each answer brought the nonce for another request.
+        assert ca.paths().count("/new-nonce") < 10
+
+    async def test_whoever_comes_at_whichever_moment_gets_one(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also in the moment between the end of a search and the news of it."""
+        await server.directory()
+        server._nonces.take()
+        original = ca.request
+
+        async def slow(method: str, url: str, **given: Any) -> Response:
+            await asyncio.sleep(0)
+            return await original(method, url, **given)
+
+        async def later(turns: int) -> Response:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await read(server, key)
+
+        monkeypatch.setattr(ca, "request", slow)
+        answers = await asyncio.gather(*(later(turns) for turns in range(20) for _ in range(3)))
+        assert [answer.status for answer in answers] == [200] * 60
+
+    async def test_one_who_gives_up_does_not_take_the_nonce_from_the_others(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey
+    ) -> None:
+        await server.directory()
+        server._nonces.take()
+        impatient, *patient = [asyncio.create_task(read(server, key)) for _ in range(3)]
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert [response.status for response in await asyncio.gather(*patient)] == [200, 200]
+        assert impatient.cancelled()
+        assert ca.paths().count("/new-nonce") == 1
+
+    async def test_even_without_room_for_nonces_one_is_kept(self, ca: FakeCa, key: AccountKey) -> None:
+        server = AcmeServer("https://ca.test:14000/dir", ca, nonce_limit=0)
+        assert (await read(server, key)).status == 200
+
+    async def test_a_slow_server_that_rejects_nonces_is_given_up_in_time(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey, time: FakeTime
+    ) -> None:
+        await server.directory()
+
+        def slowly(request: Any) -> Response:
+            time.elapsed += 50
+            return ca.problem("badNonce", "stale", request)
+
+        ca.reply(ACCOUNT, *[slowly] * 10)
+        with pytest.raises(BadNonce):
+            await read(server, key)
+        assert time.elapsed == 100
+        assert ca.paths().count(ACCOUNT) == 2
+
     async def test_a_rejected_nonce_is_replaced_by_the_one_of_the_rejection(
         self, server: AcmeServer, ca: FakeCa, key: AccountKey
     ) -> None:
@@ -172,6 +258,19 @@ class TestBrokenConnections:
         with pytest.raises(ConnectionFailed):
             await read(server, key)
         assert ca.paths().count(ACCOUNT) == MAX_RECONNECTS + 1
+
+    async def test_nor_beyond_a_minute(self, server: AcmeServer, ca: FakeCa, key: AccountKey, time: FakeTime) -> None:
+        def slowly(_request: Any) -> Response:
+            time.elapsed += 61
+            raise broken(sent=False)
+
+        ca.reply(ACCOUNT, *[slowly] * 3)
+        with pytest.raises(ConnectionFailed):
+            await read(server, key)
+        ca.reply("/dir", *[slowly] * 3)
+        with pytest.raises(ConnectionFailed):
+            await server.directory(refresh=True)
+        assert (ca.paths().count(ACCOUNT), ca.paths().count("/dir")) == (1, 2)
 
     async def test_what_may_have_been_acted_on_is_not_repeated(
         self, server: AcmeServer, ca: FakeCa, key: AccountKey

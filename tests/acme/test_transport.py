@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from certwright.acme import (
     ConnectionFailed,
     Http2Unavailable,
     HttpxTransport,
+    InvalidProxy,
     InvalidTrustBundle,
     MalformedResponse,
     ResponseTooLarge,
@@ -33,7 +35,7 @@ from certwright.acme import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-QUICK = Timeouts(connect=2, read=2, total=3)
+QUICK = Timeouts(connect=20, read=20, total=30)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 Handler: TypeAlias = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -63,7 +65,9 @@ class Issued:
         return certificate, key
 
 
-def issue(folder: Path, name: str, *, issuer: Issued | None = None, days: int = 1, host: str = "localhost") -> Issued:
+def issue(
+    folder: Path, name: str, *, issuer: Issued | None = None, days: int = 1, host: str = "localhost", ca: bool = False
+) -> Issued:
     folder = folder / name
     folder.mkdir()
     key = ec.generate_private_key(ec.SECP256R1())
@@ -80,7 +84,7 @@ def issue(folder: Path, name: str, *, issuer: Issued | None = None, days: int = 
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=3))
         .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=ca or issuer is None, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
     return Issued(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key, folder)
@@ -159,6 +163,35 @@ def answering(content: bytes) -> Handler:
         writer.write(content)
 
     return handler
+
+
+@asynccontextmanager
+async def tunnelling(asked: list[bytes], behind: Server) -> AsyncIterator[int]:
+    """An HTTP proxy whose every tunnel ends at one server; yields its port."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", behind.port)
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with suppress(OSError, asyncio.CancelledError):
+            await asyncio.gather(pipe(reader, onward_writer), pipe(onward_reader, writer))
+        for end in (writer, onward_writer):
+            end.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as listener:
+        yield listener.sockets[0].getsockname()[1]
+        listener.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def silent(_request: bytes, _writer: asyncio.StreamWriter) -> None:
@@ -265,6 +298,16 @@ class TestTrust:
             f"The certificate of localhost:{server.port} is not trusted: unable to get local issuer certificate."
             " If this is a private CA, give its root as CA bundle"
         )
+
+    async def test_an_intermediate_in_the_bundle_is_an_anchor(self, tmp_path: Path, root: Issued) -> None:
+        intermediate = issue(tmp_path, "intermediate", issuer=root, ca=True)
+        identity = issue(tmp_path, "below", issuer=intermediate)
+        async with serving(answering(OK), identity) as server:
+            async with HttpxTransport(ca_bundle=intermediate.pem) as transport:
+                assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+            async with HttpxTransport(ca_bundle=root.pem) as transport:
+                with pytest.raises(UntrustedServer):
+                    await transport.request("GET", server.url, headers={}, max_bytes=100)
 
     async def test_a_self_signed_certificate_is_not_trusted(self, tmp_path: Path, root: Issued) -> None:
         identity = issue(tmp_path, "self-signed")
@@ -376,7 +419,7 @@ class TestBounds:
                 assert response.headers.get("Retry-After") == "5"
 
     async def test_a_server_that_says_nothing_times_out(self, root: Issued, leaf: Issued) -> None:
-        timeouts = Timeouts(connect=2, read=0.2, total=5)
+        timeouts = Timeouts(connect=20, read=0.2, total=30)
         async with serving(silent, leaf) as server, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
             with pytest.raises(TimedOut, match=f"localhost:{server.port} did not answer in time"):
                 await transport.request("GET", server.url, headers={}, max_bytes=100)
@@ -400,7 +443,7 @@ class TestBounds:
 
         listener = await asyncio.start_server(mute, "127.0.0.1", 0)
         port = listener.sockets[0].getsockname()[1]
-        timeouts = Timeouts(connect=0.2, read=2, total=5)
+        timeouts = Timeouts(connect=0.2, read=20, total=30)
         async with listener, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
             with pytest.raises(TimedOut, match="did not accept a connection in time"):
                 await transport.request("GET", f"https://localhost:{port}", headers={}, max_bytes=100)
@@ -417,7 +460,7 @@ class TestBounds:
             else:
                 await asyncio.sleep(60)
 
-        timeouts = Timeouts(connect=2, read=0.2, total=5)
+        timeouts = Timeouts(connect=20, read=1, total=30)
         async with (
             serving(half_a_page, leaf) as server,
             HttpxTransport(ca_bundle=root.pem, timeout=timeouts, max_connections=1) as transport,
@@ -432,6 +475,18 @@ class TestBounds:
         async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
             response = await transport.request("GET", server.url, headers={}, max_bytes=100)
         assert (response.status, response.body) == (503, b"")
+
+    async def test_a_coding_without_a_body_is_no_coding(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nReplay-Nonce: abc\r\n\r\n"
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            response = await transport.request("HEAD", server.url, headers={}, max_bytes=100)
+        assert response.headers.get("Replay-Nonce") == "abc"
+
+    async def test_header_fields_of_any_octets_are_read(self, root: Issued, leaf: Issued) -> None:
+        content = b"HTTP/1.1 200 OK\r\nA: \xc3\xa9\r\nB: \xe9\r\nContent-Length: 0\r\n\r\n"
+        async with serving(answering(content), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            response = await transport.request("GET", server.url, headers={}, max_bytes=100)
+        assert (response.headers.get("A"), response.headers.get("B")) == ("é", "\ufffd")
 
     async def test_a_compressed_body_is_refused_unread(self, root: Issued, leaf: Issued) -> None:
         content = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbomb"
@@ -460,8 +515,81 @@ class TestConnections:
         ):
             assert (await direct.request("GET", server.url, headers={}, max_bytes=100)).status == 200
             for transport in (proxied, trusting):
-                with pytest.raises(ConnectionFailed, match="Connection refused"):
+                with pytest.raises(ConnectionFailed) as caught:
                     await transport.request("GET", server.url, headers={}, max_bytes=100)
+                assert str(caught.value) == (
+                    f"Cannot connect to localhost:{server.port} through the proxy 127.0.0.1:{unused_tcp_port}:"
+                    " Connection refused"
+                )
+                assert caught.value.request_sent is False
+            monkeypatch.setenv("NO_PROXY", "localhost")
+            async with HttpxTransport(ca_bundle=root.pem, trust_env=True) as excepted:
+                assert (await excepted.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+
+    async def test_a_tunnel_leads_through_a_proxy(self, root: Issued, leaf: Issued) -> None:
+        asked: list[bytes] = []
+        async with (
+            serving(answering(OK), leaf) as server,
+            tunnelling(asked, server) as port,
+            HttpxTransport(ca_bundle=root.pem, proxy=f"http://user:pass-words@127.0.0.1:{port}") as transport,
+        ):
+            for _ in range(2):
+                response = await transport.request("GET", f"{server.url}/a/../b", headers={}, max_bytes=100)
+                assert response.status == 200
+        assert len(asked) == 1
+        assert asked[0].startswith(f"CONNECT localhost:{server.port} HTTP/1.1\r\n".encode())
+        assert b"\r\nproxy-authorization: basic " in asked[0].lower()
+        assert server.requests[1].startswith(b"GET /a/../b HTTP/1.1\r\n")
+        assert b"proxy-authorization" not in server.requests[1].lower()
+
+    async def test_a_proxy_that_refuses_is_told_and_nothing_was_sent(self, root: Issued) -> None:
+        no = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+        async with serving(answering(no), None) as proxy:
+            url = f"http://user:pass-words@localhost:{proxy.port}"
+            async with HttpxTransport(ca_bundle=root.pem, proxy=url) as transport:
+                with pytest.raises(ConnectionFailed, match=f"through the proxy localhost:{proxy.port}: 407") as caught:
+                    await transport.request("GET", "https://ca.test/dir", headers={}, max_bytes=100)
+        assert caught.value.request_sent is False
+        assert "pass-words" not in str(caught.value)
+
+    async def test_a_proxy_for_plain_http_is_told_the_whole_url(self) -> None:
+        async with serving(answering(OK), None) as proxy:
+            url = f"http://localhost:{proxy.port}"
+            async with HttpxTransport(proxy=url, allow_insecure=True) as transport:
+                await transport.request("GET", "http://ca.test/a/../b?c", headers={}, max_bytes=100)
+        assert proxy.requests[0].startswith(b"GET http://ca.test/a/../b?c HTTP/1.1\r\nHost: ca.test\r\n")
+
+    @pytest.mark.parametrize("proxy", ["nonsense", "ftp://a.test:1", "http://u:pass-words@[::1", "socks5://a.test:1"])
+    @pytest.mark.parametrize("source", ["argument", "environment"])
+    def test_a_proxy_that_cannot_be_used_is_refused(
+        self, proxy: str, source: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "socksio", None)
+        # Without a scheme it is one for http in the environment, as everywhere.
+        monkeypatch.setenv("HTTPS_PROXY", proxy if "://" in proxy else f"{proxy}://")
+        from_environment = source == "environment"
+        with pytest.raises(InvalidProxy) as caught:
+            HttpxTransport(trust_env=from_environment, proxy=None if from_environment else proxy)
+        assert "pass-words" not in str(caught.value)
+        assert ("socksio" in str(caught.value)) is proxy.startswith("socks5")
+
+    async def test_closed_connections_are_not_opened_again(self, root: Issued, leaf: Issued) -> None:
+        async with serving(answering(OK), leaf) as server:
+            async with HttpxTransport(ca_bundle=root.pem) as transport:
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+            with pytest.raises(ConnectionFailed, match="closed on our side") as caught:
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+        assert caught.value.request_sent is False
+        assert len(server.requests) == 1
+
+    async def test_many_hosts_cost_no_memory(self, root: Issued, unused_tcp_port: int) -> None:
+        async with HttpxTransport(ca_bundle=root.pem, timeout=QUICK) as transport:
+            for number in range(1, 200):
+                with pytest.raises(ConnectionFailed):
+                    await transport.request(
+                        "GET", f"https://127.0.0.{number}:{unused_tcp_port}", headers={}, max_bytes=1
+                    )
+            assert len(transport._routes) <= 64
 
     async def test_an_unknown_host_is_named(self) -> None:
         async with HttpxTransport(timeout=QUICK) as transport:

@@ -19,14 +19,17 @@ from certwright.acme import (
     BudgetExhausted,
     Client,
     ConnectionFailed,
+    Identifier,
     InvalidCertificate,
     InvalidIdentifier,
     Limit,
     LimitProfile,
     OrderFailed,
     OrderNotReady,
+    ProblemError,
     RateLimited,
     Response,
+    TimedOut,
 )
 from certwright.client import (
     BudgetWaited,
@@ -44,6 +47,7 @@ from certwright.client import (
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
 
 if TYPE_CHECKING:
+    from certwright.acme import Response
     from certwright.dns import DnsView
 
 
@@ -105,6 +109,60 @@ async def test_a_failed_order_counts_in_the_budget(client: Client, ca: FakeCa, t
     assert solver.calls[-1] == "clean_up *.a.example"
     with pytest.raises(BudgetExhausted, match=r"failed validations of \*\.a\.example"):
         await issue(client, ["*.a.example"], solvers=[solver], budget=budget, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("end", "given_back"),
+    [
+        ("a refused order", True),
+        ("a failed proof", True),
+        ("a refused request", True),
+        ("an order that fails in the end", True),
+        ("an answer that is lost", False),
+    ],
+)
+async def test_only_what_may_have_been_issued_stays_counted_as_a_certificate(
+    client: Client, ca: FakeCa, time: FakeTime, *, end: str, given_back: bool
+) -> None:
+    """CAs count certificates when they are issued; a name that cannot be proven must not block itself for days."""
+    budget = Budget(LimitProfile(certificates_per_exact_set=Limit(1, timedelta(days=7))), clock=time.clock())
+
+    def refusal(request: Request) -> Response:
+        return ca.problem("malformed", "no", request)
+
+    match end:
+        case "a refused order":
+            ca.reply("/new-order", refusal)
+        case "a failed proof":
+            ca.order_states.extend(["invalid"])
+        case "a refused request":
+            ca.order_states.extend(["ready"])
+            ca.reply("/finalize", refusal)
+        case "an order that fails in the end":
+            ca.order_states.extend(["ready", "invalid"])
+        case "an answer that is lost":
+            ca.order_states.extend(["ready"])
+            ca.reply("/finalize", TimedOut("late", host="ca.test"))
+    with pytest.raises((OrderFailed, ProblemError, TimedOut)):
+        await issue(client, ["a.example"], solvers=[Recorder()], budget=budget)
+    answer = budget.reserve(account="another", identifiers=[Identifier.dns("a.example")])
+    assert answer.granted is given_back
+
+
+async def test_a_renewal_that_became_an_ordinary_order_is_counted_as_one(
+    client: Client, ca: FakeCa, time: FakeTime
+) -> None:
+    ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+    budget = Budget(LimitProfile(certificates_per_exact_set=Limit(1, timedelta(days=7))), clock=time.clock())
+    pem = x509.load_der_x509_certificate(make(key_id=b"k", subject="leaf.example")).public_bytes(
+        serialization.Encoding.PEM
+    )
+    ca.order_states.extend(["ready"])
+    ca.reply("/new-order", lambda request: ca.problem("alreadyReplaced", "by another", request, status=409))
+    ca.reply("/finalize", TimedOut("late", host="ca.test"))
+    with pytest.raises(TimedOut):
+        await issue(client, ["leaf.example"], solvers=[Recorder()], replaces=pem, budget=budget)
+    assert not budget.reserve(account="another", identifiers=[Identifier.dns("leaf.example")]).granted
 
 
 async def test_it_waits_for_room_in_the_budget(client: Client, ca: FakeCa, time: FakeTime) -> None:

@@ -59,6 +59,13 @@ async def test_it_climbs_to_the_top_level_domain_and_from_the_name_itself() -> N
     assert zone.asked == ["x.y.example.com", "y.example.com", "example.com", "com"]
 
 
+async def test_of_many_records_some_are_enough() -> None:
+    zone = Zone({"example.com": [f'0 issue "ca{number}.example"' for number in range(150)]})
+    found = await find_caa("example.com", zone.ask)
+    assert found is not None
+    assert len(found.records) == 100
+
+
 async def test_an_alias_is_followed() -> None:
     zone = Zone({"elsewhere.test": ['0 issue ";"']}, {"www.example.com": "elsewhere.test"})
     found = await find_caa("www.example.com", zone.ask)
@@ -88,6 +95,8 @@ async def test_a_server_failure_is_no_answer() -> None:
         (["issue other.example"], False, False),
         (["issue ;"], False, False),
         (["issue "], False, False),
+        (["issue ;"], True, False),
+        (["issue other.example"], True, False),
         (["issuewild ;"], False, True),
         (["issuewild ;"], True, False),
         (["issue ;", "issuewild letsencrypt.org"], True, True),
@@ -103,6 +112,23 @@ def test_who_may_issue(records: list[str], *, wildcard: bool, allowed: bool) -> 
     verdict = judge_caa(caa_set(*records), identities=CA, wildcard=wildcard)
     assert verdict.allowed is allowed
     assert "example.com" in verdict.reason
+
+
+def test_of_a_ca_without_a_name_nothing_is_known() -> None:
+    verdict = judge_caa(caa_set("issue ;"), identities=())
+    assert verdict.allowed
+    assert verdict.reason == "the CA does not say what it is in the CAA records of example.com"
+
+
+def test_reasons_stay_short() -> None:
+    many = judge_caa(caa_set(*(f"issue ca{number:02}.example" for number in range(40))), identities=CA)
+    assert many.reason == (
+        "the CAA records of example.com let ca00.example, ca01.example, ca02.example, ca03.example, ca04.example"
+        " and 35 more issue, not letsencrypt.org"
+    )
+    for parameter in ("accounturi", "validationmethods"):
+        long = caa_set(f"issue {CA[0]}; {parameter}={'x' * 30_000}")
+        assert len(judge_caa(long, identities=CA, account_url=ACCOUNT, methods=["dns-01"]).reason) < 400
 
 
 def test_a_critical_property_nobody_knows_forbids() -> None:
@@ -141,7 +167,12 @@ def test_one_record_that_fits_is_enough() -> None:
         (";", CaaPolicy()),
         (" ca1.example.net ; account = 230123 ", CaaPolicy("ca1.example.net", {"account": "230123"})),
         ("ca.example; a=; b=c", CaaPolicy("ca.example", {"a": "", "b": "c"})),
+        ("ca.example; my-tag=1; my-2-tag=", CaaPolicy("ca.example", {"my-tag": "1", "my-2-tag": ""})),
+        ("ca.example; -tag=1", CaaPolicy(malformed=True)),
         ("ca.example; A=1; a=2", CaaPolicy(malformed=True)),
+        ("ca..example", CaaPolicy(malformed=True)),
+        ("ca.example.", CaaPolicy(malformed=True)),
+        ("ca-.example", CaaPolicy(malformed=True)),
         ("ca.example; a=1;", CaaPolicy(malformed=True)),
         ("%%%%%", CaaPolicy(malformed=True)),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +34,10 @@ def test_a_server_is_read_in_every_form_people_write(text: str, host: str, port:
         (":53", "host name or an address"),
         ("https://dns.example.test", "1 to 65535"),
         ("a b", "host name or an address"),
+        ("ns1..example.test", "host name or an address"),
+        (".example.test", "host name or an address"),
+        (f"{'a' * 64}.test", "host name or an address"),
+        (f"{'a.' * 127}a", "host name or an address"),
         ("ns1:", "1 to 65535"),
         ("ns1:0", "1 to 65535"),
         ("ns1:65536", "1 to 65535"),
@@ -79,6 +85,7 @@ async def test_a_host_name_is_looked_up() -> None:
     assert Endpoint("localhost:5353", "127.0.0.1", 5353) in await Server("localhost", 5353).endpoints(seconds=5)
 
 
-async def test_a_host_name_without_an_address_is_unreachable() -> None:
-    with pytest.raises(NameserverUnreachable, match=r"no-such-host\.invalid:53 .* has no address"):
-        await Server("no-such-host.invalid").endpoints(seconds=5)
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "ns1..invalid", f"{'a' * 64}.invalid"])
+async def test_a_host_name_without_an_address_is_unreachable(host: str) -> None:
+    with pytest.raises(NameserverUnreachable, match=f"{re.escape(host)}:53 .* has no address"):
+        await Server(host).endpoints(seconds=5)

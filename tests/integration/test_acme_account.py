@@ -164,7 +164,7 @@ async def test_http_2_is_spoken_where_it_is_wanted_and_offered(pebble: Pebble) -
         async with HttpxTransport(ca_bundle=pebble.ca_bundle_pem.decode(), http2=http2) as transport:
             async with connect(pebble.directory_url, transport=transport) as client:
                 assert (await client.register(terms_of_service_agreed=True)).created
-            pool = transport._client._transport._pool  # type: ignore[attr-defined]  # nowhere else to be seen
+            pool = transport._transports[None]._pool  # nowhere else to be seen
             spoken[http2] = repr(pool.connections)
     assert "HTTP/2" in spoken[True]
     assert "HTTP/1.1" in spoken[False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,19 @@ class Ca:
     name: x509.Name
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
+
+    @staticmethod
+    def spoilt(certificate: x509.Certificate, part: str) -> bytes:
+        """A certificate in PEM with a part that cannot be read: its `version`, or the name of its `issuer`."""
+        old, new = {
+            "version": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),
+            # A UTF8String that is none; the issuer comes before the subject.
+            "issuer": (b"\x0c\x04Root", b"\x0c\x04\xff\xff\xff\xff"),
+        }[part]
+        der = certificate.public_bytes(serialization.Encoding.DER)
+        assert old in der
+        text = base64.encodebytes(der.replace(old, new, 1))
+        return b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n"
 
     @staticmethod
     def pem(*certificates: x509.Certificate) -> bytes:

@@ -48,6 +48,19 @@ def test_text_around_the_certificates_does_not_get_through(root: Ca) -> None:
     assert chain.pem == leaf + leaf
 
 
+def test_a_certificate_of_a_version_that_there_is_not_is_damaged(root: Ca) -> None:
+    leaf = root.issue(KEY)
+    with pytest.raises(ChainError, match="certificate 2 of the chain is damaged"):
+        parse_chain(root.pem(leaf) + root.spoilt(root.certificate, "version"))
+
+
+def test_an_issuer_whose_name_cannot_be_read_is_no_issuer(root: Ca) -> None:
+    chain = parse_chain(root.spoilt(root.issue(KEY), "issuer") + root.pem(root.certificate))
+    with pytest.raises(BrokenChain, match="cannot be read"):
+        check_links(chain)
+    assert parse_chain(root.spoilt(root.certificate, "issuer")).root_pem is None
+
+
 @pytest.mark.parametrize("place", ["before", "between", "after"])
 def test_a_block_that_is_no_certificate_is_refused_wherever_it_is(root: Ca, place: str) -> None:
     leaf, foreign = root.pem(root.issue(KEY)), private_key_to_pem(KEY)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from certwright.pki import CertificateFacts, generate_private_key
+from certwright.pki import CertificateFacts, ChainError, generate_private_key, parse_chain
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +27,12 @@ def test_the_names_are_sorted_lower_case_and_unique(root: Ca) -> None:
 def test_a_certificate_without_names_has_none(root: Ca) -> None:
     facts = CertificateFacts.of(root.issue(KEY, []))
     assert (facts.dns_names, facts.ip_addresses) == ((), ())
+
+
+def test_an_issuer_that_cannot_be_read_is_an_error_of_ours(root: Ca) -> None:
+    leaf = parse_chain(root.spoilt(root.issue(KEY), "issuer")).leaf
+    with pytest.raises(ChainError, match="name of the certificate's issuer cannot be read"):
+        CertificateFacts.of(leaf)
 
 
 def test_the_life_is_in_utc(root: Ca, now: datetime) -> None:

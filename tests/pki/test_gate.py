@@ -156,3 +156,9 @@ def test_a_certificate_never_replaces_a_newer_one_that_is_good(  # noqa: PLR0917
     current = issuer.issue(OTHER_KEY, not_before=now + current_life[0], not_after=now + current_life[1])
     with pytest.raises(OlderThanCurrent) if refused else nullcontext():
         check_before_write(chain, KEY, dns_names=["a.example.test"], now=now, current=current)
+
+
+def test_a_current_certificate_that_cannot_be_read_whole_does_not_stop_a_newer_one(root: Ca, now: datetime) -> None:
+    current = parse_chain(root.spoilt(root.issue(KEY, not_before=now - HOUR), "issuer")).leaf
+    chain = parse_chain(root.pem(root.issue(KEY, not_before=now - MINUTE)))
+    check_before_write(chain, KEY, dns_names=["a.example.test"], now=now, current=current)

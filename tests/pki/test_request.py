@@ -24,6 +24,12 @@ def test_a_request_is_read_in_either_form() -> None:
     assert read_csr(b"\n" + request.to_pem()).der == der
 
 
+def test_a_request_of_a_version_that_there_is_not_is_refused() -> None:
+    der = build_csr(KEY, dns_names=["a.example.test"])
+    with pytest.raises(CsrError, match="not a certificate signing request"):
+        read_csr(der.replace(b"\x02\x01\x00", b"\x02\x01\x07", 1))
+
+
 @pytest.mark.parametrize(
     ("common_name", "sans", "names", "addresses"),
     [
@@ -74,3 +80,10 @@ def test_a_request_stands_for_its_key_where_a_certificate_is_compared() -> None:
 
     assert public_key_matches(certificate(KEY), request)
     assert not public_key_matches(certificate(ec.generate_private_key(ec.SECP256R1())), request)
+
+
+def test_more_names_than_anybody_needs_are_not_read() -> None:
+    names = [f"n{number}.example.test" for number in range(1001)]
+    assert len(read_csr(build_csr(KEY, dns_names=names[:1000])).dns_names) == 1000
+    with pytest.raises(CsrError, match="1001 names; 1000 are the most"):
+        read_csr(build_csr(KEY, dns_names=names))

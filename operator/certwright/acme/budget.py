@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -38,6 +38,22 @@ DEFAULT_PAUSE: Final = 3600.0
 _ROUNDING: Final = 1e-6
 
 
+class _Counts(StrEnum):
+    ORDERS = "orders"
+    CERTIFICATES = "certificates"
+    FAILURES = "failures"
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """One counter that an order needs room in, and when the CA counts there: with the order, or what comes of it."""
+
+    key: _Key
+    limit: Limit | None
+    words: str
+    counts: _Counts
+
+
 class OrderPurpose(StrEnum):
     """Why a certificate is ordered; renewals are exempt from some limits, or all."""
 
@@ -61,6 +77,7 @@ class Reservation:
     seconds: float = 0.0
     limit: str | None = None
     retry_at: datetime | None = None
+    _certificates: tuple[_Claim, ...] = field(default=(), repr=False)
 
     @property
     def granted(self) -> bool:
@@ -88,29 +105,20 @@ class BudgetExhausted(AcmeError):
         self.retry_at = reservation.retry_at
 
 
-@dataclass(frozen=True)
-class _Claim:
-    """One counter that an order needs room in, and whether the order itself counts there."""
-
-    key: _Key
-    limit: Limit | None
-    words: str
-    counts: bool = True
-
-
 @dataclass
 class _Counter:
     """One token bucket, kept as the instant at which it is full again (the generic cell rate algorithm)."""
 
     full_at: float
-    seconds_each: float
 
     def wait(self, limit: Limit, now: float) -> float:
         wait = self.full_at + limit.seconds_each - limit.period.total_seconds() - now
         return wait if wait > _ROUNDING else 0.0
 
-    def take(self, now: float) -> None:
-        self.full_at = max(self.full_at, now) + self.seconds_each
+    def take(self, limit: Limit, now: float) -> None:
+        # What is counted without asking, failures, empties the bucket and no more: so CAs count, too.
+        full_at = max(self.full_at, now) + limit.seconds_each
+        self.full_at = min(full_at, now + limit.period.total_seconds())
 
 
 class Budget:
@@ -141,6 +149,9 @@ class Budget:
     ) -> Reservation:
         """Ask for an order: if it is granted it is counted; else nothing is, and the answer says when to come back.
 
+        The CA counts certificates when they are issued, here they count from the order on, so that orders under way
+        together do not overrun a limit: `give_back` what an order did not need in the end.
+
         Args:
             account: The account URL.
             identifiers: What the certificate is for.
@@ -149,7 +160,7 @@ class Budget:
         names = frozenset(identifiers)
         now = self._clock.monotonic()
         claims = tuple(self._claims(account, names, purpose))
-        waits = [(self._wait(claim, now), claim.words) for claim in claims]
+        waits = [(self._wait(claim.key, claim.limit, now), claim.words) for claim in claims]
         waits += [
             (self._pauses.get(_exact_set(names), 0.0) - now, "what the CA allows for these names"),
             (self._pauses.get((account,), 0.0) - now, "what the CA allows this account"),
@@ -158,14 +169,24 @@ class Budget:
         if seconds > 0:
             return self._refuse(seconds, words)
         for claim in claims:
-            if claim.counts:
+            if claim.counts is not _Counts.FAILURES:
                 self._take(claim.key, claim.limit, now)
-        return Reservation()
+        return Reservation(_certificates=tuple(claim for claim in claims if claim.counts is _Counts.CERTIFICATES))
+
+    def give_back(self, reservation: Reservation) -> None:
+        """Count no certificate for a granted order after all, because none was issued. Once for each reservation.
+
+        The order itself stays counted.
+        """
+        for claim in reservation._certificates:  # noqa: SLF001 - its other half
+            counter = self._counters.get(claim.key)
+            if counter is not None and claim.limit is not None:
+                counter.full_at -= claim.limit.seconds_each
 
     def reserve_account(self) -> Reservation:
         """Ask for a new account."""
         words = "the number of new accounts from this address"
-        return self._reserve_one(_Claim(("account",), self.limits.accounts_per_address, words))
+        return self._reserve_one(("account",), self.limits.accounts_per_address, words)
 
     def reserve_request(self, action: str) -> Reservation:
         """Ask for a single request, for those who send hundreds a second.
@@ -174,7 +195,7 @@ class Budget:
             action: What it is for; see `RequestRecord.action`.
         """
         words = f"the number of {action} requests a second"
-        return self._reserve_one(_Claim(("request", action), self.limits.requests.get(action), words))
+        return self._reserve_one(("request", action), self.limits.requests.get(action), words)
 
     def record_failure(self, *, account: str, identifier: Identifier) -> None:
         """Count a failed validation; too many for one name hold up the orders with it."""
@@ -202,40 +223,39 @@ class Budget:
         if purpose is OrderPurpose.RENEWAL_INFO:
             return
         limits = self.limits
-        yield _Claim(
-            ("set", *_exact_set(names)), limits.certificates_per_exact_set, "the limit for exactly these names"
-        )
+        words = "the limit for exactly these names"
+        yield _Claim(("set", *_exact_set(names)), limits.certificates_per_exact_set, words, _Counts.CERTIFICATES)
         for name in sorted(names) if limits.failed_validations is not None else ():
             words = f"the number of failed validations of {name}"
-            yield _Claim(_failures(account, name), limits.failed_validations, words, counts=False)
+            yield _Claim(_failures(account, name), limits.failed_validations, words, _Counts.FAILURES)
         if purpose is OrderPurpose.SAME_NAMES:
             return
-        yield _Claim(("orders", account), limits.orders_per_account, "the number of new orders of this account")
+        words = "the number of new orders of this account"
+        yield _Claim(("orders", account), limits.orders_per_account, words, _Counts.ORDERS)
         if limits.certificates_per_registered_domain is not None:
             for domain in sorted({registered_domain(name) for name in names}):
                 words = f"the number of new certificates for {domain}"
-                yield _Claim(("domain", domain), limits.certificates_per_registered_domain, words)
+                yield _Claim(("domain", domain), limits.certificates_per_registered_domain, words, _Counts.CERTIFICATES)
 
-    def _reserve_one(self, claim: _Claim) -> Reservation:
+    def _reserve_one(self, key: _Key, limit: Limit | None, words: str) -> Reservation:
         now = self._clock.monotonic()
-        seconds = self._wait(claim, now)
+        seconds = self._wait(key, limit, now)
         if seconds > 0:
-            return self._refuse(seconds, claim.words)
-        self._take(claim.key, claim.limit, now)
+            return self._refuse(seconds, words)
+        self._take(key, limit, now)
         return Reservation()
 
     def _refuse(self, seconds: float, words: str) -> Reservation:
         return Reservation(seconds, words, self._clock.now() + timedelta(seconds=seconds))
 
-    def _wait(self, claim: _Claim, now: float) -> float:
-        counter = self._counters.get(claim.key)
-        return 0.0 if claim.limit is None or counter is None else counter.wait(claim.limit, now)
+    def _wait(self, key: _Key, limit: Limit | None, now: float) -> float:
+        counter = self._counters.get(key)
+        return 0.0 if limit is None or counter is None else counter.wait(limit, now)
 
     def _take(self, key: _Key, limit: Limit | None, now: float) -> None:
         if limit is None:
             return
-        counter = self._counters.setdefault(key, _Counter(now, limit.seconds_each))
-        counter.take(now)
+        self._counters.setdefault(key, _Counter(now)).take(limit, now)
         self._counters.move_to_end(key)
         self._trim(self._counters)
 

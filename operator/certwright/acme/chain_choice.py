@@ -25,7 +25,7 @@ def issuer_names(chain: CertificateChainPem) -> tuple[str, ...]:
     """
     try:
         issuers = [x509.load_der_x509_certificate(der).issuer for der in chain.certificates]
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise InvalidCertificate(f"A certificate of the chain at {chain.url} cannot be read") from None
     return tuple(map(_name, issuers))
 

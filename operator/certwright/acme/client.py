@@ -162,7 +162,7 @@ class Client(AuthorizationClient, CertificateClient):
         Args:
             order: The order as it was last seen; if it is in one of the states already, nothing is asked.
             until: The states to wait for.
-            timeout: Seconds in total.
+            timeout: Seconds for the waits between the looks; the last look ends within the time-outs of a request.
 
         Raises:
             OrderFailed: The order became `invalid`, and that is none of the states.

@@ -197,6 +197,10 @@ class InvalidExternalAccountKey(AcmeError):
     """The key of an external account binding is not base64url."""
 
 
+class InvalidProxy(AcmeError):
+    """The URL of a proxy, given or from the environment, cannot be used. The message never quotes it."""
+
+
 class InvalidTrustBundle(AcmeError):
     """The CA bundle or the client certificate of a transport cannot be loaded."""
 

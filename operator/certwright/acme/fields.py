@@ -108,7 +108,8 @@ class Fields:
         if value is None:
             return None
         try:
-            parsed = datetime.fromisoformat(value)
+            # Section 5.6 of the RFC lets T and Z be written small; Python does not.
+            parsed = datetime.fromisoformat(value.upper())
             return self.fail(name, "no time with a zone") if parsed.tzinfo is None else parsed.astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(name, "no time of RFC 3339")

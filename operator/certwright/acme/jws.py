@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: The content type of every POST (section 6.2).
 JOSE_JSON: Final = "application/jose+json"
 
+# Made once: json.dumps would make one for each call.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+
 
 def sign_request(key: AccountKey, *, url: str, nonce: str, payload: Mapping[str, Any] | None, kid: str | None) -> bytes:
     """Return the body of a signed POST.
@@ -43,4 +46,4 @@ def flattened(protected: Mapping[str, Any], payload: bytes, sign: Callable[[byte
 
 def compact_json(document: Mapping[str, Any]) -> bytes:
     """Serialise without white space, in ASCII."""
-    return json.dumps(document, separators=(",", ":")).encode("ascii")
+    return _COMPACT.encode(document).encode("ascii")

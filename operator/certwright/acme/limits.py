@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,4 +92,8 @@ _BY_HOST: Final[Mapping[str, LimitProfile]] = {
 
 def limits_of(directory_url: str) -> LimitProfile:
     """Return the limits of the CA at a directory URL, as far as they are known."""
-    return _BY_HOST.get(directory_url.partition("://")[2].partition("/")[0].lower(), NO_LIMITS)
+    try:
+        host = urlsplit(directory_url).hostname or ""
+    except ValueError:
+        return NO_LIMITS
+    return _BY_HOST.get(host, NO_LIMITS)

@@ -18,6 +18,8 @@ _LINK = re.compile(
 )
 _PARAMETER = re.compile(r';\s*(?P<name>[^\s=;,"<>]+)\s*(?:=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^\s;,"]*)))?')
 _SEPARATOR = re.compile(r"\s*(?:,\s*)+")
+# A scheme and two slashes (RFC 3986 section 3); further on they may stand in a relative reference, too.
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @dataclass(frozen=True)
@@ -79,4 +81,4 @@ def resolve(base: str, target: str) -> str:
     Raises:
         ValueError: The target cannot be read as a URL.
     """
-    return target if "://" in target else urljoin(base, target)
+    return target if _ABSOLUTE.match(target) else urljoin(base, target)

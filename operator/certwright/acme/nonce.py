@@ -25,7 +25,7 @@ class NoncePool:
     """Unused nonces of one server. The newest is taken first, because it is the likeliest to be accepted."""
 
     def __init__(self, *, limit: int = DEFAULT_LIMIT, max_age: float = MAX_AGE, monotonic: Callable[[], float]) -> None:
-        self._unused: deque[tuple[float, str]] = deque(maxlen=limit)
+        self._unused: deque[tuple[float, str]] = deque(maxlen=max(limit, 1))
         self._max_age = max_age
         self._monotonic = monotonic
 

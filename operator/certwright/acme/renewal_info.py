@@ -133,11 +133,13 @@ def certificate_identifier(certificate_der: bytes) -> str:
         extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
     except x509.ExtensionNotFound:
         raise _no_key_identifier() from None
-    except (ValueError, x509.DuplicateExtension):
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension):
         raise InvalidCertificate("Not a certificate in DER, or one whose extensions cannot be read") from None
     if extension.value.key_identifier is None:
         raise _no_key_identifier()
     serial = certificate.serial_number
+    if serial < 0:
+        raise InvalidCertificate("The certificate has a negative serial number, which no CA may issue (RFC 5280)")
     # DER puts a zero octet before a first bit that is set, and it counts.
     octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
     return f"{base64url.encode(extension.value.key_identifier)}.{base64url.encode(octets)}"

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 MAX_RETRY_AFTER = timedelta(days=7).total_seconds()
 
 _SECONDS = re.compile(r"[0-9]+")
-_MAX_DIGITS = 9
 _HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{10,40}")
 
 
@@ -36,7 +35,8 @@ def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
         return None
     value = value.strip()
     if _SECONDS.fullmatch(value):
-        return MAX_RETRY_AFTER if len(value) > _MAX_DIGITS else min(float(value), MAX_RETRY_AFTER)
+        # Of however many digits: a float is infinite at worst.
+        return min(float(value), MAX_RETRY_AFTER)
     until = _parse_http_date(value)
     if until is None:
         return None

@@ -37,6 +37,10 @@ MAX_NONCE_TRIES: Final = 16
 #: How often a request is repeated after the connection failed.
 MAX_RECONNECTS: Final = 2
 
+#: Seconds after which a request is not sent once more, whatever it failed for: what a slow server needs for one try it
+#: must not take for each of sixteen.
+MAX_REPEAT_SECONDS: Final = 60.0
+
 #: Seconds for which a directory is believed.
 DIRECTORY_MAX_AGE: Final = 3600.0
 
@@ -88,7 +92,7 @@ class AcmeServer:
         Args:
             directory_url: Where the directory is: the only URL that has to be known.
             transport: Carries the requests.
-            nonce_limit: How many unused nonces are kept at most.
+            nonce_limit: How many unused nonces are kept at most; at least one.
             allow_insecure: Accept a directory URL with plain http, and then more of them. For test benches.
             on_request: Called after each HTTP exchange; must not raise.
             accept_language: Which language the server's explanations should be in (RFC 8555 section 6.1).
@@ -108,6 +112,7 @@ class AcmeServer:
         self._directory: Directory | None = None
         self._directory_expiry = 0.0
         self._directory_fetch: asyncio.Task[Directory] | None = None
+        self._nonce_fetch: asyncio.Task[None] | None = None
 
     async def directory(self, *, refresh: bool = False) -> Directory:
         """Return the directory, asked for once an hour at most, by however many callers.
@@ -170,6 +175,7 @@ class AcmeServer:
         self.urls.check(url, what=f"the URL for {action}")
         nonce: str | None = None
         rejections = failures = 0
+        last_start = self.clock.monotonic() + MAX_REPEAT_SECONDS
         signer = self._signer(key)
         while True:
             nonce = nonce or await self._nonce()
@@ -180,13 +186,15 @@ class AcmeServer:
                 response = await self._exchange(action, "POST", url, headers=headers, content=body, max_bytes=max_bytes)
             except ConnectionFailed as error:
                 failures += 1
-                if failures > MAX_RECONNECTS or (error.request_sent and not repeatable):
+                too_late = self.clock.monotonic() > last_start
+                if failures > MAX_RECONNECTS or too_late or (error.request_sent and not repeatable):
                     raise
                 await self._pause(failures)
                 continue
             fresh = replay_nonce(response.headers)
             error_said = refusal(response, action=action, now=self.clock.now())
-            if isinstance(error_said, BadNonce) and rejections + 1 < MAX_NONCE_TRIES:
+            in_time = self.clock.monotonic() <= last_start
+            if isinstance(error_said, BadNonce) and rejections + 1 < MAX_NONCE_TRIES and in_time:
                 rejections += 1
                 nonce = fresh
                 continue
@@ -240,35 +248,47 @@ class AcmeServer:
 
     async def _get(self, action: str, url: str, *, method: str = "GET") -> Response:
         failures = 0
+        last_start = self.clock.monotonic() + MAX_REPEAT_SECONDS
         while True:
             try:
                 response = await self._exchange(action, method, url, headers={"Accept": "application/json"})
             except ConnectionFailed:
                 failures += 1
-                if failures > MAX_RECONNECTS:
+                if failures > MAX_RECONNECTS or self.clock.monotonic() > last_start:
                     raise
                 await self._pause(failures)
                 continue
             error = refusal(response, action=action, now=self.clock.now())
-            # The caller of newNonce takes its nonce itself.
-            if action != "newNonce" or error is not None:
-                self._nonces.put(replay_nonce(response.headers))
+            self._nonces.put(replay_nonce(response.headers))
             if error is not None:
                 raise error
             return response
 
     async def _nonce(self) -> str:
-        nonce = self._nonces.take()
-        if nonce is None:
-            directory = await self.directory()
-            # The directory's own answer may have brought one.
+        while True:
             nonce = self._nonces.take()
-            if nonce is None:
-                response = await self._get("newNonce", directory.new_nonce, method="HEAD")
-                nonce = replay_nonce(response.headers)
-                if nonce is None:
-                    raise malformed(response, "the answer has no valid Replay-Nonce")
-        return nonce
+            if nonce is not None:
+                return nonce
+            # One request for all who wait: what was signed meanwhile brings nonces, too, and nothing is rationed by CAs
+            # as newNonce is.
+            if self._nonce_fetch is None or self._nonce_fetch.done():
+                self._nonce_fetch = asyncio.create_task(self._fetch_nonce())
+                self._nonce_fetch.add_done_callback(self._nonce_fetched)
+            await asyncio.shield(self._nonce_fetch)
+
+    async def _fetch_nonce(self) -> None:
+        directory = await self.directory()
+        # The directory's own answer may have brought one.
+        if len(self._nonces) == 0:
+            response = await self._get("newNonce", directory.new_nonce, method="HEAD")
+            if replay_nonce(response.headers) is None:
+                raise malformed(response, "the answer has no valid Replay-Nonce")
+
+    def _nonce_fetched(self, fetch: asyncio.Task[None]) -> None:
+        if self._nonce_fetch is fetch:
+            self._nonce_fetch = None
+        if not fetch.cancelled():
+            fetch.exception()
 
     async def _exchange(
         self,

@@ -7,8 +7,8 @@ import os
 import platform
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Self
@@ -19,6 +19,7 @@ import httpx
 from certwright.acme.errors import (
     ConnectionFailed,
     Http2Unavailable,
+    InvalidProxy,
     MalformedResponse,
     ResponseTooLarge,
     TimedOut,
@@ -26,6 +27,7 @@ from certwright.acme.errors import (
     UnsafeUrl,
 )
 from certwright.acme.message import Headers, Response
+from certwright.acme.proxy import environment_proxies, environment_proxy
 from certwright.acme.text import printable
 from certwright.acme.trust import ClientCertificate, private_trust, untrusted_server
 from certwright.acme.url import UrlPolicy, host_of
@@ -44,6 +46,9 @@ _NOTHING_SENT: Final = (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedP
 
 _KEEPALIVE_SECONDS: Final = 30.0
 
+# A CA has one host, or a few: more are not remembered, only looked up again.
+_MAX_ROUTES: Final = 64
+
 
 @dataclass(frozen=True)
 class Timeouts:
@@ -52,12 +57,43 @@ class Timeouts:
     Attributes:
         connect: To connect, including the TLS handshake.
         read: Between two pieces of the answer, and to write one of the request.
-        total: For everything from waiting for a free connection to the last byte of the answer.
+        total: For everything from connecting to the last byte of the answer. Waiting for one of the transport's
+            `max_connections` comes before it and is not counted: each request ahead is bounded itself.
     """
 
     connect: float = 10.0
     read: float = 30.0
     total: float = 60.0
+
+
+class _ExactUrl(httpx.URL):
+    """A URL whose path and query go out as they were written: httpx itself would resolve dots and quote anew.
+
+    Not by httpx's extension `target`: that would also be what a proxy is asked to connect to.
+    """
+
+    def __init__(self, origin: httpx.URL, path: str) -> None:
+        super().__init__(origin)
+        self._exact = (path if path.startswith("/") else f"/{path}").encode("ascii")
+
+    @property
+    def raw_path(self) -> bytes:
+        return self._exact
+
+
+@dataclass(frozen=True)
+class _Route:
+    """How requests for one host get there.
+
+    Attributes:
+        origin: Scheme, host and port.
+        transport: Has the connections.
+        proxy: Host and port of the proxy on the way, or None.
+    """
+
+    origin: httpx.URL
+    transport: httpx.AsyncHTTPTransport
+    proxy: str | None = None
 
 
 class HttpxTransport:
@@ -88,7 +124,7 @@ class HttpxTransport:
             ca_bundle: Certificates in PEM; only what they vouch for is trusted then. None: the public CAs.
             verify: False accepts any certificate of the server. For test benches.
             timeout: How long one request may take.
-            proxy: URL of a proxy for all requests.
+            proxy: URL of a proxy for all requests: http, https, or with the package socksio socks5.
             client_certificate: What to show to servers that ask for one.
             user_agent: The value of the header field that ACME servers insist on.
             max_connections: How many requests are under way, and connections open, at most; others wait for their turn.
@@ -101,13 +137,18 @@ class HttpxTransport:
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
+            InvalidProxy: The proxy, the given one or one of the environment's, is none that can be used.
             Http2Unavailable: HTTP/2 is asked for, and its package is not installed.
         """
         if http2 and find_spec("h2") is None:
             raise Http2Unavailable("HTTP/2 needs the package h2: install certwright[http2], or do without")
         self._timeouts = timeout or Timeouts()
         self._urls = UrlPolicy(allow_http=allow_insecure)
-        self._extensions: dict[str, object] = {} if before_send is None else {"trace": _before_send(before_send)}
+        # Nobody waits for a connection inside.
+        patience = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None)
+        self._extensions: dict[str, object] = {"timeout": patience.as_dict()}
+        if before_send is not None:
+            self._extensions["trace"] = _before_send(before_send)
         context = httpx.create_ssl_context(trust_env=trust_env) if ca_bundle is None else private_trust(ca_bundle)
         if not verify:
             context.check_hostname = False
@@ -122,20 +163,19 @@ class HttpxTransport:
             max_keepalive_connections=max_connections,
             keepalive_expiry=_KEEPALIVE_SECONDS,
         )
-        self._client = httpx.AsyncClient(
-            verify=context,
-            # Nobody waits for a connection inside.
-            timeout=httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None),
-            limits=limits,
-            proxy=proxy,
-            http2=http2,
-            trust_env=trust_env,
-            follow_redirects=False,
-            # No compression, so the cap on bytes read is the cap on what they would unpack to.
-            headers={"User-Agent": user_agent, "Accept-Encoding": "identity"},
-            # A jar that takes no cookies.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+        # The transport of httpx without its client: redirects, cookies, authentication and decoding are not wanted, and
+        # were a third of the work for each request.
+        self._open = partial(httpx.AsyncHTTPTransport, verify=context, http2=http2, limits=limits)
+        self._proxy = proxy
+        self._trust_env = trust_env
+        proxies = [proxy] if proxy is not None else environment_proxies() if trust_env else []
+        self._transports: dict[str | None, httpx.AsyncHTTPTransport] = {None: self._open()}
+        for url in proxies:
+            self._transports[url] = self._through(url)
+        self._routes: dict[str, _Route] = {}
+        self._closed = False
+        # No compression, so the cap on bytes read is the cap on what they would unpack to.
+        self._headers = {"User-Agent": user_agent, "Accept-Encoding": "identity"}
 
     async def request(
         self,
@@ -159,43 +199,68 @@ class HttpxTransport:
                 dropped instead.
         """
         self._urls.check(url, what="the URL of a request")
-        parts = urlsplit(url)
-        target = url.partition("://")[2][len(parts.netloc) :]
-        try:
-            request = self._client.build_request(
-                method,
-                url,
-                # As the URL was written: httpx would drop a default port and quote the path in its own way.
-                headers={"Host": parts.netloc, **headers},
-                content=content,
-                extensions={
-                    "target": (target if target.startswith("/") else f"/{target}").encode("ascii"),
-                    **self._extensions,
-                },
-            )
-        except httpx.InvalidURL:
-            raise UnsafeUrl(f"Not a URL that can be asked: {printable(url, 200)!r}") from None
+        scheme, _, rest = url.partition("://")
+        host = rest[: len(urlsplit(url).netloc)]
+        route = self._route(scheme.lower(), host)
+        request = httpx.Request(
+            method,
+            route.origin,
+            # As the URL was written: httpx would drop a default port.
+            headers={"Host": host, **self._headers, **headers},
+            content=content,
+            extensions=self._extensions,
+        )
+        request.url = _ExactUrl(route.origin, rest[len(host) :])
         try:
             # A turn to wait for is no fault of the server's: its time starts with the request.
             async with self._places, asyncio.timeout(self._timeouts.total):
-                return await self._send(request, url, max_bytes)
+                return await self._send(request, route, url, max_bytes)
         except TimeoutError:
             raise TimedOut(
                 f"{host_of(url)} did not finish its answer within {self._timeouts.total:g} s",
                 host=host_of(url),
             ) from None
         except httpx.HTTPError as error:
-            raise _translate(error, url) from error
+            raise _translate(error, url, route.proxy) from error
 
-    async def _send(self, request: httpx.Request, url: str, max_bytes: int) -> Response:
-        if self._client.is_closed:
-            # httpx would raise a RuntimeError, as for a mistake of the program; yet whoever closed it had a reason.
+    def _route(self, scheme: str, host: str) -> _Route:
+        route = self._routes.get(f"{scheme}://{host}")
+        if route is None:
+            try:
+                origin = httpx.URL(f"{scheme}://{host}")
+            except httpx.InvalidURL:
+                raise UnsafeUrl(f"Not a host that can be asked: {printable(host, 200)!r}") from None
+            proxy = self._proxy
+            if proxy is None and self._trust_env:
+                proxy = environment_proxy(scheme, host)
+            if proxy is not None and proxy not in self._transports:
+                self._transports[proxy] = self._through(proxy)
+            route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy))
+            if len(self._routes) >= _MAX_ROUTES:
+                self._routes.clear()
+            self._routes[f"{scheme}://{host}"] = route
+        return route
+
+    def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
+        try:
+            return self._open(proxy=proxy)
+        except ImportError:
+            raise InvalidProxy("A SOCKS proxy needs the package socksio: install it, or use another proxy") from None
+        except (ValueError, httpx.InvalidURL):
+            # Not quoted: it may hold a password.
+            raise InvalidProxy("The URL of the proxy is none: write it as http://HOST:PORT") from None
+
+    async def _send(self, request: httpx.Request, route: _Route, url: str, max_bytes: int) -> Response:
+        if self._closed:
+            # httpx would open a new connection; yet whoever closed them all had a reason.
             raise ConnectionFailed(
                 f"The connections to {host_of(url)} were closed on our side", host=host_of(url), request_sent=False
             )
-        response = await self._client.send(request, stream=True)
+        response = await route.transport.handle_async_request(request)
         try:
-            headers = Headers(response.headers.multi_items())
+            headers = Headers(
+                (name.decode("ascii"), value.decode("utf-8", "replace")) for name, value in response.headers.raw
+            )
             body = await _read(response, url, max_bytes)
         finally:
             await response.aclose()
@@ -212,7 +277,9 @@ class HttpxTransport:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        self._closed = True
+        for transport in self._transports.values():
+            await transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -237,8 +304,9 @@ async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
     body = bytearray()
     # The status and headers of an error say enough; a page that is too long or breaks off must not hide them.
     is_error = response.status_code >= HTTPStatus.BAD_REQUEST
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - of an asynchronous transport
     try:
-        async for chunk in response.aiter_raw():
+        async for chunk in response.stream:
             body += chunk
             if len(body) > max_bytes:
                 if is_error:
@@ -253,18 +321,19 @@ async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _translate(error: httpx.HTTPError, url: str) -> TransportError:
+def _translate(error: httpx.HTTPError, url: str, proxy: str | None) -> TransportError:
     host = host_of(url)
+    way = "" if proxy is None else f" through the proxy {proxy}"
     causes = tuple(_causes(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return untrusted_server(cause, host)
     if isinstance(error, httpx.TimeoutException):
         doing = "accept a connection" if isinstance(error, httpx.ConnectTimeout) else "answer"
-        return TimedOut(f"{host} did not {doing} in time", host=host)
+        return TimedOut(f"{host}{way} did not {doing} in time", host=host)
     sent = not isinstance(error, _NOTHING_SENT)
     what = "The connection broke while talking to" if sent else "Cannot connect to"
-    return ConnectionFailed(f"{what} {host}: {_reason(causes)}", host=host, request_sent=sent)
+    return ConnectionFailed(f"{what} {host}{way}: {_reason(causes)}", host=host, request_sent=sent)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -47,6 +47,7 @@ async def connect(
     Raises:
         UnsafeUrl: The CA is neither a known name nor an https URL, or none is given at all.
         InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
+        InvalidProxy: The proxy, given or from the environment, is none that can be used.
         Http2Unavailable: HTTP/2 is asked for, and its package is not installed.
     """
     saved = account if isinstance(account, AccountCredentials) else None

@@ -45,7 +45,7 @@ from certwright.pki import PkiError, SigningRequest, check_before_write, private
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from certwright.acme import Budget, CertificateChainPem, Client, Order
+    from certwright.acme import Budget, CertificateChainPem, Client, Order, Reservation
     from certwright.client.certificate_request import RequestTask
     from certwright.client.events import OnEvent
     from certwright.client.solver import Solvers
@@ -64,6 +64,9 @@ class Issuance:
         self._clock = client.server.clock
         self._deadline = self._clock.monotonic() + seconds
         self._key: PrivateKey | SigningRequest | None = None
+        self._reservation: Reservation | None = None
+        self._may_be_issued = False
+        self._replaces_refused = False
 
     async def look_at_caa(self, view: DnsView, solvers: Solvers) -> None:
         """Report what CAA records object to; what cannot be looked up is no objection."""
@@ -96,7 +99,7 @@ class Issuance:
         """Make the order, when the budget has room for it."""
         certificate = None if replaces is None else _identifier_of(replaces)
         if budget is not None:
-            await self._wait_for_room(budget, await self._purpose(replaces, certificate))
+            self._reservation = await self._wait_for_room(budget, await self._purpose(replaces, certificate))
         try:
             if certificate is None:
                 order = await self._client.new_order(
@@ -116,6 +119,12 @@ class Issuance:
                 budget.learn(error, account=self._client.account_url or "", identifiers=self._identifiers)
             raise
         self.order = order
+        if budget is not None and self._replaces_refused:
+            # Made as an ordinary order in the end, so it counts as one, whether there was room or not.
+            purpose = await self._purpose(replaces, None)
+            self._reservation = budget.reserve(
+                account=self._client.account_url or "", identifiers=self._identifiers, purpose=purpose
+            )
         self._notify(OrderPlaced(order))
 
     async def resume_order(
@@ -164,12 +173,21 @@ class Issuance:
                 self._count_failures(budget, failure)
             raise
         self._notify(OrderReady(order))
-        self.order = await self._finalize(order, csr)
+        self._may_be_issued = True
+        try:
+            self.order = await self._finalize(order, csr)
+        except ProblemError:
+            self._may_be_issued = False
+            raise
 
     async def collect(self, preferred_chain: str | None, *, current: bytes | None) -> IssuedCertificate:
         """Download the certificate, choose its chain, check it, and ask when to renew it."""
         client = self._client
-        self.order = order = await client.poll_order(self._placed(), timeout=self._left())
+        try:
+            self.order = order = await client.poll_order(self._placed(), timeout=self._left())
+        except OrderFailed:
+            self._may_be_issued = False
+            raise
         chain = await client.download_certificate(order)
         missing: NoSuchChain | None = None
         if preferred_chain is not None:
@@ -189,6 +207,12 @@ class Issuance:
         self._notify(Issued(issued))
         return issued
 
+    def settle(self, budget: Budget) -> None:
+        """Give back what the budget held for a certificate, if certainly none was issued."""
+        if self._reservation is not None and not self._may_be_issued:
+            budget.give_back(self._reservation)
+            self._reservation = None
+
     async def _purpose(self, replaces: bytes | None, certificate: str | None) -> OrderPurpose:
         if replaces is None:
             return OrderPurpose.NEW
@@ -197,12 +221,12 @@ class Issuance:
         same = set(names_of(chain_of(replaces))) == set(self._identifiers)
         return OrderPurpose.SAME_NAMES if same else OrderPurpose.NEW
 
-    async def _wait_for_room(self, budget: Budget, purpose: OrderPurpose) -> None:
+    async def _wait_for_room(self, budget: Budget, purpose: OrderPurpose) -> Reservation:
         account = self._client.account_url or ""
         while True:
             reservation = budget.reserve(account=account, identifiers=self._identifiers, purpose=purpose)
             if reservation.granted:
-                return
+                return reservation
             if reservation.seconds > self._left():
                 raise BudgetExhausted(reservation)
             self._notify(BudgetWaited(reservation))
@@ -226,6 +250,7 @@ class Issuance:
         return None
 
     def _replacement_refused(self, error: AcmeError) -> None:
+        self._replaces_refused = True
         self._notify(ReplacementRefused(error))
 
     async def _finalize(self, order: Order, csr: bytes) -> Order:

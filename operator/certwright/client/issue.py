@@ -111,6 +111,8 @@ async def issue(
         raise IssuanceTimedOut(f"There was no certificate after {timeout:g} s.{state}", order_url=url) from error
     finally:
         request.cancel()
+        if budget is not None:
+            issuance.settle(budget)
 
 
 def _identifier(name: str | Identifier) -> Identifier:

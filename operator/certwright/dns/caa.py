@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
     from certwright.dns.view import DnsView
 
-# RFC 8659 section 4.2: parameters are `tag=value`, a value is visible ASCII without the semicolon.
-_PARAMETER: Final = re.compile(r"[ \t]*([A-Za-z0-9]+)[ \t]*=[ \t]*([!-:<-~]*)[ \t]*")
-_DOMAIN: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+# RFC 8659 section 4.2: tags and labels alike, a value is visible ASCII without the semicolon.
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_PARAMETER: Final = re.compile(rf"[ \t]*({_LABEL})[ \t]*=[ \t]*([!-:<-~]*)[ \t]*")
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 _CRITICAL: Final = 0x80
 # What a CA must know of a domain's wishes; a critical property that is none of these forbids to issue (section 4.1).
 _KNOWN_TAGS: Final = frozenset({"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"})
 _MAX_RECORDS: Final = 100
+
+# Reasons end up in events and on terminals: so many issuers are named, and so much of a value.
+_SHOWN_ISSUERS: Final = 5
+_SHOWN_VALUE: Final = 200
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,8 @@ def judge_caa(
 
     Args:
         found: What `find_caa` found.
-        identities: The names by which CAA records mean the CA: the directory's `meta.caaIdentities`.
+        identities: The names by which CAA records mean the CA: the directory's `meta.caaIdentities`. If there are none,
+            nobody can tell whether a record is about it, and nothing is held against it.
         wildcard: Whether the certificate is for a wildcard; then `issuewild` counts, if there is any (section 4.3).
         account_url: The account, for `accounturi` (RFC 8657 section 3); None is not held against it.
         methods: The challenge types that could be used, for `validationmethods` (section 4); empty is not held
@@ -142,6 +148,8 @@ def judge_caa(
     """
     if found is None:
         return CaaVerdict(allowed=True, reason="there are no CAA records")
+    if not identities:
+        return CaaVerdict(allowed=True, reason=f"the CA does not say what it is in the CAA records of {found.name}")
     unknown = sorted({record.tag for record in found.records if record.critical and record.tag not in _KNOWN_TAGS})
     if unknown:
         reason = f"{found.name} has a critical CAA record of a kind that CAs do not know ({', '.join(unknown)})"
@@ -152,8 +160,10 @@ def judge_caa(
         return CaaVerdict(allowed=True, reason=f"the CAA records of {found.name} restrict nothing here", found=found)
     mine = [policy for policy in policies if policy.issuer in {name.lower() for name in identities} and policy.issuer]
     if not mine:
-        others = ", ".join(sorted({policy.issuer for policy in policies if policy.issuer})) or "nobody"
-        reason = f"the CAA records of {found.name} let {others} issue, not {' or '.join(identities)}"
+        others = sorted({policy.issuer for policy in policies if policy.issuer}) or ["nobody"]
+        more = f" and {len(others) - _SHOWN_ISSUERS} more" if len(others) > _SHOWN_ISSUERS else ""
+        named = ", ".join(others[:_SHOWN_ISSUERS]) + more
+        reason = f"the CAA records of {found.name} let {named} issue, not {' or '.join(identities)}"
         return CaaVerdict(allowed=False, reason=reason, found=found)
     objections = [_objection(policy, account_url, methods) for policy in mine]
     if all(objections):
@@ -190,10 +200,10 @@ async def check_caa(
 def _objection(policy: CaaPolicy, account_url: str | None, methods: Sequence[str]) -> str | None:
     wanted = policy.parameters.get("accounturi")
     if wanted is not None and account_url is not None and wanted != account_url:
-        return f"let {policy.issuer} issue for the account {wanted} only"
+        return f"let {policy.issuer} issue for the account {wanted[:_SHOWN_VALUE]} only"
     allowed = policy.parameters.get("validationmethods")
     if allowed is not None and methods and not {method.strip() for method in allowed.split(",")} & set(methods):
-        return f"let {policy.issuer} issue by {allowed} only"
+        return f"let {policy.issuer} issue by {allowed[:_SHOWN_VALUE]} only"
     return None
 
 

@@ -18,7 +18,10 @@ DNS_PORT = 53
 # More addresses of one server than this add waiting, not knowledge.
 MAX_ADDRESSES = 4
 
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
+# Labels as resolvers take them: none empty, none longer than 63 characters.
+_HOST = re.compile(
+    r"(?=.{1,254}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
+)
 _MAX_PORT = 65535
 
 
@@ -93,7 +96,8 @@ class Server:
                 found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except TimeoutError:
             raise NameserverUnreachable(str(self), "looking up its address took too long", timed_out=True) from None
-        except OSError:
+        except (OSError, UnicodeError):
+            # The second for what the system's resolver takes for no name at all.
             raise NameserverUnreachable(str(self), "its host name has no address") from None
         addresses = dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)
         return tuple(Endpoint(str(self), address, self.port) for address in list(addresses)[:MAX_ADDRESSES])

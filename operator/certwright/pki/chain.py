@@ -95,16 +95,24 @@ def _issued(subject: x509.Certificate, issuer: x509.Certificate) -> str | None:
     except InvalidSignature:
         return "the signature does not verify"
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        if subject.issuer != issuer.subject:
-            return "the names of issuer and subject differ"
-        return "the key or the signature algorithm of the issuer cannot be used"
+        return _why_not(subject, issuer)
     return None
+
+
+def _why_not(subject: x509.Certificate, issuer: x509.Certificate) -> str:
+    try:
+        alike = subject.issuer == issuer.subject
+    except ValueError:
+        return "the name of the issuer or the subject cannot be read"
+    if not alike:
+        return "the names of issuer and subject differ"
+    return "the key or the signature algorithm of the issuer cannot be used"
 
 
 def _load(block: bytes, place: int) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(block)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ChainError(f"certificate {place} of the chain is damaged") from None
 
 

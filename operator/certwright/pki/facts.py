@@ -41,7 +41,7 @@ class CertificateFacts:
         """Read them from a certificate.
 
         Raises:
-            ChainError: Its extensions cannot be parsed.
+            ChainError: Its extensions or the name of its issuer cannot be parsed.
         """
         try:
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -49,6 +49,10 @@ class CertificateFacts:
             names = x509.SubjectAlternativeName([])
         except (ValueError, x509.DuplicateExtension):
             raise ChainError("the certificate's extensions cannot be read") from None
+        try:
+            issuer_name = leaf.issuer.rfc4514_string()
+        except ValueError:
+            raise ChainError("the name of the certificate's issuer cannot be read") from None
         serial = f"{leaf.serial_number:x}"
         return cls(
             dns_names=tuple(sorted({name.lower() for name in names.get_values_for_type(x509.DNSName)})),
@@ -56,6 +60,6 @@ class CertificateFacts:
             not_before=leaf.not_valid_before_utc,
             not_after=leaf.not_valid_after_utc,
             serial=serial.zfill(len(serial) + len(serial) % 2),
-            issuer_name=leaf.issuer.rfc4514_string(),
+            issuer_name=issuer_name,
             fingerprint_sha256=leaf.fingerprint(hashes.SHA256()).hex(),
         )

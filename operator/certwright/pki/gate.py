@@ -53,7 +53,7 @@ def check_before_write(
         NotYetValid: The leaf's life begins more than five minutes from now.
         Expired: The leaf's life is over.
         OlderThanCurrent: The leaf was issued before `current`.
-        ChainError: The leaf's extensions cannot be read.
+        ChainError: The leaf's extensions or the name of its issuer cannot be read.
     """
     if not public_key_matches(chain.leaf, key):
         raise KeyMismatch
@@ -80,6 +80,14 @@ def _check_newer(leaf: x509.Certificate, current: x509.Certificate, now: datetim
     """Keep the late fruit of an old order from undoing a newer certificate that is good now."""
     if not current.not_valid_before_utc <= now < current.not_valid_after_utc:
         return
-    tolerance = timedelta() if leaf.issuer == current.issuer else BACKDATING
+    tolerance = timedelta() if _same_issuer(leaf, current) else BACKDATING
     if leaf.not_valid_before_utc < current.not_valid_before_utc - tolerance:
         raise OlderThanCurrent(leaf.not_valid_before_utc, current.not_valid_before_utc)
+
+
+def _same_issuer(leaf: x509.Certificate, current: x509.Certificate) -> bool:
+    try:
+        return leaf.issuer == current.issuer
+    except ValueError:
+        # What somebody put there may name its issuer in a way that cannot be read.
+        return False

@@ -57,7 +57,7 @@ def read_csr(content: bytes) -> SigningRequest:
         in_pem = content.lstrip().startswith(b"-----BEGIN")
         csr = x509.load_pem_x509_csr(content) if in_pem else x509.load_der_x509_csr(content)
         verified = csr.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise CsrError("not a certificate signing request in PEM or DER, or one of an unknown kind") from None
     if not verified:
         raise CsrError("the signature of the request does not verify: make the request anew")

@@ -15,6 +15,7 @@ from certwright.acme import (
     ExternalAccountRequired,
     InvalidCertificate,
     InvalidIdentifier,
+    InvalidProxy,
     MalformedResponse,
     NoSuchChain,
     NotOffered,
@@ -46,7 +47,7 @@ _CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCod
         ExitCode.UNREACHABLE,
     ),
     (IssuanceTimedOut, ExitCode.UNREACHABLE),
-    ((InvalidIdentifier, UnsafeUrl, InvalidServer, InvalidTsigKey), ExitCode.USAGE),
+    ((InvalidIdentifier, InvalidProxy, UnsafeUrl, InvalidServer, InvalidTsigKey), ExitCode.USAGE),
     ((ProblemError, UnusableCertificate, NoSuchChain, NotOffered, AccountKeyInUse), ExitCode.REFUSED),
     (InvalidCertificate, ExitCode.FAILED),
 )
