@@ -60,6 +60,7 @@ def test_no_value_breaks_it(values: list[str]) -> None:
     ["<a>" + ";a= " * 30_000, '<a>;b="' + "\\" * 100_000, "<" * 100_000, "<a>;" + " " * 100_000, "<a>," * 30_000],
 )
 def test_a_hostile_value_takes_no_time(value: str) -> None:
-    started = time.perf_counter()
+    # Of the processor, whatever else it has to do: what goes through it again for each character takes minutes.
+    started = time.process_time()
     parse_links([value], base=BASE)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 5

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import dns.flags
@@ -34,7 +33,7 @@ def answer_with(*, udp: str, tcp: str = "good") -> object:
 @pytest.mark.parametrize("udp", ["truncated", "silent", "garbage", "another id"])
 async def test_what_udp_does_not_bring_comes_over_tcp(start: Start, udp: str) -> None:
     server = await start(answer_with(udp=udp))
-    answer = await Questioner(timeout=0.4).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)
+    answer = await Questioner(timeout=4).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)
 
     assert answer.rcode() == 0
     assert server.asked == [("UDP", NAME, "TXT"), ("TCP", NAME, "TXT")]
@@ -61,24 +60,20 @@ async def test_recursion_is_asked_for_only_where_it_is_wanted(start: Start, *, r
 
 async def test_silence_ends_in_the_given_time(start: Start) -> None:
     server = await start(answer_with(udp="silent", tcp="silent"))
-    begun = time.monotonic()
     with pytest.raises(NameserverUnreachable, match=r"127\.0\.0\.1.* no answer over TCP within 0\.1 s") as caught:
         await Questioner(timeout=0.2).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)
 
     assert caught.value.timed_out
-    assert time.monotonic() - begun < 2
 
 
-async def test_a_closed_port_is_told_at_once(free_port: int) -> None:
-    begun = time.monotonic()
+async def test_a_closed_port_is_told_at_once(unused_tcp_port: int) -> None:
     with pytest.raises(NameserverUnreachable, match="connection refused") as caught:
-        await Questioner(timeout=30).ask(Endpoint("s", "127.0.0.1", free_port), NAME, "TXT", recursive=False)
+        await Questioner(timeout=3600).ask(Endpoint("s", "127.0.0.1", unused_tcp_port), NAME, "TXT", recursive=False)
 
     assert not caught.value.timed_out
-    assert time.monotonic() - begun < 5
 
 
 async def test_garbage_over_tcp_is_no_answer(start: Start) -> None:
     server = await start(answer_with(udp="truncated", tcp="garbage"))
     with pytest.raises(MalformedAnswer, match="no DNS answer"):
-        await Questioner(timeout=1).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)
+        await Questioner(timeout=20).ask(Endpoint("s", server.address, server.port), NAME, "TXT", recursive=False)
