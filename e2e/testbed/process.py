@@ -131,6 +131,12 @@ class Process:
         self.identity.send(number)
 
 
+def heed_interrupts() -> None:
+    """Be interrupted by Ctrl-C, and so what we start: a shell has what it runs in its background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def wait_until(condition: Callable[[], bool], *, timeout: float) -> bool:
     """Ask `condition` again and again for at most `timeout` seconds; tell whether it came true."""
     deadline = time.monotonic() + timeout
