@@ -22,6 +22,7 @@ PLURALS: Final = {
     "Issuer": (OURS, "issuers"),
     "ClusterIssuer": (OURS, "clusterissuers"),
     "Secret": ("api/v1", "secrets"),
+    "ConfigMap": ("api/v1", "configmaps"),
     "Namespace": ("api/v1", "namespaces"),
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
@@ -34,11 +35,13 @@ PLURALS: Final = {
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
     "Event": ("api/v1", "events"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
 CLUSTER_SCOPED: Final = {"ClusterIssuer", "ClusterRole", "CustomResourceDefinition", "Namespace", "Node"}
-SECONDS: Final = 60.0
+SECONDS: Final = 120.0
+"""For what is a matter of seconds, on a machine that has other things to do as well."""
 POLL_SECONDS: Final = 0.05
 
 Object = dict[str, Any]
@@ -58,7 +61,7 @@ class Cluster:
 
     def __init__(self, bed: TestBed, client: KeyPair | None = None) -> None:
         context = bed.authority.client_context(client or bed.apiserver.admin)
-        self._http = httpx.Client(base_url=bed.apiserver.url, verify=context, timeout=30.0, trust_env=False)
+        self._http = httpx.Client(base_url=bed.apiserver.url, verify=context, timeout=60.0, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -193,6 +196,22 @@ class Cluster:
             lambda: self.get(kind, namespace, name) or {"gone": True},
             lambda found: "gone" in found,
             seconds=seconds,
+        )
+
+    def wait_allowed(self, user: str, verb: str, kind: str, namespace: str | None, name: str = "") -> None:
+        """Wait until a user has a right: the API server takes up Roles and bindings a moment after they are written."""
+        root, plural = PLURALS[kind]
+        group = root.split("/")[1] if root.startswith("apis/") else ""
+        asked = {"verb": verb, "group": group, "resource": plural, "namespace": namespace or "", "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": asked},
+        }
+        self.wait_for(
+            f"{user} may not {verb} {kind} {name}",
+            lambda: self._send("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", json=review),
+            lambda found: bool(found["status"]["allowed"]),
         )
 
     def secret_data(self, namespace: str, name: str) -> dict[str, bytes]:
