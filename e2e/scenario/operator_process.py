@@ -16,8 +16,8 @@ from testbed.web import fetch
 if TYPE_CHECKING:
     from types import TracebackType
 
-READY_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 40.0
+READY_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 60.0
 TAIL_BYTES: Final = 20_000
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from testbed.parts.pebble import Pebble
 
 OPERATOR = pytest.StashKey[OperatorProcess]()
+# The bed's own Pebble has its clients wait, in seconds and by dates; with the others there is nothing to wait for.
+AT_ONCE = {"retry_after_authz": 0, "retry_after_order": 0}
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +103,8 @@ def make_pebble(bed: TestBed) -> Iterator[Callable[..., Pebble]]:
     with ExitStack() as stack:
 
         def make(**settings: Any) -> Pebble:
-            started = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", PebbleOptions(**settings))
+            options = PebbleOptions(**{**AT_ONCE, **settings})
+            started = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", options)
             stack.callback(bed.end_pebble, started)
             return started
 

@@ -16,10 +16,11 @@ import pytest
 from cryptography import x509
 
 from certwright.pki import load_private_key, parse_chain, public_key_matches
-from scenario.acme_command import AcmeCommand
+from scenario.acme_command import SECONDS, AcmeCommand, exit_code, read_until
 from testbed.exchanges import Action, Forward, Request, Respond
 from testbed.options import PebbleOptions
 from testbed.ports import allocator
+from testbed.process import wait_until
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def http_port() -> int:
 @pytest.fixture(scope="module")
 def ca(bed: TestBed, http_port: int) -> Iterator[Pebble]:
     """A Pebble that validates at the port of the standalone server."""
-    options = PebbleOptions(http_port=http_port, authz_reuse_percent=100)
+    options = PebbleOptions(http_port=http_port, authz_reuse_percent=100, retry_after_authz=0, retry_after_order=0)
     started = bed.start_pebble("pebble-cli-renew", options)
     yield started
     bed.end_pebble(started)
@@ -222,20 +223,19 @@ def test_a_limit_is_told_with_its_end_and_waited_for(
     assert order_requests(proxy) == []
 
 
-def test_two_runs_do_not_collide(acme: AcmeCommand, name: str, standalone: list[str]) -> None:
-    first = acme.start("issue", name, *standalone, "--deploy-hook", "sleep 2")
-    lock = acme.folder / "lock"
-    deadline = time.monotonic() + 30
-    while lock.read_text().strip() != str(first.pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
+def test_two_runs_do_not_collide(acme: AcmeCommand, name: str, standalone: list[str], tmp_path: Path) -> None:
+    held, let_go = tmp_path / "held", tmp_path / "let-go"
+    hook = f'touch "{held}"; until [ -e "{let_go}" ]; do sleep 0.05; done'
+    first = acme.start("issue", name, *standalone, "--deploy-hook", hook)
+    assert wait_until(held.exists, timeout=SECONDS)
     refused = acme.run("renew", "--lock-timeout", "0", "--json")
     assert refused.code == 9
     assert str(first.pid) in refused.document["error"]["message"]
-    waited = acme.run("renew", name, "--json")
-    assert waited.code == 0, waited.err
-    assert "Waiting for another certwright acme" in waited.err
-    first.communicate(timeout=60)
-    assert first.returncode == 0
+    waiting = acme.start("renew", name, "--json", "--lock-timeout", str(SECONDS))
+    shown = read_until(waiting, "Waiting for another certwright acme")
+    let_go.touch()
+    assert exit_code(waiting) == 0, shown
+    assert exit_code(first) == 0
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -244,14 +244,9 @@ def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
 ) -> None:
     where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
     process = acme.start("issue", name, "--solver", "manual", *where, "--json")
-    assert process.stderr is not None
-    shown = ""
-    while "Waiting up to" not in shown:
-        line = process.stderr.readline()
-        assert line, shown
-        shown += line
+    shown = read_until(process, "Waiting up to")
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == code
     assert json.loads(out)["error"]["exit_code"] == code
     assert "No longer needed, remove it" in err
@@ -266,7 +261,7 @@ def test_a_kill_at_any_moment_leaves_the_old_certificate_or_the_new_one(acme: Ac
         time.sleep(delay)
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=SECONDS)
         chain = parse_chain((folder / "fullchain.pem").read_bytes())
         assert public_key_matches(chain.leaf, load_private_key((folder / "privkey.pem").read_bytes()))
         metadata = json.loads((folder / "certificate.json").read_text())

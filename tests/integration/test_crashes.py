@@ -192,7 +192,7 @@ def test_killed_after(stage: Stage, write: str) -> None:
         lambda seen: not seen["status"]["operator runs"],
     )
     axe.operator.start()
-    found = tenant.ready("web", seconds=30)
+    found = tenant.ready("web")
     after = f"writes, killed after {write!r}: {axe.seen}"
 
     data = tenant.cluster.secret_data(tenant.namespace, "web-tls")

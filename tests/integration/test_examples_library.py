@@ -123,6 +123,8 @@ def ca(bed: TestBed, http_port: int, tls_port: int) -> Iterator[Pebble]:
         nonce_reject_percent=30,
         authz_reuse_percent=0,
         alternate_roots=2,
+        retry_after_authz=0,
+        retry_after_order=0,
         profiles={"default": Profile(), "shortlived": Profile("for addresses", 6 * 24 * 3600)},
     )
     pebble = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", options)

@@ -45,7 +45,6 @@ def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForH
         f"Certificate {name} does not say {words}",
         lambda: tenant.cluster.get("Certificate", tenant.namespace, name),
         waits,
-        seconds=30,
     )
 
 
@@ -54,7 +53,6 @@ def nothing_left(tenant: Tenant) -> None:
         "objects of the solver are left",
         lambda: {"status": {"left": [f"{one['kind']} {one['metadata']['name']}" for one in solver_objects(tenant)]}},
         lambda seen: seen["status"]["left"] == [],
-        seconds=20,
     )
 
 
@@ -209,7 +207,7 @@ def test_a_namespace_goes_while_the_operator_is_down(tenant: Tenant) -> None:
     tenant.operator.stop()
     try:
         tenant.cluster.delete("Namespace", None, tenant.namespace)
-        tenant.cluster.wait_gone("Namespace", None, tenant.namespace, seconds=30)
+        tenant.cluster.wait_gone("Namespace", None, tenant.namespace)
     finally:
         tenant.operator.start()
 
@@ -219,7 +217,6 @@ def _soon(tenant: Tenant, kind: str) -> list[Object]:
         f"there is no {kind}",
         lambda: {"items": [one for one in solver_objects(tenant) if one["kind"] == kind]},
         lambda seen: bool(seen["items"]),
-        seconds=20,
     )
     items: list[Object] = found["items"]
     return items
