@@ -24,8 +24,8 @@ RELEASE: Final = "certwright"
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 # The image that was loaded, and the CRDs that the bed has from its beginning.
 VALUES: Final = {"image": {"tag": CERTWRIGHT.rpartition(":")[2]}, "crds": {"install": False}}
-SECONDS: Final = 110
-SELECTOR: Final = "app.kubernetes.io/name=certwright"
+SECONDS: Final = 240
+LABELS: Final = {"app.kubernetes.io/name": "certwright"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Release:
 
     def pods(self) -> list[dict[str, Any]]:
         """Return the operator's pods that are not about to end."""
-        selector = f"{SELECTOR},app.kubernetes.io/instance={self.name}"
+        labels = LABELS | {"app.kubernetes.io/instance": self.name}
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
         found = self.bed.kubectl("get", "pods", f"--namespace={self.namespace}", f"--selector={selector}", "-o", "json")
         return [pod for pod in json.loads(found)["items"] if "deletionTimestamp" not in pod["metadata"]]
 

@@ -14,14 +14,14 @@ import dns.rcode
 import dns.tsig
 import dns.update
 
-from scenario.cluster import conditions
+from scenario.cluster import SECONDS, conditions
 from scenario.manifests import certificate, issuer
 from scenarios.pods import web_ingress
 from testbed.node import HTTPS_PORT
 from testbed.parts.apiserver import user_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from scenario.cluster import Cluster, Object
     from scenarios.installed import Release
@@ -32,7 +32,6 @@ KINDS: Final = ("Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute")
 SOLVER_LABEL: Final = "certwright.io/http01-solver"
 CREATED: Final = 201
 INGRESS: Final = {"ingress": {"ingressClassName": "traefik"}}
-SERVED_SECONDS: Final = 15.0
 MAX_ANSWER: Final = 1 << 16
 
 
@@ -69,7 +68,7 @@ class Space:
         """Apply a Certificate."""
         return self.cluster.apply(certificate(self.namespace, name, dns_names, issuer_name=issuer_name, **spec))
 
-    def ready(self, name: str, *, seconds: float = 60.0) -> Object:
+    def ready(self, name: str, *, seconds: float = SECONDS) -> Object:
         """Wait until a Certificate is Ready."""
         return self.cluster.wait_ready("Certificate", self.namespace, name, seconds=seconds)
 
@@ -103,7 +102,6 @@ class Space:
             f"https://{host} is not verified, or another one answers",
             look,
             lambda found: f"hello from {host} on web" in found["status"].get("body", ""),
-            seconds=SERVED_SECONDS,
         )
         return set(seen["status"]["names"])
 
@@ -134,21 +132,24 @@ class Space:
             "objects of solvers are left",
             lambda: {"status": {"left": [f"{one['kind']} {one['metadata']['name']}" for one in self.solver_objects()]}},
             lambda seen: seen["status"]["left"] == [],
-            seconds=20,
         )
 
-    def solver_pod(self, *, phase: str = "Running") -> Object:
-        """Wait for the one solver pod in a phase, and return it."""
+    def solver_pod(self, *, phases: Collection[str] = ("Running",)) -> Object:
+        """Wait for the one solver pod that is to stay, in one of these phases, and return it."""
+
+        def look() -> Object:
+            found = self.solver_objects(["Pod"])
+            return {"items": [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]}
+
         seen = self.cluster.wait_for(
-            f"there is no solver pod {phase}",
-            lambda: {"items": self.solver_objects(["Pod"])},
-            lambda found: [pod["status"].get("phase") for pod in found["items"]] == [phase],
-            seconds=20,
+            f"there is no solver pod {phases}",
+            look,
+            lambda found: len(found["items"]) == 1 and found["items"][0]["status"].get("phase") in phases,
         )
         pod: Object = seen["items"][0]
         return pod
 
-    def told(self, name: str, *words: str, seconds: float = 40.0) -> Object:
+    def told(self, name: str, *words: str) -> Object:
         """Wait until a Certificate that is not Ready says all of these words, in its conditions and in a Warning Event.
 
         Raises:
@@ -168,20 +169,18 @@ class Space:
             f"Certificate {name} does not say {words}",
             lambda: self.cluster.get("Certificate", self.namespace, name),
             condition_says,
-            seconds=seconds,
         )
         self.cluster.wait_for(
             f"no Warning Event about {name} says {words}",
             lambda: {"status": {"events": [one["message"] for one in self._warnings(name)]}},
             lambda seen: any(says(message) for message in seen["status"]["events"]),
-            seconds=10,
         )
         return found
 
     def goes_on(self, issuer_name: str = "good") -> None:
         """Get another Certificate, as if nothing were wrong with the first one."""
         self.apply("other", self.host("other"), issuer_name=issuer_name)
-        self.ready("other", seconds=20)
+        self.ready("other")
 
     @contextmanager
     def leading(self, host: str, address: str) -> Iterator[None]:

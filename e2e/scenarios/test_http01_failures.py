@@ -79,7 +79,11 @@ def test_a_pod_that_its_node_evicts_is_made_again(troubled: Space) -> None:
         name_of_pod = pod["metadata"]["name"]
         troubled.told(name, f"the solver pod {name_of_pod}", "(Evicted: Pod ephemeral local storage", "made again")
         troubled.goes_on()
-        assert troubled.made("Pod").count(name_of_pod) > 1
+        troubled.cluster.wait_for(
+            "the pod is not made again",
+            lambda: {"status": {"made": troubled.made("Pod")}},
+            lambda seen: bool(seen["status"]["made"].count(name_of_pod) > 1),
+        )
 
 
 def test_a_pod_that_a_drain_evicts_or_somebody_deletes_is_made_again(troubled: Space) -> None:
@@ -99,7 +103,6 @@ def test_a_pod_that_a_drain_evicts_or_somebody_deletes_is_made_again(troubled: S
             "the pod is not made again",
             troubled.solver_pod,
             lambda seen: bool(seen["metadata"]["uid"] != again["metadata"]["uid"]),
-            seconds=30,
         )
 
 
@@ -111,7 +114,7 @@ def test_an_image_that_is_not_there_is_named(troubled: Space) -> None:
         troubled.goes_on("shared")
     finally:
         load_operator_image(troubled.bed)
-    troubled.ready(NAME, seconds=90)
+    troubled.ready(NAME)
     troubled.nothing_left()
 
 
