@@ -27,8 +27,8 @@ demo-node: $(VENV)/ready ## The same on a real node, as installed: image, Helm c
 	@$(BIN)/python -m testbed isolated -- $(BIN)/python -m demo --node
 
 .PHONY: test
-test: lint ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage, and e2e where it can run
-	@$(MAKE) --no-print-directory docs
+test: $(VENV)/ready ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage, and e2e where it can run
+	@$(MAKE) --no-print-directory --jobs=2 lint docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
 	@echo "==> Unit and integration tests, one worker a core; each worker has a test bed of its own"
