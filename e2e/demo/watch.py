@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from scenario.cluster import NotAsExpected, conditions
+from scenario.solver_objects import solver_objects
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from scenario import Cluster
 
 SECONDS: Final = 60.0
-SOLVER_LABEL: Final = "certwright.io/http01-solver"
 
 
 def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Console) -> dict[str, Any]:
@@ -54,9 +54,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
 def _solver_pods(cluster: Cluster, namespace: str) -> list[str]:
     """Tell of the pods that answer the CA, where there are any."""
     lines = []
-    for pod in cluster.find_all("Pod", namespace):
-        if SOLVER_LABEL in pod["metadata"].get("labels", {}):
-            ready = conditions(pod).get("Ready", {}).get("status") == "True"
-            state = "Ready" if ready else pod.get("status", {}).get("phase", "Pending")
-            lines.append(f"pod     {pod['metadata']['name']} {state}")
+    for pod in solver_objects(cluster, namespace, ["Pod"]):
+        ready = conditions(pod).get("Ready", {}).get("status") == "True"
+        state = "Ready" if ready else pod.get("status", {}).get("phase", "Pending")
+        lines.append(f"pod     {pod['metadata']['name']} {state}")
     return lines

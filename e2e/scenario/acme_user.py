@@ -19,9 +19,9 @@ from certwright.acme import (
     Timeouts,
 )
 from certwright.client import NoSolver
-from certwright.dns import TsigKey, TxtRecord
-from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from certwright.dns import TxtRecord
 from certwright.pki import build_csr, check_before_write, generate_private_key, parse_chain
+from scenario.acme import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,8 +54,7 @@ class AcmeUser:
         self.seen: set[str] = set()
         self.issued = CertificateChainPem(b"", ())
         self._zone = bind.zones[0]
-        name, key = bind.main_key
-        self._dns = Rfc2136Provider(bind.address, tsig=TsigKey(name, key.secret, key.algorithm))
+        self._dns = provider_of(bind)
 
     async def obtain(self) -> CertificateChain:
         """Register if that has not been done, and get a certificate for two new names.

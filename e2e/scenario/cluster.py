@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from types import TracebackType
 
     from testbed.bed import TestBed
@@ -164,6 +164,20 @@ class Cluster:
     def wait_ready(self, kind: str, namespace: str | None, name: str, *, seconds: float = SECONDS) -> Object:
         """Wait until the Ready condition is True for the present generation."""
         return self.wait_condition(kind, namespace, name, "Ready", "True", seconds=seconds)
+
+    def wait_all_ready(self, kind: str, namespace: str, names: Collection[str], *, seconds: float = SECONDS) -> None:
+        """Wait until many objects are Ready, by one request a look for all of them."""
+
+        def look() -> Object:
+            ready = {
+                found["metadata"]["name"]
+                for found in self.find_all(kind, namespace)
+                if conditions(found).get("Ready", {}).get("status") == "True"
+            }
+            return {"status": {"not ready": sorted(set(names) - ready)}}
+
+        what = f"not all of {len(names)} are Ready"
+        self.wait_for(what, look, lambda seen: not seen["status"]["not ready"], seconds=seconds)
 
     def wait_condition(
         self,

@@ -11,6 +11,7 @@ import pytest
 from scenario import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
 from scenario.dns_front import DnsFront
 from testbed.options import PebbleOptions
+from testbed.ports import allocator
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -95,6 +96,18 @@ def module_tenant(bed: TestBed, cluster: Cluster, session_operator: OperatorProc
     cluster.wait_ready("Issuer", namespace, "pebble")
     yield Tenant(namespace, bed, cluster, session_operator)
     cluster.delete("Namespace", None, namespace)
+
+
+@pytest.fixture(scope="module")
+def http_port() -> int:
+    """Where a file's CA looks for http-01, and its solvers listen."""
+    return allocator.take()
+
+
+@pytest.fixture(scope="module")
+def tls_port() -> int:
+    """The same for tls-alpn-01."""
+    return allocator.take()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from scenario.acme import provider_of
 from scenario.acme_command import SECONDS, AcmeCommand, dns_options, read_until
 from scenario.web_folder import web_folder
 from testbed.options import PebbleOptions, Profile
-from testbed.ports import LOOPBACK, allocator
+from testbed.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +29,6 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
     from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
-
-
-@pytest.fixture(scope="module")
-def http_port() -> int:
-    return allocator.take()
-
-
-@pytest.fixture(scope="module")
-def tls_port() -> int:
-    return allocator.take()
 
 
 @pytest.fixture(scope="module")

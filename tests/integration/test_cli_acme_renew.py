@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def http_port() -> int:
-    return allocator.take()
-
-
-@pytest.fixture(scope="module")
 def ca(bed: TestBed, http_port: int) -> Iterator[Pebble]:
     """A Pebble that validates at the port of the standalone server."""
     options = PebbleOptions(http_port=http_port, authz_reuse_percent=100, retry_after_authz=0, retry_after_order=0)

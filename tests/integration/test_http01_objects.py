@@ -9,29 +9,18 @@ import pytest
 
 from scenario.cluster import conditions
 from scenario.mistakes import message_of, wait_event
+from scenario.solver_objects import solver_objects, wait_nothing_left
 
 if TYPE_CHECKING:
     from scenario import Tenant
     from scenario.cluster import Object
 
-SOLVER_KINDS = ("Pod", "Service", "Ingress", "EndpointSlice")
 NAMES = ("a.http01.example.test", "b.http01.example.test")
 
 
 def http01(tenant: Tenant, route: dict[str, Any] | None = None, **fields: Any) -> list[dict[str, Any]]:
     chosen = route or {"ingress": {"ingressClassName": "traefik"}}
     return [{"http01": {"nameservers": [tenant.bed.bind.address], **chosen, **fields}}]
-
-
-def solver_objects(tenant: Tenant) -> list[Object]:
-    """Everything of the solver's, but for what Kubernetes' own controllers make of a Service, labels and all."""
-    found = [one | {"kind": kind} for kind in SOLVER_KINDS for one in tenant.cluster.find_all(kind, tenant.namespace)]
-    return [
-        one
-        for one in found
-        if (labels := one["metadata"].get("labels", {})).get("certwright.io/http01-solver")
-        and labels.get("endpointslice.kubernetes.io/managed-by") != "endpointslice-controller.k8s.io"
-    ]
 
 
 def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP") -> Object:
@@ -49,18 +38,14 @@ def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForH
 
 
 def nothing_left(tenant: Tenant) -> None:
-    tenant.cluster.wait_for(
-        "objects of the solver are left",
-        lambda: {"status": {"left": [f"{one['kind']} {one['metadata']['name']}" for one in solver_objects(tenant)]}},
-        lambda seen: seen["status"]["left"] == [],
-    )
+    wait_nothing_left(tenant.cluster, tenant.namespace)
 
 
 def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_served(tenant: Tenant) -> None:
     tenant.add_issuer("http", solvers=http01(tenant))
     tenant.apply("web", *NAMES, issuerRef={"name": "http"})
     found = under_way(tenant, "web", f"http://{NAMES[0]}/.well-known/acme-challenge/", "has not been given a node yet")
-    made = solver_objects(tenant)
+    made = solver_objects(tenant.cluster, tenant.namespace)
     assert sorted(one["kind"] for one in made) == ["Ingress", "Pod", "Service"]
     for one in made:
         [owner] = one["metadata"]["ownerReferences"]
@@ -144,7 +129,7 @@ def test_an_ingress_to_edit_that_is_not_there_is_named_and_looked_for_again(tena
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     told = tenant.not_ready("web", "IngressNotFound")["message"]
     assert f"The Ingress {tenant.namespace}/front, which the issuer's http01 solver is to edit, does not exist" in told
-    assert solver_objects(tenant) == []
+    assert solver_objects(tenant.cluster, tenant.namespace) == []
 
 
 def test_an_ingress_class_that_is_not_there_is_named(tenant: Tenant) -> None:
@@ -187,7 +172,7 @@ def test_a_restart_in_the_middle_keeps_the_order_and_its_objects(tenant: Tenant,
     tenant.add_issuer("http", solvers=http01(tenant))
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     before = under_way(tenant, "web")
-    names = {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant)}
+    names = {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)}
     if kill:
         tenant.operator.kill()
     else:
@@ -195,7 +180,7 @@ def test_a_restart_in_the_middle_keeps_the_order_and_its_objects(tenant: Tenant,
     tenant.operator.start()
     after = under_way(tenant, "web", "has not been given a node yet")
     assert after["status"]["order"]["url"] == before["status"]["order"]["url"]
-    assert {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant)} == names
+    assert {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)} == names
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
     nothing_left(tenant)
 
@@ -215,7 +200,7 @@ def test_a_namespace_goes_while_the_operator_is_down(tenant: Tenant) -> None:
 def _soon(tenant: Tenant, kind: str) -> list[Object]:
     found = tenant.cluster.wait_for(
         f"there is no {kind}",
-        lambda: {"items": [one for one in solver_objects(tenant) if one["kind"] == kind]},
+        lambda: {"items": [one for one in solver_objects(tenant.cluster, tenant.namespace) if one["kind"] == kind]},
         lambda seen: bool(seen["items"]),
     )
     items: list[Object] = found["items"]

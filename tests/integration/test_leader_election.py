@@ -11,7 +11,6 @@ import itertools
 import json
 import re
 import time
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,7 @@ import dns.update
 import pytest
 
 from scenario import Cluster, OperatorProcess, Tenant, tsig_secret
+from scenario.acme import account_of
 from scenario.cluster import SECONDS
 from scenario.dns_front import DnsFront
 from testbed.exchanges import Action, Drop, Forward, Hang
@@ -110,7 +110,7 @@ class Pair:
 
     def account_urls(self) -> set[str]:
         """The accounts that requests to the CA were signed for."""
-        return {kid for request in self.ca.requests if (kid := _account_of(request)) is not None}
+        return {kid for request in self.ca.requests if (kid := account_of(request)) is not None}
 
 
 @pytest.fixture(scope="module")
@@ -339,11 +339,3 @@ def _write_at_ca(request: Request, response: Response) -> str | None:
     if request.path.startswith("/chalZ/"):
         return "answer to the challenge"
     return "CSR" if request.path.startswith("/finalize-order/") else None
-
-
-def _account_of(request: Request) -> str | None:
-    if request.method != "POST":
-        return None
-    protected = json.loads(request.body)["protected"]
-    kid: str | None = json.loads(urlsafe_b64decode(protected + "=" * (-len(protected) % 4))).get("kid")
-    return kid
