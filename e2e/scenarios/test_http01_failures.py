@@ -20,6 +20,7 @@ from scenarios.space import INGRESS, Space, fresh_namespace
 from testbed.images import CERTWRIGHT
 from testbed.parts.gateway import NAME as GATEWAY
 from testbed.parts.gateway import NAMESPACE as GATEWAY_NAMESPACE
+from testbed.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from testbed import TestBed
 
 NAME = "web"
+MOVED = 301
 
 
 def with_good_issuers(space: Space) -> Space:
@@ -270,6 +272,7 @@ def test_a_redirect_to_https_in_front_is_followed(node_bed: TestBed, controllers
     """The controller sends all of port 80 to port 443, where it serves the file too: so does the CA follow it."""
     host = troubled.host(NAME)
     address = start_ingress(node_bed, troubled.cluster, controllers, "redirecting", *REDIRECT)
+    assert fetch(f"http://{address}/", headers={"Host": host}).status == MOVED
     troubled.lead(host, address)
     troubled.apply(NAME, host, issuer_name="good")
     troubled.ready(NAME)
@@ -292,6 +295,11 @@ def test_a_route_of_the_users_that_redirects_everything_is_no_hindrance(troubled
                 "rules": [{"filters": [redirect]}],
             },
         }
+    )
+    troubled.cluster.wait_for(
+        "the redirect is not in place",
+        lambda: {"status": {"code": fetch("http://127.0.0.1/", headers={"Host": host}).status}},
+        lambda seen: bool(seen["status"]["code"] == MOVED),
     )
     troubled.http01("routes", {"gatewayHTTPRoute": {"parentRefs": parents}})
     troubled.apply(NAME, host, issuer_name="routes")
