@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed.locations import PACKAGE
 from testbed.process import Process, ProcessIdentity, wait_until
 
 if TYPE_CHECKING:
@@ -110,6 +112,19 @@ def test_a_zombie_does_not_run() -> None:
         assert wait_until(lambda: ProcessIdentity.of(child) is None, timeout=60)
     finally:
         os.waitpid(child, 0)
+
+
+def test_ctrl_c_is_heeded_where_a_shell_had_it_ignored() -> None:
+    program = "import signal; from testbed.process import heed_interrupts;{} signal.raise_signal(signal.SIGINT)"
+    in_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c"]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    codes = [
+        subprocess.run(  # noqa: S603 - programs of this very test
+            [*in_background, program.format(heed)], env=environment, check=False, capture_output=True, timeout=60
+        ).returncode
+        for heed in ("", " heed_interrupts();")
+    ]
+    assert codes == [0, -signal.SIGINT]
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
