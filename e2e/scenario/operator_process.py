@@ -158,11 +158,11 @@ class OperatorProcess:
 
     def metrics(self) -> str:
         """Return what ``/metrics`` says."""
-        return fetch(f"http://127.0.0.1:{self._port}/metrics", timeout=10.0).body.decode()
+        return fetch(f"http://127.0.0.1:{self._port}/metrics").body.decode()
 
     def healthy(self) -> bool:
         """Whether ``/healthz`` says yes."""
-        return fetch(f"http://127.0.0.1:{self._port}/healthz", timeout=5.0).status == 200  # noqa: PLR2004 - OK
+        return fetch(f"http://127.0.0.1:{self._port}/healthz").status == 200  # noqa: PLR2004 - OK
 
     def resident_megabytes(self) -> float:
         """Return the memory it holds now (VmRSS), in MB of a million bytes."""

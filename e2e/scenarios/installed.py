@@ -87,7 +87,7 @@ class Release:
     def metric(self, name: str) -> float:
         """Return a metric of the first pod's, summed over its labels."""
         address = self.pods()[0]["status"]["podIP"]
-        text = fetch(f"http://{address}:8080/metrics", timeout=10.0).body.decode()
+        text = fetch(f"http://{address}:8080/metrics").body.decode()
         found = re.findall(rf"^{re.escape(name)}(?:\{{.*\}})? ([0-9.e+-]+)$", text, re.MULTILINE)
         return sum(map(float, found))
 

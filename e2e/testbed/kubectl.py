@@ -12,7 +12,7 @@ from .errors import CommandFailed
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT = 90.0
+TIMEOUT = 180.0
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Kubectl:
         """Run it and return its standard output.
 
         Raises:
-            CommandFailed: it ended with an error and `check` is set, or took longer than 90 seconds.
+            CommandFailed: it ended with an error and `check` is set, or took longer than three minutes.
         """
         try:
             answer = subprocess.run(
@@ -64,4 +64,4 @@ class Kubectl:
             CommandFailed: the API server refused one.
         """
         self.run("apply", "--server-side", "--force-conflicts", "-f", str(folder))
-        self.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(folder))
+        self.run("wait", "--for=condition=Established", "--timeout=120s", "-f", str(folder))

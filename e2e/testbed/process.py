@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 STOP_GRACE = 10.0
-KILL_GRACE = 5.0
+KILL_GRACE = 30.0
 POLL = 0.02
 
 # A child that asks to die with its parent dies with the *thread* that started it; this one lives to the end.

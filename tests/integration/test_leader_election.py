@@ -59,7 +59,10 @@ class Replica:
 
     @property
     def leads(self) -> bool:
-        return self.operator.running and "\ncertwright_leader 1.0" in self.operator.metrics()
+        try:
+            return self.operator.running and "\ncertwright_leader 1.0" in self.operator.metrics()
+        except OSError:  # it has just ended
+            return False
 
 
 @dataclass

@@ -44,7 +44,7 @@ def update(bed: TestBed, key_name: str, value: str) -> dns.rcode.Rcode:
     ring = dns.tsigkeyring.from_text({key_name: (algorithm, key.secret)})
     message = dns.update.UpdateMessage(EXAMPLE_ZONE, keyring=ring)
     message.add("_acme-challenge.testbed", 1, "TXT", f'"{value}"')
-    return dns.query.tcp(message, LOOPBACK, port=bed.bind.ports["main"], timeout=5).rcode()
+    return dns.query.tcp(message, LOOPBACK, port=bed.bind.ports["main"], timeout=30).rcode()
 
 
 def identities(folder: Path) -> list[ProcessIdentity]:
@@ -170,7 +170,7 @@ def test_the_ingress_controller_serves_the_secret_and_the_backend(bed: TestBed, 
 def https_page(bed: TestBed, host: str) -> bytes:
     try:
         with (
-            socket.create_connection((LOOPBACK, bed.traefik.https_port), timeout=5) as raw,
+            socket.create_connection((LOOPBACK, bed.traefik.https_port), timeout=30) as raw,
             bed.authority.client_context().wrap_socket(raw, server_hostname=host) as connection,
             connection.makefile("rb") as answer,
         ):

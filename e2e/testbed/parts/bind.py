@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dns.rdtypes.ANY.TXT import TXT
 
 TTL = 1
-TRANSFER_TIMEOUT = 5.0
+TRANSFER_TIMEOUT = 30.0
 PROBE_TIMEOUT = 1.0
 # BIND's names of the algorithms, with the number of bytes of their digests.
 ALGORITHMS = {
