@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.table import Table
+from rich.text import Text
+
 from scenario.cluster import NotAsExpected, conditions
 from scenario.solver_objects import solver_objects
 
@@ -29,12 +32,21 @@ def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Cons
         for line in (*_lines(found), *_solver_pods(cluster, namespace)):
             if line not in shown:
                 shown.add(line)
-                console.print(f"    [dim]{time.monotonic() - began:5.2f} s[/]  {line}", markup=True)
+                console.print(_row(time.monotonic() - began, line))
         if conditions(found).get("Ready", {}).get("status") == "True":
             return found
         if time.monotonic() - began > SECONDS:
             raise NotAsExpected(f"Certificate {name} was not Ready within {SECONDS:g} s: {found.get('status')}")
         time.sleep(0.03)
+
+
+def _row(seconds: float, line: str) -> Table:
+    """Lay out a line so that what does not fit goes on below its beginning, on terminals and in files."""
+    row = Table.grid(padding=(0, 2))
+    row.add_column(justify="right", width=len("    12.34 s"), no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(f"[dim]{seconds:.2f} s[/]", Text(line))
+    return row
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
