@@ -18,9 +18,12 @@ extensions = [
     "docstrings",  # before napoleon: it turns our docstrings into what napoleon reads
     "sphinx.ext.napoleon",
     "public_names",
+    "signatures",
     "error_tree",
     "resource_fields",
+    "command_options",
     "later_pages",
+    "reasons",
     "repository_links",
 ]
 # There is no intersphinx: it would fetch the inventories of others, and the build asks nobody.
@@ -28,7 +31,7 @@ extensions = [
 exclude_patterns = ["_extensions"]
 nitpicky = False
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 # Links to files of the repository that are no pages, such as the examples, become downloads.
 myst_links_external_new_tab = False

@@ -17,6 +17,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
 from docstrings import link
@@ -37,7 +38,7 @@ class PublicNames(SphinxDirective):
 
     required_arguments = 1
     has_content = True
-    option_spec: ClassVar[dict[str, Any]] = {}
+    option_spec: ClassVar[dict[str, Any]] = {"without-members": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         """Write what autodoc reads, and let it."""
@@ -46,15 +47,19 @@ class PublicNames(SphinxDirective):
         unknown = sorted(set(names) - set(package.__all__))
         if unknown:
             raise self.error(f"not public in {package.__name__}: {', '.join(unknown)}")
-        text = "\n\n".join("\n".join(directive(package, name)) for name in names)
+        text = "\n\n".join(
+            "\n".join(directive(package, name, members="without-members" not in self.options)) for name in names
+        )
         return self.parse_text_to_nodes(f".. py:currentmodule:: {package.__name__}\n\n{text}\n")
 
 
-def directive(package: ModuleType, name: str) -> Iterator[str]:
-    """Yield the lines that document one name."""
+def directive(package: ModuleType, name: str, *, members: bool = True) -> Iterator[str]:
+    """Yield the lines that document one name, with its members unless they are documented elsewhere."""
     value = getattr(package, name)
     if inspect.isclass(value):
         yield f".. auto{'exception' if issubclass(value, Exception) else 'class'}:: {name}"
+        if not members:
+            return
         yield "   :members:"
         if issubclass(value, enum.Enum):
             yield "   :undoc-members:"
@@ -74,8 +79,13 @@ def _data(package: str, name: str) -> Iterator[str]:
     yield f".. py:data:: {name}"
     yield "   :canonical: " + f"{package}.{name}"
     yield ""
-    for line in comment or ["A constant."]:
+    if not comment:
+        raise ValueError(f"{package}.{name} has no comment (#:) above it that says what it is")
+    for line in comment:
         yield f"   {re.sub(r'`([^`]+)`', lambda found: link(found[1]), line)}"
+    if re.search(r"\b_\w", source):
+        # It is made of something private: its value tells more.
+        source = f"{name} = {getattr(importlib.import_module(package), name)!r}"
     if source:
         yield ""
         yield from ("   .. code-block:: python", "", f"      {source}")

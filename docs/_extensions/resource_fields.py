@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -91,7 +92,7 @@ def rules_of(schema: Mapping[str, Any]) -> Iterator[str]:
     if schema.get("x-kubernetes-list-type") == "set":
         yield "no entry twice"
     for rule in schema.get("x-kubernetes-validations", ()):
-        yield f"else the error \N{LEFT DOUBLE QUOTATION MARK}{rule['message']}\N{RIGHT DOUBLE QUOTATION MARK}"
+        yield f"otherwise refused: \N{LEFT DOUBLE QUOTATION MARK}{rule['message']}\N{RIGHT DOUBLE QUOTATION MARK}"
     for part in ("items", "additionalProperties"):
         if isinstance(inner := schema.get(part), dict) and "properties" not in inner:
             yield from (f"each: {rule}" for rule in rules_of(inner))
@@ -141,8 +142,9 @@ def _entry(kind: str, field: Field) -> nodes.Node:
     if field.required:
         term += nodes.inline(text="required", classes=["field-required"])
     body = nodes.definition()
-    if field.description:
-        body += nodes.paragraph("", "", *_text(field.description))
+    # What `kubectl explain` has to say in words is a fact of its own here.
+    if description := re.sub(r" Default: \S+\.$", "", field.description) if field.default else field.description:
+        body += nodes.paragraph("", "", *_text(description))
     body += _facts(field)
     if not body.children:
         body += nodes.paragraph()

@@ -219,6 +219,27 @@ def test_an_ingress_class_that_nobody_has_is_named_and_a_corrected_issuer_is_use
     troubled.nothing_left()
 
 
+def test_a_class_of_a_controller_that_does_not_run_is_named_with_it(troubled: Space) -> None:
+    name, controller = f"inner-{troubled.namespace}", "example.test/inner"
+    served = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": name}}
+    served["spec"] = {"controller": controller}
+    troubled.bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(served))
+    try:
+        troubled.http01("inner", {"ingress": {"ingressClassName": name}})
+        troubled.apply(NAME, troubled.host(NAME), issuer_name="inner")
+        troubled.told(
+            NAME,
+            "HTTP 404 Not Found at 10.200.0.1",
+            f"is of the class {name}, which is for the controller {controller}, and its status names no address",
+        )
+        troubled.goes_on()
+        troubled.http01("inner")
+        troubled.ready(NAME)
+        troubled.nothing_left()
+    finally:
+        troubled.bed.kubectl("delete", "ingressclass", name)
+
+
 def test_a_name_that_leads_elsewhere_is_told_with_the_address(troubles: Troubles) -> None:
     troubled = troubles[leads_elsewhere]
     host = troubled.host(NAME)

@@ -111,6 +111,17 @@ def test_the_operator_itself_answers_and_there_is_no_pod(shop: Space, name: str,
     shop.nothing_left()
 
 
+@pytest.mark.parametrize("responder", ["pod", "shared"])
+def test_without_a_self_check_the_route_is_given_its_time(shop: Space, responder: str) -> None:
+    name = f"unchecked-{responder}"
+    shop.http01(name, responder=responder, selfCheck="off")
+    shop.apply(name, shop.host(name), issuer_name=name)
+    # On a busy machine the first validation may come too early all the same; the next try is a minute later.
+    found = shop.ready(name, seconds=150)
+    assert found["status"]["revision"] == 1
+    shop.nothing_left()
+
+
 def test_a_wildcard_goes_by_dns_and_the_names_beside_it_by_http(shop: Space) -> None:
     # Of certificates that fit Traefik shows the one whose names come last: the Gateway's is for *.example.test.
     wildcard, host, before = f"*.{shop.host('wild')}", shop.host("beside"), so_far(shop)
@@ -125,6 +136,24 @@ def test_a_wildcard_goes_by_dns_and_the_names_beside_it_by_http(shop: Space) -> 
     assert made_since(shop, before)["Pod"] == 1
     shop.nothing_left()
     assert not [name for name in shop.bed.bind.txt_records("example.test") if name.endswith(shop.host("wild"))]
+
+
+def test_certificates_for_one_name_at_once_do_not_get_in_each_others_way(shop: Space) -> None:
+    """Two of each kind of solver, and so of each account: their files have the same host, and rules in one Ingress."""
+    host = shop.host("same")
+    shop.serve("same", host)
+    rules = (shop.cluster.get("Ingress", shop.namespace, "same-0") or {})["spec"]["rules"]
+    shop.http01("same-pod")
+    shop.http01("same-shared", responder="shared")
+    shop.http01("same-edit", {"ingress": {"name": "same-0"}})
+    wanted = {f"{kind}-{number}": kind for kind in ("same-pod", "same-shared", "same-edit") for number in "12"}
+    for name, issuer_name in wanted.items():
+        shop.apply(name, host, issuer_name=issuer_name)
+    for name in wanted:
+        found = shop.ready(name, seconds=120)
+        assert found["status"]["revision"] == 1
+    shop.nothing_left()
+    assert (shop.cluster.get("Ingress", shop.namespace, "same-0") or {})["spec"]["rules"] == rules
 
 
 def test_twenty_certificates_at_once(shop: Space) -> None:

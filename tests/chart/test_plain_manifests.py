@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from chart.derived import MANIFESTS
+from chart.derived import MANIFESTS, PAGE
 
 if TYPE_CHECKING:
     from chart import Helm
@@ -34,3 +35,17 @@ def test_it_is_the_chart_with_its_defaults_and_a_namespace(defaults: list[dict[s
 
 def test_it_has_no_hooks(helm: Helm) -> None:
     assert "helm.sh/hook" not in helm.template()
+
+
+def test_the_commands_of_the_page_remove_all_but_what_was_issued_and_its_namespace() -> None:
+    found = [one for one in yaml.safe_load_all(MANIFESTS.read_text(encoding="utf-8")) if one is not None]
+    removed = re.findall(r"delete ([a-z,]+) --selector (\S+)=(\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(removed) == 2
+    kinds = {kind for names, _, _ in removed for kind in names.split(",")}
+    left = {
+        one["kind"]
+        for one in found
+        if one["kind"].lower() not in kinds
+        or any(one["metadata"]["labels"].get(label) != value for _, label, value in removed)
+    }
+    assert left == {"Namespace", "CustomResourceDefinition"}

@@ -80,5 +80,25 @@ def test_the_description_tells_where_the_record_is_missing_first(
     assert Propagation(RECORD, complete, seen).describe() == text
 
 
+@pytest.mark.parametrize(
+    ("seen", "cause"),
+    [
+        ((HAS,), "another value; it is silent; no record"),
+        ((), "a CNAME to x.test; another value; it is silent; no record"),
+    ],
+)
+def test_the_cause_is_the_same_whichever_server_it_is_that_lacks_the_record(
+    seen: tuple[ServerView, ...], cause: str
+) -> None:
+    lacking = [ServerView("a"), ServerView("b", ("x", "y")), ServerView("c", error="it is silent"), ServerView("d")]
+    if not seen:
+        lacking.append(ServerView("e", alias="x.test"))
+    assert Propagation(RECORD, complete=False, seen=(*seen, *lacking)).cause == cause
+    fewer = (*seen, HAS, *reversed(lacking[1:]))
+    assert Propagation(RECORD, complete=False, seen=fewer).cause == cause
+    assert Propagation(RECORD, complete=True, seen=(HAS,)).cause == ""
+    assert Propagation(RECORD, complete=False, error="no zone").cause == "no zone"
+
+
 def test_the_description_tells_why_nobody_could_be_asked() -> None:
     assert Propagation(RECORD, complete=False, error="no DNS zone holds it").describe() == "no DNS zone holds it"

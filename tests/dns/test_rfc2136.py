@@ -210,6 +210,42 @@ async def test_an_answer_signed_with_another_secret_is_not_believed(start: Start
     assert caught.value.reason == "ANSWER"
 
 
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+async def test_it_asks_before_each_message_and_sends_nothing_when_it_may_not(
+    start: Start, primary: Primary, protocol: TransportProtocol
+) -> None:
+    class Stopped(asyncio.CancelledError):
+        pass
+
+    asked: list[str] = []
+
+    def before_send() -> None:
+        asked.append(protocol)
+        if primary.updates:
+            raise Stopped
+
+    received: list[str] = []
+
+    def counting(message: dns.message.Message, by: str) -> Answer:
+        received.append(by)
+        return primary(message, by)
+
+    provider = Rfc2136Provider(str(await start(counting)), protocol=protocol, before_send=before_send)
+    await provider.present([RECORD])
+    assert asked == received
+    before = len(received)
+    with pytest.raises(asyncio.CancelledError):
+        await provider.clean_up([RECORD])
+    assert (len(asked), len(received)) == (before + 1, before)
+
+
+async def test_it_asks_when_the_connection_is_there_which_may_take_seconds(free_port: int) -> None:
+    asked: list[str] = []
+    with pytest.raises(NameserverUnreachable):
+        await Rfc2136Provider(f"127.0.0.1:{free_port}", before_send=lambda: asked.append("asked")).present([RECORD])
+    assert asked == []
+
+
 async def test_a_lost_datagram_is_sent_again(start: Start, primary: Primary) -> None:
     primary.lost = 1
     await Rfc2136Provider(str(await start(primary)), protocol="UDP", timeout=4).present([RECORD])

@@ -22,7 +22,7 @@ def documented(package: str) -> list[str]:
         name
         for page in (DOCS / "reference").glob("*.rst")
         for block in re.findall(
-            rf"^\.\. public:: {re.escape(package)}\n\n((?:   .*\n)+)", page.read_text(), re.MULTILINE
+            rf"^\.\. public:: {re.escape(package)}\n(?:   :[a-z-]+:\n)*\n((?:   .*\n)+)", page.read_text(), re.MULTILINE
         )
         for name in block.split()
     ]

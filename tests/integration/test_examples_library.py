@@ -146,6 +146,17 @@ def dns_settings(bind: Bind) -> dict[str, str]:
     return {"DNS_SERVER": bind.address, "RESOLVERS": bind.address, "TSIG_NAME": name, "TSIG_SECRET": key.secret}
 
 
+def test_the_tutorial_shows_what_its_program_says(issued_once: tuple[Desk, str]) -> None:
+    desk, said = issued_once
+    page = (EXAMPLES.parents[1] / "docs" / "library" / "tutorial.md").read_text()
+    shown = re.findall(r"^```text\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    # The order's URL and the instant are those of another order.
+    as_shown = said.replace(desk.name, "www.example.com")
+    as_shown = re.sub(r"https://\S+", "https://.../order/1", as_shown)
+    as_shown = re.sub(r"valid until \S+", "valid until 2027-02-21T00:01:51Z", as_shown)
+    assert as_shown.splitlines() == shown.splitlines()
+
+
 def test_porcelain_http01(issued_once: tuple[Desk, str]) -> None:
     desk, said = issued_once
     desk.check(desk.name)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from scenario.cluster import conditions
+from scenario.cluster import SECONDS, conditions
 from scenario.mistakes import message_of, wait_event
 from scenario.solver_objects import solver_objects, wait_nothing_left
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from scenario import Tenant
     from scenario.cluster import Object
 
@@ -23,7 +27,9 @@ def http01(tenant: Tenant, route: dict[str, Any] | None = None, **fields: Any) -
     return [{"http01": {"nameservers": [tenant.bed.bind.address], **chosen, **fields}}]
 
 
-def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP") -> Object:
+def under_way(
+    tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP", seconds: float = SECONDS
+) -> Object:
     """Wait until a Certificate waits for its files, and says so with these words."""
 
     def waits(found: Object) -> bool:
@@ -34,6 +40,7 @@ def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForH
         f"Certificate {name} does not say {words}",
         lambda: tenant.cluster.get("Certificate", tenant.namespace, name),
         waits,
+        seconds=seconds,
     )
 
 
@@ -124,6 +131,46 @@ def test_an_ingress_edited_in_place_is_as_it_was_when_the_certificate_goes(tenan
     nothing_left(tenant)
 
 
+def test_an_ingress_that_was_edited_in_place_is_its_owners_alone_afterwards(tenant: Tenant) -> None:
+    """Whoever applies it by server-side apply, as GitOps tools do, has no conflict with the operator."""
+    front = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "front", "namespace": tenant.namespace},
+        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0]}]},
+    }
+    apply = ("apply", "--server-side", "--field-manager=gitops", "-f", "-")
+    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(tenant, "web")
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
+    found = tenant.cluster.get("Ingress", tenant.namespace, "front") or {}
+    assert [entry["manager"] for entry in found["metadata"]["managedFields"]] == ["gitops"]
+    front["spec"] = {"ingressClassName": "traefik", "rules": [{"host": NAMES[1]}]}
+    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+
+
+def test_an_ingress_of_hosts_without_paths_is_as_it_was_when_the_certificate_goes(tenant: Tenant) -> None:
+    """It has no default backend either: without any rule the API server would not take it."""
+    front = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "front", "namespace": tenant.namespace},
+        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0]}]},
+    }
+    rules = tenant.cluster.apply(front)["spec"]["rules"]
+    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(tenant, "web")
+    assert (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"] != rules
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
+    assert (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"] == rules
+    nothing_left(tenant)
+
+
 def test_an_ingress_to_edit_that_is_not_there_is_named_and_looked_for_again(tenant: Tenant) -> None:
     tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
@@ -157,8 +204,102 @@ def test_a_pod_template_that_kubernetes_refuses_is_told_in_its_words(tenant: Ten
     )
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     told = tenant.not_ready("web", "APIServerRefused")["message"]
-    assert "could not write Pod" in told
+    assert "could not create Pod" in told
     assert "quantities must match" in told
+
+
+def test_a_quota_is_told_in_kubernetes_words_and_the_rest_goes_on(tenant: Tenant) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "no-pods"},
+        "spec": {"hard": {"pods": 0}},
+    }
+    tenant.bed.kubectl("apply", "-n", tenant.namespace, "-f", "-", stdin=json.dumps(quota))
+    tenant.cluster.wait_for(
+        "the quota does not hold", lambda: {"memory": _probe(tenant)}, lambda seen: seen["memory"] is None
+    )
+    tenant.add_issuer("http", solvers=http01(tenant))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    told = tenant.not_ready("web", "APIServerRefused")["message"]
+    assert "could not create Pod" in told
+    assert "exceeded quota: no-pods" in told
+    assert sorted(one["kind"] for one in solver_objects(tenant.cluster, tenant.namespace)) == ["Ingress", "Service"]
+    tenant.apply("other", "other.http01.example.test")
+    tenant.ready("other")
+    tenant.bed.kubectl("delete", "-n", tenant.namespace, "quota", "no-pods")
+    # The pauses between tries have grown meanwhile.
+    under_way(tenant, "web", "has not been given a node yet", seconds=180)
+
+
+@pytest.fixture
+def mutated(tenant: Tenant) -> Iterator[Tenant]:
+    """A namespace whose pods get more memory than they ask for, as platform teams' policies have it."""
+    name = f"memory-{tenant.namespace}"
+    group = "admissionregistration.k8s.io/v1"
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": tenant.namespace}}}
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    change = '[JSONPatch{op: "replace", path: "/spec/containers/0/resources/limits/memory", value: "128Mi"}]'
+    policy = {
+        "apiVersion": group,
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {**here, "resourceRules": [pods]},
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": change}}],
+        },
+    }
+    binding = {"apiVersion": group, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name}}
+    tenant.bed.kubectl("apply", "-f", "-", stdin=json.dumps(policy))
+    tenant.bed.kubectl("apply", "-f", "-", stdin=json.dumps({**binding, "spec": {"policyName": name}}))
+    try:
+        tenant.cluster.wait_for(
+            "the policy does not act", lambda: {"memory": _probe(tenant)}, lambda seen: bool(seen["memory"] == "128Mi")
+        )
+        yield tenant
+    finally:
+        for kind in ("MutatingAdmissionPolicyBinding", "MutatingAdmissionPolicy"):
+            tenant.bed.kubectl("delete", kind, name)
+
+
+def _probe(tenant: Tenant) -> Any:
+    """The memory that a pod gets which asks for 64 Mi; None if it is refused."""
+    container = {"name": "a", "image": "localhost/none", "resources": {"limits": {"memory": "64Mi"}}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"probe-{secrets.token_hex(4)}", "namespace": tenant.namespace},
+        "spec": {"containers": [container]},
+    }
+    try:
+        made = tenant.cluster.apply(pod)
+    except httpx.HTTPStatusError:
+        return None
+    tenant.cluster.delete("Pod", tenant.namespace, made["metadata"]["name"])
+    return made["spec"]["containers"][0]["resources"]["limits"]["memory"]
+
+
+def test_a_pod_that_admission_changed_is_no_hindrance_after_a_restart(mutated: Tenant) -> None:
+    mutated.add_issuer("http", solvers=http01(mutated))
+    mutated.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(mutated, "web", "has not been given a node yet")
+    [pod] = _soon(mutated, "Pod")
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
+    mutated.operator.kill()
+    events = len(mutated.cluster.events(mutated.namespace, "web"))
+    mutated.operator.start()
+    under_way(mutated, "web", "has not been given a node yet")
+    mutated.cluster.wait_for(
+        "nothing is told anew",
+        lambda: {"status": {"events": mutated.cluster.events(mutated.namespace, "web")}},
+        lambda seen: len(seen["status"]["events"]) > events,
+    )
+    told = {event["reason"] for event in mutated.cluster.events(mutated.namespace, "web")}
+    assert told == {"Issuing", "WaitingForHTTP"}
+    [same] = _soon(mutated, "Pod")
+    assert same["metadata"]["uid"] == pod["metadata"]["uid"]
 
 
 def test_a_name_that_leads_nowhere_is_told(tenant: Tenant) -> None:

@@ -45,6 +45,21 @@ def test_an_issuer_comes_and_goes(build: Build) -> None:
     assert "Issuer team/ca does not exist" in registry.view(CA).message
 
 
+def test_a_forgotten_kind_is_told_where_a_cluster_issuer_has_the_name(build: Build) -> None:
+    registry = IssuerRegistry()
+    registry.set_missing(CA)
+    namesake = Key("ClusterIssuer", "", CA.name)
+    assert "Create it" in registry.view(CA).message
+    registry.set_not_ready(namesake, "its CA is down")
+    assert registry.view(CA).state == "missing"
+    assert "set spec.issuerRef.kind to ClusterIssuer" in registry.view(CA).message
+    registry.set_missing(namesake)
+    assert "Create it" in registry.view(CA).message
+    assert "Create it" in registry.view(namesake).message
+    registry.set_ready(ready(build))
+    assert registry.view(CA).state == "ready"
+
+
 def test_the_cas_in_use_are_those_of_ready_issuers(build: Build) -> None:
     registry = IssuerRegistry()
     registry.set_ready(ready(build))

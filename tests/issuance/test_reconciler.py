@@ -19,6 +19,7 @@ from certwright.issuance.key import Key
 from certwright.issuance.metrics import Metrics
 from certwright.issuance.reconciler import CertificateReconciler
 from certwright.issuance.records import RecordLedger
+from certwright.issuance.secret_facts import SecretFacts
 from certwright.issuance.tools import Tools
 from certwright.kube.errors import NotFound, Unreachable
 from certwright.kube.leadership import Leadership, NotLeading, boot_clock
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from tests.issuance.conftest import Body, Build, FakeGateway, OrderState
 
-    from certwright.issuance.secret_facts import SecretFacts
     from certwright.kube.events import Subject
 
 WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
@@ -158,6 +158,7 @@ class FakeCluster:
         self.strips_metadata = False
         self.gone = False
         self.successor: Body | None = None
+        self.version: int | None = None
 
     def __getattr__(self, verb: str) -> Any:
         return getattr(self.secrets, verb)
@@ -179,6 +180,10 @@ class FakeCluster:
     async def read_custom(self, _plural: str, _namespace: str, _name: str) -> Body | None:
         self.refuse("read_custom")
         return self.successor if self.gone else self.body
+
+    async def collection_version(self, _plural: str, _namespace: str) -> int:
+        self.refuse("collection_version")
+        return int(self.body["metadata"]["resourceVersion"]) if self.version is None else self.version
 
     async def apply_status(self, _plural: str, _kind: str, _metadata: Any, status: Mapping[str, Any]) -> Body:
         self.refuse("apply_status")
@@ -210,12 +215,19 @@ class Bench:
         self.forgotten: list[str] = []
         self.passes = 0
         self.leadership = Leadership.unlimited()
+        self.issuer_spec: dict[str, Any] = {}
         self.ready()
         self.restart()
 
     def ready(self) -> None:
         issuer = ReadyIssuer(
-            CA, "uid-ca", 1, self.build.issuer(), cast("acme.Client", self.ca), f"{PLACE}/account/1", "team"
+            CA,
+            "uid-ca",
+            1,
+            self.build.issuer(**self.issuer_spec),
+            cast("acme.Client", self.ca),
+            f"{PLACE}/account/1",
+            "team",
         )
         self.registry.set_ready(issuer)
 
@@ -229,14 +241,14 @@ class Bench:
         tools = Tools(
             gateway=cast("Any", self.cluster),
             registry=self.registry,
-            solvers=cast("Any", SimpleNamespace(make=self.solver, forget=self.forgotten.append)),
+            solvers=self.solvers(),
             ledger=self.ledger,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             metrics=Metrics(),
             clock=lambda: self.now,
             leadership=self.leadership,
             on_written=self.certificates.put,
-            on_secret_written=lambda _: None,
+            on_secret_written=self.take_secret,
         )
         self.reconciler = CertificateReconciler(
             tools=tools,
@@ -245,6 +257,15 @@ class Bench:
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
         )
+
+    def take_secret(self, facts: SecretFacts) -> None:
+        """The watch of Secrets brings what was written."""
+        place = {"namespace": "team", "name": facts.name, "resourceVersion": facts.resource_version}
+        self.secrets.put(place, facts)
+
+    def solvers(self) -> Any:
+        """What makes solvers, in this process."""
+        return SimpleNamespace(make=self.solver, forget=self.forgotten.append)
 
     async def solver(self, *_: Any) -> FakeDns:
         return self.dns
@@ -520,6 +541,39 @@ async def test_a_new_leader_whose_watch_is_late_goes_on_with_the_same_order(benc
     assert bench.condition().status == "True"
     assert len(bench.ca.orders) == 1
     assert (bench.dns.records, bench.secret_names) == (set(), {"web-tls"})
+
+
+@pytest.mark.parametrize(("version", "is_read"), [(0, False), (1, True), (99, True)])
+async def test_only_what_is_older_than_the_right_to_act_is_read_again(
+    build: Build, gateway: FakeGateway, now: dt.datetime, version: int, *, is_read: bool
+) -> None:
+    bench = Bench(build, gateway, now)
+    bench.leadership = Leadership()
+    bench.leadership.extend(boot_clock() + 3600)
+    bench.restart()
+    bench.write()
+    bench.cluster.version = version
+    bench.cluster.failing = {"read_custom"}
+    await bench.run(1)
+    assert (not bench.ca.orders) is is_read
+    bench.cluster.failing = set()
+    await bench.run(60)
+    assert bench.condition().status == "True"
+
+
+async def test_a_secret_that_the_leader_before_wrote_a_moment_ago_is_not_made_again(bench: Bench) -> None:
+    """The watch of Secrets is late; that somebody has written to the Certificate since tells nothing of it."""
+    await bench.run(60)
+    secret = bench.cluster.secrets.secrets["team", "web-tls"]
+    old = SecretFacts.of({**secret, "data": {}, "metadata": {**secret["metadata"], "resourceVersion": "1"}})
+    bench.leadership = Leadership()
+    bench.leadership.extend(boot_clock() + 3600)
+    bench.restart()
+    bench.cluster.version = 0
+    bench.secrets.put({"namespace": "team", "name": "web-tls", "resourceVersion": "1"}, old)
+    await bench.run(60)
+    assert len(bench.ca.orders) == 1
+    assert bench.condition().status == "True"
 
 
 async def test_who_may_not_act_any_more_takes_no_step(bench: Bench) -> None:

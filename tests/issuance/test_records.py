@@ -28,7 +28,7 @@ async def test_the_last_holder_removes_a_shared_value(ledger: RecordLedger) -> N
     assert await release(ledger, "first", A, B) == [B]
     assert await release(ledger, "second", A, A_TOO) == [A, A_TOO]
     assert not ledger._holders
-    assert not ledger._locks
+    assert not ledger._turns._locks
 
 
 async def test_holding_twice_is_holding_once(ledger: RecordLedger) -> None:
@@ -72,7 +72,7 @@ async def test_a_cancelled_wait_leaves_no_lock(ledger: RecordLedger) -> None:
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
-    assert not ledger._locks
+    assert not ledger._turns._locks
     assert not ledger._holders
 
 

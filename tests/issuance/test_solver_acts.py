@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.acme import Order, OrderStatus
+from certwright.acme import Challenge, ChallengeStatus, Order, OrderStatus
+from certwright.dns import Propagation, ServerView, TxtRecord
 from certwright.issuance import solver_acts
 from certwright.issuance.observed import Flight
 from certwright.solvers.http01.self_check import HttpSighting
@@ -17,6 +18,8 @@ from certwright.solvers.proof import HttpResource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from certwright.solvers.proof import Sighting
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 FILE = HttpResource("a.example.test", "abc", "abc.print")
@@ -31,9 +34,10 @@ class FakeSolver:
 
     def __init__(self) -> None:
         self.seen = NOT_FOUND
+        self.other: tuple[Propagation, ...] = ()
 
-    async def check(self, _proofs: Sequence[HttpResource]) -> tuple[HttpSighting, ...]:
-        return (self.seen,)
+    async def check(self, _proofs: Sequence[HttpResource]) -> tuple[Sighting, ...]:
+        return self.other or (self.seen,)
 
 
 class World:
@@ -42,9 +46,10 @@ class World:
     def __init__(self) -> None:
         self.now = NOW
         self.solver = FakeSolver()
-        self.events: list[str] = []
+        self.events: list[tuple[str, str]] = []
         order = Order("https://ca.example.test/order/1", OrderStatus.PENDING, (), (), "")
         flight = Flight(order=order, next_look=NOW, proofs={FILE.host: FILE}, presented_at=NOW)
+        flight.challenges[FILE.host] = Challenge("http-01", "https://ca.example.test/1", ChallengeStatus.PENDING, "abc")
         self.memory = SimpleNamespace(solvers={FILE.host: self.solver}, saved_at=NOW)
         self.notes: list[str] = []
         self.case: Any = SimpleNamespace(
@@ -54,7 +59,7 @@ class World:
             change_authorizations=lambda **_: None,
             note=lambda _reason, message: self.notes.append(message),
         )
-        recorder = SimpleNamespace(record=lambda _subject, _kind, _reason, message: self.events.append(message))
+        recorder = SimpleNamespace(record=lambda _subject, _kind, *told: self.events.append(told))
         self.tools: Any = SimpleNamespace(clock=lambda: self.now, recorder=recorder)
 
     async def look(self, seconds: float, cause: str = "") -> None:
@@ -68,12 +73,40 @@ def world() -> World:
     return World()
 
 
+async def test_a_record_that_is_missing_is_told_as_well_with_more_patience(world: World) -> None:
+    record = TxtRecord("_acme-challenge.a.example.test", "value")
+    world.case.flight.proofs[FILE.host] = record
+
+    async def look(seconds: float, *seen: ServerView) -> None:
+        world.now += dt.timedelta(seconds=seconds)
+        world.solver.other = (Propagation(record, complete=False, seen=seen),)
+        await solver_acts.self_check(world.case, world.tools)
+
+    await look(9, ServerView("ns1"), ServerView("ns2"))
+    assert world.events == []
+    await look(1, ServerView("ns1"), ServerView("ns2"))
+    await look(1, ServerView("ns1", ("value",)), ServerView("ns2"))
+    [(reason, told)] = world.events
+    assert reason == "WaitingForDNS"
+    assert "_acme-challenge.a.example.test TXT value for a.example.test is not visible: ns1 has no such record" in told
+    await look(1, ServerView("ns1", ("value",)), ServerView("ns2", error="it is silent"))
+    assert [reason for reason, _ in world.events] == ["WaitingForDNS", "WaitingForDNS"]
+    assert "ns2 gave no answer: it is silent" in world.events[1][1]
+
+
+async def test_what_is_answered_already_is_the_cas_to_look_for(world: World) -> None:
+    world.case.flight.challenges.clear()
+    await world.look(30)
+    assert world.case.flight.propagated
+
+
 async def test_a_file_that_is_late_is_no_news_and_one_that_is_missing_is(world: World) -> None:
     await world.look(2, "the pod is being started")
     assert world.events == []
     assert world.memory.saved_at == NOW
     await world.look(3)
-    [told] = world.events
+    [(reason, told)] = world.events
+    assert reason == "WaitingForHTTP"
     assert "http://a.example.test/.well-known/acme-challenge/abc does not answer" in told
     assert world.memory.saved_at is None, "the status says it at once, too"
     await world.look(5)

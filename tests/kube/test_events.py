@@ -117,12 +117,26 @@ async def test_events_are_posted_in_the_background_in_order(posts: Posts, record
     assert [event["reason"] for _, event in posts.posted] == ["R0", "R1", "R2"]
 
 
+async def test_what_went_well_is_in_the_log_and_what_did_not_is_left_to_those_who_log_it(
+    recorder: EventRecorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    recorder.record(subject(), "Normal", "Issued", "It is in Secret web-tls.")
+    recorder.record(subject(namespace=""), "Normal", "AccountRegistered", "The account is ready.")
+    recorder.record(subject(), "Warning", "TSIGRejected", "another secret")
+    assert [record.message for record in caplog.records] == [
+        "Certificate shop/web: Issued: It is in Secret web-tls.",
+        "Certificate web: AccountRegistered: The account is ready.",
+    ]
+    await recorder.drain()
+
+
 async def test_the_queue_is_bounded_and_says_what_it_drops(
     posts: Posts, recorder: EventRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(MAX_WAITING + 1):
         recorder.record(subject(), "Normal", f"R{number}", "")
-    assert [record.message for record in caplog.records] == [
+    assert [record.message for record in caplog.records if record.levelno > logging.INFO] == [
         f"Event dropped, {MAX_WAITING} are waiting: R{MAX_WAITING} web"
     ]
     await recorder.drain()
@@ -150,7 +164,11 @@ async def test_a_lost_event_is_in_nobodys_way(
     posts.error = None
     recorder.record(subject(), "Normal", "Issued", "again")
     await recorder.drain()
-    ours = [record for record in caplog.records if record.name == "certwright.kube.events"]
+    ours = [
+        record
+        for record in caplog.records
+        if record.name == "certwright.kube.events" and record.levelno != logging.INFO
+    ]
     assert [(record.levelno, record.message) for record in ours] == [said]
     assert len(posts.posted) == 1
 

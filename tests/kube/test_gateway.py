@@ -25,6 +25,16 @@ CERTIFICATE = {
 }
 
 
+async def test_the_version_of_a_collection_is_asked_for_with_one_of_its_objects(
+    server: ApiServer, gateway: Gateway
+) -> None:
+    server.reply(200, {"metadata": {"resourceVersion": "42"}, "items": [{}]})
+    assert await gateway.collection_version("certificates", "shop") == 42
+    [seen] = server.seen
+    assert (seen.method, seen.query) == ("GET", {"limit": "1"})
+    assert seen.path == "/apis/certwright.io/v1/namespaces/shop/certificates"
+
+
 @pytest.mark.parametrize(
     ("namespace", "path"),
     [

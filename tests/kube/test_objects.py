@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.kube.errors import Forbidden, Invalid, NotFound
+from certwright.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from certwright.kube.objects import ObjectGateway
 
 if TYPE_CHECKING:
@@ -91,16 +91,32 @@ async def test_a_refusal_is_told_in_the_api_servers_words(server: ApiServer, obj
 
 async def test_an_ingress_is_edited_only_as_it_was_read(server: ApiServer, objects: ObjectGateway) -> None:
     rules = [{"host": "a.test"}]
-    assert await objects.replace_rules(INGRESS, rules)
+    server.reply(200, {"kind": "Ingress"})
+    assert await objects.replace_rules(INGRESS, rules) == {"kind": "Ingress"}
     [seen] = server.seen
     assert (seen.method, seen.path) == ("PATCH", "/apis/networking.k8s.io/v1/namespaces/shop/ingresses/front")
     assert seen.headers["Content-Type"] == "application/merge-patch+json"
     assert seen.body == {"metadata": {"resourceVersion": "7"}, "spec": {"rules": rules}}
     server.refuse(409, "Conflict", "it has changed")
-    assert not await objects.replace_rules(INGRESS, rules)
+    assert await objects.replace_rules(INGRESS, rules) is None
     server.refuse(403, "Forbidden", "no")
     with pytest.raises(Forbidden):
         await objects.replace_rules(INGRESS, rules)
+
+
+@pytest.mark.parametrize("others", [[{"manager": "gitops", "operation": "Apply"}], []])
+async def test_what_was_written_of_an_ingress_is_given_up(
+    server: ApiServer, objects: ObjectGateway, others: list[dict[str, str]]
+) -> None:
+    entries = [*others, {"manager": "certwright", "operation": "Update"}]
+    ingress = {"metadata": {**INGRESS["metadata"], "managedFields": entries}}
+    assert await objects.disown(ingress)
+    [seen] = server.seen
+    assert seen.body == {"metadata": {"resourceVersion": "7", "managedFields": others or [{}]}}
+    server.refuse(409, "Conflict", "it has changed")
+    assert not await objects.disown(ingress)
+    assert await objects.disown(INGRESS)
+    assert len(server.seen) == 2, "nothing of ours is in it"
 
 
 async def test_an_ingress_without_rules_has_none_afterwards(server: ApiServer, objects: ObjectGateway) -> None:
@@ -108,14 +124,26 @@ async def test_an_ingress_without_rules_has_none_afterwards(server: ApiServer, o
     assert server.seen[0].body["spec"] == {"rules": None}
 
 
-async def test_only_what_is_known_not_to_exist_is_missing(server: ApiServer, objects: ObjectGateway) -> None:
+async def test_what_may_not_be_looked_at_is_not_known_to_be_missing(server: ApiServer, objects: ObjectGateway) -> None:
     server.reply(200, {"kind": "IngressClass"})
-    assert not await objects.is_missing("IngressClass", None, "nginx")
+    assert await objects.inspect("IngressClass", None, "nginx") == {"kind": "IngressClass"}
     server.refuse(404, "NotFound", "no such thing")
-    assert await objects.is_missing("IngressClass", None, "nginx")
+    assert await objects.inspect("IngressClass", None, "nginx") is None
     server.refuse(403, "Forbidden", "the operator may not look")
-    assert not await objects.is_missing("IngressClass", None, "nginx")
+    assert await objects.inspect("IngressClass", None, "nginx") == {}
     assert server.seen[0].path == "/apis/networking.k8s.io/v1/ingressclasses/nginx"
+
+
+async def test_what_is_created_stays_as_it_is_if_it_is_there(server: ApiServer, objects: ObjectGateway) -> None:
+    await objects.create(POD)
+    [seen] = server.seen
+    assert (seen.method, seen.path, seen.body) == ("POST", "/api/v1/namespaces/shop/pods", POD)
+    assert seen.query == {"fieldManager": "certwright"}
+    server.refuse(409, "AlreadyExists", "it is there")
+    await objects.create(POD)
+    server.refuse(409, "Conflict", "something else")
+    with pytest.raises(Conflict, match="could not create Pod shop/cw-web"):
+        await objects.create(POD)
 
 
 async def test_policies_are_listed_a_bounded_number_where_that_is_allowed(

@@ -43,7 +43,7 @@ def zones() -> Zones:
 
 
 def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Solver:
-    return Dns01Solver(zones, zones, follow_cname=follow_cname, patience=PATIENCE)  # type: ignore[arg-type]  # a stand-in for the view
+    return Dns01Solver(zones, zones, destination="zones", follow_cname=follow_cname, patience=PATIENCE)  # type: ignore[arg-type]  # a stand-in for the view
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,12 @@
   resources: [events]
   verbs: [create]
 {{- if .Values.http01.enabled }}
-# The HTTP-01 solver of an order and the way to it, made by server-side apply, and removed by label.
+# The HTTP-01 solver of an order, made and never changed, and the way to it, applied; all removed by label.
 - apiGroups: [""]
-  resources: [pods, services]
+  resources: [pods]
+  verbs: [get, create, delete, deletecollection]
+- apiGroups: [""]
+  resources: [services]
   verbs: [get, create, patch, delete, deletecollection]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]

@@ -53,6 +53,7 @@ class LimitProfile:
 #: What is assumed of a CA that publishes nothing: its 429s teach the rest.
 NO_LIMITS: Final = LimitProfile()
 
+#: Those of the production environment, as published in August 2026; see `limits_of`.
 LETS_ENCRYPT: Final = LimitProfile(
     orders_per_account=Limit(300, timedelta(hours=3)),
     certificates_per_registered_domain=Limit(50, timedelta(days=7)),

@@ -235,9 +235,13 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 def _ip_address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
+    if address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast:
+        # The API server takes no such in an EndpointSlice, and each order would find out for itself.
+        raise argparse.ArgumentTypeError(f"{text} is an address that nobody else can reach this process at")
+    return str(address)
 
 
 def _truth(text: str) -> bool:

@@ -31,6 +31,13 @@ class ServerView:
     error: str | None = None
     alias: str | None = None
 
+    @property
+    def lack(self) -> str:
+        """What is wrong with a server that was seen without a record, but for which values it has in its place."""
+        return self.error or (
+            f"a CNAME to {self.alias}" if self.alias else "another value" if self.values else "no record"
+        )
+
 
 @dataclass(frozen=True)
 class Propagation:
@@ -47,6 +54,14 @@ class Propagation:
     complete: bool
     seen: tuple[ServerView, ...] = ()
     error: str | None = None
+
+    @property
+    def cause(self) -> str:
+        """Why it is not complete: the same text for as long as servers, whichever they are, are short of the same."""
+        if self.complete:
+            return ""
+        lacking = {view.lack for view in self.seen if self.record.value not in view.values}
+        return self.error or "; ".join(sorted(lacking))
 
     def describe(self) -> str:
         """Say for people where the record is missing and where it is seen."""

@@ -20,6 +20,8 @@ from certwright.dns.errors import DnsError, MalformedAnswer, NameserverUnreachab
 from certwright.dns.records import to_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from certwright.dns.endpoint import Endpoint
 
 DEFAULT_TIMEOUT = 5.0
@@ -89,10 +91,12 @@ class Questioner:
                 return await send_tcp(question, endpoint, self._timeout / 2)
 
 
-async def send_udp(message: dns.message.Message, endpoint: Endpoint, seconds: float) -> dns.message.Message:
+async def send_udp(
+    message: dns.message.Message, endpoint: Endpoint, seconds: float, *, before_send: Callable[[], None] | None = None
+) -> dns.message.Message:
     """Send a message in a datagram and wait for the answer.
 
-    `TSIG_FAILURES` pass through.
+    `TSIG_FAILURES` and what `before_send` raises pass through.
 
     Raises:
         NameserverUnreachable: No answer in time, or the port is closed.
@@ -106,6 +110,8 @@ async def send_udp(message: dns.message.Message, endpoint: Endpoint, seconds: fl
             family, socket.SOCK_DGRAM, destination=(endpoint.address, endpoint.port), timeout=seconds
         )
         async with udp:
+            if before_send is not None:
+                before_send()
             return await dns.asyncquery.udp(
                 message,
                 endpoint.address,
@@ -123,17 +129,29 @@ async def send_udp(message: dns.message.Message, endpoint: Endpoint, seconds: fl
         raise _typed(error, message, endpoint, "UDP", seconds) from None
 
 
-async def send_tcp(message: dns.message.Message, endpoint: Endpoint, seconds: float) -> dns.message.Message:
+async def send_tcp(
+    message: dns.message.Message, endpoint: Endpoint, seconds: float, *, before_send: Callable[[], None] | None = None
+) -> dns.message.Message:
     """Send a message over a TCP connection of its own and wait for the answer.
 
-    `TSIG_FAILURES` pass through.
+    `TSIG_FAILURES` and what `before_send` raises pass through.
 
     Raises:
         NameserverUnreachable: No connection or no answer in time.
         MalformedAnswer: What came is no DNS message.
     """
+    family = dns.inet.af_for_address(endpoint.address)
+    now = asyncio.get_running_loop().time
+    deadline = now() + seconds
     try:
-        return await dns.asyncquery.tcp(message, endpoint.address, timeout=seconds, port=endpoint.port)
+        tcp = await _BACKEND.make_socket(
+            family, socket.SOCK_STREAM, destination=(endpoint.address, endpoint.port), timeout=seconds
+        )
+        async with tcp:
+            if before_send is not None:
+                before_send()
+            left = max(0.0, deadline - now())
+            return await dns.asyncquery.tcp(message, endpoint.address, timeout=left, port=endpoint.port, sock=tcp)
     except (dns.exception.DNSException, OSError, EOFError) as error:
         raise _typed(error, message, endpoint, "TCP", seconds) from None
 

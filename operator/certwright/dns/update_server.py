@@ -12,6 +12,8 @@ from certwright.dns.errors import NameserverUnreachable, TsigRejected, UpdateRef
 from certwright.dns.query import TSIG_FAILURES, UnsignedAnswer, send_tcp, send_udp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from certwright.dns.endpoint import Endpoint, Server
     from certwright.dns.tsig import TsigKey
 
@@ -32,13 +34,30 @@ _PEER_REASONS: dict[type[Exception], str] = {
 
 
 class UpdateServer:
-    """One server, one key, one protocol."""
+    """One server, one key, one protocol.
 
-    def __init__(self, server: Server, *, tsig: TsigKey | None, protocol: TransportProtocol, timeout: float) -> None:
+    Args:
+        server: Whom messages go to.
+        tsig: Signs them, and verifies the answers.
+        protocol: How they go.
+        timeout: Seconds for one message to one address.
+        before_send: Called right before each is sent, at every try; what it raises keeps it from being sent.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        tsig: TsigKey | None,
+        protocol: TransportProtocol,
+        timeout: float,
+        before_send: Callable[[], None] | None = None,
+    ) -> None:
         self._server = server
         self._tsig = tsig
         self._protocol = protocol
         self._timeout = timeout
+        self._before_send = before_send
 
     def __str__(self) -> str:
         """The server as it was configured."""
@@ -90,14 +109,17 @@ class UpdateServer:
 
     async def _send(self, message: dns.message.Message, endpoint: Endpoint) -> dns.message.Message:
         if self._protocol == "TCP":
-            return await send_tcp(message, endpoint, self._timeout)
+            return await send_tcp(message, endpoint, self._timeout, before_send=self._before_send)
         for _ in range(_UDP_ATTEMPTS - 1):
             try:
-                return await send_udp(message, endpoint, self._timeout / _UDP_ATTEMPTS)
+                return await self._send_datagram(message, endpoint)
             except NameserverUnreachable as error:
                 if not error.timed_out:
                     raise
-        return await send_udp(message, endpoint, self._timeout / _UDP_ATTEMPTS)
+        return await self._send_datagram(message, endpoint)
+
+    async def _send_datagram(self, message: dns.message.Message, endpoint: Endpoint) -> dns.message.Message:
+        return await send_udp(message, endpoint, self._timeout / _UDP_ATTEMPTS, before_send=self._before_send)
 
     def _explain(self, zone: str, rcode: str) -> str:
         if self._tsig:

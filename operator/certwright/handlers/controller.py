@@ -97,7 +97,7 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
         )
-        solvers = SolverFactory(gateway, ObjectGateway(client), http01=http01)
+        solvers = SolverFactory(gateway, ObjectGateway(client), http01=http01, before_send=leadership.check)
         self.answers = solvers.answers
         tools = Tools(
             gateway=gateway,

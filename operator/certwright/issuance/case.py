@@ -58,7 +58,7 @@ class Memory:
         unwatched: What was found when a Secret that is not watched was last read, and when.
         refusals: How often in a row the Certificate was refused.
         resumed: Whether an earlier process began this order and may have left its key behind.
-        caught_up: Whether the object was read, not only watched, since this process leads.
+        caught_up: Whether the object is known to be no older than this process's right to act.
     """
 
     flight: Flight | None = None

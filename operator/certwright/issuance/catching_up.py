@@ -16,32 +16,51 @@ if TYPE_CHECKING:
     from certwright.issuance.tools import Tools
 
 
-def may_lag(case: Case, tools: Tools) -> bool:
-    """Whether a Certificate must be read before anything is done about it.
+class CatchingUp:
+    """Reads a Certificate, and its Secret if that is watched, into the stores; once for each Certificate.
 
-    Resting on old news does no harm. Acting on them may cost a second order: the leader before may have ordered a tenth
-    of a second ago. One that runs alone began with a list, and nobody else writes.
+    A version from after this process began to lead needs no reading: there is no later word of another leader's. The
+    first look asks for the version of the whole collection, which tells these apart.
+
+    Args:
+        tools: For the API server, and whether this process may act.
     """
-    if case.memory.caught_up or not tools.leadership.is_limited:
-        return False
-    return not isinstance(plan(case.observed(), tools.clock()), Resting)
 
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._one_at_a_time = asyncio.Lock()
+        self._version: int | None = None
 
-async def catch_up(case: Case, tools: Tools) -> None:
-    """Read a Certificate, and its Secret if that is watched, into the stores; once for each Certificate.
+    def is_needed(self, case: Case) -> bool:
+        """Whether a Certificate must be looked at twice before anything is done about it.
 
-    Raises:
-        NotFound: The Certificate is gone.
-        KubeError: It cannot be read.
-    """
-    metadata = case.certificate.metadata
-    namespace = metadata.namespace or ""
-    found = await tools.gateway.read_custom(Certificate.PLURAL, namespace, metadata.name)
-    if found is None:
-        raise NotFound(f"read {case.certificate.display_name}", status=404)
-    tools.on_written(found)
-    if case.secret is not None and case.memory.unwatched is None:
-        secret = await tools.gateway.read_secret(namespace, case.certificate.spec.secret_name)
-        if secret is not None:
-            tools.on_secret_written(await asyncio.to_thread(SecretFacts.of, secret))
-    case.memory.caught_up = True
+        Resting on old news does no harm. Acting on them may cost a second order: the leader before may have ordered a
+        tenth of a second ago. One that runs alone began with a list, and nobody else writes.
+        """
+        if case.memory.caught_up or not self._tools.leadership.is_limited:
+            return False
+        return not isinstance(plan(case.observed(), self._tools.clock()), Resting)
+
+    async def look(self, case: Case) -> None:
+        """Have the stores hold what there is.
+
+        Raises:
+            NotFound: The Certificate is gone.
+            KubeError: It cannot be read.
+        """
+        metadata, gateway = case.certificate.metadata, self._tools.gateway
+        namespace = metadata.namespace or ""
+        async with self._one_at_a_time:
+            if self._version is None:
+                self._version = await gateway.collection_version(Certificate.PLURAL, namespace)
+        secret_is_watched = case.secret is not None and case.memory.unwatched is None
+        if secret_is_watched or int(metadata.resource_version or 0) <= self._version:
+            found = await gateway.read_custom(Certificate.PLURAL, namespace, metadata.name)
+            if found is None:
+                raise NotFound(f"read {case.certificate.display_name}", status=404)
+            self._tools.on_written(found)
+        if secret_is_watched:
+            secret = await gateway.read_secret(namespace, case.certificate.spec.secret_name)
+            if secret is not None:
+                self._tools.on_secret_written(await asyncio.to_thread(SecretFacts.of, secret))
+        case.memory.caught_up = True

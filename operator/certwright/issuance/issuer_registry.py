@@ -48,7 +48,15 @@ class IssuerRegistry:
 
     def view(self, key: Key) -> IssuerView:
         """Return the state of an issuer."""
-        return self._views.get(key, IssuerView("unknown"))
+        view = self._views.get(key, IssuerView("unknown"))
+        namesake = self._views.get(Key("ClusterIssuer", "", key.name))
+        if view.state == "missing" and key.kind == "Issuer" and namesake is not None and namesake.state != "missing":
+            return IssuerView(
+                "missing",
+                f"{key} does not exist. There is a ClusterIssuer of that name: to use it, set spec.issuerRef.kind to "
+                "ClusterIssuer.",
+            )
+        return view
 
     def ready(self, key: Key) -> ReadyIssuer | None:
         """Return an issuer that certificates can be ordered from, or None."""

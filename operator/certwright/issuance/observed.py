@@ -35,14 +35,14 @@ class Flight:
     Attributes:
         order: As last seen at the CA.
         next_look: Nothing is to be asked before this instant.
-        proofs: What the CA is to find for each authorization that is still to be proved, by the authorization's name.
-        challenges: The challenge for each of them, by the same name; those not answered yet.
+        proofs: What the CA is to find, by the authorization's name; what is answered stays until the order is done.
+        challenges: The challenge of each that is not answered yet, by the same name.
         presented_at: When this process put the proofs in place; None before.
         propagated: Whether they were seen where the CA looks, or need not be.
         checks: How often they were looked for.
         polls: How often the CA was asked since the last progress.
         finalized: Whether this process has sent the CSR.
-        warned: Causes for which files are missing, that an Event has told.
+        warned: What an Event has told of proofs that were not to be seen: its reason, and the cause.
     """
 
     order: Order
@@ -54,7 +54,7 @@ class Flight:
     checks: int = 0
     polls: int = 0
     finalized: bool = False
-    warned: set[str] = field(default_factory=set)
+    warned: set[tuple[str, str]] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

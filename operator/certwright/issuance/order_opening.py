@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -14,8 +13,10 @@ from certwright.issuance.observed import Flight
 from certwright.issuance.private_keys import obtain_key
 from certwright.issuance.proofs import must_be_held, objects_to_make, presented_proofs, proof_fields, proof_of
 from certwright.issuance.saving import hold, save
-from certwright.issuance.solving import present_all, same_solvers, solvers_for
+from certwright.issuance.solving import same_solvers, solvers_for
 from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStatus
+from certwright.solvers.proof import HttpResource
+from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,9 +42,8 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
     memory.started_at = now
     case.note("Ordering", f"Ordering a certificate from {issuer.spec.server}: {step.message}.")
     solvers = await solvers_for(case, tools, wanted.names)
-    places = dict(
-        zip(wanted.names, await asyncio.gather(*(solvers[name].place(name) for name in wanted.names)), strict=True)
-    )
+    found = await side_by_side(solvers[name].place(name) for name in wanted.names)
+    places = dict(zip(wanted.names, found, strict=True))
     if case.secret is None and case.status.revision:
         # It is often gone because its namespace is going. Nothing can be created there then: no order is placed.
         await obtain_key(case, tools.gateway)
@@ -110,9 +110,9 @@ async def resume_order(case: Case, tools: Tools) -> None:
     flight = Flight(order=order, next_look=tools.clock())
     if order.status == "pending":
         authorizations = await issuer.client.fetch_authorizations(order)
-        kept_proofs = {entry.name: proof_of(entry) for entry in kept.authorizations}
-        validating: dict[str, Proof] = {}
-        for authorization in _unproved(authorizations):
+        kept_proofs = {entry.name: proof for entry in kept.authorizations if (proof := proof_of(entry)) is not None}
+        unproved = _unproved(authorizations)
+        for authorization in unproved:
             proof = kept_proofs.get(authorization.name)
             if proof is None:
                 raise IssuanceError(
@@ -123,18 +123,14 @@ async def resume_order(case: Case, tools: Tools) -> None:
             challenge = _challenge(authorization, "dns-01" if isinstance(proof, TxtRecord) else "http-01")
             if challenge.status == "pending":
                 flight.challenges[authorization.name] = challenge
-                flight.proofs[authorization.name] = proof
-            else:
-                validating[authorization.name] = proof
-        solvers = await same_solvers(case, tools, {**flight.proofs, **validating})
-        case.memory.solvers = {name: solvers[name] for name in flight.proofs}
-        # The CA may ask once more, and what answered may have gone with the earlier process.
-        await present_all(validating, solvers)
+        # Of those that are answered the CA may ask once more, and what answered may have gone with the earlier process.
+        # Files that are proved by now stay with the others: those that answer for fewer would be other objects.
+        names = {authorization.name for authorization in unproved}
+        if names:
+            names |= {name for name, proof in kept_proofs.items() if isinstance(proof, HttpResource)}
+        flight.proofs = {name: proof for name, proof in kept_proofs.items() if name in names}
+        case.memory.solvers = await same_solvers(case, tools, flight.proofs)
         case.change_order(authorizations=_entries(authorizations, flight, kept.authorizations))
-        if flight.proofs:
-            made = objects_to_make(flight.proofs, case.memory.solvers)
-            known = (case.status.order or kept).solver_objects
-            case.change_order(solver_objects=tuple(dict.fromkeys([*known, *made])))
     outside = presented_proofs(case.status)
     await _hold_records(case, tools, outside)
     if must_be_held(outside, (case.status.order or kept).solver_objects):

@@ -117,9 +117,9 @@ def _fly(flight: Flight, now: dt.datetime) -> Step:
     match flight.order.status:
         case "invalid":
             return RecordFailure()
+        case "pending" if flight.proofs and flight.presented_at is None:
+            return Present()
         case "pending" if flight.challenges:
-            if flight.presented_at is None:
-                return Present()
             return _not_before(flight.next_look, now) or (AnswerChallenges() if flight.propagated else SelfCheck())
         case "ready" if not flight.finalized:
             return Finalize()

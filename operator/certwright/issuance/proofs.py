@@ -14,7 +14,7 @@ from certwright.solvers.http01.solver import Http01Solver
 from certwright.solvers.proof import HttpResource, Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from certwright.resources import AuthorizationStatus, CertificateStatus
     from certwright.solvers.solver import Solver
@@ -49,7 +49,11 @@ def presented_proofs(status: CertificateStatus) -> dict[str, Proof]:
 
 def solver_objects(status: CertificateStatus) -> tuple[SolverObject, ...]:
     """Return the objects that are, or may be, in the cluster for a Certificate's order."""
-    listed = status.order.solver_objects if status.order is not None else ()
+    return as_objects(status.order.solver_objects if status.order is not None else ())
+
+
+def as_objects(listed: Iterable[SolverObjectStatus]) -> tuple[SolverObject, ...]:
+    """Return the objects that a status lists."""
     return tuple(SolverObject(one.kind, one.name, edited=one.edited) for one in listed)
 
 

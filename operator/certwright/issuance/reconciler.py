@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.issuance import order_acts, order_opening, secret_acts, solver_acts
 from certwright.issuance.case import Case, Memory
-from certwright.issuance.catching_up import catch_up, may_lag
+from certwright.issuance.catching_up import CatchingUp
 from certwright.issuance.failures import classify
 from certwright.issuance.issuer_registry import issuer_key
 from certwright.issuance.observed import IssuerView
@@ -87,6 +87,7 @@ class CertificateReconciler:
         account_lost: Callable[[Key], None],
     ) -> None:
         self._tools = tools
+        self._catching_up = CatchingUp(tools)
         self._certificates = certificates
         self._secrets = secrets
         self._look_at_issuer = look_at_issuer
@@ -106,7 +107,7 @@ class CertificateReconciler:
         if memory is not None:
             memory.clear_setbacks()
             memory.clean_up_at = None
-            if memory.flight is not None:
+            if memory.flight is not None and memory.flight.challenges:
                 memory.flight.presented_at = None  # its solvers may be others now
 
     async def reconcile(self, key: Key) -> float | None:
@@ -120,8 +121,8 @@ class CertificateReconciler:
             return None
         try:
             case = await self._open(certificate)
-            if may_lag(case, self._tools):
-                await catch_up(case, self._tools)
+            if self._catching_up.is_needed(case):
+                await self._catching_up.look(case)
                 case = await self._open(self._certificates.get(key) or certificate)
             step = await self._advance(case)
             if not isinstance(step, Forget | Park):

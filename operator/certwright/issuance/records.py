@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
+
+from certwright.solvers.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -21,7 +22,7 @@ class RecordLedger:
 
     def __init__(self) -> None:
         self._holders: dict[TxtRecord, set[str]] = {}
-        self._locks: dict[str, _CountedLock] = {}
+        self._turns: Turns[str] = Turns()
 
     async def hold(self, holder: str, records: Iterable[TxtRecord]) -> None:
         """Note that a holder needs these records; returns when no removal of them is under way.
@@ -31,7 +32,7 @@ class RecordLedger:
             records: Its records.
         """
         for name, records_here in _by_name(records):
-            async with self._locked(name):
+            async with self._turns.at(name):
                 for record in records_here:
                     self._holders.setdefault(record, set()).add(holder)
 
@@ -45,7 +46,7 @@ class RecordLedger:
         mine = [record for _, records_here in names for record in records_here]
         async with AsyncExitStack() as locks:
             for name, _ in names:  # sorted by name: two releases cannot wait for each other
-                await locks.enter_async_context(self._locked(name))
+                await locks.enter_async_context(self._turns.at(name))
             yield [record for record in mine if not self._holders.get(record, set()) - {holder}]
             for record in mine:
                 self._drop(record, holder)
@@ -61,24 +62,6 @@ class RecordLedger:
             self._holders[record] = left
         else:
             self._holders.pop(record, None)
-
-    @asynccontextmanager
-    async def _locked(self, name: str) -> AsyncIterator[None]:
-        counted = self._locks.setdefault(name, _CountedLock())
-        counted.users += 1
-        try:
-            async with counted.lock:
-                yield
-        finally:
-            counted.users -= 1
-            if not counted.users:
-                self._locks.pop(name, None)
-
-
-class _CountedLock:
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.users = 0
 
 
 def _by_name(records: Iterable[TxtRecord]) -> list[tuple[str, list[TxtRecord]]]:

@@ -7,14 +7,13 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from certwright.dns import DnsError, TxtRecord
+from certwright.issuance.changed_issuer import exchange_objects, leave_other_places
 from certwright.issuance.failures import IssuanceError
-from certwright.issuance.proofs import objects_to_make, presented_proofs, solver_objects
-from certwright.issuance.saving import save
+from certwright.issuance.proofs import presented_proofs, solver_objects
 from certwright.issuance.secret_manifest import pending_key_name
 from certwright.issuance.solving import by_solver, present_all, same_solvers, solvers_for
 from certwright.kube.errors import KubeError
 from certwright.solvers.http01.errors import SolverError
-from certwright.solvers.http01.self_check import HttpSighting
 from certwright.solvers.proof import HttpResource, Proof
 from certwright.solvers.together import side_by_side
 
@@ -33,7 +32,8 @@ DNS01: Final = "dns-01"
 FIRST_CHECK_SECONDS: Final = 0.2
 GROWTH_OF_CHECKS: Final = 1.25
 LONGEST_CHECK_SECONDS: Final = 5.0
-WARNED_AFTER: Final = dt.timedelta(seconds=5)
+WARNED_AFTER: Final = {"WaitingForHTTP": dt.timedelta(seconds=5), "WaitingForDNS": dt.timedelta(seconds=10)}
+"""The servers of a zone need a few seconds to take a record over from each other when all is well."""
 MAX_WARNINGS: Final = 10
 """Of one order: what changes to and fro is told once."""
 
@@ -42,8 +42,9 @@ async def present(case: Case, tools: Tools) -> None:
     """Put all proofs in place together; those of different solvers side by side."""
     flight, now = case.flight, tools.clock()
     # Made anew, because the credentials that failed at the last try may have been corrected meanwhile.
-    case.memory.solvers = await same_solvers(case, tools, flight.proofs)
-    await _exchange_objects(case, tools)
+    before, case.memory.solvers = case.memory.solvers, await same_solvers(case, tools, flight.proofs)
+    await leave_other_places(case, tools, before)
+    await exchange_objects(case, tools)
     await present_all(flight.proofs, case.memory.solvers)
     flight.presented_at = now
     flight.propagated = False
@@ -61,7 +62,8 @@ async def self_check(case: Case, tools: Tools) -> None:
     flight, now = case.flight, tools.clock()
     presented_at = flight.presented_at or now
     seen = await _look(flight.proofs, case.memory.solvers)
-    missing = sorted(name for name in flight.proofs if not seen[name].complete)
+    # What is answered already is the CA's to look for.
+    missing = sorted(name for name in flight.challenges if not seen[name].complete)
     flight.checks += 1
     waited = tools.clock() - presented_at
     advisory = [name for name in missing if case.memory.solvers[name].self_check == "advisory"]
@@ -90,19 +92,22 @@ async def self_check(case: Case, tools: Tools) -> None:
         )
     pause = min(FIRST_CHECK_SECONDS * GROWTH_OF_CHECKS ** min(flight.checks - 1, 20), LONGEST_CHECK_SECONDS)
     flight.next_look = tools.clock() + min(dt.timedelta(seconds=pause), patience - waited)
-    if waited >= WARNED_AFTER:
-        _warn(case, tools, seen, blocking, f"{what}.")
+    late = [name for name in blocking if waited >= WARNED_AFTER[_waiting_for(flight.proofs[name])]]
+    if late:
+        _warn(case, tools, {name: seen[name] for name in late}, words)
     _say_waiting(case, f"{what}.")
 
 
-def _warn(case: Case, tools: Tools, seen: Mapping[str, Sighting], blocking: list[str], message: str) -> None:
-    """Tell by an Event, well before the patience is over, that files are missing, and every new cause of it."""
-    causes = {sighting.cause for name in blocking if isinstance(sighting := seen[name], HttpSighting)}
-    known = case.flight.warned
-    if causes - known and len(known) < MAX_WARNINGS:
-        known |= causes
-        tools.recorder.record(case.subject, "Warning", "WaitingForHTTP", message)
-        case.memory.saved_at = None  # the status is to say it too, at once
+def _warn(case: Case, tools: Tools, late: Mapping[str, Sighting], words: Mapping[str, str]) -> None:
+    """Tell by an Event, well before the patience is over, that proofs are not to be seen, and every new cause of it."""
+    known, proofs = case.flight.warned, case.flight.proofs
+    new = [name for name, sighting in late.items() if (_waiting_for(proofs[name]), sighting.cause) not in known]
+    if not new or len(known) >= MAX_WARNINGS:
+        return
+    known |= {(_waiting_for(proofs[name]), late[name].cause) for name in new}
+    message = f"{_describe_missing(proofs, words, new)}."
+    tools.recorder.record(case.subject, "Warning", _waiting_for(proofs[new[0]]), message)
+    case.memory.saved_at = None  # the status is to say it too, at once
 
 
 async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
@@ -134,21 +139,6 @@ def leave_behind(case: Case, tools: Tools, why: str) -> None:
     logger.warning("%s: %s", case.certificate.display_name, message)
     tools.recorder.record(case.subject, "Warning", "LeftBehind", message)
     tools.ledger.forget(case.certificate.metadata.uid)
-
-
-async def _exchange_objects(case: Case, tools: Tools) -> None:
-    """Write down what an issuer that changed meanwhile asks for, and remove what it does not ask for any more."""
-    order = case.status.order
-    made = objects_to_make(case.flight.proofs, case.memory.solvers)
-    if order is None or set(made) == set(order.solver_objects):
-        return
-    known = solver_objects(case.status)
-    if set(made) - set(order.solver_objects):
-        case.change_order(solver_objects=tuple(dict.fromkeys([*order.solver_objects, *made])))
-        await save(case, tools)
-    resources = [proof for proof in case.flight.proofs.values() if isinstance(proof, HttpResource)]
-    case.change_order(solver_objects=made)
-    await tools.solvers.remove_superseded(case.certificate, known, solver_objects(case.status), resources)
 
 
 async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
@@ -209,8 +199,12 @@ async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> 
 
 
 def _say_waiting(case: Case, message: str) -> None:
-    of_dns = any(isinstance(proof, TxtRecord) for proof in case.flight.proofs.values())
-    case.note("WaitingForDNS" if of_dns else "WaitingForHTTP", message)
+    reasons = {_waiting_for(proof) for proof in case.flight.proofs.values()}
+    case.note(min(reasons), message)
+
+
+def _waiting_for(proof: Proof) -> str:
+    return "WaitingForDNS" if isinstance(proof, TxtRecord) else "WaitingForHTTP"
 
 
 def _describe_missing(proofs: Mapping[str, Proof], words: Mapping[str, str], names: list[str]) -> str:

@@ -67,6 +67,7 @@ class SolverFactory:
         gateway: Where credentials are read.
         objects: Where solver pods and their routes are made.
         http01: The operator's settings.
+        before_send: Called before a DNS provider is sent anything, which what it raises keeps from being sent.
         monotonic: The clock, in seconds.
     """
 
@@ -76,11 +77,13 @@ class SolverFactory:
         objects: ObjectGateway,
         *,
         http01: Http01Options | None = None,
+        before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
         self._objects = objects
         self._http01 = http01 or Http01Options()
+        self._before_send = before_send
         self._monotonic = monotonic
         self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Dns01Solver]]] = {}
         self.answers = SharedAnswers()
@@ -172,7 +175,10 @@ class SolverFactory:
         )
         provider = await self._rfc2136(issuer, spec, view)
         follow = spec.cname_strategy == "Follow"
-        return Dns01Solver(provider, view, follow_cname=follow, patience=spec.propagation_timeout)
+        destination = spec.rfc2136.nameserver if spec.rfc2136 is not None else ""
+        return Dns01Solver(
+            provider, view, destination=destination, follow_cname=follow, patience=spec.propagation_timeout
+        )
 
     def _made(self, key: tuple[str, int, int], making: asyncio.Task[Dns01Solver]) -> None:
         if making.cancelled() or making.exception() is not None:
@@ -189,6 +195,7 @@ class SolverFactory:
             tsig=await self._tsig_key(issuer, spec),
             protocol=spec.protocol,
             zones=view.find_zone,
+            before_send=self._before_send,
         )
 
     async def _tsig_key(self, issuer: ReadyIssuer, spec: Rfc2136) -> TsigKey | None:

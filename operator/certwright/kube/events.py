@@ -60,7 +60,11 @@ class EventRecorder:
         *,
         action: str = "Reconcile",
     ) -> None:
-        """Queue an Event; returns at once."""
+        """Queue an Event; returns at once. What went well is in the log too, as Events are gone after an hour."""
+        if kind == "Normal":
+            # Who records a warning has logged it.
+            name = f"{subject.namespace}/{subject.name}" if subject.namespace else subject.name
+            logger.info("%s %s: %s: %s", subject.kind, name, reason, message)
         namespace = subject.namespace or CLUSTER_SCOPED
         event = _manifest(subject, namespace, kind=kind, reason=reason, message=message, action=action)
         try:

@@ -49,6 +49,12 @@ class Gateway:
         except NotFound:
             return None
 
+    async def collection_version(self, plural: str, namespace: str) -> int:
+        """Return the resourceVersion that a namespace's custom resources of a kind have now. Raises `KubeError`."""
+        path = self._custom_path(plural, namespace, "").rstrip("/")
+        found = await self._client.request("GET", path, action=f"list {plural} in {namespace}", query={"limit": "1"})
+        return int(found["metadata"]["resourceVersion"])
+
     async def read_secret(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Secret, or None if there is none of that name."""
         try:

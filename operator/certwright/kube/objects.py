@@ -64,6 +64,28 @@ class ObjectGateway:
             words = f"the cluster does not serve {manifest['apiVersion']} {kind}. Are its CRDs installed?"
             raise NotFound(error.action, status=error.status, message=words) from None
 
+    async def create(self, manifest: Mapping[str, Any]) -> None:
+        """Create an object; one of that name stays as it is.
+
+        For a pod, whose fields cannot be changed: to apply it again would be refused if admission changed it.
+
+        Raises:
+            KubeError: It was refused.
+        """
+        kind, metadata = manifest["kind"], manifest["metadata"]
+        namespace = metadata["namespace"]
+        try:
+            await self._client.request(
+                "POST",
+                _path(kind, namespace),
+                action=f"create {label(kind, namespace, metadata['name'])}",
+                query={"fieldManager": FIELD_MANAGER},
+                body=manifest,
+            )
+        except Conflict as error:
+            if error.reason != "AlreadyExists":
+                raise
+
     async def read(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
         """Return an object, or None if there is none. Raises `KubeError`."""
         try:
@@ -73,37 +95,57 @@ class ObjectGateway:
         except NotFound:
             return None
 
-    async def is_missing(self, kind: str, namespace: str | None, name: str) -> bool:
-        """Whether an object is known not to exist; where the operator may not look it is not known.
+    async def inspect(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
+        """Return an object, or None if there is none; where the operator may not look, one with nothing in it.
 
         Raises:
             KubeError: The API server cannot be asked.
         """
         try:
-            return await self.read(kind, namespace, name) is None
+            return await self.read(kind, namespace, name)
         except Forbidden:
-            return False
+            return {}
 
-    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
-        """Write `spec.rules` of an Ingress if it is as it was when it was read; tell whether it was.
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Write `spec.rules` of an Ingress and return it; None, and nothing is written, if others changed it meanwhile.
 
         Raises:
             KubeError: It was refused for another reason.
         """
+        return await self._edit(ingress, {"spec": {"rules": rules or None}})
+
+    async def disown(self, ingress: Mapping[str, Any]) -> bool:
+        """Have an Ingress forget that we wrote fields of it: its owner would have to force them from then on.
+
+        Returns:
+            False, and nothing is written, if others changed it meanwhile.
+
+        Raises:
+            KubeError: It was refused for another reason.
+        """
+        entries = ingress["metadata"].get("managedFields") or []
+        others = [one for one in entries if (one.get("manager"), one.get("operation")) != (FIELD_MANAGER, "Update")]
+        if len(others) == len(entries):
+            return True
+        # An empty list would mean: as it is.
+        # https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
+        return await self._edit(ingress, {"metadata": {"managedFields": others or [{}]}}) is not None
+
+    async def _edit(self, ingress: Mapping[str, Any], change: dict[str, Any]) -> dict[str, Any] | None:
         metadata = ingress["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
+        as_read = {"resourceVersion": metadata["resourceVersion"]}
         try:
-            await self._client.request(
+            return await self._client.request(
                 "PATCH",
                 _path("Ingress", namespace, name),
                 action=f"edit {label('Ingress', namespace, name)}",
                 query={"fieldManager": FIELD_MANAGER},
-                body={"metadata": {"resourceVersion": metadata["resourceVersion"]}, "spec": {"rules": rules or None}},
+                body={**change, "metadata": {**change.get("metadata", {}), **as_read}},
                 content_type=MERGE,
             )
         except Conflict:
-            return False
-        return True
+            return None
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Remove an object, a pod without waiting for its node; one that is gone is success. Raises `KubeError`."""

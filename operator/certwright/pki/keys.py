@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from certwright.pki.request import SigningRequest
 
+#: Kinds of keys that CAs certify.
 KeyAlgorithm = Literal["ECDSA", "RSA", "Ed25519"]
+#: Forms of a private key in PEM; see `private_key_to_pem`.
 KeyEncoding = Literal["PKCS1", "PKCS8"]
+#: Private keys of certificates, as `cryptography` has them.
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 
 DEFAULT_SIZES: dict[KeyAlgorithm, int | None] = {"ECDSA": 256, "RSA": 2048, "Ed25519": None}

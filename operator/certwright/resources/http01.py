@@ -189,7 +189,8 @@ class Http01(Model):
     """
     Whether the operator asks for the file as the CA would, before the CA is told to look. required: the CA is
     not asked before it was seen. advisory: after selfCheckTimeout the CA is asked all the same, with a warning.
-    off: it is not looked for, as where the names lead elsewhere from inside the cluster.
+    off: it is not looked for, as where the names lead elsewhere from inside the cluster; the CA is asked 5 s
+    after the pod runs.
     """
     nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """

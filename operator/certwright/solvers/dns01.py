@@ -24,6 +24,7 @@ class Dns01Solver:
     Args:
         provider: Changes the zones.
         view: Looks at them.
+        destination: Where the provider puts records: those of solvers with another one are elsewhere.
         follow_cname: Whether a CNAME at ``_acme-challenge`` names the place for the record (delegation).
         patience: How long the records are looked for.
     """
@@ -31,8 +32,11 @@ class Dns01Solver:
     challenge_type: Final = "dns-01"
     self_check: SelfCheckMode = "required"
 
-    def __init__(self, provider: Provider, view: DnsView, *, follow_cname: bool, patience: dt.timedelta) -> None:
+    def __init__(
+        self, provider: Provider, view: DnsView, *, destination: str, follow_cname: bool, patience: dt.timedelta
+    ) -> None:
         self._provider = provider
+        self.destination = destination
         self._view = view
         self._follow_cname = follow_cname
         self.patience = patience

@@ -45,6 +45,11 @@ class Sighting(Protocol):
         """Whether the CA can be expected to see it."""
         ...
 
+    @property
+    def cause(self) -> str:
+        """What keeps it from being seen, in words that are the same as long as it is the same; or an empty text."""
+        ...
+
     def describe(self) -> str:
         """Say for people what was seen, where."""
         ...

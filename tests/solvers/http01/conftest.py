@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -41,20 +42,43 @@ class FakeObjects:
         self.held[kind, name] = deepcopy(dict(manifest))
         return self.held[kind, name]
 
+    async def create(self, manifest: Mapping[str, Any]) -> None:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        self.calls.append(f"create {kind}")
+        if self.broken is not None:
+            raise self.broken
+        self.held.setdefault((kind, name), deepcopy(dict(manifest)))
+
     async def read(self, kind: str, _namespace: str | None, name: str) -> Body | None:
         self.calls.append(f"read {kind}")
-        return deepcopy(self.held.get((kind, name)))
+        found = deepcopy(self.held.get((kind, name)))
+        await asyncio.sleep(0)  # others go on meanwhile
+        return found
 
-    async def is_missing(self, kind: str, _namespace: str | None, name: str) -> bool:
+    async def inspect(self, kind: str, _namespace: str | None, name: str) -> Body | None:
         self.calls.append(f"look for {kind}")
-        return name in self.missing
+        return None if name in self.missing else self.held.get((kind, name), {})
 
-    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[Body]) -> bool:
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[Body]) -> Body | None:
         self.calls.append("edit Ingress")
-        if self.conflicts:
-            self.conflicts -= 1
+        held = self.held["Ingress", ingress["metadata"]["name"]]
+        version = held["metadata"]["resourceVersion"]
+        if self.conflicts or ingress["metadata"]["resourceVersion"] != version:
+            self.conflicts = max(0, self.conflicts - 1)
+            return None
+        assert rules or "defaultBackend" in held["spec"], "the API server takes no Ingress without either"
+        held["spec"]["rules"] = deepcopy(rules)
+        held["metadata"]["resourceVersion"] = f"{int(version) + 1}"
+        held["metadata"]["managedFields"] = [{"manager": "certwright"}]
+        return deepcopy(held)
+
+    async def disown(self, ingress: Mapping[str, Any]) -> bool:
+        self.calls.append("disown Ingress")
+        held = self.held["Ingress", ingress["metadata"]["name"]]
+        if self.conflicts or ingress["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"]:
+            self.conflicts = max(0, self.conflicts - 1)
             return False
-        self.held["Ingress", ingress["metadata"]["name"]]["spec"]["rules"] = deepcopy(rules)
+        held["metadata"].pop("managedFields", None)
         return True
 
     async def delete(self, kind: str, _namespace: str, name: str) -> None:

@@ -5,21 +5,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.solvers.http01.diagnosis import (
+    controller_trouble,
     http_route_trouble,
     pod_must_be_made_again,
     pod_trouble,
-    policy_trouble,
-    restricts,
     route_trouble,
 )
+from certwright.solvers.http01.self_check import HttpSighting
 from certwright.solvers.http01.settings import GatewayRoute, IngressRoute
+
+from .conftest import file
 
 if TYPE_CHECKING:
     from certwright.solvers.http01.settings import Owner
 
     from .conftest import FakeObjects
-
-LABELS = {"certwright.io/http01-solver": "true", "app.kubernetes.io/name": "certwright-solver"}
 
 
 def pod(phase: str | None = None, **status: Any) -> dict[str, Any]:
@@ -105,9 +105,53 @@ def test_what_gateways_say_of_a_route(parents: list[dict[str, Any]], words: str)
 
 async def test_an_ingress_class_that_is_not_there_is_named(objects: FakeObjects, owner: Owner) -> None:
     objects.missing.add("nginx")
-    objects.put("Ingress", "cw")
+    objects.put("Ingress", "cw", spec={"ingressClassName": "nginx"})
     assert "there is no IngressClass nginx" in await route_trouble(objects, owner, ["cw"], IngressRoute("nginx"))
+    objects.put("Ingress", "cw", spec={"ingressClassName": "other"})
     assert await route_trouble(objects, owner, ["cw"], IngressRoute("other")) == ""
+    del objects.held["Ingress", "cw"]
+    assert "cw of the solver is gone" in await route_trouble(objects, owner, ["cw"], IngressRoute("other"))
+
+
+def sighting(status: int | None, *, redirected: bool = False) -> HttpSighting:
+    return HttpSighting(file(), complete=False, seen="", status=status, redirected=redirected)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({}, "names no address: see that this controller runs, and that the name leads to it"),
+        ({"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}, {"hostname": "lb.test"}]}}, "at 192.0.2.7, lb.test: see"),
+    ],
+)
+async def test_the_controller_that_should_have_answered_is_named(
+    objects: FakeObjects, owner: Owner, status: dict[str, Any], words: str
+) -> None:
+    objects.put("Ingress", "cw", spec={"ingressClassName": "inner"}, status=status)
+    objects.put("IngressClass", "inner", spec={"controller": "example.test/inner"})
+    told = await controller_trouble(objects, owner, "cw", IngressRoute("inner"), [sighting(404)])
+    assert "the Ingress cw is of the class inner, which is for the controller example.test/inner, and its" in told
+    assert words in told
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [sighting(502), sighting(504), sighting(404, redirected=True)],
+)
+async def test_a_controller_that_seems_to_have_the_route_is_not_doubted(
+    objects: FakeObjects, owner: Owner, seen: HttpSighting
+) -> None:
+    objects.put("Ingress", "cw", spec={"ingressClassName": "inner"})
+    assert await controller_trouble(objects, owner, "cw", IngressRoute("inner"), [seen]) == ""
+    assert objects.calls == []
+
+
+async def test_of_a_class_that_may_not_be_read_the_name_is_told(objects: FakeObjects, owner: Owner) -> None:
+    objects.put("Ingress", "cw", spec={"ingressClassName": "inner"})
+    told = await controller_trouble(objects, owner, "cw", IngressRoute("inner"), [sighting(None)])
+    assert told.startswith("the Ingress cw is of the class inner, and its status")
+    objects.put("Ingress", "cw", spec={})
+    assert await controller_trouble(objects, owner, "cw", IngressRoute(), [sighting(404)]) == ""
 
 
 async def test_an_ingress_without_any_class_is_told(objects: FakeObjects, owner: Owner) -> None:
@@ -130,45 +174,3 @@ async def test_a_gateway_that_is_not_there_is_named(objects: FakeObjects, owner:
     assert await route_trouble(objects, owner, ["cw"], route) == ""
     objects.missing.add("gateway")
     assert "there is no Gateway infra/gateway" in await route_trouble(objects, owner, ["cw"], route)
-
-
-def policy(selector: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    return {"metadata": {"name": "deny"}, "spec": {"podSelector": selector or {}, **spec}}
-
-
-def matches(key: str, operator: str, *values: str) -> dict[str, Any]:
-    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
-
-
-@pytest.mark.parametrize(
-    ("seen", "blocks"),
-    [
-        (policy(), True),
-        (policy(policyTypes=["Egress"]), False),
-        (policy({"matchLabels": {"app": "shop"}}), False),
-        (policy({"matchLabels": {"app.kubernetes.io/name": "certwright-solver"}}), True),
-        (policy(matches("app", "Exists")), False),
-        (policy(matches("app", "DoesNotExist")), True),
-        (policy(matches("app.kubernetes.io/name", "In", "certwright-solver")), True),
-        (policy(matches("app.kubernetes.io/name", "NotIn", "certwright-solver")), False),
-        (policy(matches("app", "Odd")), True),
-        (policy(ingress=[{}]), False),
-        (policy(ingress=[{"ports": [{"port": 8089}]}]), False),
-        (policy(ingress=[{"ports": [{"port": 8000, "endPort": 9000}]}]), False),
-        (policy(ingress=[{"ports": [{"port": 80}]}]), True),
-        (policy(ingress=[{"from": [{"podSelector": {}}]}]), True),
-    ],
-)
-def test_which_policies_may_keep_requests_out(seen: dict[str, Any], *, blocks: bool) -> None:
-    assert restricts(seen, LABELS) is blocks
-
-
-async def test_policies_are_named_where_what_was_seen_looks_like_them(objects: FakeObjects, owner: Owner) -> None:
-    objects.policies = [policy()]
-    assert "the NetworkPolicy deny selects the solver pod" in await policy_trouble(objects, owner, LABELS, [504, 404])
-    assert "the NetworkPolicy deny selects the solver pod" in await policy_trouble(objects, owner, LABELS, [None])
-    objects.calls.clear()
-    assert await policy_trouble(objects, owner, LABELS, [404]) == ""
-    assert objects.calls == [], "they are not even read"
-    objects.policies = []
-    assert await policy_trouble(objects, owner, LABELS, [502]) == ""

@@ -62,7 +62,7 @@ def test_a_pod_answers_what_it_was_made_for(owner: Owner) -> None:
 def test_a_template_adds_and_replaces_but_never_what_the_solver_is_found_by(owner: Owner) -> None:
     pod = manifests.pod(owner, "cw-web", FILES, PodSettings("image", template=TEMPLATE))
     assert pod["metadata"]["labels"] == {"team": "a", **owner.labels, manifests.NAME_LABEL: "cw-web"}
-    assert pod["metadata"]["annotations"] == {"note": "x"}
+    assert pod["metadata"]["annotations"] == {**manifests.POD_ANNOTATIONS, "note": "x"}
     assert pod["spec"]["nodeSelector"] == {"kubernetes.io/os": "linux", "disk": "ssd"}
     assert pod["spec"]["securityContext"] == {**manifests.POD_SECURITY, "runAsUser": 1234}
     assert pod["spec"]["containers"][0]["resources"] == {"limits": {"memory": "32Mi"}}

@@ -65,7 +65,16 @@ files_of_ours = st.lists(
 @given(rules=rules_of_theirs, files=files_of_ours)
 def test_taking_the_paths_out_gives_back_what_was_there(rules: list[dict[str, Any]], files: list[Any]) -> None:
     changed = routes.with_paths(rules, files, service="cw")
-    assert routes.without_paths(changed, files) == rules
+    assert routes.without_paths(changed, files, services={"cw"}) == rules
+
+
+def test_two_certificates_with_one_authorization_have_a_path_each_and_take_out_their_own() -> None:
+    files, rules = [file("a.test", "t1")], [theirs("a.test", "/")]
+    one = routes.with_paths(rules, files, service="cw-one")
+    both = routes.with_paths(one, files, service="cw-two")
+    assert len(both[0]["http"]["paths"]) == 3
+    assert routes.without_paths(both, files, services={"cw-two"}) == one
+    assert routes.without_paths(both, files, services={"cw-one"}) == routes.with_paths(rules, files, service="cw-two")
 
 
 def test_an_http_route_holds_sixteen_hosts_and_more_need_more(owner: Owner) -> None:

@@ -4,21 +4,72 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from certwright.solvers.http01 import self_check as module
+from certwright.solvers.http01.addresses import Addresses
 from certwright.solvers.http01.self_check import SelfCheck
 
 from .conftest import file
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 FILE = file("localhost", "abc")
 SECRET = "what a web server shows to nobody"
+
+
+GOALS = {
+    "-moved": FILE.path,
+    "-port": f"http://localhost:22{SECRET.replace(' ', '')}",
+    "-elsewhere": "http://localhost:2222/?secret",
+    "-ftp": "ftp://localhost/x",
+    "-address": "http://127.0.0.1/",
+    "-mapped": "http://[::ffff:169.254.169.254]/latest/",
+}
+ANSWERS: defaultdict[str, Callable[[], web.Response]] = defaultdict(
+    lambda: lambda: web.Response(status=500),
+    {
+        "": lambda: web.Response(text=FILE.key_authorization),
+        "-newline": lambda: web.Response(text="abc-newline.thumbprint\r\n"),
+        "-other": lambda: web.Response(text=SECRET, content_type="text/html"),
+        "-typed": lambda: web.Response(headers={"Content-Type": f"what/{SECRET}"}),
+        "-longer": lambda: web.Response(text="abc-longer.thumbprint" + SECRET * 1000),
+        "-gone": lambda: web.Response(status=404, text=SECRET),
+        "-odd": lambda: web.Response(status=299, text=SECRET),
+        "-bad-gateway": lambda: web.Response(status=502, text=SECRET),
+    },
+)
+
+
+class Names(AbstractResolver):
+    """The DNS: everything leads here, but for what is below .invalid and what leads nowhere good."""
+
+    def __init__(self, _nameservers: object) -> None: ...
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        if host.startswith("silent."):
+            await asyncio.sleep(60)
+        if host.endswith(".invalid"):
+            raise OSError(None, f"{host} has no address in the DNS")
+        address = "127.0.0.1"
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=family and 0, flags=0)
+        ]
+
+    async def close(self) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "Addresses", Names)
 
 
 @pytest.fixture
@@ -28,36 +79,24 @@ def seen() -> list[web.Request]:
 
 @pytest.fixture
 async def port(seen: list[web.Request]) -> AsyncIterator[int]:
-    async def answer(request: web.Request) -> web.StreamResponse:  # noqa: PLR0911 - one for each mistake
+    async def answer(request: web.Request) -> web.StreamResponse:
         seen.append(request)
-        match request.path.removeprefix(FILE.path):
-            case "":
-                return web.Response(text=FILE.key_authorization)
-            case "-newline":
-                return web.Response(text="abc-newline.thumbprint\r\n")
-            case "-other":
-                return web.Response(text=SECRET, content_type="text/html")
-            case "-longer":
-                return web.Response(text="abc-longer.thumbprint" + SECRET * 1000)
-            case "-gone":
-                return web.Response(status=404, text=SECRET)
-            case "-odd":
-                return web.Response(status=299, text=SECRET)
-            case "-bad-gateway":
-                return web.Response(status=502, text=SECRET)
-            case "-moved":
-                return web.Response(status=301, headers={"Location": FILE.path})
+        mistake = request.path.removeprefix(FILE.path)
+        if mistake in GOALS:
+            return web.Response(status=302, headers={"Location": GOALS[mistake]})
+        match mistake:
             case "-loop":
                 return web.Response(status=302, headers={"Location": request.path})
-            case "-port":
-                return web.Response(status=302, headers={"Location": f"http://localhost:22{SECRET.replace(' ', '')}"})
-            case "-elsewhere":
-                return web.Response(status=302, headers={"Location": "http://localhost:2222/?secret"})
-            case "-ftp":
-                return web.Response(status=302, headers={"Location": "ftp://localhost/x"})
+            case "-slower" if len(seen) > 1:
+                await asyncio.sleep(60)
+            case "-slower":
+                return web.Response(status=302, headers={"Location": request.path})
+            case "-closed":
+                assert request.transport is not None
+                request.transport.close()
             case "-hang":
                 await asyncio.sleep(60)
-        return web.Response(status=500)
+        return ANSWERS[mistake]()
 
     app = web.Application()
     app.router.add_get("/{path:.*}", answer)
@@ -82,7 +121,11 @@ async def port(seen: list[web.Request]) -> AsyncIterator[int]:
         ("-loop", False, "more than 10 redirects, redirected to http://localhost and http://localhost and"),
         ("-elsewhere", False, "a redirect to port 2222, which no CA follows: only 80 and 443 are"),
         ("-ftp", False, "a redirect to something that is neither HTTP nor HTTPS"),
-        ("-port", False, "no usable answer (ValueError)"),
+        ("-port", False, "a redirect to what is no URL"),
+        ("-address", False, "a redirect to an IP address, which CAs do not follow"),
+        ("-mapped", False, "a redirect to an IP address, which CAs do not follow"),
+        ("-typed", False, "HTTP 200 with other content than the key authorization at 127.0.0.1"),
+        ("-closed", False, "the connection was closed without an answer at 127.0.0.1"),
     ],
 )
 async def test_what_was_seen_is_said_and_nothing_of_its_content(
@@ -109,6 +152,32 @@ async def test_a_server_that_does_not_answer_costs_its_seconds_and_no_more(
     monkeypatch.setattr(module, "SECONDS", 2)
     seen = await SelfCheck(port=port).look([file("localhost", "abc-hang"), FILE])
     assert [one.describe() for one in seen] == ["no answer within 2 s at 127.0.0.1", "the right answer"]
+
+
+async def test_redirects_that_are_slow_one_after_the_other_are_given_up(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SECONDS_OF_REDIRECTS", 2.0)
+    [seen] = await SelfCheck(port=port).look([file("localhost", "abc-slower")])
+    assert "redirected to http://localhost: no answer within 2 s at 127.0.0.1" in seen.describe()
+    assert seen.redirected
+
+
+async def test_a_dns_that_is_silent_is_told_from_a_web_server_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SECONDS", 0.1)
+    [seen] = await SelfCheck(port=80).look([file("silent.test")])
+    assert seen.describe() == "the DNS did not say where silent.test leads within 0.1 s"
+
+
+async def test_names_are_not_looked_up_in_the_threads_that_keys_are_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dozen names whose name servers are down would hold up every Certificate there is."""
+    monkeypatch.setattr(module, "Addresses", Addresses)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("the C library was asked"))
+    with socket.socket(type=socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        nameserver = f"127.0.0.1:{closed.getsockname()[1]}"
+    [seen] = await SelfCheck(nameservers=[nameserver]).look([file("a.example.test")])
+    assert "no resolver could say what A records a.example.test has" in seen.describe()
 
 
 async def test_a_refused_connection_is_said() -> None:

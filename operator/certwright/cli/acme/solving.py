@@ -43,7 +43,7 @@ def make_solvers(settings: SolverSettings, output: Output) -> Solvers:
     specs = [parse_solver(text) for text in settings.solvers]
     if not specs:
         raise UsageError(
-            "Say how the names are proven, with --solver: standalone, webroot:FOLDER, tls-alpn-01, dns-01 ..."
+            "Say how the names are proven, with --solver: standalone, webroot:FOLDER, tls-alpn-01, dns-01 or others"
         )
     workshop = _Workshop(settings, output)
     made = [workshop.make(spec) for spec in specs]

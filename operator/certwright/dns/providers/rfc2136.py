@@ -58,6 +58,7 @@ class Rfc2136Provider:
         timeout: float = DEFAULT_TIMEOUT,
         ttl: int = DEFAULT_TTL,
         zones: Callable[[str], Awaitable[Zone]] | None = None,
+        before_send: Callable[[], None] | None = None,
     ) -> None:
         """Configure the server.
 
@@ -70,11 +71,14 @@ class Rfc2136Provider:
             zones: Asked for the zone of a name when the server itself does not say it: `DnsView.find_zone`.
                 The server comes first, because it knows best which zones it has, and may have ones the world
                 does not see.
+            before_send: Called right before each message is sent; what it raises keeps it from being sent.
 
         Raises:
             InvalidServer: `nameserver` is no server.
         """
-        self._server = UpdateServer(Server.parse(nameserver), tsig=tsig, protocol=protocol, timeout=timeout)
+        self._server = UpdateServer(
+            Server.parse(nameserver), tsig=tsig, protocol=protocol, timeout=timeout, before_send=before_send
+        )
         self._ttl = ttl
         self._zones = zones
         self._apexes: ExpiringCache[str, str] = ExpiringCache(seconds=_ZONE_SECONDS)

@@ -1,10 +1,10 @@
-"""Where a self-check goes: addresses from the DNS servers that an issuer names, kept to be told."""
+"""Where a self-check goes: addresses from the DNS, but for those that no CA gets to, kept to be told."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+MAX_ADDRESSES: Final = 8
+"""Of one host; a CA tries two."""
+
+
 class Addresses(AbstractResolver):
-    """Looks host names up at given recursive servers, for aiohttp.
+    """Looks host names up at recursive servers, for aiohttp.
+
+    The C library is not asked: it does so in threads of the pool that keys are made in, ten seconds and more for a name
+    whose servers are down, and tries every search domain of a pod first.
 
     Args:
-        nameservers: As `host`, `host:port` or `[IPv6]:port`.
+        nameservers: As `host`, `host:port` or `[IPv6]:port`; empty for those of the system's resolv.conf.
 
     Raises:
         InvalidServer: One of the texts is no server.
@@ -35,17 +42,19 @@ class Addresses(AbstractResolver):
         """Return the addresses of a host.
 
         Raises:
-            OSError: It has none, or no server could say; the message is in words.
+            OSError: It has none that a CA could get to, or no server could say; the message is in words.
         """
         try:
             found = await self._resolvers.addresses(host)
         except DnsError as error:
             raise OSError(None, str(error)) from error
-        results = [_result(host, port, address) for address in found]
+        results = [_result(host, port, address) for address in found if not is_off_limits(address)]
+        if found and not results:
+            raise OSError(None, f"{host} leads to {found[0]}, where no CA gets")
         fitting = [result for result in results if family in {socket.AF_UNSPEC, result["family"]}]
         if not fitting:
             raise OSError(None, f"{host} has no address in the DNS")
-        return fitting
+        return fitting[:MAX_ADDRESSES]
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -73,6 +82,17 @@ class Remembered(AbstractResolver):
     async def close(self) -> None:
         """Close the other one."""
         await self._resolver.close()
+
+
+def is_off_limits(address: str) -> bool:
+    """Whether an address means something only on the machine or link that asks: a cloud's metadata service is there.
+
+    Loopback and private ones are not: names may lead to an ingress controller by them, seen from inside.
+    """
+    parsed = ipaddress.ip_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    return parsed.is_link_local or parsed.is_multicast or parsed.is_unspecified
 
 
 def _result(host: str, port: int, address: str) -> ResolveResult:

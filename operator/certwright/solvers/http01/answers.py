@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from certwright.solvers.proof import HttpResource
 
@@ -18,29 +18,21 @@ class SharedAnswers(dict[tuple[str, str], str]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._held: dict[str, frozenset[HttpResource]] = {}
+        self._held: dict[str, set[HttpResource]] = {}
 
     def hold(self, holder: str, resources: Iterable[HttpResource]) -> None:
-        """Answer for these files, and for no others of this holder.
+        """Answer for these files as well: an order may have several solvers that are answered for here.
 
         Args:
             holder: UID of the Certificate.
-            resources: Its files.
+            resources: Files of its order.
         """
-        self._change(holder, frozenset(resources))
+        for resource in resources:
+            self._held.setdefault(holder, set()).add(resource)
+            self[resource.host, resource.token] = resource.key_authorization
 
     def forget(self, holder: str) -> None:
         """Answer for none of a holder's files any more, unless another one needs them too."""
-        self._change(holder, frozenset())
-
-    def _change(self, holder: str, resources: frozenset[HttpResource]) -> None:
-        if resources:
-            self._held[holder] = resources
-        else:
-            self._held.pop(holder, None)
-        self.clear()
-        self.update(((one.host, one.token), one.key_authorization) for one in self._needed())
-
-    def _needed(self) -> Iterator[HttpResource]:
-        for resources in self._held.values():
-            yield from resources
+        for resource in self._held.pop(holder, ()):
+            if not any(resource in held for held in self._held.values()):
+                self.pop((resource.host, resource.token), None)

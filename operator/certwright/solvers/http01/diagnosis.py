@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.solvers.http01.program import PORT
+from certwright.solvers.http01.policies import GATEWAY_TIMEOUTS
 from certwright.solvers.http01.settings import GatewayRoute, IngressRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from certwright.solvers.http01.objects import Objects
+    from certwright.solvers.http01.self_check import HttpSighting
     from certwright.solvers.http01.settings import Owner
 
 MAX_WORDS: Final = 300
+MAX_ADDRESSES: Final = 3
 OVER: Final = frozenset({"Failed", "Succeeded"})
-GATEWAY_TIMEOUTS: Final = frozenset({502, 503, 504})
 WAITING_REASONS: Final = {
     "ErrImagePull": "its image cannot be pulled",
     "ImagePullBackOff": "its image cannot be pulled",
@@ -82,19 +83,67 @@ async def route_trouble(
     if isinstance(route, GatewayRoute):
         routes = await asyncio.gather(*(objects.read("HTTPRoute", owner.namespace, name) for name in names))
         return next(filter(None, map(http_route_trouble, routes)), "") or await _gateway_missing(objects, owner, route)
-    wanted = route.class_name
-    if wanted is not None and await objects.is_missing("IngressClass", None, wanted):
-        return f"there is no IngressClass {wanted} in the cluster, so no controller serves the Ingress {names[0]}"
-    if route.edit is not None and await objects.read("Ingress", owner.namespace, route.edit) is None:
-        return f"the Ingress {route.edit}, which the issuer names, is gone"
-    if wanted is None and route.class_annotation is None and route.edit is None:
-        made = await objects.read("Ingress", owner.namespace, names[0])
-        if made is not None and not (made.get("spec") or {}).get("ingressClassName"):
-            return (
-                f"the Ingress {names[0]} has no class, as the issuer names none and the cluster has no default: "
-                "give the solver an ingressClassName"
-            )
+    name = names[0]
+    ingress = await objects.read("Ingress", owner.namespace, name)
+    if ingress is None:
+        if route.edit is not None:
+            return f"the Ingress {name}, which the issuer names, is gone"
+        return f"the Ingress {name} of the solver is gone; it is made again"
+    wanted = _class_of(ingress)
+    if wanted is None:
+        if route.class_annotation is not None or route.edit is not None:
+            return ""
+        return (
+            f"the Ingress {name} has no class, as the issuer names none and the cluster has no default: "
+            "give the solver an ingressClassName"
+        )
+    if await objects.inspect("IngressClass", None, wanted) is None:
+        return f"there is no IngressClass {wanted} in the cluster, so no controller serves the Ingress {name}"
     return ""
+
+
+async def controller_trouble(
+    objects: Objects, owner: Owner, name: str, route: IngressRoute | GatewayRoute, seen: Iterable[HttpSighting]
+) -> str:
+    """Say which controller should have answered, and where its own words are that it does, if another seems to have.
+
+    Args:
+        objects: The API server.
+        owner: The Certificate.
+        name: Of the Ingress.
+        route: How requests get to the solver.
+        seen: What was seen of the files that are missing.
+    """
+    if isinstance(route, GatewayRoute) or not any(_from_elsewhere(one) for one in seen):
+        return ""
+    ingress = await objects.read("Ingress", owner.namespace, name) or {}
+    wanted = _class_of(ingress)
+    if wanted is None:
+        return ""
+    found = await objects.inspect("IngressClass", None, wanted) or {}
+    controller = (found.get("spec") or {}).get("controller")
+    by = f"the class {wanted}" + (f", which is for the controller {controller}" if controller else "")
+    published = ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    addresses = [str(one.get("ip") or one.get("hostname") or "") for one in published][:MAX_ADDRESSES]
+    if addresses:
+        return (
+            f"the Ingress {name} is of {by}, and its status says that it is served at {_words(', '.join(addresses))}: "
+            "see whether the name leads there"
+        )
+    return (
+        f"the Ingress {name} is of {by}, and its status names no address: see that this controller runs, and that the "
+        "name leads to it"
+    )
+
+
+def _class_of(ingress: Mapping[str, Any]) -> str | None:
+    name: str | None = (ingress.get("spec") or {}).get("ingressClassName")
+    return name
+
+
+def _from_elsewhere(sighting: HttpSighting) -> bool:
+    """Whether an answer looks as if it were not from a controller that has the route: it would say 502 or 503."""
+    return not sighting.redirected and sighting.status not in GATEWAY_TIMEOUTS
 
 
 def http_route_trouble(route: Mapping[str, Any] | None) -> str:
@@ -119,70 +168,9 @@ async def _gateway_missing(objects: Objects, owner: Owner, route: GatewayRoute) 
         if parent.get("kind", "Gateway") != "Gateway":
             continue
         namespace = parent.get("namespace") or owner.namespace
-        if await objects.is_missing("Gateway", namespace, parent["name"]):
+        if await objects.inspect("Gateway", namespace, parent["name"]) is None:
             return f"there is no Gateway {namespace}/{parent['name']}, which the issuer's parentRefs name"
     return ""
-
-
-async def policy_trouble(
-    objects: Objects, owner: Owner, labels: Mapping[str, str], statuses: Iterable[int | None]
-) -> str:
-    """Name the NetworkPolicies that may keep requests from the solver pod, if what was seen looks like it."""
-    if not any(status is None or status in GATEWAY_TIMEOUTS for status in statuses):
-        return ""
-    blocking = [
-        policy["metadata"]["name"]
-        for policy in await objects.network_policies(owner.namespace)
-        if restricts(policy, labels)
-    ]
-    if not blocking:
-        return ""
-    return (
-        f"the NetworkPolicy {', '.join(blocking[:3])} selects the solver pod and may keep the ingress controller from "
-        f"its port {PORT}: allow it"
-    )
-
-
-def restricts(policy: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a NetworkPolicy selects a pod with these labels and does not let everybody in to the solver's port."""
-    spec: Mapping[str, Any] = policy.get("spec") or {}
-    if "Ingress" not in (spec.get("policyTypes") or ["Ingress"]):
-        return False
-    if not _selects(spec.get("podSelector") or {}, labels):
-        return False
-    return not any(not rule.get("from") and _allows_port(rule.get("ports") or ()) for rule in spec.get("ingress") or ())
-
-
-def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_meets(expression, labels) for expression in selector.get("matchExpressions") or ())
-
-
-def _meets(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value = labels.get(expression["key"])
-    match expression.get("operator"):
-        case "In":
-            return value in (expression.get("values") or ())
-        case "NotIn":
-            return value not in (expression.get("values") or ())
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case _:
-            return True
-
-
-def _allows_port(ports: Iterable[Mapping[str, Any]]) -> bool:
-    listed = list(ports)
-    return not listed or any(
-        port.get("port") in {None, PORT, "http"} or _within(port.get("port"), port.get("endPort")) for port in listed
-    )
-
-
-def _within(first: object, last: object) -> bool:
-    return isinstance(first, int) and isinstance(last, int) and first <= PORT <= last
 
 
 def _words(*parts: object) -> str:

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.solvers.http01 import routes
 from certwright.solvers.http01.errors import SolverError
+from certwright.solvers.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from certwright.solvers.http01.objects import Objects
     from certwright.solvers.proof import HttpResource
 
 EDIT_TRIES: Final = 5
+_turns: Final[Turns[tuple[str, str]]] = Turns()
+"""By namespace and name. Orders of this process that edit one Ingress would else be each other's conflicts."""
 
 
 async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str, Any]:
@@ -45,15 +48,17 @@ async def add_rules(
     await _edit(objects, namespace, name, lambda rules: routes.with_paths(rules, resources, service=service))
 
 
-async def take_rules_out(objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource]) -> None:
-    """Take the paths of these files out of an Ingress; one that is gone is success.
+async def take_rules_out(
+    objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource], *, services: Collection[str]
+) -> None:
+    """Take the paths of these files that lead to these Services out of an Ingress; one that is gone is success.
 
     Raises:
         SolverError: Somebody changes it all the time.
         KubeError: The API server refused.
     """
     try:
-        await _edit(objects, namespace, name, lambda rules: routes.without_paths(rules, resources))
+        await _edit(objects, namespace, name, lambda rules: routes.without_paths(rules, resources, services=services))
     except SolverError as error:
         if error.reason != "IngressNotFound":  # gone, and the rules with it
             raise
@@ -65,12 +70,23 @@ async def _edit(
     name: str,
     change: Callable[[list[dict[str, object]]], list[dict[str, object]]],
 ) -> None:
-    for _ in range(EDIT_TRIES):
-        found = await read_ingress(objects, namespace, name)
-        rules = (found.get("spec") or {}).get("rules") or []
-        changed = change(rules)
-        if changed == rules or await objects.replace_rules(found, changed):
-            return
+    async with _turns.at((namespace, name)):
+        for _ in range(EDIT_TRIES):
+            found = await read_ingress(objects, namespace, name)
+            spec = found.get("spec") or {}
+            rules = spec.get("rules") or []
+            changed = change(rules)
+            if not changed and not spec.get("defaultBackend"):
+                # An Ingress must have one of the two. It had rules without paths, and is to have them again.
+                changed = [{"host": rule["host"]} for rule in rules if rule.get("host")]
+            if changed != rules:
+                written = await objects.replace_rules(found, changed)
+                if written is None:
+                    continue
+                found = written
+            # While another Certificate's rules are in it the fields stay ours.
+            if routes.has_challenges(changed) or await objects.disown(found):
+                return
     raise SolverError(
         "IngressBusy", f"The Ingress {namespace}/{name} was changed by others at each of {EDIT_TRIES} tries to edit it."
     )

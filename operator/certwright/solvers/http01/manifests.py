@@ -1,4 +1,4 @@
-"""The solver pod and the Service in front of it, as whole manifests for one server-side apply each."""
+"""The solver pod and the Service in front of it, as whole manifests for one write each."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ CONTAINER_SECURITY: Final = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
+POD_ANNOTATIONS: Final = {
+    "sidecar.istio.io/inject": "false",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
+}
+"""A sidecar would need more than the level `restricted` allows, and a pod that is made again need not hold a node."""
 _AS_THEY_ARE: Final = ("tolerations", "affinity", "priorityClassName", "serviceAccountName", "imagePullSecrets")
 
 
@@ -61,6 +66,7 @@ def pod(owner: Owner, name: str, resources: Iterable[HttpResource], settings: Po
     template = settings.template
     wanted: Mapping[str, Any] = template.get("spec") or {}
     extra: Mapping[str, Any] = template.get("metadata") or {}
+    annotations = {**POD_ANNOTATIONS, **(extra.get("annotations") or {})}
     answers = "\n".join(f"{resource.host} {resource.key_authorization}" for resource in sorted(resources))
     spec: Manifest = {
         "restartPolicy": "OnFailure",
@@ -86,7 +92,7 @@ def pod(owner: Owner, name: str, resources: Iterable[HttpResource], settings: Po
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": metadata(owner, name, labels=extra.get("labels"), annotations=extra.get("annotations")),
+        "metadata": metadata(owner, name, labels=extra.get("labels"), annotations=annotations),
         "spec": spec,
     }
 

@@ -17,16 +17,26 @@ class Objects(Protocol):
         """Create or change an object by server-side apply, taking over fields that others wrote."""
         ...
 
+    async def create(self, manifest: Mapping[str, Any]) -> None:
+        """Create an object; one of that name stays as it is."""
+        ...
+
     async def read(self, kind: ObjectKind, namespace: str | None, name: str) -> dict[str, Any] | None:
         """Return an object, or None if there is none."""
         ...
 
-    async def is_missing(self, kind: Literal["IngressClass", "Gateway"], namespace: str | None, name: str) -> bool:
-        """Whether an object is known not to exist; where the operator may not look it is not known."""
+    async def inspect(
+        self, kind: Literal["IngressClass", "Gateway"], namespace: str | None, name: str
+    ) -> dict[str, Any] | None:
+        """Return an object, or None if there is none; where the operator may not look, one with nothing in it."""
         ...
 
-    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> bool:
-        """Write `spec.rules` of an Ingress if it is as it was when it was read; tell whether it was."""
+    async def replace_rules(self, ingress: Mapping[str, Any], rules: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Write `spec.rules` of an Ingress and return it; None, and nothing written, if others changed it meanwhile."""
+        ...
+
+    async def disown(self, ingress: Mapping[str, Any]) -> bool:
+        """Have an Ingress forget that we wrote fields of it; False if others changed it meanwhile."""
         ...
 
     async def delete(self, kind: ObjectKind, namespace: str, name: str) -> None:

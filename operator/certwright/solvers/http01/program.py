@@ -75,5 +75,7 @@ async def _run(answers: dict[tuple[str, str], str], host: str | None, port: int)
 
 def _log(host: str, status: int) -> None:
     # The host is whatever a client sent: only what a name can be made of is printed.
-    shown = "".join(character for character in host[:253] if character.isalnum() or character in ".-:")
+    shown = "".join(
+        character for character in host[:253] if character.isascii() and (character.isalnum() or character in ".-:")
+    )
     print(f"{status} {shown or '(no host)'}", flush=True)

@@ -10,7 +10,7 @@ from certwright.solvers.http01.editing import take_rules_out
 from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Collection, Iterable, Sequence
 
     from certwright.solvers.http01.answers import SharedAnswers
     from certwright.solvers.http01.objects import ObjectKind, Objects
@@ -43,7 +43,7 @@ async def remove(
     """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
 
     Needs nothing of the issuer, which may be gone or changed by now. Names in `made`, which came from a status, are
-    followed for an edited Ingress alone, and only the paths of these files are taken out there.
+    followed for an edited Ingress alone, and only the paths of these files to Services of ours are taken out there.
 
     Raises:
         KubeError: The API server refused something; the rest was removed.
@@ -52,7 +52,7 @@ async def remove(
     listed = list(made)
     kinds: list[ObjectKind] = sorted({one.kind for one in listed if not one.edited})
     calls: list[Awaitable[object]] = [objects.delete_all(kind, owner.namespace, owner.selector) for kind in kinds]
-    calls += [take_rules_out(objects, owner.namespace, one.name, resources) for one in listed if one.edited]
+    calls += _edits(objects, owner, listed, resources, services={one.name for one in listed if one.kind == "Service"})
     await side_by_side(calls)
 
 
@@ -75,13 +75,27 @@ async def remove_superseded(
     Raises:
         KubeError: The API server refused something; the rest was removed.
     """
-    kept = set(wanted)
-    superseded = [one for one in known if one not in kept]
+    kept, listed = set(wanted), list(known)
+    superseded = [one for one in listed if one not in kept]
     kinds: list[ObjectKind] = sorted({one.kind for one in superseded if not one.edited})
-    spared = {manifests.NAME_LABEL: {one.name for one in kept}}
+    spared = {manifests.NAME_LABEL: {one.name for one in kept}} if kept else {}
     calls: list[Awaitable[object]] = [
         objects.delete_all(kind, owner.namespace, owner.selector, unless=spared) for kind in kinds
     ]
-    edited = [one.name for one in superseded if one.edited]
-    calls += [take_rules_out(objects, owner.namespace, name, resources) for name in edited]
+    # Also in an Ingress that goes on being edited: its rules lead to another Service from now on.
+    calls += _edits(
+        objects, owner, listed, resources, services={one.name for one in superseded if one.kind == "Service"}
+    )
     await side_by_side(calls)
+
+
+def _edits(
+    objects: Objects,
+    owner: Owner,
+    known: Iterable[SolverObject],
+    resources: Sequence[HttpResource],
+    *,
+    services: Collection[str],
+) -> list[Awaitable[object]]:
+    ingresses = sorted({one.name for one in known if one.edited}) if services else []
+    return [take_rules_out(objects, owner.namespace, name, resources, services=services) for name in ingresses]

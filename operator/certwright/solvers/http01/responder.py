@@ -18,6 +18,8 @@ HEALTH: Final = "/healthz"
 MAX_REQUEST_BYTES: Final = 8 * 1024
 MAX_CONNECTIONS: Final = 128
 REQUEST_SECONDS: Final = 5.0
+ABSOLUTE: Final = "http://"
+REQUEST_LINE_WORDS: Final = 3
 
 
 class Responder:
@@ -34,7 +36,7 @@ class Responder:
         self._answers = answers
         self._on_answer = on_answer or (lambda _host, _status: None)
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._open: dict[asyncio.StreamWriter, None] = {}
 
     async def start(self, host: str | None, port: int) -> int:
         """Listen, and return the port.
@@ -60,16 +62,20 @@ class Responder:
             await asyncio.gather(*(writer.wait_closed() for writer in leaving), return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
+        self._open[writer] = None
+        if len(self._open) > MAX_CONNECTIONS:
+            # Who has been silent for longest goes: were the new ones refused, silent ones could keep a CA out.
+            eldest = next(iter(self._open))
+            del self._open[eldest]
+            eldest.transport.abort()
         try:
-            if len(self._open) <= MAX_CONNECTIONS:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    self._on_answer(*await exchange(reader, writer, self._look_up))
+            async with asyncio.timeout(REQUEST_SECONDS):
+                self._on_answer(*await exchange(reader, writer, self._look_up))
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             # A client that is slow, gone or silent costs nobody anything but itself.
             return
         finally:
-            self._open.discard(writer)
+            self._open.pop(writer, None)
             writer.close()
 
     def _look_up(self, host: str, token: str) -> str | None:
@@ -122,23 +128,27 @@ def _respond(look_up: Callable[[str, str], str | None], method: str, path: str, 
 
 
 def _parse(head: bytes) -> tuple[str, str, str]:
-    """Return method, path without query, and host without port; three empty texts if it is no request."""
-    try:
-        first, *lines = head.decode("ascii").split("\r\n")
-        method, target, version = first.split(" ")
-    except ValueError:
+    """Return method, path without query, and host as `_bare` has it; three empty texts if it is no request."""
+    # Latin-1, as proxies add headers of any bytes: where a client is, in its own language.
+    first, *lines = head.decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    if len(words) != REQUEST_LINE_WORDS or not words[2].startswith("HTTP/1."):
         return "", "", ""
-    if not version.startswith("HTTP/1."):
-        return "", "", ""
+    method, target, _ = words
     host = ""
     for line in lines:
         name, _, value = line.partition(":")
         if name.lower() == "host":
-            host = value.strip().lower()
-    return method, target.partition("?")[0], _without_port(host)
+            host = value.strip()
+    if target.lower().startswith(ABSOLUTE):
+        # RFC 9112 section 3.2.2: a server takes this form too, and the host in it is the one that counts.
+        host, slash, rest = target[len(ABSOLUTE) :].partition("/")
+        target = slash + rest
+    return method, target.partition("?")[0], _bare(host)
 
 
-def _without_port(host: str) -> str:
+def _bare(host: str) -> str:
+    """Return a host in lower case, without port and without the dot that may end a name."""
     if host.startswith("["):
-        return host.partition("]")[0].removeprefix("[")
-    return host.partition(":")[0]
+        return host.partition("]")[0].removeprefix("[").lower()
+    return host.partition(":")[0].removesuffix(".").lower()

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.solvers.http01.manifests import Manifest, metadata
 from certwright.solvers.http01.program import PORT
+from certwright.solvers.http01.responder import PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, Owner
     from certwright.solvers.proof import HttpResource
@@ -39,12 +40,14 @@ def with_paths(
 ) -> list[dict[str, Any]]:
     """Return the rules of an Ingress with the paths of these files in front, which exact controllers look at first.
 
+    A path of another Certificate for the same file (a CA may hand one authorization to two orders) stays beside ours.
+
     Args:
         rules: `spec.rules` as they are.
         resources: The files.
         service: The Service that answers.
     """
-    changed = without_paths(rules, resources)
+    changed = without_paths(rules, resources, services={service})
     for resource in sorted(resources):
         rule = next((rule for rule in changed if rule.get("host") == resource.host), None)
         if rule is None:
@@ -55,18 +58,29 @@ def with_paths(
     return changed
 
 
-def without_paths(rules: Iterable[Mapping[str, Any]], resources: Iterable[HttpResource]) -> list[dict[str, Any]]:
-    """Return the rules of an Ingress without the paths of these files; a rule that has no other path goes, too."""
-    gone = {(resource.host, resource.path) for resource in resources}
+def without_paths(
+    rules: Iterable[Mapping[str, Any]], resources: Iterable[HttpResource], *, services: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the rules of an Ingress without the paths of these files that lead to one of these Services.
+
+    A rule that has no other path goes, too.
+    """
+    gone = {(resource.host, resource.path, service) for resource in resources for service in services}
     kept: list[dict[str, Any]] = []
     for rule in rules:
         paths = (rule.get("http") or {}).get("paths") or []
-        left = [path for path in paths if (rule.get("host"), path.get("path")) not in gone]
+        left = [path for path in paths if (rule.get("host"), path.get("path"), _service(path)) not in gone]
         if len(left) == len(paths):
             kept.append(dict(rule))
         elif left:
             kept.append({**rule, "http": {**rule["http"], "paths": left}})
     return kept
+
+
+def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether there are paths of any challenge in the rules of an Ingress."""
+    paths = (path for rule in rules for path in (rule.get("http") or {}).get("paths") or ())
+    return any(str(path.get("path")).startswith(PATH) for path in paths)
 
 
 def http_routes(
@@ -93,6 +107,11 @@ def http_routes(
         }
         made.append((own_name, manifest))
     return made
+
+
+def _service(path: Mapping[str, Any]) -> str | None:
+    name: str | None = ((path.get("backend") or {}).get("service") or {}).get("name")
+    return name
 
 
 def _path(resource: HttpResource, service: str) -> dict[str, Any]:

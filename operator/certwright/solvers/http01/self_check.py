@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
 import ssl
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from certwright.solvers.proof import HttpResource
 
 SECONDS: Final = 5.0
+"""For one answer."""
+SECONDS_OF_REDIRECTS: Final = 10.0
+"""For all of those on the way to one file: who redirects to what is slow holds the other names of an order up."""
 MAX_REDIRECTS: Final = 10
 """Boulder follows as many."""
 MAX_CONCURRENT: Final = 10
 MAX_ADDRESSES: Final = 3
 """Told of one host."""
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}", re.ASCII)
 USER_AGENT: Final = "certwright self-check"
 
 
@@ -37,6 +43,7 @@ class HttpSighting:
         complete: Whether the CA can be expected to be satisfied.
         seen: What came back, in words.
         status: The HTTP status of the last answer, None without one.
+        redirected: Whether somebody had said to look elsewhere.
         cause: Why, as far as the solver's own objects tell; an empty text otherwise.
     """
 
@@ -44,6 +51,7 @@ class HttpSighting:
     complete: bool
     seen: str
     status: int | None = None
+    redirected: bool = False
     cause: str = ""
 
     def describe(self) -> str:
@@ -64,12 +72,12 @@ class SelfCheck:
 
     def __init__(self, *, port: int = 80, nameservers: Sequence[str] = ()) -> None:
         self._port = port
-        self._resolver = Addresses(nameservers) if nameservers else None
+        self._resolver = Addresses(nameservers)
 
     async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
         """Ask for every file once, a few at a time; never an error."""
         places = asyncio.Semaphore(MAX_CONCURRENT)
-        resolver = Remembered(self._resolver or aiohttp.ThreadedResolver())
+        resolver = Remembered(self._resolver)
 
         async def one(session: aiohttp.ClientSession, resource: HttpResource) -> HttpSighting:
             async with places:
@@ -91,33 +99,42 @@ class SelfCheck:
         url = URL.build(scheme="http", host=resource.host, port=self._port, path=resource.path)
         via: list[str] = []
 
+        def saw(words: str, *, status: int | None = None, complete: bool = False) -> HttpSighting:
+            return HttpSighting(resource, complete, f"{_place(via)}{words}", status, redirected=bool(via))
+
         def missing(words: str, status: int | None = None) -> HttpSighting:
             asked = resolver.found.get(url.host or "", ())
             at = f" at {' or '.join(asked[:MAX_ADDRESSES])}" if asked else ""
-            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{words}{at}", status=status)
+            return saw(f"{words}{at}", status=status)
 
         try:
-            for _ in range(MAX_REDIRECTS + 1):
-                async with session.get(url, allow_redirects=False) as answer:
-                    if answer.status not in REDIRECTS or "Location" not in answer.headers:
-                        body = await _read(answer, len(resource.key_authorization) + 16)
-                        if wrong := _wrong(resource, answer, body):
-                            return missing(wrong, answer.status)
-                        seen = f"{_place(via)}the right answer"
-                        return HttpSighting(resource, complete=True, seen=seen, status=answer.status)
-                    url = url.join(URL(answer.headers["Location"]))
-                if refusal := _refusal(url, self._port):
-                    return HttpSighting(resource, complete=False, seen=f"{_place(via)}{refusal}")
-                via.append(_words(url))
+            async with asyncio.timeout(SECONDS_OF_REDIRECTS):
+                for _ in range(MAX_REDIRECTS + 1):
+                    async with session.get(url, allow_redirects=False) as answer:
+                        if answer.status not in REDIRECTS or "Location" not in answer.headers:
+                            body = await _read(answer, len(resource.key_authorization) + 16)
+                            if wrong := _wrong(resource, answer, body):
+                                return missing(wrong, answer.status)
+                            return saw("the right answer", status=answer.status, complete=True)
+                        location = answer.headers["Location"]
+                    goal = _joined(url, location)
+                    if goal is None:
+                        return saw("a redirect to what is no URL")
+                    if refusal := _refusal(goal, self._port):
+                        return saw(refusal)
+                    url = goal
+                    via.append(_words(url))
         except TimeoutError:
-            return missing(f"no answer within {SECONDS:g} s")
+            found = url.host in resolver.found or _is_address(url)
+            what = "no answer" if found else f"the DNS did not say where {url.host} leads"
+            return missing(f"{what} within {SECONDS_OF_REDIRECTS if via else SECONDS:g} s")
         except aiohttp.ClientConnectorDNSError as error:
-            said = error.os_error.strerror if self._resolver is not None else None
-            words = said or f"{url.host} has no address in the DNS"
-            return HttpSighting(resource, complete=False, seen=f"{_place(via)}{words}")
+            return saw(error.os_error.strerror or f"{url.host} has no address in the DNS")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return missing(_reason(error))
-        return HttpSighting(resource, complete=False, seen=f"more than {MAX_REDIRECTS} redirects, {_place(via[:3])}...")
+        return HttpSighting(
+            resource, complete=False, seen=f"more than {MAX_REDIRECTS} redirects, {_place(via[:3])}...", redirected=True
+        )
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
@@ -137,15 +154,35 @@ def _wrong(resource: HttpResource, answer: aiohttp.ClientResponse, body: bytes) 
     # RFC 8555 section 8.3 lets white space follow.
     if body.rstrip() == resource.key_authorization.encode():
         return ""
-    return f"HTTP 200 with other content ({answer.content_type[:60]}) than the key authorization"
+    # The type is the server's own text: it is told if it is one.
+    of_type = f" ({answer.content_type})" if MEDIA_TYPE.fullmatch(answer.content_type) else ""
+    return f"HTTP 200 with other content{of_type} than the key authorization"
+
+
+def _joined(url: URL, location: str) -> URL | None:
+    try:
+        return url.join(URL(location))
+    except ValueError:
+        return None
+
+
+def _is_address(url: URL) -> bool:
+    try:
+        ipaddress.ip_address((url.host or "").partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _refusal(url: URL, check_port: int) -> str:
-    """Say why a redirect is not followed, or an empty text; CAs follow none to other schemes or ports."""
+    """Say why a redirect is not followed, or an empty text; CAs follow none to other schemes, ports or to addresses."""
     if url.scheme not in {"http", "https"} or not url.host:
         return "a redirect to something that is neither HTTP nor HTTPS, which no CA follows"
     if url.port not in {80, 443, check_port}:
         return f"a redirect to port {url.port}, which no CA follows: only 80 and 443 are"
+    if _is_address(url):
+        # Boulder follows none, and whoever applies a Certificate is not to choose what of the cluster's is asked for.
+        return "a redirect to an IP address, which CAs do not follow"
     return ""
 
 
@@ -155,7 +192,7 @@ def _place(via: list[str]) -> str:
 
 def _words(url: URL) -> str:
     """A redirect's goal without path and query, which may hold anything."""
-    return f"{url.scheme}://{(url.host or '')[:253]}"
+    return f"{url.scheme}://{(url.raw_host or '')[:253]}"
 
 
 def _reason(error: BaseException) -> str:
@@ -164,6 +201,8 @@ def _reason(error: BaseException) -> str:
         return "the connection was refused"
     if isinstance(cause, OSError) and cause.strerror:
         return f"no connection: {cause.strerror}"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed without an answer"
     return f"no usable answer ({type(error).__name__})"
 
 

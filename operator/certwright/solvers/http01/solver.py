@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.solvers.http01 import manifests, routes
 from certwright.solvers.http01.diagnosis import (
+    controller_trouble,
     pod_must_be_made_again,
     pod_trouble,
-    policy_trouble,
     route_trouble,
 )
 from certwright.solvers.http01.editing import add_rules, read_ingress
+from certwright.solvers.http01.policies import policy_trouble
 from certwright.solvers.http01.removal import SolverObject, remove
 from certwright.solvers.http01.self_check import HttpSighting, SelfCheck
 from certwright.solvers.http01.settings import (
@@ -29,7 +32,6 @@ from certwright.solvers.proof import HttpResource
 from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from certwright.solvers.http01.answers import SharedAnswers
@@ -37,10 +39,14 @@ if TYPE_CHECKING:
     from certwright.solvers.proof import Proof
     from certwright.solvers.solver import SelfCheckMode
 
-FIRST_DIAGNOSIS_SECONDS: Final = 2.0
-"""A pod and a route need about as long when all is well: before that nothing is asked of the API server."""
+FIRST_DIAGNOSIS_SECONDS: Final = 4.0
+"""A pod and a route need no longer when all is well, and nobody is told of a cause in an Event before five."""
 LONGEST_DIAGNOSIS_SECONDS: Final = 10.0
 """Between two, at first as long as it took until the first."""
+
+
+SETTLING_SECONDS: Final = 5.0
+"""Without a self-check: an ingress controller needs a while to take up a change of its routes, Traefik two seconds."""
 
 
 class Http01Solver:
@@ -73,13 +79,17 @@ class Http01Solver:
         self._owner = owner
         self._settings = settings
         self.patience = patience
+        if settings.self_check == "off":
+            self.patience += dt.timedelta(seconds=SETTLING_SECONDS)
         self._answers = answers
         self._self_check = self_check or SelfCheck(port=settings.check_port, nameservers=settings.nameservers)
         self._monotonic = monotonic
         self._next_diagnosis = 0.0
-        self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
+        self._diagnosis_pause = self._first_diagnosis()
+        self._looking = asyncio.Lock()
         self._ingress_seen = False
         self._trouble = ""
+        self._settled_at: float | None = None
 
     @property
     def self_check(self) -> SelfCheckMode:
@@ -94,9 +104,11 @@ class Http01Solver:
             KubeError: The API server cannot be asked for it.
         """
         edit = self._settings.route.edit if isinstance(self._settings.route, IngressRoute) else None
-        if edit is not None and not self._ingress_seen:
-            await read_ingress(self._objects, self._owner.namespace, edit)
-            self._ingress_seen = True
+        if edit is not None:
+            async with self._looking:  # all names ask at once
+                if not self._ingress_seen:
+                    await read_ingress(self._objects, self._owner.namespace, edit)
+                    self._ingress_seen = True
         return name
 
     def proof(self, place: str, token: str, key_authorization: str) -> Proof:
@@ -124,17 +136,14 @@ class Http01Solver:
         resources = resources_of(proofs)
         name = object_name(self._owner, resources, self._settings)
         owner, settings = self._owner, self._settings
-        wanted = [
-            manifests.service(
-                owner, name, service_type=settings.service_type, of_pod=isinstance(settings.responder, PodSettings)
-            )
-        ]
+        of_pod = isinstance(settings.responder, PodSettings)
+        service = manifests.service(owner, name, service_type=settings.service_type, of_pod=of_pod)
+        calls: list[Awaitable[object]] = [self._objects.apply(service)]
         if isinstance(settings.responder, SharedSettings):
             self._answers.hold(owner.uid, resources)
-            wanted.append(manifests.endpoint_slice(owner, name, settings.responder))
+            calls.append(self._objects.apply(manifests.endpoint_slice(owner, name, settings.responder)))
         else:
-            wanted.append(manifests.pod(owner, name, resources, settings.responder))
-        calls: list[Awaitable[object]] = [self._objects.apply(manifest) for manifest in wanted]
+            calls.append(self._objects.create(manifests.pod(owner, name, resources, settings.responder)))
         if isinstance(settings.route, GatewayRoute):
             made = routes.http_routes(owner, name, resources, settings.route)
             calls += [self._objects.apply(manifest) for _, manifest in made]
@@ -142,16 +151,17 @@ class Http01Solver:
             calls.append(add_rules(self._objects, owner.namespace, settings.route.edit, resources, service=name))
         else:
             calls.append(self._objects.apply(routes.ingress(owner, name, resources, settings.route)))
-        self._diagnosis_pause = FIRST_DIAGNOSIS_SECONDS
+        self._diagnosis_pause = self._first_diagnosis()
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
+        self._settled_at = None
         await side_by_side(calls)
 
     async def check(self, proofs: Sequence[Proof]) -> tuple[HttpSighting, ...]:
         """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""
         resources = resources_of(proofs)
         if self._settings.self_check == "off":
-            return await self._pod_runs(resources)
+            return await self._settle(resources)
         seen = await self._self_check.look(list(resources))
         missing = [sighting for sighting in seen if not sighting.complete]
         if missing and self._monotonic() >= self._next_diagnosis:
@@ -165,21 +175,32 @@ class Http01Solver:
         made = self.objects_for(proofs)
         await remove(self._objects, self._answers, self._owner, made, resources_of(proofs))
 
+    def _first_diagnosis(self) -> float:
+        """After how many seconds; early enough for the failure at the end to have a cause."""
+        return min(FIRST_DIAGNOSIS_SECONDS, self.patience.total_seconds() / 2)
+
     def _routes(self, name: str, resources: Sequence[HttpResource]) -> list[tuple[ObjectKind, str, bool]]:
         route = self._settings.route
         if isinstance(route, GatewayRoute):
             return [("HTTPRoute", own, False) for own, _ in routes.http_routes(self._owner, name, resources, route)]
         return [("Ingress", route.edit or name, route.edit is not None)]
 
-    async def _pod_runs(self, resources: Sequence[HttpResource]) -> tuple[HttpSighting, ...]:
-        trouble = ""
-        if isinstance(self._settings.responder, PodSettings):
-            name = object_name(self._owner, resources, self._settings)
-            trouble = await self._pod_trouble(name, resources, self._settings.responder)
+    async def _settle(self, resources: Sequence[HttpResource]) -> tuple[HttpSighting, ...]:
+        """Without a look at the files: wait until the pod runs, and then for as long as its route may need."""
+        trouble, responder = "", self._settings.responder
+        if self._settled_at is None:
+            if isinstance(responder, PodSettings):
+                name = object_name(self._owner, resources, self._settings)
+                trouble = await self._pod_trouble(name, resources, responder)
+            if not trouble:
+                self._settled_at = self._monotonic() + SETTLING_SECONDS
+        complete = self._settled_at is not None and self._monotonic() >= self._settled_at
         seen = "not asked for, as selfCheck is off"
-        return tuple(HttpSighting(one, complete=not trouble, seen=seen, cause=trouble) for one in resources)
+        if not complete and not trouble:
+            seen += f", and the ingress controller is given {SETTLING_SECONDS:g} s to take up the route"
+        return tuple(HttpSighting(one, complete=complete, seen=seen, cause=trouble) for one in resources)
 
-    async def _diagnose(self, resources: Sequence[HttpResource], missing: Iterable[HttpSighting]) -> str:
+    async def _diagnose(self, resources: Sequence[HttpResource], missing: Sequence[HttpSighting]) -> str:
         owner, settings = self._owner, self._settings
         name = object_name(owner, resources, settings)
         of_pod = isinstance(settings.responder, PodSettings)
@@ -190,10 +211,12 @@ class Http01Solver:
         route_names = [route for _, route, _ in self._routes(name, resources)]
         if trouble := await route_trouble(self._objects, owner, route_names, settings.route):
             return trouble
-        if not of_pod:
-            return ""
-        labels = manifests.metadata(owner, name, labels=_template_labels(settings))["labels"]
-        return await policy_trouble(self._objects, owner, labels, [sighting.status for sighting in missing])
+        if of_pod:
+            labels = manifests.metadata(owner, name, labels=_template_labels(settings))["labels"]
+            statuses = [sighting.status for sighting in missing]
+            if trouble := await policy_trouble(self._objects, owner, labels, statuses):
+                return trouble
+        return await controller_trouble(self._objects, owner, route_names[0], settings.route, missing)
 
     async def _pod_trouble(self, name: str, resources: Sequence[HttpResource], settings: PodSettings) -> str:
         pod = await self._objects.read("Pod", self._owner.namespace, name)
@@ -201,7 +224,7 @@ class Http01Solver:
         if pod_must_be_made_again(pod):
             if pod is not None:
                 await self._objects.delete("Pod", self._owner.namespace, name)
-            await self._objects.apply(manifests.pod(self._owner, name, resources, settings))
+            await self._objects.create(manifests.pod(self._owner, name, resources, settings))
         return trouble
 
 

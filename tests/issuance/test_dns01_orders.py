@@ -1,0 +1,113 @@
+"""Whole passes over Certificates whose issuer gets another DNS provider in the middle of an order."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.dns import NameserverUnreachable, Propagation, ServerView
+from certwright.issuance.certificates import certificate_key
+from certwright.solvers.dns01 import Dns01Solver
+
+from .test_reconciler import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.issuance.conftest import Build, FakeGateway
+
+    from certwright.dns import TxtRecord
+
+
+class Place:
+    """A DNS provider, and what is to be seen there."""
+
+    def __init__(self) -> None:
+        self.records: set[TxtRecord] = set()
+        self.down = False
+        self.hidden = True
+
+    async def present(self, records: Sequence[TxtRecord]) -> None:
+        self.records.update(records)
+
+    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+        if self.down:
+            raise NameserverUnreachable("192.0.2.1:53", "silence")
+        self.records.difference_update(records)
+
+    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+        return tuple(Propagation(record, not self.hidden, (ServerView("ns1"),)) for record in records)
+
+
+class MovingBench(Bench):
+    """The same bench with two DNS providers, and an issuer that names one of them."""
+
+    def __init__(self, build: Build, gateway: FakeGateway, now: dt.datetime) -> None:
+        self.places = {"old": Place(), "new": Place()}
+        self.at = "old"
+        super().__init__(build, gateway, now)
+
+    async def solver(self, *_: Any) -> Any:
+        place: Any = self.places[self.at]
+        patience = dt.timedelta(minutes=2)
+        return Dns01Solver(place, place, destination=self.at, follow_cname=False, patience=patience)
+
+    async def move(self) -> None:
+        self.at = "new"
+        for certificate in self.certificates:
+            self.reconciler.issuer_changed(certificate_key(certificate))
+        await self.run(5)
+
+    def count(self) -> tuple[int, int]:
+        return len(self.places["old"].records), len(self.places["new"].records)
+
+
+@pytest.fixture
+def bench(build: Build, gateway: FakeGateway, now: dt.datetime) -> MovingBench:
+    bench = MovingBench(build, gateway, now)
+    bench.write("a.example.test")
+    return bench
+
+
+async def test_the_records_move_to_the_other_provider(bench: MovingBench) -> None:
+    await bench.run(5)
+    assert bench.count() == (1, 0)
+    await bench.move()
+    assert bench.count() == (0, 1)
+    bench.places["new"].hidden = False
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert (bench.count(), len(bench.ca.orders), bench.finalizers) == ((0, 0), 1, [])
+    assert not bench.ledger._holders
+
+
+async def test_the_same_provider_keeps_them(bench: MovingBench) -> None:
+    await bench.run(5)
+    bench.places["new"] = bench.places["old"]
+    bench.places["old"].down = True
+    for certificate in bench.certificates:
+        bench.reconciler.issuer_changed(certificate_key(certificate))
+    await bench.run(5)
+    assert bench.count() == (1, 1)
+    assert bench.events == ["Issuing"]
+
+
+async def test_a_provider_that_is_gone_holds_nothing_up_and_what_stays_there_is_told(bench: MovingBench) -> None:
+    await bench.run(5)
+    bench.places["old"].down = True
+    bench.places["new"].hidden = False
+    await bench.move()
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert bench.count() == (1, 0)
+    assert bench.events == ["Issuing", "LeftBehind", "Issued"]
+
+
+async def test_what_another_certificate_needs_at_the_old_one_stays(bench: MovingBench) -> None:
+    await bench.run(5)
+    [record] = bench.places["old"].records
+    await bench.ledger.hold("another", [record])
+    await bench.move()
+    assert bench.count() == (1, 1)
