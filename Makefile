@@ -12,14 +12,14 @@ export PYTHONPATH := e2e
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "; print "Certwright: make <target>\n"} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "; print "Certwright: make <target>; KEEP=1 leaves what it starts running until Ctrl-C\n"} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(VENV)/ready ## From nothing to a certificate that an ingress controller serves (KEEP=1 leaves it running)
+demo: $(VENV)/ready ## From nothing to a certificate that an ingress serves (KEEP=1)
 	@$(BIN)/python -m demo
 
 .PHONY: demo-node
-demo-node: $(VENV)/ready ## The same on a real node, as installed: image, Helm chart, HTTP-01 by a pod (root; KEEP=1 as above)
+demo-node: $(VENV)/ready ## The same installed on a real node, by HTTP-01 (root; KEEP=1)
 	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
 	@$(BIN)/python -m testbed build --node >/dev/null
 	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
@@ -27,12 +27,12 @@ demo-node: $(VENV)/ready ## The same on a real node, as installed: image, Helm c
 	@$(BIN)/python -m testbed isolated -- $(BIN)/python -m demo --node
 
 .PHONY: test
-test: lint ## All checks and all tests: lint, documentation, unit, integration on real parts, coverage, and e2e where it can run
-	@$(MAKE) --no-print-directory docs
+test: $(VENV)/ready ## All checks, all tests, and e2e where it can run
+	@$(MAKE) --no-print-directory --jobs=2 lint docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
 	@echo "==> Unit and integration tests, one worker a core; each worker has a test bed of its own"
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST_ARGS)
 	@echo "==> Coverage (what runs in the operator's own process, in integration tests, is not counted)"
 	@$(BIN)/coverage report --format=total --fail-under=90 | sed 's/$$/ % of lines and branches/'
 	@if why=$$($(BIN)/python -m testbed can-isolate 2>&1); then $(MAKE) --no-print-directory e2e; \
@@ -44,12 +44,12 @@ unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts but Helm
 	@$(BIN)/pytest --ignore=tests/integration $(PYTEST_ARGS)
 
 .PHONY: integration
-integration: $(VENV)/ready ## The integration tests alone: real API server, CA, DNS server, ingress controller
+integration: $(VENV)/ready ## The integration tests alone: real API server, CA, DNS server
 	@$(BIN)/python -m testbed build
 	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
 
 .PHONY: e2e
-e2e: $(VENV)/ready ## Whole clusters: a real node runs the operator's pods (root; KEEP=1 waits after a failure)
+e2e: $(VENV)/ready ## Whole clusters on a real node (root; KEEP=1 after a failure)
 	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
 	@$(BIN)/python -m testbed build --node
 	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
@@ -58,7 +58,7 @@ e2e: $(VENV)/ready ## Whole clusters: a real node runs the operator's pods (root
 	@$(BIN)/python -m testbed isolated -- $(BIN)/pytest e2e/scenarios $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: $(VENV)/ready ## Style, types, direction of imports, the chart, CRDs and manifests up to date
+lint: $(VENV)/ready ## Style, types, imports; chart, CRDs and manifests up to date
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check --quiet .
 	@echo "==> ruff: format"
@@ -78,7 +78,7 @@ lint: $(VENV)/ready ## Style, types, direction of imports, the chart, CRDs and m
 	@$(BIN)/python -m chart check
 
 .PHONY: docs
-docs: $(VENV)/ready ## Build the documentation into .cache/docs, warnings as errors, and check its links
+docs: $(VENV)/ready ## Build the documentation into .cache/docs, check its links
 	@echo "==> Documentation: built, links checked (nothing is fetched)"
 	@# From scratch: pages are made from docstrings and schemas, whose changes Sphinx does not see.
 	@$(BIN)/sphinx-build -q -E -a -W --keep-going -b html -d .cache/doctrees docs .cache/docs
@@ -90,15 +90,15 @@ format: $(VENV)/ready ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: image
-image: $(VENV)/ready ## The container image as an archive, by docker, podman or buildah (BASE=... names the base image)
+image: $(VENV)/ready ## The image as an archive: docker, podman, buildah (BASE=...)
 	@$(BIN)/python -m image
 
 .PHONY: bench
-bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, a hundred at once
+bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, many at once
 	@$(BIN)/python -m bench
 
 .PHONY: bench-node
-bench-node: $(VENV)/ready ## Measure HTTP-01 on a real node: seconds to Ready, requests, memory, twenty at once (root)
+bench-node: $(VENV)/ready ## Measure HTTP-01 on a real node (root)
 	@$(BIN)/python -m testbed build --node > /dev/null
 	@$(BIN)/python -m image --testbed
 	@$(BIN)/python -m testbed isolated -- $(BIN)/python -m bench.node
@@ -109,7 +109,7 @@ crds: $(VENV)/ready ## Write crds/, and the copies in the chart, from the models
 	@$(BIN)/certwright crds --output-dir helm/certwright/files/crds
 
 .PHONY: chart
-chart: crds ## Write what is made from the chart: schema, docs/helm.md, the plain manifests deploy/certwright.yaml
+chart: crds ## Write what is made from the chart: schema, docs, manifests
 	@$(BIN)/python -m chart write
 
 .PHONY: manifests
@@ -138,7 +138,7 @@ clean: ## Remove what the other targets made below this folder
 	@rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .PHONY: clean-testbed
-clean-testbed: $(VENV)/ready ## End the test bed and remove the programs built for all of them
+clean-testbed: $(VENV)/ready ## End the test bed, remove the programs built for it
 	@$(BIN)/python -m testbed clean --programs
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml

@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from chart import Helm
 from testbed.binaries import find_or_build
+from testbed.ports import allocator
 from testbed.progress import reporter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytest_plugins = ["testbed.pytest_plugin"]
+
+# How long an example takes says more about what else the machine does than about the code. Each run tries the same
+# examples; `pytest --hypothesis-profile=explore` tries new ones.
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
+settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the long files first: the short ones that are left then keep all workers busy to the end."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +39,9 @@ def helm() -> Helm:
 def kubeconform() -> Path:
     """Checks manifests against JSON schemas."""
     return find_or_build(["kubeconform"], reporter())["kubeconform"]
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """A port that nobody listens on, and that no outgoing connection is given meanwhile; pytest-asyncio's may be."""
+    return allocator.take()

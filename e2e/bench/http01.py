@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.figure import Figure
 from scenario import certificate
-from scenario.cluster import conditions
 from scenarios.space import INGRESS, Space
 from testbed.parts.apiserver import ADMIN, user_of
 
@@ -120,7 +119,7 @@ class Http01Bench:
         began = time.perf_counter()
         for name in names:
             self._cluster.apply(certificate(space.namespace, name, [space.host(name)], issuer_name="http"))
-        self._wait_all_ready(space.namespace, set(names))
+        self._cluster.wait_all_ready("Certificate", space.namespace, names, seconds=MANY_SECONDS)
         seconds = time.perf_counter() - began
         used = self._release.metric("process_cpu_seconds_total") - cpu
         space.nothing_left()
@@ -139,16 +138,6 @@ class Http01Bench:
         space = Space(self._bed, self._cluster, self._release, name)
         space.http01(route=route or INGRESS, responder=responder)
         return space
-
-    def _wait_all_ready(self, namespace: str, names: set[str]) -> None:
-        deadline = time.monotonic() + MANY_SECONDS
-        while names:
-            for found in self._cluster.find_all("Certificate", namespace):
-                if conditions(found).get("Ready", {}).get("status") == "True":
-                    names.discard(found["metadata"]["name"])
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{len(names)} Certificates were not Ready in {MANY_SECONDS:g} s")
-            time.sleep(0.1)
 
     def _resident(self) -> float:
         return round(self._release.metric("process_resident_memory_bytes") / 1e6, 1)

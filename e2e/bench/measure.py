@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from bench.figure import Figure
 from scenario import certificate, issuer, tsig_secret
-from scenario.cluster import conditions
 
 if TYPE_CHECKING:
     from scenario import Cluster, OperatorProcess
@@ -82,7 +81,7 @@ class Workbench:
         for name in names:
             self._cluster.apply(certificate(namespace, name, [f"{name}.{namespace}.example.test"]))
         applied = time.perf_counter() - began
-        self._wait_all_ready(namespace, set(names))
+        self._cluster.wait_all_ready("Certificate", namespace, names, seconds=MANY_SECONDS)
         seconds = time.perf_counter() - began
         used = self._cpu_seconds() - cpu
         time.sleep(SETTLE_SECONDS)
@@ -103,18 +102,6 @@ class Workbench:
         self._cluster.apply(issuer(self._bed, name))
         self._cluster.wait_ready("Issuer", name, "pebble")
         return name
-
-    def _wait_all_ready(self, namespace: str, names: set[str]) -> None:
-        deadline = time.monotonic() + MANY_SECONDS
-        while names:
-            for found in self._cluster.find_all("Certificate", namespace):
-                if conditions(found).get("Ready", {}).get("status") == "True":
-                    names.discard(found["metadata"]["name"])
-            if time.monotonic() > deadline:
-                raise AssertionError(
-                    f"{len(names)} Certificates were not Ready in {MANY_SECONDS:g} s: {sorted(names)[:5]}"
-                )
-            time.sleep(0.1)
 
     def _audited(self) -> int:
         """How many requests the operator has made, besides lists and watches."""

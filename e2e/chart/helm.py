@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHART: Final = PROJECT / "helm" / "certwright"
 RELEASE: Final = "certwright"
 NAMESPACE: Final = "certwright"
-SECONDS: Final = 150.0
+SECONDS: Final = 280.0
 # The CRDs take a second without the C library.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -51,7 +51,7 @@ class Helm:
         """Run it and return its standard output.
 
         Raises:
-            CommandFailed: It ended with an error, or took longer than 150 s.
+            CommandFailed: It ended with an error, or took longer than 280 s.
         """
         with tempfile.TemporaryDirectory(prefix="helm-") as home:
             # Nobody's own settings, plugins, caches and clusters have a say, and none is left behind.

@@ -20,10 +20,10 @@ EXAMPLES: Final = PROJECT / "examples" / "demo"
 PORTS: Final = {"pebble": {"acme": 14000}, "bind": {"main": 14053}, "backend": {"main": 14080}}
 
 TITLE: Final = "Certwright: from nothing to a certificate that an ingress controller serves"
-INTRODUCTION: Final = """\
-Real parts on loopback: etcd, kube-apiserver, controller-manager, the Pebble CA (-strict), BIND, Traefik.
-The first run builds them, which takes 10 to 20 minutes; later runs take seconds.
-"""
+INTRODUCTION: Final = (
+    "Real parts on loopback: etcd, kube-apiserver, controller-manager, the Pebble CA (-strict), BIND, Traefik. "
+    "The first run builds them, which takes 10 to 20 minutes; later runs take seconds.\n"
+)
 
 
 def run(*, keep: bool) -> int:

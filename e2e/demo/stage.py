@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import signal
 import time
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 
 from scenario import NotAsExpected
+from testbed.errors import BedError
 from testbed.locations import PROJECT
 
 if TYPE_CHECKING:
@@ -60,25 +63,45 @@ def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> i
         The exit code: 0 if all went as it should, else 1.
 
     Raises:
-        BedError: A part cannot be built or started.
+        BedError: A part cannot be built or started, or a demo of this checkout runs already.
     """
     console.rule(f"[bold]{title}")
     console.print(introduction)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    try:
-        with ExitStack() as running:
-            running.callback(console.print, "Ended what the demo had started.")
-            try:
-                scenes(Stage(running))
-            finally:
-                # Once the end has begun a second Ctrl-C must not stop it half way.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except (NotAsExpected, AssertionError, OSError) as error:
-        console.print(f"[bold red]The demo failed:[/] {error}\nThe logs are in {FOLDER}.")
-        return 1
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    with _alone():
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        try:
+            with ExitStack() as running:
+                running.callback(console.print, "Ended what the demo had started.")
+                try:
+                    scenes(Stage(running))
+                finally:
+                    # Once the end has begun a second Ctrl-C must not stop it half way.
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        except (NotAsExpected, AssertionError, OSError) as error:
+            console.print(f"[bold red]The demo failed:[/] {error}\nThe logs are in {FOLDER}.")
+            return 1
+        except KeyboardInterrupt:
+            shutil.rmtree(FOLDER, ignore_errors=True)
+            raise
+        shutil.rmtree(FOLDER, ignore_errors=True)
     console.rule("[bold green]The demo succeeded")
     return 0
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep a second demo from the folder of the first, until that has ended, however it does."""
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(FOLDER.parent, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            remedy = "end it with Ctrl-C in its terminal, or wait for it"
+            raise BedError(f"Another demo of this checkout runs, in {FOLDER}", remedy=remedy) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def wait_for_interrupt(instructions: str) -> None:

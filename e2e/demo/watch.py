@@ -5,7 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.table import Table
+from rich.text import Text
+
 from scenario.cluster import NotAsExpected, conditions
+from scenario.solver_objects import solver_objects
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,7 +17,6 @@ if TYPE_CHECKING:
     from scenario import Cluster
 
 SECONDS: Final = 60.0
-SOLVER_LABEL: Final = "certwright.io/http01-solver"
 
 
 def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Console) -> dict[str, Any]:
@@ -29,12 +32,21 @@ def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Cons
         for line in (*_lines(found), *_solver_pods(cluster, namespace)):
             if line not in shown:
                 shown.add(line)
-                console.print(f"    [dim]{time.monotonic() - began:5.2f} s[/]  {line}", markup=True)
+                console.print(_row(time.monotonic() - began, line))
         if conditions(found).get("Ready", {}).get("status") == "True":
             return found
         if time.monotonic() - began > SECONDS:
             raise NotAsExpected(f"Certificate {name} was not Ready within {SECONDS:g} s: {found.get('status')}")
         time.sleep(0.03)
+
+
+def _row(seconds: float, line: str) -> Table:
+    """Lay out a line so that what does not fit goes on below its beginning, on terminals and in files."""
+    row = Table.grid(padding=(0, 2))
+    row.add_column(justify="right", width=len("    12.34 s"), no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(f"[dim]{seconds:.2f} s[/]", Text(line))
+    return row
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -54,9 +66,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
 def _solver_pods(cluster: Cluster, namespace: str) -> list[str]:
     """Tell of the pods that answer the CA, where there are any."""
     lines = []
-    for pod in cluster.find_all("Pod", namespace):
-        if SOLVER_LABEL in pod["metadata"].get("labels", {}):
-            ready = conditions(pod).get("Ready", {}).get("status") == "True"
-            state = "Ready" if ready else pod.get("status", {}).get("phase", "Pending")
-            lines.append(f"pod     {pod['metadata']['name']} {state}")
+    for pod in solver_objects(cluster, namespace, ["Pod"]):
+        ready = conditions(pod).get("Ready", {}).get("status") == "True"
+        state = "Ready" if ready else pod.get("status", {}).get("phase", "Pending")
+        lines.append(f"pod     {pod['metadata']['name']} {state}")
     return lines

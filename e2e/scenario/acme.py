@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-
-import dns.query
-import dns.rcode
-import dns.tsig
-import dns.update
 
 from certwright.acme import HttpxTransport
 from certwright.client import connect
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from certwright.acme import AccountCredentials, AccountKey, Client, ExternalAccountBinding, RequestRecord
+    from testbed.exchanges import Request
     from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
 
@@ -64,11 +62,10 @@ def view_of(bind: Bind) -> DnsView:
     return DnsView(resolvers=[bind.address], authoritative=[bind.address])
 
 
-def add_cname(bind: Bind, zone: str, name: str, target: str) -> None:
-    """Add an alias as the zone's owner would."""
-    key_name, key = bind.main_key
-    update = dns.update.UpdateMessage(zone, keyring=dns.tsig.Key(key_name, key.secret, key.algorithm))
-    update.add(f"{name}.", 1, "CNAME", f"{target}.")
-    host, _, port = bind.address.rpartition(":")
-    answer = dns.query.tcp(update, host, port=int(port), timeout=5)
-    assert answer.rcode() == dns.rcode.NOERROR, dns.rcode.to_text(answer.rcode())
+def account_of(request: Request) -> str | None:
+    """Return the URL of the account that a request to a CA is signed for; None where it is signed for none."""
+    if request.method != "POST":
+        return None
+    protected = json.loads(request.body)["protected"]
+    kid: str | None = json.loads(urlsafe_b64decode(protected + "=" * (-len(protected) % 4))).get("kid")
+    return kid

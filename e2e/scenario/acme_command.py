@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from testbed.parts.bind import Bind
 
 #: Seconds for one command.
-SECONDS: Final = 60.0
+SECONDS: Final = 120.0
 
 #: The program beside the interpreter that runs the tests.
 PROGRAM: Final = str(Path(sys.executable).with_name("certwright"))
@@ -180,6 +180,17 @@ class Terminal:
         with suppress(BlockingIOError, OSError):
             while piece := os.read(self._handle, 65536):
                 self.shown += piece.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a started command says, line by line, until a text is in it; return all that was read."""
+    assert process.stderr is not None
+    shown = ""
+    while text not in shown:
+        line = process.stderr.readline()
+        assert line, shown
+        shown += line
+    return shown
 
 
 def dns_options(bind: Bind, key_file: Path) -> list[str]:

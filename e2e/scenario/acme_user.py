@@ -19,9 +19,9 @@ from certwright.acme import (
     Timeouts,
 )
 from certwright.client import NoSolver
-from certwright.dns import TsigKey, TxtRecord
-from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from certwright.dns import TxtRecord
 from certwright.pki import build_csr, check_before_write, generate_private_key, parse_chain
+from scenario.acme import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from certwright.pki import CertificateChain
     from testbed.parts.bind import Bind
 
-TIMEOUTS: Final = Timeouts(connect=3.0, read=1.5, total=3.0)
-POLL_SECONDS: Final = 1.5
+PATIENT: Final = Timeouts(connect=20.0, read=20.0, total=40.0)
+HASTY: Final = Timeouts(connect=20.0, read=1.5, total=3.0)
+"""For CAs that do not answer, so that the test is soon over; whoever waits for an answer has time."""
 LONGEST_SLEEP: Final = 0.02
 
 
@@ -42,17 +43,18 @@ class AcmeUser:
         bind: Where the records are put.
 
     Attributes:
+        poll_seconds: How long an order may take for each of its steps.
         seen: Tokens and key authorizations, which must be in no log and no error.
         issued: The last chain as it came.
     """
 
     def __init__(self, client: Client, bind: Bind) -> None:
         self.client = client
+        self.poll_seconds = PATIENT.total
         self.seen: set[str] = set()
         self.issued = CertificateChainPem(b"", ())
         self._zone = bind.zones[0]
-        name, key = bind.main_key
-        self._dns = Rfc2136Provider(bind.address, tsig=TsigKey(name, key.secret, key.algorithm))
+        self._dns = provider_of(bind)
 
     async def obtain(self) -> CertificateChain:
         """Register if that has not been done, and get a certificate for two new names.
@@ -82,13 +84,13 @@ class AcmeUser:
         try:
             for challenge in challenges:
                 await client.answer_challenge(challenge)
-            order = await client.poll_order(order, until={"ready"}, timeout=POLL_SECONDS)
+            order = await client.poll_order(order, until={"ready"}, timeout=self.poll_seconds)
         finally:
             if records:
                 await self._dns.clean_up(records)
         key = generate_private_key()
         order = await client.finalize(order, build_csr(key, dns_names=names))
-        order = await client.poll_order(order, timeout=POLL_SECONDS)
+        order = await client.poll_order(order, timeout=self.poll_seconds)
         self.issued = await client.download_certificate(order)
         chain = parse_chain(self.issued.pem)
         check_before_write(chain, key, dns_names=names, now=datetime.now(UTC))
@@ -96,12 +98,14 @@ class AcmeUser:
 
 
 @asynccontextmanager
-async def acme_user(directory_url: str, ca_bundle: bytes, bind: Bind) -> AsyncIterator[AcmeUser]:
-    """Give a user with an account key of its own, short time-outs, and a single connection.
+async def acme_user(
+    directory_url: str, ca_bundle: bytes, bind: Bind, *, timeouts: Timeouts = PATIENT
+) -> AsyncIterator[AcmeUser]:
+    """Give a user with an account key of its own and a single connection.
 
     A connection that is not given back shows at once: there is no other.
     """
-    async with HttpxTransport(ca_bundle=ca_bundle.decode(), timeout=TIMEOUTS, max_connections=1) as transport:
+    async with HttpxTransport(ca_bundle=ca_bundle.decode(), timeout=timeouts, max_connections=1) as transport:
         # Waits between tries are for the CA's sake; this one does not mind.
         clock = Clock(sleep=lambda seconds: asyncio.sleep(min(seconds, LONGEST_SLEEP)))
         server = AcmeServer(directory_url, transport, clock=clock)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 import yaml
 
+from scenario.cluster import Cluster
 from testbed.kubeconfig import write_kubeconfig
 
 if TYPE_CHECKING:
@@ -52,8 +53,12 @@ class ChartRights:
         )
 
     def grant(self) -> None:
-        """Apply what gives the rights."""
+        """Apply what gives the rights, and wait until the API server knows of them."""
         self.bed.kubectl("apply", "--server-side", "-f", "-", stdin=self._manifests())
+        with Cluster(self.bed) as cluster:
+            for space in self.values.get("namespaces", [None]):
+                cluster.wait_allowed(self.user, "list", "Certificate", space)
+            cluster.wait_allowed(self.user, "get", "Lease", self.namespace, self._find("Lease")["metadata"]["name"])
 
     @property
     def user(self) -> str:
@@ -88,12 +93,8 @@ class ChartRights:
         )
 
     def refused(self) -> list[str]:
-        """Return what the API server has refused the account, from the audit log."""
-        return [
-            f"{event['verb']} {event['requestURI']}"
-            for event in self.bed.apiserver.audit_events(self.user)
-            if event.get("responseStatus", {}).get("code") in {401, 403}
-        ]
+        """Return what the API server has refused the account for want of a right."""
+        return self.bed.apiserver.refusals(self.user)
 
     def _find(self, kind: str) -> dict[str, Any]:
         return next(one for one in self._objects() if one["kind"] == kind)

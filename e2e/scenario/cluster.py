@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from types import TracebackType
 
     from testbed.bed import TestBed
@@ -22,6 +22,7 @@ PLURALS: Final = {
     "Issuer": (OURS, "issuers"),
     "ClusterIssuer": (OURS, "clusterissuers"),
     "Secret": ("api/v1", "secrets"),
+    "ConfigMap": ("api/v1", "configmaps"),
     "Namespace": ("api/v1", "namespaces"),
     "Node": ("api/v1", "nodes"),
     "Pod": ("api/v1", "pods"),
@@ -34,11 +35,13 @@ PLURALS: Final = {
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
     "Event": ("api/v1", "events"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
 CLUSTER_SCOPED: Final = {"ClusterIssuer", "ClusterRole", "CustomResourceDefinition", "Namespace", "Node"}
-SECONDS: Final = 60.0
+SECONDS: Final = 120.0
+"""For what is a matter of seconds, on a machine that has other things to do as well."""
 POLL_SECONDS: Final = 0.05
 
 Object = dict[str, Any]
@@ -58,7 +61,7 @@ class Cluster:
 
     def __init__(self, bed: TestBed, client: KeyPair | None = None) -> None:
         context = bed.authority.client_context(client or bed.apiserver.admin)
-        self._http = httpx.Client(base_url=bed.apiserver.url, verify=context, timeout=30.0, trust_env=False)
+        self._http = httpx.Client(base_url=bed.apiserver.url, verify=context, timeout=60.0, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +165,20 @@ class Cluster:
         """Wait until the Ready condition is True for the present generation."""
         return self.wait_condition(kind, namespace, name, "Ready", "True", seconds=seconds)
 
+    def wait_all_ready(self, kind: str, namespace: str, names: Collection[str], *, seconds: float = SECONDS) -> None:
+        """Wait until many objects are Ready, by one request a look for all of them."""
+
+        def look() -> Object:
+            ready = {
+                found["metadata"]["name"]
+                for found in self.find_all(kind, namespace)
+                if conditions(found).get("Ready", {}).get("status") == "True"
+            }
+            return {"status": {"not ready": sorted(set(names) - ready)}}
+
+        what = f"not all of {len(names)} are Ready"
+        self.wait_for(what, look, lambda seen: not seen["status"]["not ready"], seconds=seconds)
+
     def wait_condition(
         self,
         kind: str,
@@ -193,6 +210,22 @@ class Cluster:
             lambda: self.get(kind, namespace, name) or {"gone": True},
             lambda found: "gone" in found,
             seconds=seconds,
+        )
+
+    def wait_allowed(self, user: str, verb: str, kind: str, namespace: str | None, name: str = "") -> None:
+        """Wait until a user has a right: the API server takes up Roles and bindings a moment after they are written."""
+        root, plural = PLURALS[kind]
+        group = root.split("/")[1] if root.startswith("apis/") else ""
+        asked = {"verb": verb, "group": group, "resource": plural, "namespace": namespace or "", "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": asked},
+        }
+        self.wait_for(
+            f"{user} may not {verb} {kind} {name}",
+            lambda: self._send("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", json=review),
+            lambda found: bool(found["status"]["allowed"]),
         )
 
     def secret_data(self, namespace: str, name: str) -> dict[str, bytes]:

@@ -56,7 +56,7 @@ def wait_event(cluster: Cluster, namespace: str, name: str, reason: str) -> Obje
         found = (event for event in cluster.events(namespace, name) if event["reason"] == reason)
         return next(found, None)
 
-    return cluster.wait_for(f"no Event {reason} about {name}", look, lambda _: True, seconds=10)
+    return cluster.wait_for(f"no Event {reason} about {name}", look, lambda _: True)
 
 
 def shown(tenant: Tenant, operator_log: Path, *, namespaces: Iterable[str] = ()) -> str:

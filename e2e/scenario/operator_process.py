@@ -16,8 +16,8 @@ from testbed.web import fetch
 if TYPE_CHECKING:
     from types import TracebackType
 
-READY_SECONDS: Final = 30.0
-STOP_SECONDS: Final = 40.0
+READY_SECONDS: Final = 120.0
+STOP_SECONDS: Final = 60.0
 TAIL_BYTES: Final = 20_000
 
 
@@ -158,7 +158,7 @@ class OperatorProcess:
 
     def metrics(self) -> str:
         """Return what ``/metrics`` says."""
-        return fetch(f"http://127.0.0.1:{self._port}/metrics", timeout=10.0).body.decode()
+        return fetch(f"http://127.0.0.1:{self._port}/metrics").body.decode()
 
     def why_not_ready(self) -> str | None:
         """Return what ``/readyz`` says, None if it says yes."""
@@ -167,7 +167,7 @@ class OperatorProcess:
 
     def healthy(self) -> bool:
         """Whether ``/healthz`` says yes."""
-        return fetch(f"http://127.0.0.1:{self._port}/healthz", timeout=5.0).status == 200  # noqa: PLR2004 - OK
+        return fetch(f"http://127.0.0.1:{self._port}/healthz").status == 200  # noqa: PLR2004 - OK
 
     def resident_megabytes(self) -> float:
         """Return the memory it holds now (VmRSS), in MB of a million bytes."""

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from certwright.acme import AcmeError
+from certwright.acme import AcmeError, PollTimedOut, TimedOut
 from certwright.issuance.failures import classify
 from certwright.pki import PkiError
-from scenario.acme_user import AcmeUser, acme_user
+from scenario.acme_user import HASTY, PATIENT, AcmeUser, acme_user
 from scenario.outcomes import OUTCOMES
 from testbed.faults import MARKER, FaultProxy
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Doing: TypeAlias = Callable[[AcmeUser], Awaitable[object]]
 
 #: Far more than the time-outs of `acme_user` add up to, for machines that are busy.
-LONGEST_SECONDS: Final = 20.0
+LONGEST_SECONDS: Final = 120.0
 #: What every P-256 key begins with in a PEM block of the kind that `private-key-in-chain` adds.
 KEY_START: Final = "MHcCAQEEI"
 
@@ -62,14 +62,18 @@ class Ordeal:
             AssertionError: A fault was not met, took too long, or is told in the CA's words; or the client is
                 of no use afterwards.
         """
+        ends = {OUTCOMES[fault.name].error for fault in faults}
+        timeouts = HASTY if TimedOut in ends else PATIENT
+        ca_bundle = self._pebble.ca_bundle_pem
         with FaultProxy.of(self._pebble) as proxy, _logged() as lines:
-            async with acme_user(proxy.directory_url, self._pebble.ca_bundle_pem, self._bind) as user:
+            async with acme_user(proxy.directory_url, ca_bundle, self._bind, timeouts=timeouts) as user:
                 if doing is not None:
                     await user.obtain()
                 proxy.misbehave(*faults)
-                began = time.monotonic()
-                error = await _failure(user, doing or AcmeUser.obtain)
-                assert time.monotonic() - began < LONGEST_SECONDS
+                user.poll_seconds = (HASTY if PollTimedOut in ends else PATIENT).total
+                async with asyncio.timeout(LONGEST_SECONDS):
+                    error = await _failure(user, doing or AcmeUser.obtain)
+                user.poll_seconds = PATIENT.total
                 assert set(proxy.struck) == {fault.name for fault in faults}, f"not met; it ended in {error!r}"
                 self.struck = proxy.struck.total()
                 proxy.misbehave()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from scenario.cluster import SECONDS
 from scenario.manifests import certificate, issuer
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ class Workspace:
         """Apply a Certificate."""
         return self.cluster.apply(certificate(self.namespace, name, dns_names, **spec))
 
-    def ready(self, name: str, *, seconds: float = 60.0) -> dict[str, Any]:
+    def ready(self, name: str, *, seconds: float = SECONDS) -> dict[str, Any]:
         """Wait until a Certificate is Ready."""
         return self.cluster.wait_ready("Certificate", self.namespace, name, seconds=seconds)
 
-    def not_ready(self, name: str, reason: str, *, seconds: float = 60.0) -> dict[str, Any]:
+    def not_ready(self, name: str, reason: str, *, seconds: float = SECONDS) -> dict[str, Any]:
         """Wait until a Certificate is not Ready for a reason; return that condition."""
         found = self.cluster.wait_condition(
             "Certificate", self.namespace, name, "Ready", "False", reason=reason, seconds=seconds

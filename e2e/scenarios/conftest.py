@@ -9,16 +9,16 @@ import os
 import secrets
 import signal
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scenario.cluster import Cluster
-from scenarios.installed import RESTRICTED, Release
+from scenarios.installed import Release
 from scenarios.one_order import WatchedCA
 from scenarios.pods import start_web
-from scenarios.space import Space
+from scenarios.space import Space, fresh_namespace
 from testbed import BedOptions, TestBed
 from testbed.assembly import programs_for
 from testbed.errors import BedError
@@ -86,7 +86,7 @@ def operator_release(node_bed: TestBed) -> Iterator[Release]:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """The name of a fresh namespace that takes pods of the restricted profile only; it goes after the test."""
-    with _namespace(cluster) as name:
+    with fresh_namespace(cluster) as name:
         yield name
 
 
@@ -99,7 +99,7 @@ def space(node_bed: TestBed, cluster: Cluster, operator_release: Release, namesp
 @pytest.fixture(scope="module")
 def shop(node_bed: TestBed, cluster: Cluster, operator_release: Release) -> Iterator[Space]:
     """A namespace with a web server to put behind Traefik, for all tests of a module."""
-    with _namespace(cluster) as name:
+    with fresh_namespace(cluster) as name:
         start_web(node_bed, cluster, name, "web")
         yield Space(node_bed, cluster, operator_release, name)
 
@@ -131,14 +131,6 @@ def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     return line
 
 
-@contextmanager
-def _namespace(cluster: Cluster) -> Iterator[str]:
-    name = f"test-{secrets.token_hex(4)}"
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
-    yield name
-    cluster.delete("Namespace", None, name)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add pods, events and the ends of all logs to the report of a failed test."""
@@ -151,8 +143,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         }.items():
             report.sections.append((f"cluster: {title}", bed.kubectl(*command, check=False)))
         for log in sorted(bed.node.pod_logs.glob("*/*/*.log")):
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
-            report.sections.append((f"pod: end of {log.relative_to(bed.node.pod_logs)}", tail))
+            with suppress(FileNotFoundError):  # of a pod that is just going
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+                report.sections.append((f"pod: end of {log.relative_to(bed.node.pod_logs)}", tail))
         for name, tail in bed.tails(TAIL_LINES).items():
             if tail:
                 report.sections.append((f"test bed: end of the log of {name}", tail))

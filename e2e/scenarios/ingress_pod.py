@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from scenario.cluster import Cluster
     from testbed import TestBed
 
-START_SECONDS: Final = 40.0
 REDIRECT: Final = (
     "--entrypoints.web.http.redirections.entrypoint.to=websecure",
     "--entrypoints.web.http.redirections.entrypoint.scheme=https",
@@ -33,7 +32,7 @@ def start_ingress(bed: TestBed, cluster: Cluster, namespace: str, name: str, *ar
     for manifest in _rights(namespace):
         bed_apply(bed, manifest)
     cluster.apply(_pod(namespace, name, arguments))
-    pod = cluster.wait_condition("Pod", namespace, name, "Ready", "True", seconds=START_SECONDS)
+    pod = cluster.wait_condition("Pod", namespace, name, "Ready", "True")
     address: str = pod["status"]["podIP"]
     return address
 

@@ -24,8 +24,8 @@ RELEASE: Final = "certwright"
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 # The image that was loaded, and the CRDs that the bed has from its beginning.
 VALUES: Final = {"image": {"tag": CERTWRIGHT.rpartition(":")[2]}, "crds": {"install": False}}
-SECONDS: Final = 110
-SELECTOR: Final = "app.kubernetes.io/name=certwright"
+SECONDS: Final = 240
+LABELS: Final = {"app.kubernetes.io/name": "certwright"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Release:
 
     def pods(self) -> list[dict[str, Any]]:
         """Return the operator's pods that are not about to end."""
-        selector = f"{SELECTOR},app.kubernetes.io/instance={self.name}"
+        labels = LABELS | {"app.kubernetes.io/instance": self.name}
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
         found = self.bed.kubectl("get", "pods", f"--namespace={self.namespace}", f"--selector={selector}", "-o", "json")
         return [pod for pod in json.loads(found)["items"] if "deletionTimestamp" not in pod["metadata"]]
 
@@ -86,7 +87,7 @@ class Release:
     def metric(self, name: str) -> float:
         """Return a metric of the first pod's, summed over its labels."""
         address = self.pods()[0]["status"]["podIP"]
-        text = fetch(f"http://{address}:8080/metrics", timeout=10.0).body.decode()
+        text = fetch(f"http://{address}:8080/metrics").body.decode()
         found = re.findall(rf"^{re.escape(name)}(?:\{{.*\}})? ([0-9.e+-]+)$", text, re.MULTILINE)
         return sum(map(float, found))
 

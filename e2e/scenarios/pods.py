@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from testbed.pod_images import WEB, pod_image
-from testbed.web import answers, fetch
+from testbed.web import Answer, answers, fetch
 
 if TYPE_CHECKING:
-    from scenario.cluster import Cluster
+    from scenario.cluster import Cluster, Object
     from testbed import TestBed
 
 PORT: Final = 8080
-START_SECONDS: Final = 30.0
 OK: Final = 200
 
 
@@ -88,16 +87,25 @@ def start_web(bed: TestBed, cluster: Cluster, namespace: str, name: str, *, thum
     load_web_image(bed)
     service = cluster.apply(web_service(namespace, name))
     cluster.apply(web_pod(namespace, name, thumbprint=thumbprint))
-    pod = cluster.wait_condition("Pod", namespace, name, "Ready", "True", seconds=START_SECONDS)
+    pod = cluster.wait_condition("Pod", namespace, name, "Ready", "True")
     # kube-proxy refuses connections until it has heard of the first endpoint, a second after the pod is Ready.
     url = f"http://{service['spec']['clusterIP']}/"
     cluster.wait_for(f"{url} leads to the pod", lambda: {"answers": answers(url)}, lambda seen: bool(seen["answers"]))
     return pod
 
 
-def asked_by(pod: dict[str, Any], url: str) -> str:
-    """Return what a Ready pod of the web server is answered when it asks for a URL."""
-    answer = fetch(f"http://{pod['status']['podIP']}:{PORT}/fetch?url={quote(url, safe='')}", timeout=10.0)
-    body = answer.body.decode()
-    assert answer.status == OK, f"{url} from {pod['metadata']['name']}: {answer.status} {body}"
+def ask_by(pod: dict[str, Any], url: str) -> Answer:
+    """Have a Ready pod of the web server ask for a URL; return its answer, or 502 and why there is none."""
+    return fetch(f"http://{pod['status']['podIP']}:{PORT}/fetch?url={quote(url, safe='')}")
+
+
+def asked_by(cluster: Cluster, pod: dict[str, Any], url: str) -> str:
+    """Return what a pod is answered; a new name, Service or policy is known to all parts a moment later."""
+
+    def look() -> Object:
+        answer = ask_by(pod, url)
+        return {"status": {"code": answer.status, "body": answer.body.decode()}}
+
+    what = f"{pod['metadata']['name']} has no answer from {url}"
+    body: str = cluster.wait_for(what, look, lambda seen: bool(seen["status"]["code"] == OK))["status"]["body"]
     return body

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scenario.cluster import conditions
+from scenario.cluster import SECONDS, conditions
+from scenarios.installed import LABELS
 from testbed.web import fetch
 
 if TYPE_CHECKING:
@@ -30,19 +32,24 @@ class Replicas:
     release: Release
     cluster: Cluster
 
-    def wait(self, number: int, *, seconds: float = 60.0) -> list[Object]:
+    def pods(self) -> list[Object]:
+        """Return the operator's pods that are not about to end."""
+        wanted = (LABELS | {"app.kubernetes.io/instance": self.release.name}).items()
+        found = self.cluster.find_all("Pod", self.release.namespace)
+        ours = [pod for pod in found if wanted <= pod["metadata"].get("labels", {}).items()]
+        return [pod for pod in ours if "deletionTimestamp" not in pod["metadata"]]
+
+    def wait(self, number: int) -> list[Object]:
         """Wait until there are this many pods, all of them Ready, and one of them leads; return that one first."""
 
         def look() -> Object:
-            pods = self.release.pods()
+            pods = self.pods()
             ready = [pod for pod in pods if is_ready(pod)]
             leaders = [pod for pod in ready if leads(pod)]
             return {"status": {"pods": len(pods), "ready": len(ready), "leaders": len(leaders)}, "found": ready}
 
         wanted = {"pods": number, "ready": number, "leaders": 1}
-        found = self.cluster.wait_for(
-            f"not {wanted}", look, lambda seen: bool(seen["status"] == wanted), seconds=seconds
-        )["found"]
+        found = self.cluster.wait_for(f"not {wanted}", look, lambda seen: bool(seen["status"] == wanted))["found"]
         return sorted(found, key=leads, reverse=True)
 
     def lease(self) -> dict[str, Any]:
@@ -52,25 +59,31 @@ class Replicas:
         spec: dict[str, Any] = found.get("spec", {})
         return spec
 
-    def seconds_to_lead(self, pod: Object, began: float, *, within: float) -> float:
-        """Wait until a pod leads, at most `within` seconds; return how many have passed since `began`."""
+    def seconds_to_lead(self, pod: Object, began: float) -> float:
+        """Wait until a pod leads; return how many seconds have passed since `began`."""
         while not leads(pod):
-            passed = time.monotonic() - began
-            assert passed < within, f"{pod['metadata']['name']} does not lead after {within:g} s: {self.lease()}"
+            assert time.monotonic() - began < SECONDS, f"{pod['metadata']['name']} does not lead: {self.lease()}"
             time.sleep(POLL_SECONDS)
         return time.monotonic() - began
 
-    def seconds_until_another_leads(self, pod: Object, began: float, *, within: float) -> float:
-        """Wait until any pod but this one leads, be it one that came in its place; at most `within` seconds.
+    def seconds_until_another_leads(self, pod: Object, began: float) -> float:
+        """Wait until any pod but this one leads, be it one that came in its place.
 
         Returns:
             How many seconds have passed since `began`.
         """
-        while not any(leads(one) for one in self.release.pods() if one["metadata"]["uid"] != pod["metadata"]["uid"]):
-            passed = time.monotonic() - began
-            assert passed < within, f"nobody leads but {pod['metadata']['name']} after {within:g} s: {self.lease()}"
+        while not any(leads(one) for one in self.pods() if one["metadata"]["uid"] != pod["metadata"]["uid"]):
+            assert time.monotonic() - began < SECONDS, f"nobody leads but {pod['metadata']['name']}: {self.lease()}"
             time.sleep(POLL_SECONDS)
         return time.monotonic() - began
+
+    def wait_for_budget(self) -> None:
+        """Wait until the budget lets a pod go: its controller counts pods a moment after they are Ready."""
+        self.cluster.wait_for(
+            "the budget lets no pod go",
+            lambda: self.cluster.get("PodDisruptionBudget", self.release.namespace, self.release.name),
+            lambda found: bool(found.get("status", {}).get("disruptionsAllowed", 0) > 0),
+        )
 
     def evict(self, pod: Object) -> int:
         """Ask for the eviction of a pod, and return the status of the answer."""
@@ -86,7 +99,7 @@ def leads(pod: Object) -> bool:
     """Tell whether a pod says that it leads; one that does not answer does not."""
     try:
         answer = fetch(f"http://{pod['status']['podIP']}:{METRICS_PORT}/metrics", timeout=LOOK_SECONDS)
-    except (KeyError, OSError):  # without an address it has only just been made
+    except (KeyError, OSError, http.client.HTTPException):  # without an address it has only just been made
         return False
     return "\ncertwright_leader 1.0\n" in answer.body.decode()
 

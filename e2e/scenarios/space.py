@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import dns.query
-import dns.rcode
-import dns.tsig
-import dns.update
-
-from scenario.cluster import conditions
+from scenario.cluster import SECONDS, conditions
 from scenario.manifests import certificate, issuer
+from scenario.solver_objects import KINDS as SOLVER_KINDS
+from scenario.solver_objects import solver_objects, wait_nothing_left
+from scenarios.installed import RESTRICTED
 from scenarios.pods import web_ingress
 from testbed.node import HTTPS_PORT
 from testbed.parts.apiserver import user_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from scenario.cluster import Cluster, Object
     from scenarios.installed import Release
     from testbed import TestBed
     from testbed.parts.apiserver import ApiServer
 
-KINDS: Final = ("Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute")
-SOLVER_LABEL: Final = "certwright.io/http01-solver"
+KINDS: Final = (*SOLVER_KINDS, "HTTPRoute")
 CREATED: Final = 201
 INGRESS: Final = {"ingress": {"ingressClassName": "traefik"}}
-SERVED_SECONDS: Final = 15.0
 MAX_ANSWER: Final = 1 << 16
 
 
@@ -69,7 +66,7 @@ class Space:
         """Apply a Certificate."""
         return self.cluster.apply(certificate(self.namespace, name, dns_names, issuer_name=issuer_name, **spec))
 
-    def ready(self, name: str, *, seconds: float = 60.0) -> Object:
+    def ready(self, name: str, *, seconds: float = SECONDS) -> Object:
         """Wait until a Certificate is Ready."""
         return self.cluster.wait_ready("Certificate", self.namespace, name, seconds=seconds)
 
@@ -103,7 +100,6 @@ class Space:
             f"https://{host} is not verified, or another one answers",
             look,
             lambda found: f"hello from {host} on web" in found["status"].get("body", ""),
-            seconds=SERVED_SECONDS,
         )
         return set(seen["status"]["names"])
 
@@ -119,36 +115,29 @@ class Space:
         ]
 
     def solver_objects(self, kinds: Iterable[str] = KINDS) -> list[Object]:
-        """Return everything of solvers', but for what Kubernetes' own controllers make of a Service, labels and all."""
-        found = [one | {"kind": kind} for kind in kinds for one in self.cluster.find_all(kind, self.namespace)]
-        return [
-            one
-            for one in found
-            if (labels := one["metadata"].get("labels", {})).get(SOLVER_LABEL)
-            and labels.get("endpointslice.kubernetes.io/managed-by") != "endpointslice-controller.k8s.io"
-        ]
+        """Return everything of solvers' in the namespace."""
+        return solver_objects(self.cluster, self.namespace, kinds)
 
     def nothing_left(self) -> None:
         """Wait until nothing of solvers is left."""
-        self.cluster.wait_for(
-            "objects of solvers are left",
-            lambda: {"status": {"left": [f"{one['kind']} {one['metadata']['name']}" for one in self.solver_objects()]}},
-            lambda seen: seen["status"]["left"] == [],
-            seconds=20,
-        )
+        wait_nothing_left(self.cluster, self.namespace, KINDS)
 
-    def solver_pod(self, *, phase: str = "Running") -> Object:
-        """Wait for the one solver pod in a phase, and return it."""
+    def solver_pod(self, *, phases: Collection[str] = ("Running",)) -> Object:
+        """Wait for the one solver pod that is to stay, in one of these phases, and return it."""
+
+        def look() -> Object:
+            found = self.solver_objects(["Pod"])
+            return {"items": [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]}
+
         seen = self.cluster.wait_for(
-            f"there is no solver pod {phase}",
-            lambda: {"items": self.solver_objects(["Pod"])},
-            lambda found: [pod["status"].get("phase") for pod in found["items"]] == [phase],
-            seconds=20,
+            f"there is no solver pod {phases}",
+            look,
+            lambda found: len(found["items"]) == 1 and found["items"][0]["status"].get("phase") in phases,
         )
         pod: Object = seen["items"][0]
         return pod
 
-    def told(self, name: str, *words: str, seconds: float = 40.0) -> Object:
+    def told(self, name: str, *words: str) -> Object:
         """Wait until a Certificate that is not Ready says all of these words, in its conditions and in a Warning Event.
 
         Raises:
@@ -168,42 +157,36 @@ class Space:
             f"Certificate {name} does not say {words}",
             lambda: self.cluster.get("Certificate", self.namespace, name),
             condition_says,
-            seconds=seconds,
         )
         self.cluster.wait_for(
             f"no Warning Event about {name} says {words}",
             lambda: {"status": {"events": [one["message"] for one in self._warnings(name)]}},
             lambda seen: any(says(message) for message in seen["status"]["events"]),
-            seconds=10,
         )
         return found
 
     def goes_on(self, issuer_name: str = "good") -> None:
         """Get another Certificate, as if nothing were wrong with the first one."""
         self.apply("other", self.host("other"), issuer_name=issuer_name)
-        self.ready("other", seconds=20)
+        self.ready("other")
 
-    @contextmanager
-    def leading(self, host: str, address: str) -> Iterator[None]:
-        """Let a name lead to another address than the ingress controller's."""
-        self._update(host, address)
-        try:
-            yield
-        finally:
-            self._update(host, None)
-
-    def _update(self, host: str, address: str | None) -> None:
-        key_name, key = self.bed.bind.main_key
-        update = dns.update.UpdateMessage("example.test", keyring=dns.tsig.Key(key_name, key.secret, key.algorithm))
-        update.delete(f"{host}.", "A")
+    def lead(self, host: str, address: str | None) -> None:
+        """Let a name of this space lead to an address, or to the ingress controller's again."""
+        self.bed.bind.change("example.test", "delete", f"{host}.", "A")
         if address is not None:
-            update.add(f"{host}.", 1, "A", address)
-        server, _, port = self.bed.bind.address.rpartition(":")
-        answer = dns.query.tcp(update, server, port=int(port), timeout=5)
-        assert answer.rcode() == dns.rcode.NOERROR, dns.rcode.to_text(answer.rcode())
+            self.bed.bind.change("example.test", "add", f"{host}.", 1, "A", address)
 
     def _warnings(self, name: str) -> list[Object]:
         return [event for event in self.cluster.events(self.namespace, name) if event["type"] == "Warning"]
+
+
+@contextmanager
+def fresh_namespace(cluster: Cluster) -> Iterator[str]:
+    """Make a namespace that takes pods of the restricted profile only; it goes afterwards."""
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}})
+    yield name
+    cluster.delete("Namespace", None, name)
 
 
 def https(address: str, host: str, root: str) -> tuple[list[str], str]:

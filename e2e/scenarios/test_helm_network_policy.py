@@ -13,17 +13,14 @@ import pytest
 
 from scenario import Workspace, issuer, tsig_secret
 from scenarios.installed import VALUES, Release
-from scenarios.pods import OK, PORT, asked_by, start_web
+from scenarios.pods import OK, ask_by, asked_by, start_web
 from scenarios.replicas import Replicas
-from testbed.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from scenario.cluster import Cluster
     from testbed import TestBed
-
-pytestmark = pytest.mark.timeout(420)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +63,5 @@ def test_metrics_are_for_those_who_are_named(node_bed: TestBed, cluster: Cluster
     home = namespaced_release.namespace
     friend = start_web(node_bed, cluster, home, "prometheus")
     stranger = start_web(node_bed, cluster, home, "stranger")
-    assert "certwright_leader 1.0" in asked_by(friend, url)
-    answer = fetch(f"http://{stranger['status']['podIP']}:{PORT}/fetch?url={url}", timeout=10.0)
-    assert answer.status != OK
+    assert "certwright_leader 1.0" in asked_by(cluster, friend, url)
+    assert ask_by(stranger, url).status != OK

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,27 +16,33 @@ import pytest
 from scenarios.ingress_pod import REDIRECT, start_ingress
 from scenarios.installed import load_operator_image
 from scenarios.pods import start_web
-from scenarios.space import INGRESS
+from scenarios.space import INGRESS, Space, fresh_namespace
 from testbed.images import CERTWRIGHT
 from testbed.parts.gateway import NAME as GATEWAY
 from testbed.parts.gateway import NAMESPACE as GATEWAY_NAMESPACE
+from testbed.web import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenario.cluster import Cluster
-    from scenarios.space import Space
+    from scenario.cluster import Cluster, Object
+    from scenarios.installed import Release
     from testbed import TestBed
 
 NAME = "web"
+MOVED = 301
 
 
-@pytest.fixture
-def troubled(space: Space) -> Space:
+def with_good_issuers(space: Space) -> Space:
     """A space with an issuer `good`, whose solvers are pods behind Traefik, and one `shared` without pods."""
     space.http01("good")
     space.http01("shared", responder="shared")
     return space
+
+
+@pytest.fixture
+def troubled(space: Space) -> Space:
+    return with_good_issuers(space)
 
 
 @pytest.fixture(scope="module")
@@ -52,55 +59,55 @@ def of_pods(**spec: Any) -> dict[str, Any]:
     return {"ingress": {**INGRESS["ingress"], "podTemplate": {"spec": spec}}}
 
 
-@contextmanager
-def unserved(space: Space, **template: Any) -> Iterator[str]:
-    """A Certificate that waits, its pod running, because nobody serves its class; at the end somebody does.
+def apply_unserved(space: Space, **template: Any) -> None:
+    """Apply a Certificate that waits, its pod running, because nobody serves its class.
 
-    Its name is what is yielded; what is done to its pod meanwhile does not come too late.
+    What is done to its pod meanwhile does not come too late.
     """
-    late = f"late-{space.namespace}"
-    space.http01("late", {"ingress": {"ingressClassName": late, "podTemplate": {"spec": template}}})
+    ingress = {"ingressClassName": late_class(space), "podTemplate": {"spec": template}}
+    space.http01("late", {"ingress": ingress})
     space.apply(NAME, space.host(NAME), issuer_name="late")
-    yield NAME
-    served = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": late}}
+
+
+def late_class(space: Space) -> str:
+    return f"late-{space.namespace}"
+
+
+def serve_at_last(space: Space) -> None:
+    """Have Traefik serve the class, and see the Certificate Ready."""
+    served = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": late_class(space)}}
     served["spec"] = {"controller": "traefik.io/ingress-controller"}
     space.bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(served))
     try:
         space.ready(NAME)
         space.nothing_left()
     finally:
-        space.bed.kubectl("delete", "ingressclass", late)
-
-
-def test_a_pod_that_its_node_evicts_is_made_again(troubled: Space) -> None:
-    """The kubelet evicts it for what it writes: its log is more than it may."""
-    with unserved(troubled, resources={"limits": {"ephemeral-storage": "1Ki"}}) as name:
-        pod = troubled.solver_pod()
-        name_of_pod = pod["metadata"]["name"]
-        troubled.told(name, f"the solver pod {name_of_pod}", "(Evicted: Pod ephemeral local storage", "made again")
-        troubled.goes_on()
-        assert troubled.made("Pod").count(name_of_pod) > 1
+        space.bed.kubectl("delete", "ingressclass", late_class(space))
 
 
 def test_a_pod_that_a_drain_evicts_or_somebody_deletes_is_made_again(troubled: Space) -> None:
-    with unserved(troubled) as name:
-        troubled.told(name, "there is no IngressClass late-")
-        pod = troubled.solver_pod()
-        place = f"/api/v1/namespaces/{troubled.namespace}/pods/{pod['metadata']['name']}"
-        identity = {"name": pod["metadata"]["name"], "namespace": troubled.namespace}
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": identity}
-        troubled.bed.kubectl("create", "--raw", f"{place}/eviction", "-f", "-", stdin=json.dumps(eviction))
-        troubled.told(name, "the solver pod", "it is made again")
-        again = troubled.solver_pod()
-        assert again["metadata"]["uid"] != pod["metadata"]["uid"]
-        troubled.goes_on()
-        troubled.cluster.delete("Pod", troubled.namespace, pod["metadata"]["name"])
-        troubled.cluster.wait_for(
-            "the pod is not made again",
-            troubled.solver_pod,
-            lambda seen: bool(seen["metadata"]["uid"] != again["metadata"]["uid"]),
-            seconds=30,
-        )
+    apply_unserved(troubled)
+    troubled.told(NAME, "there is no IngressClass late-")
+    pod = troubled.solver_pod()
+    place = f"/api/v1/namespaces/{troubled.namespace}/pods/{pod['metadata']['name']}"
+    identity = {"name": pod["metadata"]["name"], "namespace": troubled.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": identity}
+    troubled.bed.kubectl("create", "--raw", f"{place}/eviction", "-f", "-", stdin=json.dumps(eviction))
+    troubled.told(NAME, "the solver pod", "it is made again")
+    again = wait_for_another(troubled, pod)
+    troubled.goes_on()
+    troubled.cluster.delete("Pod", troubled.namespace, pod["metadata"]["name"])
+    wait_for_another(troubled, again)
+    serve_at_last(troubled)
+
+
+def wait_for_another(space: Space, pod: Object) -> Object:
+    """Wait for the pod that comes in place of this one, which has the same name."""
+    return space.cluster.wait_for(
+        "the pod is not made again",
+        space.solver_pod,
+        lambda seen: bool(seen["metadata"]["uid"] != pod["metadata"]["uid"]),
+    )
 
 
 def test_an_image_that_is_not_there_is_named(troubled: Space) -> None:
@@ -111,7 +118,7 @@ def test_an_image_that_is_not_there_is_named(troubled: Space) -> None:
         troubled.goes_on("shared")
     finally:
         load_operator_image(troubled.bed)
-    troubled.ready(NAME, seconds=90)
+    troubled.ready(NAME)
     troubled.nothing_left()
 
 
@@ -127,9 +134,75 @@ def test_a_node_that_takes_no_pods_is_told_in_the_schedulers_words(troubled: Spa
     troubled.nothing_left()
 
 
-def test_a_pod_that_is_too_big_for_the_node_is_told_and_a_corrected_issuer_is_used(troubled: Space) -> None:
-    troubled.http01("big", of_pods(resources={"requests": {"memory": "4000Gi"}}))
-    troubled.apply(NAME, troubled.host(NAME), issuer_name="big")
+def evicted(space: Space, _: str) -> None:
+    """The kubelet evicts it for what it writes: its log is more than it may."""
+    apply_unserved(space, resources={"limits": {"ephemeral-storage": "1Ki"}})
+
+
+def too_big(space: Space, _: str) -> None:
+    space.http01("big", of_pods(resources={"requests": {"memory": "4000Gi"}}))
+    space.apply(NAME, space.host(NAME), issuer_name="big")
+
+
+def wrong_class(space: Space, _: str) -> None:
+    space.http01("wrong", {"ingress": {"ingressClassName": "nginx"}})
+    space.apply(NAME, space.host(NAME), issuer_name="wrong")
+
+
+def leads_elsewhere(space: Space, _: str) -> None:
+    start_web(space.bed, space.cluster, space.namespace, "elsewhere")
+    service = space.cluster.get("Service", space.namespace, "elsewhere") or {}
+    space.lead(space.host(NAME), service["spec"]["clusterIP"])
+    space.apply(NAME, space.host(NAME), issuer_name="good")
+
+
+def denied_by_policy(space: Space, controllers: str) -> None:
+    """The ingress controller is a pod here: kube-router keeps it from the solver pod as any other."""
+    space.lead(space.host(NAME), start_ingress(space.bed, space.cluster, controllers, "plain"))
+    space.cluster.apply(policy(space, "deny-all", {"podSelector": {}, "policyTypes": ["Ingress"]}))
+    space.apply(NAME, space.host(NAME), issuer_name="good")
+
+
+def redirected_to_nowhere(space: Space, controllers: str) -> None:
+    space.lead(space.host(NAME), start_ingress(space.bed, space.cluster, controllers, "redirecting", *REDIRECT))
+    only_plain = {"traefik.ingress.kubernetes.io/router.entrypoints": "web"}
+    ingress = {**INGRESS["ingress"], "ingressTemplate": {"metadata": {"annotations": only_plain}}}
+    space.http01("plain", {"ingress": ingress})
+    space.apply(NAME, space.host(NAME), issuer_name="plain")
+
+
+def policy(space: Space, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": space.namespace}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+
+TROUBLES: tuple[Callable[[Space, str], None], ...] = (
+    evicted,
+    too_big,
+    wrong_class,
+    leads_elsewhere,
+    denied_by_policy,
+    redirected_to_nowhere,
+)
+Troubles = dict[Callable[[Space, str], None], Space]
+
+
+@pytest.fixture(scope="module")
+def troubles(node_bed: TestBed, cluster: Cluster, operator_release: Release, controllers: str) -> Iterator[Troubles]:
+    """All that can go wrong side by side, each in a namespace of its own: what takes its time takes it once."""
+    with ExitStack() as stack:
+        spaces = [
+            with_good_issuers(Space(node_bed, cluster, operator_release, stack.enter_context(fresh_namespace(cluster))))
+            for _ in TROUBLES
+        ]
+        begun = dict(zip(TROUBLES, spaces, strict=True))
+        for begin, space in begun.items():
+            begin(space, controllers)
+        yield begun
+
+
+def test_a_pod_that_is_too_big_for_the_node_is_told_and_a_corrected_issuer_is_used(troubles: Troubles) -> None:
+    troubled = troubles[too_big]
     troubled.told(NAME, "cannot be placed on a node: 0/1 nodes are available", "Insufficient memory")
     troubled.goes_on()
     troubled.http01("big")
@@ -137,9 +210,8 @@ def test_a_pod_that_is_too_big_for_the_node_is_told_and_a_corrected_issuer_is_us
     troubled.nothing_left()
 
 
-def test_an_ingress_class_that_nobody_has_is_named_and_a_corrected_issuer_is_used(troubled: Space) -> None:
-    troubled.http01("wrong", {"ingress": {"ingressClassName": "nginx"}})
-    troubled.apply(NAME, troubled.host(NAME), issuer_name="wrong")
+def test_an_ingress_class_that_nobody_has_is_named_and_a_corrected_issuer_is_used(troubles: Troubles) -> None:
+    troubled = troubles[wrong_class]
     troubled.told(NAME, "HTTP 404 Not Found at 10.200.0.1", "there is no IngressClass nginx in the cluster")
     troubled.goes_on()
     troubled.http01("wrong")
@@ -168,63 +240,63 @@ def test_a_class_of_a_controller_that_does_not_run_is_named_with_it(troubled: Sp
         troubled.bed.kubectl("delete", "ingressclass", name)
 
 
-def test_a_name_that_leads_elsewhere_is_told_with_the_address(troubled: Space) -> None:
+def test_a_name_that_leads_elsewhere_is_told_with_the_address(troubles: Troubles) -> None:
+    troubled = troubles[leads_elsewhere]
     host = troubled.host(NAME)
-    start_web(troubled.bed, troubled.cluster, troubled.namespace, "elsewhere")
-    service = troubled.cluster.get("Service", troubled.namespace, "elsewhere") or {}
-    address = service["spec"]["clusterIP"]
-    with troubled.leading(host, address):
-        troubled.apply(NAME, host, issuer_name="good")
-        troubled.told(NAME, f"http://{host}/.well-known/acme-challenge/", f"at {address}")
-        troubled.goes_on()
+    address = (troubled.cluster.get("Service", troubled.namespace, "elsewhere") or {})["spec"]["clusterIP"]
+    troubled.told(NAME, f"http://{host}/.well-known/acme-challenge/", f"at {address}")
+    troubled.goes_on()
+    troubled.lead(host, None)
     troubled.ready(NAME)
     troubled.nothing_left()
 
 
-def test_a_network_policy_in_the_way_is_named(node_bed: TestBed, controllers: str, troubled: Space) -> None:
-    """The ingress controller is a pod here: kube-router keeps it from the solver pod as any other."""
-    host, deny = troubled.host(NAME), "deny-all"
-    address = start_ingress(node_bed, troubled.cluster, controllers, "plain")
-    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
-    metadata = {"namespace": troubled.namespace}
-    spec = {"podSelector": {}, "policyTypes": ["Ingress"]}
-    troubled.cluster.apply({**policy, "metadata": {**metadata, "name": deny}, "spec": spec})
-    with troubled.leading(host, address):
-        troubled.apply(NAME, host, issuer_name="good")
-        troubled.told(NAME, f"the NetworkPolicy {deny} selects the solver pod", "port 8089", f"at {address}")
-        troubled.goes_on("shared")
-        allowed = {
-            "podSelector": {"matchLabels": {"certwright.io/http01-solver": "true"}},
-            "ingress": [{"from": [{"namespaceSelector": {}}], "ports": [{"port": 8089}]}],
-        }
-        troubled.cluster.apply({**policy, "metadata": {**metadata, "name": "solvers"}, "spec": allowed})
-        troubled.ready(NAME)
+def test_a_network_policy_in_the_way_is_named(cluster: Cluster, controllers: str, troubles: Troubles) -> None:
+    troubled = troubles[denied_by_policy]
+    address = (cluster.get("Pod", controllers, "plain") or {})["status"]["podIP"]
+    troubled.told(NAME, "the NetworkPolicy deny-all selects the solver pod", "port 8089", f"at {address}")
+    troubled.goes_on("shared")
+    allowed = {
+        "podSelector": {"matchLabels": {"certwright.io/http01-solver": "true"}},
+        "ingress": [{"from": [{"namespaceSelector": {}}], "ports": [{"port": 8089}]}],
+    }
+    troubled.cluster.apply(policy(troubled, "solvers", allowed))
+    troubled.ready(NAME)
     troubled.nothing_left()
+
+
+def test_a_redirect_to_https_where_the_file_is_not_served_is_told(
+    cluster: Cluster, controllers: str, troubles: Troubles
+) -> None:
+    troubled = troubles[redirected_to_nowhere]
+    address = (cluster.get("Pod", controllers, "redirecting") or {})["status"]["podIP"]
+    troubled.told(NAME, f"redirected to https://{troubled.host(NAME)}: HTTP 404 Not Found at {address}")
+    troubled.goes_on()
+    troubled.http01("plain")
+    troubled.ready(NAME)
+    troubled.nothing_left()
+
+
+def test_a_pod_that_its_node_evicts_is_made_again(troubles: Troubles) -> None:
+    troubled = troubles[evicted]
+    troubled.told(NAME, "the solver pod cw-", "(Evicted: Pod ephemeral local storage", "made again")
+    troubled.goes_on()
+    troubled.cluster.wait_for(
+        "the pod is not made again",
+        lambda: {"status": {"made": [name for name in troubled.made("Pod") if name.startswith(f"cw-{NAME}-")]}},
+        lambda seen: len(seen["status"]["made"]) > len(set(seen["status"]["made"])),
+    )
+    serve_at_last(troubled)
 
 
 def test_a_redirect_to_https_in_front_is_followed(node_bed: TestBed, controllers: str, troubled: Space) -> None:
     """The controller sends all of port 80 to port 443, where it serves the file too: so does the CA follow it."""
     host = troubled.host(NAME)
     address = start_ingress(node_bed, troubled.cluster, controllers, "redirecting", *REDIRECT)
-    with troubled.leading(host, address):
-        troubled.apply(NAME, host, issuer_name="good")
-        troubled.ready(NAME)
-    troubled.nothing_left()
-
-
-def test_a_redirect_to_https_where_the_file_is_not_served_is_told(
-    node_bed: TestBed, controllers: str, troubled: Space
-) -> None:
-    host, only_plain = troubled.host(NAME), {"traefik.ingress.kubernetes.io/router.entrypoints": "web"}
-    address = start_ingress(node_bed, troubled.cluster, controllers, "redirecting", *REDIRECT)
-    ingress = {**INGRESS["ingress"], "ingressTemplate": {"metadata": {"annotations": only_plain}}}
-    troubled.http01("plain", {"ingress": ingress})
-    with troubled.leading(host, address):
-        troubled.apply(NAME, host, issuer_name="plain")
-        troubled.told(NAME, f"redirected to https://{host}: HTTP 404 Not Found at {address}")
-        troubled.goes_on()
-        troubled.http01("plain")
-        troubled.ready(NAME)
+    assert fetch(f"http://{address}/", headers={"Host": host}).status == MOVED
+    troubled.lead(host, address)
+    troubled.apply(NAME, host, issuer_name="good")
+    troubled.ready(NAME)
     troubled.nothing_left()
 
 
@@ -244,6 +316,11 @@ def test_a_route_of_the_users_that_redirects_everything_is_no_hindrance(troubled
                 "rules": [{"filters": [redirect]}],
             },
         }
+    )
+    troubled.cluster.wait_for(
+        "the redirect is not in place",
+        lambda: {"status": {"code": fetch("http://127.0.0.1/", headers={"Host": host}).status}},
+        lambda seen: bool(seen["status"]["code"] == MOVED),
     )
     troubled.http01("routes", {"gatewayHTTPRoute": {"parentRefs": parents}})
     troubled.apply(NAME, host, issuer_name="routes")

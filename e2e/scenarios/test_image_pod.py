@@ -74,7 +74,7 @@ def test_the_operator_is_ready_as_a_restricted_pod(
     node_bed.node.load_image(certwright_image(reporter()))
     show(f"image imported in {time.monotonic() - began:.1f} s")
     cluster.apply(operator_pod(namespace))
-    pod = cluster.wait_condition("Pod", namespace, NAME, "Ready", "True", seconds=60)
+    pod = cluster.wait_condition("Pod", namespace, NAME, "Ready", "True")
     (status,) = pod["status"]["containerStatuses"]
     assert status["restartCount"] == 0
     began_at = datetime.fromisoformat(status["state"]["running"]["startedAt"])
@@ -87,4 +87,4 @@ def test_the_operator_is_ready_as_a_restricted_pod(
     )
     show(f"Ready {(ready_at - began_at).total_seconds():.0f} s after the container's start, {resident / 1e6:.0f} MB")
     assert fetch(f"{address}/healthz").status == 200
-    node_bed.kubectl("delete", "pod", NAME, f"--namespace={namespace}", "--timeout=40s")
+    node_bed.kubectl("delete", "pod", NAME, f"--namespace={namespace}", "--timeout=80s")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .parts.apiserver import ApiServer
 
-NAMESPACE_SECONDS = 20.0
+NAMESPACE_SECONDS = 120.0
 
 
 class Arrangement(Part):

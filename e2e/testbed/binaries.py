@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -15,6 +14,7 @@ from .catalogue import PROGRAMS, Program, parse_version
 from .errors import BedError, BinaryUnavailable
 from .golang import Go, build, check_go, check_room, find_go
 from .locations import GO_MODULES, cache
+from .locks import alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -102,7 +102,7 @@ def _cached(program: Program, go_version: str) -> Path:
 
 def _build_all(missing: list[Program], go: Go | None, reporter: Reporter) -> dict[str, Path]:
     built = {}
-    with _writable_cache() as folder, _lock(folder / "lock", reporter):
+    with _writable_cache() as folder, alone(folder / "lock", reporter):
         for number, program in enumerate(missing, 1):
             toolchain = check_go(go, program)
             target = _cached(program, toolchain.version)
@@ -139,14 +139,3 @@ def _writable_cache() -> Iterator[Path]:
             f"The cache {folder} cannot be written: {error.strerror}",
             remedy="make it yours, or set XDG_CACHE_HOME to a folder that is",
         ) from error
-
-
-@contextmanager
-def _lock(path: Path, reporter: Reporter) -> Iterator[None]:
-    with path.open("r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            reporter.say(f"Waiting for another test bed that is building (it holds {path})")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

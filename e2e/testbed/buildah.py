@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,9 +13,13 @@ from typing import TYPE_CHECKING
 
 from .errors import BinaryUnavailable
 from .locations import cache
+from .locks import alone
+from .progress import reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .progress import Reporter
 
 TIMEOUT = 1800.0
 TAIL_LINES = 25
@@ -60,13 +64,14 @@ def build_image(
     unfinished.rename(archive)
 
 
-def cached_archive(label: str, key: str, build: Callable[[Path], None]) -> Path:
+def cached_archive(label: str, key: str, build: Callable[[Path], None], *, display: Reporter | None = None) -> Path:
     """Return the archive of an image from the cache, built when it is not there.
 
     Args:
         label: names it in the cache, without a slash.
         key: changes with everything that the image is made of; see `digest`.
         build: writes the archive to the path that it is given.
+        display: is told when another one is building it; None for the terminal.
 
     Raises:
         BinaryUnavailable: the build failed.
@@ -74,9 +79,11 @@ def cached_archive(label: str, key: str, build: Callable[[Path], None]) -> Path:
     folder = cache() / "images" / label
     archive = folder / f"{key}.tar"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not archive.exists():
+    with alone(folder / "lock", display or reporter()):
+        if archive.exists():
+            # Those that were used last are kept.
+            os.utime(archive)
+        else:
             build(archive)
             _prune(folder, archive)
     return archive

@@ -1,19 +1,19 @@
-"""Finds the Gateway API's resource definitions, in the Go module that its project releases them with."""
+"""The Gateway API's resource definitions, out of the Go module that its project releases them with."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import BinaryUnavailable
-from .golang import find_go, go_environment
 from .locations import GO_MODULES, cache
+from .sources import module_folder
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "gateway-api"
 MODULE = "sigs.k8s.io/gateway-api"
-FOLDER = GO_MODULES / "gateway-api"
-TIMEOUT = 300.0
 
 
 def find_gateway_definitions() -> Path:
@@ -22,9 +22,9 @@ def find_gateway_definitions() -> Path:
     Raises:
         BinaryUnavailable: they are not in the cache, and cannot be downloaded.
     """
-    target = cache() / "gateway-api" / _version()
+    target = cache() / NAME / _version()
     if not target.is_dir():
-        source = _download() / "config" / "crd" / "standard"
+        source = module_folder(NAME, MODULE) / "config" / "crd" / "standard"
         unfinished = target.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,33 +36,8 @@ def find_gateway_definitions() -> Path:
 
 
 def _version() -> str:
-    for line in (FOLDER / "go.mod").read_text().splitlines():
+    for line in (GO_MODULES / NAME / "go.mod").read_text().splitlines():
         words = line.removeprefix("require").split()
         if words[:1] == [MODULE]:
             return words[1]
-    raise BinaryUnavailable(f"{FOLDER / 'go.mod'} names no version of {MODULE}")
-
-
-def _download() -> Path:
-    go = find_go()
-    if go is None:
-        raise BinaryUnavailable(
-            "The Gateway API's definitions come as a Go module, and there is no Go on PATH",
-            remedy="install Go and put its bin folder on PATH",
-        )
-    answer = subprocess.run(
-        [go.executable, "mod", "download", "-json", MODULE],
-        cwd=FOLDER,
-        env=go_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
-    if answer.returncode != 0:
-        raise BinaryUnavailable(
-            "The Gateway API's definitions could not be downloaded",
-            remedy="check the network or GOPROXY",
-            details=(answer.stderr or answer.stdout).strip(),
-        )
-    return Path(json.loads(answer.stdout)["Dir"])
+    raise BinaryUnavailable(f"{GO_MODULES / NAME / 'go.mod'} names no version of {MODULE}")

@@ -122,7 +122,8 @@ class ImageStore:
         """Remove all layers when they have grown beyond ROOM; the next build then takes a minute longer."""
         used = sum(path.lstat().st_size for path in self.folder.rglob("*") if path.is_file())
         if used > ROOM:
-            subprocess.run([*self._command(), "rmi", "--all", "--force"], capture_output=True, check=False)
+            command = [*self._command(), "rmi", "--all", "--force"]
+            subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT)
 
     def _run(self, words: list[str | Path], problem: str, task: Task) -> None:
         tail: deque[str] = deque(maxlen=TAIL_LINES)

@@ -51,7 +51,7 @@ def certwright_image(reporter: Reporter) -> Path:
         store.make_room()
         build_from_checkout(store, CERTWRIGHT, archive, reporter)
 
-    return cached_archive("certwright", key, build)
+    return cached_archive("certwright", key, build, display=reporter)
 
 
 def build_from_checkout(

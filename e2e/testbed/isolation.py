@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .cgroups import CgroupTree
 from .errors import BedError
 from .locations import PACKAGE
-from .process import POLL, wait_until
+from .process import POLL, heed_interrupts, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ CGROUP = "CERTWRIGHT_TESTBED_CGROUP"
 NETWORK = "CERTWRIGHT_TESTBED_NETWORK"
 CGROUP_PREFIX = "certwright-testbed-"
 STOP_SECONDS = 60.0
-CHILD_SECONDS = 2.0
+CHILD_SECONDS = 10.0
 SETUP = PACKAGE / "isolation.sh"
 
 
@@ -46,6 +46,7 @@ def run_isolated(command: Sequence[str], reporter: Reporter) -> int:
         BedError: we are not root, or the machine does not allow namespaces.
     """
     check_possible()
+    heed_interrupts()
     cgroup = f"{CGROUP_PREFIX}{secrets.token_hex(4)}"
     unshare = ["unshare", "--net", "--mount", "--propagation=private", "--pid", "--mount-proc", "--kill-child"]
     whole = [*unshare, "sh", str(SETUP), *command]

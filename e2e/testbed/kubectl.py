@@ -13,8 +13,8 @@ from .errors import CommandFailed
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT = 90.0
-SERVED_SECONDS = 60.0
+TIMEOUT = 180.0
+SERVED_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Kubectl:
         """Run it and return its standard output.
 
         Raises:
-            CommandFailed: it ended with an error and `check` is set, or took longer than 90 seconds.
+            CommandFailed: it ended with an error and `check` is set, or took longer than three minutes.
         """
         return output_of(
             self.program,
@@ -59,7 +59,7 @@ class Kubectl:
             CommandFailed: the API server refused one, or does not serve it.
         """
         self.run("apply", "--server-side", "--force-conflicts", "-f", str(folder))
-        self.run("wait", "--for=condition=Established", "--timeout=30s", "-f", str(folder))
+        self.run("wait", "--for=condition=Established", "--timeout=120s", "-f", str(folder))
         for line in self.run("get", "-f", str(folder), "--output=name").split():
             self._wait_served(line.rpartition("/")[2])
 

@@ -1,8 +1,9 @@
 """Free ports on loopback.
 
 Ports are taken from below the range that the kernel gives to outgoing connections, so that a part that is
-stopped finds its port free when it starts again. Whoever binds a port first has it: a part that loses the
-race is given new ports.
+stopped finds its port free when it starts again. Processes that allocate side by side, such as the workers of a
+test run, take them from blocks of their own. Whoever else binds a port first has it: a part that loses the race is
+given new ports.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 FIRST, LAST = 20_000, 31_999
+BLOCK = 200
 ATTEMPTS = 200
+
+_random = random.SystemRandom()
+# Names without files, which the kernel forgets with the process, whatever ends it.
+_claims: list[socket.socket] = []
 
 
 def is_free(port: int) -> bool:
@@ -33,14 +39,36 @@ def is_free(port: int) -> bool:
     return True
 
 
+def claim_block() -> list[int]:
+    """Return ports, in no order, that no other process of this network namespace claims until this one ends.
+
+    Returns:
+        A block of them, empty where others have all there are.
+    """
+    blocks = list(range(FIRST, LAST + 1, BLOCK))
+    _random.shuffle(blocks)
+    for first in blocks:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            claim.bind(f"\0certwright-testbed-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        ports = list(range(first, first + BLOCK))
+        _random.shuffle(ports)
+        return ports
+    return []
+
+
 class PortAllocator:
     """Hands out ports that are free now and that it has not handed out before."""
 
-    def __init__(self, *, free: Callable[[int], bool] = is_free) -> None:
+    def __init__(self, *, free: Callable[[int], bool] = is_free, claim: Callable[[], list[int]] = claim_block) -> None:
         self._free = free
-        self._given: set[int] = set()
+        self._claim = claim
+        self._ports: list[int] = []
         self._lock = threading.Lock()
-        self._random = random.SystemRandom()
 
     def take(self) -> int:
         """Return a free port.
@@ -50,9 +78,12 @@ class PortAllocator:
         """
         with self._lock:
             for _ in range(ATTEMPTS):
-                port = self._random.randint(FIRST, LAST)
-                if port not in self._given and self._free(port):
-                    self._given.add(port)
+                if not self._ports:
+                    self._ports = self._claim()
+                if not self._ports:
+                    break
+                port = self._ports.pop()
+                if self._free(port):
                     return port
         raise BedError(
             f"No free port between {FIRST} and {LAST} on {LOOPBACK} in {ATTEMPTS} attempts",

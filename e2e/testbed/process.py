@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 STOP_GRACE = 10.0
-KILL_GRACE = 5.0
+KILL_GRACE = 30.0
 POLL = 0.02
 
 # A child that asks to die with its parent dies with the *thread* that started it; this one lives to the end.
@@ -129,6 +129,12 @@ class Process:
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the whole group of the process."""
         self.identity.send(number)
+
+
+def heed_interrupts() -> None:
+    """Be interrupted by Ctrl-C, and so what we start: a shell has what it runs in its background ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float) -> bool:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MAX_BODY = 16 << 20
-CALL_TIMEOUT = 30.0
+CALL_TIMEOUT = 60.0
 END_GRACE = 1.0
 # Said between two neighbours, not from end to end (RFC 9110, section 7.6.1); lengths are counted anew.
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})

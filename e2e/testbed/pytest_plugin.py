@@ -18,6 +18,7 @@ from .assembly import programs_for
 from .bed import TestBed
 from .binaries import find_or_build
 from .options import BedOptions, PebbleOptions
+from .process import heed_interrupts
 from .progress import reporter
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_p
 # Fixtures that are programs of their own, beside the bed's parts.
 PROGRAMS = ("helm", "kubeconform")
 _BED = pytest.StashKey[TestBed]()
+
+
+def pytest_configure() -> None:
+    """Let what the tests start be interrupted, wherever they were started themselves."""
+    heed_interrupts()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 from .errors import BinaryUnavailable
-from .golang import ENVIRONMENT, find_go
+from .golang import find_go, go_environment
 from .locations import GO_MODULES
 
 SECONDS = 300.0
@@ -36,7 +35,7 @@ def module_folder(name: str, module: str) -> Path:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **ENVIRONMENT},
+        env=go_environment(),
         timeout=SECONDS,
     )
     found = json.loads(answer.stdout or "{}")

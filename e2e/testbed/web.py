@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import ssl
 
 MAX_BYTES = 64 << 20
+PROBE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def fetch(
     method: str = "GET",
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
-    timeout: float = 5.0,
+    timeout: float = 30.0,
 ) -> Answer:
     """Make one request on a connection of its own.
 
@@ -58,8 +59,8 @@ def fetch(
 
 
 def answers(url: str, *, tls: ssl.SSLContext | None = None, status: int = 200) -> bool:
-    """Tell whether a GET of `url` is answered with `status`, within two seconds."""
+    """Tell whether a GET of `url` is answered with `status`, within five seconds."""
     try:
-        return fetch(url, tls=tls, timeout=2.0).status == status
+        return fetch(url, tls=tls, timeout=PROBE_SECONDS).status == status
     except (OSError, http.client.HTTPException):
         return False

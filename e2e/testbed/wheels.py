@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LOCKS = ("runtime.txt", "build.txt")
 # The oldest C library that wheels name: manylinux_2_5.
 OLDEST_GLIBC = 5
+TIMEOUT = 900.0
 
 
 def wheels_for(base: Base, reporter: Reporter) -> Path:
@@ -45,6 +46,7 @@ def wheels_for(base: Base, reporter: Reporter) -> Path:
             capture_output=True,
             text=True,
             check=False,
+            timeout=TIMEOUT,
         )
     if answer.returncode != 0:
         raise BinaryUnavailable(

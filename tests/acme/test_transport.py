@@ -419,7 +419,7 @@ class TestBounds:
                 assert response.headers.get("Retry-After") == "5"
 
     async def test_a_server_that_says_nothing_times_out(self, root: Issued, leaf: Issued) -> None:
-        timeouts = Timeouts(connect=20, read=0.2, total=30)
+        timeouts = Timeouts(connect=20, read=0.2, total=60)
         async with serving(silent, leaf) as server, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
             with pytest.raises(TimedOut, match=f"localhost:{server.port} did not answer in time"):
                 await transport.request("GET", server.url, headers={}, max_bytes=100)
@@ -431,7 +431,7 @@ class TestBounds:
                 writer.write(b"x")
                 await asyncio.sleep(0.05)
 
-        timeouts = Timeouts(connect=2, read=2, total=0.4)
+        timeouts = Timeouts(connect=20, read=20, total=0.4)
         async with serving(dribble, leaf) as server, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
             with pytest.raises(TimedOut, match=r"within 0\.4 s"):
                 await transport.request("GET", server.url, headers={}, max_bytes=100_000)
@@ -443,7 +443,7 @@ class TestBounds:
 
         listener = await asyncio.start_server(mute, "127.0.0.1", 0)
         port = listener.sockets[0].getsockname()[1]
-        timeouts = Timeouts(connect=0.2, read=20, total=30)
+        timeouts = Timeouts(connect=0.2, read=20, total=60)
         async with listener, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
             with pytest.raises(TimedOut, match="did not accept a connection in time"):
                 await transport.request("GET", f"https://localhost:{port}", headers={}, max_bytes=100)
@@ -460,7 +460,7 @@ class TestBounds:
             else:
                 await asyncio.sleep(60)
 
-        timeouts = Timeouts(connect=20, read=1, total=30)
+        timeouts = Timeouts(connect=20, read=1 if end == "stops" else 20, total=60)
         async with (
             serving(half_a_page, leaf) as server,
             HttpxTransport(ca_bundle=root.pem, timeout=timeouts, max_connections=1) as transport,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import socket
 import struct
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -160,15 +159,6 @@ async def start() -> AsyncIterator[Start]:
             raise AssertionError("no port is free for both UDP and TCP")
 
         yield run
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as tcp:
-        tcp.bind(("127.0.0.1", 0))
-        port: int = tcp.getsockname()[1]
-        return port
 
 
 @pytest.fixture(name="reply")

@@ -239,23 +239,25 @@ async def test_it_asks_before_each_message_and_sends_nothing_when_it_may_not(
     assert (len(asked), len(received)) == (before + 1, before)
 
 
-async def test_it_asks_when_the_connection_is_there_which_may_take_seconds(free_port: int) -> None:
+async def test_it_asks_when_the_connection_is_there_which_may_take_seconds(unused_tcp_port: int) -> None:
     asked: list[str] = []
     with pytest.raises(NameserverUnreachable):
-        await Rfc2136Provider(f"127.0.0.1:{free_port}", before_send=lambda: asked.append("asked")).present([RECORD])
+        await Rfc2136Provider(f"127.0.0.1:{unused_tcp_port}", before_send=lambda: asked.append("asked")).present(
+            [RECORD]
+        )
     assert asked == []
 
 
 async def test_a_lost_datagram_is_sent_again(start: Start, primary: Primary) -> None:
     primary.lost = 1
-    await Rfc2136Provider(str(await start(primary)), protocol="UDP", timeout=3).present([RECORD])
+    await Rfc2136Provider(str(await start(primary)), protocol="UDP", timeout=4).present([RECORD])
     assert len(primary.updates) == 1
 
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
-async def test_a_server_that_is_down_is_named(free_port: int, protocol: TransportProtocol) -> None:
-    with pytest.raises(NameserverUnreachable, match=f"127.0.0.1:{free_port}.*connection refused") as caught:
-        await Rfc2136Provider(f"127.0.0.1:{free_port}", protocol=protocol).present([RECORD])
+async def test_a_server_that_is_down_is_named(unused_tcp_port: int, protocol: TransportProtocol) -> None:
+    with pytest.raises(NameserverUnreachable, match=f"127.0.0.1:{unused_tcp_port}.*connection refused") as caught:
+        await Rfc2136Provider(f"127.0.0.1:{unused_tcp_port}", protocol=protocol).present([RECORD])
     assert caught.value.names == (RECORD.name,)
 
 

@@ -190,10 +190,12 @@ async def test_a_zone_that_nobody_serves_is_not_found(
         await bed.view.find_zone(NAME)
 
 
-async def test_the_next_resolver_is_asked_and_then_preferred(start: Start, zones: type[Zones], free_port: int) -> None:
+async def test_the_next_resolver_is_asked_and_then_preferred(
+    start: Start, zones: type[Zones], unused_tcp_port: int
+) -> None:
     refusing = await start(zones((), {}))
     good = await start(zones(("example.test",), {}))
-    view = DnsView(resolvers=[f"127.0.0.1:{free_port}", str(refusing), str(good)], timeout=6)
+    view = DnsView(resolvers=[f"127.0.0.1:{unused_tcp_port}", str(refusing), str(good)], timeout=20)
 
     assert await view.follow_cname("a.example.test") == "a.example.test"
     assert await view.follow_cname("b.example.test") == "b.example.test"
@@ -201,10 +203,10 @@ async def test_the_next_resolver_is_asked_and_then_preferred(start: Start, zones
     assert len(good.asked) == 2
 
 
-async def test_when_no_resolver_answers_each_says_why(start: Start, zones: type[Zones], free_port: int) -> None:
+async def test_when_no_resolver_answers_each_says_why(start: Start, zones: type[Zones], unused_tcp_port: int) -> None:
     refusing = await start(zones((), {}))
     with pytest.raises(ResolutionFailed, match=r"connection refused.*REFUSED"):
-        await DnsView(resolvers=[f"127.0.0.1:{free_port}", str(refusing)]).follow_cname("a.example.test")
+        await DnsView(resolvers=[f"127.0.0.1:{unused_tcp_port}", str(refusing)]).follow_cname("a.example.test")
 
 
 @pytest.mark.parametrize("steps", [0, 1, 8])

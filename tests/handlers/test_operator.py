@@ -12,6 +12,7 @@ import kopf
 import pytest
 
 from certwright.handlers import operator as module
+from certwright.handlers import workers as workers_module
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
@@ -144,7 +145,7 @@ async def readyz(port: int) -> int:
 
 
 async def until(condition: Callable[[int], bool], port: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition(await readyz(port)):  # noqa: ASYNC110 - it is asked from outside
             await asyncio.sleep(0.005)
 
@@ -170,7 +171,7 @@ async def test_a_signal_ends_it_in_order(
     await until(lambda status: status == 503, port)
     assert not running.done(), "not ready any more, but still at work"
     work_may_end.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await running
     assert order == ["work ended, watches stopped: False"]
     assert watching.stopped
@@ -243,7 +244,7 @@ async def test_it_stands_for_election_once_it_watches_and_resigns_after_the_work
     await until(lambda status: status == 200, port)
     assert candidate.events == ["waits, watching: False", "stands"]
     os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await task
     assert candidate.events[-1] == "resigns"
     assert watching.stopped
@@ -300,6 +301,7 @@ async def test_a_lost_lease_ends_it_at_once(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(Workers, "_work", never)
+    monkeypatch.setattr(workers_module, "DRAIN_SECONDS", 3600)
     await until(lambda status: status == 200, port)
     if stopping:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -307,7 +309,7 @@ async def test_a_lost_lease_ends_it_at_once(
         assert not task.done(), "it waits for the workers"
     candidate.lose(LeadershipLost("the lease is lost: pod-b has it"))
     with pytest.raises(LeadershipLost, match="pod-b has it"):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             await task
     assert "resigns" not in candidate.events
     assert not watching.stopped, "there is no time for a goodbye"
@@ -318,7 +320,7 @@ async def test_a_defect_of_the_election_ends_it_too(standing: tuple[asyncio.Task
     await until(lambda status: status == 200, port)
     candidate.lose(ZeroDivisionError("a defect"))
     with pytest.raises(OperatorFailed, match="the election failed: ZeroDivisionError: a defect"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await task
 
 
@@ -339,7 +341,7 @@ async def test_the_end_of_the_watches_is_a_failure(
     watching.error = error
     watching.fails.set()
     with pytest.raises(OperatorFailed) as caught:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await running
     assert (str(caught.value), caught.value.__cause__) == (words, error)
 
@@ -359,7 +361,7 @@ async def test_a_failure_of_the_controller_ends_the_watches_too(
     else:
         asyncio.get_running_loop().call_later(0.05, watching.is_ready.set)
     with pytest.raises(OperatorFailed, match="scheduler ended by itself"):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await run_operator(options)
     assert watching.stopped
     assert api.closed

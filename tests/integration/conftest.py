@@ -11,6 +11,7 @@ import pytest
 from scenario import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
 from scenario.dns_front import DnsFront
 from testbed.options import PebbleOptions
+from testbed.ports import allocator
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from testbed.parts.pebble import Pebble
 
 OPERATOR = pytest.StashKey[OperatorProcess]()
+# The bed's own Pebble has its clients wait, in seconds and by dates; with the others there is nothing to wait for.
+AT_ONCE = {"retry_after_authz": 0, "retry_after_order": 0}
 
 
 @pytest.fixture(scope="session")
@@ -95,13 +98,26 @@ def module_tenant(bed: TestBed, cluster: Cluster, session_operator: OperatorProc
     cluster.delete("Namespace", None, namespace)
 
 
+@pytest.fixture(scope="module")
+def http_port() -> int:
+    """Where a file's CA looks for http-01, and its solvers listen."""
+    return allocator.take()
+
+
+@pytest.fixture(scope="module")
+def tls_port() -> int:
+    """The same for tls-alpn-01."""
+    return allocator.take()
+
+
 @pytest.fixture
 def make_pebble(bed: TestBed) -> Iterator[Callable[..., Pebble]]:
     """Starts Pebbles with settings of their own, which end with the test."""
     with ExitStack() as stack:
 
         def make(**settings: Any) -> Pebble:
-            started = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", PebbleOptions(**settings))
+            options = PebbleOptions(**{**AT_ONCE, **settings})
+            started = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", options)
             stack.callback(bed.end_pebble, started)
             return started
 

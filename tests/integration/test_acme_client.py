@@ -26,9 +26,9 @@ from certwright.acme import (
     UntrustedServer,
     base64url,
 )
-from certwright.dns import TsigKey, TxtRecord
-from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from certwright.dns import TxtRecord
 from certwright.pki import build_csr, check_before_write, generate_private_key, parse_chain
+from scenario.acme import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -56,8 +56,7 @@ async def client_of(
 @asynccontextmanager
 async def proven(client: Client, order: Order, bind: Bind) -> AsyncIterator[None]:
     """Keep the TXT records of all pending names in the zone, and have them validated."""
-    name, key = bind.main_key
-    provider = Rfc2136Provider(bind.address, tsig=TsigKey(name, key.secret, key.algorithm))
+    provider = provider_of(bind)
     records, challenges = [], []
     for authorization in await client.fetch_authorizations(order):
         challenge = authorization.challenge("dns-01")

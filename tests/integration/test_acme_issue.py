@@ -39,7 +39,7 @@ from certwright.client import (
     renew,
 )
 from certwright.dns import TxtRecord
-from scenario.acme import add_cname, provider_of, registered, view_of
+from scenario.acme import provider_of, registered, view_of
 from scenario.dns_front import DnsFront
 from testbed.options import Profile
 from testbed.ports import LOOPBACK, allocator
@@ -90,7 +90,7 @@ async def test_dns01_with_a_wildcard_and_a_multi_name_order(pebble: Pebble, bind
 
 async def test_dns01_follows_a_delegation_by_cname(make_pebble: Callable[..., Pebble], bind: Bind, name: str) -> None:
     place = f"{secrets.token_hex(4)}.delegated.test"
-    add_cname(bind, bind.zones[0], f"_acme-challenge.{name}", place)
+    bind.change(bind.zones[0], "add", f"_acme-challenge.{name}.", 1, "CNAME", f"{place}.")
     # Pebble chases no CNAMEs, so it asks a server that does, as a CA's resolver would.
     with DnsFront(bind, follow_cnames=True) as resolver:
         async with registered(make_pebble(dns_server=resolver.address)) as client:

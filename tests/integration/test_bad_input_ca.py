@@ -27,9 +27,6 @@ pytestmark = pytest.mark.usefixtures("operator")
 NOT_PEM = base64.b64encode(b"no certificate at all").decode()
 NO_CERTIFICATE = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").decode()
 NO_KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0LWdhcmJhZ2U=\n-----END PRIVATE KEY-----\n"
-SILENT_SECONDS = 45.0
-"""A CA that answers nothing is given up after 30 s."""
-RECOVERY_SECONDS = 40.0
 
 
 class Wrong:
@@ -303,7 +300,7 @@ def test_a_good_certificate_beside_them_is_issued(module_tenant: Tenant) -> None
 
 def check_told(tenant: Tenant, name: str, mistake: Mistake) -> None:
     """The Certificate's condition and Event say it, and so do the issuer's."""
-    message = tenant.not_ready(name, mistake.reason, seconds=SILENT_SECONDS)["message"]
+    message = tenant.not_ready(name, mistake.reason)["message"]
     assert not [words for words in mistake.words if words not in message], message
     assert wait_event(tenant.cluster, tenant.namespace, name, mistake.reason)["message"] == message
     if mistake.issuer is None:
@@ -325,8 +322,8 @@ def test_the_mistake_is_told_in_conditions_and_events(
 @pytest.mark.parametrize("name", CASES)
 def test_what_was_put_right_goes_on_by_itself(module_tenant: Tenant, name: str) -> None:
     if name != "no-issuer":
-        module_tenant.cluster.wait_ready("Issuer", module_tenant.namespace, name, seconds=RECOVERY_SECONDS)
-    module_tenant.ready(name, seconds=RECOVERY_SECONDS)
+        module_tenant.cluster.wait_ready("Issuer", module_tenant.namespace, name)
+    module_tenant.ready(name)
 
 
 @pytest.mark.parametrize("name", SLOW_CASES)
@@ -335,7 +332,7 @@ def test_a_ca_that_says_nothing_is_not_waited_for_without_end(
 ) -> None:
     check_told(module_tenant, name, mistakes[name])
     mistakes[name].put_right()
-    module_tenant.ready(name, seconds=RECOVERY_SECONDS)
+    module_tenant.ready(name)
 
 
 @pytest.mark.usefixtures("put_right")

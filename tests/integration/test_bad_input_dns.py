@@ -23,8 +23,6 @@ pytestmark = pytest.mark.usefixtures("operator")
 OPERATOR_NAMESPACE = "certwright"
 NOT_BASE64 = "?no-base64-but-secret?"
 OTHER_SECRET = base64.b64encode(secrets.token_bytes(32)).decode()
-SECONDS = 40.0
-"""A mistake that is put right is noticed within the pause between two tries, which has grown to 16 s by then."""
 
 
 class Wrong:
@@ -286,7 +284,7 @@ def test_a_good_certificate_beside_them_is_issued(place: Tenant) -> None:
 @pytest.mark.usefixtures("put_right")
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_put_right_goes_on_by_itself(place: Tenant, name: str) -> None:
-    place.ready(name, seconds=SECONDS)
+    place.ready(name)
 
 
 @pytest.mark.usefixtures("mistakes")

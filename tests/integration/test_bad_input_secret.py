@@ -24,8 +24,6 @@ pytestmark = pytest.mark.usefixtures("operator")
 TLS = "kubernetes.io/tls"
 SOMEBODY_ELSES = "somebody-elses-password"
 NOT_A_KEY = "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5IGF0IGFsbA==\n-----END PRIVATE KEY-----\n"
-NOTICED_SECONDS = 40.0
-"""A refused Certificate looks at its Secret again after 5, 10, 20 s and so on."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def test_a_secret_that_is_not_ours_is_refused_and_untouched(
 @pytest.mark.usefixtures("deleted")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_certificate_is_issued_once_the_secret_is_gone(module_tenant: Tenant, name: str) -> None:
-    found = module_tenant.ready(name, seconds=NOTICED_SECONDS)
+    found = module_tenant.ready(name)
     assert found["status"]["revision"] == 1
     assert set(module_tenant.cluster.secret_data(module_tenant.namespace, f"{name}-tls")) >= {"tls.crt", "tls.key"}
 
@@ -187,7 +185,7 @@ def test_the_second_of_two_certificates_for_one_secret_waits_for_the_first(tenan
     assert cluster.get("Secret", namespace, "shared") == written
     cluster.delete("Certificate", namespace, "first")
     # Its event tells the second one at once; there is no pause to sit out.
-    tenant.ready("second", seconds=NOTICED_SECONDS)
+    tenant.ready("second")
     names = tenant.leaf("shared").extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == [second]
 
@@ -212,4 +210,4 @@ def test_a_secret_made_immutable_later_keeps_its_certificate_until_that_must_cha
     assert f"lacks {dns_name(tenant, 'more')}" in message
     assert cluster.get("Secret", namespace, "web-tls") == frozen
     cluster.delete("Secret", namespace, "web-tls")
-    tenant.ready("web", seconds=NOTICED_SECONDS)
+    tenant.ready("web")

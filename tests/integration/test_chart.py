@@ -49,7 +49,7 @@ def schemas(cluster_for_charts: TestBed, tmp_path_factory: pytest.TempPathFactor
     ours = ("certificate", "issuer", "clusterissuer")
     custom = [folder / "certwright.io" / "v1" / f"{kind}.json" for kind in ours]
     custom += [folder / "monitoring.coreos.com" / "v1" / f"{kind}.json" for kind in ("servicemonitor", "podmonitor")]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while write_schemas(cluster_for_charts, folder) < 50 or not all(path.exists() for path in custom):
         assert time.monotonic() < deadline, "the API server does not publish the schemas of the CRDs"
         time.sleep(0.5)

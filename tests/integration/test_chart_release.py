@@ -27,10 +27,6 @@ CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "is
 NO_PODS: Final = {"replicas": 0}
 
 
-# Helm waits for what it does, on a machine that may be busy with other tests.
-pytestmark = pytest.mark.timeout(300)
-
-
 @pytest.fixture
 def empty_bed(tmp_path: Path) -> Iterator[TestBed]:
     """An API server without CRDs, for one test: that CRDs are gone again takes longer than to start another."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.acme import AccountCredentials, AccountKey, base64url
-from scenario.acme_command import AcmeCommand
+from scenario.acme_command import SECONDS, AcmeCommand
 from testbed.exchanges import Action, Drop, Forward, Request, Response
 from testbed.proxy import RecordingProxy
 
@@ -148,7 +148,7 @@ def test_a_kill_during_a_rollover_loses_no_account(
 
     proxy.on_request, proxy.on_response = on_request, on_response
     running.append(acme.start("rollover"))
-    running[0].communicate(timeout=60)
+    running[0].communicate(timeout=SECONDS)
     assert running[0].returncode == -signal.SIGKILL
     proxy.reset()
     following = AccountCredentials.from_json(account_file(acme, "account.next.json").read_text())
@@ -189,7 +189,7 @@ def test_a_kill_while_registering_leaves_no_account_without_its_key(
 
     proxy.on_response = kill
     running.append(acme.start("register", "--agree-tos"))
-    running[0].communicate(timeout=60)
+    running[0].communicate(timeout=SECONDS)
     proxy.reset()
     assert "account" not in json.loads(account_file(acme).read_text())
     assert acme.ok("register", "--agree-tos")["account"]["url"] == made[0]

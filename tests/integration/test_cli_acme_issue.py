@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from certwright.dns import TxtRecord
 from certwright.pki import build_csr
 from scenario.acme import provider_of
-from scenario.acme_command import AcmeCommand, dns_options
+from scenario.acme_command import SECONDS, AcmeCommand, dns_options, read_until
 from scenario.web_folder import web_folder
 from testbed.options import PebbleOptions, Profile
-from testbed.ports import LOOPBACK, allocator
+from testbed.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,16 +29,6 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
     from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
-
-
-@pytest.fixture(scope="module")
-def http_port() -> int:
-    return allocator.take()
-
-
-@pytest.fixture(scope="module")
-def tls_port() -> int:
-    return allocator.take()
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +41,8 @@ def ca(bed: TestBed, http_port: int, tls_port: int) -> Iterator[Pebble]:
             tls_port=tls_port,
             authz_reuse_percent=100,
             alternate_roots=1,
+            retry_after_authz=0,
+            retry_after_order=0,
             profiles={"default": Profile(), "short": Profile("six days", 6 * 24 * 3600)},
         ),
     )
@@ -205,16 +197,11 @@ async def test_by_hand_without_a_terminal_the_name_servers_are_watched(
 ) -> None:
     arguments = ["--solver", "manual:dns-01", "--dns-resolver", bind.address, "--dns-server", bind.address]
     process = acme.start("issue", name, *arguments)
-    assert process.stderr is not None
-    shown = ""
-    while "Waiting up to" not in shown:
-        line = process.stderr.readline()
-        assert line, shown
-        shown += line
+    shown = read_until(process, "Waiting up to")
     wanted = re.search(r'Add the record: (\S+)\. IN TXT "(\S+)"', shown)
     assert wanted is not None, shown
     await provider_of(bind).present([TxtRecord(wanted[1], wanted[2])])
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=SECONDS)
     await provider_of(bind).clean_up([TxtRecord(wanted[1], wanted[2])])
     assert process.returncode == 0, shown + rest
 

@@ -16,15 +16,15 @@ import pytest
 from cryptography import x509
 
 from certwright.pki import load_private_key, parse_chain, public_key_matches
-from scenario.acme_command import AcmeCommand
+from scenario.acme_command import SECONDS, AcmeCommand, read_until
 from testbed.exchanges import Action, Forward, Request, Respond
 from testbed.options import PebbleOptions
 from testbed.ports import allocator
+from testbed.process import wait_until
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from testbed.bed import TestBed
@@ -33,14 +33,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def http_port() -> int:
-    return allocator.take()
-
-
-@pytest.fixture(scope="module")
 def ca(bed: TestBed, http_port: int) -> Iterator[Pebble]:
     """A Pebble that validates at the port of the standalone server."""
-    options = PebbleOptions(http_port=http_port, authz_reuse_percent=100)
+    options = PebbleOptions(http_port=http_port, authz_reuse_percent=100, retry_after_authz=0, retry_after_order=0)
     started = bed.start_pebble("pebble-cli-renew", options)
     yield started
     bed.end_pebble(started)
@@ -160,13 +155,6 @@ def test_the_key_is_kept_or_made_anew_as_asked(acme: AcmeCommand, issued: str) -
     assert json.loads(metadata.read_text())["recipe"]["reuse_key"] is False
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def change_recipe(acme: AcmeCommand, name: str, **changes: object) -> None:
     path = acme.certificate(name) / "certificate.json"
     metadata = json.loads(path.read_text())
@@ -230,17 +218,6 @@ def test_a_limit_is_told_with_its_end_and_waited_for(
     assert order_requests(proxy) == []
 
 
-def until_it_waits(process: subprocess.Popen[str]) -> str:
-    """Read what a command by hand says, until it waits for the records."""
-    assert process.stderr is not None
-    shown = ""
-    while "Waiting up to" not in shown:
-        line = process.stderr.readline()
-        assert line, shown
-        shown += line
-    return shown
-
-
 def test_two_runs_at_one_certificate_come_after_each_other(
     acme: AcmeCommand, name: str, standalone: list[str], tmp_path: Path
 ) -> None:
@@ -248,7 +225,7 @@ def test_two_runs_at_one_certificate_come_after_each_other(
     first = acme.start(
         "issue", name, *standalone, "--deploy-hook", f"touch {held}; while [ -e {held} ]; do sleep 0.1; done"
     )
-    wait_until(held.exists)
+    assert wait_until(held.exists, timeout=SECONDS)
     refused = acme.run("issue", name, *standalone, "--lock-timeout", "0", "--json")
     assert refused.code == 9
     assert f"(process {first.pid}) works with the certificate {name}" in refused.document["error"]["message"]
@@ -270,7 +247,7 @@ def test_one_that_waits_for_a_person_holds_up_no_other_and_is_left_alone(
     where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
     waiting = acme.start("issue", name, "--name", f"a-{issued}", "--solver", "manual", *where)
     try:
-        until_it_waits(waiting)
+        read_until(waiting, "Waiting up to")
         before = leaf(acme, issued)
         ended = acme.run("renew", "--force", "--lock-timeout", "0", "--json")
         assert ended.code == 0, ended.err
@@ -311,9 +288,9 @@ def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
 ) -> None:
     where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
     process = acme.start("issue", name, "--solver", "manual", *where, "--json")
-    shown = until_it_waits(process)
+    shown = read_until(process, "Waiting up to")
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == code
     assert json.loads(out)["error"]["exit_code"] == code
     assert "If you do not go on with it, remove" in err
@@ -328,7 +305,7 @@ def test_a_kill_at_any_moment_leaves_the_old_certificate_or_the_new_one(acme: Ac
         time.sleep(delay)
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=SECONDS)
         chain = parse_chain((folder / "fullchain.pem").read_bytes())
         assert public_key_matches(chain.leaf, load_private_key((folder / "privkey.pem").read_bytes()))
         metadata = json.loads((folder / "certificate.json").read_text())

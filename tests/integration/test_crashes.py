@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from scenario import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
+from scenario.acme import account_of
 from scenario.dns_front import DnsFront
 from testbed.exchanges import Action, Drop, Forward, Request, Response
 from testbed.options import PebbleOptions
@@ -192,7 +192,7 @@ def test_killed_after(stage: Stage, write: str) -> None:
         lambda seen: not seen["status"]["operator runs"],
     )
     axe.operator.start()
-    found = tenant.ready("web", seconds=30)
+    found = tenant.ready("web")
     after = f"writes, killed after {write!r}: {axe.seen}"
 
     data = tenant.cluster.secret_data(tenant.namespace, "web-tls")
@@ -205,7 +205,7 @@ def test_killed_after(stage: Stage, write: str) -> None:
     assert stage.ca.counts()[NEW_ORDER] <= 2, after
     assert axe.seen.count("CSR") == 1, after
     account = (tenant.cluster.get("Issuer", tenant.namespace, "pebble") or {})["status"]["acme"]["uri"]
-    used = {json_web_key_id(request) for request in stage.ca.requests} - {None}
+    used = {account_of(request) for request in stage.ca.requests} - {None}
     assert used == {account}, after
 
     assert "order" not in found["status"], after
@@ -213,12 +213,3 @@ def test_killed_after(stage: Stage, write: str) -> None:
     assert tenant.challenge_values(f"_acme-challenge.{tenant.namespace}.example.test") == [], after
     secrets = {one["metadata"]["name"] for one in tenant.cluster.find_all("Secret", tenant.namespace)}
     assert secrets == {"tsig", "pebble-account", "web-tls"}, after
-
-
-def json_web_key_id(request: Request) -> str | None:
-    """Return the account URL that a request to the CA is signed with."""
-    if request.method != "POST":
-        return None
-    protected = json.loads(request.body)["protected"]
-    kid: str | None = json.loads(urlsafe_b64decode(protected + "=" * (-len(protected) % 4))).get("kid")
-    return kid

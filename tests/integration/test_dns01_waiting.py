@@ -24,7 +24,6 @@ def test_a_record_that_is_late_is_told_long_before_it_is_given_up(tenant: Tenant
         "no Event says that the record is late",
         lambda: {"items": tenant.cluster.events(tenant.namespace, "web")},
         lambda seen: any(one["reason"] == "WaitingForDNS" for one in seen["items"]),
-        seconds=60,
     )
     event = next(one for one in found["items"] if one["reason"] == "WaitingForDNS")
     assert event["type"] == "Warning"

@@ -6,13 +6,11 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
-import dns.query
-import dns.tsig
-import dns.update
 import pytest
 
-from certwright.dns import DnsView, TsigKey, TsigRejected, TxtRecord, UpdateRefused, ZoneNotFound
+from certwright.dns import TsigKey, TsigRejected, TxtRecord, UpdateRefused, ZoneNotFound
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from scenario.acme import view_of
 
 if TYPE_CHECKING:
     from certwright.dns.update_server import TransportProtocol
@@ -28,10 +26,6 @@ def key_of(bind: Bind, name: str) -> TsigKey:
 
 def provider_of(bind: Bind, protocol: TransportProtocol = "TCP") -> Rfc2136Provider:
     return Rfc2136Provider(bind.address, tsig=key_of(bind, bind.main_key[0]), protocol=protocol)
-
-
-def view_of(bind: Bind) -> DnsView:
-    return DnsView(resolvers=[bind.address], authoritative=[bind.address])
 
 
 @pytest.fixture
@@ -103,7 +97,7 @@ async def test_a_hundred_names_in_two_zones_go_at_once(bind: Bind, protocol: Tra
 
 async def test_an_alias_leads_to_the_zone_where_the_record_belongs(bind: Bind, name: str) -> None:
     target = f"{secrets.token_hex(6)}.{bind.zones[1]}"
-    await asyncio.to_thread(change, bind, lambda update: update.add(f"{name}.", 1, "CNAME", f"{target}."))
+    await asyncio.to_thread(bind.change, bind.zones[0], "add", f"{name}.", 1, "CNAME", f"{target}.")
     try:
         view, provider = view_of(bind), provider_of(bind)
         assert await view.follow_cname(name) == target
@@ -120,7 +114,7 @@ async def test_an_alias_leads_to_the_zone_where_the_record_belongs(bind: Bind, n
         await provider.clean_up([TxtRecord(target, "value")])
         assert await values_at(bind, target) == []
     finally:
-        await asyncio.to_thread(change, bind, lambda update: update.delete(f"{name}.", "CNAME"))
+        await asyncio.to_thread(bind.change, bind.zones[0], "delete", f"{name}.", "CNAME")
 
 
 @pytest.mark.parametrize("protocol", ["TCP", "UDP"])
@@ -158,13 +152,3 @@ async def test_a_zone_that_is_not_there_is_named_and_the_others_are_served(bind:
     assert caught.value.names == (nowhere.name,)
     assert await values_at(bind, name) == ["value"]
     await provider.clean_up([here])
-
-
-def change(bind: Bind, what: object) -> None:
-    """Change the first zone by dnspython alone."""
-    name, key = bind.main_key
-    update = dns.update.UpdateMessage(bind.zones[0], keyring=dns.tsig.Key(name, key.secret, key.algorithm))
-    assert callable(what)
-    what(update)
-    host, _, port = bind.address.partition(":")
-    assert dns.query.tcp(update, host, timeout=5, port=int(port)).rcode() == 0

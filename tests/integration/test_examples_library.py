@@ -22,12 +22,12 @@ from cryptography.x509.oid import NameOID
 
 from certwright.acme import AccountCredentials, base64url, certificate_identifier
 from certwright.client import leaf_der
-from certwright.dns import TsigKey, TxtRecord
-from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from certwright.dns import TxtRecord
 from certwright.pki import CertificateFacts, check_before_write, load_private_key, parse_chain
+from scenario.acme import provider_of
 from scenario.web_folder import web_folder
 from testbed.options import PebbleOptions, Profile
-from testbed.ports import LOOPBACK, allocator
+from testbed.ports import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -106,16 +106,6 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def http_port() -> int:
-    return allocator.take()
-
-
-@pytest.fixture(scope="module")
-def tls_port() -> int:
-    return allocator.take()
-
-
-@pytest.fixture(scope="module")
 def ca(bed: TestBed, http_port: int, tls_port: int) -> Iterator[Pebble]:
     """A CA that asks at ports of ours, and offers three chains."""
     options = PebbleOptions(
@@ -124,6 +114,8 @@ def ca(bed: TestBed, http_port: int, tls_port: int) -> Iterator[Pebble]:
         nonce_reject_percent=30,
         authz_reuse_percent=0,
         alternate_roots=2,
+        retry_after_authz=0,
+        retry_after_order=0,
         profiles={"default": Profile(), "shortlived": Profile("for addresses", 6 * 24 * 3600)},
     )
     pebble = bed.start_pebble(f"pebble-{secrets.token_hex(3)}", options)
@@ -355,16 +347,9 @@ def test_a_record_that_stays(desk: Desk, bind: Bind) -> None:
     asked = desk.fail("persistent_record.py", **settings)
     wanted = re.search(r'(_validation-persist\.\S+) TXT "([^"]+)"', asked)
     assert wanted is not None
-    bind_update(bind, wanted[1], wanted[2])
+    asyncio.run(provider_of(bind).present([TxtRecord(wanted[1], wanted[2])]))
     for _ in range(2):
         assert f"{desk.name} until" in desk.run("persistent_record.py", **settings)
-
-
-def bind_update(bind: Bind, name: str, value: str) -> None:
-    """Do what the person is asked to."""
-    key_name, key = bind.main_key
-    provider = Rfc2136Provider(bind.address, tsig=TsigKey(key_name, key.secret, key.algorithm))
-    asyncio.run(provider.present([TxtRecord(name, value)]))
 
 
 def test_no_example_is_left_out() -> None:

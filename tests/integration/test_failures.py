@@ -89,7 +89,7 @@ def test_who_takes_the_failed_name_out_does_not_wait(tenant: Tenant, ca: Recordi
     tenant.apply("web", *GOOD, BAD, issuerRef={"name": "ca"})
     tenant.not_ready("web", "ValidationFailed")
     tenant.apply("web", *GOOD, issuerRef={"name": "ca"})
-    status = tenant.ready("web", seconds=20)["status"]
+    status = tenant.ready("web")["status"]
     assert status["revision"] == 1
     assert status["failedAttempts"] == 0
     assert "order" not in status
@@ -118,9 +118,10 @@ def test_a_renewal_that_fails_leaves_the_certificate_ready_until_it_ends(
     tenant: Tenant, make_pebble: Callable[..., Pebble], ca_dns: DnsFront
 ) -> None:
     place = "_acme-challenge.renewal.fails.example.test"
-    brief = {"default": Profile(validity_seconds=12)}
+    # Due after two seconds, and good for twenty more, in which the renewal has to fail.
+    brief = {"default": Profile(validity_seconds=22)}
     tenant.add_issuer("brief", pebble=make_pebble(profiles=brief, dns_server=ca_dns.address, authz_reuse_percent=0))
-    tenant.apply("web", "renewal.fails.example.test", issuerRef={"name": "brief"})
+    tenant.apply("web", "renewal.fails.example.test", issuerRef={"name": "brief"}, renewBeforePercentage=90)
     tenant.ready("web")
     ca_dns.hide(place)
     failed = tenant.cluster.wait_for(
@@ -134,4 +135,4 @@ def test_a_renewal_that_fails_leaves_the_certificate_ready_until_it_ends(
     ends = dt.datetime.fromisoformat(failed["status"]["notAfter"])
     assert tenant.challenge_values(place) == []
     time.sleep(max(0.0, (ends - dt.datetime.now(dt.UTC)).total_seconds()))
-    tenant.not_ready("web", "ValidationFailed", seconds=10)
+    tenant.not_ready("web", "ValidationFailed")

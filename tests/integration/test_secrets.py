@@ -50,7 +50,7 @@ def test_the_secret_goes_with_its_certificate_only_if_it_is_owned(tenant: Tenant
         tenant.ready(name)
         tenant.cluster.delete("Certificate", tenant.namespace, name)
     # The garbage collector looks for new kinds of owners every 30 s.
-    tenant.cluster.wait_gone("Secret", tenant.namespace, "owned-tls", seconds=90)
+    tenant.cluster.wait_gone("Secret", tenant.namespace, "owned-tls")
     assert "tls.crt" in tenant.cluster.secret_data(tenant.namespace, "free-tls")
 
 

@@ -29,9 +29,11 @@ from testbed.state import read_state
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from scenario import Cluster
     from testbed.process import ProcessIdentity
 
 UNAUTHORIZED = 401
+FORBIDDEN = 403
 NO_CLUSTER = BedOptions(kubernetes=False, ingress=False)
 
 
@@ -42,7 +44,7 @@ def update(bed: TestBed, key_name: str, value: str) -> dns.rcode.Rcode:
     ring = dns.tsigkeyring.from_text({key_name: (algorithm, key.secret)})
     message = dns.update.UpdateMessage(EXAMPLE_ZONE, keyring=ring)
     message.add("_acme-challenge.testbed", 1, "TXT", f'"{value}"')
-    return dns.query.tcp(message, LOOPBACK, port=bed.bind.ports["main"], timeout=5).rcode()
+    return dns.query.tcp(message, LOOPBACK, port=bed.bind.ports["main"], timeout=30).rcode()
 
 
 def identities(folder: Path) -> list[ProcessIdentity]:
@@ -78,7 +80,7 @@ def test_a_deleted_owner_takes_along_what_it_owns(bed: TestBed, namespace: str) 
     }
     bed.kubectl("apply", "-f", "-", stdin=json.dumps(owned))
     bed.kubectl("delete", "configmap", "owner", "-n", namespace)
-    bed.kubectl("wait", "--for=delete", "secret/owned", "-n", namespace, "--timeout=20s")
+    bed.kubectl("wait", "--for=delete", "secret/owned", "-n", namespace, "--timeout=90s")
 
 
 def test_requests_are_counted(bed: TestBed, namespace: str) -> None:
@@ -162,13 +164,13 @@ def test_the_ingress_controller_serves_the_secret_and_the_backend(bed: TestBed, 
         return f"hello from {host}".encode() in seen[-1]
 
     # It may still be waiting to ask the API server again, which other tests restart: client-go pauses up to 30 s.
-    assert wait_until(shown, timeout=75), seen[-1]
+    assert wait_until(shown, timeout=180), seen[-1]
 
 
 def https_page(bed: TestBed, host: str) -> bytes:
     try:
         with (
-            socket.create_connection((LOOPBACK, bed.traefik.https_port), timeout=5) as raw,
+            socket.create_connection((LOOPBACK, bed.traefik.https_port), timeout=30) as raw,
             bed.authority.client_context().wrap_socket(raw, server_hostname=host) as connection,
             connection.makefile("rb") as answer,
         ):
@@ -198,7 +200,7 @@ def test_a_bed_whose_python_is_killed_is_gone(tmp_path: Path) -> None:
     program = (
         "import sys, time; from pathlib import Path; from testbed import BedOptions, TestBed\n"
         "bed = TestBed(BedOptions(kubernetes=False, ingress=False), folder=Path(sys.argv[1])); bed.start()\n"
-        "print('up', flush=True); time.sleep(60)\n"
+        "print('up', flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen(  # noqa: S603 - a program of this very test
         [sys.executable, "-c", program, str(tmp_path)],
@@ -210,7 +212,7 @@ def test_a_bed_whose_python_is_killed_is_gone(tmp_path: Path) -> None:
         processes = identities(tmp_path)
         assert all(process.runs() for process in processes)
         python.send_signal(signal.SIGKILL)
-    assert wait_until(lambda: not any(process.runs() for process in processes), timeout=5)
+    assert wait_until(lambda: not any(process.runs() for process in processes), timeout=60)
 
 
 def test_one_attaches_to_a_detached_bed_and_ends_it(tmp_path: Path) -> None:
@@ -256,6 +258,34 @@ def test_the_audit_log_tells_who_asked_for_what(bed: TestBed, namespace: str, tm
     assert [(verb, target["resource"], target["namespace"]) for verb, target in asked] == [
         ("list", "configmaps", namespace)
     ]
+
+
+def test_a_refusal_for_want_of_a_right_is_told_from_others(bed: TestBed, cluster: Cluster, namespace: str) -> None:
+    user = f"limited-{namespace}"
+    rights = ("--verb=create", "--resource=configmaps", "--namespace", namespace)
+    bed.kubectl("create", "role", "limited", *rights)
+    bed.kubectl("create", "rolebinding", "limited", "--role=limited", "--user", user, "--namespace", namespace)
+    cluster.wait_allowed(user, "create", "ConfigMap", namespace)
+    held = {"metadata": {"finalizers": ["example.test/held"]}}
+    bed.kubectl("create", "configmap", "held", "-n", namespace)
+    bed.kubectl("patch", "configmap", "held", "-n", namespace, "--type=merge", "--patch", json.dumps(held))
+    bed.kubectl("delete", "namespace", namespace, "--wait=false")
+    cluster.wait_for(
+        "the namespace does not go",
+        lambda: cluster.get("Namespace", None, namespace),
+        lambda found: found["status"]["phase"] == "Terminating",
+    )
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    with httpx.Client(
+        base_url=bed.apiserver.url, verify=bed.authority.client_context(bed.authority.client(user)), trust_env=False
+    ) as limited:
+        late = limited.post(path, json={"metadata": {"name": "late"}})
+        assert (late.status_code, "being terminated" in late.text) == (FORBIDDEN, True)
+        assert limited.get(path).status_code == FORBIDDEN
+    assert bed.apiserver.refusals(user) == [f"list {path}"]
+    bed.kubectl(
+        "patch", "configmap", "held", "-n", namespace, "--type=merge", "--patch", '{"metadata": {"finalizers": null}}'
+    )
 
 
 def test_the_audit_log_also_has_requests_of_nobody(bed: TestBed) -> None:

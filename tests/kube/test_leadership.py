@@ -77,8 +77,8 @@ def test_an_operator_that_runs_alone_may_always_act() -> None:
 
 
 def test_the_clock_counts_the_time_since_boot() -> None:
-    before = boot_clock()
-    assert before >= time.monotonic() - 0.1
+    # The other clock stands still while the machine sleeps, and is never ahead.
+    before = time.monotonic()
     assert boot_clock() >= before
 
 

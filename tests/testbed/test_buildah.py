@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from testbed.buildah import build_image, cached_archive, digest
 from testbed.errors import BinaryUnavailable
+from testbed.locks import alone
+from testbed.process import wait_until
+from testbed.progress import PlainReporter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +58,37 @@ def test_an_archive_is_built_once_for_each_key(tmp_path: Path) -> None:
     second = cached_archive("web", "2", build)
     assert built == [first, second]
     assert first.is_relative_to(tmp_path)
+
+
+def test_the_archives_that_were_used_last_are_kept() -> None:
+    def build(archive: Path) -> None:
+        archive.write_text("image")
+        os.utime(archive, (len(built), len(built)))
+        built.append(archive)
+
+    built: list[Path] = []
+    first, second = (cached_archive("web", key, build) for key in "12")
+    assert cached_archive("web", "1", build) == first
+    third = cached_archive("web", "3", build)
+    assert (first.exists(), second.exists(), third.exists()) == (True, False, True)
+
+
+def test_who_waits_for_another_one_says_so(tmp_path: Path) -> None:
+    told: list[str] = []
+    entered = threading.Event()
+
+    def second() -> None:
+        with alone(tmp_path / "lock", PlainReporter(told.append)):
+            entered.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with alone(tmp_path / "lock", PlainReporter(told.append)):
+            waiting = pool.submit(second)
+            assert wait_until(lambda: bool(told), timeout=60)
+            assert not entered.is_set()
+        waiting.result(60)
+    assert entered.is_set()
+    assert [str(tmp_path / "lock") in line for line in told] == [True]
 
 
 def test_a_digest_tells_where_one_part_ends_and_the_next_begins(tmp_path: Path) -> None:

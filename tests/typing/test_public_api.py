@@ -20,7 +20,7 @@ def mypy(file: str, cache: Path) -> str:
         text=True,
         cwd=PROJECT,
         env={"MYPYPATH": str(PROJECT / "operator"), "PATH": "/usr/bin:/bin"},
-        timeout=110,
+        timeout=280,
     )
     return done.stdout + done.stderr
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .fault import Exchange
 
 #: How long the CA asks to wait.
-WAIT = timedelta(minutes=2)
+WAIT = timedelta(minutes=10)
 HELP = "https://ca.example.test/limits"
 HTML = f"<html><title>{MARKER}</title></html>".encode()
 

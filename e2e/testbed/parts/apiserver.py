@@ -25,6 +25,8 @@ ADMIN_GROUP = "system:masters"
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 # Loopback is not allowed in the endpoints of the service `kubernetes`, and without a node no pod asks for it.
 NO_NODE_FLAGS = ("--endpoint-reconciler-type=none",)
+# What the authorizers said, in the annotations of an audit event.
+DECISION = "authorization.k8s.io/decision"
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -107,9 +109,25 @@ class ApiServer(Part):
         """
         if not self._audit:
             raise BedError("The API server writes no audit log", remedy="start the bed with BedOptions(audit=True)")
+        # Most of the log is about others, and to parse it takes longer than to look.
+        mark = f'"username":{json.dumps(user)}' if user else ""
         with self.audit_log.open() as log:
-            events = [json.loads(line) for line in log if line.endswith("\n")]
+            events = [json.loads(line) for line in log if mark in line and line.endswith("\n")]
         return [event for event in events if user is None or user_of(event) == user]
+
+    def refusals(self, user: str) -> list[str]:
+        """Return what `user` asked for and has no right to, as verb and path, by the audit log.
+
+        Other refusals with the same status are not meant: nobody may put anything into a namespace that is going.
+
+        Raises:
+            BedError: the bed was started without audit.
+        """
+        return [
+            f"{event['verb']} {event['requestURI']}"
+            for event in self.audit_events(user)
+            if event.get("annotations", {}).get(DECISION) == "forbid"
+        ]
 
     def _node_flags(self) -> list[str]:
         client = self.site.authority.client("kube-apiserver-kubelet-client", [ADMIN_GROUP])
@@ -128,6 +146,8 @@ class ApiServer(Part):
             f"--audit-policy-file={policy}",
             f"--audit-log-path={self.audit_log}",
             "--audit-log-mode=blocking",
+            # Megabytes: it is read as one file.
+            "--audit-log-maxsize=1000",
         ]
 
 

@@ -6,15 +6,18 @@ import base64
 import json
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.tsig
+import dns.update
 import dns.zone
 
+from testbed.errors import CommandFailed
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from dns.rdtypes.ANY.TXT import TXT
 
 TTL = 1
-TRANSFER_TIMEOUT = 5.0
+TRANSFER_TIMEOUT = 30.0
 PROBE_TIMEOUT = 1.0
 # BIND's names of the algorithms, with the number of bytes of their digests.
 ALGORITHMS = {
@@ -90,6 +93,26 @@ class Bind(Part):
             value = b"".join(cast("TXT", record).strings).decode()
             found.setdefault(name.to_text(omit_final_dot=True), []).append(value)
         return {name: sorted(values) for name, values in sorted(found.items())}
+
+    def change(self, zone: str, verb: Literal["add", "delete", "replace"], name: str, *record: str | int) -> None:
+        """Change a zone as its owner would, by a signed update.
+
+        Args:
+            zone: without trailing dot.
+            verb: one of dnspython's changes.
+            name: relative to the zone, or absolute with a trailing dot.
+            record: what `verb` takes: a TTL, a type, a value.
+
+        Raises:
+            CommandFailed: the server refused.
+            OSError: the server is down.
+        """
+        key_name, key = self.main_key
+        update = dns.update.UpdateMessage(zone, keyring=dns.tsig.Key(key_name, key.secret, key.algorithm))
+        getattr(update, verb)(name, *record)
+        answer = dns.query.tcp(update, LOOPBACK, port=self.ports["main"], timeout=TRANSFER_TIMEOUT)
+        if answer.rcode() != dns.rcode.NOERROR:
+            raise CommandFailed(f"BIND answered {dns.rcode.to_text(answer.rcode())} to an update of {zone}")
 
     def command(self) -> Sequence[str | Path]:
         """Write the configuration and the zones that are not there yet, and return the command line."""

@@ -24,7 +24,7 @@ NAMESPACE = "gateway"
 NAME = "bed"
 SECRET = "bed-tls"  # noqa: S105 - the name of a Secret, not one
 GROUP = "gateway.networking.k8s.io"
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 
 
 class GatewayDefinitions(Arrangement):
@@ -41,7 +41,7 @@ class GatewayDefinitions(Arrangement):
         kubectl.run("apply", "--server-side", "--force-conflicts", "-f", str(self._definitions))
         names = kubectl.run("get", "crd", "-o", "name").split()
         ours = [name for name in names if name.endswith(f".{GROUP}")]
-        kubectl.run("wait", "--for=condition=Established", "--timeout=30s", *ours)
+        kubectl.run("wait", "--for=condition=Established", "--timeout=120s", *ours)
 
 
 class Gateway(Arrangement):

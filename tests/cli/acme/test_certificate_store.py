@@ -134,7 +134,7 @@ def test_a_kill_at_any_step_leaves_the_old_one_or_the_new_one(tmp_path: Path) ->
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)

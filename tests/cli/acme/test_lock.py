@@ -19,15 +19,22 @@ async def test_one_holds_it_and_the_next_waits_its_turn(tmp_path: Path) -> None:
     order: list[str] = []
     told: list[str] = []
 
-    async def hold(name: str, seconds: float) -> None:
-        async with locked(tmp_path / "lock", "the thing", seconds=10, on_wait=told.append):
+    held, waits = asyncio.Event(), asyncio.Event()
+
+    def on_wait(message: str) -> None:
+        told.append(message)
+        waits.set()
+
+    async def hold(name: str) -> None:
+        async with locked(tmp_path / "lock", "the thing", seconds=60, on_wait=on_wait):
             order.append(f"{name} in")
-            await asyncio.sleep(seconds)
+            held.set()
+            await waits.wait()
             order.append(f"{name} out")
 
-    first = asyncio.create_task(hold("first", 0.3))
-    await asyncio.sleep(0.05)
-    await asyncio.gather(first, hold("second", 0))
+    first = asyncio.create_task(hold("first"))
+    await held.wait()
+    await asyncio.gather(first, hold("second"))
     assert order == ["first in", "first out", "second in", "second out"]
     assert told == [f"Waiting for another certwright acme (process {os.getpid()}) at the thing"]
 
