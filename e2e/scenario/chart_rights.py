@@ -58,7 +58,8 @@ class ChartRights:
         with Cluster(self.bed) as cluster:
             for space in self.values.get("namespaces", [None]):
                 cluster.wait_allowed(self.user, "list", "Certificate", space)
-            cluster.wait_allowed(self.user, "get", "Lease", self.namespace, self._find("Lease")["metadata"]["name"])
+            for lease in (one["metadata"]["name"] for one in self._objects() if one["kind"] == "Lease"):
+                cluster.wait_allowed(self.user, "get", "Lease", self.namespace, lease)
 
     @property
     def user(self) -> str:

@@ -287,7 +287,11 @@ def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
     acme: AcmeCommand, bind: Bind, name: str, number: signal.Signals, code: int
 ) -> None:
     where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
-    process = acme.start("issue", name, "--solver", "manual", *where, "--json")
+    before = signal.signal(number, signal.SIG_DFL)  # with nohup SIGHUP is ignored by all that is started
+    try:
+        process = acme.start("issue", name, "--solver", "manual", *where, "--json")
+    finally:
+        signal.signal(number, before)
     shown = read_until(process, "Waiting up to")
     process.send_signal(number)
     out, err = process.communicate(timeout=SECONDS)
