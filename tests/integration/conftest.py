@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from testbed.bed import TestBed
+    from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
 
 OPERATOR = pytest.StashKey[OperatorProcess]()
@@ -108,6 +109,33 @@ def http_port() -> int:
 def tls_port() -> int:
     """The same for tls-alpn-01."""
     return allocator.take()
+
+
+@pytest.fixture
+def name(bind: Bind) -> str:
+    """A name nobody else uses."""
+    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
+
+
+@pytest.fixture
+def standalone(http_port: int) -> list[str]:
+    """Options of the command for http-01 at the port where a file's CA looks."""
+    return ["--solver", "standalone", "--http-port", str(http_port)]
+
+
+@pytest.fixture(scope="module")
+def module_proxy(ca: Pebble) -> Iterator[RecordingProxy]:
+    """The proxy of a whole file in front of its `ca`; tests ask for `proxy`."""
+    with RecordingProxy.for_pebble(ca) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(module_proxy: RecordingProxy) -> Iterator[RecordingProxy]:
+    """Stands between a client and the file's CA, and can interfere."""
+    module_proxy.reset()
+    yield module_proxy
+    module_proxy.reset()
 
 
 @pytest.fixture

@@ -35,12 +35,6 @@ if TYPE_CHECKING:
     from testbed.parts.pebble import Pebble
 
 
-@pytest.fixture
-def name(bind: Bind) -> str:
-    """A name nobody else uses."""
-    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
-
-
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
 async def test_an_account_is_bound_and_issues(
     make_pebble: Callable[..., Pebble], bind: Bind, name: str, algorithm: MacAlgorithm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -47,12 +46,6 @@ if TYPE_CHECKING:
     from certwright.client import IssuedCertificate
     from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
-
-
-@pytest.fixture
-def name(bind: Bind) -> str:
-    """A name nobody else uses."""
-    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
 
 
 @pytest.fixture

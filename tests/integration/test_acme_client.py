@@ -85,12 +85,6 @@ async def issue(client: Client, names: Sequence[str], bind: Bind) -> tuple[Certi
     return await client.download_certificate(order), key, order
 
 
-@pytest.fixture
-def name(bind: Bind) -> str:
-    """A name nobody else uses."""
-    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
-
-
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512", "RS256"])
 async def test_a_certificate_is_issued_for_every_kind_of_account_key(
     pebble: Pebble, bind: Bind, name: str, algorithm: AccountKeyAlgorithm

@@ -54,12 +54,6 @@ if TYPE_CHECKING:
     from testbed.parts.pebble import Pebble
 
 
-@pytest.fixture
-def name(bind: Bind) -> str:
-    """A name nobody else uses."""
-    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
-
-
 def leaf(certificate: IssuedCertificate) -> x509.Certificate:
     return x509.load_pem_x509_certificate(certificate.chain_pem)
 

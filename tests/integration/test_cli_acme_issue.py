@@ -63,11 +63,6 @@ def dns(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return dns_options(bed.bind, tmp_path_factory.mktemp("tsig") / "key")
 
 
-@pytest.fixture
-def name(bind: Bind) -> str:
-    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
-
-
 def leaf(folder: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate((folder / "cert.pem").read_bytes())
 

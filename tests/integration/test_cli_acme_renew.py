@@ -21,7 +21,6 @@ from testbed.exchanges import Action, Forward, Request, Respond
 from testbed.options import PebbleOptions
 from testbed.ports import allocator
 from testbed.process import wait_until
-from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
     from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
+    from testbed.proxy import RecordingProxy
 
 
 @pytest.fixture(scope="module")
@@ -39,20 +39,6 @@ def ca(bed: TestBed, http_port: int) -> Iterator[Pebble]:
     started = bed.start_pebble("pebble-cli-renew", options)
     yield started
     bed.end_pebble(started)
-
-
-@pytest.fixture(scope="module")
-def module_proxy(ca: Pebble) -> Iterator[RecordingProxy]:
-    with RecordingProxy.for_pebble(ca) as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(module_proxy: RecordingProxy) -> Iterator[RecordingProxy]:
-    """Stands between the command and the CA, and can interfere."""
-    module_proxy.reset()
-    yield module_proxy
-    module_proxy.reset()
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +65,6 @@ def acme(ca: Pebble, proxy: RecordingProxy, base: tuple[Path, str], tmp_path: Pa
 def issued(base: tuple[Path, str]) -> str:
     """The name of a certificate that is there."""
     return base[1]
-
-
-@pytest.fixture
-def name(bind: Bind) -> str:
-    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
-
-
-@pytest.fixture
-def standalone(http_port: int) -> list[str]:
-    return ["--solver", "standalone", "--http-port", str(http_port)]
 
 
 def leaf(acme: AcmeCommand, name: str) -> x509.Certificate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import signal
 from typing import TYPE_CHECKING
 
@@ -14,8 +13,6 @@ from certwright.pki import load_private_key, parse_chain, public_key_matches
 from scenario.acme_command import AcmeCommand
 from testbed.exchanges import Action, Drop, Forward, Request, Response
 from testbed.options import PebbleOptions
-from testbed.ports import allocator
-from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,11 +22,7 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
     from testbed.parts.bind import Bind
     from testbed.parts.pebble import Pebble
-
-
-@pytest.fixture(scope="module")
-def http_port() -> int:
-    return allocator.take()
+    from testbed.proxy import RecordingProxy
 
 
 @pytest.fixture(scope="module")
@@ -42,33 +35,10 @@ def ca(bed: TestBed, http_port: int) -> Iterator[Pebble]:
 
 
 @pytest.fixture(scope="module")
-def module_proxy(ca: Pebble) -> Iterator[RecordingProxy]:
-    with RecordingProxy.for_pebble(ca) as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(module_proxy: RecordingProxy) -> Iterator[RecordingProxy]:
-    module_proxy.reset()
-    yield module_proxy
-    module_proxy.reset()
-
-
-@pytest.fixture(scope="module")
 def acme(ca: Pebble, module_proxy: RecordingProxy, tmp_path_factory: pytest.TempPathFactory) -> AcmeCommand:
     command = AcmeCommand(tmp_path_factory.mktemp("cli") / "state", module_proxy.directory_url, ca.ca_bundle)
     command.ok("register", "--agree-tos")
     return command
-
-
-@pytest.fixture
-def name(bind: Bind) -> str:
-    return f"{secrets.token_hex(6)}.{bind.zones[0]}"
-
-
-@pytest.fixture
-def standalone(http_port: int) -> list[str]:
-    return ["--solver", "standalone", "--http-port", str(http_port)]
 
 
 def orders(proxy: RecordingProxy) -> int:
