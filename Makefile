@@ -8,7 +8,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONPATH := e2e
+export PYTHONPATH := .:e2e
 
 .PHONY: help
 help: ## List the targets
@@ -68,9 +68,9 @@ lint: $(VENV)/ready ## Style, types, imports; chart, CRDs and manifests up to da
 	@echo "==> import-linter: direction of imports"
 	@$(BIN)/lint-imports | tail -4
 	@echo "==> gofmt, go vet: the test bed's own programs"
-	@cd e2e/testbed/go && test -z "$$(gofmt -l .)"
-	@cd e2e/testbed/go/pebble && go vet .
-	@cd e2e/testbed/go/pods && go vet ./...
+	@cd testbed/go && test -z "$$(gofmt -l .)"
+	@cd testbed/go/pebble && go vet .
+	@cd testbed/go/pods && go vet ./...
 	@echo "==> crds/ and the chart's copies up to date with the models"
 	@$(BIN)/certwright crds --check
 	@$(BIN)/certwright crds --check --output-dir helm/certwright/files/crds

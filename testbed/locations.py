@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-PROJECT = PACKAGE.parents[1]
+PROJECT = PACKAGE.parent
 GO_MODULES = PACKAGE / "go"
 DEFAULT_BED = PROJECT / ".cache" / "testbed" / "default"
 

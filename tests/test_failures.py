@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright import acme, dns, pki
-from certwright.issuance.failures import (
+from certwright.failures import (
     MAX_MESSAGE_CHARACTERS,
     IssuanceError,
     attempt_pause,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from certwright.solvers.turns import Turns
+from certwright.keyed_lock import Turns
 
 
 async def test_one_at_a_time_for_one_key_and_no_waiting_for_another() -> None:

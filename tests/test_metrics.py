@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from certwright.acme import RequestRecord
-from certwright.issuance.metrics import Metrics
+from certwright.metrics import Metrics
 from certwright.resources import Certificate
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from bench.client import measure_library
 from bench.figure import print_table
 from bench.measure import Workbench
-from scenario import Cluster, OperatorProcess
+from harness import Cluster, OperatorProcess
 from testbed.bed import TestBed
 from testbed.options import BedOptions, PebbleOptions
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.figure import Figure
-from scenario.web_folder import web_folder
+from harness.web_folder import web_folder
 from testbed.locations import PROJECT
 from testbed.options import PebbleOptions
 from testbed.ports import allocator

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import josepy
+from acme import challenges, client, crypto_util, messages
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-from acme import challenges, client, crypto_util, messages
 
 if TYPE_CHECKING:
     from acme.messages import OrderResource

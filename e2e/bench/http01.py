@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.figure import Figure
-from scenario import certificate
+from harness import certificate
 from scenarios.space import INGRESS, Space
 from testbed.parts.apiserver import ADMIN, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scenario import Cluster
+    from harness import Cluster
     from scenarios.installed import Release
     from testbed import TestBed
 

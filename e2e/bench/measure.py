@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from bench.figure import Figure
-from scenario import certificate, issuer, tsig_secret
+from harness import certificate, issuer, tsig_secret
 
 if TYPE_CHECKING:
-    from scenario import Cluster, OperatorProcess
+    from harness import Cluster, OperatorProcess
     from testbed.bed import TestBed
 
 SETTLE_SECONDS: Final = 5.0

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.figure import Figure, print_table
 from bench.http01 import Http01Bench
-from scenario import Cluster
+from harness import Cluster
 from scenarios.installed import Release
 from testbed.bed import TestBed
 from testbed.errors import BedError

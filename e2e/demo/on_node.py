@@ -12,7 +12,7 @@ from demo.proof import Proof, ask_ingress
 from demo.result import show_result
 from demo.stage import FOLDER, Stage, console, perform, wait_for_interrupt
 from demo.watch import watch_until_ready
-from scenario import Cluster
+from harness import Cluster
 from testbed.bed import TestBed
 from testbed.images import CERTWRIGHT, certwright_image
 from testbed.isolation import bed_cgroup

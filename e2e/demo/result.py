@@ -9,7 +9,7 @@ from cryptography import x509
 from rich.table import Table
 
 from demo.proof import Proof, describe
-from scenario.cluster import NotAsExpected, conditions
+from harness.cluster import NotAsExpected, conditions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

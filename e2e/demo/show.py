@@ -8,7 +8,7 @@ from demo.proof import Proof, ask_ingress
 from demo.result import show_result
 from demo.stage import FOLDER, Stage, console, perform, wait_for_interrupt
 from demo.watch import watch_until_ready
-from scenario import Cluster, OperatorProcess, tsig_secret
+from harness import Cluster, OperatorProcess, tsig_secret
 from testbed.bed import TestBed
 from testbed.locations import PROJECT
 from testbed.options import BedOptions

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from scenario import NotAsExpected
+from harness import NotAsExpected
 from testbed.errors import BedError
 from testbed.locations import PROJECT
 

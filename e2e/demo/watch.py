@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from scenario.cluster import NotAsExpected, conditions
-from scenario.solver_objects import solver_objects
+from harness.cluster import NotAsExpected, conditions
+from harness.solver_objects import solver_objects
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from scenario import Cluster
+    from harness import Cluster
 
 SECONDS: Final = 60.0
 

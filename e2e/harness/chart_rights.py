@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 import yaml
 
-from scenario.cluster import Cluster
+from harness.cluster import Cluster
 from testbed.kubeconfig import write_kubeconfig
 
 if TYPE_CHECKING:

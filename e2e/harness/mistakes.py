@@ -6,15 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scenario.cluster import conditions
+from harness.cluster import conditions
 from testbed.exchanges import Respond
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from scenario.cluster import Cluster, Object
-    from scenario.tenant import Tenant
+    from harness.cluster import Cluster, Object
+    from harness.tenant import Tenant
 
 MARKER = "b0dy-0f-somebody-else"
 """In what is no ACME answer: must never be seen again."""

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from certwright.acme import AcmeError, PollTimedOut, TimedOut
-from certwright.issuance.failures import classify
+from certwright.failures import classify
 from certwright.pki import PkiError
-from scenario.acme_user import HASTY, PATIENT, AcmeUser, acme_user
-from scenario.outcomes import OUTCOMES
+from harness.acme_user import HASTY, PATIENT, AcmeUser, acme_user
+from harness.outcomes import OUTCOMES
 from testbed.faults import MARKER, FaultProxy
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from scenario.cluster import Cluster, Object
+    from harness.cluster import Cluster, Object
 
 LABEL: Final = "certwright.io/http01-solver"
 KINDS: Final = ("Pod", "Service", "EndpointSlice", "Ingress")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from scenario.cluster import SECONDS
-from scenario.manifests import certificate, issuer
+from harness.cluster import SECONDS
+from harness.manifests import certificate, issuer
 
 if TYPE_CHECKING:
-    from scenario.cluster import Cluster
-    from scenario.operator_process import OperatorProcess
+    from harness.cluster import Cluster
+    from harness.operator_process import OperatorProcess
     from testbed.bed import TestBed
 
 

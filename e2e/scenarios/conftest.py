@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenario.cluster import Cluster
+from harness.cluster import Cluster
 from scenarios.installed import Release
 from scenarios.one_order import WatchedCA
 from scenarios.pods import start_web

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scenario.cluster import Cluster
+from harness.cluster import Cluster
 from scenarios.pods import start_web
 from testbed import BedOptions, TestBed
 from testbed.parts.ground import mounts_below

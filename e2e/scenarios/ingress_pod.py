@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from testbed.pod_images import TRAEFIK, pod_image
 
 if TYPE_CHECKING:
-    from scenario.cluster import Cluster
+    from harness.cluster import Cluster
     from testbed import TestBed
 
 REDIRECT: Final = (

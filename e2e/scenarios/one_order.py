@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scenario import Workspace, tsig_secret
-from scenario.dns_front import DnsFront
-from scenario.manifests import issuer
+from harness import Workspace, tsig_secret
+from harness.dns_front import DnsFront
+from harness.manifests import issuer
 from testbed.options import PebbleOptions
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenario.cluster import Cluster
+    from harness.cluster import Cluster
     from testbed import TestBed
 
 NEW_ORDER: Final = ("POST", "/order-plz")

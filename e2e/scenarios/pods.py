@@ -9,7 +9,7 @@ from testbed.pod_images import WEB, pod_image
 from testbed.web import Answer, answers, fetch
 
 if TYPE_CHECKING:
-    from scenario.cluster import Cluster, Object
+    from harness.cluster import Cluster, Object
     from testbed import TestBed
 
 PORT: Final = 8080

@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scenario.cluster import SECONDS, conditions
+from harness.cluster import SECONDS, conditions
 from scenarios.installed import LABELS
 from testbed.web import fetch
 
 if TYPE_CHECKING:
-    from scenario.cluster import Cluster, Object
+    from harness.cluster import Cluster, Object
     from scenarios.installed import Release
 
 METRICS_PORT: Final = 8080

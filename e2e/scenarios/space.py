@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from scenario.cluster import SECONDS, conditions
-from scenario.manifests import certificate, issuer
-from scenario.solver_objects import KINDS as SOLVER_KINDS
-from scenario.solver_objects import solver_objects, wait_nothing_left
+from harness.cluster import SECONDS, conditions
+from harness.manifests import certificate, issuer
+from harness.solver_objects import KINDS as SOLVER_KINDS
+from harness.solver_objects import solver_objects, wait_nothing_left
 from scenarios.installed import RESTRICTED
 from scenarios.pods import web_ingress
 from testbed.node import HTTPS_PORT
@@ -22,7 +22,7 @@ from testbed.parts.apiserver import user_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from scenario.cluster import Cluster, Object
+    from harness.cluster import Cluster, Object
     from scenarios.installed import Release
     from testbed import TestBed
     from testbed.parts.apiserver import ApiServer

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from scenario.cluster import SECONDS
+from harness.cluster import SECONDS
 from scenarios.installed import VALUES, Release
 from scenarios.replicas import Replicas, container
 from testbed.node import KUBERNETES_SERVICE
@@ -22,8 +22,8 @@ from testbed.process import ProcessIdentity, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scenario import Workspace
-    from scenario.cluster import Cluster, Object
+    from harness import Workspace
+    from harness.cluster import Cluster, Object
     from scenarios.one_order import WatchedCA
     from testbed import TestBed
 

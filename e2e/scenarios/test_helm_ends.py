@@ -17,8 +17,8 @@ from scenarios.replicas import Replicas, container
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scenario import Workspace
-    from scenario.cluster import Cluster, Object
+    from harness import Workspace
+    from harness.cluster import Cluster, Object
     from scenarios.one_order import WatchedCA
     from testbed import TestBed
 

@@ -17,8 +17,8 @@ import pytest
 
 from chart import Helm
 from chart.earlier import COLUMN, FIELD, VERSION, earlier_chart
-from scenario import Workspace, tsig_secret
-from scenario.cluster import refusal
+from harness import Workspace, tsig_secret
+from harness.cluster import refusal
 from scenarios.installed import VALUES, Release
 from scenarios.one_order import ISSUER, WatchedCA
 from scenarios.pods import web_pod
@@ -30,7 +30,7 @@ from testbed.web import fetch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scenario.cluster import Cluster, Object
+    from harness.cluster import Cluster, Object
     from testbed import TestBed
 
 CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "issuers.certwright.io")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from scenario import Cluster, Workspace, issuer, tsig_secret
-from scenario.cluster import refusal
-from scenario.manifests import certificate
+from harness import Cluster, Workspace, issuer, tsig_secret
+from harness.cluster import refusal
+from harness.manifests import certificate
 from scenarios.installed import VALUES, Release
 from scenarios.replicas import Replicas
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scenario import Workspace, issuer, tsig_secret
+from harness import Workspace, issuer, tsig_secret
 from scenarios.installed import VALUES, Release
 from scenarios.pods import OK, ask_by, asked_by, start_web
 from scenarios.replicas import Replicas
@@ -19,7 +19,7 @@ from scenarios.replicas import Replicas
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenario.cluster import Cluster
+    from harness.cluster import Cluster
     from testbed import TestBed
 
 

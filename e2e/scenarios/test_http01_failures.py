@@ -25,7 +25,7 @@ from testbed.web import fetch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenario.cluster import Cluster, Object
+    from harness.cluster import Cluster, Object
     from scenarios.installed import Release
     from testbed import TestBed
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from scenario.cluster import refusal
-from scenario.manifests import issuer, tsig_secret
+from harness.cluster import refusal
+from harness.manifests import issuer, tsig_secret
 from scenarios.space import INGRESS
 from testbed.parts.gateway import NAME as GATEWAY
 from testbed.parts.gateway import NAMESPACE as GATEWAY_NAMESPACE
 
 if TYPE_CHECKING:
-    from scenario.cluster import Object
+    from harness.cluster import Object
     from scenarios.space import Space
 
 ROUTE: dict[str, Any] = {"gatewayHTTPRoute": {"parentRefs": [{"name": GATEWAY, "namespace": GATEWAY_NAMESPACE}]}}

@@ -15,7 +15,7 @@ from testbed.web import fetch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scenario.cluster import Cluster
+    from harness.cluster import Cluster
     from testbed import TestBed
 
 # A busy machine takes minutes to unpack an image.

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from certwright.acme import AccountKey, AcmeServer, Client, HttpxTransport, Identifier
-from scenario.cluster import conditions, refusal
+from harness.cluster import conditions, refusal
 from scenarios.pods import OK, PORT, ask_by, asked_by, start_web, web_ingress, web_pod
 from testbed.cgroups import CgroupTree
 from testbed.parts.gateway import NAME as GATEWAY
@@ -23,7 +23,7 @@ from testbed.web import fetch
 if TYPE_CHECKING:
     from typing import Any
 
-    from scenario.cluster import Cluster
+    from harness.cluster import Cluster
     from testbed import TestBed
 
 

@@ -9,8 +9,8 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 from certwright import acme, dns, pki
+from certwright.http01.errors import SolverError
 from certwright.kube import errors as kube
-from certwright.solvers.http01.errors import SolverError
 
 MAX_MESSAGE_CHARACTERS: Final = 1500
 ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))

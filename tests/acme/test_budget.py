@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.acme.conftest import FakeTime
 
 from certwright.acme import (
     LETS_ENCRYPT,
@@ -25,6 +24,7 @@ from certwright.acme import (
     limits_of,
     registered_domain,
 )
+from tests.acme.conftest import FakeTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,6 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.acme.test_jwk import EC_OF_RFC_7515_A_3
 
 from certwright.acme import (
     KNOWN_AUTHORITIES,
@@ -18,6 +17,7 @@ from certwright.acme import (
     UnsafeUrl,
     directory_url,
 )
+from tests.acme.test_jwk import EC_OF_RFC_7515_A_3
 
 DIRECTORY = "https://ca.test/dir"
 

@@ -41,9 +41,8 @@ from certwright.acme import (
 )
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa
-
     from certwright.acme import AcmeError
+    from tests.acme.conftest import FakeCa
 
 ORIGIN = "https://ca.test:14000"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

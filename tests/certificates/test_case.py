@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certwright.certificates.case import Case, Memory
+from certwright.certificates.observed import IssuerView
+from certwright.certificates.proofs import presented_proofs
 from certwright.dns import TxtRecord
-from certwright.issuance.case import Case, Memory
-from certwright.issuance.observed import IssuerView
-from certwright.issuance.proofs import presented_proofs
 from certwright.pki import generate_private_key
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 NAMES = ("*.a.example.test", "a.example.test")
 

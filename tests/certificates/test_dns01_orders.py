@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certwright.certificates.store import certificate_key
+from certwright.challenges.record_presenter import Dns01Solver
 from certwright.dns import NameserverUnreachable, Propagation, ServerView
-from certwright.issuance.certificates import certificate_key
-from certwright.solvers.dns01 import Dns01Solver
 
 from .test_reconciler import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.issuance.conftest import Build, FakeGateway
-
     from certwright.dns import TxtRecord
+    from tests.fakes.operator import Build, FakeGateway
 
 
 class Place:

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from tests.solvers.http01.conftest import FakeObjects
 
 from certwright.acme import Authorization, Challenge, ServiceUnavailable
-from certwright.issuance.certificates import certificate_key
-from certwright.issuance.solver_factory import Http01Options, SolverFactory
+from certwright.certificates.store import certificate_key
+from certwright.http01 import solver as solver_module
+from certwright.http01.self_check import HttpSighting
+from certwright.issuers.solver_factory import Http01Options, SolverFactory
 from certwright.resources import FINALIZER
-from certwright.solvers.http01 import solver as solver_module
-from certwright.solvers.http01.self_check import HttpSighting
+from tests.http01.conftest import FakeObjects
 
 from .test_reconciler import Bench, FakeCa
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from tests.issuance.conftest import Build, FakeGateway
-
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
+    from tests.fakes.operator import Build, FakeGateway
 
 OPTIONS = Http01Options(image="certwright:1", responder_address="192.0.2.1")
 CLASS = {"http01": {"ingress": {"ingressClassName": "nginx"}}}

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from certwright.issuance.failures import IssuanceError, classify
-from certwright.issuance.issuer_registry import ReadyIssuer
-from certwright.issuance.key import Key
-from certwright.issuance.solver_factory import Http01Options, SolverFactory
+from certwright.failures import IssuanceError, classify
+from certwright.http01.errors import SolverError
+from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, SharedSettings
+from certwright.http01.solver import Http01Solver
+from certwright.issuers.registry import ReadyIssuer
+from certwright.issuers.solver_factory import Http01Options, SolverFactory
 from certwright.resources import Http01
-from certwright.solvers.http01.errors import SolverError
-from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, PodSettings, SharedSettings
-from certwright.solvers.http01.solver import Http01Solver
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from tests.issuance.conftest import Build
-
-    from certwright.solvers.http01.settings import Settings
+    from certwright.http01.settings import Settings
+    from tests.fakes.operator import Build
 
 FULL = Http01Options(image="certwright:1", responder_address="192.0.2.1", responder_port=9000, check_port=8080)
 TEMPLATE = {"metadata": {"labels": {"team": "a"}}, "spec": {"nodeSelector": {"disk": "ssd"}}}

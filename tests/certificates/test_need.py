@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.issuance.need import issuance_need, renewal_time
-from certwright.issuance.secret_facts import SecretFacts
+from certwright.certificates.need import issuance_need, renewal_time
+from certwright.certificates.secret_facts import SecretFacts
 from certwright.pki import CertificateFacts, generate_private_key
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 DAY = dt.timedelta(days=1)
 MICROSECOND = dt.timedelta(microseconds=1)

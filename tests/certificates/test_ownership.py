@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.issuance.ownership import conflict_over_secret, rival
-from certwright.issuance.secret_facts import SecretFacts
+from certwright.certificates.ownership import conflict_over_secret, rival
+from certwright.certificates.secret_facts import SecretFacts
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
-
     from certwright.resources import Certificate
+    from tests.fakes.operator import Build
 
 
 def test_what_may_be_written(build: Build) -> None:

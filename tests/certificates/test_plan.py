@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.issuance.observed import IssuerView
-from certwright.issuance.plan import CLEAN_UP_PATIENCE, CLEAN_UP_TRIES, plan
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.steps import (
+from certwright.certificates.observed import IssuerView
+from certwright.certificates.plan import CLEAN_UP_PATIENCE, CLEAN_UP_TRIES, plan
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.steps import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
@@ -35,7 +35,7 @@ from certwright.issuance.steps import (
 from certwright.resources import FINALIZER, CertificateStatus
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 SECOND = dt.timedelta(seconds=1)
 HELD = {"finalizers": [FINALIZER]}

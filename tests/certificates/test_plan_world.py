@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from certwright import dns
-from certwright.issuance.case import Case, Memory
-from certwright.issuance.failures import IssuanceError, classify
-from certwright.issuance.need import issuance_need
-from certwright.issuance.observed import Flight, IssuerView
-from certwright.issuance.plan import CLEAN_UP_PATIENCE, plan
-from certwright.issuance.proofs import presented_proofs
-from certwright.issuance.report import last_note, report
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.setback import take_failure
-from certwright.issuance.steps import (
+from certwright.certificates.case import Case, Memory
+from certwright.certificates.need import issuance_need
+from certwright.certificates.observed import Flight, IssuerView
+from certwright.certificates.plan import CLEAN_UP_PATIENCE, plan
+from certwright.certificates.proofs import presented_proofs
+from certwright.certificates.report import last_note, report
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.setback import take_failure
+from certwright.certificates.steps import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
@@ -43,17 +42,17 @@ from certwright.issuance.steps import (
     Step,
     StoreCertificate,
 )
+from certwright.failures import IssuanceError, classify
 from certwright.resources import FINALIZER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from tests.issuance.conftest import Build, OrderState
-
-    from certwright.issuance.tools import Tools
-    from certwright.issuance.wanted import Wanted
+    from certwright.certificates.tools import Tools
+    from certwright.certificates.wanted import Wanted
+    from certwright.challenges.response import Proof
     from certwright.resources import Certificate, CertificateStatus
-    from certwright.solvers.proof import Proof
+    from tests.fakes.operator import Build, OrderState
 
 NAMES = (("a.example.test",), ("a.example.test", "*.a.example.test"))
 ALIVE = {"pending", "ready", "processing", "valid"}

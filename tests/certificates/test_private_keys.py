@@ -5,18 +5,17 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from certwright.issuance.case import Case, Memory
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.observed import IssuerView
-from certwright.issuance.private_keys import obtain_key, reuses_key
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.secret_manifest import pending_key_name, pending_key_secret
+from certwright.certificates.case import Case, Memory
+from certwright.certificates.observed import IssuerView
+from certwright.certificates.private_keys import obtain_key, reuses_key
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.secret_manifest import pending_key_name, pending_key_secret
+from certwright.failures import IssuanceError
 from certwright.pki import PrivateKey, PrivateKeyError, generate_private_key, load_private_key, private_key_to_pem
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build, FakeGateway
-
-    from certwright.kube.gateway import Gateway
+    from certwright.kube.api import Gateway
+    from tests.fakes.operator import Build, FakeGateway
 
 KEY = generate_private_key()
 NEVER: dict[str, Any] = {"rotationPolicy": "Never"}

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from certwright.dns import TxtRecord
-from certwright.issuance.proofs import (
+from certwright.certificates.proofs import (
     must_be_held,
     objects_to_make,
     presented_proofs,
@@ -14,15 +13,16 @@ from certwright.issuance.proofs import (
     proof_of,
     solver_objects,
 )
+from certwright.challenges.response import HttpResource, Proof
+from certwright.dns import TxtRecord
+from certwright.http01.answers import SharedAnswers
+from certwright.http01.removal import SolverObject
+from certwright.http01.settings import IngressRoute, Owner, PodSettings, Settings
+from certwright.http01.solver import Http01Solver
 from certwright.resources import AuthorizationStatus, SolverObjectStatus
-from certwright.solvers.http01.answers import SharedAnswers
-from certwright.solvers.http01.removal import SolverObject
-from certwright.solvers.http01.settings import IngressRoute, Owner, PodSettings, Settings
-from certwright.solvers.http01.solver import Http01Solver
-from certwright.solvers.proof import HttpResource, Proof
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 RECORD = TxtRecord("_acme-challenge.a.test", "v")
 FILE = HttpResource("b.test", "token-1", "token-1.thumbprint")

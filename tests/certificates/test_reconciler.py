@@ -12,26 +12,25 @@ import pytest
 from cryptography import x509
 
 from certwright import acme
+from certwright.certificates.reconciler import CertificateReconciler
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.store import Certificates
+from certwright.certificates.tools import Tools
+from certwright.challenges.holders import RecordLedger
 from certwright.dns import NameserverUnreachable, Propagation, ServerView, TxtRecord
-from certwright.issuance.certificates import Certificates
-from certwright.issuance.issuer_registry import IssuerRegistry, ReadyIssuer
-from certwright.issuance.key import Key
-from certwright.issuance.metrics import Metrics
-from certwright.issuance.reconciler import CertificateReconciler
-from certwright.issuance.records import RecordLedger
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.tools import Tools
+from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.kube.errors import NotFound, Unreachable
-from certwright.kube.leadership import Leadership, NotLeading, boot_clock
 from certwright.kube.store import Store
+from certwright.metrics import Metrics
 from certwright.resources import FINALIZER, ISSUING, READY, CertificateStatus, Condition, find_condition
+from certwright.runtime.key import Key
+from certwright.runtime.leadership import Leadership, NotLeading, boot_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tests.issuance.conftest import Body, Build, FakeGateway, OrderState
-
     from certwright.kube.events import Subject
+    from tests.fakes.operator import Body, Build, FakeGateway, OrderState
 
 WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
 PLACE = "https://ca.example.test"

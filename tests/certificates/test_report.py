@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.issuance.case import Note
-from certwright.issuance.observed import IssuerView, Observed
-from certwright.issuance.report import last_note, report
-from certwright.issuance.secret_facts import SecretFacts
+from certwright.certificates.case import Note
+from certwright.certificates.observed import IssuerView, Observed
+from certwright.certificates.report import last_note, report
+from certwright.certificates.secret_facts import SecretFacts
 from certwright.pki import CertificateFacts
 from certwright.resources import ISSUING, READY, CertificateStatus, Condition, find_condition
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 GOING = Note("Validating", "The CA is validating.", under_way=True)
 FAILED = Note("ValidationFailed", "It is not visible.", under_way=False)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.issuance import secret_facts
-from certwright.issuance.secret_facts import SecretFacts, decoded
+from certwright.certificates import secret_facts
+from certwright.certificates.secret_facts import SecretFacts, decoded
 from certwright.pki import generate_private_key, private_key_to_pem
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 OTHER_PEM = base64.b64encode(private_key_to_pem(generate_private_key())).decode()
 GARBAGE = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").decode()

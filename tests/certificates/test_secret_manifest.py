@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.secret_manifest import (
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.secret_manifest import (
     account_key_secret,
     adopted_secret,
     metadata_fingerprint,
@@ -17,7 +17,7 @@ from certwright.issuance.secret_manifest import (
 from certwright.pki import generate_private_key, private_key_to_pem
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 KEY = generate_private_key()
 PEM = private_key_to_pem(KEY)

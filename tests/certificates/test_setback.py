@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from certwright.issuance.case import Case, Memory
-from certwright.issuance.failures import Failure
-from certwright.issuance.observed import IssuerView
-from certwright.issuance.setback import take_failure
-from certwright.issuance.steps import Adopt, CleanUp, Present, Release, StartOrder, Step
+from certwright.certificates.case import Case, Memory
+from certwright.certificates.observed import IssuerView
+from certwright.certificates.setback import take_failure
+from certwright.certificates.steps import Adopt, CleanUp, Present, Release, StartOrder, Step
+from certwright.failures import Failure
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
-
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.tools import Tools
     from certwright.resources import OrderStatus
+    from tests.fakes.operator import Build
 
 SETBACK = Failure("CAUnreachable", "No answer.", "setback")
 ATTEMPT = Failure("ValidationFailed", "Not visible.", "attempt")

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import Challenge, ChallengeStatus, Order, OrderStatus
+from certwright.certificates import solver_acts
+from certwright.certificates.observed import Flight
+from certwright.challenges.response import HttpResource
 from certwright.dns import Propagation, ServerView, TxtRecord
-from certwright.issuance import solver_acts
-from certwright.issuance.observed import Flight
-from certwright.solvers.http01.self_check import HttpSighting
-from certwright.solvers.proof import HttpResource
+from certwright.http01.self_check import HttpSighting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.solvers.proof import Sighting
+    from certwright.challenges.response import Sighting
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 FILE = HttpResource("a.example.test", "abc", "abc.print")

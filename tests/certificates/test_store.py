@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from certwright.issuance.certificates import Certificates, certificate_key
-from certwright.issuance.issuer_registry import issuer_key
-from certwright.issuance.key import Key
+from certwright.certificates.store import Certificates, certificate_key
+from certwright.issuers.registry import issuer_key
 from certwright.resources import InvalidResource
+from certwright.runtime.key import Key
 
 CA, CLUSTER_CA = Key("Issuer", "team", "ca"), Key("ClusterIssuer", "", "ca")
 

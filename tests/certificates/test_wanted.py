@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.issuance.wanted import Wanted, digest, wanted_names
+from certwright.certificates.wanted import Wanted, digest, wanted_names
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
+    from tests.fakes.operator import Build
 
 ACCOUNT = "https://ca.example.test/account/1"
 

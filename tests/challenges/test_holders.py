@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from certwright.challenges.holders import RecordLedger
 from certwright.dns import TxtRecord
-from certwright.issuance.records import RecordLedger
 
 A = TxtRecord("_acme-challenge.a.test", "one")
 A_TOO = TxtRecord("_acme-challenge.a.test", "two")

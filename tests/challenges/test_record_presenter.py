@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certwright.challenges.record_presenter import Dns01Solver
 from certwright.dns import CnameLoop, Propagation, TxtRecord
-from certwright.solvers.dns01 import Dns01Solver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

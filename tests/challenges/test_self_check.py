@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.test_proving import Recorder
 
 from certwright.acme import AcmeError, ConnectionFailed, Headers, HttpxTransport, Response, UntrustedServer
 from certwright.client import Http01Server, NotVisible, SelfChecked
+from tests.client.test_proving import Recorder
 
 if TYPE_CHECKING:
     from tests.client.conftest import MakeProof

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
+from certwright.challenges.listener import MAX_CONNECTIONS, Listener
 from certwright.client import CannotListen, Http01Server, TlsAlpn01Server
-from certwright.client.solvers.listener import MAX_CONNECTIONS, Listener
 
 if TYPE_CHECKING:
     from tests.client.conftest import MakeProof

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import DirectoryMeta, Identifier, UnsupportedChallenge
+from certwright.challenges.manual import instructions
 from certwright.client import CannotWrite, Dns01, DnsAccount01, DnsPersist01, Instruction, Manual, NotVisible, Webroot
-from certwright.client.solvers.manual import instructions
 from certwright.dns import Propagation, ServerView, TxtRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.client.conftest import MakeProof
-
     from certwright.client import Proof
     from certwright.dns import DnsView
+    from tests.client.conftest import MakeProof
 
 
 class World:

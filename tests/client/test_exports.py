@@ -20,7 +20,7 @@ def test_everything_imported_into_the_package_is_exported() -> None:
 
 def test_every_error_of_every_module_is_exported_and_an_acme_error() -> None:
     modules = [module.name for module in pkgutil.walk_packages(client.__path__, "certwright.client.")]
-    assert "certwright.client.solvers.webroot" in modules
+    assert "certwright.challenges.webroot" in modules
     for module in modules:
         for name, value in vars(importlib.import_module(module)).items():
             if inspect.isclass(value) and issubclass(value, Exception) and value.__module__.startswith(client.__name__):

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime, Request
-from tests.acme.test_renewal import make
-from tests.client.test_proving import Recorder
 
 from certwright.acme import (
     AccountKey,
@@ -45,6 +42,9 @@ from certwright.client import (
     issue,
 )
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
+from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime, Request
+from tests.acme.test_renewal import make
+from tests.client.test_proving import Recorder
 
 if TYPE_CHECKING:
     from certwright.acme import Response

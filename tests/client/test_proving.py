@@ -6,21 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
 
 from certwright.acme import AcmeServer, Client, ConnectionFailed, Identifier, Order, OrderStatus, UnsafeUrl
 from certwright.client import CleanedUp, CleanUpFailed, Event, NoSolver, SolverFailed, connect
 from certwright.client.clean_up import in_any_case
 from certwright.client.proving import assign, in_place, prepare, tell
 from certwright.dns import InvalidName
+from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.client.conftest import MakeProof
-
     from certwright.acme import AccountKey
     from certwright.client import Proof
+    from tests.client.conftest import MakeProof
 
 
 class Recorder:

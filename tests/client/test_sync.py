@@ -7,11 +7,11 @@ import threading
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-from tests.acme.conftest import DIRECTORY_URL, FakeCa
 
 from certwright.acme import AccountDoesNotExist, AccountKey
 from certwright.client import sync
 from certwright.client.sync import BackgroundLoop
+from tests.acme.conftest import DIRECTORY_URL, FakeCa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

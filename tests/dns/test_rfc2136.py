@@ -25,9 +25,8 @@ from certwright.dns import (
 from certwright.dns.providers.rfc2136 import MAX_TCP_MESSAGE, MAX_UDP_MESSAGE, Rfc2136Provider
 
 if TYPE_CHECKING:
-    from tests.dns.conftest import Answer, FakeServer, Start, Zones
-
     from certwright.dns.update_server import TransportProtocol
+    from tests.dns.conftest import Answer, FakeServer, Start, Zones
 
 SECRET = base64.b64encode(b"0123456789abcdef" * 2).decode()
 KEY = TsigKey("acme-key", SECRET)

@@ -16,7 +16,7 @@ from certwright.cli.acme.app import acme
 from certwright.cli.app import app
 from certwright.cli.run import _parser
 from chart.helm import CHART
-from scenario.documented import Command, commands
+from harness.documented import Command, commands
 from testbed.locations import PROJECT
 
 if TYPE_CHECKING:

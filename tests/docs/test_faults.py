@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from scenario.outcomes import OUTCOMES
+from harness.outcomes import OUTCOMES
 from testbed.faults import FAULTS
 
 DOCS: Final = Path(__file__).parents[2] / "docs"

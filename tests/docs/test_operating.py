@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from certwright.issuance.metrics import Metrics
+from certwright.metrics import Metrics
 
 PROJECT: Final = Path(__file__).parents[2]
 DOCS: Final = PROJECT / "docs"

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 import yaml
 
-from scenario.documented import blocks, pages
+from harness.documented import blocks, pages
 from testbed.locations import PROJECT
 
 #: Of each kind: its columns, and whether they are shown only when it is asked for all of them.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from scenario.documented import pages
+from harness.documented import pages
 from testbed.locations import PROJECT
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from certwright import acme
+from certwright.certificates.observed import Flight, IssuerView, Observed
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.secret_manifest import tls_secret
+from certwright.certificates.wanted import Wanted
 from certwright.dns import TxtRecord
-from certwright.issuance.observed import Flight, IssuerView, Observed
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.secret_manifest import tls_secret
-from certwright.issuance.wanted import Wanted
 from certwright.kube.errors import Conflict
 from certwright.pki import CertificateChain, PrivateKey, generate_private_key, parse_chain, private_key_to_pem
 from certwright.resources import AcmeIssuerSpec, AuthorizationStatus, Certificate, OrderStatus, RecordStatus

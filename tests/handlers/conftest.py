@@ -9,7 +9,7 @@ from certwright.handlers.controller import Controller
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from certwright.issuance.key import Key
+    from certwright.runtime.key import Key
 
 Body = dict[str, Any]
 

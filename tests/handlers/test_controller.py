@@ -8,9 +8,9 @@ import pytest
 
 from certwright.handlers import workers as module
 from certwright.handlers.errors import OperatorFailed
-from certwright.issuance.key import Key
 from certwright.kube.errors import Unavailable
 from certwright.resources import Certificate
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

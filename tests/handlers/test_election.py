@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.handlers.election import Candidate, Election
-from certwright.issuance.metrics import Metrics
-from certwright.kube.leadership import Leadership
+from certwright.metrics import Metrics
+from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ import pytest
 
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
-from certwright.issuance.metrics import Metrics
+from certwright.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

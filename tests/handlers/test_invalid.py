@@ -9,9 +9,9 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from certwright.handlers.invalid import InvalidObject, tell
-from certwright.issuance.key import Key
 from certwright.kube.errors import NotFound
 from certwright.resources import FINALIZER, InvalidResource
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable

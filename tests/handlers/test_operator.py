@@ -16,17 +16,17 @@ from certwright.handlers import workers as workers_module
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.kopf_settings import Backoffs
 from certwright.handlers.operator import Options, run_operator
-from certwright.handlers.watches import Watches
+from certwright.handlers.watching.health import Watches
+from certwright.handlers.watching.settings import Backoffs
 from certwright.handlers.workers import Workers
 from certwright.kube.election import LeadershipLost
-from certwright.kube.leadership import boot_clock
+from certwright.runtime.leadership import boot_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from certwright.kube.leadership import Leadership
+    from certwright.runtime.leadership import Leadership
 
 
 class Api:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.handlers.workers import Workers
-from certwright.issuance.key import Key
-from certwright.issuance.metrics import Metrics
-from certwright.issuance.queue import WorkQueue
-from certwright.issuance.scheduler import Scheduler
-from certwright.kube.leadership import Leadership, boot_clock
+from certwright.metrics import Metrics
+from certwright.runtime.key import Key
+from certwright.runtime.leadership import Leadership, boot_clock
+from certwright.runtime.queue import WorkQueue
+from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from certwright.acme.proxy import environment_proxies, environment_proxy
+from certwright.http.proxy import environment_proxies, environment_proxy
 
 
 @pytest.fixture(autouse=True)

@@ -645,6 +645,6 @@ class TestConnections:
 
 
 def test_http_2_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("certwright.acme.transport.find_spec", lambda _name: None)
+    monkeypatch.setattr("certwright.http.transport.find_spec", lambda _name: None)
     with pytest.raises(Http2Unavailable, match=r"certwright\[http2\]"):
         HttpxTransport(http2=True)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.acme import UnsafeUrl
-from certwright.acme.url import UrlPolicy, host_of
+from certwright.http.url import UrlPolicy, host_of
 
 
 @pytest.mark.parametrize(

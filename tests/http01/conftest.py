@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.solvers.http01.answers import SharedAnswers
-from certwright.solvers.http01.settings import Owner
-from certwright.solvers.proof import HttpResource
+from certwright.challenges.response import HttpResource
+from certwright.http01.answers import SharedAnswers
+from certwright.http01.settings import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

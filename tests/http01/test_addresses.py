@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.dns import ResolutionFailed
-from certwright.solvers.http01.addresses import MAX_ADDRESSES, Addresses, is_off_limits
+from certwright.http01.addresses import MAX_ADDRESSES, Addresses, is_off_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,20 +4,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.solvers.http01.diagnosis import (
+from certwright.http01.diagnosis import (
     controller_trouble,
     http_route_trouble,
     pod_must_be_made_again,
     pod_trouble,
     route_trouble,
 )
-from certwright.solvers.http01.self_check import HttpSighting
-from certwright.solvers.http01.settings import GatewayRoute, IngressRoute
+from certwright.http01.self_check import HttpSighting
+from certwright.http01.settings import GatewayRoute, IngressRoute
 
 from .conftest import file
 
 if TYPE_CHECKING:
-    from certwright.solvers.http01.settings import Owner
+    from certwright.http01.settings import Owner
 
     from .conftest import FakeObjects
 

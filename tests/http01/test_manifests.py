@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.solvers.http01 import manifests, routes
-from certwright.solvers.http01.program import ANSWERS_VARIABLE, parse_answers
-from certwright.solvers.http01.settings import (
+from certwright.http01 import manifests, routes
+from certwright.http01.program import ANSWERS_VARIABLE, parse_answers
+from certwright.http01.settings import (
     GatewayRoute,
     IngressRoute,
     PodSettings,
@@ -18,7 +18,7 @@ from certwright.solvers.http01.settings import (
 from .conftest import file
 
 if TYPE_CHECKING:
-    from certwright.solvers.http01.settings import Owner
+    from certwright.http01.settings import Owner
 
 FILES = [file("a.example.test", "t1"), file("b.example.test", "t2")]
 TEMPLATE: dict[str, Any] = {

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.solvers.http01.policies import policy_trouble, restricts
+from certwright.http01.policies import policy_trouble, restricts
 
 if TYPE_CHECKING:
-    from certwright.solvers.http01.settings import Owner
+    from certwright.http01.settings import Owner
 
     from .conftest import FakeObjects
 

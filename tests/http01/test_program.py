@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from certwright.solvers.http01.program import ANSWERS_VARIABLE, main, parse_answers
+from certwright.http01.program import ANSWERS_VARIABLE, main, parse_answers
 
 PROGRAM = [sys.executable, "-c", "from certwright.cli.main import main; main()", "solver"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.solvers.http01 import responder as module
-from certwright.solvers.http01.responder import PATH, Responder
+from certwright.http01 import responder as module
+from certwright.http01.responder import PATH, Responder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -111,7 +111,7 @@ async def test_silent_clients_do_not_keep_others_out(port: int, monkeypatch: pyt
 
 def test_the_program_of_a_solver_pod_needs_the_standard_library_alone() -> None:
     code = (
-        "import sys; before = set(sys.modules); import certwright.cli.main, certwright.solvers.http01.program; "
+        "import sys; before = set(sys.modules); import certwright.cli.main, certwright.http01.program; "
         "print([name for name in set(sys.modules) - before "
         "if name.partition('.')[0] not in sys.stdlib_module_names and not name.startswith('certwright')])"
     )

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.solvers.http01 import routes
-from certwright.solvers.http01.program import PORT
-from certwright.solvers.http01.settings import GatewayRoute, IngressRoute
+from certwright.http01 import routes
+from certwright.http01.program import PORT
+from certwright.http01.settings import GatewayRoute, IngressRoute
 
 from .conftest import file
 
 if TYPE_CHECKING:
-    from certwright.solvers.http01.settings import Owner
+    from certwright.http01.settings import Owner
 
 THEIRS = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "shop", "port": {"number": 80}}}}
 

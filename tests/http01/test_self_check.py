@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from certwright.solvers.http01 import self_check as module
-from certwright.solvers.http01.addresses import Addresses
-from certwright.solvers.http01.self_check import SelfCheck
+from certwright.http01 import self_check as module
+from certwright.http01.addresses import Addresses
+from certwright.http01.self_check import SelfCheck
 
 from .conftest import file
 

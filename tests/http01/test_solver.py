@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from certwright.dns import TxtRecord
-from certwright.solvers.http01.errors import SolverError
-from certwright.solvers.http01.removal import SolverObject, remove, remove_superseded
-from certwright.solvers.http01.self_check import HttpSighting
-from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
-from certwright.solvers.http01.solver import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Solver
+from certwright.http01.errors import SolverError
+from certwright.http01.removal import SolverObject, remove, remove_superseded
+from certwright.http01.self_check import HttpSighting
+from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
+from certwright.http01.solver import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Solver
 
 from .conftest import file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certwright.solvers.http01.answers import SharedAnswers
-    from certwright.solvers.http01.settings import Owner
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
+    from certwright.http01.answers import SharedAnswers
+    from certwright.http01.settings import Owner
 
     from .conftest import FakeObjects
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scenario import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
-from scenario.dns_front import DnsFront
+from harness import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
+from harness.dns_front import DnsFront
 from testbed.options import PebbleOptions
 from testbed.ports import allocator
 from testbed.proxy import RecordingProxy

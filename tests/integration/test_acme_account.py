@@ -25,7 +25,7 @@ from certwright.acme import (
     probe_keys,
 )
 from certwright.client import Dns01, connect, issue
-from scenario.acme import connected, provider_of, registered, view_of
+from harness.acme import connected, provider_of, registered, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

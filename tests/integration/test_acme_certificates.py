@@ -37,7 +37,7 @@ from certwright.client import (
     revoke,
     sync,
 )
-from scenario.acme import connected, provider_of, registered, view_of
+from harness.acme import connected, provider_of, registered, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

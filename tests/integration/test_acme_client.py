@@ -28,7 +28,7 @@ from certwright.acme import (
 )
 from certwright.dns import TxtRecord
 from certwright.pki import build_csr, check_before_write, generate_private_key, parse_chain
-from scenario.acme import provider_of
+from harness.acme import provider_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

@@ -39,8 +39,8 @@ from certwright.client import (
     renew,
 )
 from certwright.dns import TxtRecord
-from scenario.acme import provider_of, registered, view_of
-from scenario.dns_front import DnsFront
+from harness.acme import provider_of, registered, view_of
+from harness.dns_front import DnsFront
 from testbed.options import Profile
 from testbed.ports import LOOPBACK, allocator
 

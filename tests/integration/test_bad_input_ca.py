@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import AccountKey
-from scenario import Tenant, issuer
-from scenario.mistakes import CUT_JSON, HTML, MARKER, Mistake, message_of, shown, wait_event
-from scenario.silent_server import SilentServer
+from harness import Tenant, issuer
+from harness.mistakes import CUT_JSON, HTML, MARKER, Mistake, message_of, shown, wait_event
+from harness.silent_server import SilentServer
 from testbed.certificates import BedAuthority
 from testbed.ports import LOOPBACK, allocator
 from testbed.proxy import RecordingProxy

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scenario import Tenant, issuer, tsig_secret
-from scenario.mistakes import Mistake, shown, wait_event
+from harness import Tenant, issuer, tsig_secret
+from harness.mistakes import Mistake, shown, wait_event
 from testbed.parts.bind import OUTSIDER_KEY
 from testbed.ports import allocator
 

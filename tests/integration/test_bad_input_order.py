@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scenario.cluster import conditions
-from scenario.mistakes import CUT_JSON, HTML, MARKER, shown, wait_event
+from harness.cluster import conditions
+from harness.mistakes import CUT_JSON, HTML, MARKER, shown, wait_event
 from testbed.exchanges import Forward
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scenario import Tenant
+    from harness import Tenant
     from testbed.exchanges import Action, Request, Response
 
 

@@ -11,13 +11,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from scenario.mistakes import shown, wait_event
+from harness.mistakes import shown, wait_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from scenario import Tenant
+    from harness import Tenant
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -11,7 +11,7 @@ import pytest
 
 from chart.derived import MANIFESTS
 from chart.matrix import MATRIX, case
-from scenario.openapi import LOCATION, write_schemas
+from harness.openapi import LOCATION, write_schemas
 from testbed.errors import CommandFailed
 from testbed.sources import module_folder
 

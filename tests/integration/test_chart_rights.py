@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scenario import OperatorProcess, certificate, issuer, tsig_secret
-from scenario.chart_rights import ChartRights
+from harness import OperatorProcess, certificate, issuer, tsig_secret
+from harness.chart_rights import ChartRights
 from testbed.errors import CommandFailed
 from testbed.kubectl import Kubectl
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chart import Helm
-    from scenario import Cluster
+    from harness import Cluster
     from testbed.bed import TestBed
 
 pytestmark = pytest.mark.usefixtures("without_operator")

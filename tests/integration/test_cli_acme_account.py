@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.acme import AccountCredentials, AccountKey, base64url
-from scenario.acme_command import SECONDS, AcmeCommand
+from harness.acme_command import SECONDS, AcmeCommand
 from testbed.exchanges import Action, Drop, Forward, Request, Response
 from testbed.proxy import RecordingProxy
 

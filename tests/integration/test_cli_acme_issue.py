@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certwright.dns import TxtRecord
 from certwright.pki import build_csr
-from scenario.acme import provider_of
-from scenario.acme_command import SECONDS, AcmeCommand, dns_options, read_until
-from scenario.web_folder import web_folder
+from harness.acme import provider_of
+from harness.acme_command import SECONDS, AcmeCommand, dns_options, read_until
+from harness.web_folder import web_folder
 from testbed.options import PebbleOptions, Profile
 from testbed.ports import LOOPBACK
 

@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 
 from certwright.pki import load_private_key, parse_chain, public_key_matches
-from scenario.acme_command import SECONDS, AcmeCommand, read_until
+from harness.acme_command import SECONDS, AcmeCommand, read_until
 from testbed.exchanges import Action, Forward, Request, Respond
 from testbed.options import PebbleOptions
 from testbed.ports import allocator

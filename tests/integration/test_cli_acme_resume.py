@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.pki import load_private_key, parse_chain, public_key_matches
-from scenario.acme_command import AcmeCommand
+from harness.acme_command import AcmeCommand
 from testbed.exchanges import Action, Drop, Forward, Request, Response
 from testbed.options import PebbleOptions
 

@@ -19,9 +19,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from scenario import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
-from scenario.acme import account_of
-from scenario.dns_front import DnsFront
+from harness import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
+from harness.acme import account_of
+from harness.dns_front import DnsFront
 from testbed.exchanges import Action, Drop, Forward, Request, Response
 from testbed.options import PebbleOptions
 from testbed.proxy import RecordingProxy

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import dns.rdatatype
 import dns.update
 
-from scenario.dns_front import DnsFront
+from harness.dns_front import DnsFront
 
 if TYPE_CHECKING:
-    from scenario import Tenant
+    from harness import Tenant
 
 LATE, MOVING = "late.example.test", "moving.example.test"
 

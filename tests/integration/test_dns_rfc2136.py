@@ -10,7 +10,7 @@ import pytest
 
 from certwright.dns import TsigKey, TsigRejected, TxtRecord, UpdateRefused, ZoneNotFound
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
-from scenario.acme import view_of
+from harness.acme import view_of
 
 if TYPE_CHECKING:
     from certwright.dns.update_server import TransportProtocol

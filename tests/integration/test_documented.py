@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from scenario.documented import Block, Command, blocks, commands, pages
+from harness.documented import Block, Command, blocks, commands, pages
 from testbed.errors import CommandFailed
 from testbed.locations import PROJECT
 

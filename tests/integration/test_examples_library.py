@@ -24,8 +24,8 @@ from certwright.acme import AccountCredentials, base64url, certificate_identifie
 from certwright.client import leaf_der
 from certwright.dns import TxtRecord
 from certwright.pki import CertificateFacts, check_before_write, load_private_key, parse_chain
-from scenario.acme import provider_of
-from scenario.web_folder import web_folder
+from harness.acme import provider_of
+from harness.web_folder import web_folder
 from testbed.options import PebbleOptions, Profile
 from testbed.ports import LOOPBACK
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenario.cluster import conditions
-from scenario.dns_front import DnsFront
+from harness.cluster import conditions
+from harness.dns_front import DnsFront
 from testbed.options import Profile
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scenario import Tenant
+    from harness import Tenant
     from testbed.bed import TestBed
     from testbed.parts.pebble import Pebble
 

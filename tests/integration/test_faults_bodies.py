@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.acme import ResponseTooLarge
-from scenario.ordeal import Ordeal, check_outcome
-from scenario.outcomes import BODIES
+from harness.ordeal import Ordeal, check_outcome
+from harness.outcomes import BODIES
 from testbed.faults import FAULTS
 
 if TYPE_CHECKING:

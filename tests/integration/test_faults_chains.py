@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenario.ordeal import Ordeal, check_outcome
-from scenario.outcomes import CHAINS
+from harness.ordeal import Ordeal, check_outcome
+from harness.outcomes import CHAINS
 from testbed.faults import FAULTS
 
 if TYPE_CHECKING:

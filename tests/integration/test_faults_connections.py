@@ -8,8 +8,8 @@ import pytest
 
 from certwright.acme import ConnectionFailed
 from certwright.acme.server import MAX_RECONNECTS
-from scenario.ordeal import Ordeal, check_outcome
-from scenario.outcomes import CONNECTIONS
+from harness.ordeal import Ordeal, check_outcome
+from harness.outcomes import CONNECTIONS
 from testbed.faults import FAULTS
 
 if TYPE_CHECKING:

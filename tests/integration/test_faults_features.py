@@ -19,15 +19,15 @@ from certwright.acme import (
 )
 from certwright.client import IssuanceTimedOut, NoSolver, UnusableCertificate, issue
 from certwright.client.solvers import Dns01
-from scenario.acme import provider_of
-from scenario.ordeal import Ordeal, check_outcome
-from scenario.outcomes import OUTCOMES
+from harness.acme import provider_of
+from harness.ordeal import Ordeal, check_outcome
+from harness.outcomes import OUTCOMES
 from testbed.faults import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scenario.acme_user import AcmeUser
+    from harness.acme_user import AcmeUser
     from testbed import TestBed
     from testbed.parts.pebble import Pebble
 

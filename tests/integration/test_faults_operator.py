@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenario.mistakes import shown, wait_event
-from scenario.ordeal import KEY_START
-from scenario.outcomes import OUTCOMES
+from harness.mistakes import shown, wait_event
+from harness.ordeal import KEY_START
+from harness.outcomes import OUTCOMES
 from testbed.faults import FAULTS, MARKER, FaultProxy
 from testbed.faults.refusals import WAIT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from scenario import Tenant
+    from harness import Tenant
 
 pytestmark = pytest.mark.usefixtures("operator")
 

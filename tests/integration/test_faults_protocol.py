@@ -8,8 +8,8 @@ import pytest
 
 from certwright.acme import BadNonce, MalformedResponse, PollTimedOut, RedirectRefused
 from certwright.acme.server import MAX_NONCE_TRIES
-from scenario.ordeal import Ordeal, check_outcome
-from scenario.outcomes import LINKS, ORDERS, OUTCOMES, PROTOCOL
+from harness.ordeal import Ordeal, check_outcome
+from harness.outcomes import LINKS, ORDERS, OUTCOMES, PROTOCOL
 from testbed.faults import FAULTS
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.acme import RateLimited, ServerInternal, ServiceUnavailable
-from scenario.ordeal import Ordeal, check_outcome
-from scenario.outcomes import REFUSALS
+from harness.ordeal import Ordeal, check_outcome
+from harness.outcomes import REFUSALS
 from testbed.faults import FAULTS
 from testbed.faults.refusals import HELP, WAIT
 

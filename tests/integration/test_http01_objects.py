@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from scenario.cluster import SECONDS, conditions
-from scenario.mistakes import message_of, wait_event
-from scenario.solver_objects import solver_objects, wait_nothing_left
+from harness.cluster import SECONDS, conditions
+from harness.mistakes import message_of, wait_event
+from harness.solver_objects import solver_objects, wait_nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from scenario import Tenant
-    from scenario.cluster import Object
+    from harness import Tenant
+    from harness.cluster import Object
 
 NAMES = ("a.http01.example.test", "b.http01.example.test")
 

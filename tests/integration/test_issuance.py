@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from scenario import certificate, issuer, tsig_secret
-from scenario.dns_front import DnsFront
+from harness import certificate, issuer, tsig_secret
+from harness.dns_front import DnsFront
 from testbed.exchanges import Action, Forward, Request, Respond, Response
 from testbed.proxy import RecordingProxy
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-    from scenario import Tenant
+    from harness import Tenant
     from testbed.bed import TestBed
     from testbed.parts.pebble import Pebble
 

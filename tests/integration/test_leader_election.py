@@ -18,10 +18,10 @@ import dns.rdatatype
 import dns.update
 import pytest
 
-from scenario import Cluster, OperatorProcess, Tenant, tsig_secret
-from scenario.acme import account_of
-from scenario.cluster import SECONDS
-from scenario.dns_front import DnsFront
+from harness import Cluster, OperatorProcess, Tenant, tsig_secret
+from harness.acme import account_of
+from harness.cluster import SECONDS
+from harness.dns_front import DnsFront
 from testbed.exchanges import Action, Drop, Forward, Hang
 from testbed.options import PebbleOptions
 from testbed.proxy import RecordingProxy

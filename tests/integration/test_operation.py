@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from scenario import Tenant
-    from scenario.dns_front import DnsFront
+    from harness import Tenant
+    from harness.dns_front import DnsFront
     from testbed.proxy import RecordingProxy
 
 NEW_ORDER = ("POST", "/order-plz")

@@ -9,14 +9,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from scenario.cluster import conditions
+from harness.cluster import conditions
 from testbed.options import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scenario import Tenant
-    from scenario.dns_front import DnsFront
+    from harness import Tenant
+    from harness.dns_front import DnsFront
     from testbed.parts.pebble import Pebble
 
 WHOLE_SECOND: Final = dt.timedelta(seconds=1)

@@ -11,8 +11,8 @@ from testbed.proxy import RecordingProxy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from scenario import Tenant
-    from scenario.dns_front import DnsFront
+    from harness import Tenant
+    from harness.dns_front import DnsFront
     from testbed.parts.pebble import Pebble
 
 NEW_ORDER = ("POST", "/order-plz")

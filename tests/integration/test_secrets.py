@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scenario import Tenant
+    from harness import Tenant
     from testbed.proxy import RecordingProxy
 
 NEW_ORDER = ("POST", "/order-plz")

@@ -29,7 +29,7 @@ from testbed.state import read_state
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from scenario import Cluster
+    from harness import Cluster
     from testbed.process import ProcessIdentity
 
 UNAUTHORIZED = 401

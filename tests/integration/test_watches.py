@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scenario import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
-from scenario.chart_rights import ChartRights
+from harness import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
+from harness.chart_rights import ChartRights
 from testbed.bed import TestBed
 from testbed.exchanges import Drop, Forward, Respond
 from testbed.options import BedOptions

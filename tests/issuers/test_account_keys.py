@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright.acme import AccountKey
-from certwright.issuance.account_keys import obtain_account_key
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.secret_manifest import account_key_secret
+from certwright.certificates.secret_manifest import account_key_secret
+from certwright.failures import IssuanceError
+from certwright.issuers.account_keys import obtain_account_key
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build, FakeGateway
-
-    from certwright.kube.gateway import Gateway
+    from certwright.kube.api import Gateway
+    from tests.fakes.operator import Build, FakeGateway
 
 
 async def obtained(gateway: FakeGateway, build: Build, **spec: Any) -> AccountKey:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.acme import AcmeError, UnsafeUrl
-from certwright.issuance import authorities as module
-from certwright.issuance.authorities import Authorities, Authority
-from certwright.kube.leadership import Leadership
+from certwright.issuers import authorities as module
+from certwright.issuers.authorities import Authorities, Authority
 from certwright.resources import AcmeIssuerSpec
+from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,8 +7,8 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from certwright.acme import Directory, DirectoryMeta
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.profiles import directory_with_profile
+from certwright.failures import IssuanceError
+from certwright.issuers.profiles import directory_with_profile
 
 URL = "https://ca.example/directory"
 

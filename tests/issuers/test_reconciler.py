@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import AccountKey, AcmeServer, Clock, Headers, Response, base64url
-from certwright.issuance.authorities import Authorities, Authority
-from certwright.issuance.issuer_reconciler import IssuerReconciler
-from certwright.issuance.issuer_registry import IssuerRegistry
-from certwright.issuance.key import Key
+from certwright.issuers.authorities import Authorities, Authority
+from certwright.issuers.reconciler import IssuerReconciler
+from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.errors import Conflict, NotFound, Unavailable
-from certwright.kube.leadership import Leadership
 from certwright.kube.store import Store
 from certwright.resources import ClusterIssuer, Issuer
+from certwright.runtime.key import Key
+from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

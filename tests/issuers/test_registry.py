@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from certwright.issuance.authorities import Authority
-from certwright.issuance.issuer_registry import IssuerRegistry, ReadyIssuer, issuer_key
-from certwright.issuance.key import Key
+from certwright.issuers.authorities import Authority
+from certwright.issuers.registry import IssuerRegistry, ReadyIssuer, issuer_key
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
-    from tests.issuance.conftest import Build
-
     from certwright.acme import Client
+    from tests.fakes.operator import Build
 
 CA = Key("Issuer", "team", "ca")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.solver_choice import choose_solver
+from certwright.failures import IssuanceError
+from certwright.issuers.solver_choice import choose_solver
 from certwright.resources import Solver
 
 

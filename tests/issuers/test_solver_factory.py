@@ -8,12 +8,12 @@ import pytest
 
 from certwright.dns import InvalidTsigKey
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.issuer_registry import ReadyIssuer
-from certwright.issuance.key import Key
-from certwright.issuance.solver_factory import KEPT_SECONDS, SolverFactory
+from certwright.failures import IssuanceError
+from certwright.issuers.registry import ReadyIssuer
+from certwright.issuers.solver_factory import KEPT_SECONDS, SolverFactory
 from certwright.kube.errors import Unavailable
 from certwright.resources import AcmeIssuerSpec, Certificate
+from certwright.runtime.key import Key
 
 RFC2136 = {"nameserver": "ns1.example:5353"}
 SIGNED = {**RFC2136, "tsigKeyName": "certwright", "tsigSecretSecretRef": {"name": "tsig", "key": "secret"}}

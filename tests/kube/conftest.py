@@ -13,8 +13,8 @@ from aiohttp import web
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
+from certwright.kube.api import Gateway
 from certwright.kube.client import KubeClient, Patience
-from certwright.kube.gateway import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

@@ -9,7 +9,7 @@ from certwright.kube.errors import Conflict, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from certwright.kube.gateway import Gateway
+    from certwright.kube.api import Gateway
 
     from .conftest import ApiServer
 

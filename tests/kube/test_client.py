@@ -18,7 +18,7 @@ from certwright.kube.errors import (
     Unavailable,
     Unreachable,
 )
-from certwright.kube.leadership import Leadership, NotLeading, boot_clock
+from certwright.runtime.leadership import Leadership, NotLeading, boot_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

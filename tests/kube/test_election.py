@@ -9,7 +9,7 @@ import pytest
 
 from certwright.kube.election import RELEASED, Elector, LeadershipLost, Timing
 from certwright.kube.errors import Forbidden, KubeError, Unavailable, Unreachable
-from certwright.kube.leadership import Leadership
+from certwright.runtime.leadership import Leadership
 
 from .elections import LeaseServer, stamp, travel
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from certwright.kube.election import RELEASED, Elector, Timing
 from certwright.kube.errors import KubeError, Unreachable
-from certwright.kube.leadership import Leadership
+from certwright.runtime.leadership import Leadership
 
 from .elections import LeaseServer, stamp
 

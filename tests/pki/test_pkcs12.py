@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import pkcs12
-from tests.pki.conftest import Ca, make_ca
 
 from certwright.pki import (
     KeyMismatch,
@@ -20,6 +19,7 @@ from certwright.pki import (
     private_key_to_pem,
     to_pkcs12,
 )
+from tests.pki.conftest import Ca, make_ca
 
 if TYPE_CHECKING:
     from pathlib import Path

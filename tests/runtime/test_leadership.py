@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from certwright.kube.leadership import Leadership, NotLeading, boot_clock
+from certwright.runtime.leadership import Leadership, NotLeading, boot_clock
 
 
 class Clock:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from certwright.issuance.queue import WorkQueue
+from certwright.runtime.queue import WorkQueue
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from certwright.issuance.scheduler import Scheduler
+from certwright.runtime.scheduler import Scheduler
 
 
 class Clock:

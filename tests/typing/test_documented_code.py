@@ -7,7 +7,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from scenario.documented import blocks, pages
+from harness.documented import blocks, pages
 from testbed.locations import PROJECT
 
 if TYPE_CHECKING:

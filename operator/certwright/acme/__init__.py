@@ -85,7 +85,6 @@ from certwright.acme.http01 import http01_path, http01_url
 from certwright.acme.identifier import Identifier
 from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey
 from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
-from certwright.acme.message import Headers, Response, Transport
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.presets import KNOWN_AUTHORITIES, KnownAuthority, directory_url
 from certwright.acme.problem import Problem, Subproblem
@@ -123,8 +122,9 @@ from certwright.acme.revocation import RevocationReason, revoke_with_certificate
 from certwright.acme.rollover import HeldKey, probe_keys
 from certwright.acme.server import AcmeServer, RequestRecord
 from certwright.acme.tls_alpn01 import ACME_TLS_1, ValidationCertificate, tls_alpn01_server_name, validation_certificate
-from certwright.acme.transport import HttpxTransport, Timeouts
-from certwright.acme.trust import ClientCertificate
+from certwright.http.message import Headers, Response, Transport
+from certwright.http.transport import HttpxTransport, Timeouts
+from certwright.http.trust import ClientCertificate
 
 __all__ = [
     "ACME_TLS_1",

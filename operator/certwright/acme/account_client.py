@@ -10,17 +10,17 @@ from certwright.acme.directory import offered
 from certwright.acme.errors import AcmeError, NotOffered, NotRegistered, RolloverUnconfirmed
 from certwright.acme.fields import Fields, malformed
 from certwright.acme.link import links_to, parse_links, resolve
-from certwright.acme.retry_after import retry_after_seconds
 from certwright.acme.rollover import key_change_payload
 from certwright.acme.server import MAX_JSON_BYTES
+from certwright.http.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from certwright.acme.external_account import ExternalAccountBinding
     from certwright.acme.key import AccountKey
-    from certwright.acme.message import Response
     from certwright.acme.server import AcmeServer
+    from certwright.http.message import Response
 
 
 #: How many orders of an account are listed unless the caller wants more or fewer.

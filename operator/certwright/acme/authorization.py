@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from certwright.acme.identifier import Identifier
-    from certwright.acme.message import Response
     from certwright.acme.problem import Problem
-    from certwright.acme.url import UrlPolicy
+    from certwright.http.message import Response
+    from certwright.http.url import UrlPolicy
 
 
 class AuthorizationStatus(StrEnum):

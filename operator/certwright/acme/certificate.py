@@ -12,7 +12,7 @@ from certwright.acme.fields import malformed
 from certwright.acme.text import printable
 
 if TYPE_CHECKING:
-    from certwright.acme.message import Response
+    from certwright.http.message import Response
 
 #: The media type of a chain (section 9.1).
 PEM_CERTIFICATE_CHAIN: Final = "application/pem-certificate-chain"

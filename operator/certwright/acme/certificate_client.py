@@ -10,8 +10,8 @@ from certwright.acme.chain_choice import choose_chain, leads_to
 from certwright.acme.directory import offered
 from certwright.acme.link import links_to, parse_links
 from certwright.acme.renewal_info import RenewalInfo, certificate_identifier
-from certwright.acme.retry_after import retry_after_seconds
 from certwright.acme.revocation import RevocationReason, revoke
+from certwright.http.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from certwright.acme.order import Order

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from certwright.acme.errors import NotOffered
 from certwright.acme.fields import Fields
 from certwright.acme.text import printable
-from certwright.acme.url import host_of
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.acme.message import Response
-    from certwright.acme.url import UrlPolicy
+    from certwright.http.message import Response
+    from certwright.http.url import UrlPolicy
 
 
 @dataclass(frozen=True)

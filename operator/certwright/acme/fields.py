@@ -16,8 +16,8 @@ from certwright.acme.text import printable
 if TYPE_CHECKING:
     from enum import StrEnum
 
-    from certwright.acme.message import Response
-    from certwright.acme.url import UrlPolicy
+    from certwright.http.message import Response
+    from certwright.http.url import UrlPolicy
 
 _Status = TypeVar("_Status", bound="StrEnum")
 

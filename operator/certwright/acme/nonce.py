@@ -10,7 +10,7 @@ from certwright.acme import base64url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certwright.acme.message import Headers
+    from certwright.http.message import Headers
 
 #: How many unused nonces are kept; more than requests in flight are never needed.
 DEFAULT_LIMIT: Final = 64

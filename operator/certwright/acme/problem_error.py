@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.acme.errors import ServerResponseError
-from certwright.acme.url import host_of
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from datetime import datetime

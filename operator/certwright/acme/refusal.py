@@ -17,11 +17,11 @@ from certwright.acme.problem_error import (
     ServerInternal,
     UserActionRequired,
 )
-from certwright.acme.retry_after import retry_after_seconds
 from certwright.acme.text import printable
+from certwright.http.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
-    from certwright.acme.message import Response
+    from certwright.http.message import Response
 
 # Some servers say plain JSON where the RFC wants application/problem+json; nothing else is looked into.
 _PROBLEM_TYPES: Final = frozenset({"application/problem+json", "application/json"})

@@ -16,13 +16,13 @@ from certwright.acme.jws import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
 from certwright.acme.problem_error import BadNonce, BadSignatureAlgorithm
 from certwright.acme.refusal import refusal
-from certwright.acme.url import UrlPolicy
+from certwright.http.url import UrlPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from certwright.acme.key import AccountKey
-    from certwright.acme.message import Response, Transport
+    from certwright.http.message import Response, Transport
 
 _logger = logging.getLogger(__name__)
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from certwright.issuance.failures import MAX_MESSAGE_CHARACTERS
-from certwright.issuance.observed import Observed
-from certwright.issuance.subjects import subject_of
+from certwright.certificates.observed import Observed
+from certwright.failures import MAX_MESSAGE_CHARACTERS
+from certwright.kube.subjects import subject_of
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.acme import Order
-    from certwright.issuance.issuer_registry import ReadyIssuer
-    from certwright.issuance.observed import Flight, IssuerView
-    from certwright.issuance.secret_facts import SecretFacts
-    from certwright.issuance.wanted import Wanted
+    from certwright.certificates.observed import Flight, IssuerView
+    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.wanted import Wanted
+    from certwright.challenges.presenter import Solver
+    from certwright.issuers.registry import ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.pki import PrivateKey
     from certwright.resources import Certificate, CertificateStatus
-    from certwright.solvers.solver import Solver
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from certwright.issuance.plan import plan
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.steps import Resting
+from certwright.certificates.plan import plan
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.steps import Resting
 from certwright.kube.errors import NotFound
 from certwright.resources import Certificate
 
 if TYPE_CHECKING:
-    from certwright.issuance.case import Case
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.case import Case
+    from certwright.certificates.tools import Tools
 
 
 class CatchingUp:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from certwright.certificates.proofs import as_objects, must_be_held, objects_to_make
+from certwright.certificates.saving import hold, save
+from certwright.certificates.solving import by_solver
+from certwright.challenges.record_presenter import Dns01Solver
+from certwright.challenges.response import HttpResource
+from certwright.concurrency import side_by_side
 from certwright.dns import DnsError, TxtRecord
-from certwright.issuance.proofs import as_objects, must_be_held, objects_to_make
-from certwright.issuance.saving import hold, save
-from certwright.issuance.solving import by_solver
-from certwright.solvers.dns01 import Dns01Solver
-from certwright.solvers.proof import HttpResource
-from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.issuance.case import Case
-    from certwright.issuance.tools import Tools
-    from certwright.solvers.proof import Proof
-    from certwright.solvers.solver import Solver
+    from certwright.certificates.case import Case
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.presenter import Solver
+    from certwright.challenges.response import Proof
 
 logger = logging.getLogger(__name__)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.issuance.steps import Refuse
-from certwright.issuance.wanted import wanted_names
+from certwright.certificates.steps import Refuse
+from certwright.certificates.wanted import wanted_names
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from certwright.issuance.secret_facts import SecretFacts
-    from certwright.issuance.wanted import Wanted
+    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.wanted import Wanted
     from certwright.pki import CertificateFacts
     from certwright.resources import Certificate
 

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.acme import Challenge, Order
-    from certwright.issuance.secret_facts import SecretFacts
-    from certwright.issuance.wanted import Wanted
+    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.wanted import Wanted
+    from certwright.challenges.response import Proof
     from certwright.resources import Certificate, CertificateStatus
-    from certwright.solvers.proof import Proof
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,18 @@ import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import OrderNotReady
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.private_keys import obtain_key
+from certwright.certificates.private_keys import obtain_key
+from certwright.concurrency import side_by_side
+from certwright.failures import IssuanceError
 from certwright.pki import build_csr
-from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from certwright.acme import Challenge
-    from certwright.issuance.case import Case
-    from certwright.issuance.observed import Flight
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.case import Case
+    from certwright.certificates.observed import Flight
+    from certwright.certificates.tools import Tools
 
 MAX_CONCURRENT_ANSWERS: Final = 10
 FIRST_POLL_SECONDS: Final = 0.25

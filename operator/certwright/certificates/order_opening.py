@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from certwright.acme import Identifier
+from certwright.certificates.observed import Flight
+from certwright.certificates.private_keys import obtain_key
+from certwright.certificates.proofs import must_be_held, objects_to_make, presented_proofs, proof_fields, proof_of
+from certwright.certificates.saving import hold, save
+from certwright.certificates.solving import same_solvers, solvers_for
+from certwright.challenges.response import HttpResource
+from certwright.concurrency import side_by_side
 from certwright.dns import TxtRecord
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.observed import Flight
-from certwright.issuance.private_keys import obtain_key
-from certwright.issuance.proofs import must_be_held, objects_to_make, presented_proofs, proof_fields, proof_of
-from certwright.issuance.saving import hold, save
-from certwright.issuance.solving import same_solvers, solvers_for
+from certwright.failures import IssuanceError
 from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStatus
-from certwright.solvers.proof import HttpResource
-from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from certwright.acme import Authorization, Challenge
-    from certwright.issuance.case import Case
-    from certwright.issuance.steps import StartOrder
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.case import Case
+    from certwright.certificates.steps import StartOrder
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.response import Proof
     from certwright.resources import SolverObjectStatus
-    from certwright.solvers.proof import Proof
 
 
 async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.issuance.secret_facts import TLS_TYPE
-from certwright.issuance.wanted import wanted_names
+from certwright.certificates.secret_facts import TLS_TYPE
+from certwright.certificates.wanted import wanted_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.issuance.secret_facts import SecretFacts
+    from certwright.certificates.secret_facts import SecretFacts
     from certwright.resources import Certificate
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from certwright.issuance.need import Need, issuance_need, renewal_time
-from certwright.issuance.ownership import conflict_over_secret
-from certwright.issuance.secret_manifest import metadata_fingerprint
-from certwright.issuance.steps import (
+from certwright.certificates.need import Need, issuance_need, renewal_time
+from certwright.certificates.ownership import conflict_over_secret
+from certwright.certificates.secret_manifest import metadata_fingerprint
+from certwright.certificates.steps import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
@@ -35,7 +35,7 @@ from certwright.issuance.steps import (
 from certwright.resources import FINALIZER
 
 if TYPE_CHECKING:
-    from certwright.issuance.observed import Flight, Observed
+    from certwright.certificates.observed import Flight, Observed
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
 """How long a deleted Certificate is held for records that cannot be removed: its namespace must be deletable."""

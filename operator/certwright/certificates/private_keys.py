@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.secret_facts import decoded
-from certwright.issuance.secret_manifest import pending_key_name, pending_key_secret
+from certwright.certificates.secret_facts import decoded
+from certwright.certificates.secret_manifest import pending_key_name, pending_key_secret
+from certwright.failures import IssuanceError
 from certwright.pki import (
     PkiError,
     generate_private_key,
@@ -17,8 +17,8 @@ from certwright.pki import (
 )
 
 if TYPE_CHECKING:
-    from certwright.issuance.case import Case
-    from certwright.kube.gateway import Gateway
+    from certwright.certificates.case import Case
+    from certwright.kube.api import Gateway
     from certwright.pki import PrivateKey
 
 

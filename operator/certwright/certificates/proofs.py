@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from certwright.certificates.solving import by_solver
+from certwright.challenges.response import HttpResource, Proof
 from certwright.dns import TxtRecord
-from certwright.issuance.solving import by_solver
+from certwright.http01.removal import SolverObject
+from certwright.http01.responder import PATH
+from certwright.http01.solver import Http01Solver
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
-from certwright.solvers.http01.removal import SolverObject
-from certwright.solvers.http01.responder import PATH
-from certwright.solvers.http01.solver import Http01Solver
-from certwright.solvers.proof import HttpResource, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from certwright.challenges.presenter import Solver
     from certwright.resources import AuthorizationStatus, CertificateStatus
-    from certwright.solvers.solver import Solver
 
 
 def proof_of(entry: AuthorizationStatus) -> Proof | None:

@@ -7,20 +7,18 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final
 
-from certwright.issuance import order_acts, order_opening, secret_acts, solver_acts
-from certwright.issuance.case import Case, Memory
-from certwright.issuance.catching_up import CatchingUp
-from certwright.issuance.failures import classify
-from certwright.issuance.issuer_registry import issuer_key
-from certwright.issuance.observed import IssuerView
-from certwright.issuance.ownership import rival
-from certwright.issuance.plan import plan
-from certwright.issuance.proofs import presented_proofs
-from certwright.issuance.report import last_note
-from certwright.issuance.saving import release, save_unless_quiet
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.setback import take_failure
-from certwright.issuance.steps import (
+from certwright.certificates import order_acts, order_opening, secret_acts, solver_acts
+from certwright.certificates.case import Case, Memory
+from certwright.certificates.catching_up import CatchingUp
+from certwright.certificates.observed import IssuerView
+from certwright.certificates.ownership import rival
+from certwright.certificates.plan import plan
+from certwright.certificates.proofs import presented_proofs
+from certwright.certificates.report import last_note
+from certwright.certificates.saving import release, save_unless_quiet
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.setback import take_failure
+from certwright.certificates.steps import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
@@ -42,17 +40,19 @@ from certwright.issuance.steps import (
     Step,
     StoreCertificate,
 )
-from certwright.issuance.wanted import Wanted
+from certwright.certificates.wanted import Wanted
+from certwright.failures import classify
+from certwright.issuers.registry import issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certwright.issuance.certificates import Certificates
-    from certwright.issuance.key import Key
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.store import Certificates
+    from certwright.certificates.tools import Tools
     from certwright.kube.store import Store
+    from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.report import report
+from certwright.certificates.report import report
+from certwright.failures import IssuanceError
 from certwright.resources import FINALIZER, Certificate
 
 if TYPE_CHECKING:
-    from certwright.issuance.case import Case
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.case import Case
+    from certwright.certificates.tools import Tools
     from certwright.resources import CertificateStatus
 
 QUIET: Final = dt.timedelta(seconds=5)

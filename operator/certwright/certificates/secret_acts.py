@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.need import issuance_need
-from certwright.issuance.private_keys import obtain_key
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.issuance.secret_manifest import adopted_secret, metadata_fingerprint, tls_secret
-from certwright.issuance.wanted import wanted_names
+from certwright.certificates.need import issuance_need
+from certwright.certificates.private_keys import obtain_key
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.secret_manifest import adopted_secret, metadata_fingerprint, tls_secret
+from certwright.certificates.wanted import wanted_names
+from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import check_before_write, parse_chain, private_key_to_pem
 
 if TYPE_CHECKING:
-    from certwright.issuance.case import Case
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.case import Case
+    from certwright.certificates.tools import Tools
 
 
 async def store_certificate(case: Case, tools: Tools) -> None:

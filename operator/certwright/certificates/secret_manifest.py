@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.issuance.secret_facts import (
+from certwright.certificates.secret_facts import (
     CONTENT_DIGEST_ANNOTATION,
     METADATA_FINGERPRINT_ANNOTATION,
     REVISION_ANNOTATION,
@@ -14,7 +14,7 @@ from certwright.issuance.secret_facts import (
     content_digest,
     decoded,
 )
-from certwright.issuance.wanted import digest
+from certwright.certificates.wanted import digest
 from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,

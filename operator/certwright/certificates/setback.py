@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from certwright.issuance.failures import attempt_pause, setback_pause
-from certwright.issuance.steps import Adopt, CleanUp, Release, Step
+from certwright.certificates.steps import Adopt, CleanUp, Release, Step
+from certwright.failures import attempt_pause, setback_pause
 from certwright.resources import AuthorizationStatus, OrderStatus
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from certwright.issuance.case import Case
-    from certwright.issuance.failures import Failure
-    from certwright.issuance.tools import Tools
+    from certwright.certificates.case import Case
+    from certwright.certificates.tools import Tools
+    from certwright.failures import Failure
 
 logger = logging.getLogger(__name__)
 

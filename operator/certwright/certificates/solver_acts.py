@@ -6,25 +6,25 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final
 
+from certwright.certificates.changed_issuer import exchange_objects, leave_other_places
+from certwright.certificates.proofs import presented_proofs, solver_objects
+from certwright.certificates.secret_manifest import pending_key_name
+from certwright.certificates.solving import by_solver, present_all, same_solvers, solvers_for
+from certwright.challenges.response import HttpResource, Proof
+from certwright.concurrency import side_by_side
 from certwright.dns import DnsError, TxtRecord
-from certwright.issuance.changed_issuer import exchange_objects, leave_other_places
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.proofs import presented_proofs, solver_objects
-from certwright.issuance.secret_manifest import pending_key_name
-from certwright.issuance.solving import by_solver, present_all, same_solvers, solvers_for
+from certwright.failures import IssuanceError
+from certwright.http01.errors import SolverError
 from certwright.kube.errors import KubeError
-from certwright.solvers.http01.errors import SolverError
-from certwright.solvers.proof import HttpResource, Proof
-from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.issuance.case import Case
-    from certwright.issuance.steps import CleanUp
-    from certwright.issuance.tools import Tools
-    from certwright.solvers.proof import Sighting
-    from certwright.solvers.solver import Solver
+    from certwright.certificates.case import Case
+    from certwright.certificates.steps import CleanUp
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.presenter import Solver
+    from certwright.challenges.response import Sighting
 
 logger = logging.getLogger(__name__)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certwright.concurrency import side_by_side
 from certwright.dns import TxtRecord
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.solver_choice import choose_solver
-from certwright.solvers.together import side_by_side
+from certwright.failures import IssuanceError
+from certwright.issuers.solver_choice import choose_solver
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from certwright.issuance.case import Case
-    from certwright.issuance.tools import Tools
-    from certwright.solvers.proof import Proof
-    from certwright.solvers.solver import Solver
+    from certwright.certificates.case import Case
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.presenter import Solver
+    from certwright.challenges.response import Proof
 
 
 async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Solver]:

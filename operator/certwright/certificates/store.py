@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from certwright.issuance.issuer_registry import issuer_key
-from certwright.issuance.key import Key
+from certwright.issuers.registry import issuer_key
 from certwright.kube.store import Store
 from certwright.resources import Certificate
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

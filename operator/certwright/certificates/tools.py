@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.issuance.issuer_registry import IssuerRegistry
-    from certwright.issuance.metrics import Metrics
-    from certwright.issuance.records import RecordLedger
-    from certwright.issuance.secret_facts import SecretFacts
-    from certwright.issuance.solver_factory import SolverFactory
+    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.challenges.holders import RecordLedger
+    from certwright.issuers.registry import IssuerRegistry
+    from certwright.issuers.solver_factory import SolverFactory
+    from certwright.kube.api import Gateway
     from certwright.kube.events import EventRecorder
-    from certwright.kube.gateway import Gateway
-    from certwright.kube.leadership import Leadership
+    from certwright.metrics import Metrics
+    from certwright.runtime.leadership import Leadership
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from certwright.dns import TxtRecord
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from certwright.client.proof import Proof
+    from certwright.challenges.proof import Proof
     from certwright.dns import DnsView, Propagation, Provider
 
 #: Seconds until a record has to be seen by all name servers, unless the caller says otherwise.

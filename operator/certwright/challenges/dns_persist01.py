@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import persistent_record_allows
+from certwright.challenges.dns01 import PROPAGATION_SECONDS, until_seen
 from certwright.client.errors import NotVisible
-from certwright.client.solvers.dns_records import PROPAGATION_SECONDS, until_seen
 from certwright.dns import Propagation, TxtRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from certwright.client.proof import Proof
+    from certwright.challenges.proof import Proof
     from certwright.dns import DnsView, Provider
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from certwright.solvers.turns import Turns
+from certwright.keyed_lock import Turns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

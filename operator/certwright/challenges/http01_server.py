@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from certwright.client.solvers.listener import Listener
-from certwright.solvers.http01.responder import PATH, exchange
+from certwright.challenges.listener import Listener
+from certwright.http01.responder import PATH, exchange
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from certwright.client.proof import Proof
+    from certwright.challenges.proof import Proof
 
 
 class Http01Server:

@@ -10,7 +10,7 @@ from certwright.acme import UnsupportedChallenge
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from certwright.client.proof import Proof
+    from certwright.challenges.proof import Proof
 
 #: What a person can be asked to do: put a file or a record somewhere.
 ManualType: TypeAlias = Literal["http-01", "dns-01", "dns-account-01", "dns-persist-01"]

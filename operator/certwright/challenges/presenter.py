@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from certwright.solvers.proof import Proof, Sighting
+    from certwright.challenges.response import Proof, Sighting
 
 SelfCheckMode = Literal["required", "advisory", "off"]
 

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from certwright.challenges.presenter import SelfCheckMode
+    from certwright.challenges.response import Proof
     from certwright.dns import DnsView, Propagation, Provider
-    from certwright.solvers.proof import Proof
-    from certwright.solvers.solver import SelfCheckMode
 
 CHALLENGE_LABEL: Final = "_acme-challenge"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from certwright.dns import TxtRecord
-from certwright.solvers.http01.responder import PATH
+from certwright.http01.responder import PATH
 
 
 @dataclass(frozen=True, order=True)

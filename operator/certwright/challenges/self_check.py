@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from certwright.acme import Response, Transport
-    from certwright.client.proof import Proof
-    from certwright.client.solver import Solver
+    from certwright.challenges.proof import Proof
+    from certwright.challenges.solver import Solver
 
 #: Seconds until an answer has to be there, unless the caller says otherwise.
 CHECK_SECONDS: Final = 30.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from certwright.acme import Identifier
 
 if TYPE_CHECKING:
-    from certwright.client.proof import Proof
+    from certwright.challenges.proof import Proof
 
 
 class Solver(Protocol):

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import ACME_TLS_1, tls_alpn01_server_name, validation_certificate
-from certwright.client.solvers.listener import CONNECTION_SECONDS, Listener
+from certwright.challenges.listener import CONNECTION_SECONDS, Listener
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
     from certwright.acme import ValidationCertificate
-    from certwright.client.proof import Proof
+    from certwright.challenges.proof import Proof
 
 
 class TlsAlpn01Server:

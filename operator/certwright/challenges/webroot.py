@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from certwright.acme import Identifier
-    from certwright.client.proof import Proof
+    from certwright.challenges.proof import Proof
 
 _READABLE: Final = 0o644
 _ENTERABLE: Final = 0o755

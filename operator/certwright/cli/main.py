@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         raise SystemExit(run(given[1:]))
     if given[:1] == ["solver"]:
-        from certwright.solvers.http01.program import main as solve  # noqa: PLC0415 - standard library only
+        from certwright.http01.program import main as solve  # noqa: PLC0415 - standard library only
 
         raise SystemExit(solve(given[1:]))
     if given[:1] == ["acme"]:

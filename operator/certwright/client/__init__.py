@@ -17,6 +17,8 @@ What it does not do: it stores nothing, installs no certificate in any server, a
 `AccountCredentials.of(client)` and what `issue` returns, and ask `RenewalPlan.follow` when to come back.
 """
 
+from certwright.challenges.proof import Proof
+from certwright.challenges.solver import Solver, Solvers
 from certwright.client.certificate import CertificateKey, IssuedCertificate, KeySpec, leaf_der
 from certwright.client.connect import connect
 from certwright.client.discovery import Offer, discover
@@ -52,10 +54,8 @@ from certwright.client.events import (
     Validating,
 )
 from certwright.client.issue import issue
-from certwright.client.proof import Proof
 from certwright.client.renew import renew
 from certwright.client.revoke import revoke
-from certwright.client.solver import Solver, Solvers
 from certwright.client.solvers import (
     Dns01,
     DnsAccount01,

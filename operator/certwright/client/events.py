@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from certwright.acme import AcmeError, Order, Reservation
+    from certwright.challenges.proof import Proof
     from certwright.client.certificate import IssuedCertificate
-    from certwright.client.proof import Proof
 
 _SHOWN_NAMES = 5
 

@@ -22,6 +22,7 @@ from certwright.acme import (
     UnsafeUrl,
     certificate_identifier,
 )
+from certwright.challenges.solver import solvers_for
 from certwright.client.certificate import IssuedCertificate, chain_of, leaf_der, names_of
 from certwright.client.certificate_request import values
 from certwright.client.errors import PreferredChainMissing, UnusableCertificate
@@ -38,7 +39,6 @@ from certwright.client.events import (
     ReplacementRefused,
 )
 from certwright.client.proving import in_place, prepare, tell
-from certwright.client.solver import solvers_for
 from certwright.dns import DnsError, check_caa
 from certwright.pki import PkiError, SigningRequest, check_before_write, private_key_to_pem
 
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from certwright.acme import Budget, CertificateChainPem, Client, Order, Reservation
+    from certwright.challenges.solver import Solvers
     from certwright.client.certificate_request import RequestTask
     from certwright.client.events import OnEvent
-    from certwright.client.solver import Solvers
     from certwright.dns import DnsView
     from certwright.pki import PrivateKey
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from certwright.acme import Budget, Client
+    from certwright.challenges.solver import Solvers
     from certwright.client.certificate import CertificateKey, IssuedCertificate
     from certwright.client.events import OnEvent
-    from certwright.client.solver import Solvers
     from certwright.dns import DnsView
 
 #: Seconds for one issuance, unless the caller gives another number.

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import AcmeError, AuthorizationStatus, ChallengeStatus, ConnectionFailed
+from certwright.challenges.proof import Proof
+from certwright.challenges.solver import solvers_for
 from certwright.client.clean_up import in_any_case
 from certwright.client.errors import NoSolver, SolverFailed
 from certwright.client.events import (
@@ -19,16 +21,14 @@ from certwright.client.events import (
     Presenting,
     Validating,
 )
-from certwright.client.proof import Proof
-from certwright.client.solver import solvers_for
 from certwright.dns import DnsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
 
     from certwright.acme import Authorization, Client, Order
+    from certwright.challenges.solver import Solver, Solvers
     from certwright.client.events import OnEvent
-    from certwright.client.solver import Solver, Solvers
 
 #: Seconds that a solver has to take its answers away.
 CLEAN_UP_SECONDS: Final = 60.0

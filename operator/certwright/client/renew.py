@@ -12,9 +12,9 @@ from certwright.client.issue import DEFAULT_TIMEOUT, issue
 
 if TYPE_CHECKING:
     from certwright.acme import Budget, Client
+    from certwright.challenges.solver import Solvers
     from certwright.client.certificate import CertificateKey, IssuedCertificate
     from certwright.client.events import OnEvent
-    from certwright.client.solver import Solvers
     from certwright.pki import CertificateChain
 
 

@@ -44,10 +44,10 @@ if TYPE_CHECKING:
         Timeouts,
         Transport,
     )
+    from certwright.challenges.solver import Solvers
     from certwright.client.certificate import CertificateKey, IssuedCertificate
     from certwright.client.discovery import Offer
     from certwright.client.events import OnEvent
-    from certwright.client.solver import Solvers
 
 _T = TypeVar("_T")
 

@@ -7,36 +7,36 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any
 
+from certwright.certificates.reconciler import CertificateReconciler
+from certwright.certificates.store import Certificates
+from certwright.certificates.tools import Tools
+from certwright.challenges.holders import RecordLedger
 from certwright.handlers.invalid import REASON, InvalidObject, tell
 from certwright.handlers.workers import RETRY_SECONDS, Workers
-from certwright.issuance.authorities import Authorities
-from certwright.issuance.certificates import Certificates
-from certwright.issuance.issuer_reconciler import IssuerReconciler
-from certwright.issuance.issuer_registry import IssuerRegistry, issuer_key
-from certwright.issuance.key import Key
-from certwright.issuance.metrics import Metrics
-from certwright.issuance.queue import WorkQueue
-from certwright.issuance.reconciler import CertificateReconciler
-from certwright.issuance.records import RecordLedger
-from certwright.issuance.scheduler import Scheduler
-from certwright.issuance.solver_factory import SolverFactory
-from certwright.issuance.tools import Tools
+from certwright.issuers.authorities import Authorities
+from certwright.issuers.reconciler import IssuerReconciler
+from certwright.issuers.registry import IssuerRegistry, issuer_key
+from certwright.issuers.solver_factory import SolverFactory
+from certwright.kube.api import Gateway
 from certwright.kube.client import KubeClient
 from certwright.kube.errors import KubeError
 from certwright.kube.events import EventRecorder
-from certwright.kube.gateway import Gateway
-from certwright.kube.leadership import Leadership
 from certwright.kube.objects import ObjectGateway
 from certwright.kube.store import Store
+from certwright.metrics import Metrics
 from certwright.resources import GROUP, VERSION, ClusterIssuer, InvalidResource, Issuer
+from certwright.runtime.key import Key
+from certwright.runtime.leadership import Leadership
+from certwright.runtime.queue import WorkQueue
+from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
 
     from kubernetes.aio.client.api_client import ApiClient
 
-    from certwright.issuance.secret_facts import SecretFacts
-    from certwright.issuance.solver_factory import Http01Options
+    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.issuers.solver_factory import Http01Options
     from certwright.resources import Certificate
 
 logger = logging.getLogger(__name__)

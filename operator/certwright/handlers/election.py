@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
-    from certwright.issuance.metrics import Metrics
-    from certwright.kube.leadership import Leadership
+    from certwright.metrics import Metrics
+    from certwright.runtime.leadership import Leadership
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from certwright.handlers.errors import OperatorFailed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certwright.issuance.metrics import Metrics
+    from certwright.metrics import Metrics
 
 SHUTDOWN_SECONDS: Final = 2.0
 

@@ -9,18 +9,18 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.issuance.subjects import subject_of
 from certwright.kube.errors import Conflict, NotFound
+from certwright.kube.subjects import subject_of
 from certwright.resources import FINALIZER, READY, Certificate, ClusterIssuer, Issuer, Metadata
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from certwright.issuance.key import Key
+    from certwright.kube.api import Gateway
     from certwright.kube.events import EventRecorder
-    from certwright.kube.gateway import Gateway
     from certwright.resources import InvalidResource
+    from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
 

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, Final
 import kopf
 
 from certwright.handlers.controller import Controller
-from certwright.handlers.crds import Crds
 from certwright.handlers.election import Candidate, Election
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.kopf_settings import kopf_settings
-from certwright.handlers.watch import make_registry, on_list
-from certwright.handlers.watch_session import Login
-from certwright.handlers.watches import WATCHED, Watches
-from certwright.issuance.solver_factory import Http01Options
+from certwright.handlers.watching.crds import Crds
+from certwright.handlers.watching.events import make_registry, on_list
+from certwright.handlers.watching.health import WATCHED, Watches
+from certwright.handlers.watching.session import Login
+from certwright.handlers.watching.settings import kopf_settings
+from certwright.http01.responder import Responder
+from certwright.issuers.solver_factory import Http01Options
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.election import LeadershipLost
-from certwright.kube.leadership import Leadership
 from certwright.kube.login import connect, in_cluster
-from certwright.solvers.http01.responder import Responder
+from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

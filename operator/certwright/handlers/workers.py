@@ -12,12 +12,12 @@ from certwright.handlers.errors import OperatorFailed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from certwright.issuance.key import Key
-    from certwright.issuance.metrics import Metrics
-    from certwright.issuance.queue import WorkQueue
-    from certwright.issuance.scheduler import Scheduler
     from certwright.kube.events import EventRecorder
-    from certwright.kube.leadership import Leadership
+    from certwright.metrics import Metrics
+    from certwright.runtime.key import Key
+    from certwright.runtime.leadership import Leadership
+    from certwright.runtime.queue import WorkQueue
+    from certwright.runtime.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from certwright.acme.message import Headers
+    from certwright.http.message import Headers
 
 #: The longest wait that is believed. The longest limits of public CAs run over a week.
 MAX_RETRY_AFTER = timedelta(days=7).total_seconds()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
 
 
 class SharedAnswers(dict[tuple[str, str], str]):

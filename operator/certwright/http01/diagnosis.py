@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.solvers.http01.policies import GATEWAY_TIMEOUTS
-from certwright.solvers.http01.settings import GatewayRoute, IngressRoute
+from certwright.http01.policies import GATEWAY_TIMEOUTS
+from certwright.http01.settings import GatewayRoute, IngressRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from certwright.solvers.http01.objects import Objects
-    from certwright.solvers.http01.self_check import HttpSighting
-    from certwright.solvers.http01.settings import Owner
+    from certwright.http01.objects import Objects
+    from certwright.http01.self_check import HttpSighting
+    from certwright.http01.settings import Owner
 
 MAX_WORDS: Final = 300
 MAX_ADDRESSES: Final = 3

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.solvers.http01 import routes
-from certwright.solvers.http01.errors import SolverError
-from certwright.solvers.turns import Turns
+from certwright.http01 import routes
+from certwright.http01.errors import SolverError
+from certwright.keyed_lock import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from certwright.solvers.http01.objects import Objects
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
+    from certwright.http01.objects import Objects
 
 EDIT_TRIES: Final = 5
 _turns: Final[Turns[tuple[str, str]]] = Turns()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.solvers.http01.program import ANSWERS_VARIABLE, PORT
+from certwright.http01.program import ANSWERS_VARIABLE, PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from certwright.solvers.http01.settings import Owner, PodSettings, SharedSettings
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
+    from certwright.http01.settings import Owner, PodSettings, SharedSettings
 
 Manifest = dict[str, Any]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.solvers.http01.program import PORT
+from certwright.http01.program import PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from certwright.solvers.http01.objects import Objects
-    from certwright.solvers.http01.settings import Owner
+    from certwright.http01.objects import Objects
+    from certwright.http01.settings import Owner
 
 GATEWAY_TIMEOUTS: Final = frozenset({502, 503, 504})
 """What a controller says that has the route and does not reach what is behind it."""

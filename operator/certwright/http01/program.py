@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from certwright.solvers.http01.responder import Responder
+from certwright.http01.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.solvers.http01 import manifests
-from certwright.solvers.http01.editing import take_rules_out
-from certwright.solvers.together import side_by_side
+from certwright.concurrency import side_by_side
+from certwright.http01 import manifests
+from certwright.http01.editing import take_rules_out
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Sequence
 
-    from certwright.solvers.http01.answers import SharedAnswers
-    from certwright.solvers.http01.objects import ObjectKind, Objects
-    from certwright.solvers.http01.settings import Owner
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
+    from certwright.http01.answers import SharedAnswers
+    from certwright.http01.objects import ObjectKind, Objects
+    from certwright.http01.settings import Owner
 
 
 @dataclass(frozen=True)

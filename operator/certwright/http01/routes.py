@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.solvers.http01.manifests import Manifest, metadata
-from certwright.solvers.http01.program import PORT
-from certwright.solvers.http01.responder import PATH
+from certwright.http01.manifests import Manifest, metadata
+from certwright.http01.program import PORT
+from certwright.http01.responder import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from certwright.solvers.http01.settings import GatewayRoute, IngressRoute, Owner
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
+    from certwright.http01.settings import GatewayRoute, IngressRoute, Owner
 
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 MAX_HOSTNAMES: Final = 16

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 from yarl import URL
 
-from certwright.solvers.http01.addresses import Addresses, Remembered
+from certwright.http01.addresses import Addresses, Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
 
 SECONDS: Final = 5.0
 """For one answer."""

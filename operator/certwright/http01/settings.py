@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.solvers.proof import HttpResource
+    from certwright.challenges.response import HttpResource
 
 SOLVER_LABEL: Final = "certwright.io/http01-solver"
 UID_LABEL: Final = "certwright.io/certificate-uid"

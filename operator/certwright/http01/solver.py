@@ -8,18 +8,20 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from certwright.solvers.http01 import manifests, routes
-from certwright.solvers.http01.diagnosis import (
+from certwright.challenges.response import HttpResource
+from certwright.concurrency import side_by_side
+from certwright.http01 import manifests, routes
+from certwright.http01.diagnosis import (
     controller_trouble,
     pod_must_be_made_again,
     pod_trouble,
     route_trouble,
 )
-from certwright.solvers.http01.editing import add_rules, read_ingress
-from certwright.solvers.http01.policies import policy_trouble
-from certwright.solvers.http01.removal import SolverObject, remove
-from certwright.solvers.http01.self_check import HttpSighting, SelfCheck
-from certwright.solvers.http01.settings import (
+from certwright.http01.editing import add_rules, read_ingress
+from certwright.http01.policies import policy_trouble
+from certwright.http01.removal import SolverObject, remove
+from certwright.http01.self_check import HttpSighting, SelfCheck
+from certwright.http01.settings import (
     GatewayRoute,
     IngressRoute,
     Owner,
@@ -28,16 +30,14 @@ from certwright.solvers.http01.settings import (
     SharedSettings,
     object_name,
 )
-from certwright.solvers.proof import HttpResource
-from certwright.solvers.together import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from certwright.solvers.http01.answers import SharedAnswers
-    from certwright.solvers.http01.objects import ObjectKind, Objects
-    from certwright.solvers.proof import Proof
-    from certwright.solvers.solver import SelfCheckMode
+    from certwright.challenges.presenter import SelfCheckMode
+    from certwright.challenges.response import Proof
+    from certwright.http01.answers import SharedAnswers
+    from certwright.http01.objects import ObjectKind, Objects
 
 FIRST_DIAGNOSIS_SECONDS: Final = 4.0
 """A pod and a route need no longer when all is well, and nobody is told of a cause in an Event before five."""

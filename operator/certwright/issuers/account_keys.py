@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from certwright.acme import AccountKey, AcmeError
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.secret_facts import decoded
-from certwright.issuance.secret_manifest import account_key_secret
+from certwright.certificates.secret_facts import decoded
+from certwright.certificates.secret_manifest import account_key_secret
+from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict
 
 if TYPE_CHECKING:
-    from certwright.kube.gateway import Gateway
+    from certwright.kube.api import Gateway
     from certwright.resources import AcmeIssuerSpec
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.acme import AccountStatus, Client
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.profiles import directory_with_profile
+from certwright.failures import IssuanceError
+from certwright.issuers.profiles import directory_with_profile
 from certwright.resources import AcmeIssuerStatus
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from certwright.acme import RequestRecord
-    from certwright.kube.leadership import Leadership
     from certwright.resources import AcmeIssuerSpec
+    from certwright.runtime.leadership import Leadership
 
 
 class Authority(NamedTuple):

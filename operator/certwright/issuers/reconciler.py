@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.issuance.account_keys import obtain_account_key
-from certwright.issuance.accounts import load_account
-from certwright.issuance.authorities import Authority
-from certwright.issuance.failures import Failure, classify, setback_pause
-from certwright.issuance.issuer_registry import ReadyIssuer
-from certwright.issuance.subjects import subject_of
+from certwright.failures import Failure, classify, setback_pause
+from certwright.issuers.account_keys import obtain_account_key
+from certwright.issuers.accounts import load_account
+from certwright.issuers.authorities import Authority
+from certwright.issuers.registry import ReadyIssuer
 from certwright.kube.errors import Conflict, NotFound
+from certwright.kube.subjects import subject_of
 from certwright.resources import (
     READY,
     ClusterIssuer,
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.issuance.accounts import LoadedAccount
-    from certwright.issuance.authorities import Authorities
-    from certwright.issuance.issuer_registry import IssuerRegistry
-    from certwright.issuance.key import Key
+    from certwright.issuers.accounts import LoadedAccount
+    from certwright.issuers.authorities import Authorities
+    from certwright.issuers.registry import IssuerRegistry
+    from certwright.kube.api import Gateway
     from certwright.kube.events import EventRecorder
-    from certwright.kube.gateway import Gateway
     from certwright.kube.store import Store
     from certwright.resources import AcmeIssuerStatus
+    from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
 

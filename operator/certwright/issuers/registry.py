@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.issuance.authorities import Authority
-from certwright.issuance.key import Key
-from certwright.issuance.observed import IssuerView
+from certwright.certificates.observed import IssuerView
+from certwright.issuers.authorities import Authority
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

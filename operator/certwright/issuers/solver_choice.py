@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certwright.issuance.failures import IssuanceError
+from certwright.failures import IssuanceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

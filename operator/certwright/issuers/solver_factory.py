@@ -7,16 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from certwright.certificates.secret_facts import decoded
+from certwright.challenges.record_presenter import Dns01Solver
 from certwright.dns import DnsView
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.dns.tsig import TsigKey
-from certwright.issuance.failures import IssuanceError
-from certwright.issuance.secret_facts import decoded
-from certwright.resources import API_VERSION, Certificate
-from certwright.solvers.dns01 import Dns01Solver
-from certwright.solvers.http01.answers import SharedAnswers
-from certwright.solvers.http01.removal import remove, remove_superseded
-from certwright.solvers.http01.settings import (
+from certwright.failures import IssuanceError
+from certwright.http01.answers import SharedAnswers
+from certwright.http01.removal import remove, remove_superseded
+from certwright.http01.settings import (
     GatewayRoute,
     IngressRoute,
     Owner,
@@ -24,18 +23,19 @@ from certwright.solvers.http01.settings import (
     Settings,
     SharedSettings,
 )
-from certwright.solvers.http01.solver import Http01Solver
+from certwright.http01.solver import Http01Solver
+from certwright.resources import API_VERSION, Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from certwright.issuance.issuer_registry import ReadyIssuer
-    from certwright.kube.gateway import Gateway
+    from certwright.challenges.presenter import Solver as AnySolver
+    from certwright.challenges.response import HttpResource
+    from certwright.http01.removal import SolverObject
+    from certwright.issuers.registry import ReadyIssuer
+    from certwright.kube.api import Gateway
     from certwright.kube.objects import ObjectGateway
     from certwright.resources import Dns01, Http01, Rfc2136, Solver
-    from certwright.solvers.http01.removal import SolverObject
-    from certwright.solvers.proof import HttpResource
-    from certwright.solvers.solver import Solver as AnySolver
 
 KEPT_SECONDS: Final = 10.0
 """A hundred Certificates applied at once read a credential once; a corrected one is seen after this time."""

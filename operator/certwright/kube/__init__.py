@@ -1,5 +1,5 @@
 """The one gateway to the API server: requests, server-side apply, Events, what the watches told."""
 
-from certwright.kube.lean import import_lean
+from certwright.cli.lean import import_lean
 
 import_lean()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
-    from certwright.kube.leadership import Leadership
+    from certwright.runtime.leadership import Leadership
 
 APPLY: Final = "application/apply-patch+yaml"
 JSON: Final = "application/json"

@@ -19,14 +19,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from certwright.kube.errors import Conflict, Forbidden, KubeError, NotFound
-from certwright.kube.leadership import boot_clock
 from certwright.kube.lease import LeaseRecord, micro_time
+from certwright.runtime.leadership import boot_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certwright.kube.leadership import Leadership
     from certwright.kube.lease import Lease
+    from certwright.runtime.leadership import Leadership
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from certwright.kube.errors import Forbidden, KubeError, NotFound
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.kube.gateway import Gateway
+    from certwright.kube.api import Gateway
 
 logger = logging.getLogger(__name__)
 

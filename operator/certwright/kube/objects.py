@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from certwright.kube.api import FIELD_MANAGER, label
 from certwright.kube.client import APPLY, MERGE
 from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound
-from certwright.kube.gateway import FIELD_MANAGER, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scenario.acme_command import PROGRAM
+from harness.acme_command import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable

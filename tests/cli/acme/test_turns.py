@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.client.test_proving import Recorder
 
 from certwright.cli.acme.lock import Lock
 from certwright.cli.acme.turns import InTurn
 from certwright.client import CannotListen
+from tests.client.test_proving import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from yarl import URL
 
-from certwright.handlers import crds as module
-from certwright.handlers.crds import Crds
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.served import OURS
-from certwright.handlers.watches import Watches
+from certwright.handlers.watching import crds as module
+from certwright.handlers.watching.crds import Crds
+from certwright.handlers.watching.health import Watches
+from certwright.handlers.watching.served import OURS
 from certwright.kube.errors import KubeError, NotFound, Unreachable
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.handlers.watch import make_registry, on_certificate, on_issuer, on_list, on_secret
-from certwright.issuance.key import Key
+from certwright.handlers.watching.events import make_registry, on_certificate, on_issuer, on_list, on_secret
 from certwright.resources import MANAGED_LABEL
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from certwright.handlers.watches import ABANDONED_SECONDS, REFUSED_SECONDS, STARTING, WATCHED, Watches
+from certwright.handlers.watching.health import ABANDONED_SECONDS, REFUSED_SECONDS, STARTING, WATCHED, Watches
 
 OURS = "https://api/apis/certwright.io/v1"
 SECRETS = "https://api/api/v1/secrets?labelSelector=x"

@@ -8,9 +8,9 @@ import kopf
 import pytest
 from aiohttp import web
 
-from certwright.handlers import watch_session as module
-from certwright.handlers.watch_session import Login, open_session
-from certwright.handlers.watches import Watches
+from certwright.handlers.watching import session as module
+from certwright.handlers.watching.health import Watches
+from certwright.handlers.watching.session import Login, open_session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

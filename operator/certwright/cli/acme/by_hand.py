@@ -9,8 +9,8 @@ import termios
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from certwright.challenges.dns01 import until_seen
 from certwright.client import NotVisible
-from certwright.client.solvers.dns_records import until_seen
 from certwright.dns import TxtRecord
 
 if TYPE_CHECKING:

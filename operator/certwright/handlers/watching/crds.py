@@ -15,7 +15,7 @@ from certwright.kube.errors import KubeError, NotFound
 from certwright.resources import API_VERSION
 
 if TYPE_CHECKING:
-    from certwright.handlers.watches import Watches
+    from certwright.handlers.watching.health import Watches
     from certwright.kube.client import KubeClient
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import kopf
 
-from certwright.issuance.key import Key, Kind
-from certwright.issuance.secret_facts import SecretFacts
-from certwright.kube.gateway import label
+from certwright.certificates.secret_facts import SecretFacts
+from certwright.kube.api import label
 from certwright.resources import (
     CERTIFICATES,
     CLUSTER_ISSUERS,
@@ -26,6 +25,7 @@ from certwright.resources import (
     InvalidResource,
     Issuer,
 )
+from certwright.runtime.key import Key, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from certwright.handlers.served import DISCOVERY_PATH, GROUPS_PATH, OURS, Served, title, titles
+from certwright.handlers.watching.served import DISCOVERY_PATH, GROUPS_PATH, OURS, Served, title, titles
 from certwright.resources import GROUP, VERSION
 
 if TYPE_CHECKING:

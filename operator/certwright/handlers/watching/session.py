@@ -16,7 +16,7 @@ from certwright.kube.login import USER_AGENT, in_cluster_url
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
-    from certwright.handlers.watches import Watches
+    from certwright.handlers.watching.health import Watches
 
 PAUSE_SECONDS: Final = 5.0
 """Before credentials are tried that were refused, or whose connections broke, a moment ago."""

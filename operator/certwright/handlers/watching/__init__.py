@@ -1,0 +1,1 @@
+"""kopf and what its watches need, behind one face."""

@@ -1,0 +1,1 @@
+"""What any controller needs: work queue, scheduler, leadership; knows no Certificate."""
