@@ -4,7 +4,7 @@ import importlib
 import inspect
 import pkgutil
 
-from certwright import client
+from certwright import challenges, client
 from certwright.acme import AcmeError
 
 
@@ -19,11 +19,15 @@ def test_everything_imported_into_the_package_is_exported() -> None:
 
 
 def test_every_error_of_every_module_is_exported_and_an_acme_error() -> None:
-    modules = [module.name for module in pkgutil.walk_packages(client.__path__, "certwright.client.")]
+    modules = [
+        module.name
+        for package in (client, challenges)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+    ]
     assert "certwright.challenges.webroot" in modules
     for module in modules:
         for name, value in vars(importlib.import_module(module)).items():
-            if inspect.isclass(value) and issubclass(value, Exception) and value.__module__.startswith(client.__name__):
+            if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ in modules:
                 assert issubclass(value, AcmeError), name
                 assert name in client.__all__
 

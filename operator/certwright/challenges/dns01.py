@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from certwright.client.errors import NotVisible
+from certwright.challenges.errors import NotVisible
 from certwright.dns import TxtRecord
 
 if TYPE_CHECKING:

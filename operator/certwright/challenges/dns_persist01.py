@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme import persistent_record_allows
 from certwright.challenges.dns01 import PROPAGATION_SECONDS, until_seen
-from certwright.client.errors import NotVisible
+from certwright.challenges.errors import NotVisible
 from certwright.dns import Propagation, TxtRecord
 
 if TYPE_CHECKING:

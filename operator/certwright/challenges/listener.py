@@ -7,7 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.client.errors import CannotListen
+from certwright.challenges.errors import CannotListen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

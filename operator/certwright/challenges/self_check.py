@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from certwright.acme import AcmeError, UntrustedServer
 from certwright.acme.text import printable
-from certwright.client.errors import NotVisible
+from certwright.challenges.errors import NotVisible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

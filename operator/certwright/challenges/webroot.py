@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from certwright.client.errors import CannotWrite
+from certwright.challenges.errors import CannotWrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,19 +17,17 @@ What it does not do: it stores nothing, installs no certificate in any server, a
 `AccountCredentials.of(client)` and what `issue` returns, and ask `RenewalPlan.follow` when to come back.
 """
 
+from certwright.challenges.errors import CannotListen, CannotWrite, NotVisible
 from certwright.challenges.proof import Proof
 from certwright.challenges.solver import Solver, Solvers
 from certwright.client.certificate import CertificateKey, IssuedCertificate, KeySpec, leaf_der
 from certwright.client.connect import connect
 from certwright.client.discovery import Offer, discover
 from certwright.client.errors import (
-    CannotListen,
-    CannotWrite,
     InvalidPrivateKey,
     IssuanceTimedOut,
     KeyReused,
     NoSolver,
-    NotVisible,
     PreferredChainMissing,
     SolverFailed,
     UnusableCertificate,

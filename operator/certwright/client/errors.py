@@ -45,18 +45,6 @@ class SolverFailed(AcmeError):
         self.names = tuple(names)
 
 
-class NotVisible(AcmeError):
-    """A proof is in place as far as the solver knows, and the CA would not see it: nothing was asked of the CA."""
-
-
-class CannotListen(AcmeError):
-    """A server for a challenge cannot listen at its address: the port is taken, or only for the administrator."""
-
-
-class CannotWrite(AcmeError):
-    """A file for a challenge cannot be written."""
-
-
 class UnusableCertificate(AcmeError):
     """The CA issued a certificate that is not the one that was asked for. The cause is in `__cause__`.
 
