@@ -1,18 +1,20 @@
-"""Several calls at once."""
+"""Several calls at once, and one at a time for each key."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Iterable
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
-async def side_by_side(calls: Iterable[Awaitable[T]]) -> list[T]:
-    """Wait for every one, also when one fails: none may go on behind the back of the next step.
+async def gather_all(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait for every call, also when one fails: none may go on behind the back of the next step.
 
     Raises:
         BaseException: What the first of them raised, in the order given.
@@ -22,3 +24,29 @@ async def side_by_side(calls: Iterable[Awaitable[T]]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+class KeyedLock(Generic[K]):
+    """Locks by key; one that no task holds or waits for takes no memory."""
+
+    def __init__(self) -> None:
+        self._locks: dict[K, _CountedLock] = {}
+
+    @asynccontextmanager
+    async def at(self, key: K) -> AsyncIterator[None]:
+        """Wait until no other task is inside with the same key."""
+        counted = self._locks.setdefault(key, _CountedLock())
+        counted.users += 1
+        try:
+            async with counted.lock:
+                yield
+        finally:
+            counted.users -= 1
+            if not counted.users:
+                self._locks.pop(key, None)
+
+
+class _CountedLock:
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0

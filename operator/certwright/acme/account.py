@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from certwright.acme.fields import Fields
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from certwright.http.message import Response

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme.fields import malformed
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from certwright.http.message import Response

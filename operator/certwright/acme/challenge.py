@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import base64url
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from datetime import datetime

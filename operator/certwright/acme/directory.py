@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from certwright.acme.errors import NotOffered
 from certwright.acme.fields import Fields
-from certwright.acme.text import printable
 from certwright.http.url import host_of
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

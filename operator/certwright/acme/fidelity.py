@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme.errors import MalformedResponse
 from certwright.acme.identifier import Identifier
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from certwright.acme.errors import MalformedResponse
 from certwright.acme.identifier import Identifier
 from certwright.acme.problem import Problem, parse_problem
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from enum import StrEnum

@@ -10,7 +10,7 @@ from typing import Final
 import idna
 
 from certwright.acme.errors import InvalidIdentifier
-from certwright.acme.text import printable
+from certwright.text import printable
 
 _MAX_NAME: Final = 253
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")

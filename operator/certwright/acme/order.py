@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme.authorization import AuthorizationStatus
 from certwright.acme.errors import AcmeError
 from certwright.acme.fields import Fields
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

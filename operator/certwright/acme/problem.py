@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from certwright.acme.identifier import Identifier
-from certwright.acme.text import printable
+from certwright.text import printable
 
 #: What all error types of RFC 8555 begin with.
 ERROR_NAMESPACE: Final = "urn:ietf:params:acme:error:"

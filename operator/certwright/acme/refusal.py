@@ -17,8 +17,8 @@ from certwright.acme.problem_error import (
     ServerInternal,
     UserActionRequired,
 )
-from certwright.acme.text import printable
 from certwright.http.retry_after import retry_after_seconds
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from certwright.http.message import Response

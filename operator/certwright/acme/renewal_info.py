@@ -12,7 +12,7 @@ from cryptography import x509
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidCertificate
 from certwright.acme.fields import Fields
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from datetime import datetime

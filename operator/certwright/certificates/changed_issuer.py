@@ -10,7 +10,7 @@ from certwright.certificates.saving import hold, save
 from certwright.certificates.solving import by_solver
 from certwright.challenges.record_presenter import Dns01Solver
 from certwright.challenges.response import HttpResource
-from certwright.concurrency import side_by_side
+from certwright.concurrency import gather_all
 from certwright.dns import DnsError, TxtRecord
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ async def leave_other_places(case: Case, tools: Tools, before: Mapping[str, Solv
     async with tools.ledger.releasing(holder, records) as removable:
         gone = {name: proof for name, proof in moved.items() if proof in removable}
         try:
-            await side_by_side(solver.clean_up(group) for solver, group in by_solver(gone, before))
+            await gather_all(solver.clean_up(group) for solver, group in by_solver(gone, before))
         except DnsError as error:
             names = sorted({record.name for record in removable})
             left = f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"  # noqa: PLR2004 - a line to be read

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme import OrderNotReady
 from certwright.certificates.private_keys import obtain_key
-from certwright.concurrency import side_by_side
+from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
 from certwright.pki import build_csr
 
@@ -47,7 +47,7 @@ async def answer_challenges(case: Case, tools: Tools) -> None:
     case.note("Validating", f"{case.ready_issuer.spec.server} is validating {_listed(names)}.")
     calls: list[Awaitable[object]] = [obtain_key(case, tools.gateway)]
     calls += [answer(name, flight.challenges[name]) for name in names]
-    await side_by_side(calls)
+    await gather_all(calls)
     flight.polls = 0
     _wait(flight, max(asked, default=None), tools.clock())
 

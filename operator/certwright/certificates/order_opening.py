@@ -13,7 +13,7 @@ from certwright.certificates.proofs import must_be_held, objects_to_make, presen
 from certwright.certificates.saving import hold, save
 from certwright.certificates.solving import same_solvers, solvers_for
 from certwright.challenges.response import HttpResource
-from certwright.concurrency import side_by_side
+from certwright.concurrency import gather_all
 from certwright.dns import TxtRecord
 from certwright.failures import IssuanceError
 from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStatus
@@ -42,7 +42,7 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
     memory.started_at = now
     case.note("Ordering", f"Ordering a certificate from {issuer.spec.server}: {step.message}.")
     solvers = await solvers_for(case, tools, wanted.names)
-    found = await side_by_side(solvers[name].place(name) for name in wanted.names)
+    found = await gather_all(solvers[name].place(name) for name in wanted.names)
     places = dict(zip(wanted.names, found, strict=True))
     if case.secret is None and case.status.revision:
         # It is often gone because its namespace is going. Nothing can be created there then: no order is placed.

@@ -11,7 +11,7 @@ from certwright.certificates.proofs import presented_proofs, solver_objects
 from certwright.certificates.secret_manifest import pending_key_name
 from certwright.certificates.solving import by_solver, present_all, same_solvers, solvers_for
 from certwright.challenges.response import HttpResource, Proof
-from certwright.concurrency import side_by_side
+from certwright.concurrency import gather_all
 from certwright.dns import DnsError, TxtRecord
 from certwright.failures import IssuanceError
 from certwright.http01.errors import SolverError
@@ -114,7 +114,7 @@ async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
     """Remove the proofs that nobody else needs; then the pending key and the order, unless it is kept to be read."""
     proofs = presented_proofs(case.status)
     try:
-        await side_by_side((_remove_records(case, tools, proofs), _remove_resources(case, tools, proofs)))
+        await gather_all((_remove_records(case, tools, proofs), _remove_resources(case, tools, proofs)))
     except (DnsError, IssuanceError, SolverError, KubeError) as error:
         if not step.last_try:
             raise
@@ -144,7 +144,7 @@ def leave_behind(case: Case, tools: Tools, why: str) -> None:
 async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
     """What was seen, by authorization name."""
     groups = by_solver(proofs, solvers)
-    answers = await side_by_side(solver.check(group) for solver, group in groups)
+    answers = await gather_all(solver.check(group) for solver, group in groups)
     by_proof = {
         proof: sighting
         for (_, group), sightings in zip(groups, answers, strict=True)
@@ -160,7 +160,7 @@ async def _remove_records(case: Case, tools: Tools, proofs: Mapping[str, Proof])
         needed: dict[str, Proof] = {name: record for name, record in records.items() if record in removable}
         if needed:
             solvers = await _solvers_of(case, tools, needed)
-            await side_by_side(solver.clean_up(group) for solver, group in by_solver(needed, solvers))
+            await gather_all(solver.clean_up(group) for solver, group in by_solver(needed, solvers))
 
 
 async def _remove_resources(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> None:

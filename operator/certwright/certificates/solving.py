@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certwright.concurrency import side_by_side
+from certwright.concurrency import gather_all
 from certwright.dns import TxtRecord
 from certwright.failures import IssuanceError
 from certwright.issuers.solver_choice import choose_solver
@@ -53,7 +53,7 @@ async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, Proof]) ->
 
 async def present_all(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> None:
     """Put all proofs in place together; those of different solvers side by side."""
-    await side_by_side(solver.present(group) for solver, group in by_solver(proofs, solvers))
+    await gather_all(solver.present(group) for solver, group in by_solver(proofs, solvers))
 
 
 def by_solver(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> list[tuple[Solver, list[Proof]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from certwright.keyed_lock import Turns
+from certwright.concurrency import KeyedLock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -22,7 +22,7 @@ class RecordLedger:
 
     def __init__(self) -> None:
         self._holders: dict[TxtRecord, set[str]] = {}
-        self._turns: Turns[str] = Turns()
+        self._turns: KeyedLock[str] = KeyedLock()
 
     async def hold(self, holder: str, records: Iterable[TxtRecord]) -> None:
         """Note that a holder needs these records; returns when no removal of them is under way.

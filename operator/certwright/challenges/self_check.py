@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from certwright.acme import AcmeError, UntrustedServer
-from certwright.acme.text import printable
 from certwright.challenges.errors import NotVisible
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

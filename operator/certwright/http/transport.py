@@ -26,11 +26,11 @@ from certwright.acme.errors import (
     TransportError,
     UnsafeUrl,
 )
-from certwright.acme.text import printable
 from certwright.http.message import Headers, Response
 from certwright.http.proxy import environment_proxies, environment_proxy
 from certwright.http.trust import ClientCertificate, private_trust, untrusted_server
 from certwright.http.url import UrlPolicy, host_of
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping

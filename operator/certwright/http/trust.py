@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme.errors import InvalidTrustBundle, UntrustedServer
-from certwright.acme.text import printable
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

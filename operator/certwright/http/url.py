@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from certwright.acme.errors import UnsafeUrl
-from certwright.acme.text import printable
+from certwright.text import printable
 
 #: Longer URLs are refused: they would be signed, logged and kept in a status.
 MAX_URL: Final = 2048

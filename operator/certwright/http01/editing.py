@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.concurrency import KeyedLock
 from certwright.http01 import routes
 from certwright.http01.errors import SolverError
-from certwright.keyed_lock import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from certwright.http01.objects import Objects
 
 EDIT_TRIES: Final = 5
-_turns: Final[Turns[tuple[str, str]]] = Turns()
+_turns: Final[KeyedLock[tuple[str, str]]] = KeyedLock()
 """By namespace and name. Orders of this process that edit one Ingress would else be each other's conflicts."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.concurrency import side_by_side
+from certwright.concurrency import gather_all
 from certwright.http01 import manifests
 from certwright.http01.editing import take_rules_out
 
@@ -53,7 +53,7 @@ async def remove(
     kinds: list[ObjectKind] = sorted({one.kind for one in listed if not one.edited})
     calls: list[Awaitable[object]] = [objects.delete_all(kind, owner.namespace, owner.selector) for kind in kinds]
     calls += _edits(objects, owner, listed, resources, services={one.name for one in listed if one.kind == "Service"})
-    await side_by_side(calls)
+    await gather_all(calls)
 
 
 async def remove_superseded(
@@ -86,7 +86,7 @@ async def remove_superseded(
     calls += _edits(
         objects, owner, listed, resources, services={one.name for one in superseded if one.kind == "Service"}
     )
-    await side_by_side(calls)
+    await gather_all(calls)
 
 
 def _edits(

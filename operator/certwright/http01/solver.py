@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.challenges.response import HttpResource
-from certwright.concurrency import side_by_side
+from certwright.concurrency import gather_all
 from certwright.http01 import manifests, routes
 from certwright.http01.diagnosis import (
     controller_trouble,
@@ -155,7 +155,7 @@ class Http01Solver:
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
         self._settled_at = None
-        await side_by_side(calls)
+        await gather_all(calls)
 
     async def check(self, proofs: Sequence[Proof]) -> tuple[HttpSighting, ...]:
         """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from certwright.keyed_lock import Turns
+from certwright.concurrency import KeyedLock
 
 
 async def test_one_at_a_time_for_one_key_and_no_waiting_for_another() -> None:
-    turns: Turns[str] = Turns()
+    turns: KeyedLock[str] = KeyedLock()
     inside: list[str] = []
 
     async def visit(key: str) -> None:
@@ -28,7 +28,7 @@ async def test_one_at_a_time_for_one_key_and_no_waiting_for_another() -> None:
 
 
 async def test_whoever_fails_inside_is_out_again() -> None:
-    turns: Turns[str] = Turns()
+    turns: KeyedLock[str] = KeyedLock()
     with pytest.raises(RuntimeError):
         async with turns.at("a"):
             raise RuntimeError

@@ -1,0 +1,51 @@
+"""Text for people: lists, sentences and timestamps, and what a server says, made harmless before it is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+MAX_TEXT: Final = 500
+"""The most characters of any one text of a server that reach a message, a log or a status."""
+
+MAX_LISTED: Final = 3
+"""How many items of a list a message shows before it counts the rest."""
+
+# Controls, format characters (bidirectional overrides hide what a line really says), lone surrogates that no
+# encoder accepts, private use, unassigned, and the two exotic line breaks.
+_UNWANTED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def printable(text: str, limit: int = MAX_TEXT) -> str:
+    """Return the text as one line of printable characters, cut at `limit` with an ellipsis."""
+    # Cut before the walk: a long text costs no more than a short one. Four times leaves room for what is
+    # dropped.
+    head = text[: 4 * limit]
+    clean = "".join(" " if unicodedata.category(character) in _UNWANTED else character for character in head)
+    line = " ".join(clean.split())
+    if len(line) > limit or len(text) > len(head):
+        return line[: limit - 1].rstrip() + "…"
+    return line
+
+
+def listed(items: Iterable[str], *, most: int = MAX_LISTED, none: str = "none") -> str:
+    """Return `a, b, c and 4 more`, or the text for none."""
+    known = list(items)
+    shown = ", ".join(known[:most])
+    return f"{shown} and {len(known) - most} more" if len(known) > most else shown or none
+
+
+def sentence(text: str) -> str:
+    """Return the text with a capital letter at its start and a full stop at its end."""
+    whole = text[:1].upper() + text[1:]
+    return whole if whole.endswith((".", "!", "?")) else f"{whole}."
+
+
+def rfc3339(instant: datetime) -> str:
+    """Return an aware instant as `2026-01-31T12:00:00Z` (RFC 3339, UTC, whole seconds)."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
