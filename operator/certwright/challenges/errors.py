@@ -1,4 +1,4 @@
-"""What can go wrong where challenges are answered. All of it is an `AcmeError`, like everything that stops an issuance."""
+"""What can go wrong where challenges are answered: each an `AcmeError`, like everything that stops an issuance."""
 
 from __future__ import annotations
 
