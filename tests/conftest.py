@@ -15,7 +15,7 @@ from testbed.progress import reporter
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["testbed.pytest_plugin", "tests.fakes.operator"]
+pytest_plugins = ["testbed.pytest_plugin", "tests.fakes.challenges", "tests.fakes.operator"]
 
 # How long an example takes says more about what else the machine does than about the code. Each run tries the same
 # examples; `pytest --hypothesis-profile=explore` tries new ones.

@@ -7,7 +7,7 @@ import pytest
 from certwright.certificates.case import Case, Memory
 from certwright.certificates.observed import IssuerView
 from certwright.certificates.proofs import presented_proofs
-from certwright.dns import TxtRecord
+from certwright.challenges.response import RecordResponse
 from certwright.pki import generate_private_key
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def case(build: Build) -> Case:
 def test_a_wildcard_and_its_apex_are_two_records_at_one_name(case: Case) -> None:
     records = presented_proofs(case.status)
     assert tuple(records) == NAMES
-    assert {record.name for record in records.values() if isinstance(record, TxtRecord)} == {
+    assert {record.name for record in records.values() if isinstance(record, RecordResponse)} == {
         "_acme-challenge.a.example.test"
     }
     assert len(set(records.values())) == 2

@@ -16,7 +16,7 @@ from .test_reconciler import Bench
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.dns import TxtRecord
+    from certwright.challenges.response import RecordResponse
     from tests.fakes.operator import Build, FakeGateway
 
 
@@ -24,19 +24,19 @@ class Place:
     """A DNS provider, and what is to be seen there."""
 
     def __init__(self) -> None:
-        self.records: set[TxtRecord] = set()
+        self.records: set[RecordResponse] = set()
         self.down = False
         self.hidden = True
 
-    async def present(self, records: Sequence[TxtRecord]) -> None:
+    async def present(self, records: Sequence[RecordResponse]) -> None:
         self.records.update(records)
 
-    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+    async def clean_up(self, records: Sequence[RecordResponse]) -> None:
         if self.down:
             raise NameserverUnreachable("192.0.2.1:53", "silence")
         self.records.difference_update(records)
 
-    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+    async def check(self, records: Sequence[RecordResponse]) -> tuple[Propagation, ...]:
         return tuple(Propagation(record, not self.hidden, (ServerView("ns1"),)) for record in records)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
     from tests.fakes.operator import Build, FakeGateway
 
 OPTIONS = Http01Options(image="certwright:1", responder_address="192.0.2.1")
@@ -38,7 +38,7 @@ class Web:
 
     def __init__(self, **_: Any) -> None: ...
 
-    async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
+    async def look(self, resources: list[FileResponse]) -> list[HttpSighting]:
         return [HttpSighting(one, complete=not Web.hidden, seen="HTTP 404", status=404) for one in resources]
 
 

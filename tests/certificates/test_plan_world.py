@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.tools import Tools
     from certwright.certificates.wanted import Wanted
-    from certwright.challenges.response import Proof
+    from certwright.challenges.response import ChallengeResponse
     from certwright.resources import Certificate, CertificateStatus
     from tests.fakes.operator import Build, OrderState
 
@@ -74,8 +74,8 @@ class World(RuleBasedStateMachine):
         self.issuer = IssuerView("ready")
         self.secret: SecretFacts | None = None
         self.ca_orders: dict[str, OrderState] = {}
-        self.in_dns: set[Proof] = set()
-        self.left_behind: set[Proof] = set()
+        self.in_dns: set[ChallengeResponse] = set()
+        self.left_behind: set[ChallengeResponse] = set()
         self.last: Step | None = None
         self.broken: type[Step] | None = None
         self.breaks_half_way = False

@@ -13,8 +13,7 @@ from certwright.certificates.proofs import (
     proof_of,
     solver_objects,
 )
-from certwright.challenges.response import HttpResource, Proof
-from certwright.dns import TxtRecord
+from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
 from certwright.http01.answers import SharedAnswers
 from certwright.http01.removal import SolverObject
 from certwright.http01.settings import IngressRoute, Owner, PodSettings, Settings
@@ -24,16 +23,16 @@ from certwright.resources import AuthorizationStatus, SolverObjectStatus
 if TYPE_CHECKING:
     from tests.fakes.operator import Build
 
-RECORD = TxtRecord("_acme-challenge.a.test", "v")
-FILE = HttpResource("b.test", "token-1", "token-1.thumbprint")
+RECORD = RecordResponse("_acme-challenge.a.test", "v")
+FILE = FileResponse("b.test", "token-1", "token-1.thumbprint")
 
 
-def entry(proof: Proof, *, presented: bool = True) -> AuthorizationStatus:
+def entry(proof: ChallengeResponse, *, presented: bool = True) -> AuthorizationStatus:
     return AuthorizationStatus(name="x", state="pending", presented=presented, **proof_fields(proof))
 
 
 @pytest.mark.parametrize("proof", [RECORD, FILE])
-def test_a_proof_comes_back_from_the_status_as_it_went_in(proof: Proof) -> None:
+def test_a_proof_comes_back_from_the_status_as_it_went_in(proof: ChallengeResponse) -> None:
     assert proof_of(AuthorizationStatus.model_validate(entry(proof).to_json())) == proof
 
 
@@ -80,7 +79,7 @@ def http01_solver(edit: str | None) -> Http01Solver:
     ],
 )
 def test_what_is_made_and_whether_kubernetes_removes_all_of_it(
-    edit: str | None, proofs: dict[str, Proof], kinds: list[str], *, held: bool
+    edit: str | None, proofs: dict[str, ChallengeResponse], kinds: list[str], *, held: bool
 ) -> None:
     solver = http01_solver(edit)
     made = objects_to_make(proofs, {"a.test": cast("Any", object()), "b.test": solver})
@@ -90,5 +89,7 @@ def test_what_is_made_and_whether_kubernetes_removes_all_of_it(
 
 def test_names_with_one_solver_share_its_objects() -> None:
     solver = http01_solver(None)
-    proofs: dict[str, Proof] = {f"{n}.test": HttpResource(f"{n}.test", f"t{n}", f"t{n}.p") for n in range(20)}
+    proofs: dict[str, ChallengeResponse] = {
+        f"{n}.test": FileResponse(f"{n}.test", f"t{n}", f"t{n}.p") for n in range(20)
+    }
     assert len(objects_to_make(proofs, dict.fromkeys(proofs, solver))) == 3

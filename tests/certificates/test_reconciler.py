@@ -17,7 +17,8 @@ from certwright.certificates.secret_facts import SecretFacts
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
 from certwright.challenges.holders import RecordLedger
-from certwright.dns import NameserverUnreachable, Propagation, ServerView, TxtRecord
+from certwright.challenges.response import RecordResponse
+from certwright.dns import NameserverUnreachable, Propagation, ServerView
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.kube.errors import NotFound, Unreachable
 from certwright.kube.store import Store
@@ -117,7 +118,7 @@ class FakeCa:
 class FakeDns:
     """A zone; `broken` names what fails from now on."""
 
-    records: set[TxtRecord] = field(default_factory=set)
+    records: set[RecordResponse] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     hidden: bool = False
     challenge_type = "dns-01"
@@ -127,20 +128,20 @@ class FakeDns:
     async def place(self, name: str) -> str:
         return f"_acme-challenge.{name.removeprefix('*.')}"
 
-    def proof(self, place: str, token: str, key_authorization: str) -> TxtRecord:
+    def proof(self, place: str, token: str, key_authorization: str) -> RecordResponse:
         assert key_authorization == f"{token}.thumbprint"
-        return TxtRecord(place, f"value-of-{token}")
+        return RecordResponse(place, f"value-of-{token}")
 
-    async def present(self, records: Sequence[TxtRecord]) -> None:
+    async def present(self, records: Sequence[RecordResponse]) -> None:
         if "present" in self.broken:
             raise SILENCE
         self.records.update(records)
 
-    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+    async def check(self, records: Sequence[RecordResponse]) -> tuple[Propagation, ...]:
         seen = (ServerView("ns1", () if self.hidden else tuple(record.value for record in self.records)),)
         return tuple(Propagation(record, not self.hidden, seen) for record in records)
 
-    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+    async def clean_up(self, records: Sequence[RecordResponse]) -> None:
         if "clean_up" in self.broken:
             raise SILENCE
         self.records.difference_update(records)

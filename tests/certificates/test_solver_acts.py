@@ -12,8 +12,8 @@ import pytest
 from certwright.acme import Challenge, ChallengeStatus, Order, OrderStatus
 from certwright.certificates import solver_acts
 from certwright.certificates.observed import Flight
-from certwright.challenges.response import HttpResource
-from certwright.dns import Propagation, ServerView, TxtRecord
+from certwright.challenges.response import FileResponse, RecordResponse
+from certwright.dns import Propagation, ServerView
 from certwright.http01.self_check import HttpSighting
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import Sighting
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-FILE = HttpResource("a.example.test", "abc", "abc.print")
+FILE = FileResponse("a.example.test", "abc", "abc.print")
 NOT_FOUND = HttpSighting(FILE, complete=False, seen="HTTP 404 Not Found", status=404)
 
 
@@ -36,7 +36,7 @@ class FakeSolver:
         self.seen = NOT_FOUND
         self.other: tuple[Propagation, ...] = ()
 
-    async def check(self, _proofs: Sequence[HttpResource]) -> tuple[Sighting, ...]:
+    async def check(self, _proofs: Sequence[FileResponse]) -> tuple[Sighting, ...]:
         return self.other or (self.seen,)
 
 
@@ -74,7 +74,7 @@ def world() -> World:
 
 
 async def test_a_record_that_is_missing_is_told_as_well_with_more_patience(world: World) -> None:
-    record = TxtRecord("_acme-challenge.a.example.test", "value")
+    record = RecordResponse("_acme-challenge.a.example.test", "value")
     world.case.flight.proofs[FILE.host] = record
 
     async def look(seconds: float, *seen: ServerView) -> None:

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from certwright.challenges.holders import RecordLedger
-from certwright.dns import TxtRecord
+from certwright.challenges.response import RecordResponse
 
-A = TxtRecord("_acme-challenge.a.test", "one")
-A_TOO = TxtRecord("_acme-challenge.a.test", "two")
-B = TxtRecord("_acme-challenge.b.test", "one")
+A = RecordResponse("_acme-challenge.a.test", "one")
+A_TOO = RecordResponse("_acme-challenge.a.test", "two")
+B = RecordResponse("_acme-challenge.b.test", "one")
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def ledger() -> RecordLedger:
     return RecordLedger()
 
 
-async def release(ledger: RecordLedger, holder: str, *records: TxtRecord) -> list[TxtRecord]:
+async def release(ledger: RecordLedger, holder: str, *records: RecordResponse) -> list[RecordResponse]:
     async with ledger.releasing(holder, records) as removable:
         return list(removable)
 
@@ -77,7 +77,7 @@ async def test_a_cancelled_wait_leaves_no_lock(ledger: RecordLedger) -> None:
 
 
 async def test_many_releases_of_the_same_names_do_not_wait_for_each_other_in_a_ring(ledger: RecordLedger) -> None:
-    records = [TxtRecord(f"n{number}.test", "v") for number in range(10)]
+    records = [RecordResponse(f"n{number}.test", "v") for number in range(10)]
     holders = [f"holder-{number}" for number in range(10)]
     for holder in holders:
         await ledger.hold(holder, records)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.challenges.record_presenter import Dns01Solver
-from certwright.dns import CnameLoop, Propagation, TxtRecord
+from certwright.challenges.response import RecordResponse
+from certwright.dns import CnameLoop, Propagation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PATIENCE = dt.timedelta(seconds=1)
-RECORDS = (TxtRecord("_acme-challenge.a.example", "v1"), TxtRecord("_acme-challenge.b.example", "v2"))
+RECORDS = (RecordResponse("_acme-challenge.a.example", "v1"), RecordResponse("_acme-challenge.b.example", "v2"))
 
 
 class Zones:
@@ -22,10 +23,10 @@ class Zones:
         self.calls: list[tuple[str, object]] = []
         self.cnames = {"_acme-challenge.a.example": "a.proofs.example"}
 
-    async def present(self, records: Sequence[TxtRecord]) -> None:
+    async def present(self, records: Sequence[RecordResponse]) -> None:
         self.calls.append(("present", records))
 
-    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+    async def clean_up(self, records: Sequence[RecordResponse]) -> None:
         self.calls.append(("clean up", records))
 
     async def follow_cname(self, name: str) -> str:
@@ -33,7 +34,7 @@ class Zones:
             raise CnameLoop("a loop", looped=True)
         return self.cnames.get(name, name)
 
-    async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
+    async def check(self, records: Sequence[RecordResponse]) -> tuple[Propagation, ...]:
         return tuple(Propagation(record, complete=True, seen=()) for record in records)
 
 

@@ -11,7 +11,7 @@ from certwright.client import Http01Server, NotVisible, SelfChecked
 from tests.client.test_proving import Recorder
 
 if TYPE_CHECKING:
-    from tests.client.conftest import MakeProof
+    from tests.fakes.challenges import MakeProof
 
 HOST = "127.0.0.1"
 

@@ -14,7 +14,7 @@ from certwright.challenges.listener import MAX_CONNECTIONS, Listener
 from certwright.client import CannotListen, Http01Server, TlsAlpn01Server
 
 if TYPE_CHECKING:
-    from tests.client.conftest import MakeProof
+    from tests.fakes.challenges import MakeProof
 
 HOST = "127.0.0.1"
 PATH = "/.well-known/acme-challenge/token"

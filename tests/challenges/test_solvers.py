@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from certwright.client import Proof
     from certwright.dns import DnsView
-    from tests.client.conftest import MakeProof
+    from tests.fakes.challenges import MakeProof
 
 
 class World:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import AccountKey
     from certwright.client import Proof
-    from tests.client.conftest import MakeProof
+    from tests.fakes.challenges import MakeProof
 
 
 class Recorder:

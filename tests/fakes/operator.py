@@ -18,7 +18,7 @@ from certwright.certificates.observed import Flight, IssuerView, Observed
 from certwright.certificates.secret_facts import SecretFacts
 from certwright.certificates.secret_manifest import tls_secret
 from certwright.certificates.wanted import Wanted
-from certwright.dns import TxtRecord
+from certwright.challenges.response import RecordResponse
 from certwright.kube.errors import Conflict
 from certwright.pki import CertificateChain, PrivateKey, generate_private_key, parse_chain, private_key_to_pem
 from certwright.resources import AcmeIssuerSpec, AuthorizationStatus, Certificate, OrderStatus, RecordStatus
@@ -252,8 +252,8 @@ class FakeGateway:
         self.secrets.pop((namespace, name), None)
 
 
-def record(name: str) -> TxtRecord:
-    return TxtRecord(f"_acme-challenge.{name.removeprefix('*.')}", f"value-of-{name.replace('*', 'any')}")
+def record(name: str) -> RecordResponse:
+    return RecordResponse(f"_acme-challenge.{name.removeprefix('*.')}", f"value-of-{name.replace('*', 'any')}")
 
 
 def challenge(name: str) -> acme.Challenge:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.challenges.response import HttpResource
+from certwright.challenges.response import FileResponse
 from certwright.http01.answers import SharedAnswers
 from certwright.http01.settings import Owner
 
@@ -100,8 +100,8 @@ class FakeObjects:
         return self.policies
 
 
-def file(host: str = "a.example.test", token: str = "abc") -> HttpResource:  # noqa: S107 - a challenge's token is no secret
-    return HttpResource(host, token, f"{token}.thumbprint")
+def file(host: str = "a.example.test", token: str = "abc") -> FileResponse:  # noqa: S107 - a challenge's token is no secret
+    return FileResponse(host, token, f"{token}.thumbprint")
 
 
 @pytest.fixture

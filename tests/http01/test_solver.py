@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from certwright.dns import TxtRecord
+from certwright.challenges.response import RecordResponse
 from certwright.http01.errors import SolverError
 from certwright.http01.removal import SolverObject, remove, remove_superseded
 from certwright.http01.self_check import HttpSighting
@@ -19,7 +19,7 @@ from .conftest import file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
     from certwright.http01.answers import SharedAnswers
     from certwright.http01.settings import Owner
 
@@ -36,7 +36,7 @@ class Look:
     def __init__(self) -> None:
         self.status: int | None = 200
 
-    async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
+    async def look(self, resources: list[FileResponse]) -> list[HttpSighting]:
         good = self.status == 200
         return [HttpSighting(one, complete=good, seen=f"HTTP {self.status}", status=self.status) for one in resources]
 
@@ -388,7 +388,7 @@ def test_a_proof_is_a_file(make: Callable[..., Http01Solver]) -> None:
     assert solver.proof("a.example.test", "t1", "t1.thumbprint") == FILES[0]
     assert FILES[0].url == "http://a.example.test/.well-known/acme-challenge/t1"
     with pytest.raises(AssertionError):
-        solver.objects_for([TxtRecord("a.test", "v")])
+        solver.objects_for([RecordResponse("a.test", "v")])
 
 
 def test_two_certificates_may_need_the_same_answer(answers: SharedAnswers) -> None:

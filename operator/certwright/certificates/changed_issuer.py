@@ -9,9 +9,9 @@ from certwright.certificates.proofs import as_objects, must_be_held, objects_to_
 from certwright.certificates.saving import hold, save
 from certwright.certificates.solving import by_solver
 from certwright.challenges.record_presenter import Dns01Solver
-from certwright.challenges.response import HttpResource
+from certwright.challenges.response import FileResponse, RecordResponse
 from certwright.concurrency import gather_all
-from certwright.dns import DnsError, TxtRecord
+from certwright.dns import DnsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from certwright.certificates.case import Case
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Solver
-    from certwright.challenges.response import Proof
+    from certwright.challenges.response import ChallengeResponse
 
 logger = logging.getLogger(__name__)
 
 
 async def leave_other_places(case: Case, tools: Tools, before: Mapping[str, Solver]) -> None:
     """Remove the records from where an issuer that changed meanwhile had them put; what fails there is told, once."""
-    moved: dict[str, Proof] = {}
+    moved: dict[str, ChallengeResponse] = {}
     for name, proof in case.flight.proofs.items():
         old, new = before.get(name), case.memory.solvers[name]
         if isinstance(old, Dns01Solver) and isinstance(new, Dns01Solver) and old.destination != new.destination:
             moved[name] = proof
-    records = {proof for proof in moved.values() if isinstance(proof, TxtRecord)}
+    records = {proof for proof in moved.values() if isinstance(proof, RecordResponse)}
     if not records:
         return
     holder = case.certificate.metadata.uid
@@ -65,6 +65,6 @@ async def exchange_objects(case: Case, tools: Tools) -> None:
         if must_be_held(case.flight.proofs, made):
             await hold(case, tools)
         await save(case, tools)
-    resources = [proof for proof in case.flight.proofs.values() if isinstance(proof, HttpResource)]
+    resources = [proof for proof in case.flight.proofs.values() if isinstance(proof, FileResponse)]
     await tools.solvers.remove_superseded(case.certificate, as_objects(known), as_objects(made), resources)
     case.change_order(solver_objects=made)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from certwright.acme import Challenge, Order
     from certwright.certificates.secret_facts import SecretFacts
     from certwright.certificates.wanted import Wanted
-    from certwright.challenges.response import Proof
+    from certwright.challenges.response import ChallengeResponse
     from certwright.resources import Certificate, CertificateStatus
 
 
@@ -47,7 +47,7 @@ class Flight:
 
     order: Order
     next_look: dt.datetime
-    proofs: dict[str, Proof] = field(default_factory=dict)
+    proofs: dict[str, ChallengeResponse] = field(default_factory=dict)
     challenges: dict[str, Challenge] = field(default_factory=dict)
     presented_at: dt.datetime | None = None
     propagated: bool = False

@@ -12,9 +12,8 @@ from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.proofs import must_be_held, objects_to_make, presented_proofs, proof_fields, proof_of
 from certwright.certificates.saving import hold, save
 from certwright.certificates.solving import same_solvers, solvers_for
-from certwright.challenges.response import HttpResource
+from certwright.challenges.response import FileResponse, RecordResponse
 from certwright.concurrency import gather_all
-from certwright.dns import TxtRecord
 from certwright.failures import IssuanceError
 from certwright.resources import AuthorizationStatus, ChallengeStatus, OrderStatus
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from certwright.certificates.case import Case
     from certwright.certificates.steps import StartOrder
     from certwright.certificates.tools import Tools
-    from certwright.challenges.response import Proof
+    from certwright.challenges.response import ChallengeResponse
     from certwright.resources import SolverObjectStatus
 
 
@@ -120,14 +119,14 @@ async def resume_order(case: Case, tools: Tools) -> None:
                     f"The order {kept.url} asks for {authorization.name}, which it did not before.",
                     costly=True,
                 )
-            challenge = _challenge(authorization, "dns-01" if isinstance(proof, TxtRecord) else "http-01")
+            challenge = _challenge(authorization, "dns-01" if isinstance(proof, RecordResponse) else "http-01")
             if challenge.status == "pending":
                 flight.challenges[authorization.name] = challenge
         # Of those that are answered the CA may ask once more, and what answered may have gone with the earlier process.
         # Files that are proved by now stay with the others: those that answer for fewer would be other objects.
         names = {authorization.name for authorization in unproved}
         if names:
-            names |= {name for name, proof in kept_proofs.items() if isinstance(proof, HttpResource)}
+            names |= {name for name, proof in kept_proofs.items() if isinstance(proof, FileResponse)}
         flight.proofs = {name: proof for name, proof in kept_proofs.items() if name in names}
         case.memory.solvers = await same_solvers(case, tools, flight.proofs)
         case.change_order(authorizations=_entries(authorizations, flight, kept.authorizations))
@@ -142,13 +141,13 @@ async def resume_order(case: Case, tools: Tools) -> None:
     case.note("Resuming", f"Going on with the order {kept.url}, which is {order.status.value}.")
 
 
-async def _hold_records(case: Case, tools: Tools, proofs: dict[str, Proof]) -> None:
-    records = [proof for proof in proofs.values() if isinstance(proof, TxtRecord)]
+async def _hold_records(case: Case, tools: Tools, proofs: dict[str, ChallengeResponse]) -> None:
+    records = [proof for proof in proofs.values() if isinstance(proof, RecordResponse)]
     await tools.ledger.hold(case.certificate.metadata.uid, records)
 
 
-def _counted(proofs: dict[str, Proof], made: tuple[SolverObjectStatus, ...]) -> str:
-    records = sum(isinstance(proof, TxtRecord) for proof in proofs.values())
+def _counted(proofs: dict[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> str:
+    records = sum(isinstance(proof, RecordResponse) for proof in proofs.values())
     files = len(proofs) - records
     parts = []
     if records or not files:

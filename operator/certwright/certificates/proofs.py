@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certwright.certificates.solving import by_solver
-from certwright.challenges.response import HttpResource, Proof
-from certwright.dns import TxtRecord
+from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
 from certwright.http01.removal import SolverObject
 from certwright.http01.responder import PATH
 from certwright.http01.solver import Http01Solver
@@ -20,26 +19,28 @@ if TYPE_CHECKING:
     from certwright.resources import AuthorizationStatus, CertificateStatus
 
 
-def proof_of(entry: AuthorizationStatus) -> Proof | None:
+def proof_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
     """Return the proof that an authorization's entry names, or None if it names none (any more)."""
     if entry.record is not None:
-        return TxtRecord(entry.record.name, entry.record.value)
+        return RecordResponse(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
     url = urlsplit(entry.resource.url)
     if not url.hostname or not url.path.startswith(PATH):
         return None
-    return HttpResource(url.hostname, url.path.removeprefix(PATH), entry.resource.key_authorization)
+    return FileResponse(url.hostname, url.path.removeprefix(PATH), entry.resource.key_authorization)
 
 
-def proof_fields(proof: Proof) -> dict[str, Any]:
+def proof_fields(proof: ChallengeResponse) -> dict[str, Any]:
     """Return the fields of an authorization's entry that name a proof."""
-    if isinstance(proof, TxtRecord):
+    if isinstance(proof, RecordResponse):
         return {"record": RecordStatus(name=proof.name, value=proof.value)}
-    return {"resource": HttpResourceStatus(url=proof.url, key_authorization=proof.key_authorization)}
+    if isinstance(proof, FileResponse):
+        return {"resource": HttpResourceStatus(url=proof.url, key_authorization=proof.key_authorization)}
+    raise AssertionError(f"a status has no place for {proof.title}")
 
 
-def presented_proofs(status: CertificateStatus) -> dict[str, Proof]:
+def presented_proofs(status: CertificateStatus) -> dict[str, ChallengeResponse]:
     """Return the proofs that are, or may be, in place for a Certificate, by authorization name."""
     if status.order is None:
         return {}
@@ -57,7 +58,9 @@ def as_objects(listed: Iterable[SolverObjectStatus]) -> tuple[SolverObject, ...]
     return tuple(SolverObject(one.kind, one.name, edited=one.edited) for one in listed)
 
 
-def objects_to_make(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> tuple[SolverObjectStatus, ...]:
+def objects_to_make(
+    proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]
+) -> tuple[SolverObjectStatus, ...]:
     """Return what the http-01 solvers will make for these proofs, to be written down before they do."""
     return tuple(
         SolverObjectStatus(kind=one.kind, name=one.name, edited=one.edited)
@@ -67,6 +70,6 @@ def objects_to_make(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) 
     )
 
 
-def must_be_held(proofs: Mapping[str, Proof], made: tuple[SolverObjectStatus, ...]) -> bool:
+def must_be_held(proofs: Mapping[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> bool:
     """Whether something is to be put where Kubernetes does not remove it with the Certificate."""
-    return any(isinstance(proof, TxtRecord) for proof in proofs.values()) or any(one.edited for one in made)
+    return any(isinstance(proof, RecordResponse) for proof in proofs.values()) or any(one.edited for one in made)

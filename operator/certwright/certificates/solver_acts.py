@@ -10,9 +10,9 @@ from certwright.certificates.changed_issuer import exchange_objects, leave_other
 from certwright.certificates.proofs import presented_proofs, solver_objects
 from certwright.certificates.secret_manifest import pending_key_name
 from certwright.certificates.solving import by_solver, present_all, same_solvers, solvers_for
-from certwright.challenges.response import HttpResource, Proof
+from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
 from certwright.concurrency import gather_all
-from certwright.dns import DnsError, TxtRecord
+from certwright.dns import DnsError
 from certwright.failures import IssuanceError
 from certwright.http01.errors import SolverError
 from certwright.kube.errors import KubeError
@@ -32,8 +32,6 @@ DNS01: Final = "dns-01"
 FIRST_CHECK_SECONDS: Final = 0.2
 GROWTH_OF_CHECKS: Final = 1.25
 LONGEST_CHECK_SECONDS: Final = 5.0
-WARNED_AFTER: Final = {"WaitingForHTTP": dt.timedelta(seconds=5), "WaitingForDNS": dt.timedelta(seconds=10)}
-"""The servers of a zone need a few seconds to take a record over from each other when all is well."""
 MAX_WARNINGS: Final = 10
 """Of one order: what changes to and fro is told once."""
 
@@ -86,13 +84,13 @@ async def self_check(case: Case, tools: Tools) -> None:
     if waited >= patience:
         flight.presented_at = None  # the next try puts them in place again
         raise IssuanceError(
-            _reason(flight.proofs[blocking[0]]),
-            f"After {waited.total_seconds():.0f} s {what}. {_advice(flight.proofs[blocking[0]])}",
+            flight.proofs[blocking[0]].failure_reason,
+            f"After {waited.total_seconds():.0f} s {what}. {flight.proofs[blocking[0]].advice}",
             by_name=words,
         )
     pause = min(FIRST_CHECK_SECONDS * GROWTH_OF_CHECKS ** min(flight.checks - 1, 20), LONGEST_CHECK_SECONDS)
     flight.next_look = tools.clock() + min(dt.timedelta(seconds=pause), patience - waited)
-    late = [name for name in blocking if waited >= WARNED_AFTER[_waiting_for(flight.proofs[name])]]
+    late = [name for name in blocking if waited >= flight.proofs[name].warn_after]
     if late:
         _warn(case, tools, {name: seen[name] for name in late}, words)
     _say_waiting(case, f"{what}.")
@@ -101,12 +99,12 @@ async def self_check(case: Case, tools: Tools) -> None:
 def _warn(case: Case, tools: Tools, late: Mapping[str, Sighting], words: Mapping[str, str]) -> None:
     """Tell by an Event, well before the patience is over, that proofs are not to be seen, and every new cause of it."""
     known, proofs = case.flight.warned, case.flight.proofs
-    new = [name for name, sighting in late.items() if (_waiting_for(proofs[name]), sighting.cause) not in known]
+    new = [name for name, sighting in late.items() if (proofs[name].waiting_reason, sighting.cause) not in known]
     if not new or len(known) >= MAX_WARNINGS:
         return
-    known |= {(_waiting_for(proofs[name]), late[name].cause) for name in new}
+    known |= {(proofs[name].waiting_reason, late[name].cause) for name in new}
     message = f"{_describe_missing(proofs, words, new)}."
-    tools.recorder.record(case.subject, "Warning", _waiting_for(proofs[new[0]]), message)
+    tools.recorder.record(case.subject, "Warning", proofs[new[0]].waiting_reason, message)
     case.memory.saved_at = None  # the status is to say it too, at once
 
 
@@ -132,7 +130,7 @@ async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
 def leave_behind(case: Case, tools: Tools, why: str) -> None:
     """Give up on the proofs that are still outside, and say so."""
     proofs = presented_proofs(case.status).values()
-    records = sorted({proof.name for proof in proofs if isinstance(proof, TxtRecord)})
+    records = sorted({proof.name for proof in proofs if isinstance(proof, RecordResponse)})
     objects = [f"{one.kind} {one.name}" for one in solver_objects(case.status)]
     left = [*(f"the TXT record {name}" for name in records), *objects]
     message = f"What could not be removed stays behind: {', '.join(left)}. {why}"
@@ -141,7 +139,7 @@ def leave_behind(case: Case, tools: Tools, why: str) -> None:
     tools.ledger.forget(case.certificate.metadata.uid)
 
 
-async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
+async def _look(proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
     """What was seen, by authorization name."""
     groups = by_solver(proofs, solvers)
     answers = await gather_all(solver.check(group) for solver, group in groups)
@@ -153,24 +151,24 @@ async def _look(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> d
     return {name: by_proof[proof] for name, proof in proofs.items()}
 
 
-async def _remove_records(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> None:
+async def _remove_records(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> None:
     """Remove TXT records with the solvers that presented them, but for those that other Certificates need."""
-    records = {name: proof for name, proof in proofs.items() if isinstance(proof, TxtRecord)}
+    records = {name: proof for name, proof in proofs.items() if isinstance(proof, RecordResponse)}
     async with tools.ledger.releasing(case.certificate.metadata.uid, records.values()) as removable:
-        needed: dict[str, Proof] = {name: record for name, record in records.items() if record in removable}
+        needed: dict[str, ChallengeResponse] = {name: record for name, record in records.items() if record in removable}
         if needed:
             solvers = await _solvers_of(case, tools, needed)
             await gather_all(solver.clean_up(group) for solver, group in by_solver(needed, solvers))
 
 
-async def _remove_resources(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> None:
+async def _remove_resources(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> None:
     """Remove what answers for files. It is found by its labels and by the status: no issuer is needed for it."""
-    resources = [proof for proof in proofs.values() if isinstance(proof, HttpResource)]
+    resources = [proof for proof in proofs.values() if isinstance(proof, FileResponse)]
     if resources:
         await tools.solvers.remove_http01(case.certificate, solver_objects(case.status), resources)
 
 
-async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> dict[str, Solver]:
+async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> dict[str, Solver]:
     """The solvers that presented the records: kept ones, else, and after a failure, made anew from the issuer."""
     kept = case.memory.solvers
     unknown = [name for name in proofs if name not in kept]
@@ -199,33 +197,11 @@ async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> 
 
 
 def _say_waiting(case: Case, message: str) -> None:
-    reasons = {_waiting_for(proof) for proof in case.flight.proofs.values()}
-    case.note(min(reasons), message)
+    case.note(min(proof.waiting_reason for proof in case.flight.proofs.values()), message)
 
 
-def _waiting_for(proof: Proof) -> str:
-    return "WaitingForDNS" if isinstance(proof, TxtRecord) else "WaitingForHTTP"
-
-
-def _describe_missing(proofs: Mapping[str, Proof], words: Mapping[str, str], names: list[str]) -> str:
+def _describe_missing(proofs: Mapping[str, ChallengeResponse], words: Mapping[str, str], names: list[str]) -> str:
     first = names[0]
-    proof = proofs[first]
-    if isinstance(proof, TxtRecord):
-        what = f"{proof.name} TXT {proof.value} for {first} is not visible: {words[first]}"
-    else:
-        what = f"{proof.url} does not answer with the key authorization: {words[first]}"
     others = len(names) - 1
+    what = proofs[first].describe_missing(first, words[first])
     return what + (f" ({others} more name{'s wait' if others > 1 else ' waits'} as well)" if others else "")
-
-
-def _reason(proof: Proof) -> str:
-    return "RecordNotVisible" if isinstance(proof, TxtRecord) else "SelfCheckFailed"
-
-
-def _advice(proof: Proof) -> str:
-    if isinstance(proof, TxtRecord):
-        return "Check the zone's servers, or the solver's authoritativeNameservers and nameservers."
-    return (
-        "Check that the name leads to the ingress controller, on port 80. If it does so from outside only, set the "
-        "solver's selfCheck to advisory or off."
-    )

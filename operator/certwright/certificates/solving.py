@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certwright.challenges.response import RecordResponse
 from certwright.concurrency import gather_all
-from certwright.dns import TxtRecord
 from certwright.failures import IssuanceError
 from certwright.issuers.solver_choice import choose_solver
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from certwright.certificates.case import Case
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Solver
-    from certwright.challenges.response import Proof
+    from certwright.challenges.response import ChallengeResponse
 
 
 async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Solver]:
@@ -32,7 +32,7 @@ async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[st
     return by_name
 
 
-async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, Proof]) -> dict[str, Solver]:
+async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> dict[str, Solver]:
     """The solvers for proofs that were chosen earlier, made anew.
 
     Raises:
@@ -40,7 +40,7 @@ async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, Proof]) ->
     """
     solvers = await solvers_for(case, tools, proofs)
     for name, proof in proofs.items():
-        if (solvers[name].challenge_type == "dns-01") != isinstance(proof, TxtRecord):
+        if (solvers[name].challenge_type == "dns-01") != isinstance(proof, RecordResponse):
             # No order has this digest, so the plan gives this one up: proofs first, then a new order.
             case.change_order(spec_hash="gone")
             raise IssuanceError(
@@ -51,14 +51,16 @@ async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, Proof]) ->
     return solvers
 
 
-async def present_all(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> None:
+async def present_all(proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]) -> None:
     """Put all proofs in place together; those of different solvers side by side."""
     await gather_all(solver.present(group) for solver, group in by_solver(proofs, solvers))
 
 
-def by_solver(proofs: Mapping[str, Proof], solvers: Mapping[str, Solver]) -> list[tuple[Solver, list[Proof]]]:
+def by_solver(
+    proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]
+) -> list[tuple[Solver, list[ChallengeResponse]]]:
     """Group proofs by the solver of their name, each solver once."""
-    groups: dict[int, tuple[Solver, list[Proof]]] = {}
+    groups: dict[int, tuple[Solver, list[ChallengeResponse]]] = {}
     for name, proof in proofs.items():
         solver = solvers[name]
         groups.setdefault(id(solver), (solver, []))[1].append(proof)

@@ -10,7 +10,7 @@ from certwright.concurrency import KeyedLock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from certwright.dns import TxtRecord
+    from certwright.challenges.response import RecordResponse
 
 
 class RecordLedger:
@@ -21,10 +21,10 @@ class RecordLedger:
     """
 
     def __init__(self) -> None:
-        self._holders: dict[TxtRecord, set[str]] = {}
+        self._holders: dict[RecordResponse, set[str]] = {}
         self._turns: KeyedLock[str] = KeyedLock()
 
-    async def hold(self, holder: str, records: Iterable[TxtRecord]) -> None:
+    async def hold(self, holder: str, records: Iterable[RecordResponse]) -> None:
         """Note that a holder needs these records; returns when no removal of them is under way.
 
         Args:
@@ -37,7 +37,7 @@ class RecordLedger:
                     self._holders.setdefault(record, set()).add(holder)
 
     @asynccontextmanager
-    async def releasing(self, holder: str, records: Iterable[TxtRecord]) -> AsyncIterator[list[TxtRecord]]:
+    async def releasing(self, holder: str, records: Iterable[RecordResponse]) -> AsyncIterator[list[RecordResponse]]:
         """Give the records up, and yield those that nobody else holds and that are to be removed inside the block.
 
         If the block fails the holder keeps them all.
@@ -56,7 +56,7 @@ class RecordLedger:
         for record in [record for record, holders in self._holders.items() if holder in holders]:
             self._drop(record, holder)
 
-    def _drop(self, record: TxtRecord, holder: str) -> None:
+    def _drop(self, record: RecordResponse, holder: str) -> None:
         left = self._holders.get(record, set()) - {holder}
         if left:
             self._holders[record] = left
@@ -64,8 +64,8 @@ class RecordLedger:
             self._holders.pop(record, None)
 
 
-def _by_name(records: Iterable[TxtRecord]) -> list[tuple[str, list[TxtRecord]]]:
-    grouped: dict[str, list[TxtRecord]] = {}
+def _by_name(records: Iterable[RecordResponse]) -> list[tuple[str, list[RecordResponse]]]:
+    grouped: dict[str, list[RecordResponse]] = {}
     for record in sorted(set(records)):
         grouped.setdefault(record.name, []).append(record)
     return sorted(grouped.items())

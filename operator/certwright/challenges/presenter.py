@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from certwright.challenges.response import Proof, Sighting
+    from certwright.challenges.response import ChallengeResponse, Sighting
 
 SelfCheckMode = Literal["required", "advisory", "off"]
 
@@ -35,18 +35,18 @@ class Solver(Protocol):
         """Return where the proof for a name has to be. What can fail without the CA fails here, before an order."""
         ...
 
-    def proof(self, place: str, token: str, key_authorization: str) -> Proof:
+    def proof(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:
         """Return what the CA looks for at a place (RFC 8555 section 8.1 has the key authorization)."""
         ...
 
-    async def present(self, proofs: Sequence[Proof]) -> None:
+    async def present(self, proofs: Sequence[ChallengeResponse]) -> None:
         """Put the proofs in place, together; those that are there already stay."""
         ...
 
-    async def check(self, proofs: Sequence[Proof]) -> Sequence[Sighting]:
+    async def check(self, proofs: Sequence[ChallengeResponse]) -> Sequence[Sighting]:
         """Look for each proof once, and return what was seen, in the same order."""
         ...
 
-    async def clean_up(self, proofs: Sequence[Proof]) -> None:
+    async def clean_up(self, proofs: Sequence[ChallengeResponse]) -> None:
         """Remove exactly these proofs; one that is gone already is success."""
         ...

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import dns01_value
-from certwright.dns import TxtRecord
+from certwright.challenges.response import RecordResponse
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
     from certwright.challenges.presenter import SelfCheckMode
-    from certwright.challenges.response import Proof
+    from certwright.challenges.response import ChallengeResponse
     from certwright.dns import DnsView, Propagation, Provider
 
 CHALLENGE_LABEL: Final = "_acme-challenge"
@@ -53,25 +53,25 @@ class Dns01Solver:
         owner = f"{CHALLENGE_LABEL}.{name.removeprefix('*.')}"
         return await self._view.follow_cname(owner) if self._follow_cname else owner
 
-    def proof(self, place: str, token: str, key_authorization: str) -> Proof:  # noqa: ARG002 - a solver's form
+    def proof(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - a solver's form
         """Return the record."""
-        return TxtRecord(place, dns01_value(key_authorization))
+        return RecordResponse(place, dns01_value(key_authorization))
 
-    async def present(self, proofs: Sequence[Proof]) -> None:
+    async def present(self, proofs: Sequence[ChallengeResponse]) -> None:
         """Add the records; those that are there already stay. Raises `DnsError`."""
         await self._provider.present(_records(proofs))
 
-    async def check(self, proofs: Sequence[Proof]) -> tuple[Propagation, ...]:
+    async def check(self, proofs: Sequence[ChallengeResponse]) -> tuple[Propagation, ...]:
         """Ask every authoritative server of each record, once. Raises `DnsError`."""
         return await self._view.check(_records(proofs))
 
-    async def clean_up(self, proofs: Sequence[Proof]) -> None:
+    async def clean_up(self, proofs: Sequence[ChallengeResponse]) -> None:
         """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
         await self._provider.clean_up(_records(proofs))
 
 
-def _records(proofs: Sequence[Proof]) -> list[TxtRecord]:
-    records = [proof for proof in proofs if isinstance(proof, TxtRecord)]
+def _records(proofs: Sequence[ChallengeResponse]) -> list[RecordResponse]:
+    records = [proof for proof in proofs if isinstance(proof, RecordResponse)]
     if len(records) < len(proofs):
         raise AssertionError("a dns-01 solver was given what is no TXT record")
     return records

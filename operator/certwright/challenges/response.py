@@ -1,16 +1,74 @@
-"""What the CA is to find: a TXT record, or a file."""
+"""What the CA is to find: a TXT record, or a file; and what each is called where people are told of it."""
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from certwright.acme.http01 import WELL_KNOWN_PATH
 from certwright.dns import TxtRecord
-from certwright.http01.responder import PATH
+
+
+class ChallengeResponse(Protocol):
+    """What one challenge is answered with (RFC 8555 section 8): where it stands, and the words for it.
+
+    Attributes:
+        challenge_type: The type of the challenge.
+        waiting_reason: One word for a condition, while it is waited for.
+        failure_reason: One word for a condition, once it was waited for in vain.
+        warn_after: How long it may take before an Event says that it takes long.
+        advice: What people can do if it cannot be seen.
+    """
+
+    challenge_type: ClassVar[str]
+    waiting_reason: ClassVar[str]
+    failure_reason: ClassVar[str]
+    warn_after: ClassVar[dt.timedelta]
+    advice: ClassVar[str]
+
+    def __hash__(self) -> int:
+        """Return the hash: equal responses are one."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is called, for messages."""
+        ...
+
+    def describe_missing(self, name: str, seen: str) -> str:
+        """Say that it cannot be seen.
+
+        Args:
+            name: The identifier that it is for.
+            seen: What was seen in its place.
+        """
+        ...
 
 
 @dataclass(frozen=True, order=True)
-class HttpResource:
+class RecordResponse(TxtRecord):
+    """The TXT record of dns-01 (RFC 8555 section 8.4)."""
+
+    challenge_type: ClassVar[str] = "dns-01"
+    waiting_reason: ClassVar[str] = "WaitingForDNS"
+    failure_reason: ClassVar[str] = "RecordNotVisible"
+    # The servers of a zone need a few seconds to take a record over from each other when all is well.
+    warn_after: ClassVar[dt.timedelta] = dt.timedelta(seconds=10)
+    advice: ClassVar[str] = "Check the zone's servers, or the solver's authoritativeNameservers and nameservers."
+
+    @property
+    def title(self) -> str:
+        """What it is called, for messages."""
+        return f"the TXT record {self.name}"
+
+    def describe_missing(self, name: str, seen: str) -> str:
+        """Say that it cannot be seen, and what was seen in its place."""
+        return f"{self.name} TXT {self.value} for {name} is not visible: {seen}"
+
+
+@dataclass(frozen=True, order=True)
+class FileResponse:
     """A key authorization at the place where http-01 looks for it (RFC 8555 section 8.3).
 
     Attributes:
@@ -19,6 +77,15 @@ class HttpResource:
         key_authorization: The file's content (RFC 8555 section 8.1); no secret.
     """
 
+    challenge_type: ClassVar[str] = "http-01"
+    waiting_reason: ClassVar[str] = "WaitingForHTTP"
+    failure_reason: ClassVar[str] = "SelfCheckFailed"
+    warn_after: ClassVar[dt.timedelta] = dt.timedelta(seconds=5)
+    advice: ClassVar[str] = (
+        "Check that the name leads to the ingress controller, on port 80. If it does so from outside only, set the "
+        "solver's selfCheck to advisory or off."
+    )
+
     host: str
     token: str
     key_authorization: str
@@ -26,19 +93,25 @@ class HttpResource:
     @property
     def path(self) -> str:
         """The path that the CA asks for."""
-        return f"{PATH}{self.token}"
+        return f"{WELL_KNOWN_PATH}{self.token}"
 
     @property
     def url(self) -> str:
         """The URL that the CA asks for."""
         return f"http://{self.host}{self.path}"
 
+    @property
+    def title(self) -> str:
+        """What it is called, for messages."""
+        return f"the file {self.url}"
 
-Proof = TxtRecord | HttpResource
+    def describe_missing(self, name: str, seen: str) -> str:  # noqa: ARG002 - the URL has the name
+        """Say that it cannot be seen, and what was seen in its place."""
+        return f"{self.url} does not answer with the key authorization: {seen}"
 
 
 class Sighting(Protocol):
-    """What was seen of one proof."""
+    """What was seen of one response."""
 
     @property
     def complete(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
 
 
 class SharedAnswers(dict[tuple[str, str], str]):
@@ -18,9 +18,9 @@ class SharedAnswers(dict[tuple[str, str], str]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._held: dict[str, set[HttpResource]] = {}
+        self._held: dict[str, set[FileResponse]] = {}
 
-    def hold(self, holder: str, resources: Iterable[HttpResource]) -> None:
+    def hold(self, holder: str, resources: Iterable[FileResponse]) -> None:
         """Answer for these files as well: an order may have several solvers that are answered for here.
 
         Args:

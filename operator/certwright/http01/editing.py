@@ -11,7 +11,7 @@ from certwright.http01.errors import SolverError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
     from certwright.http01.objects import Objects
 
 EDIT_TRIES: Final = 5
@@ -37,7 +37,7 @@ async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str,
 
 
 async def add_rules(
-    objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource], *, service: str
+    objects: Objects, namespace: str, name: str, resources: Sequence[FileResponse], *, service: str
 ) -> None:
     """Put the paths of these files into an Ingress that is there.
 
@@ -49,7 +49,7 @@ async def add_rules(
 
 
 async def take_rules_out(
-    objects: Objects, namespace: str, name: str, resources: Sequence[HttpResource], *, services: Collection[str]
+    objects: Objects, namespace: str, name: str, resources: Sequence[FileResponse], *, services: Collection[str]
 ) -> None:
     """Take the paths of these files that lead to these Services out of an Ingress; one that is gone is success.
 

@@ -10,7 +10,7 @@ from certwright.http01.program import ANSWERS_VARIABLE, PORT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
     from certwright.http01.settings import Owner, PodSettings, SharedSettings
 
 Manifest = dict[str, Any]
@@ -54,7 +54,7 @@ def metadata(
     }
 
 
-def pod(owner: Owner, name: str, resources: Iterable[HttpResource], settings: PodSettings) -> Manifest:
+def pod(owner: Owner, name: str, resources: Iterable[FileResponse], settings: PodSettings) -> Manifest:
     """Return the pod that answers for all files of an order.
 
     Args:

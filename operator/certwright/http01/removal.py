@@ -12,7 +12,7 @@ from certwright.http01.editing import take_rules_out
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Sequence
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
     from certwright.http01.answers import SharedAnswers
     from certwright.http01.objects import ObjectKind, Objects
     from certwright.http01.settings import Owner
@@ -38,7 +38,7 @@ async def remove(
     answers: SharedAnswers,
     owner: Owner,
     made: Iterable[SolverObject],
-    resources: Sequence[HttpResource],
+    resources: Sequence[FileResponse],
 ) -> None:
     """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
 
@@ -61,7 +61,7 @@ async def remove_superseded(
     owner: Owner,
     known: Iterable[SolverObject],
     wanted: Iterable[SolverObject],
-    resources: Sequence[HttpResource],
+    resources: Sequence[FileResponse],
 ) -> None:
     """Remove what an issuer of earlier asked for and the present one does not: its route would still be served.
 
@@ -93,7 +93,7 @@ def _edits(
     objects: Objects,
     owner: Owner,
     known: Iterable[SolverObject],
-    resources: Sequence[HttpResource],
+    resources: Sequence[FileResponse],
     *,
     services: Collection[str],
 ) -> list[Awaitable[object]]:

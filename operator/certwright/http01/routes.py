@@ -11,7 +11,7 @@ from certwright.http01.responder import PATH
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
     from certwright.http01.settings import GatewayRoute, IngressRoute, Owner
 
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
@@ -19,7 +19,7 @@ MAX_HOSTNAMES: Final = 16
 """Of one HTTPRoute; its CRD has the number."""
 
 
-def ingress(owner: Owner, name: str, resources: Sequence[HttpResource], route: IngressRoute) -> Manifest:
+def ingress(owner: Owner, name: str, resources: Sequence[FileResponse], route: IngressRoute) -> Manifest:
     """Return an Ingress with a rule for each host and a path for each file."""
     annotations = dict(route.annotations)
     if route.class_annotation is not None:
@@ -36,7 +36,7 @@ def ingress(owner: Owner, name: str, resources: Sequence[HttpResource], route: I
 
 
 def with_paths(
-    rules: Iterable[Mapping[str, Any]], resources: Iterable[HttpResource], *, service: str
+    rules: Iterable[Mapping[str, Any]], resources: Iterable[FileResponse], *, service: str
 ) -> list[dict[str, Any]]:
     """Return the rules of an Ingress with the paths of these files in front, which exact controllers look at first.
 
@@ -59,7 +59,7 @@ def with_paths(
 
 
 def without_paths(
-    rules: Iterable[Mapping[str, Any]], resources: Iterable[HttpResource], *, services: Collection[str]
+    rules: Iterable[Mapping[str, Any]], resources: Iterable[FileResponse], *, services: Collection[str]
 ) -> list[dict[str, Any]]:
     """Return the rules of an Ingress without the paths of these files that lead to one of these Services.
 
@@ -84,7 +84,7 @@ def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def http_routes(
-    owner: Owner, name: str, resources: Sequence[HttpResource], route: GatewayRoute
+    owner: Owner, name: str, resources: Sequence[FileResponse], route: GatewayRoute
 ) -> list[tuple[str, Manifest]]:
     """Return the HTTPRoutes for these files by name: one for each 16 of them, as one route holds no more hosts."""
     made = []
@@ -114,10 +114,10 @@ def _service(path: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _path(resource: HttpResource, service: str) -> dict[str, Any]:
+def _path(resource: FileResponse, service: str) -> dict[str, Any]:
     backend = {"service": {"name": service, "port": {"number": PORT}}}
     return {"path": resource.path, "pathType": "Exact", "backend": backend}
 
 
-def _batched(resources: Sequence[HttpResource], size: int) -> Iterable[Sequence[HttpResource]]:
+def _batched(resources: Sequence[FileResponse], size: int) -> Iterable[Sequence[FileResponse]]:
     return (resources[start : start + size] for start in range(0, len(resources), size))

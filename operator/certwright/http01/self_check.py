@@ -18,7 +18,7 @@ from certwright.http01.addresses import Addresses, Remembered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
 
 SECONDS: Final = 5.0
 """For one answer."""
@@ -47,7 +47,7 @@ class HttpSighting:
         cause: Why, as far as the solver's own objects tell; an empty text otherwise.
     """
 
-    resource: HttpResource
+    resource: FileResponse
     complete: bool
     seen: str
     status: int | None = None
@@ -74,12 +74,12 @@ class SelfCheck:
         self._port = port
         self._resolver = Addresses(nameservers)
 
-    async def look(self, resources: list[HttpResource]) -> list[HttpSighting]:
+    async def look(self, resources: list[FileResponse]) -> list[HttpSighting]:
         """Ask for every file once, a few at a time; never an error."""
         places = asyncio.Semaphore(MAX_CONCURRENT)
         resolver = Remembered(self._resolver)
 
-        async def one(session: aiohttp.ClientSession, resource: HttpResource) -> HttpSighting:
+        async def one(session: aiohttp.ClientSession, resource: FileResponse) -> HttpSighting:
             async with places:
                 return await self._look(session, resource, resolver)
 
@@ -95,7 +95,7 @@ class SelfCheck:
         ) as session:
             return await asyncio.gather(*(one(session, resource) for resource in resources))
 
-    async def _look(self, session: aiohttp.ClientSession, resource: HttpResource, resolver: Remembered) -> HttpSighting:
+    async def _look(self, session: aiohttp.ClientSession, resource: FileResponse, resolver: Remembered) -> HttpSighting:
         url = URL.build(scheme="http", host=resource.host, port=self._port, path=resource.path)
         via: list[str] = []
 
@@ -144,7 +144,7 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     return body
 
 
-def _wrong(resource: HttpResource, answer: aiohttp.ClientResponse, body: bytes) -> str:
+def _wrong(resource: FileResponse, answer: aiohttp.ClientResponse, body: bytes) -> str:
     """Say what is wrong with an answer; an empty text if it is the right one."""
     if answer.status != HTTPStatus.OK:
         try:

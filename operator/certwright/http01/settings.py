@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
 
 SOLVER_LABEL: Final = "certwright.io/http01-solver"
 UID_LABEL: Final = "certwright.io/certificate-uid"
@@ -132,7 +132,7 @@ class Settings:
     nameservers: tuple[str, ...] = ()
 
 
-def object_name(owner: Owner, resources: Iterable[HttpResource], settings: Settings) -> str:
+def object_name(owner: Owner, resources: Iterable[FileResponse], settings: Settings) -> str:
     """Return the name of the objects for these files: the same for the same, so that making them again changes nothing.
 
     Where the operator's responder is reached does not count: its EndpointSlice is led elsewhere. Settings that would

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from certwright.challenges.response import HttpResource
+from certwright.challenges.response import FileResponse
 from certwright.concurrency import gather_all
 from certwright.http01 import manifests, routes
 from certwright.http01.diagnosis import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from certwright.challenges.presenter import SelfCheckMode
-    from certwright.challenges.response import Proof
+    from certwright.challenges.response import ChallengeResponse
     from certwright.http01.answers import SharedAnswers
     from certwright.http01.objects import ObjectKind, Objects
 
@@ -111,11 +111,11 @@ class Http01Solver:
                     self._ingress_seen = True
         return name
 
-    def proof(self, place: str, token: str, key_authorization: str) -> Proof:
+    def proof(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:
         """Return the file."""
-        return HttpResource(place, token, key_authorization)
+        return FileResponse(place, token, key_authorization)
 
-    def objects_for(self, proofs: Sequence[Proof]) -> tuple[SolverObject, ...]:
+    def objects_for(self, proofs: Sequence[ChallengeResponse]) -> tuple[SolverObject, ...]:
         """Return what `present` makes for these files, to be written down before."""
         resources = resources_of(proofs)
         name = object_name(self._owner, resources, self._settings)
@@ -126,7 +126,7 @@ class Http01Solver:
             *(SolverObject(kind, route, edited=edited) for kind, route, edited in self._routes(name, resources)),
         )
 
-    async def present(self, proofs: Sequence[Proof]) -> None:
+    async def present(self, proofs: Sequence[ChallengeResponse]) -> None:
         """Make everything, side by side; what is there already stays as it is.
 
         Raises:
@@ -157,7 +157,7 @@ class Http01Solver:
         self._settled_at = None
         await gather_all(calls)
 
-    async def check(self, proofs: Sequence[Proof]) -> tuple[HttpSighting, ...]:
+    async def check(self, proofs: Sequence[ChallengeResponse]) -> tuple[HttpSighting, ...]:
         """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""
         resources = resources_of(proofs)
         if self._settings.self_check == "off":
@@ -170,7 +170,7 @@ class Http01Solver:
             self._trouble = await self._diagnose(resources, missing)
         return tuple(one if one.complete else replace(one, cause=self._trouble) for one in seen)
 
-    async def clean_up(self, proofs: Sequence[Proof]) -> None:
+    async def clean_up(self, proofs: Sequence[ChallengeResponse]) -> None:
         """Remove what `present` made for these files. Raises `KubeError`."""
         made = self.objects_for(proofs)
         await remove(self._objects, self._answers, self._owner, made, resources_of(proofs))
@@ -179,13 +179,13 @@ class Http01Solver:
         """After how many seconds; early enough for the failure at the end to have a cause."""
         return min(FIRST_DIAGNOSIS_SECONDS, self.patience.total_seconds() / 2)
 
-    def _routes(self, name: str, resources: Sequence[HttpResource]) -> list[tuple[ObjectKind, str, bool]]:
+    def _routes(self, name: str, resources: Sequence[FileResponse]) -> list[tuple[ObjectKind, str, bool]]:
         route = self._settings.route
         if isinstance(route, GatewayRoute):
             return [("HTTPRoute", own, False) for own, _ in routes.http_routes(self._owner, name, resources, route)]
         return [("Ingress", route.edit or name, route.edit is not None)]
 
-    async def _settle(self, resources: Sequence[HttpResource]) -> tuple[HttpSighting, ...]:
+    async def _settle(self, resources: Sequence[FileResponse]) -> tuple[HttpSighting, ...]:
         """Without a look at the files: wait until the pod runs, and then for as long as its route may need."""
         trouble, responder = "", self._settings.responder
         if self._settled_at is None:
@@ -200,7 +200,7 @@ class Http01Solver:
             seen += f", and the ingress controller is given {SETTLING_SECONDS:g} s to take up the route"
         return tuple(HttpSighting(one, complete=complete, seen=seen, cause=trouble) for one in resources)
 
-    async def _diagnose(self, resources: Sequence[HttpResource], missing: Sequence[HttpSighting]) -> str:
+    async def _diagnose(self, resources: Sequence[FileResponse], missing: Sequence[HttpSighting]) -> str:
         owner, settings = self._owner, self._settings
         name = object_name(owner, resources, settings)
         of_pod = isinstance(settings.responder, PodSettings)
@@ -218,7 +218,7 @@ class Http01Solver:
                 return trouble
         return await controller_trouble(self._objects, owner, route_names[0], settings.route, missing)
 
-    async def _pod_trouble(self, name: str, resources: Sequence[HttpResource], settings: PodSettings) -> str:
+    async def _pod_trouble(self, name: str, resources: Sequence[FileResponse], settings: PodSettings) -> str:
         pod = await self._objects.read("Pod", self._owner.namespace, name)
         trouble = pod_trouble(pod)
         if pod_must_be_made_again(pod):
@@ -228,10 +228,10 @@ class Http01Solver:
         return trouble
 
 
-def resources_of(proofs: Iterable[Proof]) -> list[HttpResource]:
+def resources_of(proofs: Iterable[ChallengeResponse]) -> list[FileResponse]:
     """Return the files among these proofs, which are to be files all."""
     listed = list(proofs)
-    resources = [proof for proof in listed if isinstance(proof, HttpResource)]
+    resources = [proof for proof in listed if isinstance(proof, FileResponse)]
     if len(resources) < len(listed):
         raise AssertionError("an http-01 solver was given what is no file")
     return resources

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from certwright.challenges.presenter import Solver as AnySolver
-    from certwright.challenges.response import HttpResource
+    from certwright.challenges.response import FileResponse
     from certwright.http01.removal import SolverObject
     from certwright.issuers.registry import ReadyIssuer
     from certwright.kube.api import Gateway
@@ -117,7 +117,7 @@ class SolverFactory:
         return await asyncio.shield(self._kept[key][1])
 
     async def remove_http01(
-        self, certificate: Certificate, made: Iterable[SolverObject], resources: Sequence[HttpResource]
+        self, certificate: Certificate, made: Iterable[SolverObject], resources: Sequence[FileResponse]
     ) -> None:
         """Remove what answers for a Certificate's files; no issuer is needed for it. Raises `KubeError`."""
         await remove(self._objects, self.answers, _owner(certificate), made, resources)
@@ -127,7 +127,7 @@ class SolverFactory:
         certificate: Certificate,
         known: Iterable[SolverObject],
         wanted: Iterable[SolverObject],
-        resources: Sequence[HttpResource],
+        resources: Sequence[FileResponse],
     ) -> None:
         """Remove what answered for a Certificate's files as its issuer was before. Raises `KubeError`."""
         await remove_superseded(self._objects, _owner(certificate), known, wanted, resources)

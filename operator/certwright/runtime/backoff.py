@@ -1,0 +1,49 @@
+"""Growing pauses after failures in a row."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from dataclasses import dataclass
+from typing import Final
+
+FIRST_SECONDS: Final = 2.0
+LONGEST_SECONDS: Final = 300.0
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Transient failures in a row of one kind of work, and the pause after the last of them.
+
+    Attributes:
+        failures: How many there were; 0 after a success.
+        not_before: No further try before this instant; None if one may be made at once.
+        reported: Reason and message of the last failure, which is no news when it comes again.
+    """
+
+    failures: int = 0
+    not_before: dt.datetime | None = None
+    reported: tuple[str, str] | None = None
+
+    def failed(
+        self, now: dt.datetime, *, not_before: dt.datetime | None = None, reported: tuple[str, str] | None = None
+    ) -> Backoff:
+        """Return the back-off after one more failure.
+
+        Args:
+            now: The present instant.
+            not_before: What the other side asked for; the later of this and our own pause holds.
+            reported: Reason and message of the failure.
+        """
+        failures = self.failures + 1
+        return Backoff(failures, max(now + pause_after(failures), not_before or now), reported)
+
+    def pause(self, now: dt.datetime) -> dt.datetime | None:
+        """Return the instant of the next try if it is yet to come, else None."""
+        return self.not_before if self.not_before is not None and now < self.not_before else None
+
+
+def pause_after(failures: int) -> dt.timedelta:
+    """Return how long to wait after so many failures (1 or more) in a row: 2 s doubling to 5 min, with jitter."""
+    seconds = min(FIRST_SECONDS * 2 ** min(failures - 1, 16), LONGEST_SECONDS)
+    return dt.timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
