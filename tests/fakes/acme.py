@@ -1,4 +1,4 @@
-"""An ACME server in memory that holds clients to the rules, and a clock that only moves when told to."""
+"""An ACME server in memory that holds clients to the rules."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import josepy
-import pytest
 
 from certwright.acme import (
-    AccountKey,
-    AcmeServer,
-    Client,
-    Clock,
     Headers,
-    RequestRecord,
     Response,
     base64url,
 )
@@ -288,56 +281,3 @@ class FakeCa:
         self.keys[url] = jwk
         document = {"status": "valid", "contact": request.json.get("contact", []), "orders": f"{ORIGIN}/orders/1"}
         return self.json(document, status=200 if exists else 201, headers={"Location": url})
-
-
-@dataclass
-class FakeTime:
-    """Time that passes by sleeping."""
-
-    start: datetime = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-    elapsed: float = 0.0
-    slept: list[float] = field(default_factory=list)
-
-    @property
-    def now(self) -> datetime:
-        return self.start + timedelta(seconds=self.elapsed)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.elapsed += seconds
-
-    def clock(self) -> Clock:
-        return Clock(now=lambda: self.now, monotonic=lambda: self.elapsed, sleep=self.sleep)
-
-
-@pytest.fixture
-def ca() -> FakeCa:
-    return FakeCa()
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture(scope="session")
-def key() -> AccountKey:
-    return AccountKey.generate()
-
-
-@pytest.fixture
-def records() -> list[RequestRecord]:
-    return []
-
-
-@pytest.fixture
-def server(ca: FakeCa, time: FakeTime, records: list[RequestRecord]) -> AcmeServer:
-    return AcmeServer(DIRECTORY_URL, ca, clock=time.clock(), on_request=records.append)
-
-
-@pytest.fixture
-def client(ca: FakeCa, server: AcmeServer, key: AccountKey) -> Client:
-    """A client that is registered, without having asked anything for it."""
-    url = f"{ORIGIN}/account/1"
-    ca.keys[url] = dict(key.jwk)
-    return Client(server, key, account_url=url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import struct
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -12,7 +11,6 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
-import pytest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,7 +20,7 @@ Answer: TypeAlias = dns.message.Message | bytes | None
 Handler: TypeAlias = "Callable[[dns.message.Message, str], Answer]"
 
 
-class FakeServer:
+class FakeNameserver:
     """Answers over UDP and TCP on one port with what its handler says, and remembers what it was asked."""
 
     def __init__(self, handler: Handler, address: str = "127.0.0.1", *, keyring: object = None) -> None:
@@ -44,7 +42,7 @@ class FakeServer:
         return answer.to_wire() if isinstance(answer, dns.message.Message) else answer
 
     @asynccontextmanager
-    async def running(self, port: int = 0) -> AsyncIterator[FakeServer]:
+    async def running(self, port: int = 0) -> AsyncIterator[FakeNameserver]:
         loop = asyncio.get_running_loop()
         async with AsyncExitStack() as stack:
             tcp = await asyncio.start_server(self._serve, self.address, port)
@@ -79,7 +77,7 @@ class FakeServer:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, server: FakeServer) -> None:
+    def __init__(self, server: FakeNameserver) -> None:
         self.server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -138,36 +136,4 @@ class Zones:
 
 
 Reply: TypeAlias = "Callable[..., dns.message.Message]"
-Start: TypeAlias = "Callable[..., Awaitable[FakeServer]]"
-
-
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
-    """Starts servers: `await start(handler)`, with `port=` and `address=` for several on one port."""
-    async with AsyncExitStack() as stack:
-
-        async def run(
-            handler: Handler, *, address: str = "127.0.0.1", port: int = 0, keyring: object = None
-        ) -> FakeServer:
-            for _ in range(20):
-                try:
-                    return await stack.enter_async_context(FakeServer(handler, address, keyring=keyring).running(port))
-                except OSError as error:
-                    # The port that was free for TCP was taken for UDP.
-                    if port or error.errno != errno.EADDRINUSE:
-                        raise
-            raise AssertionError("no port is free for both UDP and TCP")
-
-        yield run
-
-
-@pytest.fixture(name="reply")
-def reply_fixture() -> Reply:
-    """Makes answers."""
-    return reply
-
-
-@pytest.fixture(name="zones")
-def zones_fixture() -> type[Zones]:
-    """Makes handlers for servers of zones."""
-    return Zones
+Start: TypeAlias = "Callable[..., Awaitable[FakeNameserver]]"

@@ -6,11 +6,7 @@ import asyncio
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from certwright.challenges.response import FileResponse
-from certwright.http01.answers import SharedAnswers
-from certwright.http01.settings import Owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,19 +98,3 @@ class FakeObjects:
 
 def file(host: str = "a.example.test", token: str = "abc") -> FileResponse:  # noqa: S107 - a challenge's token is no secret
     return FileResponse(host, token, f"{token}.thumbprint")
-
-
-@pytest.fixture
-def objects() -> FakeObjects:
-    return FakeObjects()
-
-
-@pytest.fixture
-def owner() -> Owner:
-    reference = {"apiVersion": "certwright.io/v1", "kind": "Certificate", "name": "web", "uid": "uid-web"}
-    return Owner(namespace="shop", name="web", uid="uid-web", reference=reference)
-
-
-@pytest.fixture
-def answers() -> SharedAnswers:
-    return SharedAnswers()

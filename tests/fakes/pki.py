@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from certwright.pki import PrivateKey
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+LEAF_FROM = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -74,6 +74,27 @@ def make_ca(name: str, parent: Ca | None = None) -> Ca:
     return Ca(subject, key, builder.sign(parent.key if parent else key, hashes.SHA256()))
 
 
+def make_leaf(
+    *, serial: int = 0x87654321, issuer: str = "Intermediate", subject: str = "leaf", key_id: bytes | None = None
+) -> bytes:
+    """Return a certificate in DER whose chain does not matter."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(LEAF_FROM)
+        .not_valid_after(LEAF_FROM + timedelta(days=90))
+    )
+    if "." in subject:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
+    if key_id is not None:
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier(key_id, None, None), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
@@ -89,24 +110,3 @@ def _builder(
         .not_valid_before(not_before)
         .not_valid_after(not_after)
     )
-
-
-@pytest.fixture(scope="session")
-def now() -> datetime:
-    """The present, as the certificates of these tests see it."""
-    return NOW
-
-
-@pytest.fixture(scope="session")
-def root() -> Ca:
-    return make_ca("Root")
-
-
-@pytest.fixture(scope="session")
-def intermediate(root: Ca) -> Ca:
-    return make_ca("Intermediate", root)
-
-
-@pytest.fixture(scope="session")
-def other_ca() -> Ca:
-    return make_ca("Another CA")
