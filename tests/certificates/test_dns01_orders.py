@@ -11,7 +11,7 @@ from certwright.certificates.store import certificate_key
 from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.dns import NameserverUnreachable, Propagation, ServerView
 
-from .test_reconciler import Bench
+from .bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,9 +13,10 @@ from certwright.http01 import presenter as presenter_module
 from certwright.http01.self_check import HttpSighting
 from certwright.issuers.solver_factory import Http01Options, SolverFactory
 from certwright.resources import FINALIZER
-from tests.http01.conftest import FakeObjects
+from tests.fakes.acme_client import FakeAcmeClient
+from tests.fakes.http01 import FakeObjects
 
-from .test_reconciler import Bench, FakeCa
+from .bench import Bench
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -42,7 +43,7 @@ class Web:
         return [HttpSighting(one, complete=not Web.hidden, seen="HTTP 404", status=404) for one in resources]
 
 
-class HttpCa(FakeCa):
+class HttpCa(FakeAcmeClient):
     """Offers http-01; names in `refused` it takes no answers for."""
 
     def __init__(self, build: Build, clock: Callable[[], dt.datetime]) -> None:

@@ -14,8 +14,7 @@ from certwright.http01.presenter import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECOND
 from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.self_check import HttpSighting
 from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
-
-from .conftest import file
+from tests.fakes.http01 import file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import FileResponse
     from certwright.http01.answers import SharedAnswers
     from certwright.http01.settings import Owner
-
-    from .conftest import FakeObjects
+    from tests.fakes.http01 import FakeObjects
 
 FILES = [file("a.example.test", "t1"), file("b.example.test", "t2")]
 POD, SHARED = PodSettings("image"), SharedSettings("192.0.2.1", 8089)
