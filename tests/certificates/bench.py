@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
-from certwright.challenges.holders import RecordLedger
+from certwright.challenges.holders import Holders
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from certwright import acme
     from certwright.certificates.secret_facts import SecretFacts
+    from certwright.challenges.response import RecordResponse
     from certwright.kube.events import Subject
     from tests.fakes.operator import Body, Build, FakeGateway
 
@@ -63,7 +64,7 @@ class Bench:
         """A new process: it knows what the API server knows, or knew some time ago."""
         self.certificates: Certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
-        self.ledger = RecordLedger()
+        self.ledger: Holders[RecordResponse] = Holders()
         if body := late or self.cluster.body:
             self.certificates.put(body)
         tools = Tools(

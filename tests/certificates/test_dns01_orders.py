@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.store import certificate_key
-from certwright.challenges.record_presenter import Dns01Presenter
+from certwright.challenges.dns01 import Dns01Presenter
 from certwright.dns import NameserverUnreachable, Propagation, ServerView
 
 from .bench import Bench

@@ -158,7 +158,7 @@ async def test_a_restart_between_two_answers_leaves_what_the_ca_is_looking_at(
     assert bench.objects.held.keys() == before.keys()
     assert not [call for call in bench.objects.calls if call.startswith("delete")]
     if "responder" in solver["http01"]:
-        assert {host for host, _ in bench.factories[-1].answers} == {"a.example.test", "b.example.test"}
+        assert {each.host for each in bench.factories[-1].answers} == {"a.example.test", "b.example.test"}
 
 
 async def test_a_restart_when_one_of_the_names_is_proved_keeps_the_objects(bench: HttpBench) -> None:
@@ -208,8 +208,8 @@ async def test_two_solvers_of_one_issuer_are_both_answered_for(bench: HttpBench)
     Web.hidden = True
     bench.write("a.example.test", "b.example.test")
     await bench.run(3)
-    assert {host for host, _ in bench.factories[-1].answers} == {"a.example.test", "b.example.test"}
+    assert {each.host for each in bench.factories[-1].answers} == {"a.example.test", "b.example.test"}
     Web.hidden = False
     await bench.run(60)
     assert bench.condition().status == "True"
-    assert bench.factories[-1].answers == {}
+    assert not list(bench.factories[-1].answers)

@@ -13,10 +13,10 @@ from certwright.certificates.proofs import (
     proof_of,
     solver_objects,
 )
+from certwright.challenges.dns01 import Dns01Presenter
+from certwright.challenges.holders import Holders
 from certwright.challenges.presenter import PresentedObject
-from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
-from certwright.http01.answers import SharedAnswers
 from certwright.http01.presenter import Http01Presenter
 from certwright.http01.settings import IngressRoute, Owner, PodSettings, Settings
 from certwright.resources import AuthorizationStatus, SolverObjectStatus
@@ -66,9 +66,7 @@ def test_only_what_is_presented_is_outside(build: Build) -> None:
 def http01_solver(edit: str | None) -> Http01Presenter:
     owner = Owner("team", "web", "uid-web", {})
     settings = Settings(PodSettings("image"), IngressRoute(edit=edit))
-    return Http01Presenter(
-        cast("Any", None), owner, settings, patience=dt.timedelta(minutes=1), answers=SharedAnswers()
-    )
+    return Http01Presenter(cast("Any", None), owner, settings, patience=dt.timedelta(minutes=1), answers=Holders())
 
 
 @pytest.mark.parametrize(

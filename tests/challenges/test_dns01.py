@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.challenges.record_presenter import Dns01Presenter
+from certwright.challenges.dns01 import Dns01Presenter
 from certwright.challenges.response import RecordResponse
 from certwright.dns import CnameLoop, Propagation
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.http01 import responder as module
-from certwright.http01.responder import PATH, Responder
+from certwright.challenges import responder as module
+from certwright.challenges.responder import PATH, Responder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ def told() -> list[tuple[str, int]]:
 
 @pytest.fixture
 async def port(told: list[tuple[str, int]]) -> AsyncIterator[int]:
-    responder = Responder(ANSWERS, on_answer=lambda *what: told.append(what))
+    responder = Responder(lambda *asked: ANSWERS.get(asked), on_answer=lambda *what: told.append(what))
     yield await responder.start("127.0.0.1", 0)
     await responder.stop()
 

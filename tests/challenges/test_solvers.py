@@ -85,6 +85,19 @@ class TestDnsRecords:
         await solver.clean_up([other])
         assert world.records == set()
 
+    async def test_a_removal_that_failed_can_be_tried_again(
+        self, proof: MakeProof, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world = World()
+        solver = Dns01(world)
+        await solver.present([proof("a.example", "dns-01")])
+        with monkeypatch.context() as broken:
+            broken.setattr(world, "clean_up", None)
+            with pytest.raises(TypeError):
+                await solver.clean_up([proof("a.example", "dns-01")])
+        await solver.clean_up([proof("a.example", "dns-01")])
+        assert world.records == set()
+
     async def test_what_is_not_seen_is_told_or_tolerated(self, proof: MakeProof) -> None:
         world = World(blind=True)
         proofs = [proof("a.example", "dns-01")]

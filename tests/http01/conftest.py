@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from certwright.http01.answers import SharedAnswers
+from certwright.challenges.holders import Holders
 from certwright.http01.settings import Owner
 from tests.fakes.http01 import FakeObjects
+
+if TYPE_CHECKING:
+    from certwright.challenges.response import FileResponse
 
 
 @pytest.fixture
@@ -21,5 +26,5 @@ def owner() -> Owner:
 
 
 @pytest.fixture
-def answers() -> SharedAnswers:
-    return SharedAnswers()
+def answers() -> Holders[FileResponse]:
+    return Holders()

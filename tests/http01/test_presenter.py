@@ -10,7 +10,7 @@ import pytest
 from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import RecordResponse
 from certwright.http01.errors import SolverError
-from certwright.http01.presenter import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Presenter
+from certwright.http01.presenter import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Presenter, shared_look_up
 from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.self_check import HttpSighting
 from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
@@ -19,8 +19,8 @@ from tests.fakes.http01 import file
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from certwright.challenges.holders import Holders
     from certwright.challenges.response import FileResponse
-    from certwright.http01.answers import SharedAnswers
     from certwright.http01.settings import Owner
     from tests.fakes.http01 import FakeObjects
 
@@ -59,7 +59,7 @@ def time() -> Time:
 
 @pytest.fixture
 def make(
-    objects: FakeObjects, owner: Owner, answers: SharedAnswers, look: Look, time: Time
+    objects: FakeObjects, owner: Owner, answers: Holders[FileResponse], look: Look, time: Time
 ) -> Callable[..., Http01Presenter]:
     def made(
         responder: PodSettings | SharedSettings = POD,
@@ -118,13 +118,17 @@ async def test_many_names_on_a_gateway_need_more_than_one_route(
 
 
 async def test_the_shared_responder_answers_while_the_files_are_needed(
-    make: Callable[..., Http01Presenter], answers: SharedAnswers
+    make: Callable[..., Http01Presenter], answers: Holders[FileResponse]
 ) -> None:
     solver = make(SHARED)
     await solver.present(FILES)
-    assert answers == {("a.example.test", "t1"): "t1.thumbprint", ("b.example.test", "t2"): "t2.thumbprint"}
+    look_up = shared_look_up(answers)
+    assert [look_up("a.example.test", "t1"), look_up("b.example.test", "t2")] == ["t1.thumbprint", "t2.thumbprint"]
+    assert [look_up("a.example.test", "t2"), look_up("c.example.test", "t1")] == [None, None]
+    assert set(answers) == set(FILES)
     await solver.clean_up(FILES)
-    assert answers == {}
+    assert look_up("a.example.test", "t1") is None
+    assert not list(answers)
 
 
 async def test_an_edited_ingress_is_as_it_was_afterwards(
@@ -206,7 +210,7 @@ async def test_an_ingress_that_others_change_all_the_time_is_given_up(
 
 
 async def test_rules_of_an_ingress_that_is_gone_are_gone_with_it(
-    objects: FakeObjects, owner: Owner, answers: SharedAnswers
+    objects: FakeObjects, owner: Owner, answers: Holders[FileResponse]
 ) -> None:
     made = [PresentedObject("Ingress", "front", edited=True), PresentedObject("Pod", "whatever")]
     await remove(objects, answers, owner, made, FILES)
@@ -249,7 +253,7 @@ async def test_rules_that_lead_to_a_pod_of_earlier_go_although_the_ingress_is_th
 
 
 async def test_a_name_in_a_status_removes_nothing_of_others(
-    objects: FakeObjects, owner: Owner, answers: SharedAnswers
+    objects: FakeObjects, owner: Owner, answers: Holders[FileResponse]
 ) -> None:
     objects.put("Pod", "database", metadata={"labels": {"app": "db"}})
     objects.put("Ingress", "front", spec={"rules": [FRONT]})
@@ -392,13 +396,13 @@ def test_a_proof_is_a_file(make: Callable[..., Http01Presenter]) -> None:
         solver.objects_for([RecordResponse("a.test", "v")])
 
 
-def test_two_certificates_may_need_the_same_answer(answers: SharedAnswers) -> None:
-    answers.hold("one", FILES)
-    answers.hold("two", FILES[:1])
+async def test_two_certificates_may_need_the_same_answer(answers: Holders[FileResponse]) -> None:
+    await answers.hold("one", FILES)
+    await answers.hold("two", FILES[:1])
     answers.forget("one")
-    assert list(answers) == [("a.example.test", "t1")]
-    answers.hold("two", FILES[1:])
-    assert list(answers) == [("a.example.test", "t1"), ("b.example.test", "t2")], "another solver of the same order"
+    assert list(answers) == FILES[:1]
+    await answers.hold("two", FILES[1:])
+    assert list(answers) == FILES, "another solver of the same order"
     answers.forget("two")
     answers.forget("three")
-    assert answers == {}
+    assert not list(answers)

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from certwright.certificates.solving import by_solver
 from certwright.challenges.presenter import PresentedObject
+from certwright.challenges.responder import PATH
 from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
-from certwright.http01.responder import PATH
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.certificates.secret_facts import SecretFacts
-    from certwright.challenges.holders import RecordLedger
+    from certwright.challenges.holders import Holders
+    from certwright.challenges.response import RecordResponse
     from certwright.issuers.registry import IssuerRegistry
     from certwright.issuers.solver_factory import SolverFactory
     from certwright.kube.api import Gateway
@@ -39,7 +40,7 @@ class Tools:
     gateway: Gateway
     registry: IssuerRegistry
     solvers: SolverFactory
-    ledger: RecordLedger
+    ledger: Holders[RecordResponse]
     recorder: EventRecorder
     metrics: Metrics
     clock: Callable[[], dt.datetime]

@@ -3,24 +3,109 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme import dns01_value
 from certwright.challenges.errors import NotVisible
-from certwright.dns import TxtRecord
+from certwright.challenges.holders import Holders
+from certwright.challenges.response import RecordResponse, dns01_name
+from certwright.dns import Propagation
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from certwright.challenges.presenter import PresentedObject, SelfCheckMode
     from certwright.challenges.proof import Proof
-    from certwright.dns import DnsView, Propagation, Provider
+    from certwright.challenges.response import ChallengeResponse
+    from certwright.dns import DnsView, Provider, TxtRecord
 
-#: Seconds until a record has to be seen by all name servers, unless the caller says otherwise.
 PROPAGATION_SECONDS: Final = 300.0
+"""Seconds until a record has to be seen by all name servers, unless the caller says otherwise."""
+
+PATIENCE: Final = dt.timedelta(seconds=PROPAGATION_SECONDS)
+"""The same, as a presenter has it."""
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 10.0
 _SHOWN: Final = 3
+
+
+class Dns01Presenter:
+    """Presents TXT records with one DNS provider, looks for them once at a time, and removes them.
+
+    Args:
+        provider: Changes the zones.
+        view: Looks at them; None neither follows CNAMEs nor looks for records.
+        destination: Where the provider puts records: those of presenters with another one are elsewhere.
+        follow_cname: Whether a CNAME at `_acme-challenge` names the place for the record (delegation).
+        self_check: Whether records must be seen before the CA is asked.
+        patience: How long the records are looked for.
+    """
+
+    challenge_type: Final = "dns-01"
+
+    def __init__(
+        self,
+        provider: Provider,
+        view: DnsView | None,
+        *,
+        destination: str = "",
+        follow_cname: bool = True,
+        self_check: SelfCheckMode = "required",
+        patience: dt.timedelta = PATIENCE,
+    ) -> None:
+        self._provider = provider
+        self._view = view
+        self._follow_cname = follow_cname
+        self.destination = destination
+        self.self_check = self_check
+        self.patience = patience
+
+    async def place(self, name: str) -> str:
+        """Return where the record that validates a domain has to stand.
+
+        Args:
+            name: The identifier; of a wildcard the name below `*.` counts (RFC 8555 section 7.1.3).
+
+        Raises:
+            DnsError: The CNAME chain cannot be followed.
+        """
+        return await self.target(dns01_name(name))
+
+    async def target(self, owner: str) -> str:
+        """Return where a record has to stand for the CA to find it at `owner`: there, or where a CNAME leads.
+
+        Raises:
+            DnsError: The CNAME chain cannot be followed.
+        """
+        return await self._view.follow_cname(owner) if self._view is not None and self._follow_cname else owner
+
+    def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+        """Return the record."""
+        return RecordResponse(place, dns01_value(key_authorization))
+
+    def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:  # noqa: ARG002 - the protocol's form
+        """Return nothing: records are not in the cluster."""
+        return ()
+
+    async def present(self, responses: Iterable[ChallengeResponse]) -> None:
+        """Add the records, each once; those that are there already stay. Raises `DnsError`."""
+        await self._provider.present(_records(responses))
+
+    async def check(self, responses: Iterable[ChallengeResponse]) -> Sequence[Propagation]:
+        """Ask every authoritative server of each record, once. Raises `DnsError`."""
+        return await self.look(_records(responses))
+
+    async def look(self, records: Sequence[TxtRecord]) -> Sequence[Propagation]:
+        """Ask every authoritative server of each record, once. Raises `DnsError`."""
+        if self._view is None:
+            return tuple(Propagation(record, complete=True) for record in records)
+        return await self._view.check(records)
+
+    async def clean_up(self, responses: Iterable[ChallengeResponse]) -> None:
+        """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
+        await self._provider.clean_up(_records(responses))
 
 
 class Dns01:
@@ -43,13 +128,14 @@ class Dns01:
         propagation_timeout: float = PROPAGATION_SECONDS,
         required: bool = True,
     ) -> None:
-        self._provider = provider
-        self._view = view
+        self._presenter = Dns01Presenter(
+            provider,
+            view,
+            self_check="off" if view is None else "required" if required else "advisory",
+        )
         self._seconds = propagation_timeout
-        self._required = required
-        self._records: dict[Proof, TxtRecord] = {}
         # Two orders may share an authorization and with it a value: the last one removes it.
-        self._holders: Counter[TxtRecord] = Counter()
+        self._holders: Holders[RecordResponse] = Holders()
 
     @property
     def challenge_type(self) -> str:
@@ -60,10 +146,8 @@ class Dns01:
         """Add all records at once. Raises `DnsError`."""
         records = await asyncio.gather(*map(self._record, proofs))
         for proof, record in zip(proofs, records, strict=True):
-            if proof not in self._records:
-                self._records[proof] = record
-                self._holders[record] += 1
-        await self._provider.present(list(dict.fromkeys(records)))
+            await self._holders.hold(proof, [record])
+        await self._presenter.present(records)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
         """Ask all authoritative servers until they have all records.
@@ -71,25 +155,19 @@ class Dns01:
         Raises:
             NotVisible: They did not in time; says what was seen where.
         """
-        if self._view is not None:
-            records = list(dict.fromkeys(self._records[proof] for proof in proofs))
-            await until_seen(self._view.check, records, seconds=self._seconds, required=self._required)
+        mode = self._presenter.self_check
+        if mode != "off":
+            records = self._holders.held_by(proofs)
+            await until_seen(self._presenter.look, records, seconds=self._seconds, required=mode == "required")
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
         """Remove exactly these values. Raises `DnsError`."""
-        held = [record for proof in proofs if (record := self._records.pop(proof, None)) is not None]
-        self._holders.subtract(held)
-        gone = [record for record in dict.fromkeys(held) if self._holders[record] <= 0]
-        for record in gone:
-            del self._holders[record]
-        if gone:
-            await self._provider.clean_up(gone)
+        async with self._holders.releasing_all(proofs, self._holders.held_by(proofs)) as removable:
+            if removable:
+                await self._presenter.clean_up(removable)
 
-    async def _record(self, proof: Proof) -> TxtRecord:
-        name = proof.txt_name
-        if self._view is not None:
-            name = await self._view.follow_cname(name)
-        return TxtRecord(name, proof.txt_value)
+    async def _record(self, proof: Proof) -> RecordResponse:
+        return RecordResponse(await self._presenter.target(proof.txt_name), proof.txt_value)
 
 
 class DnsAccount01(Dns01):
@@ -132,3 +210,11 @@ async def until_seen(
         if missing:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _records(responses: Iterable[ChallengeResponse]) -> list[RecordResponse]:
+    listed = list(dict.fromkeys(responses))
+    records = [response for response in listed if isinstance(response, RecordResponse)]
+    if len(records) < len(listed):
+        raise AssertionError("dns-01 was given a response that is no TXT record")
+    return records

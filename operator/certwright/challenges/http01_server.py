@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from certwright.challenges.listener import Listener
-from certwright.http01.responder import PATH, exchange
+from certwright.challenges.responder import PATH, exchange
 
 if TYPE_CHECKING:
     import asyncio

@@ -16,6 +16,7 @@ from certwright.acme import (
     http01_url,
     key_authorization,
 )
+from certwright.challenges.response import dns01_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,7 +93,7 @@ class Proof:
         """
         match self.challenge.type:
             case "dns-01":
-                return f"_acme-challenge.{self.identifier.value}"
+                return dns01_name(self.identifier.value)
             case "dns-account-01":
                 return dns_account01_name(self.identifier.value, self.account_url)
             case "dns-persist-01":

@@ -1,4 +1,4 @@
-"""A web server that knows nothing but the answers to challenges. Standard library only: it runs in solver pods too.
+"""A web server that serves nothing but key authorizations. Standard library only: it runs in solver pods too.
 
 It answers GET and HEAD of ``/.well-known/acme-challenge/<token>`` for the hosts it was told of, each host with its own
 tokens, and 404 to anything else. What a client may send is bounded in size, time and number.
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    LookUp: TypeAlias = Callable[[str, str], str | None]
 
 PATH: Final = "/.well-known/acme-challenge/"
 HEALTH: Final = "/healthz"
@@ -26,14 +28,12 @@ class Responder:
     """Serves key authorizations.
 
     Args:
-        answers: Looked at anew for each request; the caller may change it at any time.
+        look_up: Returns the key authorization for a host and a token, or None; called for each request.
         on_answer: Told of every request: the host and the status that was answered.
     """
 
-    def __init__(
-        self, answers: Mapping[tuple[str, str], str], *, on_answer: Callable[[str, int], None] | None = None
-    ) -> None:
-        self._answers = answers
+    def __init__(self, look_up: LookUp, *, on_answer: Callable[[str, int], None] | None = None) -> None:
+        self._look_up = look_up
         self._on_answer = on_answer or (lambda _host, _status: None)
         self._server: asyncio.Server | None = None
         self._open: dict[asyncio.StreamWriter, None] = {}
@@ -53,7 +53,7 @@ class Responder:
         return address[1]
 
     async def stop(self) -> None:
-        """Listen no more, and let go of who is connected: an answer takes no time, so they are only slow."""
+        """Stop listening, and close all connections: an answer takes no time, so those left are only slow clients."""
         if self._server is not None:
             self._server.close()
             leaving = list(self._open)
@@ -64,7 +64,7 @@ class Responder:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open[writer] = None
         if len(self._open) > MAX_CONNECTIONS:
-            # Who has been silent for longest goes: were the new ones refused, silent ones could keep a CA out.
+            # The longest silent connection goes: if new ones were refused, silent clients could keep a CA out.
             eldest = next(iter(self._open))
             del self._open[eldest]
             eldest.transport.abort()
@@ -72,19 +72,14 @@ class Responder:
             async with asyncio.timeout(REQUEST_SECONDS):
                 self._on_answer(*await exchange(reader, writer, self._look_up))
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            # A client that is slow, gone or silent costs nobody anything but itself.
+            # A client that is slow, gone or silent harms only itself.
             return
         finally:
             self._open.pop(writer, None)
             writer.close()
 
-    def _look_up(self, host: str, token: str) -> str | None:
-        return self._answers.get((host, token))
 
-
-async def exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look_up: Callable[[str, str], str | None]
-) -> tuple[str, int]:
+async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look_up: LookUp) -> tuple[str, int]:
     """Read one request and answer it.
 
     Args:
@@ -114,7 +109,7 @@ async def exchange(
     return host, int(status[:3])
 
 
-def _respond(look_up: Callable[[str, str], str | None], method: str, path: str, host: str) -> tuple[str, bytes]:
+def _respond(look_up: LookUp, method: str, path: str, host: str) -> tuple[str, bytes]:
     if not method:
         return "400 Bad Request", b"not an HTTP request of sane size\n"
     if method not in {"GET", "HEAD"}:

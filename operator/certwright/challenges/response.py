@@ -1,4 +1,4 @@
-"""What the CA is to find: a TXT record, or a file; and what each is called where people are told of it."""
+"""What the CA is to find: a TXT record, or a file; and the words for each in conditions, Events and logs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from certwright.acme.http01 import WELL_KNOWN_PATH
 from certwright.dns import TxtRecord
 
 
+def dns01_name(name: str) -> str:
+    """Return where the TXT record of dns-01 stands, before any CNAME is followed; a wildcard's `*.` is left out."""
+    return f"_acme-challenge.{name.removeprefix('*.')}"
+
+
 class ChallengeResponse(Protocol):
     """What one challenge is answered with (RFC 8555 section 8): where it stands, and the words for it.
 
     Attributes:
         challenge_type: The type of the challenge.
         waiting_reason: One word for a condition, while it is waited for.
-        failure_reason: One word for a condition, once it was waited for in vain.
+        failure_reason: One word for a condition, once it was waited for without success.
         warn_after: How long it may take before an Event says that it takes long.
-        advice: What people can do if it cannot be seen.
+        advice: What the user can do if it cannot be seen.
     """
 
     challenge_type: ClassVar[str]
@@ -29,6 +34,11 @@ class ChallengeResponse(Protocol):
 
     def __hash__(self) -> int:
         """Return the hash: equal responses are one."""
+        ...
+
+    @property
+    def location(self) -> str:
+        """Where the CA looks for it: the name of a TXT record, or the URL of a file."""
         ...
 
     @property
@@ -56,6 +66,21 @@ class RecordResponse(TxtRecord):
     # The servers of a zone need a few seconds to take a record over from each other when all is well.
     warn_after: ClassVar[dt.timedelta] = dt.timedelta(seconds=10)
     advice: ClassVar[str] = "Check the zone's servers, or the solver's authoritativeNameservers and nameservers."
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether it is the same record, also as a plain `TxtRecord`, which is what a DNS provider knows."""
+        if not isinstance(other, TxtRecord):
+            return NotImplemented
+        return (self.name, self.value) == (other.name, other.value)
+
+    def __hash__(self) -> int:
+        """Return the hash of the record."""
+        return hash((self.name, self.value))
+
+    @property
+    def location(self) -> str:
+        """The name of the record."""
+        return self.name
 
     @property
     def title(self) -> str:
@@ -99,6 +124,11 @@ class FileResponse:
     def url(self) -> str:
         """The URL that the CA asks for."""
         return f"http://{self.host}{self.path}"
+
+    @property
+    def location(self) -> str:
+        """The URL that the CA asks for."""
+        return self.url
 
     @property
     def title(self) -> str:

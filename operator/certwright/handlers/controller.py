@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
-from certwright.challenges.holders import RecordLedger
+from certwright.challenges.holders import Holders
 from certwright.handlers.invalid import REASON, InvalidObject, tell
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.issuers.authorities import Authorities
@@ -103,7 +103,7 @@ class Controller:
             gateway=gateway,
             registry=self.registry,
             solvers=solvers,
-            ledger=RecordLedger(),
+            ledger=Holders(),
             recorder=self._recorder,
             metrics=self.metrics,
             clock=_now,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import kopf
 
+from certwright.challenges.responder import Responder
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Candidate, Election
 from certwright.handlers.endpoints import Endpoints
@@ -21,7 +22,7 @@ from certwright.handlers.watching.events import make_registry, on_list
 from certwright.handlers.watching.health import WATCHED, Watches
 from certwright.handlers.watching.session import Login
 from certwright.handlers.watching.settings import kopf_settings
-from certwright.http01.responder import Responder
+from certwright.http01.presenter import shared_look_up
 from certwright.issuers.solver_factory import Http01Options
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.election import LeadershipLost
@@ -119,7 +120,7 @@ async def _start_responder(stack: contextlib.AsyncExitStack, controller: Control
     """Answer http-01 challenges here, where ingress controllers were told how to reach us."""
     if options.responder_address is None:
         return
-    responder = Responder(controller.answers, on_answer=controller.metrics.responded)
+    responder = Responder(shared_look_up(controller.answers), on_answer=controller.metrics.responded)
     try:
         port = await responder.start(None, options.responder_port)
     except OSError as error:

@@ -35,9 +35,9 @@ from certwright.http01.settings import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from certwright.challenges.holders import Holders
     from certwright.challenges.presenter import ObjectKind, SelfCheckMode
     from certwright.challenges.response import ChallengeResponse
-    from certwright.http01.answers import SharedAnswers
     from certwright.http01.objects import Objects
 
 FIRST_DIAGNOSIS_SECONDS: Final = 4.0
@@ -73,7 +73,7 @@ class Http01Presenter:
         settings: Settings,
         *,
         patience: dt.timedelta,
-        answers: SharedAnswers,
+        answers: Holders[FileResponse],
         self_check: SelfCheck | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -142,7 +142,7 @@ class Http01Presenter:
         service = manifests.service(owner, name, service_type=settings.service_type, of_pod=of_pod)
         calls: list[Awaitable[object]] = [self._objects.apply(service)]
         if isinstance(settings.responder, SharedSettings):
-            self._answers.hold(owner.uid, resources)
+            await self._answers.hold(owner.uid, resources)
             calls.append(self._objects.apply(manifests.endpoint_slice(owner, name, settings.responder)))
         else:
             calls.append(self._objects.create(manifests.pod(owner, name, resources, settings.responder)))
@@ -228,6 +228,16 @@ class Http01Presenter:
                 await self._objects.delete("Pod", self._owner.namespace, name)
             await self._objects.create(manifests.pod(self._owner, name, resources, settings))
         return trouble
+
+
+def shared_look_up(answers: Holders[FileResponse]) -> Callable[[str, str], str | None]:
+    """Return what the operator's own responder asks for a host and a token: it answers for every order at once."""
+
+    def look_up(host: str, token: str) -> str | None:
+        held = answers.at(FileResponse(host, token, "").location)
+        return held[0].key_authorization if held else None
+
+    return look_up
 
 
 def resources_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:

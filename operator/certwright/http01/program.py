@@ -9,7 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
-from certwright.http01.responder import Responder
+from certwright.challenges.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def parse_answers(text: str) -> dict[tuple[str, str], str]:
 
 async def _run(answers: dict[tuple[str, str], str], host: str | None, port: int) -> int:
     """Answer until a signal comes; return its number."""
-    responder = Responder(answers, on_answer=_log)
+    responder = Responder(lambda host, token: answers.get((host, token)), on_answer=_log)
     listening = await responder.start(host, port)
     names = sorted({name for name, _ in answers})
     print(f"answering for {len(answers)} challenges of {', '.join(names[:5])} on port {listening}", flush=True)

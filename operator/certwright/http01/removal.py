@@ -11,16 +11,16 @@ from certwright.http01.editing import take_rules_out
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Sequence
 
+    from certwright.challenges.holders import Holders
     from certwright.challenges.presenter import ObjectKind, PresentedObject
     from certwright.challenges.response import FileResponse
-    from certwright.http01.answers import SharedAnswers
     from certwright.http01.objects import Objects
     from certwright.http01.settings import Owner
 
 
 async def remove(
     objects: Objects,
-    answers: SharedAnswers,
+    answers: Holders[FileResponse],
     owner: Owner,
     made: Iterable[PresentedObject],
     resources: Sequence[FileResponse],

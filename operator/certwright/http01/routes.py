@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.challenges.responder import PATH
 from certwright.http01.manifests import Manifest, metadata
 from certwright.http01.program import PORT
-from certwright.http01.responder import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

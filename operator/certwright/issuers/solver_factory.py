@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.secret_facts import decoded
-from certwright.challenges.record_presenter import Dns01Presenter
+from certwright.challenges.dns01 import Dns01Presenter
+from certwright.challenges.holders import Holders
 from certwright.dns import DnsView
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.dns.tsig import TsigKey
 from certwright.failures import IssuanceError
-from certwright.http01.answers import SharedAnswers
 from certwright.http01.presenter import Http01Presenter
 from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.settings import (
@@ -85,7 +85,7 @@ class SolverFactory:
         self._before_send = before_send
         self._monotonic = monotonic
         self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Dns01Presenter]]] = {}
-        self.answers = SharedAnswers()
+        self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
 
     async def make(self, issuer: ReadyIssuer, solver: IssuerSolver, certificate: Certificate) -> Presenter:
