@@ -30,6 +30,11 @@ GOALS = {
     "-ftp": "ftp://localhost/x",
     "-address": "http://127.0.0.1/",
     "-mapped": "http://[::ffff:169.254.169.254]/latest/",
+    "-number": "http://2852039166/latest/",
+    "-short": "http://127.1/",
+    "-hex": "http://0x7f.0.0.0x1/",
+    "-quoted": "http://%31%32%37.0.0.1/",
+    "-wide": "http://\uff11\uff12\uff17.0.0.1/",
 }
 ANSWERS: defaultdict[str, Callable[[], web.Response]] = defaultdict(
     lambda: lambda: web.Response(status=500),
@@ -93,6 +98,10 @@ async def port(seen: list[web.Request]) -> AsyncIterator[int]:
             case "-closed":
                 assert request.transport is not None
                 request.transport.close()
+            case "-body" if len(seen) == 1:
+                response = web.StreamResponse(status=302, headers={"Location": request.path})
+                await response.prepare(request)
+                await asyncio.sleep(60)
             case "-hang":
                 await asyncio.sleep(60)
         return ANSWERS[mistake]()
@@ -123,6 +132,12 @@ async def port(seen: list[web.Request]) -> AsyncIterator[int]:
         ("-port", False, "a redirect to what is no URL"),
         ("-address", False, "a redirect to an IP address, which CAs do not follow"),
         ("-mapped", False, "a redirect to an IP address, which CAs do not follow"),
+        ("-number", False, "a redirect to an IP address, which CAs do not follow"),
+        ("-short", False, "a redirect to an IP address, which CAs do not follow"),
+        ("-hex", False, "a redirect to an IP address, which CAs do not follow"),
+        ("-quoted", False, "a redirect to what is no URL"),
+        ("-wide", False, "a redirect to what is no URL"),
+        ("-body", False, "redirected to http://localhost: HTTP 500"),
         ("-typed", False, "HTTP 200 with other content than the key authorization at 127.0.0.1"),
         ("-closed", False, "the connection was closed without an answer at 127.0.0.1"),
     ],

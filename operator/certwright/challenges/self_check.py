@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import enum
+import re
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from certwright.acme import AcmeError, UntrustedServer
@@ -14,26 +17,235 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.acme import Response, Transport
+    from certwright.acme import Transport
     from certwright.challenges.proof import Proof
     from certwright.challenges.solver import Solver
 
-#: Seconds until an answer has to be there, unless the caller says otherwise.
 CHECK_SECONDS: Final = 30.0
-
-#: As many as Boulder follows.
+"""Seconds until an answer has to be there, unless the caller says otherwise."""
 MAX_REDIRECTS: Final = 10
+"""As many as Boulder follows."""
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+HTTP_PORT: Final = 80
+HTTPS_PORT: Final = 443
 
 _PAUSE: Final = 1.0
 _MAX_ANSWER: Final = 4096
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_WHITE_SPACE: Final = 16
+"""Bytes of it that may follow a key authorization (RFC 8555 section 8.3)."""
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}", re.ASCII)
+_HOST: Final = re.compile(r"[a-z0-9._-]+", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class CheckPolicy:
+    """What a look may do.
+
+    Attributes:
+        port: The port of the first request: 80 for every CA but those for tests; redirects may lead there too.
+        follow_addresses: Whether a redirect to an IP address is followed. Boulder follows none, and in a cluster the
+            author of a Certificate must not choose what is asked for.
+        seconds: How long all requests of one look may take together; None for no limit of its own.
+    """
+
+    port: int = HTTP_PORT
+    follow_addresses: bool = True
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one request was answered with.
+
+    Attributes:
+        status: The HTTP status.
+        location: The header field of a redirect, or None.
+        media_type: The content type, lower-case and without parameters, or an empty text.
+        body: The beginning of the content; not needed of a redirect.
+    """
+
+    status: int
+    location: str | None = None
+    media_type: str = ""
+    body: bytes = b""
+
+    @property
+    def redirects(self) -> bool:
+        """Whether it says to look elsewhere."""
+        return self.status in REDIRECTS and self.location is not None
+
+
+class NoAnswer(Exception):
+    """A request was not answered; the message says why."""
+
+
+class CertificateNotTrusted(Exception):
+    """The server's certificate did not verify."""
+
+
+class Fetch(Protocol):
+    """Sends one GET request, as whoever looks sends requests."""
+
+    async def __call__(self, url: str, *, enough: int) -> Answer:
+        """Return the answer, without following a redirect.
+
+        Args:
+            url: What to ask for.
+            enough: How many bytes of the content are enough.
+
+        Raises:
+            NoAnswer: There was none.
+            TimeoutError: There was none in time.
+            CertificateNotTrusted: The server's certificate was looked at, and did not verify.
+            ValueError: The URL cannot be asked for.
+        """
+        ...
+
+
+class Found(enum.Enum):
+    """What a look came to."""
+
+    RIGHT = enum.auto()
+    UNVERIFIED = enum.auto()
+    """CAs take any certificate here: it may be the one that is to be replaced. More cannot be seen."""
+    WRONG_STATUS = enum.auto()
+    WRONG_CONTENT = enum.auto()
+    NO_ANSWER = enum.auto()
+    TIMED_OUT = enum.auto()
+    NO_URL = enum.auto()
+    OTHER_SCHEME = enum.auto()
+    OTHER_PORT = enum.auto()
+    ADDRESS = enum.auto()
+    TOO_MANY_REDIRECTS = enum.auto()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found at a URL.
+
+    Attributes:
+        found: The kind.
+        host: The host that was asked last.
+        via: Where redirects led, in words, in their order.
+        status: The HTTP status of the last answer, or None.
+        detail: Of `NO_ANSWER` the reason, of `WRONG_CONTENT` the media type (or nothing), of a redirect that no CA
+            follows where it leads.
+    """
+
+    found: Found
+    host: str
+    via: tuple[str, ...] = ()
+    status: int | None = None
+    detail: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether the CA can be expected to be satisfied."""
+        return self.found in {Found.RIGHT, Found.UNVERIFIED}
+
+    @property
+    def status_line(self) -> str:
+        """The status in words."""
+        try:
+            return f"HTTP {self.status} {HTTPStatus(self.status or 0).phrase}"
+        except ValueError:
+            return f"HTTP {self.status}"
+
+
+async def look(url: str, content: str, fetch: Fetch, policy: CheckPolicy) -> Finding:
+    """Ask for a file once, as a CA does, and follow redirects where CAs follow them; never an error.
+
+    Args:
+        url: The file's.
+        content: What it must hold.
+        fetch: Sends the requests.
+        policy: What may be followed.
+    """
+    goal = urlsplit(url)
+    if policy.port != HTTP_PORT:
+        goal = goal._replace(netloc=f"{goal.netloc}:{policy.port}")
+    via: list[str] = []
+
+    def finding(found: Found, *, status: int | None = None, detail: str = "") -> Finding:
+        return Finding(found, goal.hostname or "", tuple(via), status, detail)
+
+    try:
+        async with asyncio.timeout(policy.seconds):
+            for _ in range(MAX_REDIRECTS + 1):
+                answer = await fetch(goal.geturl(), enough=len(content) + _WHITE_SPACE)
+                if answer.location is None or not answer.redirects:
+                    found, detail = _judge(answer, content)
+                    return finding(found, status=answer.status, detail=detail)
+                try:
+                    following = urlsplit(urljoin(goal.geturl(), answer.location))
+                except ValueError:
+                    return finding(Found.NO_URL)
+                if refusal := _refusal(following, policy):
+                    return finding(refusal, detail=_words(following, policy))
+                goal = following
+                via.append(_words(goal, policy))
+    except CertificateNotTrusted:
+        return finding(Found.UNVERIFIED)
+    except TimeoutError:
+        return finding(Found.TIMED_OUT)
+    except NoAnswer as error:
+        return finding(Found.NO_ANSWER, detail=str(error))
+    except ValueError:
+        return finding(Found.NO_URL)
+    return finding(Found.TOO_MANY_REDIRECTS)
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, in whatever form the C library would take one: `127.1`, `2130706433`, `0x7f.1`.
+
+    No top-level domain is a number.
+    """
+    return ":" in host or _NUMBER.fullmatch(host.removesuffix(".").rpartition(".")[2]) is not None
+
+
+def _judge(answer: Answer, content: str) -> tuple[Found, str]:
+    if answer.status != HTTPStatus.OK:
+        return Found.WRONG_STATUS, ""
+    # RFC 8555 section 8.3 lets white space follow.
+    if answer.body.rstrip() == content.encode("ascii"):
+        return Found.RIGHT, ""
+    # The type is the server's own text: it is shown only if it is one.
+    return Found.WRONG_CONTENT, answer.media_type if _MEDIA_TYPE.fullmatch(answer.media_type) else ""
+
+
+def _refusal(goal: SplitResult, policy: CheckPolicy) -> Found | None:
+    """Return why a redirect is not followed, or None."""
+    host = goal.hostname or ""
+    if goal.scheme not in {"http", "https"} or not host:
+        return Found.OTHER_SCHEME
+    try:
+        port = goal.port
+    except ValueError:
+        return Found.NO_URL
+    # Else an HTTP client might make another host of it, by percent-decoding or IDNA, than was judged here.
+    if ":" not in host and _HOST.fullmatch(host) is None:
+        return Found.NO_URL
+    if port not in {None, HTTP_PORT, HTTPS_PORT, policy.port}:
+        return Found.OTHER_PORT
+    if is_address(host) and not policy.follow_addresses:
+        return Found.ADDRESS
+    return None
+
+
+def _words(goal: SplitResult, policy: CheckPolicy) -> str:
+    """Return a redirect's goal without path and query, which may hold anything."""
+    place = goal.netloc.rpartition("@")[2]
+    for port in (HTTP_PORT, HTTPS_PORT, policy.port):
+        place = place.removesuffix(f":{port}")
+    return printable(f"{goal.scheme}://{place}", 253)
 
 
 class SelfChecked:
     """A solver for http-01 that asks its own URLs before the CA does: Let's Encrypt allows five failures an hour.
 
     Redirects are followed as CAs follow them: to http and https at ports 80 and 443, ten at most. Do without where this
-    host cannot reach the names that it proves (hairpin NAT, split horizon).
+    host cannot reach the domains that it validates (hairpin NAT, split horizon).
 
     Args:
         solver: Any solver for http-01.
@@ -45,12 +257,14 @@ class SelfChecked:
 
     challenge_type: Final = "http-01"
 
-    def __init__(self, solver: Solver, transport: Transport, *, port: int = 80, seconds: float = CHECK_SECONDS) -> None:
+    def __init__(
+        self, solver: Solver, transport: Transport, *, port: int = HTTP_PORT, seconds: float = CHECK_SECONDS
+    ) -> None:
         if solver.challenge_type != self.challenge_type:
             raise ValueError(f"a self-check is for http-01, not for {solver.challenge_type}")
         self._solver = solver
         self._transport = transport
-        self._port = port
+        self._policy = CheckPolicy(port=port)
         self._seconds = seconds
 
     async def present(self, proofs: Sequence[Proof]) -> None:
@@ -73,59 +287,36 @@ class SelfChecked:
     async def _until_there(self, proof: Proof) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._seconds
-        while (complaint := await self._look(proof)) is not None:
+        while not (found := await look(proof.http01_url, proof.key_authorization, self._fetch, self._policy)).complete:
             if loop.time() + _PAUSE > deadline:
+                complaint = _complaint(found)
                 raise NotVisible(f"{proof.http01_url} {complaint}. Check DNS, firewall, and which server answers there")
             await asyncio.sleep(_PAUSE)
 
-    async def _look(self, proof: Proof) -> str | None:
-        """Say what is wrong with what a CA would see, or return None."""
-        url, via = proof.http01_url, ""
-        if self._port != 80:  # noqa: PLR2004 - http's own
-            host, slash, path = url.removeprefix("http://").partition("/")
-            url = f"http://{host}:{self._port}{slash}{path}"
-        for _ in range(MAX_REDIRECTS + 1):
-            try:
-                answer = await self._transport.request("GET", url, headers={}, max_bytes=_MAX_ANSWER)
-            except UntrustedServer:
-                # CAs take any certificate here: it may be the one that is to be replaced. More cannot be seen.
-                return None
-            except AcmeError as error:
-                return f"{via}gives no answer: {error}"
-            location = answer.headers.get("Location")
-            if answer.status not in _REDIRECTS or location is None:
-                wrong = _wrong(answer, proof)
-                return wrong and via + wrong
-            url = urljoin(url, location)
-            goal = urlsplit(url)
-            if not self._is_followed(goal):
-                return (
-                    f"{via}redirects to {_words(goal)}, where no CA follows: only to http and https at ports 80 and 443"
-                )
-            via = f"redirects to {_words(goal)}, which "
-        return f"redirects more than {MAX_REDIRECTS} times"
-
-    def _is_followed(self, goal: SplitResult) -> bool:
+    async def _fetch(self, url: str, *, enough: int) -> Answer:
         try:
-            port = goal.port
-        except ValueError:
-            return False
-        return goal.scheme in ("http", "https") and bool(goal.hostname) and port in (None, 80, 443, self._port)
+            response = await self._transport.request("GET", url, headers={}, max_bytes=max(enough, _MAX_ANSWER))
+        except UntrustedServer as error:
+            raise CertificateNotTrusted from error
+        except AcmeError as error:
+            raise NoAnswer(str(error)) from error
+        return Answer(response.status, response.headers.get("Location"), response.media_type, response.body)
 
 
-def _wrong(answer: Response, proof: Proof) -> str | None:
-    if answer.status != HTTPStatus.OK:
-        try:
-            return f"answers with HTTP {answer.status} {HTTPStatus(answer.status).phrase}"
-        except ValueError:
-            return f"answers with HTTP {answer.status}"
-    # RFC 8555 section 8.3 lets white space follow.
-    if answer.body.rstrip() == proof.key_authorization.encode("ascii"):
-        return None
-    kind = printable(answer.media_type, 60) or "of no type"
-    return f"answers with something else ({kind}) than the proof"
-
-
-def _words(goal: SplitResult) -> str:
-    """A redirect's goal without path and query, which may hold anything."""
-    return printable(f"{goal.scheme}://{goal.netloc.rpartition('@')[2]}", 253)
+def _complaint(finding: Finding) -> str:
+    """Say what is wrong, as a predicate of the URL."""
+    via = f"redirects to {finding.via[-1]}, which " if finding.via else ""
+    match finding.found:
+        case Found.WRONG_STATUS:
+            return f"{via}answers with {finding.status_line}"
+        case Found.WRONG_CONTENT:
+            return f"{via}answers with something else ({finding.detail or 'of no type'}) than the proof"
+        case Found.NO_ANSWER:
+            return f"{via}gives no answer: {finding.detail}"
+        case Found.TIMED_OUT:
+            return f"{via}gives no answer in time"
+        case Found.TOO_MANY_REDIRECTS:
+            return f"redirects more than {MAX_REDIRECTS} times"
+        case _:
+            goal = finding.detail or "what is no URL"
+            return f"{via}redirects to {goal}, where no CA follows: only to http and https at ports 80 and 443"

@@ -1,18 +1,24 @@
-"""Asks for a file as the CA will, and says in words what came back. A wrong answer's content is shown to nobody."""
+"""Asks for a file as the CA will, and says in words what came back. A wrong answer's content is shown to no one."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 import ssl
-from dataclasses import dataclass
-from http import HTTPStatus
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
-from yarl import URL
 
+from certwright.challenges.self_check import (
+    MAX_REDIRECTS,
+    Answer,
+    CheckPolicy,
+    Finding,
+    Found,
+    NoAnswer,
+    is_address,
+    look,
+)
 from certwright.http01.addresses import Addresses, Remembered
 
 if TYPE_CHECKING:
@@ -23,14 +29,10 @@ if TYPE_CHECKING:
 SECONDS: Final = 5.0
 """For one answer."""
 SECONDS_OF_REDIRECTS: Final = 10.0
-"""For all of those on the way to one file: who redirects to what is slow holds the other names of an order up."""
-MAX_REDIRECTS: Final = 10
-"""Boulder follows as many."""
+"""For all of those on the way to one file: slow redirects would hold up the other names of an order."""
 MAX_CONCURRENT: Final = 10
 MAX_ADDRESSES: Final = 3
-"""Told of one host."""
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}", re.ASCII)
+"""Shown of one host."""
 USER_AGENT: Final = "certwright self-check"
 
 
@@ -43,8 +45,8 @@ class HttpSighting:
         complete: Whether the CA can be expected to be satisfied.
         seen: What came back, in words.
         status: The HTTP status of the last answer, None without one.
-        redirected: Whether somebody had said to look elsewhere.
-        cause: Why, as far as the solver's own objects tell; an empty text otherwise.
+        redirected: Whether a server had redirected the request.
+        cause: Why, as far as the solver's own objects show; an empty text otherwise.
     """
 
     resource: FileResponse
@@ -74,15 +76,11 @@ class SelfCheck:
         self._port = port
         self._resolver = Addresses(nameservers)
 
-    async def look(self, resources: list[FileResponse]) -> list[HttpSighting]:
+    async def look(self, files: Sequence[FileResponse]) -> list[HttpSighting]:
         """Ask for every file once, a few at a time; never an error."""
         places = asyncio.Semaphore(MAX_CONCURRENT)
         resolver = Remembered(self._resolver)
-
-        async def one(session: aiohttp.ClientSession, resource: FileResponse) -> HttpSighting:
-            async with places:
-                return await self._look(session, resource, resolver)
-
+        policy = CheckPolicy(port=self._port, follow_addresses=False, seconds=SECONDS_OF_REDIRECTS)
         # No connection is kept: the next look must find what is there then. Certificates are not checked where a
         # redirect leads to HTTPS, as CAs do not: the one there may be what is to be replaced.
         connector = aiohttp.TCPConnector(
@@ -93,48 +91,28 @@ class SelfCheck:
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
-            return await asyncio.gather(*(one(session, resource) for resource in resources))
 
-    async def _look(self, session: aiohttp.ClientSession, resource: FileResponse, resolver: Remembered) -> HttpSighting:
-        url = URL.build(scheme="http", host=resource.host, port=self._port, path=resource.path)
-        via: list[str] = []
+            async def fetch(url: str, *, enough: int) -> Answer:
+                return await _fetch(session, url, enough=enough)
 
-        def saw(words: str, *, status: int | None = None, complete: bool = False) -> HttpSighting:
-            return HttpSighting(resource, complete, f"{_place(via)}{words}", status, redirected=bool(via))
+            async def one(file: FileResponse) -> HttpSighting:
+                async with places:
+                    return _sighting(file, await look(file.url, file.key_authorization, fetch, policy), resolver)
 
-        def missing(words: str, status: int | None = None) -> HttpSighting:
-            asked = resolver.found.get(url.host or "", ())
-            at = f" at {' or '.join(asked[:MAX_ADDRESSES])}" if asked else ""
-            return saw(f"{words}{at}", status=status)
+            return await asyncio.gather(*map(one, files))
 
-        try:
-            async with asyncio.timeout(SECONDS_OF_REDIRECTS):
-                for _ in range(MAX_REDIRECTS + 1):
-                    async with session.get(url, allow_redirects=False) as answer:
-                        if answer.status not in REDIRECTS or "Location" not in answer.headers:
-                            body = await _read(answer, len(resource.key_authorization) + 16)
-                            if wrong := _wrong(resource, answer, body):
-                                return missing(wrong, answer.status)
-                            return saw("the right answer", status=answer.status, complete=True)
-                        location = answer.headers["Location"]
-                    goal = _joined(url, location)
-                    if goal is None:
-                        return saw("a redirect to what is no URL")
-                    if refusal := _refusal(goal, self._port):
-                        return saw(refusal)
-                    url = goal
-                    via.append(_words(url))
-        except TimeoutError:
-            found = url.host in resolver.found or _is_address(url)
-            what = "no answer" if found else f"the DNS did not say where {url.host} leads"
-            return missing(f"{what} within {SECONDS_OF_REDIRECTS if via else SECONDS:g} s")
-        except aiohttp.ClientConnectorDNSError as error:
-            return saw(error.os_error.strerror or f"{url.host} has no address in the DNS")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return missing(_reason(error))
-        return HttpSighting(
-            resource, complete=False, seen=f"more than {MAX_REDIRECTS} redirects, {_place(via[:3])}...", redirected=True
-        )
+
+async def _fetch(session: aiohttp.ClientSession, url: str, *, enough: int) -> Answer:
+    try:
+        async with session.get(url, allow_redirects=False) as answer:
+            head = Answer(answer.status, answer.headers.get("Location"), answer.content_type)
+            return head if head.redirects else replace(head, body=await _read(answer, enough))
+    except TimeoutError:
+        raise
+    except aiohttp.ClientConnectorDNSError as error:
+        raise NoAnswer(error.os_error.strerror or f"{error.host} has no address in the DNS") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise NoAnswer(_reason(error)) from error
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
@@ -144,55 +122,52 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     return body
 
 
-def _wrong(resource: FileResponse, answer: aiohttp.ClientResponse, body: bytes) -> str:
-    """Say what is wrong with an answer; an empty text if it is the right one."""
-    if answer.status != HTTPStatus.OK:
-        try:
-            return f"HTTP {answer.status} {HTTPStatus(answer.status).phrase}"
-        except ValueError:
-            return f"HTTP {answer.status}"
-    # RFC 8555 section 8.3 lets white space follow.
-    if body.rstrip() == resource.key_authorization.encode():
-        return ""
-    # The type is the server's own text: it is told if it is one.
-    of_type = f" ({answer.content_type})" if MEDIA_TYPE.fullmatch(answer.content_type) else ""
-    return f"HTTP 200 with other content{of_type} than the key authorization"
+def _sighting(file: FileResponse, finding: Finding, resolver: Remembered) -> HttpSighting:
+    return HttpSighting(
+        file,
+        finding.complete,
+        _describe(finding, resolver),
+        finding.status,
+        redirected=bool(finding.via),
+    )
 
 
-def _joined(url: URL, location: str) -> URL | None:
-    try:
-        return url.join(URL(location))
-    except ValueError:
-        return None
+def _describe(finding: Finding, resolver: Remembered) -> str:
+    if finding.found is Found.TOO_MANY_REDIRECTS:
+        return f"more than {MAX_REDIRECTS} redirects, {_via(finding.via[:3])}..."
+    asked = resolver.found.get(finding.host, ())
+    at = f" at {' or '.join(asked[:MAX_ADDRESSES])}" if asked else ""
+    return f"{_via(finding.via)}{_words(finding, looked_up=bool(asked), at=at)}"
 
 
-def _is_address(url: URL) -> bool:
-    try:
-        ipaddress.ip_address((url.host or "").partition("%")[0])
-    except ValueError:
-        return False
-    return True
+def _words(finding: Finding, *, looked_up: bool, at: str) -> str:
+    """Say what was found, and at which addresses."""
+    match finding.found:
+        case Found.WRONG_STATUS:
+            return finding.status_line + at
+        case Found.WRONG_CONTENT:
+            of_type = f" ({finding.detail})" if finding.detail else ""
+            return f"HTTP 200 with other content{of_type} than the key authorization{at}"
+        case Found.NO_ANSWER:
+            return finding.detail + at
+        case Found.TIMED_OUT:
+            found = looked_up or is_address(finding.host)
+            what = "no answer" if found else f"the DNS did not say where {finding.host} leads"
+            return f"{what} within {SECONDS_OF_REDIRECTS if finding.via else SECONDS:g} s{at}"
+        case Found.NO_URL:
+            return "a redirect to what is no URL"
+        case Found.OTHER_SCHEME:
+            return "a redirect to something that is neither HTTP nor HTTPS, which no CA follows"
+        case Found.OTHER_PORT:
+            return f"a redirect to port {finding.detail.rpartition(':')[2]}, which no CA follows: only 80 and 443 are"
+        case Found.ADDRESS:
+            return "a redirect to an IP address, which CAs do not follow"
+        case _:
+            return "the right answer"
 
 
-def _refusal(url: URL, check_port: int) -> str:
-    """Say why a redirect is not followed, or an empty text; CAs follow none to other schemes, ports or to addresses."""
-    if url.scheme not in {"http", "https"} or not url.host:
-        return "a redirect to something that is neither HTTP nor HTTPS, which no CA follows"
-    if url.port not in {80, 443, check_port}:
-        return f"a redirect to port {url.port}, which no CA follows: only 80 and 443 are"
-    if _is_address(url):
-        # Boulder follows none, and whoever applies a Certificate is not to choose what of the cluster's is asked for.
-        return "a redirect to an IP address, which CAs do not follow"
-    return ""
-
-
-def _place(via: list[str]) -> str:
+def _via(via: Sequence[str]) -> str:
     return f"redirected to {' and '.join(via)}: " if via else ""
-
-
-def _words(url: URL) -> str:
-    """A redirect's goal without path and query, which may hold anything."""
-    return f"{url.scheme}://{(url.raw_host or '')[:253]}"
 
 
 def _reason(error: BaseException) -> str:
