@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.store import certificate_key
-from certwright.challenges.record_presenter import Dns01Solver
+from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.dns import NameserverUnreachable, Propagation, ServerView
 
 from .bench import Bench
@@ -51,7 +51,7 @@ class MovingBench(Bench):
     async def solver(self, *_: Any) -> Any:
         place: Any = self.places[self.at]
         patience = dt.timedelta(minutes=2)
-        return Dns01Solver(place, place, destination=self.at, follow_cname=False, patience=patience)
+        return Dns01Presenter(place, place, destination=self.at, follow_cname=False, patience=patience)
 
     async def move(self) -> None:
         self.at = "new"

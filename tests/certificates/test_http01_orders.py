@@ -9,7 +9,7 @@ import pytest
 
 from certwright.acme import Authorization, Challenge, ServiceUnavailable
 from certwright.certificates.store import certificate_key
-from certwright.http01 import solver as solver_module
+from certwright.http01 import presenter as presenter_module
 from certwright.http01.self_check import HttpSighting
 from certwright.issuers.solver_factory import Http01Options, SolverFactory
 from certwright.resources import FINALIZER
@@ -88,7 +88,7 @@ class HttpBench(Bench):
 
 @pytest.fixture
 def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> HttpBench:
-    monkeypatch.setattr(solver_module, "SelfCheck", Web)
+    monkeypatch.setattr(presenter_module, "SelfCheck", Web)
     monkeypatch.setattr(Web, "hidden", False)
     bench = HttpBench(build, kube_api, now)
     bench.objects.put("Ingress", "front", spec={"rules": RULES})

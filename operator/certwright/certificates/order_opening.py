@@ -68,7 +68,7 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
         challenge = _challenge(authorization, solver.challenge_type)
         token = challenge.token or ""
         flight.challenges[name] = challenge
-        flight.proofs[name] = solver.proof(places[name], token, issuer.client.key_authorization(token))
+        flight.proofs[name] = solver.respond(places[name], token, issuer.client.key_authorization(token))
     await _hold_records(case, tools, flight.proofs)
     memory.solvers = {name: solvers[name] for name in flight.proofs}
     made = objects_to_make(flight.proofs, memory.solvers)
