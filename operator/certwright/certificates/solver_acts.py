@@ -121,7 +121,7 @@ async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
     case.change_order(solver_objects=())
     if not step.keep_order:
         namespace = case.certificate.metadata.namespace or ""
-        await tools.gateway.delete_secret(namespace, pending_key_name(case.certificate))
+        await tools.kube_api.delete_secret(namespace, pending_key_name(case.certificate))
         case.status = case.status.replace(order=None)
         case.memory.end_flight()
     case.memory.tidied_up()

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from certwright.challenges.presenter import PresentedObject, Presenter
     from certwright.challenges.response import FileResponse
     from certwright.issuers.registry import ReadyIssuer
-    from certwright.kube.api import Gateway
-    from certwright.kube.objects import ObjectGateway
+    from certwright.kube.api import KubeApi
+    from certwright.kube.objects import ObjectApi
     from certwright.resources import Dns01, Http01, IssuerSolver, Rfc2136
 
 KEPT_SECONDS: Final = 10.0
@@ -63,7 +63,7 @@ class SolverFactory:
     """Makes solvers; those with credentials it keeps for a few seconds.
 
     Args:
-        gateway: Where credentials are read.
+        kube_api: Where credentials are read.
         objects: Where solver pods and their routes are made.
         http01: The operator's settings.
         before_send: Called before a DNS provider is sent anything, which what it raises keeps from being sent.
@@ -72,14 +72,14 @@ class SolverFactory:
 
     def __init__(
         self,
-        gateway: Gateway,
-        objects: ObjectGateway,
+        kube_api: KubeApi,
+        objects: ObjectApi,
         *,
         http01: Http01Options | None = None,
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._gateway = gateway
+        self._kube_api = kube_api
         self._objects = objects
         self._http01 = http01 or Http01Options()
         self._before_send = before_send
@@ -202,7 +202,7 @@ class SolverFactory:
         if reference is None or spec.tsig_key_name is None:
             return None
         place = f"Secret {issuer.secrets_namespace}/{reference.name}"
-        found = await self._gateway.read_secret(issuer.secrets_namespace, reference.name)
+        found = await self._kube_api.read_secret(issuer.secrets_namespace, reference.name)
         if found is None:
             raise IssuanceError(
                 "CredentialsMissing",
