@@ -1,13 +1,13 @@
-"""Several calls at once, and one at a time for each key."""
+"""Several calls at once, one at a time for each key, and one that a cancellation does not stop."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -24,6 +24,30 @@ async def gather_all(calls: Iterable[Awaitable[T]]) -> list[T]:
         if isinstance(result, BaseException):
             raise result
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+async def run_shielded(work: Coroutine[Any, Any, None], *, seconds: float) -> None:
+    """Finish the work even if this task is cancelled meanwhile; the cancellation is raised afterwards.
+
+    Args:
+        work: What has to be done.
+        seconds: The time it has; then it is cancelled itself.
+
+    Raises:
+        TimeoutError: It was not done in time.
+    """
+    task = asyncio.ensure_future(asyncio.wait_for(work, seconds))
+    cancellation: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancellation = error
+    if cancellation is not None:
+        # Retrieved, so that asyncio does not complain about an error that has nowhere to go.
+        task.exception()
+        raise cancellation
+    task.result()
 
 
 class KeyedLock(Generic[K]):

@@ -9,8 +9,8 @@ import pytest
 
 from certwright.acme import AcmeServer, Client, ConnectionFailed, Identifier, Order, OrderStatus, UnsafeUrl
 from certwright.client import CleanedUp, CleanUpFailed, Event, NoSolver, SolverFailed, connect
-from certwright.client.clean_up import in_any_case
-from certwright.client.proving import assign, in_place, prepare, tell
+from certwright.client.validation import answer, assign, presented, select
+from certwright.concurrency import run_shielded
 from certwright.dns import InvalidName
 from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa
 from tests.fakes.solvers import Recorder
@@ -49,21 +49,21 @@ def order_for(ca: FakeCa, *names: str) -> Order:
 class TestPrepare:
     async def test_the_first_solver_whose_challenge_is_offered_is_taken(self, client: Client, ca: FakeCa) -> None:
         http, dns, other = Recorder("http-01"), Recorder("dns-01"), Recorder("dns-01")
-        (assignment,) = await prepare(client, order_for(ca, "a.example", "*.b.example"), [http, dns, other], print)
+        (assignment,) = await select(client, order_for(ca, "a.example", "*.b.example"), [http, dns, other], print)
         assert assignment.solver is dns
         assert assignment.names == ("a.example", "*.b.example")
         assert assignment.proofs[0].key_authorization == f"token-0.{client.key.thumbprint}"
 
     async def test_names_without_a_solver_are_told_together(self, client: Client, ca: FakeCa) -> None:
         with pytest.raises(NoSolver, match=r"a\.example: new-99, dns-01; b\.example: .*solvers for http-01") as caught:
-            await prepare(client, order_for(ca, "a.example", "b.example"), [Recorder("http-01")], print)
+            await select(client, order_for(ca, "a.example", "b.example"), [Recorder("http-01")], print)
         assert caught.value.offered == dict.fromkeys(("a.example", "b.example"), ("new-99", "dns-01"))
 
     async def test_valid_names_are_reused(self, client: Client, ca: FakeCa) -> None:
         order = order_for(ca, "a.example", "b.example")
         ca.reply("/authz/0", ca.json(ca.authorization(0, status="valid")))
         events: list[Event] = []
-        (assignment,) = await prepare(client, order, [Recorder()], events.append)
+        (assignment,) = await select(client, order, [Recorder()], events.append)
         assert assignment.names == ("b.example",)
         assert [str(event) for event in events] == ["a.example is proven already"]
 
@@ -72,7 +72,7 @@ class TestInPlace:
     async def test_all_are_presented_and_cleaned_up(self, proof: MakeProof) -> None:
         one, other = Recorder(), Recorder()
         assignments = assign([proof("a.example"), proof("b.example"), proof("c.example")], [one, other, one])
-        async with in_place(assignments, print):
+        async with presented(assignments, print):
             assert one.calls == ["present a.example,c.example", "wait a.example,c.example"]
             assert other.calls == ["present b.example", "wait b.example"]
         assert one.calls[2:] == ["clean_up a.example,c.example"]
@@ -84,7 +84,7 @@ class TestInPlace:
         bad.failures[what] = InvalidName("'x' is no domain name")
         assignments = assign([proof("a.example"), proof("b.example")], [good, bad])
         with pytest.raises(SolverFailed, match=r"for b\.example: 'x' is no domain name") as caught:
-            async with in_place(assignments, print):
+            async with presented(assignments, print):
                 pytest.fail("never reached")
         assert isinstance(caught.value.__cause__, InvalidName)
         assert caught.value.names == ("b.example",)
@@ -94,7 +94,7 @@ class TestInPlace:
     async def test_the_words_of_a_foreign_error_are_not_repeated(self, proof: MakeProof) -> None:
         bad = Recorder(present=RuntimeError("password hunter2"))
         with pytest.raises(SolverFailed, match="RuntimeError") as caught:
-            async with in_place(assign([proof()], [bad]), print):
+            async with presented(assign([proof()], [bad]), print):
                 pytest.fail("never reached")
         assert "hunter2" not in str(caught.value)
 
@@ -103,7 +103,7 @@ class TestInPlace:
     ) -> None:
         events: list[Event] = []
         bad, good = Recorder(clean_up=OSError("x")), Recorder()
-        async with in_place(assign([proof("a.example"), proof("b.example")], [bad, good]), events.append):
+        async with presented(assign([proof("a.example"), proof("b.example")], [bad, good]), events.append):
             pass
         (failed,) = [event for event in events if isinstance(event, CleanUpFailed)]
         assert failed.proofs[0].name == "a.example"
@@ -121,7 +121,7 @@ class TestInPlace:
         started = asyncio.Event()
 
         async def work() -> None:
-            async with in_place(assign([proof("a.example")], [Slow()]), print):
+            async with presented(assign([proof("a.example")], [Slow()]), print):
                 started.set()
                 await asyncio.sleep(3600)
 
@@ -137,27 +137,27 @@ class TestInPlace:
 
 class TestTell:
     async def test_each_pending_challenge_is_answered_once(self, client: Client, ca: FakeCa) -> None:
-        assignments = await prepare(client, order_for(ca, "a.example", "b.example"), [Recorder()], print)
-        await tell(client, assignments, print)
+        assignments = await select(client, order_for(ca, "a.example", "b.example"), [Recorder()], print)
+        await answer(client, assignments, print)
         assert sorted(path for path in ca.paths() if path.startswith("/chall")) == ["/chall/0", "/chall/1"]
 
     @pytest.mark.parametrize(("state", "answers"), [("pending", 2), ("processing", 1)])
     async def test_after_a_broken_connection_it_looks_before_it_answers_again(
         self, client: Client, ca: FakeCa, state: str, answers: int
     ) -> None:
-        assignments = await prepare(client, order_for(ca, "a.example"), [Recorder()], print)
+        assignments = await select(client, order_for(ca, "a.example"), [Recorder()], print)
         ca.reply("/chall/0", ConnectionFailed("broke", host="ca.test", request_sent=True))
         seen = ca.authorization(0)
         seen["challenges"][1]["status"] = state
         ca.reply("/authz/0", ca.json(seen))
-        await tell(client, assignments, print)
+        await answer(client, assignments, print)
         assert ca.paths().count("/chall/0") == answers
 
 
 class TestInAnyCase:
     async def test_work_that_takes_too_long_is_ended(self) -> None:
         with pytest.raises(TimeoutError):
-            await in_any_case(asyncio.sleep(3600), seconds=0.01)
+            await run_shielded(asyncio.sleep(3600), seconds=0.01)
 
     async def test_an_error_goes_on_and_a_cancellation_goes_before_it(self) -> None:
         async def fail() -> None:
@@ -165,8 +165,8 @@ class TestInAnyCase:
             raise ValueError("x")
 
         with pytest.raises(ValueError, match="x"):
-            await in_any_case(fail(), seconds=5)
-        task = asyncio.create_task(in_any_case(fail(), seconds=5))
+            await run_shielded(fail(), seconds=5)
+        task = asyncio.create_task(run_shielded(fail(), seconds=5))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

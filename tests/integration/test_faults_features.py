@@ -17,8 +17,7 @@ from certwright.acme import (
     TimedOut,
     probe_keys,
 )
-from certwright.client import IssuanceTimedOut, NoSolver, UnusableCertificate, issue
-from certwright.client.solvers import Dns01
+from certwright.client import Dns01, IssuanceTimedOut, NoSolver, UnusableCertificate, issue
 from harness.acme import provider_of
 from harness.ordeal import Ordeal, check_outcome
 from harness.outcomes import OUTCOMES

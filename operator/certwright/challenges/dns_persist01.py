@@ -1,4 +1,4 @@
-"""dns-persist-01 by a TXT record that stays: made once, by a provider or a person, and used by every issuance."""
+"""dns-persist-01 by a TXT record that stays: made once, by a provider or the user, and used by every issuance."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class DnsPersist01:
     """dns-persist-01 (draft-ietf-acme-dns-persist); which of its drafts the server speaks shows in its directory.
 
     Args:
-        provider: Adds the record where it is missing; None expects a person to have made it.
-        view: Looks whether it is there. Needed without a provider, for then a missing record is told with its exact
+        provider: Adds the record where it is missing; None expects the user to have made it.
+        view: Looks whether it is there. Needed without a provider, when a missing record is reported with its exact
             text.
         issuer: Which of the challenge's issuer domain names to write; None for the first.
         wildcard: Whether records that are added also stand for wildcards and names below; in an order with a
             wildcard they do.
-        persist_until: When records that are added end to count, aware; None for never.
+        persist_until: When records that are added expire, aware; None for never.
         propagation_timeout: Seconds until all servers must have the records.
     """
 
@@ -82,7 +82,7 @@ class DnsPersist01:
         await until_seen(self._view.check, [record for record, _ in absent], seconds=self._seconds, required=True)
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Leave the record: it is for the next issuance too. To take the right away, remove it yourself."""
+        """Leave the record: it is for the next issuance too. To withdraw the permission, remove it yourself."""
 
     def _record(self, proof: Proof, wildcards: set[str]) -> TxtRecord:
         wildcard = self._wildcard or proof.txt_name in wildcards

@@ -1,4 +1,4 @@
-"""What can go wrong where challenges are answered: each an `AcmeError`, like everything that stops an issuance."""
+"""Errors of solvers: each an `AcmeError`, like everything that stops an issuance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from certwright.acme import AcmeError
 
 
 class NotVisible(AcmeError):
-    """A proof is in place as far as the solver knows, and the CA would not see it: nothing was asked of the CA."""
+    """A challenge response is in place as far as the solver knows, but the CA would not see it; the CA was not asked."""
 
 
 class CannotListen(AcmeError):

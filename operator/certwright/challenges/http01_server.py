@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Http01Server:
-    """Answers the CA while there are proofs to show; everything else is 404. Use one for all issuances at a port.
+    """Answers the CA while files are presented; everything else is 404. Use one for all issuances at a port.
 
     Args:
         host: The address to listen at; None for all.

@@ -12,13 +12,10 @@ from certwright.challenges.errors import CannotListen
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-#: Connections at a time; a CA comes from a handful of places, each with one request.
 MAX_CONNECTIONS: Final = 64
-
-#: Seconds for one connection, from its first byte to its last.
+"""Connections at a time; a CA comes from a handful of places, each with one request."""
 CONNECTION_SECONDS: Final = 10.0
-
-_Handler = "Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]"
+"""Seconds for one connection, from its first byte to its last."""
 
 
 class Listener:
@@ -92,7 +89,7 @@ class Listener:
             finally:
                 self._connections -= 1
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            # Whoever it was is gone, too slow, or no client: nothing that anybody here could do better.
+            # The client is gone, too slow, or speaks another protocol: there is nothing to be done about it here.
             pass
         finally:
             writer.close()

@@ -1,4 +1,4 @@
-"""Any challenge by hand: somebody is told what to do, and says when it is done."""
+"""Any challenge by hand: the user is told what to do, and says when it is done."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from certwright.challenges.proof import Proof
 
-#: What a person can be asked to do: put a file or a record somewhere.
 ManualType: TypeAlias = Literal["http-01", "dns-01", "dns-account-01", "dns-persist-01"]
+"""What the user can be asked to do: put a file or a record somewhere."""
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """What a person has to put where.
+    """What the user has to put where.
 
     Attributes:
         name: The name it is for, as the order wrote it.
@@ -46,7 +46,7 @@ class Manual:
     Args:
         challenge_type: Which challenge to answer.
         ask: Called once with all instructions; awaited until they are carried out.
-        tidy: Called with the instructions whose files and records can be removed now; None if nobody cares.
+        tidy: Called with the instructions whose files and records can be removed now; None calls nothing.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Manual:
         await self._ask(instructions(proofs))
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Whoever was asked said that it is done."""
+        """Return at once: `ask` returned when it was done."""
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
         """Say what can be removed."""
@@ -83,7 +83,7 @@ def instructions(proofs: Sequence[Proof]) -> tuple[Instruction, ...]:
     """Return what has to be put where, for http-01 and the dns challenges.
 
     Raises:
-        UnsupportedChallenge: A proof is for another challenge; nobody shows certificates by hand.
+        UnsupportedChallenge: A proof is for another challenge; no user can serve a TLS certificate by hand.
     """
     return tuple(map(_instruction, proofs))
 

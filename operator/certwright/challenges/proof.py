@@ -1,4 +1,4 @@
-"""What has to be shown for one name: an authorization, the challenge that was chosen, and what answers it."""
+"""What validates one domain: an authorization, the challenge that was chosen, and what answers it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Proof:
 
     @property
     def key_authorization(self) -> str:
-        """What proves to hold the account key (RFC 8555 section 8.1); the content of the file of http-01.
+        """The key authorization (RFC 8555 section 8.1); the content of the file of http-01.
 
         Raises:
             UnsupportedChallenge: The challenge has no token.
@@ -68,7 +68,7 @@ class Proof:
 
     @property
     def http01_path(self) -> str:
-        """The path at which http-01 wants the key authorization.
+        """The path at which the CA looks for the key authorization of http-01.
 
         Raises:
             UnsupportedChallenge: The challenge has no token.
@@ -77,7 +77,7 @@ class Proof:
 
     @property
     def http01_url(self) -> str:
-        """The URL at which http-01 wants the key authorization.
+        """The URL at which the CA looks for the key authorization of http-01.
 
         Raises:
             UnsupportedChallenge: The challenge has no token.
@@ -125,7 +125,7 @@ class Proof:
         Args:
             issuer: One of the challenge's issuer domain names; None for the first.
             wildcard: Whether it also stands for wildcards; it does in any case if the proof is for one.
-            persist_until: When it ends to count, aware; None for never.
+            persist_until: When it expires, aware; None for never.
 
         Raises:
             UnsupportedChallenge: The challenge names no issuer, or not this one.

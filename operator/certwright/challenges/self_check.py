@@ -76,28 +76,31 @@ class Answer:
         return self.status in REDIRECTS and self.location is not None
 
 
-class NoAnswer(Exception):
-    """A request was not answered; the message says why."""
+@dataclass(frozen=True)
+class NoAnswer:
+    """A request that was not answered.
 
+    Attributes:
+        reason: Why, in words.
+        untrusted: Whether that is because the server's certificate did not verify.
+    """
 
-class CertificateNotTrusted(Exception):
-    """The server's certificate did not verify."""
+    reason: str
+    untrusted: bool = False
 
 
 class Fetch(Protocol):
     """Sends one GET request, as whoever looks sends requests."""
 
-    async def __call__(self, url: str, *, enough: int) -> Answer:
-        """Return the answer, without following a redirect.
+    async def __call__(self, url: str, *, enough: int) -> Answer | NoAnswer:
+        """Return the answer, without following a redirect, or why there is none.
 
         Args:
             url: What to ask for.
             enough: How many bytes of the content are enough.
 
         Raises:
-            NoAnswer: There was none.
-            TimeoutError: There was none in time.
-            CertificateNotTrusted: The server's certificate was looked at, and did not verify.
+            TimeoutError: There was no answer in time.
             ValueError: The URL cannot be asked for.
         """
         ...
@@ -174,6 +177,8 @@ async def look(url: str, content: str, fetch: Fetch, policy: CheckPolicy) -> Fin
         async with asyncio.timeout(policy.seconds):
             for _ in range(MAX_REDIRECTS + 1):
                 answer = await fetch(goal.geturl(), enough=len(content) + _WHITE_SPACE)
+                if isinstance(answer, NoAnswer):
+                    return finding(Found.UNVERIFIED if answer.untrusted else Found.NO_ANSWER, detail=answer.reason)
                 if answer.location is None or not answer.redirects:
                     found, detail = _judge(answer, content)
                     return finding(found, status=answer.status, detail=detail)
@@ -185,12 +190,8 @@ async def look(url: str, content: str, fetch: Fetch, policy: CheckPolicy) -> Fin
                     return finding(refusal, detail=_words(following, policy))
                 goal = following
                 via.append(_words(goal, policy))
-    except CertificateNotTrusted:
-        return finding(Found.UNVERIFIED)
     except TimeoutError:
         return finding(Found.TIMED_OUT)
-    except NoAnswer as error:
-        return finding(Found.NO_ANSWER, detail=str(error))
     except ValueError:
         return finding(Found.NO_URL)
     return finding(Found.TOO_MANY_REDIRECTS)
@@ -293,13 +294,11 @@ class SelfChecked:
                 raise NotVisible(f"{proof.http01_url} {complaint}. Check DNS, firewall, and which server answers there")
             await asyncio.sleep(_PAUSE)
 
-    async def _fetch(self, url: str, *, enough: int) -> Answer:
+    async def _fetch(self, url: str, *, enough: int) -> Answer | NoAnswer:
         try:
             response = await self._transport.request("GET", url, headers={}, max_bytes=max(enough, _MAX_ANSWER))
-        except UntrustedServer as error:
-            raise CertificateNotTrusted from error
         except AcmeError as error:
-            raise NoAnswer(str(error)) from error
+            return NoAnswer(str(error), untrusted=isinstance(error, UntrustedServer))
         return Answer(response.status, response.headers.get("Location"), response.media_type, response.body)
 
 

@@ -1,4 +1,4 @@
-"""What answers challenges: present, wait until it can be seen, clean up."""
+"""The protocol of what answers challenges: present, wait until it can be seen, clean up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Solver(Protocol):
-    """Puts the answers to one type of challenge where the CA looks for them, for many names at a time.
+    """Puts the responses to one type of challenge where the CA looks for them, for many domains at a time.
 
     Write your own by having these four members; nothing has to be inherited. Errors of any kind become a
     `SolverFailed` with the error as its cause.
@@ -24,7 +24,7 @@ class Solver(Protocol):
         ...
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Put all answers in place. Those that are there already are fine."""
+        """Put all responses in place. Those that are there already are fine."""
         ...
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
@@ -32,15 +32,15 @@ class Solver(Protocol):
         ...
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Take the answers away again, also after `present` failed halfway or was cancelled.
+        """Remove the responses, also after `present` failed halfway or was cancelled.
 
-        Where nothing is left to take away that is no error.
+        It is no error if nothing is left to remove.
         """
         ...
 
 
-#: Solvers in the order of preference, or a function that returns those for one identifier: by name, zone or type.
 Solvers: TypeAlias = Sequence[Solver] | Callable[[Identifier], Sequence[Solver]]
+"""Solvers in the order of preference, or a function that returns those for one identifier: by name, zone or type."""
 
 
 def solvers_for(solvers: Solvers, identifier: Identifier) -> Sequence[Solver]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TlsAlpn01Server:
-    """Shows the CA its certificates while there are proofs to show; no byte of any application is spoken.
+    """Shows the CA validation certificates while they are presented; no application data is exchanged.
 
     Args:
         host: The address to listen at; None for all.

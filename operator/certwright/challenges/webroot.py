@@ -69,7 +69,7 @@ class Webroot:
                 for folder in (root / path.relative_to(root).parts[0], path.parent):
                     if not folder.is_dir():
                         folder.mkdir(exist_ok=True)
-                        # Whatever the umask: the web server is somebody else.
+                        # Whatever the umask: the web server runs as another user.
                         folder.chmod(_ENTERABLE)
                 path.write_text(content, encoding="ascii")
                 path.chmod(_READABLE)

@@ -4,25 +4,33 @@
         certificate = await issue(client, ["example.com", "*.example.com"], solvers=[Dns01(provider, DnsView())])
         Path("fullchain.pem").write_bytes(certificate.chain_pem)
 
-`issue` orders, proves all names together, makes key and request meanwhile, and checks what came before it returns it.
-`renew` does so for the names of a certificate, and tells the CA what it renews. What happens is told as typed events;
+`issue` orders, validates all domains together, makes key and request meanwhile, and checks the result before it
+returns it.
+`renew` does so for the domains of a certificate, and tells the CA what it renews. Progress is reported as typed events;
 an error, a time-out or a cancellation cleans up first. `certwright.client.sync` has the same for programs without
 asyncio.
 
 Solvers answer the challenges: two servers (`Http01Server`, `TlsAlpn01Server`), the folder of a web server
 (`Webroot`), DNS records (`Dns01`, `DnsAccount01`, `DnsPersist01`), a person (`Manual`), or your own `Solver`.
-`SelfChecked` has a look at the answers to http-01 before the CA does.
+`SelfChecked` checks the answers to http-01 before the CA does.
 
 What it does not do: it stores nothing, installs no certificate in any server, and does not run by itself. Keep
 `AccountCredentials.of(client)` and what `issue` returns, and ask `RenewalPlan.follow` when to come back.
 """
 
+from certwright.challenges.dns01 import Dns01, DnsAccount01
+from certwright.challenges.dns_persist01 import DnsPersist01
 from certwright.challenges.errors import CannotListen, CannotWrite, NotVisible
+from certwright.challenges.http01_server import Http01Server
+from certwright.challenges.manual import Instruction, Manual
 from certwright.challenges.proof import Proof
+from certwright.challenges.self_check import SelfChecked
 from certwright.challenges.solver import Solver, Solvers
-from certwright.client.certificate import CertificateKey, IssuedCertificate, KeySpec, leaf_der
+from certwright.challenges.tls_alpn01_server import TlsAlpn01Server
+from certwright.challenges.webroot import Webroot
+from certwright.client.certificate import IssuedCertificate, leaf_der
 from certwright.client.connect import connect
-from certwright.client.discovery import Offer, discover
+from certwright.client.discover import Offer, discover
 from certwright.client.errors import (
     InvalidPrivateKey,
     IssuanceTimedOut,
@@ -51,20 +59,9 @@ from certwright.client.events import (
     ReplacementRefused,
     Validating,
 )
-from certwright.client.issue import issue
-from certwright.client.renew import renew
+from certwright.client.issue import issue, renew
+from certwright.client.key import CertificateKey, KeySpec
 from certwright.client.revoke import revoke
-from certwright.client.solvers import (
-    Dns01,
-    DnsAccount01,
-    DnsPersist01,
-    Http01Server,
-    Instruction,
-    Manual,
-    SelfChecked,
-    TlsAlpn01Server,
-    Webroot,
-)
 
 __all__ = [
     "AuthorizationReused",

@@ -1,4 +1,4 @@
-"""A client for a CA by name or URL, with its connections, ready to register or to go on with a saved account."""
+"""A client for a CA by name or URL, with its connections, ready to register or to use a saved account."""
 
 from __future__ import annotations
 

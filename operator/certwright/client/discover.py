@@ -19,8 +19,8 @@ class Offer:
 
     Attributes:
         name: The name as it was asked for.
-        status: `valid` if the account has proven it already, as a rule `pending`.
-        challenge_types: What would prove it, in the server's order.
+        status: `valid` if the account has validated it already, as a rule `pending`.
+        challenge_types: What would validate it, in the server's order.
         order_url: The order that was made to find out.
     """
 
@@ -36,7 +36,7 @@ async def discover(
     """Find out which challenges the CA offers for names.
 
     This makes an order, because ACME has no other way: it counts against the CA's limit of orders. Nothing is presented
-    and nobody is told to look, so no validation can fail; the order is left to expire by itself, after a week or so.
+    and no challenge is answered, so no validation can fail; the order is left to expire by itself, after a week or so.
     A later order for the same names may reuse it. Its authorizations are not deactivated: some CAs count that as a
     failure.
 

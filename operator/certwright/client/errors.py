@@ -31,11 +31,11 @@ class NoSolver(AcmeError):
 
 
 class SolverFailed(AcmeError):
-    """A solver could not put its proofs in place, or nobody can see them. The cause is in `__cause__`.
+    """A solver could not put its challenge responses in place, or they cannot be seen. The cause is in `__cause__`.
 
     Attributes:
         challenge_type: Of the solver.
-        names: The names it was to prove, as the order wrote them.
+        names: The names that it was to validate, as the order wrote them.
     """
 
     def __init__(self, doing: str, *, challenge_type: str, names: Sequence[str], reason: str) -> None:

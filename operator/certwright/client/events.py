@@ -1,4 +1,4 @@
-"""What happens during an issuance, for progress lines, logs and metrics. `str()` of an event is a line for people."""
+"""What happens during an issuance, for progress lines, logs and metrics. `str()` of an event is a line to be read."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ReplacementRefused(Event):
 
 @dataclass(frozen=True)
 class OrderPlaced(Event):
-    """The order is made. Its URL is all that is needed to go on with it.
+    """The order is made. Its URL is all that is needed to resume it.
 
     Attributes:
         order: The order.
@@ -79,7 +79,7 @@ class OrderPlaced(Event):
 
 @dataclass(frozen=True)
 class OrderResumed(Event):
-    """An order that was made before is gone on with; no new one is made.
+    """An earlier order is resumed; no new one is made.
 
     Attributes:
         order: The order as it is now.
@@ -93,10 +93,10 @@ class OrderResumed(Event):
 
 @dataclass(frozen=True)
 class OrderNotResumed(Event):
-    """An order that was made before is of no use any more; a new one is made.
+    """An earlier order cannot be resumed; a new one is made.
 
     Attributes:
-        url: The order that was made before.
+        url: The earlier order.
         reason: Why not, in words.
     """
 
@@ -109,7 +109,7 @@ class OrderNotResumed(Event):
 
 @dataclass(frozen=True)
 class AuthorizationReused(Event):
-    """A name is proven already, by an earlier order; nothing is presented for it.
+    """A domain is validated already, by an earlier order; nothing is presented for it.
 
     Attributes:
         name: The name as the order wrote it.
@@ -132,7 +132,7 @@ class _ProofEvent(Event):
 
 @dataclass(frozen=True)
 class Presenting(_ProofEvent):
-    """A solver begins to put its answers in place.
+    """A solver begins to put its challenge responses in place.
 
     Attributes:
         proofs: What it answers.
@@ -144,7 +144,7 @@ class Presenting(_ProofEvent):
 
 @dataclass(frozen=True)
 class Presented(_ProofEvent):
-    """The answers of a solver are in place, and it waits until they can be seen.
+    """The challenge responses of a solver are in place, and it waits until they can be seen.
 
     Attributes:
         proofs: What it answers.
@@ -156,7 +156,7 @@ class Presented(_ProofEvent):
 
 @dataclass(frozen=True)
 class Validating(_ProofEvent):
-    """The CA is told to look at all answers of the order.
+    """The CA is asked to validate all domains of the order.
 
     Attributes:
         proofs: All of them.
@@ -168,7 +168,7 @@ class Validating(_ProofEvent):
 
 @dataclass(frozen=True)
 class OrderReady(Event):
-    """All names are proven; the certificate is requested.
+    """All domains are validated; the certificate is requested.
 
     Attributes:
         order: The order.
@@ -182,7 +182,7 @@ class OrderReady(Event):
 
 @dataclass(frozen=True)
 class CleanedUp(_ProofEvent):
-    """A solver took its answers away.
+    """A solver removed its challenge responses.
 
     Attributes:
         proofs: What it had answered.
@@ -194,7 +194,7 @@ class CleanedUp(_ProofEvent):
 
 @dataclass(frozen=True)
 class CleanUpFailed(_ProofEvent):
-    """A solver could not take its answers away; the issuance is not affected.
+    """A solver could not remove its challenge responses; the issuance is not affected.
 
     Attributes:
         proofs: What it had answered.
@@ -235,9 +235,9 @@ class Issued(Event):
         return f"Issued, valid until {self.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
 
 
-#: Called with each event; should return at once, and must not raise: except at `OrderPlaced` where the order cannot be
-#: kept, which ends the issuance.
 OnEvent: TypeAlias = Callable[[Event], None]
+"""Called with each event; should return at once, and must not raise: except at `OrderPlaced` where the order cannot be
+kept, which ends the issuance."""
 
 
 def ignore(_event: Event) -> None:

@@ -24,7 +24,6 @@ from certwright.acme import (
 )
 from certwright.challenges.solver import solvers_for
 from certwright.client.certificate import IssuedCertificate, chain_of, leaf_der, names_of
-from certwright.client.certificate_request import values
 from certwright.client.errors import PreferredChainMissing, UnusableCertificate
 from certwright.client.events import (
     AuthorizationReused,
@@ -38,7 +37,8 @@ from certwright.client.events import (
     RenewalInfoUnavailable,
     ReplacementRefused,
 )
-from certwright.client.proving import in_place, prepare, tell
+from certwright.client.key import values
+from certwright.client.validation import answer, presented, select
 from certwright.dns import DnsError, check_caa
 from certwright.pki import PkiError, SigningRequest, check_before_write, private_key_to_pem
 
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from certwright.acme import Budget, CertificateChainPem, Client, Order, Reservation
     from certwright.challenges.solver import Solvers
-    from certwright.client.certificate_request import RequestTask
     from certwright.client.events import OnEvent
+    from certwright.client.key import RequestTask
     from certwright.dns import DnsView
     from certwright.pki import PrivateKey
 
@@ -130,7 +130,7 @@ class Issuance:
     async def resume_order(
         self, url: str, *, profile: str | None, not_before: datetime | None, not_after: datetime | None
     ) -> bool:
-        """Go on with an order that was made before; if it is of no use, tell so and return False."""
+        """Resume an earlier order; if that is not possible, notify and return False."""
         reason: str | None
         try:
             order = await self._client.fetch_order(url)
@@ -147,11 +147,11 @@ class Issuance:
         self._notify(OrderNotResumed(url, reason))
         return False
 
-    async def prove_and_finalize(self, solvers: Solvers, request: RequestTask, budget: Budget | None) -> None:
-        """Prove all names, while key and request are made, and hand the request in."""
+    async def validate_and_finalize(self, solvers: Solvers, request: RequestTask, budget: Budget | None) -> None:
+        """Validate all domains while key and request are made, and finalize the order."""
         order = self._placed()
         if order.status in (OrderStatus.PROCESSING, OrderStatus.VALID):
-            # The request was handed in by an earlier run.
+            # An earlier run finalized the order.
             self._key, _ = await request
             return
         if order.status is OrderStatus.READY:
@@ -161,9 +161,9 @@ class Issuance:
             request.result()
         try:
             if order.status is OrderStatus.PENDING:
-                assignments = await prepare(self._client, order, solvers, self._notify)
-                async with in_place(assignments, self._notify):
-                    await tell(self._client, assignments, self._notify)
+                assignments = await select(self._client, order, solvers, self._notify)
+                async with presented(assignments, self._notify):
+                    await answer(self._client, assignments, self._notify)
                     order = await self._client.poll_order(
                         order, until={OrderStatus.READY, OrderStatus.VALID}, timeout=self._left()
                     )
@@ -235,7 +235,7 @@ class Issuance:
     def _unfit(
         self, order: Order, profile: str | None, not_before: datetime | None, not_after: datetime | None
     ) -> str | None:
-        """Say why an order is not the one that would be made now, or return None."""
+        """Return why an order is not the one that would be made now, or None."""
         if order.status is OrderStatus.INVALID:
             return "it is invalid"
         if order.expires is not None and order.expires <= self._clock.now():

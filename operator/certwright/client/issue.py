@@ -1,16 +1,18 @@
-"""A certificate in one call."""
+"""A certificate in one call: issued, or renewed."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from cryptography.x509.oid import NameOID
+
 from certwright.acme import Identifier, PollTimedOut
-from certwright.client.certificate import KeySpec
-from certwright.client.certificate_request import start_request, takes_long
+from certwright.client.certificate import chain_of, names_of
 from certwright.client.errors import IssuanceTimedOut
 from certwright.client.events import ignore
 from certwright.client.issuance import Issuance
+from certwright.client.key import KeySpec, start_request, takes_long
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
 
     from certwright.acme import Budget, Client
     from certwright.challenges.solver import Solvers
-    from certwright.client.certificate import CertificateKey, IssuedCertificate
+    from certwright.client.certificate import IssuedCertificate
     from certwright.client.events import OnEvent
+    from certwright.client.key import CertificateKey
     from certwright.dns import DnsView
+    from certwright.pki import CertificateChain
 
-#: Seconds for one issuance, unless the caller gives another number.
 DEFAULT_TIMEOUT: Final = 600.0
+"""Seconds for one issuance, unless the caller gives another number."""
 
 
 async def issue(
@@ -44,31 +48,31 @@ async def issue(
     on_event: OnEvent = ignore,
     timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - it bounds a whole conversation, and names the order
 ) -> IssuedCertificate:
-    """Get a certificate: order, prove all names together, request, download, check.
+    """Get a certificate: order it, validate all domains together, request, download, check.
 
     The key is returned with the certificate. To survive a crash in between, make it yourself (`KeySpec().make()`),
     keep it before you call this, keep the URL that `OrderPlaced` tells, and give both again: `key` and `resume`.
 
-    Names that are proven already are not proven again. The key and the request are made while the CA validates. If
-    this task is cancelled, or the time is up, what was presented is cleaned up before the error is raised, which
-    takes two minutes at most.
+    Domains that are validated already are not validated again. The key and the request are made while the CA
+    validates. If this task is cancelled, or the time is up, what was presented is cleaned up before the error is
+    raised, which takes two minutes at most.
 
     Args:
         client: An account that is registered.
         names: Domain names, wildcards and IP addresses; text as `Identifier.parse` reads it.
         solvers: In the order of preference, or a function that returns them for an identifier.
-        key: The key of the certificate: to be made, or one that there is (PEM or object); or a request that was made
+        key: The key of the certificate: to be made, or an existing one (PEM or object); or a request that was made
             with it elsewhere (`certwright.pki.read_csr`), for exactly these names.
         common_name: The subject's CN, one of the names; None for an empty subject, which is what CAs prefer today.
         profile: One of the directory's `meta.profiles`; None leaves it to the CA.
         not_before: When the certificate should begin to be valid, aware; many CAs refuse it.
         not_after: When it should end, aware; many CAs refuse it.
-        preferred_chain: The common name of the issuer that the chain shall lead to; None for the CA's default chain.
+        preferred_chain: The common name of the issuer that the chain must lead to; None for the CA's default chain.
         replaces: The certificate that this one renews, in PEM; see `renew`.
-        resume: The URL of an order that an earlier call made for the same names and the same key. It is gone on with
+        resume: The URL of an order that an earlier call made for the same names and the same key. It is resumed
             from wherever it is; a new one is made if it is invalid, expired, gone or for something else, and an event
             tells which.
-        budget: The CA's rate limits; the order waits for room if there will be some in time.
+        budget: The CA's rate limits; the order waits for room if there will be room in time.
         caa_view: Looks at the CAA records of the names first, and reports an objection as an event.
         on_event: Told what happens; see `certwright.client.events`.
         timeout: Seconds for all of it.
@@ -78,7 +82,7 @@ async def issue(
         InvalidPrivateKey: The key cannot be read or made.
         NoSolver: No solver answers what the CA offers for a name.
         SolverFailed: A solver could not do its work.
-        OrderFailed: The CA did not see the proof of a name; see `by_identifier`.
+        OrderFailed: The CA could not validate a domain; see `by_identifier`.
         PreferredChainMissing: The preferred chain is not on offer; what was issued is in the error.
         UnusableCertificate: What the CA issued is not what was asked for.
         KeyReused: The key is the account's.
@@ -103,7 +107,7 @@ async def issue(
                 await issuance.place_order(
                     profile=profile, not_before=not_before, not_after=not_after, replaces=replaces, budget=budget
                 )
-            await issuance.prove_and_finalize(solvers, request, budget)
+            await issuance.validate_and_finalize(solvers, request, budget)
             return await issuance.collect(preferred_chain, current=replaces)
     except (TimeoutError, PollTimedOut) as error:
         url = issuance.order.url if issuance.order else None
@@ -117,3 +121,61 @@ async def issue(
 
 def _identifier(name: str | Identifier) -> Identifier:
     return name if isinstance(name, Identifier) else Identifier.parse(name)
+
+
+async def renew(
+    client: Client,
+    certificate_pem: bytes,
+    *,
+    solvers: Solvers,
+    key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
+    profile: str | None = None,
+    preferred_chain: str | None = None,
+    resume: str | None = None,
+    budget: Budget | None = None,
+    on_event: OnEvent = ignore,
+    timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as for issue
+) -> IssuedCertificate:
+    """Renew a certificate for the names that it has, whoever issued it.
+
+    The order says which certificate it renews (RFC 9773 section 5), where the CA has renewal information; what comes
+    must not be older than what is renewed.
+
+    Args:
+        client: An account that is registered.
+        certificate_pem: The certificate, with or without its chain.
+        solvers: See `issue`.
+        key: The key of the new certificate: a new one unless the old one is given, in PEM.
+        profile: See `issue`; a CA with several does not remember which one it was.
+        preferred_chain: See `issue`.
+        resume: See `issue`.
+        budget: See `issue`; renewals are exempt from some limits or all.
+        on_event: See `issue`.
+        timeout: See `issue`.
+
+    Raises:
+        InvalidCertificate: It is no certificate, or names nothing.
+        AcmeError: As by `issue`.
+    """
+    chain = chain_of(certificate_pem)
+    return await issue(
+        client,
+        names_of(chain),
+        solvers=solvers,
+        key=key,
+        common_name=_common_name(chain),
+        profile=profile,
+        preferred_chain=preferred_chain,
+        replaces=certificate_pem,
+        resume=resume,
+        budget=budget,
+        on_event=on_event,
+        timeout=timeout,
+    )
+
+
+def _common_name(chain: CertificateChain) -> str | None:
+    names = {name.value for name in names_of(chain)}
+    found = chain.leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    name = str(found[0].value) if found else None
+    return name if name in names else None

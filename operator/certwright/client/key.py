@@ -3,34 +3,86 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from certwright.acme import AccountKey, InvalidAccountKey, InvalidIdentifier
-from certwright.client.certificate import KeySpec, private_key_of
-from certwright.client.errors import KeyReused
-from certwright.pki import PkiError, PrivateKey, SigningRequest, build_csr
+from certwright.client.errors import InvalidPrivateKey, KeyReused
+from certwright.pki import (
+    KeyAlgorithm,
+    PkiError,
+    PrivateKey,
+    SigningRequest,
+    build_csr,
+    generate_private_key,
+    load_private_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from certwright.acme import Identifier
-    from certwright.client.certificate import CertificateKey
 
-#: Ends with the key, or the request that stands for it, and the request in DER.
+
+@dataclass(frozen=True)
+class KeySpec:
+    """A private key to be made.
+
+    Attributes:
+        algorithm: `ECDSA`, `RSA` or `Ed25519`, which public CAs do not take yet.
+        size: In bits: 256, 384 or 521 for ECDSA; 2048, 3072 or 4096 for RSA; None for the default, 256 and 2048.
+    """
+
+    algorithm: KeyAlgorithm = "ECDSA"
+    size: int | None = None
+
+    def make(self) -> PrivateKey:
+        """Make the key; a large RSA key takes a second.
+
+        Raises:
+            InvalidPrivateKey: There is no such algorithm or size.
+        """
+        try:
+            return generate_private_key(self.algorithm, self.size)
+        except PkiError as error:
+            raise InvalidPrivateKey(f"The key cannot be made: {error}") from error
+
+
+CertificateKey: TypeAlias = KeySpec | PrivateKey | bytes | SigningRequest
+"""The key of a certificate: one to be made, an existing one, one in PEM, or a request made with one kept elsewhere."""
+
+
+def private_key_of(key: KeySpec | PrivateKey | bytes) -> PrivateKey:
+    """Make or load a key.
+
+    Raises:
+        InvalidPrivateKey: It cannot be. The message quotes nothing of it.
+    """
+    if isinstance(key, KeySpec):
+        return key.make()
+    if not isinstance(key, bytes):
+        return key
+    try:
+        return load_private_key(key)
+    except PkiError as error:
+        raise InvalidPrivateKey(f"The key of the certificate cannot be used: {error}") from None
+
+
 RequestTask: TypeAlias = asyncio.Task[tuple[PrivateKey | SigningRequest, bytes]]
+"""Ends with the key, or the request that stands for it, and the request in DER."""
 
 
 def start_request(
     key: CertificateKey, identifiers: Sequence[Identifier], *, common_name: str | None, account_key: AccountKey
 ) -> RequestTask:
-    """Begin to make key and request: in a thread what may be RSA and take long, else at once."""
+    """Start to make key and request: in a thread what may be RSA and take long, else at once."""
     request = asyncio.create_task(_make_request(key, identifiers, common_name, account_key))
-    request.add_done_callback(_look_at)
+    request.add_done_callback(_retrieve)
     return request
 
 
 def takes_long(key: CertificateKey) -> bool:
-    """Whether making the key is worth doing something else meanwhile."""
+    """Whether making the key takes so long that something else should be done meanwhile."""
     return isinstance(key, KeySpec) and key.algorithm == "RSA"
 
 
@@ -84,7 +136,7 @@ def _same(private_key: PrivateKey, account_key: AccountKey) -> bool:
         return False
 
 
-def _look_at(request: RequestTask) -> None:
-    """Look at an error that nobody waits for any more, so that asyncio does not complain about it."""
+def _retrieve(request: RequestTask) -> None:
+    """Retrieve an error that no task waits for any more, so that asyncio does not complain about it."""
     if not request.cancelled():
         request.exception()

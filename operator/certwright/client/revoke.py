@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.acme import revoke_with_certificate_key
-from certwright.client.certificate import leaf_der, private_key_of
+from certwright.client.certificate import leaf_der
+from certwright.client.key import private_key_of
 
 if TYPE_CHECKING:
     from certwright.acme import Client, RevocationReason

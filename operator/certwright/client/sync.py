@@ -17,12 +17,12 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from certwright.acme import AccountCredentials, RevocationReason, probe_keys
-from certwright.client.certificate import KeySpec, leaf_der
+from certwright.client.certificate import leaf_der
 from certwright.client.connect import connect as connect_async
-from certwright.client.discovery import discover
+from certwright.client.discover import discover
 from certwright.client.events import ignore
-from certwright.client.issue import DEFAULT_TIMEOUT, issue
-from certwright.client.renew import renew
+from certwright.client.issue import DEFAULT_TIMEOUT, issue, renew
+from certwright.client.key import KeySpec
 from certwright.client.revoke import revoke
 
 if TYPE_CHECKING:
@@ -45,9 +45,10 @@ if TYPE_CHECKING:
         Transport,
     )
     from certwright.challenges.solver import Solvers
-    from certwright.client.certificate import CertificateKey, IssuedCertificate
-    from certwright.client.discovery import Offer
+    from certwright.client.certificate import IssuedCertificate
+    from certwright.client.discover import Offer
     from certwright.client.events import OnEvent
+    from certwright.client.key import CertificateKey
 
 _T = TypeVar("_T")
 

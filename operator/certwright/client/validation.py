@@ -1,4 +1,4 @@
-"""From the order to the point where all of its names are proven: choose, present, wait, tell the CA, clean up."""
+"""The validation of an order's domains: choose challenges, present responses, wait, answer, clean up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme import AcmeError, AuthorizationStatus, ChallengeStatus, ConnectionFailed
 from certwright.challenges.proof import Proof
 from certwright.challenges.solver import solvers_for
-from certwright.client.clean_up import in_any_case
 from certwright.client.errors import NoSolver, SolverFailed
 from certwright.client.events import (
     AuthorizationReused,
@@ -21,6 +20,7 @@ from certwright.client.events import (
     Presenting,
     Validating,
 )
+from certwright.concurrency import run_shielded
 from certwright.dns import DnsError
 
 if TYPE_CHECKING:
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from certwright.challenges.solver import Solver, Solvers
     from certwright.client.events import OnEvent
 
-#: Seconds that a solver has to take its answers away.
 CLEAN_UP_SECONDS: Final = 60.0
+"""Seconds that a solver has to clean up."""
 
 _MAX_CONCURRENT_ANSWERS: Final = 10
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What one solver is to answer."""
+    """The challenges that one solver answers."""
 
     solver: Solver
     proofs: tuple[Proof, ...]
@@ -59,11 +59,11 @@ def assign(pending: Sequence[Proof], chosen: Sequence[Solver]) -> tuple[Assignme
     return tuple(Assignment(solver, tuple(proofs)) for solver, proofs in grouped.values())
 
 
-async def prepare(client: Client, order: Order, solvers: Solvers, notify: OnEvent) -> tuple[Assignment, ...]:
-    """Find out what has to be proven, and by which solver: the first one that answers a challenge on offer.
+async def select(client: Client, order: Order, solvers: Solvers, notify: OnEvent) -> tuple[Assignment, ...]:
+    """Choose a challenge and a solver for each domain to be validated: the first solver whose challenge is offered.
 
     Raises:
-        NoSolver: There is none for some name.
+        NoSolver: There is none for some domain.
     """
     meta = (await client.server.directory()).meta
     proofs: list[Proof] = []
@@ -93,34 +93,34 @@ async def prepare(client: Client, order: Order, solvers: Solvers, notify: OnEven
 
 
 @asynccontextmanager
-async def in_place(assignments: Sequence[Assignment], notify: OnEvent) -> AsyncIterator[None]:
-    """Keep all answers in place, visible, for as long as the block runs; and take them away in any case.
+async def presented(assignments: Sequence[Assignment], notify: OnEvent) -> AsyncIterator[None]:
+    """Keep all responses in place, visible, while the block runs; clean up in any case.
 
     Raises:
-        SolverFailed: An answer could not be put in place, or is not visible.
+        SolverFailed: A response could not be put in place, or is not visible.
     """
     try:
         await _together([_present(assignment, notify) for assignment in assignments])
         yield
     finally:
-        await in_any_case(_clean_up(assignments, notify), seconds=2 * CLEAN_UP_SECONDS)
+        await run_shielded(_clean_up(assignments, notify), seconds=2 * CLEAN_UP_SECONDS)
 
 
-async def tell(client: Client, assignments: Sequence[Assignment], notify: OnEvent) -> None:
-    """Tell the CA to look at all answers (RFC 8555 section 7.5.1)."""
+async def answer(client: Client, assignments: Sequence[Assignment], notify: OnEvent) -> None:
+    """Answer all challenges: ask the CA to validate (RFC 8555 section 7.5.1)."""
     proofs = tuple(proof for assignment in assignments for proof in assignment.proofs)
     if not proofs:
         return
     notify(Validating(proofs))
     slots = asyncio.Semaphore(_MAX_CONCURRENT_ANSWERS)
 
-    async def answer(proof: Proof) -> None:
+    async def one(proof: Proof) -> None:
         # One that is processing was answered before, and a second answer may count as another attempt.
         if proof.challenge.status is ChallengeStatus.PENDING:
             async with slots:
                 await _answer(client, proof)
 
-    await _together([answer(proof) for proof in proofs])
+    await _together([one(proof) for proof in proofs])
 
 
 async def _answer(client: Client, proof: Proof) -> None:
@@ -151,7 +151,7 @@ async def _clean_up_one(assignment: Assignment, notify: OnEvent) -> None:
             await _guarded(assignment, "clean up", assignment.solver.clean_up(assignment.proofs))
     except (AcmeError, TimeoutError) as error:
         failure = error if isinstance(error, AcmeError) else _too_slow(assignment)
-        _logger.warning("%s", failure)
+        logger.warning("%s", failure)
         notify(CleanUpFailed(assignment.proofs, failure))
     else:
         notify(CleanedUp(assignment.proofs))

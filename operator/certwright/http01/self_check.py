@@ -92,7 +92,7 @@ class SelfCheck:
             connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
         ) as session:
 
-            async def fetch(url: str, *, enough: int) -> Answer:
+            async def fetch(url: str, *, enough: int) -> Answer | NoAnswer:
                 return await _fetch(session, url, enough=enough)
 
             async def one(file: FileResponse) -> HttpSighting:
@@ -102,7 +102,7 @@ class SelfCheck:
             return await asyncio.gather(*map(one, files))
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str, *, enough: int) -> Answer:
+async def _fetch(session: aiohttp.ClientSession, url: str, *, enough: int) -> Answer | NoAnswer:
     try:
         async with session.get(url, allow_redirects=False) as answer:
             head = Answer(answer.status, answer.headers.get("Location"), answer.content_type)
@@ -110,9 +110,9 @@ async def _fetch(session: aiohttp.ClientSession, url: str, *, enough: int) -> An
     except TimeoutError:
         raise
     except aiohttp.ClientConnectorDNSError as error:
-        raise NoAnswer(error.os_error.strerror or f"{error.host} has no address in the DNS") from error
+        return NoAnswer(error.os_error.strerror or f"{error.host} has no address in the DNS")
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise NoAnswer(_reason(error)) from error
+        return NoAnswer(_reason(error))
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
