@@ -35,9 +35,9 @@ class Look:
     def __init__(self) -> None:
         self.status: int | None = 200
 
-    async def look(self, resources: list[FileResponse]) -> list[HttpSighting]:
+    async def look(self, files: list[FileResponse]) -> list[HttpSighting]:
         good = self.status == 200
-        return [HttpSighting(one, complete=good, seen=f"HTTP {self.status}", status=self.status) for one in resources]
+        return [HttpSighting(one, complete=good, seen=f"HTTP {self.status}", status=self.status) for one in files]
 
 
 class Time:

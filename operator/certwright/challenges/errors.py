@@ -6,7 +6,7 @@ from certwright.acme import AcmeError
 
 
 class NotVisible(AcmeError):
-    """A challenge response is in place as far as the solver knows, but the CA would not see it; the CA was not asked."""
+    """A challenge response is in place as far as the solver knows, but not visible; the CA was not asked."""
 
 
 class CannotListen(AcmeError):

@@ -1,4 +1,4 @@
-"""Where a self-check goes: addresses from the DNS, but for those that no CA gets to, kept to be told."""
+"""Where a self-check goes: addresses from the DNS, except those that no CA can reach, remembered for messages."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ class Addresses(AbstractResolver):
 
 
 class Remembered(AbstractResolver):
-    """Remembers what another resolver found.
+    """A resolver that remembers what another one found.
 
     Args:
-        resolver: Is asked.
+        resolver: The other one.
     """
 
     def __init__(self, resolver: AbstractResolver) -> None:

@@ -1,4 +1,4 @@
-"""Why a file is not served: what the solver's own objects say. Pure, but for reading them."""
+"""Why a file is not served, by what the presenter's own objects say. It only reads them."""
 
 from __future__ import annotations
 

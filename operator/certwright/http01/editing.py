@@ -1,4 +1,4 @@
-"""Rules of ours in an Ingress that is somebody else's: put in, and taken out again."""
+"""Rules of ours in an Ingress of another owner: added, and removed again."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from certwright.http01.objects import Objects
 
 EDIT_TRIES: Final = 5
-_turns: Final[KeyedLock[tuple[str, str]]] = KeyedLock()
-"""By namespace and name. Orders of this process that edit one Ingress would else be each other's conflicts."""
+_locks: Final[KeyedLock[tuple[str, str]]] = KeyedLock()
+"""By namespace and name. Otherwise orders of this process that edit one Ingress would conflict with each other."""
 
 
 async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str, Any]:
@@ -37,28 +37,28 @@ async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str,
 
 
 async def add_rules(
-    objects: Objects, namespace: str, name: str, resources: Sequence[FileResponse], *, service: str
+    objects: Objects, namespace: str, name: str, files: Sequence[FileResponse], *, service: str
 ) -> None:
-    """Put the paths of these files into an Ingress that is there.
+    """Add the paths of these files to an existing Ingress.
 
     Raises:
-        SolverError: There is none of that name, or somebody changes it all the time.
+        SolverError: There is none of that name, or others change it all the time.
         KubeError: The API server refused.
     """
-    await _edit(objects, namespace, name, lambda rules: routes.with_paths(rules, resources, service=service))
+    await _edit(objects, namespace, name, lambda rules: routes.with_paths(rules, files, service=service))
 
 
-async def take_rules_out(
-    objects: Objects, namespace: str, name: str, resources: Sequence[FileResponse], *, services: Collection[str]
+async def remove_rules(
+    objects: Objects, namespace: str, name: str, files: Sequence[FileResponse], *, services: Collection[str]
 ) -> None:
-    """Take the paths of these files that lead to these Services out of an Ingress; one that is gone is success.
+    """Remove the paths of these files that lead to these Services from an Ingress; one that is gone is success.
 
     Raises:
-        SolverError: Somebody changes it all the time.
+        SolverError: Others change it all the time.
         KubeError: The API server refused.
     """
     try:
-        await _edit(objects, namespace, name, lambda rules: routes.without_paths(rules, resources, services=services))
+        await _edit(objects, namespace, name, lambda rules: routes.without_paths(rules, files, services=services))
     except SolverError as error:
         if error.reason != "IngressNotFound":  # gone, and the rules with it
             raise
@@ -70,7 +70,7 @@ async def _edit(
     name: str,
     change: Callable[[list[dict[str, object]]], list[dict[str, object]]],
 ) -> None:
-    async with _turns.at((namespace, name)):
+    async with _locks.at((namespace, name)):
         for _ in range(EDIT_TRIES):
             found = await read_ingress(objects, namespace, name)
             spec = found.get("spec") or {}

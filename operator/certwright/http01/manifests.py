@@ -44,7 +44,7 @@ _AS_THEY_ARE: Final = ("tolerations", "affinity", "priorityClassName", "serviceA
 def metadata(
     owner: Owner, name: str, *, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
 ) -> Manifest:
-    """Return the metadata of an object of ours; what others want in it never replaces what we need in it."""
+    """Return the metadata of an object of ours; what the issuer's templates say never replaces what we need in it."""
     return {
         "name": name,
         "namespace": owner.namespace,
@@ -54,20 +54,20 @@ def metadata(
     }
 
 
-def pod(owner: Owner, name: str, resources: Iterable[FileResponse], settings: PodSettings) -> Manifest:
+def pod(owner: Owner, name: str, files: Iterable[FileResponse], settings: PodSettings) -> Manifest:
     """Return the pod that answers for all files of an order.
 
     Args:
         owner: The Certificate.
         name: Of the pod.
-        resources: What it answers.
+        files: What it answers.
         settings: Its image and the template from the issuer.
     """
     template = settings.template
     wanted: Mapping[str, Any] = template.get("spec") or {}
     extra: Mapping[str, Any] = template.get("metadata") or {}
     annotations = {**POD_ANNOTATIONS, **(extra.get("annotations") or {})}
-    answers = "\n".join(f"{resource.host} {resource.key_authorization}" for resource in sorted(resources))
+    answers = "\n".join(f"{file.host} {file.key_authorization}" for file in sorted(files))
     spec: Manifest = {
         "restartPolicy": "OnFailure",
         "automountServiceAccountToken": False,

@@ -1,4 +1,4 @@
-"""What a solver needs of the API server."""
+"""What a presenter needs of the API server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Objects(Protocol):
     """Reads, writes and removes objects; every error is the API server's and says what was attempted."""
 
     async def apply(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Create or change an object by server-side apply, taking over fields that others wrote."""
+        """Create or change an object by server-side apply, taking over fields of other field managers."""
         ...
 
     async def create(self, manifest: Mapping[str, Any]) -> None:

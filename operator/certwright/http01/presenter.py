@@ -1,4 +1,4 @@
-"""The http-01 solver of one order: present, look, and how its objects are removed."""
+"""The http-01 presenter of one order: it makes the pod and its route, looks for the files, and removes all of it."""
 
 from __future__ import annotations
 
@@ -41,10 +41,9 @@ if TYPE_CHECKING:
     from certwright.http01.objects import Objects
 
 FIRST_DIAGNOSIS_SECONDS: Final = 4.0
-"""A pod and a route need no longer when all is well, and nobody is told of a cause in an Event before five."""
+"""A pod and a route need no longer when all is well, and no Event reports a cause before five seconds."""
 LONGEST_DIAGNOSIS_SECONDS: Final = 10.0
-"""Between two, at first as long as it took until the first."""
-
+"""The longest pause between two; the first is as long as it took until the first diagnosis."""
 
 SETTLING_SECONDS: Final = 5.0
 """Without a self-check: an ingress controller needs a while to take up a change of its routes, Traefik two seconds."""
@@ -56,7 +55,7 @@ class Http01Presenter:
     Args:
         objects: The API server.
         owner: The Certificate.
-        settings: What the solver is made of.
+        settings: What answers, and the route to it.
         patience: How long the files are looked for.
         answers: The operator's own responder.
         self_check: Looks for the files.
@@ -107,7 +106,7 @@ class Http01Presenter:
         """
         edit = self._settings.route.edit if isinstance(self._settings.route, IngressRoute) else None
         if edit is not None:
-            async with self._looking:  # all names ask at once
+            async with self._looking:  # all names ask at the same time
                 if not self._ingress_seen:
                     await read_ingress(self._objects, self._owner.namespace, edit)
                     self._ingress_seen = True
@@ -119,40 +118,40 @@ class Http01Presenter:
 
     def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:
         """Return what `present` makes for these files, to be written down before."""
-        resources = resources_of(responses)
-        name = object_name(self._owner, resources, self._settings)
+        files = files_of(responses)
+        name = object_name(self._owner, files, self._settings)
         answering: ObjectKind = "Pod" if isinstance(self._settings.responder, PodSettings) else "EndpointSlice"
         return (
             PresentedObject(answering, name),
             PresentedObject("Service", name),
-            *(PresentedObject(kind, route, edited=edited) for kind, route, edited in self._routes(name, resources)),
+            *(PresentedObject(kind, route, edited=edited) for kind, route, edited in self._routes(name, files)),
         )
 
     async def present(self, responses: Sequence[ChallengeResponse]) -> None:
-        """Make everything, side by side; what is there already stays as it is.
+        """Make everything at once; what is there already stays as it is.
 
         Raises:
             KubeError: The API server refused something.
             SolverError: The Ingress to be edited does not exist.
         """
-        resources = resources_of(responses)
-        name = object_name(self._owner, resources, self._settings)
+        files = files_of(responses)
+        name = object_name(self._owner, files, self._settings)
         owner, settings = self._owner, self._settings
         of_pod = isinstance(settings.responder, PodSettings)
         service = manifests.service(owner, name, service_type=settings.service_type, of_pod=of_pod)
         calls: list[Awaitable[object]] = [self._objects.apply(service)]
         if isinstance(settings.responder, SharedSettings):
-            await self._answers.hold(owner.uid, resources)
+            await self._answers.hold(owner.uid, files)
             calls.append(self._objects.apply(manifests.endpoint_slice(owner, name, settings.responder)))
         else:
-            calls.append(self._objects.create(manifests.pod(owner, name, resources, settings.responder)))
+            calls.append(self._objects.create(manifests.pod(owner, name, files, settings.responder)))
         if isinstance(settings.route, GatewayRoute):
-            made = routes.http_routes(owner, name, resources, settings.route)
+            made = routes.http_routes(owner, name, files, settings.route)
             calls += [self._objects.apply(manifest) for _, manifest in made]
         elif settings.route.edit is not None:
-            calls.append(add_rules(self._objects, owner.namespace, settings.route.edit, resources, service=name))
+            calls.append(add_rules(self._objects, owner.namespace, settings.route.edit, files, service=name))
         else:
-            calls.append(self._objects.apply(routes.ingress(owner, name, resources, settings.route)))
+            calls.append(self._objects.apply(routes.ingress(owner, name, files, settings.route)))
         self._diagnosis_pause = self._first_diagnosis()
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
@@ -160,57 +159,57 @@ class Http01Presenter:
         await gather_all(calls)
 
     async def check(self, responses: Sequence[ChallengeResponse]) -> tuple[HttpSighting, ...]:
-        """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""
-        resources = resources_of(responses)
+        """Ask for every file once; if one is missing for longer than usual, find out why. Raises `KubeError`."""
+        files = files_of(responses)
         if self._settings.self_check == "off":
-            return await self._settle(resources)
-        seen = await self._self_check.look(list(resources))
+            return await self._settle(files)
+        seen = await self._self_check.look(list(files))
         missing = [sighting for sighting in seen if not sighting.complete]
         if missing and self._monotonic() >= self._next_diagnosis:
             self._next_diagnosis = self._monotonic() + self._diagnosis_pause
             self._diagnosis_pause = min(self._diagnosis_pause * 1.5, LONGEST_DIAGNOSIS_SECONDS)
-            self._trouble = await self._diagnose(resources, missing)
+            self._trouble = await self._diagnose(files, missing)
         return tuple(one if one.complete else replace(one, cause=self._trouble) for one in seen)
 
     async def clean_up(self, responses: Sequence[ChallengeResponse]) -> None:
         """Remove what `present` made for these files. Raises `KubeError`."""
         made = self.objects_for(responses)
-        await remove(self._objects, self._answers, self._owner, made, resources_of(responses))
+        await remove(self._objects, self._answers, self._owner, made, files_of(responses))
 
     def _first_diagnosis(self) -> float:
         """After how many seconds; early enough for the failure at the end to have a cause."""
         return min(FIRST_DIAGNOSIS_SECONDS, self.patience.total_seconds() / 2)
 
-    def _routes(self, name: str, resources: Sequence[FileResponse]) -> list[tuple[ObjectKind, str, bool]]:
+    def _routes(self, name: str, files: Sequence[FileResponse]) -> list[tuple[ObjectKind, str, bool]]:
         route = self._settings.route
         if isinstance(route, GatewayRoute):
-            return [("HTTPRoute", own, False) for own, _ in routes.http_routes(self._owner, name, resources, route)]
+            return [("HTTPRoute", own, False) for own, _ in routes.http_routes(self._owner, name, files, route)]
         return [("Ingress", route.edit or name, route.edit is not None)]
 
-    async def _settle(self, resources: Sequence[FileResponse]) -> tuple[HttpSighting, ...]:
+    async def _settle(self, files: Sequence[FileResponse]) -> tuple[HttpSighting, ...]:
         """Without a look at the files: wait until the pod runs, and then for as long as its route may need."""
         trouble, responder = "", self._settings.responder
         if self._settled_at is None:
             if isinstance(responder, PodSettings):
-                name = object_name(self._owner, resources, self._settings)
-                trouble = await self._pod_trouble(name, resources, responder)
+                name = object_name(self._owner, files, self._settings)
+                trouble = await self._pod_trouble(name, files, responder)
             if not trouble:
                 self._settled_at = self._monotonic() + SETTLING_SECONDS
         complete = self._settled_at is not None and self._monotonic() >= self._settled_at
         seen = "not asked for, as selfCheck is off"
         if not complete and not trouble:
             seen += f", and the ingress controller is given {SETTLING_SECONDS:g} s to take up the route"
-        return tuple(HttpSighting(one, complete=complete, seen=seen, cause=trouble) for one in resources)
+        return tuple(HttpSighting(one, complete=complete, seen=seen, cause=trouble) for one in files)
 
-    async def _diagnose(self, resources: Sequence[FileResponse], missing: Sequence[HttpSighting]) -> str:
+    async def _diagnose(self, files: Sequence[FileResponse], missing: Sequence[HttpSighting]) -> str:
         owner, settings = self._owner, self._settings
-        name = object_name(owner, resources, settings)
+        name = object_name(owner, files, settings)
         of_pod = isinstance(settings.responder, PodSettings)
         if isinstance(settings.responder, PodSettings):
-            trouble = await self._pod_trouble(name, resources, settings.responder)
+            trouble = await self._pod_trouble(name, files, settings.responder)
             if trouble:
                 return trouble
-        route_names = [route for _, route, _ in self._routes(name, resources)]
+        route_names = [route for _, route, _ in self._routes(name, files)]
         if trouble := await route_trouble(self._objects, owner, route_names, settings.route):
             return trouble
         if of_pod:
@@ -220,13 +219,13 @@ class Http01Presenter:
                 return trouble
         return await controller_trouble(self._objects, owner, route_names[0], settings.route, missing)
 
-    async def _pod_trouble(self, name: str, resources: Sequence[FileResponse], settings: PodSettings) -> str:
+    async def _pod_trouble(self, name: str, files: Sequence[FileResponse], settings: PodSettings) -> str:
         pod = await self._objects.read("Pod", self._owner.namespace, name)
         trouble = pod_trouble(pod)
         if pod_must_be_made_again(pod):
             if pod is not None:
                 await self._objects.delete("Pod", self._owner.namespace, name)
-            await self._objects.create(manifests.pod(self._owner, name, resources, settings))
+            await self._objects.create(manifests.pod(self._owner, name, files, settings))
         return trouble
 
 
@@ -240,13 +239,13 @@ def shared_look_up(answers: Holders[FileResponse]) -> Callable[[str, str], str |
     return look_up
 
 
-def resources_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:
+def files_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:
     """Return the responses, all of which must be files."""
     listed = list(responses)
-    resources = [response for response in listed if isinstance(response, FileResponse)]
-    if len(resources) < len(listed):
+    files = [response for response in listed if isinstance(response, FileResponse)]
+    if len(files) < len(listed):
         raise AssertionError("an http-01 solver was given what is no file")
-    return resources
+    return files
 
 
 def _template_labels(settings: Settings) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The objects of a solver: what they are called, and how they are removed without asking the issuer."""
+"""How the objects of a presenter are removed without asking the issuer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from certwright.concurrency import gather_all
 from certwright.http01 import manifests
-from certwright.http01.editing import take_rules_out
+from certwright.http01.editing import remove_rules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Sequence
@@ -23,12 +23,12 @@ async def remove(
     answers: Holders[FileResponse],
     owner: Owner,
     made: Iterable[PresentedObject],
-    resources: Sequence[FileResponse],
+    files: Sequence[FileResponse],
 ) -> None:
     """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
 
-    Needs nothing of the issuer, which may be gone or changed by now. Names in `made`, which came from a status, are
-    followed for an edited Ingress alone, and only the paths of these files to Services of ours are taken out there.
+    Needs nothing of the issuer, which may be gone or changed. Names in `made`, which came from a status, are used for
+    an edited Ingress alone, and only the paths of these files to Services of ours are removed there.
 
     Raises:
         KubeError: The API server refused something; the rest was removed.
@@ -37,7 +37,7 @@ async def remove(
     listed = list(made)
     kinds: list[ObjectKind] = sorted({one.kind for one in listed if not one.edited})
     calls: list[Awaitable[object]] = [objects.delete_all(kind, owner.namespace, owner.selector) for kind in kinds]
-    calls += _edits(objects, owner, listed, resources, services={one.name for one in listed if one.kind == "Service"})
+    calls += _edits(objects, owner, listed, files, services={one.name for one in listed if one.kind == "Service"})
     await gather_all(calls)
 
 
@@ -46,16 +46,16 @@ async def remove_superseded(
     owner: Owner,
     known: Iterable[PresentedObject],
     wanted: Iterable[PresentedObject],
-    resources: Sequence[FileResponse],
+    files: Sequence[FileResponse],
 ) -> None:
-    """Remove what an issuer of earlier asked for and the present one does not: its route would still be served.
+    """Remove what the issuer asked for earlier and does not ask for now: its route would still be served.
 
     Args:
         objects: The API server.
         owner: The Certificate.
         known: What was, or may have been, made for it.
         wanted: What is to be left, or about to be made.
-        resources: The files of its order.
+        files: The files of its order.
 
     Raises:
         KubeError: The API server refused something; the rest was removed.
@@ -67,10 +67,8 @@ async def remove_superseded(
     calls: list[Awaitable[object]] = [
         objects.delete_all(kind, owner.namespace, owner.selector, unless=spared) for kind in kinds
     ]
-    # Also in an Ingress that goes on being edited: its rules lead to another Service from now on.
-    calls += _edits(
-        objects, owner, listed, resources, services={one.name for one in superseded if one.kind == "Service"}
-    )
+    # Also in an Ingress that is still edited: its rules lead to another Service from now on.
+    calls += _edits(objects, owner, listed, files, services={one.name for one in superseded if one.kind == "Service"})
     await gather_all(calls)
 
 
@@ -78,9 +76,9 @@ def _edits(
     objects: Objects,
     owner: Owner,
     known: Iterable[PresentedObject],
-    resources: Sequence[FileResponse],
+    files: Sequence[FileResponse],
     *,
     services: Collection[str],
 ) -> list[Awaitable[object]]:
     ingresses = sorted({one.name for one in known if one.edited}) if services else []
-    return [take_rules_out(objects, owner.namespace, name, resources, services=services) for name in ingresses]
+    return [remove_rules(objects, owner.namespace, name, files, services=services) for name in ingresses]

@@ -19,12 +19,12 @@ MAX_HOSTNAMES: Final = 16
 """Of one HTTPRoute; its CRD has the number."""
 
 
-def ingress(owner: Owner, name: str, resources: Sequence[FileResponse], route: IngressRoute) -> Manifest:
+def ingress(owner: Owner, name: str, files: Sequence[FileResponse], route: IngressRoute) -> Manifest:
     """Return an Ingress with a rule for each host and a path for each file."""
     annotations = dict(route.annotations)
     if route.class_annotation is not None:
         annotations[CLASS_ANNOTATION] = route.class_annotation
-    spec: Manifest = {"rules": with_paths((), resources, service=name)}
+    spec: Manifest = {"rules": with_paths((), files, service=name)}
     if route.class_name is not None:
         spec["ingressClassName"] = route.class_name
     return {
@@ -36,7 +36,7 @@ def ingress(owner: Owner, name: str, resources: Sequence[FileResponse], route: I
 
 
 def with_paths(
-    rules: Iterable[Mapping[str, Any]], resources: Iterable[FileResponse], *, service: str
+    rules: Iterable[Mapping[str, Any]], files: Iterable[FileResponse], *, service: str
 ) -> list[dict[str, Any]]:
     """Return the rules of an Ingress with the paths of these files in front, which exact controllers look at first.
 
@@ -44,28 +44,28 @@ def with_paths(
 
     Args:
         rules: `spec.rules` as they are.
-        resources: The files.
+        files: The files.
         service: The Service that answers.
     """
-    changed = without_paths(rules, resources, services={service})
-    for resource in sorted(resources):
-        rule = next((rule for rule in changed if rule.get("host") == resource.host), None)
+    changed = without_paths(rules, files, services={service})
+    for file in sorted(files):
+        rule = next((rule for rule in changed if rule.get("host") == file.host), None)
         if rule is None:
-            rule = {"host": resource.host}
+            rule = {"host": file.host}
             changed.append(rule)
         paths = (rule.get("http") or {}).get("paths") or []
-        rule["http"] = {"paths": [_path(resource, service), *paths]}
+        rule["http"] = {"paths": [_path(file, service), *paths]}
     return changed
 
 
 def without_paths(
-    rules: Iterable[Mapping[str, Any]], resources: Iterable[FileResponse], *, services: Collection[str]
+    rules: Iterable[Mapping[str, Any]], files: Iterable[FileResponse], *, services: Collection[str]
 ) -> list[dict[str, Any]]:
     """Return the rules of an Ingress without the paths of these files that lead to one of these Services.
 
     A rule that has no other path goes, too.
     """
-    gone = {(resource.host, resource.path, service) for resource in resources for service in services}
+    gone = {(file.host, file.path, service) for file in files for service in services}
     kept: list[dict[str, Any]] = []
     for rule in rules:
         paths = (rule.get("http") or {}).get("paths") or []
@@ -84,11 +84,11 @@ def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def http_routes(
-    owner: Owner, name: str, resources: Sequence[FileResponse], route: GatewayRoute
+    owner: Owner, name: str, files: Sequence[FileResponse], route: GatewayRoute
 ) -> list[tuple[str, Manifest]]:
     """Return the HTTPRoutes for these files by name: one for each 16 of them, as one route holds no more hosts."""
     made = []
-    for number, some in enumerate(_batched(sorted(resources), MAX_HOSTNAMES)):
+    for number, some in enumerate(_batched(sorted(files), MAX_HOSTNAMES)):
         own_name = name if number == 0 else f"{name}-{number}"
         manifest = {
             "apiVersion": "gateway.networking.k8s.io/v1",
@@ -96,10 +96,10 @@ def http_routes(
             "metadata": metadata(owner, own_name, labels=route.labels),
             "spec": {
                 "parentRefs": [dict(parent) for parent in route.parent_refs],
-                "hostnames": sorted({resource.host for resource in some}),
+                "hostnames": sorted({file.host for file in some}),
                 "rules": [
                     {
-                        "matches": [{"path": {"type": "Exact", "value": resource.path}} for resource in some],
+                        "matches": [{"path": {"type": "Exact", "value": file.path}} for file in some],
                         "backendRefs": [{"name": name, "port": PORT}],
                     }
                 ],
@@ -114,10 +114,10 @@ def _service(path: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _path(resource: FileResponse, service: str) -> dict[str, Any]:
+def _path(file: FileResponse, service: str) -> dict[str, Any]:
     backend = {"service": {"name": service, "port": {"number": PORT}}}
-    return {"path": resource.path, "pathType": "Exact", "backend": backend}
+    return {"path": file.path, "pathType": "Exact", "backend": backend}
 
 
-def _batched(resources: Sequence[FileResponse], size: int) -> Iterable[Sequence[FileResponse]]:
-    return (resources[start : start + size] for start in range(0, len(resources), size))
+def _batched(files: Sequence[FileResponse], size: int) -> Iterable[Sequence[FileResponse]]:
+    return (files[start : start + size] for start in range(0, len(files), size))

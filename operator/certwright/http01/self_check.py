@@ -41,7 +41,7 @@ class HttpSighting:
     """What came back for one file.
 
     Attributes:
-        resource: The file.
+        file: The file.
         complete: Whether the CA can be expected to be satisfied.
         seen: What came back, in words.
         status: The HTTP status of the last answer, None without one.
@@ -49,7 +49,7 @@ class HttpSighting:
         cause: Why, as far as the solver's own objects show; an empty text otherwise.
     """
 
-    resource: FileResponse
+    file: FileResponse
     complete: bool
     seen: str
     status: int | None = None

@@ -1,4 +1,4 @@
-"""What an http-01 solver of one order is made of, in Kubernetes' terms."""
+"""What answers http-01 for one order, in Kubernetes' terms."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class GatewayRoute:
     """Leads to the solver by HTTPRoutes.
 
     Attributes:
-        parent_refs: Whom they attach to.
+        parent_refs: The Gateways that they attach to.
         labels: Further labels of theirs.
     """
 
@@ -113,10 +113,10 @@ class SharedSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """An http-01 solver.
+    """What an issuer and the operator's options say about http-01.
 
     Attributes:
-        responder: Who answers.
+        responder: What answers.
         route: How requests get there.
         service_type: Of the Service between the two.
         self_check: Whether the file is looked for before the CA is.
@@ -132,7 +132,7 @@ class Settings:
     nameservers: tuple[str, ...] = ()
 
 
-def object_name(owner: Owner, resources: Iterable[FileResponse], settings: Settings) -> str:
+def object_name(owner: Owner, files: Iterable[FileResponse], settings: Settings) -> str:
     """Return the name of the objects for these files: the same for the same, so that making them again changes nothing.
 
     Where the operator's responder is reached does not count: its EndpointSlice is led elsewhere. Settings that would
@@ -140,6 +140,6 @@ def object_name(owner: Owner, resources: Iterable[FileResponse], settings: Setti
     """
     of_pod = settings.responder if isinstance(settings.responder, PodSettings) else None
     made_of = [owner.uid, repr(of_pod), repr(settings.route), settings.service_type]
-    content = "\n".join([*made_of, *sorted(f"{resource.host} {resource.token}" for resource in resources)])
+    content = "\n".join([*made_of, *sorted(f"{file.host} {file.token}" for file in files)])
     stem = re.sub(r"[^a-z0-9-]", "-", owner.name)[:LONGEST_STEM].strip("-")
     return f"cw-{stem}-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
