@@ -1,160 +1,130 @@
-"""kopf handlers: put the news into the stores, ask for a look. Nothing else happens here.
+"""kopf, with what its watches need besides: one object that runs the watches and knows how they fare.
 
-They are low-level ``on.event`` handlers: kopf keeps no annotations, no finalizers and no per-object daemons for us.
+The handlers are low-level ``on.event`` handlers: kopf keeps no annotations, no finalizers and no per-object daemons for
+us.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any
 
 import kopf
 
-from certwright.certificates.secret_facts import SecretFacts
-from certwright.kube.api import label
-from certwright.resources import (
-    CERTIFICATES,
-    CLUSTER_ISSUERS,
-    GROUP,
-    ISSUERS,
-    MANAGED_LABEL,
-    MANAGED_VALUE,
-    VERSION,
-    ClusterIssuer,
-    InvalidResource,
-    Issuer,
-)
-from certwright.runtime.key import Key, Kind
+from certwright.handlers.watching.crds import Crds
+from certwright.handlers.watching.health import Watches
+from certwright.handlers.watching.session import Login
+from certwright.handlers.watching.settings import kopf_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from certwright.handlers.controller import Controller
+    from certwright.kube.client import KubeClient
+    from certwright.kube.resource import Resource
 
-logger = logging.getLogger(__name__)
-
-DELETED = "DELETED"
-KINDS: Final[dict[str, Kind | Literal["Secret"]]] = {
-    CERTIFICATES: "Certificate",
-    ISSUERS: "Issuer",
-    CLUSTER_ISSUERS: "ClusterIssuer",
-    "secrets": "Secret",
-}
+    OnEvent = Callable[[Resource, str | None, Mapping[str, Any]], Awaitable[None]]
+    OnList = Callable[[Resource, str | None, set[str], int], Awaitable[None]]
 
 
-def make_registry(controller: Controller) -> kopf.OperatorRegistry:
-    """Return the handlers for our resources and for the Secrets that carry our label."""
+class Watcher:
+    """Watches resources.
+
+    Args:
+        resources: What to watch.
+        client: Asks whether the resources of our CRDs are served, whoever leads.
+        namespaces: Where to watch, patterns are allowed; empty for the whole cluster.
+        in_pod: Whether to use the pod's service account, else a kubeconfig.
+        on_event: Called with the resource, the type of the event (None for what was there when the watch began) and the
+            object.
+        on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
+            and its resourceVersion.
+        on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
+            request.
+
+    Attributes:
+        started: Set once kopf has set its signal handlers and watches.
+    """
+
+    def __init__(
+        self,
+        resources: Sequence[Resource],
+        *,
+        client: KubeClient,
+        namespaces: Sequence[str],
+        in_pod: bool,
+        on_event: OnEvent,
+        on_list: OnList,
+        on_failure: Callable[[str, str], None],
+    ) -> None:
+        self._resources = resources
+        self._namespaces = namespaces
+        self._watches = Watches(resources, on_list=on_list, on_failure=on_failure)
+        self._crds = Crds(client, self._watches)
+        self._registry = make_registry(resources, on_event)
+        login = Login(self._watches, in_pod=in_pod)
+        kopf.on.login(registry=self._registry, errors=kopf.ErrorsMode.PERMANENT)(login.log_in)
+        self._stop = asyncio.Event()
+        self._are_served = False
+        self.started = asyncio.Event()
+
+    @property
+    def complete(self) -> asyncio.Event:
+        """Set once the first list of everything has arrived."""
+        return self._watches.complete
+
+    @property
+    def trouble(self) -> str | None:
+        """What is not seen and why, for people; None if everything is watched."""
+        return self._watches.trouble
+
+    def watching(self, resource: Resource) -> bool:
+        """Whether everything of a resource is seen."""
+        return self._watches.watching(resource)
+
+    async def run(self) -> None:
+        """Watch, once there is something to watch, until told to stop.
+
+        At its end kopf cancels every task of the loop that it did not find when it began.
+        """
+        await self._crds.wait_served()
+        self._are_served = True
+        await kopf.operator(
+            registry=self._registry,
+            settings=kopf_settings(self._resources),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=list(self._namespaces),
+            ready_flag=self.started,
+            stop_flag=self._stop,
+        )
+
+    async def mind(self) -> None:
+        """Look after CRDs that are deleted and come back, until cancelled.
+
+        Raises:
+            OperatorFailed: They are back, and kopf has not noticed.
+        """
+        await self._crds.mind()
+
+    def stop(self) -> bool:
+        """Let `run` end; tell whether it will, which it does not while it waits for the CRDs."""
+        self._stop.set()
+        return self._are_served
+
+
+def make_registry(resources: Sequence[Resource], on_event: OnEvent) -> kopf.OperatorRegistry:
+    """Return kopf's handlers, one for each resource."""
     registry = kopf.OperatorRegistry()
-
-    @kopf.on.event(GROUP, VERSION, CERTIFICATES, registry=registry)
-    async def certificate_event(event: Mapping[str, Any], **_: Any) -> None:
-        await on_certificate(controller, event["type"], event["object"])
-
-    @kopf.on.event(GROUP, VERSION, ISSUERS, registry=registry)
-    async def issuer_event(event: Mapping[str, Any], **_: Any) -> None:
-        await on_issuer(controller, "Issuer", event["type"], event["object"])
-
-    @kopf.on.event(GROUP, VERSION, CLUSTER_ISSUERS, registry=registry)
-    async def cluster_issuer_event(event: Mapping[str, Any], **_: Any) -> None:
-        await on_issuer(controller, "ClusterIssuer", event["type"], event["object"])
-
-    @kopf.on.event("", "v1", "secrets", labels={MANAGED_LABEL: MANAGED_VALUE}, registry=registry)
-    async def secret_event(event: Mapping[str, Any], **_: Any) -> None:
-        await on_secret(controller, event["type"], event["object"])
-
+    for resource in resources:
+        handle = _handler(resource, on_event)
+        kopf.on.event(
+            resource.group, resource.version, resource.plural, labels=dict(resource.labels) or None, registry=registry
+        )(handle)
     return registry
 
 
-async def on_certificate(controller: Controller, event: str | None, body: Mapping[str, Any]) -> None:
-    """Take in news about a Certificate.
+def _handler(resource: Resource, on_event: OnEvent) -> Callable[..., Awaitable[None]]:
+    async def handle(event: Mapping[str, Any], **_: Any) -> None:
+        await on_event(resource, event["type"], event["object"])
 
-    Args:
-        controller: Whose stores and queue they are for.
-        event: ``ADDED``, ``MODIFIED``, ``DELETED``, or None for what was there when the watch began.
-        body: The object.
-    """
-    metadata = body["metadata"]
-    key = Key("Certificate", metadata["namespace"], metadata["name"])
-    before = controller.certificates.get(key)
-    if event == DELETED:
-        controller.certificates.remove(metadata)
-        controller.certificate_gone(key, metadata["uid"])
-        if before is not None:
-            await _wake_claimants(controller, key.namespace, before.spec.secret_name)
-        return
-    try:
-        news = controller.put_certificate(key, body)
-    except InvalidResource as error:
-        controller.put_invalid(key, body, error)
-        await controller.queue.add(key)
-        return
-    if not news:
-        return
-    await controller.queue.add(key)
-    if before is not None and before.spec.secret_name != body["spec"].get("secretName"):
-        await _wake_claimants(controller, key.namespace, before.spec.secret_name)
-
-
-async def on_issuer(controller: Controller, kind: Kind, event: str | None, body: Mapping[str, Any]) -> None:
-    """Take in news about an Issuer or ClusterIssuer; a change of its status alone is none."""
-    metadata = body["metadata"]
-    key = Key(kind, metadata.get("namespace") or "", metadata["name"])
-    if event == DELETED:
-        controller.remove_issuer(key, metadata)
-        await controller.queue.add(key)
-        return
-    try:
-        issuer: Issuer | ClusterIssuer = (Issuer if kind == "Issuer" else ClusterIssuer).parse(body)
-    except InvalidResource as error:
-        controller.put_invalid(key, body, error)
-        await controller.queue.add(key)
-        return
-    if controller.put_issuer(key, metadata, issuer):
-        await controller.queue.add(key)
-
-
-async def on_secret(controller: Controller, event: str | None, body: Mapping[str, Any]) -> None:
-    """Take in news about a Secret that Certwright wrote."""
-    metadata = body["metadata"]
-    namespace, name = metadata["namespace"], metadata["name"]
-    labels = metadata.get("labels") or {}
-    if event == DELETED or labels.get(MANAGED_LABEL) != MANAGED_VALUE:
-        controller.secrets.remove(metadata)
-    else:
-        facts = await asyncio.to_thread(SecretFacts.of, body)
-        if not controller.secrets.put(metadata, facts):
-            return
-    await _wake_claimants(controller, namespace, name)
-
-
-async def on_list(
-    controller: Controller, resource: str, namespace: str | None, uids: Collection[str], version: int
-) -> None:
-    """Take in a complete list: what it does not have any more was deleted while nobody watched.
-
-    kopf lists anew after its watch has expired, and tells of what is there alone.
-
-    Args:
-        controller: Whose stores and queue the news are for.
-        resource: Plural of what is listed.
-        namespace: Of the list; None for the whole cluster.
-        uids: What is in it.
-        version: Its resourceVersion.
-    """
-    kind = KINDS[resource]
-    for metadata in controller.unlisted(kind, namespace, uids, version):
-        logger.info("%s was deleted while it was not watched", label(kind, metadata["namespace"], metadata["name"]))
-        body = {"metadata": metadata}
-        if kind == "Certificate":
-            await on_certificate(controller, DELETED, body)
-        elif kind == "Secret":
-            await on_secret(controller, DELETED, body)
-        else:
-            await on_issuer(controller, kind, DELETED, body)
-
-
-async def _wake_claimants(controller: Controller, namespace: str, secret_name: str) -> None:
-    """Look at every Certificate that names a Secret: it has changed, or one of them has let go of it."""
-    for key in controller.certificates.keys_of_secret(namespace, secret_name):
-        await controller.queue.add(key)
+    return handle
