@@ -14,9 +14,9 @@ from certwright.challenges.holders import RecordLedger
 from certwright.handlers.invalid import REASON, InvalidObject, tell
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.issuers.authorities import Authorities
+from certwright.issuers.presenters import PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry, issuer_key
-from certwright.issuers.solver_factory import SolverFactory
 from certwright.kube.api import KubeApi
 from certwright.kube.client import KubeClient
 from certwright.kube.errors import KubeError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.certificates.secret_facts import SecretFacts
-    from certwright.issuers.solver_factory import Http01Options
+    from certwright.issuers.presenters import Http01Options
     from certwright.resources import Certificate
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,10 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
         )
-        solvers = SolverFactory(kube_api, ObjectApi(client), http01=http01, before_send=leadership.check)
+        solvers = PresenterFactory(
+            kube_api, ObjectApi(client), http01=http01, user_agent=user_agent, before_send=leadership.check
+        )
+        self._presenters = solvers
         self.answers = solvers.answers
         tools = Tools(
             kube_api=kube_api,
@@ -143,6 +146,7 @@ class Controller:
                 task.cancel()
             await asyncio.gather(*self._background, return_exceptions=True)
             await self._authorities.aclose()
+            await self._presenters.aclose()
 
     def abort(self) -> None:
         """End the work at once."""

@@ -22,7 +22,7 @@ from certwright.handlers.watching.health import WATCHED, Watches
 from certwright.handlers.watching.session import Login
 from certwright.handlers.watching.settings import kopf_settings
 from certwright.http01.responder import Responder
-from certwright.issuers.solver_factory import Http01Options
+from certwright.issuers.presenters import Http01Options
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import connect, in_cluster
