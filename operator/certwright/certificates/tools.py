@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from certwright.certificates.secret_facts import SecretFacts
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
+    from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
-    from certwright.issuers.solver_factory import SolverFactory
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
@@ -39,7 +39,7 @@ class Tools:
 
     kube_api: KubeApi
     registry: IssuerRegistry
-    solvers: SolverFactory
+    solvers: PresenterFactory
     ledger: Holders[RecordResponse]
     recorder: EventRecorder
     metrics: Metrics
