@@ -10,7 +10,7 @@ from .binaries import find_or_build
 from .debian import NETWORK_POLICY_TOOLS, NODE_TOOLS, PLAIN_TOOLS, find_or_install
 from .errors import BedError
 from .gateway_api import find_gateway_definitions
-from .node import HTTP_PORT, HTTPS_PORT
+from .network import HTTP_PORT, HTTPS_PORT
 from .parts.apiserver import ApiServer
 from .parts.backend import Backend
 from .parts.bind import Bind

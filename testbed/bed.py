@@ -18,7 +18,7 @@ from .kubectl import Kubectl
 from .lifecycle import start_all, stop_all
 from .locations import PROJECT
 from .metrics import RequestKind, parse_request_counts
-from .node import ADDRESS, EVERY_ADDRESS
+from .network import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
 from .part import Site
 from .parts.pebble import Pebble

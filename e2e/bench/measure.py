@@ -21,7 +21,7 @@ ACME_REQUESTS: Final = re.compile(r"^certwright_acme_request_seconds_count\{.*\}
 CPU_SECONDS: Final = re.compile(r"^process_cpu_seconds_total ([0-9.e+]+)$", re.MULTILINE)
 
 
-class Workbench:
+class OperatorBenchmark:
     """Measures one operator on one bed.
 
     Args:

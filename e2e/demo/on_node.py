@@ -17,7 +17,7 @@ from testbed.bed import TestBed
 from testbed.images import CERTWRIGHT, certwright_image
 from testbed.isolation import bed_cgroup
 from testbed.locations import PROJECT
-from testbed.node import HTTPS_PORT
+from testbed.network import HTTPS_PORT
 from testbed.options import BedOptions
 from testbed.pod_images import WEB, pod_image
 from testbed.progress import reporter

@@ -16,7 +16,7 @@ from harness.solver_objects import KINDS as SOLVER_KINDS
 from harness.solver_objects import solver_objects, wait_nothing_left
 from scenarios.installed import RESTRICTED
 from scenarios.pods import web_ingress
-from testbed.node import HTTPS_PORT
+from testbed.network import HTTPS_PORT
 from testbed.parts.apiserver import user_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 from harness.cluster import SECONDS
 from scenarios.installed import VALUES, Release
 from scenarios.replicas import Replicas, container
-from testbed.node import KUBERNETES_SERVICE
+from testbed.network import KUBERNETES_SERVICE
 from testbed.process import ProcessIdentity, wait_until
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.certificates import KeyPair, write_signing_key
 from testbed.errors import BedError
 from testbed.kubeconfig import write_kubeconfig
-from testbed.node import KUBERNETES_SERVICE, SERVICE_RANGE
+from testbed.network import KUBERNETES_SERVICE, SERVICE_RANGE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers

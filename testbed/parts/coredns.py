@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from testbed.arrangement import apply_objects
-from testbed.node import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
+from testbed.network import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers

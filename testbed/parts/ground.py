@@ -12,7 +12,7 @@ from testbed.arrangement import Arrangement
 from testbed.cgroups import CgroupTree
 from testbed.errors import BedError, CommandFailed
 from testbed.isolation import bed_cgroup
-from testbed.node import ADDRESS, BRIDGE, SERVICE_RANGE
+from testbed.network import ADDRESS, BRIDGE, SERVICE_RANGE
 
 if TYPE_CHECKING:
     from testbed.part import Site

@@ -6,7 +6,7 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from testbed.node import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
+from testbed.network import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers, fetch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.node import ADDRESS, POD_RANGE
+from testbed.network import ADDRESS, POD_RANGE
 from testbed.part import Part, Site
 from testbed.parts.kubelet import NODE_NAME
 from testbed.ports import LOOPBACK
