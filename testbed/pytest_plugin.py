@@ -16,7 +16,9 @@ import pytest
 
 from .assembly import programs_for
 from .bed import TestBed
-from .binaries import find_or_build
+from .binaries import find, find_or_build
+from .catalogue import PROGRAMS
+from .golang import find_go
 from .options import BedOptions, PebbleOptions
 from .process import heed_interrupts
 from .progress import reporter
@@ -31,9 +33,18 @@ ATTACH = "CERTWRIGHT_TESTBED_DIR"
 TAIL_LINES = 30
 # What a client has to live with anyway.
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
-# Fixtures that are programs of their own, beside the bed's parts.
-PROGRAMS = ("helm", "kubeconform")
+PROGRAM_FIXTURES = ("helm", "kubeconform")
+"""Fixtures that are programs of their own, beside the bed's parts."""
 _BED = pytest.StashKey[TestBed]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for those who have built nothing yet."""
+    parser.addoption(
+        "--skip-unbuilt",
+        action="store_true",
+        help="skip tests that use Helm or kubeconform where these would have to be built first",
+    )
 
 
 def pytest_configure() -> None:
@@ -41,16 +52,31 @@ def pytest_configure() -> None:
     heed_interrupts()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what would need a build, if that is asked for."""
+    if not config.getoption("skip_unbuilt"):
+        return
+    go = find_go()
+    for name in PROGRAM_FIXTURES:
+        if find(PROGRAMS[name], go) is None:
+            skipped = pytest.mark.skip(f"{name} is not built yet: `make test` builds it")
+            for item in items:
+                if name in getattr(item, "fixturenames", ()):
+                    item.add_marker(skipped)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what is missing before the first test, whose time-out it would exceed."""
     if session.config.option.collectonly:
         return
-    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    run = [item for item in session.items if item.get_closest_marker("skip") is None]
+    used = {name for item in run for name in getattr(item, "fixturenames", ())}
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         if "bed" in used and ATTACH not in os.environ:
             programs_for(OPTIONS, reporter())
-        find_or_build([name for name in PROGRAMS if name in used], reporter())
+        find_or_build([name for name in PROGRAM_FIXTURES if name in used], reporter())
 
 
 @pytest.fixture(scope="session")
