@@ -18,7 +18,7 @@ def test_what_would_have_to_be_built_is_skipped_on_request(tmp_path: Path) -> No
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PATH": str(tmp_path)}
     environment.pop("KUBEBUILDER_ASSETS", None)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--skip-unbuilt", "tests/chart/test_notes.py"]
-    answer = subprocess.run(
+    answer = subprocess.run(  # noqa: S603 - pytest itself
         command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False, timeout=100
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
