@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from certwright import acme
     from certwright.certificates.secret_facts import SecretFacts
     from certwright.kube.events import Subject
-    from tests.fakes.operator import Body, Build, FakeGateway
+    from certwright.runtime.result import Result
+    from tests.fakes.operator import Body, Build, FakeKubeApi
 
 WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
 
@@ -34,9 +35,9 @@ WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
 class Bench:
     """The reconciler and everything around it, with a clock that only sleeping moves."""
 
-    def __init__(self, build: Build, gateway: FakeGateway, now: dt.datetime) -> None:
+    def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
         self.build, self.now = build, now
-        self.ca, self.dns, self.cluster = FakeAcmeClient(build, lambda: self.now), FakeDns(), FakeCluster(gateway)
+        self.ca, self.dns, self.cluster = FakeAcmeClient(build, lambda: self.now), FakeDns(), FakeCluster(kube_api)
         self.events: list[str] = []
         self.registry = IssuerRegistry()
         self.lost: list[Key] = []
@@ -67,7 +68,7 @@ class Bench:
         if body := late or self.cluster.body:
             self.certificates.put(body)
         tools = Tools(
-            gateway=cast("Any", self.cluster),
+            kube_api=cast("Any", self.cluster),
             registry=self.registry,
             solvers=self.solvers(),
             ledger=self.ledger,
@@ -111,15 +112,15 @@ class Bench:
         self.cluster.take(content)
         self.certificates.put(self.cluster.body)
 
-    async def look(self) -> float | None:
+    async def look(self) -> Result:
         self.passes += 1
         return await self.reconciler.reconcile(WEB)
 
     async def run(self, for_seconds: float = 3600) -> None:
         """Look as often as the reconciler asks for, for so long."""
         end = self.now + dt.timedelta(seconds=for_seconds)
-        while (pause := await self.look()) is not None and self.now + dt.timedelta(seconds=pause) <= end:
-            self.now += dt.timedelta(seconds=pause)
+        while (pause := (await self.look()).after) is not None and self.now + pause <= end:
+            self.now += pause
         self.now = end
 
     @property

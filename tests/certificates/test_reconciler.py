@@ -12,18 +12,19 @@ from certwright import acme
 from certwright.certificates.secret_facts import SecretFacts
 from certwright.resources import FINALIZER, ISSUING, READY
 from certwright.runtime.leadership import Leadership, NotLeading, boot_clock
+from certwright.runtime.result import Result
 from tests.fakes.acme_client import PLACE
 from tests.fakes.solvers import FakeDns
 
 from .bench import CA, WEB, Bench
 
 if TYPE_CHECKING:
-    from tests.fakes.operator import Build, FakeGateway
+    from tests.fakes.operator import Build, FakeKubeApi
 
 
 @pytest.fixture
-def bench(build: Build, gateway: FakeGateway, now: dt.datetime) -> Bench:
-    bench = Bench(build, gateway, now)
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
+    bench = Bench(build, kube_api, now)
     bench.write()
     return bench
 
@@ -254,9 +255,9 @@ async def test_a_new_leader_whose_watch_is_late_goes_on_with_the_same_order(benc
 
 @pytest.mark.parametrize(("version", "is_read"), [(0, False), (1, True), (99, True)])
 async def test_only_what_is_older_than_the_right_to_act_is_read_again(
-    build: Build, gateway: FakeGateway, now: dt.datetime, version: int, *, is_read: bool
+    build: Build, kube_api: FakeKubeApi, now: dt.datetime, version: int, *, is_read: bool
 ) -> None:
-    bench = Bench(build, gateway, now)
+    bench = Bench(build, kube_api, now)
     bench.leadership = Leadership()
     bench.leadership.extend(boot_clock() + 3600)
     bench.restart()
@@ -303,10 +304,10 @@ async def test_who_may_not_act_any_more_takes_no_step(bench: Bench) -> None:
 async def test_until_the_issuer_is_loaded_nothing_is_said(bench: Bench) -> None:
     bench.registry._views.clear()
     bench.registry._ready.clear()
-    assert await bench.look() is None
+    assert await bench.look() == Result.ON_EVENT
     assert "status" not in bench.cluster.body or not bench.cluster.body["status"]
     bench.registry.set_missing(CA)
-    assert await bench.look() == 300
+    assert await bench.look() == Result.again_in(300)
     assert bench.condition().reason == "IssuerNotFound"
     bench.ready()
     bench.reconciler.issuer_changed(WEB)
@@ -317,7 +318,7 @@ async def test_until_the_issuer_is_loaded_nothing_is_said(bench: Bench) -> None:
 async def test_a_certificate_whose_deletion_the_watch_missed_is_forgotten(bench: Bench) -> None:
     bench.registry.set_not_ready(CA, "not yet")
     bench.cluster.gone = True
-    assert await bench.look() is None
+    assert await bench.look() == Result.ON_EVENT
     assert bench.certificates.get(WEB) is None
     assert not bench.reconciler._memories
 
@@ -326,7 +327,7 @@ async def test_a_certificate_made_anew_unseen_by_the_watch_takes_the_place_of_th
     bench.registry.set_not_ready(CA, "not yet")
     metadata = {**bench.cluster.body["metadata"], "uid": "uid-new", "resourceVersion": "99"}
     bench.cluster.gone, bench.cluster.successor = True, {**bench.cluster.body, "metadata": metadata}
-    assert await bench.look() == 0.0
+    assert await bench.look() == Result.again_in(0)
     found = bench.certificates.get(WEB)
     assert found is not None
     assert found.metadata.uid == "uid-new"
@@ -335,9 +336,9 @@ async def test_a_certificate_made_anew_unseen_by_the_watch_takes_the_place_of_th
 async def test_a_write_that_hit_nothing_although_the_certificate_is_there_is_tried_later(bench: Bench) -> None:
     bench.registry.set_not_ready(CA, "not yet")
     bench.cluster.gone, bench.cluster.successor = True, bench.cluster.body
-    assert (await bench.look() or 0) > 0
+    assert ((await bench.look()).seconds or 0) > 0
     bench.cluster.failing.add("read_custom")
-    assert (await bench.look() or 0) > 0
+    assert ((await bench.look()).seconds or 0) > 0
     assert bench.certificates.get(WEB) is not None
 
 

@@ -11,13 +11,13 @@ from certwright.resources import FINALIZER
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tests.fakes.operator import Body, FakeGateway
+    from tests.fakes.operator import Body, FakeKubeApi
 
 
 class FakeCluster:
     """The API server: one Certificate, and Secrets; `failing` names the verbs that do not get through."""
 
-    def __init__(self, secrets: FakeGateway) -> None:
+    def __init__(self, secrets: FakeKubeApi) -> None:
         self.secrets = secrets
         self.body: Body = {}
         self.failing: set[str] = set()

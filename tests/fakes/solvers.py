@@ -27,12 +27,16 @@ class FakeDns:
     hidden: bool = False
     challenge_type = "dns-01"
     self_check = "required"
+    destination = "zone"
     patience = dt.timedelta(minutes=2)
 
     async def place(self, name: str) -> str:
         return f"_acme-challenge.{name.removeprefix('*.')}"
 
-    def proof(self, place: str, token: str, key_authorization: str) -> RecordResponse:
+    def objects_for(self, _: object) -> tuple[()]:
+        return ()
+
+    def respond(self, place: str, token: str, key_authorization: str) -> RecordResponse:
         assert key_authorization == f"{token}.thumbprint"
         return RecordResponse(place, f"value-of-{token}")
 
