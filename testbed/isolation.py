@@ -1,8 +1,8 @@
-"""The namespaces that a bed with a node runs in: entered by one command, gone with it.
+"""The namespaces that a bed with a node runs in: one command enters them, and they end with it.
 
 Network, mounts and process ids are the bed's own in there: every port is free, kube-proxy's rules, bridges and mounts
-are seen by nobody else, and no process outlives the command. Outside of it stay only what the command writes below its
-own folders, and the cgroups, which are removed afterwards.
+are invisible elsewhere, and no process outlives the command. All that stays outside is what the command writes below
+its own folders, and the cgroups, which are removed afterwards.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def bed_cgroup() -> str:
     """
     if os.environ.get(NETWORK) != str(Path("/proc/self/ns/net").readlink()):
         raise BedError(
-            "A bed with a node runs in network, mount and process namespaces of its own, and this is none",
+            "A bed with a node runs in network, mount and process namespaces of its own, and this is none of them",
             remedy="run the command as root under `python -m testbed isolated -- COMMAND`, or use `make e2e`",
         )
     return f"{os.environ[CGROUP]}-{secrets.token_hex(2)}"

@@ -27,7 +27,7 @@ LOG_CHECK_INTERVAL = 0.5
 TAIL_LINES = 30
 MAX_TAIL_BYTES = 64 << 10
 _TAKEN = re.compile(rb"address (?:is )?already in use|address in use|EADDRINUSE", re.IGNORECASE)
-# What the parts may know of the machine; the rest of our environment would only make two runs differ.
+# What parts see of our environment; the rest would only make two runs differ.
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 
 
@@ -106,7 +106,7 @@ class Part(ABC):
         if self.running:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Whoever was told the ports of an earlier start relies on them.
+        # Other parts rely on the ports of an earlier start.
         fixed = self.start_seconds is not None
         for attempt in range(PORT_ATTEMPTS):
             if not fixed and (attempt > 0 or not self.ports):
@@ -152,7 +152,7 @@ class Part(ABC):
             environment={**inherited, **self.environment()},
             die_with_us=self.site.die_with_us,
         )
-        # Written before it is ready, so that whoever cleans up after a crash knows of it.
+        # Written before it is ready, so that a clean-up after a crash finds it.
         self.site.changed()
         try:
             self._await_ready(self.process, began + READY_TIMEOUT)

@@ -1,8 +1,8 @@
 """Fixtures for tests that need the real parts, and the parts' logs in the report of a test that fails.
 
 The bed is started once for a test session (and for each xdist worker). With CERTWRIGHT_TESTBED_DIR set to the
-folder of a bed that is up (`python -m testbed up`), that one is used, which saves the start while one test is
-worked on.
+folder of a bed that is up (`python -m testbed up`), that bed is used, which saves the start while one works
+on a single test.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ATTACH = "CERTWRIGHT_TESTBED_DIR"
 TAIL_LINES = 30
-# What a client has to live with anyway.
+# What every client has to cope with.
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
 PROGRAM_FIXTURES = ("helm", "kubeconform")
 """Fixtures that are programs of their own, beside the bed's parts."""
@@ -39,22 +39,22 @@ _BED = pytest.StashKey[TestBed]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add an option for those who have built nothing yet."""
+    """Add an option for a machine on which nothing is built yet."""
     parser.addoption(
         "--skip-unbuilt",
         action="store_true",
-        help="skip tests that use Helm or kubeconform where these would have to be built first",
+        help="skip tests that use Helm or kubeconform if these are not built yet",
     )
 
 
 def pytest_configure() -> None:
-    """Let what the tests start be interrupted, wherever they were started themselves."""
+    """Let Ctrl-C reach what the tests start, also when the tests run in the background."""
     heed_interrupts()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what would need a build, if that is asked for."""
+    """Skip tests that need a build, if requested."""
     if not config.getoption("skip_unbuilt"):
         return
     go = find_go()
@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what is missing before the first test, whose time-out it would exceed."""
+    """Build missing programs before the first test, as a build exceeds a test's time-out."""
     if session.config.option.collectonly:
         return
     run = [item for item in session.items if item.get_closest_marker("skip") is None]
@@ -117,7 +117,7 @@ def namespace(bed: TestBed) -> Iterator[str]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the ends of the parts' logs to the report of a failed test that used the bed."""
+    """Add the last lines of the parts' logs to the report of a failed test that used the bed."""
     report = yield
     running = item.config.stash.get(_BED, None)
     if report.failed and running is not None and "bed" in getattr(item, "fixturenames", ()):

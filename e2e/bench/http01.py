@@ -54,7 +54,7 @@ class Http01Bench:
         space = self._space(responder)
         seconds = []
         for number in range(runs):
-            # Traefik takes a change at once and the next one two seconds later: each run is to find it at rest.
+            # Traefik applies a change at once and the next one two seconds later: let it settle before each run.
             time.sleep(SETTLE_SECONDS)
             name = f"single-{number}"
             began = time.perf_counter()

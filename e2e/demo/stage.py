@@ -75,7 +75,7 @@ def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> i
                 try:
                     scenes(Stage(running))
                 finally:
-                    # Once the end has begun a second Ctrl-C must not stop it half way.
+                    # A second Ctrl-C must not interrupt the clean-up.
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
         except (NotAsExpected, AssertionError, OSError) as error:
             console.print(f"[bold red]The demo failed:[/] {error}\nThe logs are in {FOLDER}.")
@@ -98,7 +98,7 @@ def _alone() -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             remedy = "end it with Ctrl-C in its terminal, or wait for it"
-            raise BedError(f"Another demo of this checkout runs, in {FOLDER}", remedy=remedy) from None
+            raise BedError(f"Another demo of this checkout is running in {FOLDER}", remedy=remedy) from None
         yield
     finally:
         os.close(handle)
@@ -107,8 +107,8 @@ def _alone() -> Iterator[None]:
 def wait_for_interrupt(instructions: str) -> None:
     """Say what can be tried, and wait for Ctrl-C."""
     console.print(instructions, soft_wrap=True)
-    console.print("[bold]Ctrl-C ends it all.[/]")
+    console.print("[bold]Press Ctrl-C to stop everything.[/]")
     try:
         signal.pause()
     except KeyboardInterrupt:
-        console.print("\nEnding ...")
+        console.print("\nStopping ...")

@@ -106,7 +106,7 @@ async def acme_user(
     A connection that is not given back shows at once: there is no other.
     """
     async with HttpxTransport(ca_bundle=ca_bundle.decode(), timeout=timeouts, max_connections=1) as transport:
-        # Waits between tries are for the CA's sake; this one does not mind.
+        # Pauses between tries protect the CA; a test CA does not need them.
         clock = Clock(sleep=lambda seconds: asyncio.sleep(min(seconds, LONGEST_SLEEP)))
         server = AcmeServer(directory_url, transport, clock=clock)
         yield AcmeUser(Client(server, AccountKey.generate()), bind)

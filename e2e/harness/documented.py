@@ -1,4 +1,4 @@
-"""What the pages tell people to type and to apply, for tests that hold it to what there is."""
+"""Commands and manifests that the documentation shows, for tests that try them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """What a page tells people to type.
+    """A command that a page shows.
 
     Attributes:
         where: The page and the line.
@@ -68,7 +68,7 @@ class Command:
 
 
 def pages() -> list[Path]:
-    """Return the pages that people read, in Markdown."""
+    """Return the pages for readers, in Markdown."""
     found = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "examples").rglob("*.md")]
     return sorted(found)
 

@@ -17,7 +17,7 @@ LOCATION: Final = "{{.Group}}/{{.ResourceAPIVersion}}/{{.ResourceKind}}.json"
 """Where kubeconform finds the schema of a kind, below the folder."""
 
 _REFERENCE: Final = "#/components/schemas/"
-# RawExtension and the like hold what somebody else defines.
+# RawExtension and the like hold what other schemas define.
 _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
@@ -38,7 +38,7 @@ def write_schemas(bed: TestBed, folder: Path) -> int:
                 continue
             document = http.get(index[path]["serverRelativeURL"]).raise_for_status().json()
             for (group, version, kind), schema in _kinds(document):
-                # kubeconform has the version of the core group for its group.
+                # kubeconform uses the version of the core group as its group.
                 target = folder / (group or version) / version / f"{kind.lower()}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(json.dumps(schema), encoding="utf-8")

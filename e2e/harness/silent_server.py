@@ -40,7 +40,7 @@ class SilentServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Closing it would leave accept() waiting; this wakes it.
+        # Closing the socket would leave accept() waiting; this wakes it.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         for connection in (self._listener, *self._held):

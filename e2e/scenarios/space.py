@@ -211,7 +211,7 @@ def https(address: str, host: str, root: str) -> tuple[list[str], str]:
 
 def events_of(apiserver: ApiServer, namespace: str) -> list[dict[str, Any]]:
     """Return the audit log's events about objects in a namespace."""
-    # Most of the log is about others, and to parse it takes longer than to look.
+    # Most entries are about other users, and parsing them takes longer than searching.
     mark = f'"namespace":"{namespace}"'
     with apiserver.audit_log.open() as log:
         events = [json.loads(line) for line in log if mark in line and line.endswith("\n")]

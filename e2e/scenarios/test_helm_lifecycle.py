@@ -99,7 +99,7 @@ def test_an_installation_is_rolled_out_unprivileged_and_issues(
     )
     assert set(status["Uid"].split()) == set(status["Gid"].split()) == {str(USER)}
     assert UNPRIVILEGED.items() <= status.items()
-    # By the way that root has into every container: not even root finds a place to write.
+    # Root can enter every container: not even root finds a writable folder.
     root = Path(f"/proc/{process}/root")
     for place in ("", "etc", "usr", "usr/bin"):
         assert (root / place).is_dir()

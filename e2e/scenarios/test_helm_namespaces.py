@@ -106,7 +106,7 @@ def test_the_api_server_refuses_it_the_secrets_of_others(
 def test_editors_write_certificates_and_issuers_but_no_status_and_viewers_nothing(
     node_bed: TestBed, cluster: Cluster, spaces: list[Workspace]
 ) -> None:
-    # Nobody serves the third: what people write there stays as it is.
+    # No operator serves the third namespace: objects there stay as they are.
     namespace = spaces[2].namespace
     written = certificate(namespace, "edited", ["edited.example.test"])
     with person(cluster, node_bed, namespace, "edit") as editor, person(cluster, node_bed, namespace, "view") as viewer:

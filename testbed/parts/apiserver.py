@@ -109,7 +109,7 @@ class ApiServer(Part):
         """
         if not self._audit:
             raise BedError("The API server writes no audit log", remedy="start the bed with BedOptions(audit=True)")
-        # Most of the log is about others, and to parse it takes longer than to look.
+        # Most entries are about other users, and parsing them takes longer than searching.
         mark = f'"username":{json.dumps(user)}' if user else ""
         with self.audit_log.open() as log:
             events = [json.loads(line) for line in log if mark in line and line.endswith("\n")]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from testbed.parts.bind import Bind
     from testbed.parts.traefik import Traefik
 
-# Where nothing listens: validations over HTTP fail at once when the bed has no ingress controller.
+# A port where nothing listens: without an ingress controller, validations over HTTP fail at once.
 DISCARD_PORT = 9
 
 
