@@ -1,4 +1,4 @@
-"""The bed's node, for those who run pods on it."""
+"""The bed's node, for tests that run pods on it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Node:
         self._containerd.load_image(archive)
 
     def remove_image(self, name: str) -> None:
-        """Take an image away from the node; what runs of it goes on.
+        """Remove an image from the node; its containers keep running.
 
         Raises:
             CommandFailed: containerd refused.

@@ -38,7 +38,7 @@ class OperatorBenchmark:
         self._user = user
 
     def idle_memory(self) -> list[Figure]:
-        """What the operator holds before there is any work."""
+        """Memory of the operator before there is any work."""
         time.sleep(SETTLE_SECONDS)
         return [
             Figure("RSS, idle", round(self._operator.resident_megabytes(), 1), "MB", "VmRSS, 5 s after it was ready")

@@ -1,4 +1,4 @@
-"""Run a program and write down what it used: `python -m bench.peak FILE (PATH | -m MODULE) ARGUMENT...`.
+"""Run a program and record what it used: `python -m bench.peak FILE (PATH | -m MODULE) ARGUMENT...`.
 
 From within, because what the kernel tells a parent of its child's memory begins with the parent's own.
 """

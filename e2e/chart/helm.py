@@ -1,4 +1,4 @@
-"""Runs Helm on our chart."""
+"""Run Helm on our chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run with `python -m demo [--node]`; KEEP=1 leaves everything running until Ctrl-C.
+"""Run with `python -m demo [--node]`; KEEP=1 keeps everything running until Ctrl-C.
 
 With `--node` under `python -m testbed isolated`, as root.
 """

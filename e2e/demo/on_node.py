@@ -110,7 +110,7 @@ def _install(bed: TestBed) -> None:
 
 
 def _about_pods(cluster: Cluster) -> list[str]:
-    """Tell of the operator's pods: who they are, and which of them leads."""
+    """Describe the operator's pods and which of them leads."""
     holder = ((cluster.get("Lease", HOME, "certwright") or {}).get("spec") or {}).get("holderIdentity")
     lines = []
     for pod in cluster.find_all("Pod", HOME):

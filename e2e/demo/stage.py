@@ -1,4 +1,4 @@
-"""What both demos share: scenes with timings, an orderly end, and leaving everything running."""
+"""What both demos share: scenes with timings, an orderly stop, and keeping everything running."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Stage:
 
     @contextmanager
     def scene(self, title: str) -> Iterator[None]:
-        """Say what is being done and how long it took."""
+        """Print what is being done and how long it took."""
         console.print(f"[bold cyan]==>[/] {title}")
         began = time.monotonic()
         yield
@@ -90,7 +90,7 @@ def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> i
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep a second demo from the folder of the first, until that has ended, however it does."""
+    """Keep a second demo out of the folder of the first until that has ended, however it ends."""
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(FOLDER.parent, os.O_RDONLY)
     try:
@@ -105,7 +105,7 @@ def _alone() -> Iterator[None]:
 
 
 def wait_for_interrupt(instructions: str) -> None:
-    """Say what can be tried, and wait for Ctrl-C."""
+    """Print what the user can try, and wait for Ctrl-C."""
     console.print(instructions, soft_wrap=True)
     console.print("[bold]Press Ctrl-C to stop everything.[/]")
     try:

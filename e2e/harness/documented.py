@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-#: Programs whose commands are looked at.
 PROGRAMS: Final = ("certwright", "helm", "kubectl", "make", "pip", "python")
-#: Fences that hold commands; the empty name is a block that is indented.
+"""Programs whose commands are looked at."""
 _SHELL: Final = frozenset({"", "bash", "console"})
+"""Fences that hold commands; the empty name is a block that is indented."""
 _FENCE: Final = re.compile(r"^(`{3,})(\{?[\w-]*)")
 _SPAN: Final = re.compile(rf"`((?:{'|'.join(PROGRAMS)}) [^`]+)`")
 _ENDS: Final = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "2>"})
 _ASSIGNMENT: Final = re.compile(r"^[A-Z_]+=")
-#: How a line starts that is a command of these; other indented lines are trees, cron tables, text of lists.
 _STARTS: Final = re.compile(rf"^(?:[A-Z_]+=\S* )*(?:{'|'.join(PROGRAMS)})(?: |$)")
+"""How a line starts that is a command of these; other indented lines are trees, cron tables, text of lists."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""JSON schemas out of a running API server, for kubeconform: what it serves, our CRDs and others' included."""
+"""JSON schemas from a running API server, for kubeconform: all kinds that it serves, CRDs included."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _kinds(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str, str], 
 
 
 def _strict(schema: Any) -> Any:
-    """Return a schema of OpenAPI as one of JSON Schema that takes no unknown fields."""
+    """Convert an OpenAPI schema to a JSON schema that rejects unknown fields."""
     if isinstance(schema, list):
         return [_strict(part) for part in schema]
     if not isinstance(schema, dict):

@@ -23,9 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make image", description=__doc__)
     # The Makefile passes BASE on, which is usually empty.
     parser.add_argument("--base", default=os.environ.get("BASE", ""), help=f"base image (default {PUBLIC_BASE})")
-    parser.add_argument(
-        "--testbed", action="store_true", help="build for the test bed's node, into its cache"
-    )
+    parser.add_argument("--testbed", action="store_true", help="build for the test bed's node, into its cache")
     given = parser.parse_args()
     version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
     name = f"localhost/certwright:{version}"

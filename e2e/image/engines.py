@@ -1,4 +1,4 @@
-"""docker, podman or buildah: whichever is there and works."""
+"""docker, podman or buildah: whichever is installed and works."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENGINES = ("docker", "podman")
 
 
 def find_engine() -> str | None:
-    """Return docker or podman, when it is there and can work: a docker without its daemon cannot."""
+    """Return docker or podman if it is installed and works; docker without its daemon does not."""
     for engine in ENGINES:
         if shutil.which(engine):
             answer = subprocess.run([engine, "info"], capture_output=True, check=False, timeout=60)
@@ -40,7 +40,7 @@ def has_base(engine: str, base: str) -> bool:
 
 
 def build_with_engine(engine: str, name: str, archive: Path, arguments: Mapping[str, str]) -> None:
-    """Build by docker or podman, whose own output is the progress, and write the archive.
+    """Build with docker or podman, whose own output shows the progress, and write the archive.
 
     Raises:
         CommandFailed: it could not.
@@ -70,7 +70,7 @@ def build_with_buildah(
     base: str,
     public_base: str,
 ) -> None:
-    """Build by buildah, from `base`, else from the public base image, else from one made of this machine's Debian.
+    """Build with buildah: from `base`, the public base image, or one made from this machine's Debian.
 
     Raises:
         BinaryUnavailable: `base` cannot be pulled, buildah is missing, or the build failed.

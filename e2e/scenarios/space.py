@@ -119,7 +119,7 @@ class Space:
         return solver_objects(self.cluster, self.namespace, kinds)
 
     def nothing_left(self) -> None:
-        """Wait until nothing of solvers is left."""
+        """Wait until no object of a solver is left."""
         wait_nothing_left(self.cluster, self.namespace, KINDS)
 
     def solver_pod(self, *, phases: Collection[str] = ("Running",)) -> Object:

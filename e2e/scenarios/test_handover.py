@@ -146,7 +146,7 @@ def test_the_budget_lets_one_pod_go_at_a_time(
 
 
 def exit_codes(pod: Object) -> list[int]:
-    """Return with what a pod's container ended lately."""
+    """Return how a pod's container ended last."""
     states = (container(pod)["state"], container(pod)["lastState"])
     return [state["terminated"]["exitCode"] for state in states if "terminated" in state]
 

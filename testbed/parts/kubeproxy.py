@@ -1,4 +1,4 @@
-"""kube-proxy, which leads the cluster IPs of Services to pods."""
+"""kube-proxy, which routes the cluster IPs of Services to pods."""
 
 from __future__ import annotations
 

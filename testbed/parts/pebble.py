@@ -25,7 +25,7 @@ DISCARD_PORT = 9
 
 
 class Pebble(Part):
-    """A CA that forgets everything when it is stopped: accounts, orders and its root."""
+    """A CA that loses everything when it stops: accounts, orders and its root."""
 
     program = "pebble"
     port_names = ("acme", "management")
