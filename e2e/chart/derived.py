@@ -1,4 +1,4 @@
-"""What is made from the chart's values: descriptions in the schema, the table of the docs page, plain manifests."""
+"""What is generated from the chart's values: descriptions in the schema, a table in the docs, plain manifests."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def with_table(page: str, values: Iterable[Value]) -> str:
 
 
 def plain_manifests(helm: Helm) -> str:
-    """Render the chart for people without Helm."""
-    # Without Helm nobody reads the annotation that keeps the CRDs.
+    """Render the chart for users without Helm."""
+    # Only Helm reads the annotation that keeps the CRDs.
     rendered = helm.template({"crds": {"keep": False}})
     return _HEAD + re.sub(r"^# Source: .*\n", "", _OF_HELM.sub("", rendered), flags=re.MULTILINE)
 
