@@ -141,7 +141,10 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"replicas": 2, "leaderElection": {"enabled": False}}, "replicas: more than one requires leaderElection.enabled"),
+        (
+            {"replicas": 2, "leaderElection": {"enabled": False}},
+            "replicas: more than one requires leaderElection.enabled",
+        ),
         ({"caBundle": {"configMap": "a", "secret": "b"}}, "caBundle: set configMap or secret, not both"),
         (
             {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
