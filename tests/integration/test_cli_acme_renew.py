@@ -125,21 +125,21 @@ def test_the_key_is_kept_or_made_anew_as_asked(acme: AcmeCommand, issued: str) -
     same = leaf(acme, issued)
     assert (same != first, same.public_key() == first.public_key()) == (True, True)
     metadata = acme.certificate(issued) / "certificate.json"
-    assert json.loads(metadata.read_text())["recipe"]["reuse_key"] is True
+    assert json.loads(metadata.read_text())["settings"]["reuse_key"] is True
     acme.ok("renew", issued, "--force", "--new-key")
     assert leaf(acme, issued).public_key() != first.public_key()
-    assert json.loads(metadata.read_text())["recipe"]["reuse_key"] is False
+    assert json.loads(metadata.read_text())["settings"]["reuse_key"] is False
 
 
-def change_recipe(acme: AcmeCommand, name: str, **changes: object) -> None:
+def change_settings(acme: AcmeCommand, name: str, **changes: object) -> None:
     path = acme.certificate(name) / "certificate.json"
     metadata = json.loads(path.read_text())
-    path.write_text(json.dumps(metadata | {"recipe": metadata["recipe"] | changes}))
+    path.write_text(json.dumps(metadata | {"settings": metadata["settings"] | changes}))
 
 
 def test_a_chain_that_the_ca_no_longer_has_does_not_stop_a_renewal(acme: AcmeCommand, issued: str) -> None:
     before = leaf(acme, issued)
-    change_recipe(acme, issued, preferred_chain="A Root That Was")
+    change_settings(acme, issued, preferred_chain="A Root That Was")
     ended = acme.run("renew", issued, "--force")
     assert ended.code == 0, ended.err
     assert "Warning: " in ended.err
@@ -149,7 +149,7 @@ def test_a_chain_that_the_ca_no_longer_has_does_not_stop_a_renewal(acme: AcmeCom
 
 def test_one_that_fails_does_not_stop_the_others(acme: AcmeCommand, issued: str) -> None:
     bad = f"a-{issued}"
-    change_recipe(acme, bad, profile="one that was")
+    change_settings(acme, bad, profile="one that was")
     before = {each: leaf(acme, each) for each in (bad, issued)}
     ended = acme.run("renew", "--force", "--json")
     assert ended.code == 7

@@ -171,7 +171,7 @@ def test_what_is_damaged_or_done_with_is_not_gone_on_with(
     metadata = json.loads((acme.certificate(name) / "certificate.json").read_text())
     left = {
         "names": [name],
-        "server": metadata["recipe"]["server"],
+        "server": metadata["settings"]["server"],
         "account_url": metadata["account_url"],
         "made_at": metadata["issued_at"],
         "order_url": metadata["order_url"],

@@ -1,4 +1,4 @@
-"""What of an issuance survives a kill: its order, and the key that it is for. The next run goes on with both."""
+"""What survives when an issuance is killed: its order, and the key that it is for. The next run continues with both."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certwright.acme import OrderFailed, ProblemError
 from certwright.cli.acme.exits import CommandError
-from certwright.cli.acme.issuing import progress
-from certwright.cli.acme.recipe import PendingOrder
+from certwright.cli.acme.settings import PendingOrder
 from certwright.client import (
+    BudgetWaited,
+    CaaObjected,
+    CleanUpFailed,
     InvalidPrivateKey,
     IssuanceTimedOut,
     KeySpec,
     OrderPlaced,
     OrderReady,
     OrderResumed,
+    RenewalInfoUnavailable,
+    ReplacementRefused,
     UnusableCertificate,
 )
 from certwright.pki import PkiError, SigningRequest, load_private_key, private_key_to_pem
@@ -31,24 +35,26 @@ if TYPE_CHECKING:
 
     from certwright.acme import Client
     from certwright.cli.acme.certificate_store import CertificateFolder
-    from certwright.cli.acme.recipe import Recipe
+    from certwright.cli.acme.output import Output
     from certwright.cli.acme.session import Session
-    from certwright.client import CertificateKey, Event
+    from certwright.cli.acme.settings import IssuanceSettings
+    from certwright.client import CertificateKey, Event, OnEvent
     from certwright.pki import PrivateKey
 
-#: How long an order is gone on with: CAs keep one that is pending for about a week.
-LONGEST: Final = timedelta(days=7)
+MAX_AGE: Final = timedelta(days=7)
+"""How old an order may be to be continued: CAs keep a pending one for about a week."""
 
-_KEPT: Final = "The order is kept, and the same command goes on with it."
-_HANDED_IN: Final = ("processing", "valid")
+_SAVED: Final = "The order is saved; run the same command again to continue it."
+_FINALIZED: Final = ("processing", "valid")
+_WARNINGS: Final = (BudgetWaited, CaaObjected, CleanUpFailed, RenewalInfoUnavailable, ReplacementRefused)
 
 
-class Undertaking:
-    """One issuance under way.
+class PendingIssuance:
+    """One issuance that is not finished yet.
 
     Attributes:
-        key: The key or request to hand to the issuance, in place of the one that was asked for.
-        resume: The URL of the order to go on with, or None.
+        key: The key or CSR to issue for, instead of the one that was asked for.
+        resume: The URL of the order to continue, or None.
     """
 
     def __init__(self, session: Session, folder: CertificateFolder, pending: PendingOrder, key: CertificateKey) -> None:
@@ -57,92 +63,101 @@ class Undertaking:
         self._session = session
         self._folder = folder
         self._pending = pending
-        self._handed_in_before = False
-        self._tell = progress(session.output)
+        self._was_finalized = False
+        self._report = progress(session.output)
 
     def on_event(self, event: Event) -> None:
-        """Tell of an event, and keep an order as soon as it is made.
+        """Print an event, and save an order as soon as it is placed.
 
         Raises:
-            CommandError: It cannot be kept.
+            CommandError: It cannot be saved.
         """
-        self._tell(event)
+        self._report(event)
         match event:
             case OrderPlaced(order):
                 self._pending = replace(self._pending, order_url=order.url, made_at=datetime.now(UTC))
                 self._folder.save_pending(self._pending)
-                self._session.output.last_word = _KEPT
+                self._session.output.last_word = _SAVED
             case OrderResumed(order):
-                self._handed_in_before = order.status in _HANDED_IN
-                self._session.output.last_word = _KEPT
+                self._was_finalized = order.status in _FINALIZED
+                self._session.output.last_word = _SAVED
             case OrderReady():
-                self._handed_in_before = False
+                self._was_finalized = False
 
     def is_lost(self, error: Exception) -> bool:
-        """Whether an error means that this order, or its key, will not bring a certificate any more."""
+        """Return whether an error means that this order, or its key, can no longer lead to a certificate."""
         if isinstance(error, IssuanceTimedOut):
-            # A CA that does not come to an end with it in two runs may do better with another one.
-            return self._handed_in_before
+            # A CA that could not complete it in two runs may complete another one.
+            return self._was_finalized
         return isinstance(error, OrderFailed | UnusableCertificate) or (
             isinstance(error, ProblemError) and not error.temporary
         )
 
 
+def progress(output: Output) -> OnEvent:
+    """Return what prints the events of an issuance."""
+
+    def report(event: Event) -> None:
+        (output.warn if isinstance(event, _WARNINGS) else output.say)(str(event))
+
+    return report
+
+
 @asynccontextmanager
-async def under_way(
+async def pending_issuance(
     session: Session,
     folder: CertificateFolder,
-    recipe: Recipe,
+    settings: IssuanceSettings,
     client: Client,
     key: CertificateKey,
     *,
     not_before: datetime | None = None,
     not_after: datetime | None = None,
-) -> AsyncIterator[Undertaking]:
-    """Keep order and key of an issuance beside the certificate until the block is done with both.
+) -> AsyncIterator[PendingIssuance]:
+    """Save order and key of an issuance beside the certificate until the block has finished with both.
 
     Args:
         session: The command.
-        folder: Where the certificate will be; held by the caller's lock, and prepared.
-        recipe: What is issued.
+        folder: The certificate's folder, prepared and locked by the caller.
+        settings: What is issued.
         client: The account that orders it.
-        key: What was asked for. A key that is to be made is made now.
-        not_before: When the certificate should begin to be valid, or None.
-        not_after: When it should end, or None.
+        key: What was asked for. A new key is made now.
+        not_before: Requested start of validity, or None.
+        not_after: Requested end of validity, or None.
 
     Raises:
         InvalidPrivateKey: The key cannot be read or made.
-        CommandError: Nothing can be kept.
+        CommandError: The order cannot be saved.
     """
     wanted = PendingOrder(
-        names=recipe.names,
-        server=recipe.server,
+        names=settings.names,
+        server=settings.server,
         account_url=client.account_url or "",
-        profile=recipe.profile,
+        profile=settings.profile,
         not_before=not_before,
         not_after=not_after,
-        key_type=recipe.key_type if isinstance(key, KeySpec) else None,
+        key_type=settings.key_type if isinstance(key, KeySpec) else None,
         key_sha256=None if isinstance(key, KeySpec) else await asyncio.to_thread(_fingerprint, key),
         made_at=datetime.now(UTC),
     )
-    kept = _kept(session, folder)
-    if kept is not None and _is_for(kept, wanted):
-        pending = kept
+    saved = _saved(session, folder)
+    if saved is not None and _is_for(saved, wanted):
+        pending = saved
     else:
-        if kept is not None and kept.order_url is not None:
-            session.output.say("The order that was kept is for something else, or too old; ordering afresh")
+        if saved is not None and saved.order_url is not None:
+            session.output.say("The saved order is for something else, or too old; placing a new one")
         pending = wanted
         if isinstance(key, KeySpec):
             made = private_key_to_pem(await asyncio.to_thread(key.make)).decode("ascii")
             pending = replace(wanted, private_key=made)
-        # Before the CA hears of it: a disk that is full shows now.
+        # Before the CA is involved, so that a full disk is noticed now.
         folder.save_pending(pending)
     chosen = key if pending.private_key is None else pending.private_key.encode("ascii")
-    undertaking = Undertaking(session, folder, pending, chosen)
+    issuance = PendingIssuance(session, folder, pending, chosen)
     try:
-        yield undertaking
+        yield issuance
     except Exception as error:
-        if undertaking.is_lost(error):
+        if issuance.is_lost(error):
             folder.forget_pending()
             session.output.last_word = ""
         raise
@@ -150,25 +165,25 @@ async def under_way(
     session.output.last_word = ""
 
 
-def _kept(session: Session, folder: CertificateFolder) -> PendingOrder | None:
+def _saved(session: Session, folder: CertificateFolder) -> PendingOrder | None:
     try:
-        kept = folder.pending()
+        saved = folder.pending()
     except CommandError as error:
-        session.output.warn(f"{error}. A new order is made")
+        session.output.warn(f"{error}. Placing a new order")
         return None
-    if kept is None or (folder.exists() and folder.metadata().order_url == kept.order_url):
-        # What came of it is here already: only the tidying up was cut short.
+    if saved is None or (folder.exists() and folder.metadata().order_url == saved.order_url):
+        # Its certificate is here already: only forgetting the order was interrupted.
         return None
-    return kept
+    return saved
 
 
-def _is_for(kept: PendingOrder, wanted: PendingOrder) -> bool:
-    age = wanted.made_at - kept.made_at
+def _is_for(saved: PendingOrder, wanted: PendingOrder) -> bool:
+    age = wanted.made_at - saved.made_at
     same = ("server", "account_url", "profile", "not_before", "not_after", "key_type", "key_sha256")
     return (
-        timedelta() <= age <= LONGEST
-        and set(kept.names) == set(wanted.names)
-        and all(getattr(kept, name) == getattr(wanted, name) for name in same)
+        timedelta() <= age <= MAX_AGE
+        and set(saved.names) == set(wanted.names)
+        and all(getattr(saved, name) == getattr(wanted, name) for name in same)
     )
 
 
