@@ -204,7 +204,7 @@ def test_two_runs_at_one_certificate_come_after_each_other(
     assert wait_until(held.exists, timeout=SECONDS)
     refused = acme.run("issue", name, *standalone, "--lock-timeout", "0", "--json")
     assert refused.code == 9
-    assert f"(process {first.pid}) works with the certificate {name}" in refused.document["error"]["message"]
+    assert f"(process {first.pid}) is using the certificate {name}" in refused.document["error"]["message"]
     second = acme.start("renew", name, "--json")
     assert second.stderr is not None
     assert f"Waiting for another certwright acme (process {first.pid})" in second.stderr.readline()
@@ -238,7 +238,7 @@ def test_one_that_waits_for_a_person_holds_up_no_other_and_is_left_alone(
         assert acme.ok("account", "--email", "other@example.test")["account"]["status"] == "valid"
         changing = acme.run("rollover", "--lock-timeout", "0", "--json")
         assert changing.code == 9
-        assert "works with the account at" in changing.document["error"]["message"]
+        assert "is using the account at" in changing.document["error"]["message"]
     finally:
         waiting.terminate()
         waiting.communicate(timeout=60)
@@ -273,7 +273,7 @@ def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == code
     assert json.loads(out)["error"]["exit_code"] == code
-    assert "If you do not go on with it, remove" in err
+    assert "Unless you plan to continue, please remove" in err
     assert "Traceback" not in shown + err
     assert not (acme.certificate(name) / "current").exists()
 

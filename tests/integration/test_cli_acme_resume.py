@@ -138,7 +138,7 @@ def test_for_something_else_a_new_order_is_made(
     assert second["private_key"] != first["private_key"]
     ended = acme.run("issue", name, f"www.{name}", "--name", name, *standalone, "--key-type", "ec384")
     assert ended.code == 0, ended.err
-    assert "The order that was kept is for something else" in ended.err
+    assert "The saved order is for something else" in ended.err
     assert orders(proxy) == 3
 
 
@@ -202,7 +202,7 @@ def test_ctrl_c_keeps_the_order_and_the_same_record_is_asked_for(
         terminal.wait_for("Press Enter when it is done")
         terminal.interrupt()
         assert terminal.end() == 130
-        assert "The order is kept, and the same command goes on with it" in terminal.shown
+        assert "The order is saved; run the same command again to continue it" in terminal.shown
         seen.append([line for line in terminal.shown.splitlines() if "IN TXT" in line])
     assert seen[0] == seen[1] != []
     assert orders(proxy) == 1

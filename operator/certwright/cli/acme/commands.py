@@ -306,7 +306,7 @@ def renew(
         bool, typer.Option("--dry-run", help="Renew everything from staging CAs and save nothing.")
     ] = False,
 ) -> None:
-    """Renew certificates when the CA suggests, or when a third of the lifetime remains. Run it twice a day."""
+    """Renew certificates that are due, as the CA suggests or with a third of the lifetime left. Run it twice a day."""
     from certwright.cli.acme.renew import RenewOptions, renew  # noqa: PLC0415 - only what runs is loaded
     from certwright.cli.acme.runner import run  # noqa: PLC0415
 
@@ -354,7 +354,7 @@ def rollover(
         ),
     ] = None,
 ) -> None:
-    """Replace the account key. Safe to interrupt: the next run asks the CA which key the account has."""
+    """Replace the account key. If interrupted, the next run asks the CA which key the account has."""
     from certwright.cli.acme.account import rollover  # noqa: PLC0415 - only what runs is loaded
     from certwright.cli.acme.runner import run  # noqa: PLC0415
 
