@@ -326,7 +326,7 @@ async def test_an_order_that_was_made_before_is_gone_on_with_from_where_it_is(
     ca.order_states.extend(states)
     events = await resumed(client, ca)
     assert isinstance(events[0], OrderResumed)
-    assert str(events[0]) == f"Going on with the order that was made before, which is {states[0]}: {ORDER}"
+    assert str(events[0]) == f"Continuing the earlier order, which is {states[0]}: {ORDER}"
     paths = ca.paths()
     assert (paths.count("/new-order"), paths.count("/chall/0"), paths.count("/finalize")) == (0, answered, finalized)
 

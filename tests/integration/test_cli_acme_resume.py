@@ -98,7 +98,7 @@ def test_the_order_is_gone_on_with_from_where_it_was(
     ended = acme.run("issue", name, *standalone, "--json")
     assert ended.code == 0, ended.err
     assert orders(proxy) == 1
-    (said,) = [line for line in ended.err.splitlines() if "Going on with the order" in line]
+    (said,) = [line for line in ended.err.splitlines() if "Continuing the earlier order" in line]
     assert kept["order_url"] in said
     assert any(f"which is {each}" in said for each in state.split("|"))
     assert ended.document["certificate"]["order_url"] == kept["order_url"]
@@ -149,10 +149,10 @@ def test_what_the_ca_gave_up_is_ordered_afresh_and_said_so(
     kept = json.loads(pending_file(acme, name).read_text())
     gone = {**kept, "order_url": f"{kept['order_url']}-that-was"}
     pending_file(acme, name).write_text(json.dumps(gone))
-    # The CA sees no proof: the order fails, and is not gone on with.
+    # The CA cannot validate: the order fails, and is not continued.
     failed = acme.run("issue", name, "--solver", f"webroot:{tmp_path}")
     assert failed.code == 4
-    assert "cannot be gone on with, ordering afresh" in failed.err
+    assert "Cannot resume the earlier order; placing a new one" in failed.err
     assert orders(proxy) == 2
     assert not pending_file(acme, name).exists()
     acme.ok("issue", name, *standalone)
