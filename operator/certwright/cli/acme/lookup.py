@@ -168,36 +168,8 @@ def _certificate(session: Session, text: str) -> Outcome:
 
 
 def _folder(session: Session) -> Outcome:
-    now = datetime.now(UTC)
-    accounts: list[dict[str, Any]] = []
-    lines = ["", "Accounts:"]
-    for account_folder in session.accounts.folders():
-        try:
-            account = account_folder.load()
-        except (CommandError, OSError) as error:
-            session.output.warn(message(error))
-            accounts.append({"error": describe(error)})
-            lines.append(f"  {account_folder.path.name}: cannot be read")
-            continue
-        if account is not None:
-            accounts.append({"server": account.directory_url, "url": account.account_url})
-            lines.append(f"  {server_name(account.directory_url)}: {account.account_url or 'not registered yet'}")
-    certificates: list[dict[str, Any]] = []
-    rows: list[tuple[str, ...]] = []
-    for folder in session.certificates.all():
-        try:
-            metadata = folder.metadata()
-            state = folder.renewal(metadata.serial)
-        except (CommandError, OSError) as error:
-            session.output.warn(message(error))
-            certificates.append({"name": folder.name, "error": describe(error)})
-            rows.append((folder.name, "cannot be read", "", ""))
-            continue
-        due = decide(metadata, state, now)
-        certificates.append({**document_of(folder, metadata, due.at), "revoked_at": state.revoked_at})
-        end = "expired" if metadata.not_after <= now else f"until {metadata.not_after:%Y-%m-%d}"
-        when = "revoked" if state.revoked_at else "due now" if due.now else f"renews {due.at:%Y-%m-%d}"
-        rows.append((folder.name, end, when, server_name(metadata.settings.server)))
+    accounts, account_lines = _accounts(session)
+    certificates, rows = _certificates(session)
     unfinished = list(session.certificates.unfinished())
     rows += [(name, "not issued yet", "order pending", "") for name in unfinished]
     document = {
@@ -206,12 +178,52 @@ def _folder(session: Session) -> Outcome:
         "certificates": certificates,
         "unfinished": unfinished,
     }
-    shown = [
+    lines = [
         f"Folder: {session.folder}",
-        *_or_none(lines),
+        *_or_none(["", "Accounts:", *account_lines]),
         *_or_none(["", "Certificates:", *(f"  {row}" for row in _table(rows))]),
     ]
-    return Outcome(document, shown)
+    return Outcome(document, lines)
+
+
+def _accounts(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return all accounts as documents and as lines, with an error for one that cannot be read."""
+    documents: list[dict[str, Any]] = []
+    lines = []
+    for folder in session.accounts.folders():
+        try:
+            account = folder.load()
+        except (CommandError, OSError) as error:
+            session.output.warn(message(error))
+            documents.append({"error": describe(error)})
+            lines.append(f"  {folder.path.name}: cannot be read")
+            continue
+        if account is not None:
+            documents.append({"server": account.directory_url, "url": account.account_url})
+            lines.append(f"  {server_name(account.directory_url)}: {account.account_url or 'not registered yet'}")
+    return documents, lines
+
+
+def _certificates(session: Session) -> tuple[list[dict[str, Any]], list[tuple[str, ...]]]:
+    """Return all certificates as documents and as rows of a table, with an error for one that cannot be read."""
+    now = datetime.now(UTC)
+    documents: list[dict[str, Any]] = []
+    rows: list[tuple[str, ...]] = []
+    for folder in session.certificates.all():
+        try:
+            metadata = folder.metadata()
+            state = folder.renewal(metadata.serial)
+        except (CommandError, OSError) as error:
+            session.output.warn(message(error))
+            documents.append({"name": folder.name, "error": describe(error)})
+            rows.append((folder.name, "cannot be read", "", ""))
+            continue
+        due = decide(metadata, state, now)
+        documents.append({**document_of(folder, metadata, due.at), "revoked_at": state.revoked_at})
+        end = "expired" if metadata.not_after <= now else f"until {metadata.not_after:%Y-%m-%d}"
+        when = "revoked" if state.revoked_at else "due now" if due.now else f"renews {due.at:%Y-%m-%d}"
+        rows.append((folder.name, end, when, server_name(metadata.settings.server)))
+    return documents, rows
 
 
 def _or_none(lines: list[str]) -> list[str]:
