@@ -99,7 +99,7 @@ def issue(
         list[str] | None,
         _validation(
             "--solver",
-            help=f"Repeat for several, tried in order; ZONE=KIND is only for the names in a zone. {_KINDS}.",
+            help=f"How to validate; repeat for several, tried in order. ZONE=KIND is only for names in a zone. {_KINDS}.",
             show_default=False,
         ),
     ] = None,
@@ -153,7 +153,7 @@ def issue(
     ] = 300.0,
     dns_check: Annotated[
         DnsCheck,
-        _validation("--dns-check", help="If they are not: required fails, advisory goes on; off does not check."),
+        _validation("--dns-check", help="If they are not: required fails, advisory continues; off skips the check."),
     ] = DnsCheck.REQUIRED,
     persist_until: Annotated[
         datetime | None,

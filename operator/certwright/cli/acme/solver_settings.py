@@ -17,10 +17,10 @@ KINDS: Final = {
     "standalone": "http-01, built-in server",
     "webroot:FOLDER": "http-01, files in the folder that a web server serves at /",
     "tls-alpn-01": "built-in server",
-    "dns-01": "dynamic updates (RFC 2136)",
+    "dns-01": "dynamic updates, RFC 2136",
     "dns-account-01": "dynamic updates, at a name specific to the account",
     "dns-persist-01": "a permanent record, created by dynamic update or once by you",
-    "manual[:TYPE]": "you follow printed instructions: dns-01 (default), http-01, dns-account-01, dns-persist-01",
+    "manual[:TYPE]": "you follow instructions for dns-01 (default), http-01, dns-account-01, dns-persist-01",
 }
 """The kinds of solver, with their arguments, and how each validates."""
 
