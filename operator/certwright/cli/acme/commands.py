@@ -99,7 +99,7 @@ def issue(
         list[str] | None,
         _validation(
             "--solver",
-            help=f"How to validate; repeat for several, tried in order. ZONE=KIND is only for names in a zone. {_KINDS}.",
+            help=f"How to validate; repeat for several, tried in order; ZONE=KIND for names in a zone. {_KINDS}.",
             show_default=False,
         ),
     ] = None,
