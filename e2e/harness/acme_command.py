@@ -37,11 +37,11 @@ _loaded.set_forkserver_preload(
         "pytest",
         "certwright.cli.acme.app",
         "certwright.cli.acme.runner",
-        "certwright.cli.acme.account_acts",
-        "certwright.cli.acme.issue_act",
-        "certwright.cli.acme.renew_act",
-        "certwright.cli.acme.revoke_act",
-        "certwright.cli.acme.lookup_acts",
+        "certwright.cli.acme.account",
+        "certwright.cli.acme.issue",
+        "certwright.cli.acme.renew",
+        "certwright.cli.acme.revoke",
+        "certwright.cli.acme.lookup",
     ]
 )
 
