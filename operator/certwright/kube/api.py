@@ -70,8 +70,8 @@ class KubeApi:
         Args:
             secret: A whole ``v1`` Secret manifest. With ``metadata.resourceVersion`` the write is refused (`Conflict`)
                 when the Secret has changed.
-            force: Whether to take over fields that another field manager wrote; without it that is a `Conflict`, so that a
-                Secret which appeared since the last look is not overwritten.
+            force: Whether to take over fields that another field manager wrote; without it that is a `Conflict`, so
+                that a Secret which appeared since the last look is not overwritten.
         """
         namespace, name = secret["metadata"]["namespace"], secret["metadata"]["name"]
         return await self._client.request(
