@@ -26,7 +26,7 @@ def chain_of(pem: bytes) -> CertificateChain:
     try:
         return parse_chain(pem)
     except ChainError as error:
-        raise InvalidCertificate(f"Not a certificate chain in PEM: {error}") from None
+        raise InvalidCertificate(f"Not a PEM certificate chain: {error}") from None
 
 
 def leaf_der(pem: bytes) -> bytes:

@@ -45,7 +45,7 @@ class KeySpec:
         try:
             return generate_private_key(self.algorithm, self.size)
         except PkiError as error:
-            raise InvalidPrivateKey(f"The key cannot be made: {error}") from error
+            raise InvalidPrivateKey(f"Cannot generate the key: {error}") from error
 
 
 CertificateKey: TypeAlias = KeySpec | PrivateKey | bytes | SigningRequest
@@ -107,11 +107,11 @@ def make_request(
     """
     if isinstance(key, SigningRequest):
         if set(key.dns_names) | set(key.ip_addresses) != {identifier.value for identifier in identifiers}:
-            raise InvalidIdentifier("The request is not for exactly the names that are ordered")
+            raise InvalidIdentifier("The names in the CSR differ from those in the order")
         return key, key.der
     private_key = private_key_of(key)
     if _same(private_key, account_key):
-        raise KeyReused("The key of the certificate is the account key; a certificate needs one of its own")
+        raise KeyReused("The key of the certificate is the account key; use a different key")
     try:
         csr = build_csr(
             private_key,
@@ -120,7 +120,7 @@ def make_request(
             common_name=common_name,
         )
     except PkiError as error:
-        raise InvalidIdentifier(f"The certificate cannot be requested: {error}") from error
+        raise InvalidIdentifier(f"Cannot create the CSR: {error}") from error
     return private_key, csr
 
 
