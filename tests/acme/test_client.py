@@ -15,6 +15,7 @@ from certwright.acme import (
     ExternalAccountBinding,
     Headers,
     Identifier,
+    InvalidProfile,
     MalformedResponse,
     NotRegistered,
     OrderFailed,
@@ -132,6 +133,7 @@ class TestOrder:
         }
 
     async def test_the_optional_members_are_sent_when_asked_for(self, client: Client, ca: FakeCa) -> None:
+        ca.meta["profiles"] = {"shortlived": "six days"}
         await client.new_order(
             NAMES,
             profile="shortlived",
@@ -147,6 +149,35 @@ class TestOrder:
             "notAfter": "2026-02-01T00:00:00Z",
             "replaces": "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE",
         }
+
+    async def test_a_profile_that_the_ca_has_added_is_found(self, client: Client, ca: FakeCa) -> None:
+        await client.server.directory()
+        ca.meta["profiles"] = {"shortlived": "six days"}
+        await client.new_order(NAMES, profile="shortlived")
+        await client.new_order(NAMES, profile="shortlived")
+        assert (ca.paths().count("/dir"), ca.paths().count("/new-order")) == (2, 2)
+
+    @pytest.mark.parametrize(
+        ("profiles", "words"), [({}, "none at all"), ({"tlsserver": "", "classic": ""}, "classic, tlsserver")]
+    )
+    async def test_a_profile_that_is_not_listed_costs_no_order(
+        self, client: Client, ca: FakeCa, profiles: dict[str, str], words: str
+    ) -> None:
+        ca.meta["profiles"] = profiles
+        with pytest.raises(InvalidProfile, match=f"ca.test:14000 has no profile 'gold'; it offers {words}") as caught:
+            await client.new_order(NAMES, profile="gold")
+        assert "refused" not in str(caught.value)
+        assert caught.value.offered == tuple(sorted(profiles))
+        assert caught.value.problem.kind == "invalidProfile"
+        assert not caught.value.temporary
+        assert ca.paths() == ["/dir", "/dir"], "looked for once more, and no order was placed"
+
+    async def test_a_profile_that_the_ca_refuses_all_the_same_is_told(self, client: Client, ca: FakeCa) -> None:
+        ca.meta["profiles"] = {"gold": ""}
+        ca.reply("/new-order", lambda request: ca.problem("invalidProfile", "not for you", request))
+        with pytest.raises(InvalidProfile, match="refused newOrder .* not for you") as caught:
+            await client.new_order(NAMES, profile="gold")
+        assert caught.value.offered is None
 
     async def test_it_is_not_placed_twice_when_the_connection_breaks(self, client: Client, ca: FakeCa) -> None:
         ca.reply("/new-order", ConnectionFailed("broken", host="ca.test", request_sent=True))

@@ -63,11 +63,11 @@ class Client(AuthorizationClient, CertificateClient):
         Raises:
             RejectedIdentifier: The CA does not issue for a name; see `identifiers`.
             RateLimited: A limit is exceeded; see `retry_at`.
-            InvalidProfile: There is no such profile.
+            InvalidProfile: The directory does not list the profile, then no order is placed; or the CA refuses it.
             MalformedResponse: Among other things: the order is for other names.
             AccountDoesNotExist: The CA does not know the account, or no more.
         """
-        directory = await self.server.directory()
+        directory = await self.server.directory_with_profile(profile)
         payload: dict[str, Any] = {"identifiers": [identifier.to_json() for identifier in identifiers]}
         optional = {
             "profile": profile,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from http import HTTPStatus
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme.errors import ServerResponseError
+from certwright.acme.problem import ERROR_NAMESPACE, Problem
 from certwright.http.url import host_of
+from certwright.text import listed, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from certwright.acme.identifier import Identifier
-    from certwright.acme.problem import Problem
+
+_SHOWN_PROFILES: Final = 20
 
 
 class ProblemError(ServerResponseError):
@@ -119,9 +124,41 @@ class InvalidContact(ProblemError):
 
 
 class InvalidProfile(ProblemError):
-    """The profile is none that the server offers, or not open to this account."""
+    """The profile is none that the server offers, or not open to this account.
+
+    Attributes:
+        offered: The profiles that the directory lists, if the error comes from there: then nothing was sent. None if
+            the server refused an order.
+    """
 
     remedy = "Choose one of the profiles in the directory's meta"
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        action: str,
+        url: str,
+        status: int,
+        retry_after: float | None = None,
+        offered: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(problem, action=action, url=url, status=status, retry_after=retry_after)
+        self.offered = offered
+
+    @classmethod
+    def not_listed(cls, profile: str, *, offered: Iterable[str], url: str) -> InvalidProfile:
+        """Make the error for a profile that the directory at a URL does not list."""
+        names = tuple(sorted(offered))
+        said = (
+            f"{host_of(url)} has no profile {printable(profile, 100)!r};"
+            f" it offers {listed(names, most=_SHOWN_PROFILES, none='none at all')}"
+        )
+        problem = Problem(type=f"{ERROR_NAMESPACE}invalidProfile", detail=said)
+        error = cls(problem, action="newOrder", url=url, status=HTTPStatus.OK, offered=names)
+        # Without the words "refused newOrder": no order was placed.
+        error.args = (said,)
+        return error
 
 
 class OrderNotReady(ProblemError):

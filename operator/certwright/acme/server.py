@@ -14,7 +14,7 @@ from certwright.acme.errors import ConnectionFailed
 from certwright.acme.fields import malformed
 from certwright.acme.jws import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
-from certwright.acme.problem_error import BadNonce, BadSignatureAlgorithm
+from certwright.acme.problem_error import BadNonce, BadSignatureAlgorithm, InvalidProfile
 from certwright.acme.refusal import refusal
 from certwright.http.url import UrlPolicy
 
@@ -131,6 +131,26 @@ class AcmeServer:
             self._directory_fetch = asyncio.create_task(self._fetch_directory())
             self._directory_fetch.add_done_callback(self._directory_fetched)
         return await asyncio.shield(self._directory_fetch)
+
+    async def directory_with_profile(self, profile: str | None) -> Directory:
+        """Return the directory, fetched again if the known one does not list a certificate profile.
+
+        Use it before an order with a profile: a refused order counts against the limits of some CAs.
+
+        Args:
+            profile: The profile, or None: then any directory will do.
+
+        Raises:
+            InvalidProfile: The directory does not list the profile; see `InvalidProfile.offered`.
+            AcmeError: The directory cannot be fetched.
+        """
+        directory = await self.directory()
+        if profile is None or profile in directory.meta.profiles:
+            return directory
+        directory = await self.directory(refresh=True)
+        if profile not in directory.meta.profiles:
+            raise InvalidProfile.not_listed(profile, offered=directory.meta.profiles, url=directory.url)
+        return directory
 
     async def post(
         self,
