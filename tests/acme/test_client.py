@@ -175,7 +175,7 @@ class TestOrder:
     async def test_a_profile_that_the_ca_refuses_all_the_same_is_told(self, client: Client, ca: FakeCa) -> None:
         ca.meta["profiles"] = {"gold": ""}
         ca.reply("/new-order", lambda request: ca.problem("invalidProfile", "not for you", request))
-        with pytest.raises(InvalidProfile, match="refused newOrder .* not for you") as caught:
+        with pytest.raises(InvalidProfile, match=r"refused newOrder .* not for you") as caught:
             await client.new_order(NAMES, profile="gold")
         assert caught.value.offered is None
 

@@ -122,8 +122,9 @@ from certwright.acme.revocation import RevocationReason, revoke_with_certificate
 from certwright.acme.rollover import HeldKey, probe_keys
 from certwright.acme.server import AcmeServer, RequestRecord
 from certwright.acme.tls_alpn01 import ACME_TLS_1, ValidationCertificate, tls_alpn01_server_name, validation_certificate
+from certwright.acme.transport import HttpxTransport
 from certwright.http.message import Headers, Response, Transport
-from certwright.http.transport import HttpxTransport, Timeouts
+from certwright.http.transport import Timeouts
 from certwright.http.trust import ClientCertificate
 
 __all__ = [

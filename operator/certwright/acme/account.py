@@ -10,8 +10,8 @@ from certwright.acme.fields import Fields
 from certwright.text import printable
 
 if TYPE_CHECKING:
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 
 class AccountStatus(StrEnum):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from certwright.acme.identifier import Identifier
     from certwright.acme.problem import Problem
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 
 class AuthorizationStatus(StrEnum):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from certwright.acme.errors import InvalidAccountKey, InvalidCredentials, UnsafeUrl
 from certwright.acme.key import AccountKey
-from certwright.http.url import UrlPolicy
+from certwright.acme.transport import UrlPolicy
 
 if TYPE_CHECKING:
     from certwright.acme.account_client import AccountClient

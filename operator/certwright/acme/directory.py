@@ -14,8 +14,8 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ quotes a body that is not an ACME problem document.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from certwright.http import errors as http
 
 
 class AcmeError(Exception):
@@ -24,57 +26,39 @@ class AcmeError(Exception):
         self.retry_after = retry_after
 
 
-class TransportError(AcmeError):
+class TransportError(http.TransportError, AcmeError):
     """No complete answer came back.
 
     Attributes:
         host: Host and port that were asked.
     """
 
-    temporary: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, host: str) -> None:
-        super().__init__(message)
-        self.host = host
-
-
-class ConnectionFailed(TransportError):
+class ConnectionFailed(TransportError, http.ConnectionFailed):
     """The connection could not be made, or it broke.
 
     Attributes:
         request_sent: False if the server certainly saw nothing of it, so that any request may be repeated.
     """
 
-    def __init__(self, message: str, *, host: str, request_sent: bool) -> None:
-        super().__init__(message, host=host)
-        self.request_sent = request_sent
 
-
-class TimedOut(TransportError):
+class TimedOut(TransportError, http.TimedOut):
     """The server did not connect, answer or finish in time. It may have acted on the request all the same."""
 
 
-class UntrustedServer(TransportError):
+class UntrustedServer(TransportError, http.UntrustedServer):
     """The certificate of the server did not verify (RFC 8555 section 6.1).
 
     Attributes:
         reason: What the TLS library found, such as "self-signed certificate in certificate chain".
     """
 
-    temporary: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, host: str, reason: str) -> None:
-        super().__init__(message, host=host)
-        self.reason = reason
-
-
-class ResponseTooLarge(TransportError):
+class ResponseTooLarge(TransportError, http.ResponseTooLarge):
     """The answer is longer than any honest one would be; the rest of it was not read."""
 
-    temporary: ClassVar[bool] = False
 
-
-class ServerResponseError(AcmeError):
+class ServerResponseError(http.ServerResponseError, AcmeError):
     """An answer came, but it is not one to work with.
 
     Attributes:
@@ -82,19 +66,12 @@ class ServerResponseError(AcmeError):
         status: The HTTP status of the answer.
     """
 
-    def __init__(self, message: str, *, url: str, status: int, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after=retry_after)
-        self.request_url = url
-        self.status = status
 
-
-class MalformedResponse(ServerResponseError):
+class MalformedResponse(ServerResponseError, http.MalformedResponse):
     """The answer is not what ACME says it must be: HTML, truncated JSON, a missing field or header.
 
     Counted as temporary: gateways and maintenance pages are its usual cause.
     """
-
-    temporary: ClassVar[bool] = True
 
 
 class ServiceUnavailable(ServerResponseError):
@@ -181,11 +158,11 @@ class UnsupportedChallenge(AcmeError):
         self.type = type
 
 
-class Http2Unavailable(AcmeError):
+class Http2Unavailable(http.Http2Unavailable, AcmeError):
     """HTTP/2 was asked for, and the package that speaks it is not installed."""
 
 
-class UnsafeUrl(AcmeError):
+class UnsafeUrl(http.UnsafeUrl, AcmeError):
     """A URL that must not be asked: not https, with credentials, or no URL at all."""
 
 
@@ -197,11 +174,11 @@ class InvalidExternalAccountKey(AcmeError):
     """The key of an external account binding is not base64url."""
 
 
-class InvalidProxy(AcmeError):
+class InvalidProxy(http.InvalidProxy, AcmeError):
     """The URL of a proxy, given or from the environment, cannot be used. The message never quotes it."""
 
 
-class InvalidTrustBundle(AcmeError):
+class InvalidTrustBundle(http.InvalidTrustBundle, AcmeError):
     """The CA bundle or the client certificate of a transport cannot be loaded."""
 
 
@@ -223,3 +200,27 @@ class PollTimedOut(AcmeError):
         super().__init__(message, retry_after=retry_after)
         self.url = url
         self.status = status
+
+
+def _counterparts() -> dict[type[http.HttpError], type[AcmeError]]:
+    """Find the class here for each error of the transport: the one that inherits from it under the same name."""
+    found: dict[type[http.HttpError], type[AcmeError]] = {}
+    for kind in globals().values():
+        for base in kind.__bases__ if isinstance(kind, type) and issubclass(kind, AcmeError) else ():
+            if issubclass(base, http.HttpError) and not issubclass(base, AcmeError):
+                found[base] = kind
+    return found
+
+
+_COUNTERPARTS: Final = _counterparts()
+
+
+def of_http(error: http.HttpError) -> AcmeError:
+    """Return an error of the transport as one of this package, with the same message and attributes."""
+    if isinstance(error, AcmeError):
+        return error
+    kind = next((_COUNTERPARTS[base] for base in type(error).__mro__ if base in _COUNTERPARTS), AcmeError)
+    translated = kind.__new__(kind)
+    translated.args = error.args
+    vars(translated).update(vars(error))
+    return translated

@@ -16,8 +16,8 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from enum import StrEnum
 
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 _Status = TypeVar("_Status", bound="StrEnum")
 

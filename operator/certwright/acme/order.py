@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from certwright.acme.authorization import Authorization
     from certwright.acme.identifier import Identifier
     from certwright.acme.problem import Problem
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 #: More authorizations than this are no order's: they would all be asked for.
 MAX_AUTHORIZATIONS: Final = 1000

@@ -17,8 +17,8 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 #: Between which bounds a server's Retry-After is believed (section 4.3.2), in seconds.
 SHORTEST_POLL: Final = 60.0

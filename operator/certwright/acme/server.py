@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.clock import Clock
 from certwright.acme.directory import Directory
-from certwright.acme.errors import ConnectionFailed
+from certwright.acme.errors import AcmeError, ConnectionFailed, of_http
 from certwright.acme.fields import malformed
 from certwright.acme.jws import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
 from certwright.acme.problem_error import BadNonce, BadSignatureAlgorithm, InvalidProfile
 from certwright.acme.refusal import refusal
-from certwright.http.url import UrlPolicy
+from certwright.acme.transport import UrlPolicy
+from certwright.http import errors as http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -331,6 +332,11 @@ class AcmeServer:
                 max_bytes=max_bytes,
             )
             status = response.status
+        except http.HttpError as error:
+            if isinstance(error, AcmeError):
+                raise
+            # A transport that knows nothing of ACME raises errors of its own.
+            raise of_http(error) from error
         finally:
             seconds = self.clock.monotonic() - started
             _logger.debug("%s: %s %s -> %s in %.3f s", action, method, url, status or "no answer", seconds)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from certwright.acme.errors import (
+from certwright.http.errors import (
     ConnectionFailed,
     Http2Unavailable,
     InvalidProxy,

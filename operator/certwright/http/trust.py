@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme.errors import InvalidTrustBundle, UntrustedServer
+from certwright.http.errors import InvalidTrustBundle, UntrustedServer
 from certwright.text import printable
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from certwright.acme.errors import UnsafeUrl
+from certwright.http.errors import UnsafeUrl
 from certwright.text import printable
 
 #: Longer URLs are refused: they would be signed, logged and kept in a status.
@@ -25,6 +25,9 @@ class UrlPolicy:
         allow_http: Also accept plain http. RFC 8555 section 6.1 wants https; this is for CAs on a test bench.
     """
 
+    error: ClassVar[type[UnsafeUrl]] = UnsafeUrl
+    """The error for a URL that must not be asked; a subclass has one of its own."""
+
     allow_http: bool = False
 
     def check(self, url: str, *, what: str) -> str:
@@ -40,7 +43,7 @@ class UrlPolicy:
         """
         reason = self._objection(url)
         if reason is not None:
-            raise UnsafeUrl(f"{what} is refused because {reason}: {_without_credentials(url)!r}")
+            raise self.error(f"{what} is refused because {reason}: {_without_credentials(url)!r}")
         return url
 
     def accepts(self, url: str) -> bool:
