@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme.account_client import AccountClient
 from certwright.acme.authorization import Authorization, AuthorizationStatus
-from certwright.acme.challenge import Challenge, dns01_value, key_authorization
+from certwright.acme.challenge import Challenge, ChallengeStatus, dns01_value, key_authorization
 from certwright.acme.directory import offered
+from certwright.acme.errors import ConnectionFailed, TimedOut
 from certwright.acme.fidelity import check_authorization
 from certwright.acme.fields import Fields
 from certwright.acme.polling import poll
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from certwright.acme.identifier import Identifier
     from certwright.acme.order import Order
+    from certwright.http.message import Response
 
 #: How many authorizations of an order are fetched at the same time.
 MAX_CONCURRENT_FETCHES: Final = 10
@@ -88,11 +90,30 @@ class AuthorizationClient(AccountClient):
         return tuple(task.result() for task in tasks)
 
     async def answer_challenge(self, challenge: Challenge) -> Challenge:
-        """Say that the proof is in place and may be looked at (section 7.5.1).
+        """Tell the server that the challenge can be validated now (section 7.5.1).
 
-        If the connection breaks, look at the authorization first: a second answer may cost another attempt.
+        If the answer is lost, the challenge itself is looked at, and answered again only if it is still `pending`:
+        a second answer may cost another attempt.
+
+        Returns:
+            The challenge as the server last showed it.
         """
-        response = await self._post("challenge", challenge.url, {}, repeatable=False)
+        try:
+            return await self._answer_once(challenge)
+        except (ConnectionFailed, TimedOut) as error:
+            if isinstance(error, ConnectionFailed) and not error.request_sent:
+                raise
+            seen = await self.fetch_challenge(challenge.url)
+            return await self._answer_once(seen) if seen.status is ChallengeStatus.PENDING else seen
+
+    async def fetch_challenge(self, url: str) -> Challenge:
+        """Read a challenge."""
+        return self._challenge(await self._post("challenge", url, None))
+
+    async def _answer_once(self, challenge: Challenge) -> Challenge:
+        return self._challenge(await self._post("challenge", challenge.url, {}, repeatable=False))
+
+    def _challenge(self, response: Response) -> Challenge:
         fields = Fields.of(response, "the challenge", self.server.urls)
         return Challenge.parse(fields, retry_after=self._retry_after(response))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.acme import base64url
 from certwright.acme.authorization_client import AuthorizationClient
 from certwright.acme.certificate_client import CertificateClient
-from certwright.acme.errors import AcmeError, ServiceUnavailable
+from certwright.acme.errors import AcmeError, ConnectionFailed, ServiceUnavailable, TimedOut
 from certwright.acme.fidelity import check_identifiers
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.polling import poll
@@ -16,6 +16,7 @@ from certwright.acme.problem_error import (
     AccountDoesNotExist,
     BadNonce,
     InvalidProfile,
+    OrderNotReady,
     ProblemError,
     RateLimited,
     RejectedIdentifier,
@@ -130,16 +131,33 @@ class Client(AuthorizationClient, CertificateClient):
     async def finalize(self, order: Order, csr_der: bytes) -> Order:
         """Ask for the certificate (section 7.4).
 
-        If the connection breaks, look at the order before trying again: it may have been finalized.
+        If the answer is lost, or the server says that the order is not ready, the order itself is looked at: it may
+        have been finalized. The request is sent once more only if the order is still `ready`.
 
         Args:
             order: An order that is `ready`.
             csr_der: A PKCS #10 request in DER for exactly the identifiers of the order.
 
+        Returns:
+            The order as the server last showed it: `processing` or `valid`, as a rule.
+
         Raises:
             OrderNotReady: The order is in another state.
             BadCsr: The server does not accept the request.
         """
+        try:
+            return await self._finalize_once(order, csr_der)
+        except (ConnectionFailed, TimedOut, OrderNotReady) as error:
+            if isinstance(error, ConnectionFailed) and not error.request_sent:
+                raise
+            seen = await self.fetch_order(order.url)
+            if seen.status is OrderStatus.READY:
+                return await self._finalize_once(seen, csr_der)
+            if seen.status in (OrderStatus.PROCESSING, OrderStatus.VALID):
+                return seen
+            raise
+
+    async def _finalize_once(self, order: Order, csr_der: bytes) -> Order:
         payload = {"csr": base64url.encode(csr_der)}
         response = await self._post("finalize", order.finalize_url, payload, repeatable=False)
         return Order.parse(response, order.url, self.server.urls, retry_after=self._retry_after(response))
