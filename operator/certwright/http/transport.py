@@ -28,7 +28,7 @@ from certwright.http.errors import (
 )
 from certwright.http.message import Headers, Response
 from certwright.http.proxy import environment_proxies, environment_proxy
-from certwright.http.trust import ClientCertificate, private_trust, untrusted_server
+from certwright.http.trust import ClientCertificate, Trust, untrusted_server
 from certwright.http.url import UrlPolicy, host_of
 from certwright.text import printable
 
@@ -118,7 +118,7 @@ class HttpxTransport:
         before_send: Callable[[], None] | None = None,
         http2: bool = False,
     ) -> None:
-        """Load the trust anchors, which takes about 30 ms, and open nothing yet.
+        """Load the trust anchors, unless a transport with the same trust has done so, and open nothing yet.
 
         Args:
             ca_bundle: Certificates in PEM; only what they vouch for is trusted then. None: the public CAs.
@@ -149,12 +149,8 @@ class HttpxTransport:
         self._extensions: dict[str, object] = {"timeout": patience.as_dict()}
         if before_send is not None:
             self._extensions["trace"] = _before_send(before_send)
-        context = httpx.create_ssl_context(trust_env=trust_env) if ca_bundle is None else private_trust(ca_bundle)
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if client_certificate is not None:
-            client_certificate.load_into(context)
+        trust = Trust(ca_bundle, verify, trust_env, http2, client_certificate)
+        context = trust.context(partial(httpx.create_ssl_context, trust_env=trust_env))
         # httpx looks at all of its connections for every request that waits in its pool: with many waiting, that is
         # most of the work. Here they wait outside, for nothing.
         self._places = asyncio.Semaphore(max_connections)

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import ssl
+from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from certwright.http.errors import InvalidTrustBundle, UntrustedServer
 from certwright.text import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Hashable
 
 # OpenSSL's X509_V_ERR codes for a chain that ends at nobody who is trusted.
 _NO_ANCHOR: Final = range(18, 22)
 
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----", re.ASCII)
+
+_TRUST_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+# Where Python's own contexts write the secrets of their sessions, for people who look into them.
+_KEY_LOG_VARIABLE: Final = "SSLKEYLOGFILE"
+
+_MAX_RECENT: Final = 4
+
+# All contexts that a transport has; and the last few for those who make one transport after another.
+_CONTEXTS: Final[WeakValueDictionary[Hashable, ssl.SSLContext]] = WeakValueDictionary()
+_RECENT: Final[deque[ssl.SSLContext]] = deque(maxlen=_MAX_RECENT)
 
 
 @dataclass(frozen=True)
@@ -46,6 +61,74 @@ class ClientCertificate:
                 f"The client certificate {self.certificate_file} and its key cannot be loaded:"
                 f" {printable(str(error), 200)}"
             ) from None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom a transport trusts. Transports of equal trust share one TLS context, which costs 30 ms and nearly 1 MB.
+
+    Attributes:
+        ca_bundle: The certificates in PEM that are trusted, or None: the public CAs.
+        verify: Whether the server's certificate is verified at all.
+        trust_env: Whether the environment, `SSL_CERT_FILE` or `SSL_CERT_DIR`, may say who is trusted in place of the
+            public CAs.
+        http2: Whether HTTP/2 is offered: what is offered is a setting of the context.
+        client_certificate: What is shown to servers that ask for one. A context with one is never shared.
+    """
+
+    ca_bundle: str | None = field(default=None, repr=False)
+    verify: bool = True
+    trust_env: bool = False
+    http2: bool = False
+    client_certificate: ClientCertificate | None = None
+
+    def context(self, public_trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """Return the TLS context for this trust, made anew only if no transport has it or the files behind it changed.
+
+        Args:
+            public_trust: Make a context that trusts the public CAs, or whom the environment names.
+
+        Raises:
+            InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
+        """
+        if self.client_certificate is not None:
+            context = self._make(public_trust)
+            self.client_certificate.load_into(context)
+            return context
+        key = self._key()
+        shared = _CONTEXTS.get(key)
+        if shared is None:
+            shared = _CONTEXTS[key] = self._make(public_trust)
+        if shared not in _RECENT:
+            _RECENT.append(shared)
+        return shared
+
+    def _make(self, public_trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        context = public_trust() if self.ca_bundle is None else private_trust(self.ca_bundle)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _key(self) -> Hashable:
+        """Return what a context depends on: the settings, and what the environment names, as it is now."""
+        if self.ca_bundle is not None:
+            anchors: Hashable = hashlib.sha256(self.ca_bundle.encode()).digest()
+        else:
+            anchors = tuple(map(_file_named_by, _TRUST_VARIABLES)) if self.trust_env else None
+        return anchors, self.verify, self.http2, os.environ.get(_KEY_LOG_VARIABLE)
+
+
+def _file_named_by(variable: str) -> Hashable:
+    """Return path, inode, size and time of the file that a variable of the environment names, or None."""
+    path = os.environ.get(variable)
+    if not path:
+        return None
+    try:
+        seen = Path(path).stat()
+    except OSError:
+        return path
+    return path, seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
 def private_trust(ca_bundle: str) -> ssl.SSLContext:
