@@ -27,7 +27,7 @@ from certwright.acme import (
     base64url,
 )
 from certwright.acme.authorization_client import MAX_CONCURRENT_FETCHES
-from certwright.acme.certificate_client import MAX_CHAIN_BYTES
+from certwright.acme.certificate import MAX_CHAIN_BYTES
 
 if TYPE_CHECKING:
     from tests.acme.conftest import FakeCa, FakeTime

@@ -31,18 +31,24 @@ What it does not do: it makes no certificate keys and no CSRs, does not check th
 trusted root, publishes no challenge, and stores nothing. `certwright.client` does the first three.
 """
 
-from certwright.acme.account import Account, AccountStatus
-from certwright.acme.account_client import AccountClient
+from certwright.acme.account import Account, AccountClient, AccountStatus, HeldKey, probe_keys
+from certwright.acme.account_credentials import AccountCredentials
 from certwright.acme.authorization import Authorization, AuthorizationStatus
 from certwright.acme.authorization_client import AuthorizationClient
 from certwright.acme.budget import Budget, BudgetExhausted, OrderPurpose, Reservation
-from certwright.acme.certificate import CertificateChainPem
-from certwright.acme.certificate_client import CertificateClient, fetch_renewal_info
-from certwright.acme.chain_choice import choose_chain, issuer_names, leads_to
+from certwright.acme.certificate import (
+    CertificateChainPem,
+    CertificateClient,
+    RevocationReason,
+    choose_chain,
+    fetch_renewal_info,
+    issuer_names,
+    leads_to,
+    revoke_with_certificate_key,
+)
 from certwright.acme.challenge import Challenge, ChallengeStatus, dns01_value, key_authorization
 from certwright.acme.client import Client
 from certwright.acme.clock import Clock
-from certwright.acme.credentials import AccountCredentials
 from certwright.acme.directory import Directory, DirectoryMeta
 from certwright.acme.dns_account01 import account_label, dns_account01_name
 from certwright.acme.dns_persist01 import (
@@ -87,8 +93,7 @@ from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey
 from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.presets import KNOWN_AUTHORITIES, KnownAuthority, directory_url
-from certwright.acme.problem import Problem, Subproblem
-from certwright.acme.problem_error import (
+from certwright.acme.problem import (
     AccountDoesNotExist,
     AlreadyReplaced,
     AlreadyRevoked,
@@ -102,10 +107,12 @@ from certwright.acme.problem_error import (
     InvalidContact,
     InvalidProfile,
     OrderNotReady,
+    Problem,
     ProblemError,
     RateLimited,
     RejectedIdentifier,
     ServerInternal,
+    Subproblem,
     Unauthorized,
     UnsupportedIdentifier,
     UserActionRequired,
@@ -118,8 +125,6 @@ from certwright.acme.renewal_info import (
     poll_interval,
     still_to_be_asked,
 )
-from certwright.acme.revocation import RevocationReason, revoke_with_certificate_key
-from certwright.acme.rollover import HeldKey, probe_keys
 from certwright.acme.server import AcmeServer, RequestRecord
 from certwright.acme.tls_alpn01 import ACME_TLS_1, ValidationCertificate, tls_alpn01_server_name, validation_certificate
 from certwright.acme.transport import HttpxTransport

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme.account_client import AccountClient
+from certwright.acme.account import AccountClient
 from certwright.acme.authorization import Authorization, AuthorizationStatus
 from certwright.acme.challenge import Challenge, ChallengeStatus, dns01_value, key_authorization
 from certwright.acme.directory import offered

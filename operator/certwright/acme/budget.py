@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from certwright.acme.identifier import Identifier
     from certwright.acme.limits import Limit, LimitProfile
-    from certwright.acme.problem_error import RateLimited
+    from certwright.acme.problem import RateLimited
 
 #: How many counters are kept; beyond it those that were not used for longest are forgotten.
 MAX_COUNTERS: Final = 50_000

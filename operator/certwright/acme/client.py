@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import base64url
 from certwright.acme.authorization_client import AuthorizationClient
-from certwright.acme.certificate_client import CertificateClient
+from certwright.acme.certificate import CertificateClient
 from certwright.acme.errors import AcmeError, ConnectionFailed, ServiceUnavailable, TimedOut
 from certwright.acme.fidelity import check_identifiers
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.polling import poll
-from certwright.acme.problem_error import (
+from certwright.acme.problem import (
     AccountDoesNotExist,
     BadNonce,
     InvalidProfile,

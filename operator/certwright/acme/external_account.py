@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidExternalAccountKey
-from certwright.acme.jws import compact_json, flattened
+from certwright.acme.key import compact_json, flattened
 
 if TYPE_CHECKING:
     from certwright.acme.key import AccountKey

@@ -1,4 +1,4 @@
-"""The account key: signs every request and is nobody's certificate key (RFC 8555 sections 6.2 and 11.1)."""
+"""The account key and what it signs: flattened JWS over JSON (RFC 8555 sections 6.2 and 11.1, RFC 7515, RFC 7517)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidAccountKey
-from certwright.acme.jwk import private_key_of, uint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
 
 #: JWS algorithms of account keys (RFC 7518 section 3.1, RFC 8037 section 3.1).
 AccountKeyAlgorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "RS256", "EdDSA"]
@@ -219,3 +219,106 @@ def _rsa_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
 
 def _okp_jwk(key: ed25519.Ed25519PublicKey) -> dict[str, str]:
     return {"crv": "Ed25519", "kty": "OKP", "x": base64url.encode(key.public_bytes_raw())}
+
+
+_MAX_MEMBER: Final = 2048
+
+
+def private_key_of(jwk: Mapping[str, object]) -> SigningKey:
+    """Return the private key in a JWK of type EC, RSA or OKP (RFC 7518 section 6, RFC 8037 section 2).
+
+    Raises:
+        InvalidAccountKey: A member is missing or not base64url, the parts do not belong together, or the type is
+            another. The message quotes no member.
+    """
+    kind = jwk.get("kty")
+    try:
+        if kind == "EC":
+            return _ec_key(jwk)
+        if kind == "RSA":
+            return _rsa_key(jwk)
+        if kind == "OKP" and jwk.get("crv") == "Ed25519":
+            return _ed25519_key(jwk)
+    except (ValueError, UnsupportedAlgorithm):
+        # The cause is cut off: the library's message may describe the numbers it was given.
+        raise InvalidAccountKey("The account key is a JSON Web Key whose parts do not make a key") from None
+    raise InvalidAccountKey("The account key is a JSON Web Key of another type than EC, RSA and Ed25519")
+
+
+def uint(number: int) -> str:
+    """Encode as Base64urlUInt (RFC 7518 section 2)."""
+    return base64url.encode(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def _ec_key(jwk: Mapping[str, object]) -> ec.EllipticCurvePrivateKey:
+    name = jwk.get("crv")
+    known = _CURVES.get(name) if isinstance(name, str) else None
+    if known is None:
+        raise InvalidAccountKey("The account key is a JSON Web Key on another curve than P-256, P-384 and P-521")
+    public = ec.EllipticCurvePublicNumbers(_number(jwk, "x"), _number(jwk, "y"), known.curve)
+    return ec.EllipticCurvePrivateNumbers(_number(jwk, "d"), public).private_key()
+
+
+def _rsa_key(jwk: Mapping[str, object]) -> rsa.RSAPrivateKey:
+    e, n, d = (_number(jwk, name) for name in ("e", "n", "d"))
+    if "p" in jwk:
+        p, q, dp, dq, qi = (_number(jwk, name) for name in ("p", "q", "dp", "dq", "qi"))
+    else:
+        p, q = rsa.rsa_recover_prime_factors(n, e, d)
+        dp, dq, qi = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n)).private_key()
+
+
+def _ed25519_key(jwk: Mapping[str, object]) -> ed25519.Ed25519PrivateKey:
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(_octets(jwk, "d"))
+    if key.public_key().public_bytes_raw() != _octets(jwk, "x"):
+        raise ValueError("the halves belong to different keys")
+    return key
+
+
+def _number(jwk: Mapping[str, object], name: str) -> int:
+    return int.from_bytes(_octets(jwk, name), "big")
+
+
+def _octets(jwk: Mapping[str, object], name: str) -> bytes:
+    value = jwk.get(name)
+    if not isinstance(value, str) or not value or len(value) > _MAX_MEMBER:
+        raise InvalidAccountKey(f"The member {name!r} of the JSON Web Key is missing or no base64url")
+    return base64url.decode(value)
+
+
+#: The content type of every POST (section 6.2).
+JOSE_JSON: Final = "application/jose+json"
+
+# Made once: json.dumps would make one for each call.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
+
+
+def sign_request(key: AccountKey, *, url: str, nonce: str, payload: Mapping[str, Any] | None, kid: str | None) -> bytes:
+    """Return the body of a signed POST.
+
+    Args:
+        key: Signs.
+        url: The URL of the request, byte for byte (section 6.4).
+        nonce: A nonce not used before (section 6.5).
+        payload: The JSON object to send, or None for POST-as-GET, whose payload is empty (section 6.3).
+        kid: The account URL. None puts the public key itself into the header, as newAccount wants it.
+    """
+    identity: dict[str, Any] = {"jwk": dict(key.jwk)} if kid is None else {"kid": kid}
+    protected = {"alg": key.algorithm, **identity, "nonce": nonce, "url": url}
+    return compact_json(flattened(protected, b"" if payload is None else compact_json(payload), key.sign))
+
+
+def flattened(protected: Mapping[str, Any], payload: bytes, sign: Callable[[bytes], bytes]) -> dict[str, str]:
+    """Return a flattened JWS with a protected header only."""
+    head, body = base64url.encode(compact_json(protected)), base64url.encode(payload)
+    return {
+        "protected": head,
+        "payload": body,
+        "signature": base64url.encode(sign(f"{head}.{body}".encode("ascii"))),
+    }
+
+
+def compact_json(document: Mapping[str, Any]) -> bytes:
+    """Serialise without white space, in ASCII."""
+    return _COMPACT.encode(document).encode("ascii")

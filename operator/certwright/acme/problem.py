@@ -1,13 +1,24 @@
-"""Problem documents: how an ACME server says no (RFC 8555 section 6.7, RFC 7807)."""
+"""Problem documents: how an ACME server says no, and the exceptions for it (RFC 8555 section 6.7, RFC 7807).
+
+There is one class for each type that a caller may want to tell apart.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from certwright.acme.errors import ServerResponseError
 from certwright.acme.identifier import Identifier
-from certwright.text import printable
+from certwright.http.url import host_of
+from certwright.text import listed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
 
 #: What all error types of RFC 8555 begin with.
 ERROR_NAMESPACE: Final = "urn:ietf:params:acme:error:"
@@ -129,3 +140,256 @@ def _identifier(document: object) -> Identifier | None:
         return None
     kind, value = _text(document, "type", 20), _text(document, "value", _MAX_NAME)
     return Identifier(kind, value) if kind and value else None
+
+
+_SHOWN_PROFILES: Final = 20
+
+
+class ProblemError(ServerResponseError):
+    """The server refused a request with a problem document (RFC 8555 section 6.7).
+
+    Types without a class of their own are raised as this one; `problem.kind` tells them apart.
+
+    Attributes:
+        problem: What the server said.
+        identifiers: The identifiers that its subproblems name.
+        action: What was asked for, such as `newOrder`.
+        request_url: The URL that was asked.
+        status: The HTTP status.
+    """
+
+    #: What the user can do about it; the end of the message.
+    remedy: ClassVar[str] = ""
+
+    def __init__(
+        self, problem: Problem, *, action: str, url: str, status: int, retry_after: float | None = None
+    ) -> None:
+        message = f"{host_of(url)} refused {action} (HTTP {status}): {problem}"
+        super().__init__(message, url=url, status=status, retry_after=retry_after)
+        self.problem = problem
+        self.action = action
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """The identifiers that the subproblems name, in the server's order."""
+        named = (subproblem.identifier for subproblem in self.problem.subproblems)
+        return tuple(dict.fromkeys(identifier for identifier in named if identifier is not None))
+
+    def _advice(self) -> tuple[str, ...]:
+        return (self.remedy,) if self.remedy else ()
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        sentences = (sentence.rstrip(".") for sentence in (said, *self._advice()))
+        return ". ".join(sentences)
+
+
+class AccountDoesNotExist(ProblemError):
+    """The server knows no account with this URL or key. It may have forgotten it."""
+
+    remedy = "Register the account again, or check the account key and the directory URL"
+
+
+class AlreadyReplaced(ProblemError):
+    """The certificate that `replaces` names was replaced before (RFC 9773 section 5): order without."""
+
+
+class AlreadyRevoked(ProblemError):
+    """The certificate was revoked before."""
+
+
+class BadCsr(ProblemError):
+    """The server does not accept the certificate signing request."""
+
+
+class BadNonce(ProblemError):
+    """The server rejected every nonce, its own freshest ones too, to the last try (section 6.5)."""
+
+    temporary: ClassVar[bool] = True
+
+
+class BadPublicKey(ProblemError):
+    """The server does not accept the public key of the account or the request."""
+
+    remedy = "Use a key of another algorithm or size"
+
+
+class BadRevocationReason(ProblemError):
+    """The server does not let this account revoke for this reason (section 7.6)."""
+
+    remedy = "Use another reason, or none"
+
+
+class BadSignatureAlgorithm(ProblemError):
+    """The server does not accept the account key's algorithm (section 6.2).
+
+    `problem.algorithms` has those it does accept. An RSA key was tried with one of them; others can only sign with one.
+    """
+
+    def _advice(self) -> tuple[str, ...]:
+        accepted = ", ".join(self.problem.algorithms) or "another algorithm"
+        return (f"Use an account key for {accepted}",)
+
+
+class CaaForbids(ProblemError):
+    """A CAA record forbids this CA to issue for a name (RFC 8659)."""
+
+    remedy = "Allow this CA in the CAA records of the domain, or use another CA"
+
+
+class ExternalAccountRequired(ProblemError):
+    """The CA only takes accounts that are bound to one of its customers (section 7.3.4)."""
+
+    remedy = "Get a key identifier and a MAC key from the CA and register with an external account binding"
+
+
+class InvalidContact(ProblemError):
+    """The server does not accept a contact: `invalidContact` or `unsupportedContact`."""
+
+    remedy = "Use a reachable e-mail address that the CA accepts, or none"
+
+
+class InvalidProfile(ProblemError):
+    """The profile is none that the server offers, or not open to this account.
+
+    Attributes:
+        offered: The profiles that the directory lists, if the error comes from there: then nothing was sent. None if
+            the server refused an order.
+    """
+
+    remedy = "Choose one of the profiles in the directory's meta"
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        action: str,
+        url: str,
+        status: int,
+        retry_after: float | None = None,
+        offered: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(problem, action=action, url=url, status=status, retry_after=retry_after)
+        self.offered = offered
+
+    @classmethod
+    def not_listed(cls, profile: str, *, offered: Iterable[str], url: str) -> InvalidProfile:
+        """Make the error for a profile that the directory at a URL does not list."""
+        names = tuple(sorted(offered))
+        said = (
+            f"{host_of(url)} has no profile {printable(profile, 100)!r};"
+            f" it offers {listed(names, most=_SHOWN_PROFILES, none='none at all')}"
+        )
+        problem = Problem(type=f"{ERROR_NAMESPACE}invalidProfile", detail=said)
+        error = cls(problem, action="newOrder", url=url, status=HTTPStatus.OK, offered=names)
+        # Without the words "refused newOrder": no order was placed.
+        error.args = (said,)
+        return error
+
+
+class OrderNotReady(ProblemError):
+    """The order is not all validated yet, or was finalized before (section 7.4)."""
+
+
+class RateLimited(ProblemError):
+    """A limit is exceeded (section 6.6), by problem type or by HTTP status 429.
+
+    Attributes:
+        retry_at: When the server accepts requests again, aware UTC, or None if it does not say.
+        help_url: Where the limit is explained, or None.
+    """
+
+    temporary: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        action: str,
+        url: str,
+        status: int,
+        retry_after: float | None = None,
+        retry_at: datetime | None = None,
+        help_url: str | None = None,
+    ) -> None:
+        super().__init__(problem, action=action, url=url, status=status, retry_after=retry_after)
+        self.retry_at = retry_at
+        self.help_url = help_url
+
+    def _advice(self) -> tuple[str, ...]:
+        until = self.retry_at and f"The server accepts requests again at {self.retry_at:%Y-%m-%dT%H:%M:%SZ}"
+        explained = self.help_url and f"See {self.help_url}"
+        return tuple(sentence for sentence in (until, explained) if sentence)
+
+
+class RejectedIdentifier(ProblemError):
+    """The server does not issue for a name: policy, a block list, a reserved suffix."""
+
+    remedy = "Leave the name out, or use another CA"
+
+
+class ServerInternal(ProblemError):
+    """The server had a problem of its own: `serverInternal`, or another type with HTTP 5xx."""
+
+    temporary: ClassVar[bool] = True
+
+
+class Unauthorized(ProblemError):
+    """The account may not do this: deactivated, not the owner, or without authorization for a name."""
+
+
+class UnsupportedIdentifier(ProblemError):
+    """The server does not issue for this type of identifier."""
+
+
+class UserActionRequired(ProblemError):
+    """A person has to visit a page first, usually to agree to changed terms of service (section 7.3.3).
+
+    Trying again changes nothing until that is done.
+
+    Attributes:
+        url: The page to visit, or None if the server names none.
+        terms_of_service: The terms as they are now, or None.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        action: str,
+        url: str,
+        status: int,
+        retry_after: float | None = None,
+        terms_of_service: str | None = None,
+    ) -> None:
+        super().__init__(problem, action=action, url=url, status=status, retry_after=retry_after)
+        self.terms_of_service = terms_of_service
+        self.url = problem.instance or terms_of_service
+
+    def _advice(self) -> tuple[str, ...]:
+        return (f"Visit {self.url}",) if self.url else ()
+
+
+#: Problem types by their name in section 6.7, RFC 9773 and the profiles extension.
+ERRORS_BY_KIND: dict[str, type[ProblemError]] = {
+    "accountDoesNotExist": AccountDoesNotExist,
+    "alreadyReplaced": AlreadyReplaced,
+    "alreadyRevoked": AlreadyRevoked,
+    "badCSR": BadCsr,
+    "badNonce": BadNonce,
+    "badPublicKey": BadPublicKey,
+    "badRevocationReason": BadRevocationReason,
+    "badSignatureAlgorithm": BadSignatureAlgorithm,
+    "caa": CaaForbids,
+    "externalAccountRequired": ExternalAccountRequired,
+    "invalidContact": InvalidContact,
+    "invalidProfile": InvalidProfile,
+    "orderNotReady": OrderNotReady,
+    "rateLimited": RateLimited,
+    "rejectedIdentifier": RejectedIdentifier,
+    "serverInternal": ServerInternal,
+    "unauthorized": Unauthorized,
+    "unsupportedContact": InvalidContact,
+    "unsupportedIdentifier": UnsupportedIdentifier,
+    "userActionRequired": UserActionRequired,
+}

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme.errors import AccountKeyInUse, AcmeError, RedirectRefused, ServiceUnavailable
 from certwright.acme.fields import load_json, malformed
 from certwright.acme.link import links_to, parse_links
-from certwright.acme.problem import ERROR_NAMESPACE, Problem, is_problem, parse_problem
-from certwright.acme.problem_error import (
+from certwright.acme.problem import (
+    ERROR_NAMESPACE,
     ERRORS_BY_KIND,
+    Problem,
     ProblemError,
     RateLimited,
     ServerInternal,
     UserActionRequired,
+    is_problem,
+    parse_problem,
 )
 from certwright.http.retry_after import retry_after_seconds
 from certwright.text import printable

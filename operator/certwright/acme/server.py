@@ -12,9 +12,9 @@ from certwright.acme.clock import Clock
 from certwright.acme.directory import Directory
 from certwright.acme.errors import AcmeError, ConnectionFailed, of_http
 from certwright.acme.fields import malformed
-from certwright.acme.jws import JOSE_JSON, sign_request
+from certwright.acme.key import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
-from certwright.acme.problem_error import BadNonce, BadSignatureAlgorithm, InvalidProfile
+from certwright.acme.problem import BadNonce, BadSignatureAlgorithm, InvalidProfile
 from certwright.acme.refusal import refusal
 from certwright.acme.transport import UrlPolicy
 from certwright.http import errors as http

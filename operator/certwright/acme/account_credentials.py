@@ -12,7 +12,7 @@ from certwright.acme.key import AccountKey
 from certwright.acme.transport import UrlPolicy
 
 if TYPE_CHECKING:
-    from certwright.acme.account_client import AccountClient
+    from certwright.acme.account import AccountClient
 
 _MAX_BYTES: Final = 64 * 1024
 _MEMBERS: Final = frozenset({"directory", "account", "privateKey"})
