@@ -26,7 +26,7 @@ from certwright.acme import (
     UserActionRequired,
     base64url,
 )
-from certwright.acme.authorization_client import MAX_CONCURRENT_FETCHES
+from certwright.acme.authorization import MAX_CONCURRENT_FETCHES
 from certwright.acme.certificate import MAX_CHAIN_BYTES
 
 if TYPE_CHECKING:

@@ -33,8 +33,13 @@ trusted root, publishes no challenge, and stores nothing. `certwright.client` do
 
 from certwright.acme.account import Account, AccountClient, AccountStatus, HeldKey, probe_keys
 from certwright.acme.account_credentials import AccountCredentials
-from certwright.acme.authorization import Authorization, AuthorizationStatus
-from certwright.acme.authorization_client import AuthorizationClient
+from certwright.acme.authorization import (
+    Authorization,
+    AuthorizationClient,
+    AuthorizationStatus,
+    Challenge,
+    ChallengeStatus,
+)
 from certwright.acme.budget import Budget, BudgetExhausted, OrderPurpose, Reservation
 from certwright.acme.certificate import (
     CertificateChainPem,
@@ -46,11 +51,21 @@ from certwright.acme.certificate import (
     leads_to,
     revoke_with_certificate_key,
 )
-from certwright.acme.challenge import Challenge, ChallengeStatus, dns01_value, key_authorization
+from certwright.acme.challenge import (
+    ACME_TLS_1,
+    ValidationCertificate,
+    account_label,
+    dns01_value,
+    dns_account01_name,
+    http01_path,
+    http01_url,
+    key_authorization,
+    tls_alpn01_server_name,
+    validation_certificate,
+)
 from certwright.acme.client import Client
 from certwright.acme.clock import Clock
 from certwright.acme.directory import Directory, DirectoryMeta
-from certwright.acme.dns_account01 import account_label, dns_account01_name
 from certwright.acme.dns_persist01 import (
     account_uri,
     dns_persist01_name,
@@ -87,7 +102,6 @@ from certwright.acme.errors import (
     UntrustedServer,
 )
 from certwright.acme.external_account import ExternalAccountBinding, MacAlgorithm
-from certwright.acme.http01 import http01_path, http01_url
 from certwright.acme.identifier import Identifier
 from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey
 from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
@@ -126,7 +140,6 @@ from certwright.acme.renewal_info import (
     still_to_be_asked,
 )
 from certwright.acme.server import AcmeServer, RequestRecord
-from certwright.acme.tls_alpn01 import ACME_TLS_1, ValidationCertificate, tls_alpn01_server_name, validation_certificate
 from certwright.acme.transport import HttpxTransport
 from certwright.http.message import Headers, Response, Transport
 from certwright.http.transport import Timeouts

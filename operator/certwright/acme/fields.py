@@ -165,3 +165,8 @@ def malformed(response: Response, complaint: str) -> MalformedResponse:
         url=response.url,
         status=response.status,
     )
+
+
+def contradiction(url: str, complaint: str) -> MalformedResponse:
+    """Make the error for an object that is not about what was asked for."""
+    return MalformedResponse(f"The server at {url} contradicts itself: {complaint}", url=url, status=200)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import idna
 
 from certwright.acme.errors import InvalidIdentifier
-from certwright.text import printable
+from certwright.text import listed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAX_NAME: Final = 253
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -84,3 +87,17 @@ def _domain_name(text: str) -> str:
 
 def _invalid(text: str, reason: str) -> InvalidIdentifier:
     return InvalidIdentifier(f"{printable(text, 100)!r} is no name or address for a certificate: {reason}")
+
+
+def canonical(identifier: Identifier) -> Identifier:
+    """Return an identifier as it is compared: without a final dot, in lower case, an address in its shortest form."""
+    value = identifier.value.removesuffix(".").lower()
+    try:
+        return Identifier.ip(value) if identifier.type == "ip" else Identifier(identifier.type, value)
+    except ValueError:
+        return Identifier(identifier.type, value)
+
+
+def shown(identifiers: Iterable[Identifier]) -> str:
+    """Return the values for a message, sorted, the first few of them."""
+    return listed(sorted(printable(identifier.value, 100) for identifier in identifiers))
