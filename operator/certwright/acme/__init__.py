@@ -46,7 +46,6 @@ from certwright.acme.certificate import (
     CertificateClient,
     RevocationReason,
     choose_chain,
-    fetch_renewal_info,
     issuer_names,
     leads_to,
     revoke_with_certificate_key,
@@ -136,6 +135,7 @@ from certwright.acme.renewal_info import (
     RenewalInfo,
     RenewalPlan,
     certificate_identifier,
+    fetch_renewal_info,
     poll_interval,
     still_to_be_asked,
 )

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
+MAX_LISTED_ORDERS: Final = 1000
+"""How many orders of an account are listed unless the caller wants more or fewer."""
+
 
 class AccountStatus(StrEnum):
     """States of an account (section 7.1.6)."""
@@ -117,10 +120,6 @@ async def probe_keys(client: AccountClient, *, old: AccountKey, new: AccountKey)
             continue
         return held
     return HeldKey.NEITHER
-
-
-#: How many orders of an account are listed unless the caller wants more or fewer.
-MAX_LISTED_ORDERS: Final = 1000
 
 
 class AccountClient:

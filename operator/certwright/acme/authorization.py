@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
-
 # Types whose proof is made of a token (sections 8.3, 8.4, RFC 8737, draft-ietf-acme-dns-account-label).
 _WITH_TOKEN: Final = frozenset({"http-01", "dns-01", "tls-alpn-01", "dns-account-01"})
+
+MAX_CONCURRENT_FETCHES: Final = 10
+"""How many authorizations of an order are fetched at the same time."""
 
 
 class ChallengeStatus(StrEnum):
@@ -194,11 +196,8 @@ def _proves(proved: Identifier, wanted: Identifier) -> bool:
     return name == domain or (proved.type == "dns" and name.endswith(f".{domain}"))
 
 
-#: How many authorizations of an order are fetched at the same time.
-MAX_CONCURRENT_FETCHES: Final = 10
-
-#: The states in which nothing more happens to an authorization unless somebody acts (section 7.1.6).
 SETTLED_AUTHORIZATION: Final = frozenset(AuthorizationStatus) - {AuthorizationStatus.PENDING}
+"""The states in which nothing more happens to an authorization unless somebody acts (section 7.1.6)."""
 
 
 class AuthorizationClient(AccountClient):

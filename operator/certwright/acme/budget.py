@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from certwright.acme.limits import Limit, LimitProfile
     from certwright.acme.problem import RateLimited
 
-#: How many counters are kept; beyond it those that were not used for longest are forgotten.
 MAX_COUNTERS: Final = 50_000
+"""How many counters are kept; beyond it those that were not used for longest are forgotten."""
 
 _Key: TypeAlias = tuple[str, ...]
 
-#: How long a refusal without Retry-After is heeded, in seconds.
 DEFAULT_PAUSE: Final = 3600.0
+"""How long a refusal without Retry-After is heeded, in seconds."""
 
 # What sums of floating-point seconds are off by at most.
 _ROUNDING: Final = 1e-6
@@ -58,10 +58,10 @@ class OrderPurpose(StrEnum):
     """Why a certificate is ordered; renewals are exempt from some limits, or all."""
 
     NEW = "new"
-    #: For exactly the names of a certificate that was issued before, without `replaces`.
     SAME_NAMES = "same names"
-    #: A renewal with `replaces`, within the window of its renewal information (RFC 9773).
+    """For exactly the names of a certificate that was issued before, without `replaces`."""
     RENEWAL_INFO = "renewal info"
+    """A renewal with `replaces`, within the window of its renewal information (RFC 9773)."""
 
 
 @dataclass(frozen=True)

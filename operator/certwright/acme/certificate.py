@@ -20,8 +20,7 @@ from certwright.acme.fields import malformed
 from certwright.acme.key import AccountKey
 from certwright.acme.link import links_to, parse_links
 from certwright.acme.problem import AlreadyRevoked
-from certwright.acme.renewal_info import RenewalInfo, certificate_identifier
-from certwright.http.retry_after import retry_after_seconds
+from certwright.acme.renewal_info import RenewalInfo, fetch_renewal_info
 from certwright.text import printable
 
 if TYPE_CHECKING:
@@ -32,15 +31,20 @@ if TYPE_CHECKING:
     from certwright.acme.server import AcmeServer
     from certwright.http.message import Response
 
-
-#: The media type of a chain (section 9.1).
 PEM_CERTIFICATE_CHAIN: Final = "application/pem-certificate-chain"
+"""The media type of a chain (section 9.1)."""
 
-#: More certificates than this are no chain.
 MAX_CERTIFICATES: Final = 16
+"""More certificates than this are no chain."""
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,60})-----\s([A-Za-z0-9+/=\s]*?)-----END \1-----\s*")
+
 _LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,60})-----")
+
+MAX_CHAIN_BYTES: Final = 256 * 1024
+"""The most bytes of a certificate chain that are read."""
+
+_MAX_ALTERNATES: Final = 10
 
 
 @dataclass(frozen=True)
@@ -226,12 +230,6 @@ async def revoke_with_certificate_key(
     return await revoke(server, certificate_der, key=AccountKey(private_key), kid=None, reason=reason)
 
 
-#: The most bytes of a certificate chain that are read.
-MAX_CHAIN_BYTES: Final = 256 * 1024
-
-_MAX_ALTERNATES: Final = 10
-
-
 class CertificateClient(AccountClient):
     """What `AccountClient` does, and everything about issued certificates."""
 
@@ -306,25 +304,3 @@ class CertificateClient(AccountClient):
     async def fetch_renewal_info(self, certificate_der: bytes) -> RenewalInfo:
         """Ask when to renew a certificate (RFC 9773); see `fetch_renewal_info`, which needs no account."""
         return await fetch_renewal_info(self.server, certificate_der)
-
-
-async def fetch_renewal_info(server: AcmeServer, certificate_der: bytes) -> RenewalInfo:
-    """Ask when to renew a certificate (RFC 9773 section 4.1); no account is needed.
-
-    After an error that is likely to pass, ask again after `RETRY_AFTER_ERROR`; until then the last answer holds.
-
-    Args:
-        server: The CA that issued it.
-        certificate_der: The end-entity certificate.
-
-    Raises:
-        NotOffered: The server has no renewal information: renew by the certificate's lifetime.
-        InvalidCertificate: The certificate has no authority key identifier.
-        MalformedResponse: The answer is none, or its window ends before it begins.
-        ProblemError: The server does not know the certificate.
-    """
-    directory = await server.directory()
-    base = offered(directory.renewal_info, "renewalInfo", directory)
-    response = await server.get("renewalInfo", f"{base.rstrip('/')}/{certificate_identifier(certificate_der)}")
-    wait = retry_after_seconds(response.headers, now=server.clock.now())
-    return RenewalInfo.parse(response, server.urls, retry_after=wait)

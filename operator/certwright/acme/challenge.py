@@ -19,8 +19,23 @@ from certwright.acme.base64url import is_base64url
 if TYPE_CHECKING:
     from certwright.acme.identifier import Identifier
 
-
 _MAX_TOKEN: Final = 512
+
+WELL_KNOWN_PATH: Final = "/.well-known/acme-challenge/"
+"""Where the token stands below, on the host that is validated."""
+
+_HASHED_OCTETS: Final = 10
+
+ACME_TLS_1: Final = "acme-tls/1"
+"""The protocol that the CA offers, and the only one that is answered (RFC 8737 section 6.2)."""
+
+ACME_IDENTIFIER: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
+"""id-pe-acmeIdentifier (RFC 8737 section 6.1)."""
+
+# Long enough for one validation, short enough to be of no use to anybody.
+_LIFE = timedelta(days=1)
+
+_OCTET_STRING_OF_32: Final = b"\x04\x20"
 
 
 def key_authorization(token: str, thumbprint: str) -> str:
@@ -42,10 +57,6 @@ def dns01_value(authorization: str) -> str:
 def is_token(text: str) -> bool:
     """Whether a text can be the token of a challenge: base64url, for it becomes part of a path and a record."""
     return len(text) <= _MAX_TOKEN and base64url.is_base64url(text)
-
-
-#: Where the token stands below, on the host that is validated.
-WELL_KNOWN_PATH: Final = "/.well-known/acme-challenge/"
 
 
 def http01_path(token: str) -> str:
@@ -73,9 +84,6 @@ def http01_url(identifier: Identifier, token: str) -> str:
     return f"http://{host}{http01_path(token)}"
 
 
-_HASHED_OCTETS: Final = 10
-
-
 def account_label(account_url: str) -> str:
     """Return the label of an account: `_` and 16 characters of base32 over the SHA-256 of its URL (section 3.1)."""
     digest = hashlib.sha256(account_url.encode("ascii")).digest()
@@ -85,17 +93,6 @@ def account_label(account_url: str) -> str:
 def dns_account01_name(name: str, account_url: str) -> str:
     """Return where the TXT record stands; its value is that of dns-01. A wildcard's `*.` is left out."""
     return f"{account_label(account_url)}._acme-challenge.{name.removeprefix('*.')}"
-
-
-#: The protocol that the CA offers, and the only one that is answered (RFC 8737 section 6.2).
-ACME_TLS_1: Final = "acme-tls/1"
-
-#: id-pe-acmeIdentifier (RFC 8737 section 6.1).
-ACME_IDENTIFIER: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
-
-# Long enough for one validation, short enough to be of no use to anybody.
-_LIFE = timedelta(days=1)
-_OCTET_STRING_OF_32: Final = b"\x04\x20"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from certwright.acme.directory import DirectoryMeta
 
-#: What the record stands below.
 VALIDATION_LABEL: Final = "_validation-persist"
+"""What the record stands below."""
 
 _MAX_DOMAIN: Final = 255
 # What a value of RFC 8659 section 4.2 may hold: visible ASCII without the semicolon.

@@ -14,8 +14,8 @@ from certwright.acme.key import compact_json, flattened
 if TYPE_CHECKING:
     from certwright.acme.key import AccountKey
 
-#: MAC algorithms of a binding (RFC 7518 section 3.2).
 MacAlgorithm: TypeAlias = Literal["HS256", "HS384", "HS512"]
+"""MAC algorithms of a binding (RFC 7518 section 3.2)."""
 
 _DIGESTS: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 

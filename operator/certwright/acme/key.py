@@ -20,15 +20,23 @@ from certwright.acme.errors import InvalidAccountKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-
-#: JWS algorithms of account keys (RFC 7518 section 3.1, RFC 8037 section 3.1).
 AccountKeyAlgorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "RS256", "EdDSA"]
+"""JWS algorithms of account keys (RFC 7518 section 3.1, RFC 8037 section 3.1)."""
 
-#: What an account key, or a certificate key that signs its own revocation, can be.
 SigningKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+"""What an account key, or a certificate key that signs its own revocation, can be."""
 
 _RSA_BITS: Final = 2048
+
 _MAX_PEM: Final = 16 * 1024
+
+_MAX_MEMBER: Final = 2048
+
+JOSE_JSON: Final = "application/jose+json"
+"""The content type of every POST (section 6.2)."""
+
+# Made once: json.dumps would make one for each call.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -221,9 +229,6 @@ def _okp_jwk(key: ed25519.Ed25519PublicKey) -> dict[str, str]:
     return {"crv": "Ed25519", "kty": "OKP", "x": base64url.encode(key.public_bytes_raw())}
 
 
-_MAX_MEMBER: Final = 2048
-
-
 def private_key_of(jwk: Mapping[str, object]) -> SigningKey:
     """Return the private key in a JWK of type EC, RSA or OKP (RFC 7518 section 6, RFC 8037 section 2).
 
@@ -285,13 +290,6 @@ def _octets(jwk: Mapping[str, object], name: str) -> bytes:
     if not isinstance(value, str) or not value or len(value) > _MAX_MEMBER:
         raise InvalidAccountKey(f"The member {name!r} of the JSON Web Key is missing or no base64url")
     return base64url.decode(value)
-
-
-#: The content type of every POST (section 6.2).
-JOSE_JSON: Final = "application/jose+json"
-
-# Made once: json.dumps would make one for each call.
-_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def sign_request(key: AccountKey, *, url: str, nonce: str, payload: Mapping[str, Any] | None, kid: str | None) -> bytes:

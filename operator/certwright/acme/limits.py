@@ -51,10 +51,9 @@ class LimitProfile:
     requests: Mapping[str, Limit] = field(default_factory=dict)
 
 
-#: What is assumed of a CA that publishes nothing: its 429s teach the rest.
 NO_LIMITS: Final = LimitProfile()
+"""What is assumed of a CA that publishes nothing: its 429s teach the rest."""
 
-#: Those of the production environment, as published in August 2026; see `limits_of`.
 LETS_ENCRYPT: Final = LimitProfile(
     orders_per_account=Limit(300, timedelta(hours=3)),
     certificates_per_registered_domain=Limit(50, timedelta(days=7)),
@@ -73,8 +72,8 @@ LETS_ENCRYPT: Final = LimitProfile(
         }.items()
     },
 )
+"""Those of the production environment, as published in August 2026; see `limits_of`."""
 
-#: The staging environment has its own, far wider ones; what tests could exceed is here.
 LETS_ENCRYPT_STAGING: Final = LimitProfile(
     orders_per_account=Limit(1500, timedelta(hours=3)),
     certificates_per_registered_domain=Limit(30_000, timedelta(days=7)),
@@ -83,6 +82,7 @@ LETS_ENCRYPT_STAGING: Final = LimitProfile(
     accounts_per_address=Limit(50, timedelta(hours=3)),
     requests=LETS_ENCRYPT.requests,
 )
+"""The staging environment has its own, far wider ones; what tests could exceed is here."""
 
 _BY_HOST: Final[Mapping[str, LimitProfile]] = {
     "acme-v02.api.letsencrypt.org": LETS_ENCRYPT,

@@ -10,8 +10,8 @@ from urllib.parse import urljoin
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: More links than this are not looked at; an honest response has a handful.
 MAX_LINKS: Final = 50
+"""More links than this are not looked at; an honest response has a handful."""
 
 _LINK = re.compile(
     r'\s*<(?P<target>[^<>"\s]*)>(?P<parameters>(?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)'

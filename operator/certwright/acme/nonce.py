@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from certwright.http.message import Headers
 
-#: How many unused nonces are kept; more than requests in flight are never needed.
 DEFAULT_LIMIT: Final = 64
+"""How many unused nonces are kept; more than requests in flight are never needed."""
 
-#: Seconds after which an unused nonce is dropped. A stale one costs the round trip that a fresh one costs.
 MAX_AGE: Final = 300.0
+"""Seconds after which an unused nonce is dropped. A stale one costs the round trip that a fresh one costs."""
 
 _MAX_LENGTH: Final = 512
 

@@ -34,11 +34,20 @@ if TYPE_CHECKING:
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
-
-#: More authorizations than this are no order's: they would all be asked for.
 MAX_AUTHORIZATIONS: Final = 1000
+"""More authorizations than this are no order's: they would all be asked for."""
 
 _SHOWN_REASONS: Final = 5
+
+# What an order would be refused for without `replaces` just as well.
+_NOT_ABOUT_REPLACES: Final = (
+    AccountDoesNotExist,
+    BadNonce,
+    InvalidProfile,
+    RateLimited,
+    RejectedIdentifier,
+    UserActionRequired,
+)
 
 
 class OrderStatus(StrEnum):
@@ -172,17 +181,6 @@ def check_identifiers(order: Order, asked: Iterable[Identifier]) -> None:
         parts = [f"without {shown(missing)}"] if missing else []
         parts += [f"with {shown(foreign)}, which nobody asked for"] if foreign else []
         raise contradiction(order.url, f"the order came back {' and '.join(parts)}")
-
-
-# What an order would be refused for without `replaces` just as well.
-_NOT_ABOUT_REPLACES: Final = (
-    AccountDoesNotExist,
-    BadNonce,
-    InvalidProfile,
-    RateLimited,
-    RejectedIdentifier,
-    UserActionRequired,
-)
 
 
 class OrderClient(AuthorizationClient):

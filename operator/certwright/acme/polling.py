@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     from certwright.acme.clock import Clock
 
-#: Seconds between two looks if the server does not say: from the first to the last of a doubling row.
 FIRST_PAUSE: Final = 0.5
+"""Seconds between two looks if the server does not say: from the first to the last of a doubling row."""
 LAST_PAUSE: Final = 8.0
 
-#: A server that asks for no wait at all still gets this much peace.
 SHORTEST_PAUSE: Final = 0.2
+"""A server that asks for no wait at all still gets this much peace."""
 
 
 class _Pollable(Protocol):

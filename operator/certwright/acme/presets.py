@@ -31,7 +31,6 @@ class KnownAuthority:
     external_account_required: bool = False
 
 
-#: By name. Buypass Go SSL is not among them: it ended in 2025.
 KNOWN_AUTHORITIES: Final[Mapping[str, KnownAuthority]] = {
     authority.name: authority
     for authority in (
@@ -68,6 +67,7 @@ KNOWN_AUTHORITIES: Final[Mapping[str, KnownAuthority]] = {
         KnownAuthority("pebble", "Pebble on this machine", "https://localhost:14000/dir", trusted=False),
     )
 }
+"""By name. Buypass Go SSL is not among them: it ended in 2025."""
 
 
 def directory_url(name_or_url: str) -> str:

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-
-#: What all error types of RFC 8555 begin with.
 ERROR_NAMESPACE: Final = "urn:ietf:params:acme:error:"
+"""What all error types of RFC 8555 begin with."""
 
 _MAX_TYPE = 120
+
 _MAX_NAME = 255
+
 _SHOWN_SUBPROBLEMS = 5
+
+_SHOWN_PROFILES: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,9 +145,6 @@ def _identifier(document: object) -> Identifier | None:
     return Identifier(kind, value) if kind and value else None
 
 
-_SHOWN_PROFILES: Final = 20
-
-
 class ProblemError(ServerResponseError):
     """The server refused a request with a problem document (RFC 8555 section 6.7).
 
@@ -158,8 +158,8 @@ class ProblemError(ServerResponseError):
         status: The HTTP status.
     """
 
-    #: What the user can do about it; the end of the message.
     remedy: ClassVar[str] = ""
+    """What the user can do about it; the end of the message."""
 
     def __init__(
         self, problem: Problem, *, action: str, url: str, status: int, retry_after: float | None = None
@@ -370,7 +370,6 @@ class UserActionRequired(ProblemError):
         return (f"Visit {self.url}",) if self.url else ()
 
 
-#: Problem types by their name in section 6.7, RFC 9773 and the profiles extension.
 ERRORS_BY_KIND: dict[str, type[ProblemError]] = {
     "accountDoesNotExist": AccountDoesNotExist,
     "alreadyReplaced": AlreadyReplaced,
@@ -393,3 +392,4 @@ ERRORS_BY_KIND: dict[str, type[ProblemError]] = {
     "unsupportedIdentifier": UnsupportedIdentifier,
     "userActionRequired": UserActionRequired,
 }
+"""Problem types by their name in section 6.7, RFC 9773 and the profiles extension."""

@@ -10,25 +10,28 @@ from typing import TYPE_CHECKING, Final
 from cryptography import x509
 
 from certwright.acme import base64url
+from certwright.acme.directory import offered
 from certwright.acme.errors import InvalidCertificate
 from certwright.acme.fields import Fields
+from certwright.http.retry_after import retry_after_seconds
 from certwright.text import printable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from certwright.acme.server import AcmeServer
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
-#: Between which bounds a server's Retry-After is believed (section 4.3.2), in seconds.
 SHORTEST_POLL: Final = 60.0
+"""Between which bounds a server's Retry-After is believed (section 4.3.2), in seconds."""
 LONGEST_POLL: Final = 86_400.0
 
-#: When to ask again if the server does not say, in seconds; public CAs say six hours.
 DEFAULT_POLL: Final = 6 * 3600.0
+"""When to ask again if the server does not say, in seconds; public CAs say six hours."""
 
-#: When to ask again after an error that is likely to pass (section 4.3.3), in seconds: the RFC's six hours.
 RETRY_AFTER_ERROR: Final = 6 * 3600.0
+"""When to ask again after an error that is likely to pass (section 4.3.3), in seconds: the RFC's six hours."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,28 @@ def certificate_identifier(certificate_der: bytes) -> str:
     # DER puts a zero octet before a first bit that is set, and it counts.
     octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
     return f"{base64url.encode(extension.value.key_identifier)}.{base64url.encode(octets)}"
+
+
+async def fetch_renewal_info(server: AcmeServer, certificate_der: bytes) -> RenewalInfo:
+    """Ask when to renew a certificate (RFC 9773 section 4.1); no account is needed.
+
+    After an error that is likely to pass, ask again after `RETRY_AFTER_ERROR`; until then the last answer holds.
+
+    Args:
+        server: The CA that issued it.
+        certificate_der: The end-entity certificate.
+
+    Raises:
+        NotOffered: The server has no renewal information: renew by the certificate's lifetime.
+        InvalidCertificate: The certificate has no authority key identifier.
+        MalformedResponse: The answer is none, or its window ends before it begins.
+        ProblemError: The server does not know the certificate.
+    """
+    directory = await server.directory()
+    base = offered(directory.renewal_info, "renewalInfo", directory)
+    response = await server.get("renewalInfo", f"{base.rstrip('/')}/{certificate_identifier(certificate_der)}")
+    wait = retry_after_seconds(response.headers, now=server.clock.now())
+    return RenewalInfo.parse(response, server.urls, retry_after=wait)
 
 
 def _no_key_identifier() -> InvalidCertificate:

@@ -25,25 +25,30 @@ if TYPE_CHECKING:
     from certwright.acme.key import AccountKey
     from certwright.http.message import Response, Transport
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-#: The most bytes of JSON that are read. An order of 100 long names takes 40 KiB, and twice that again if all of them
-#: failed and the server explains each.
 MAX_JSON_BYTES: Final = 256 * 1024
+"""The most bytes of JSON that are read.
 
-#: How often one request is signed anew with a fresh nonce. A server that rejects half of them on purpose lets
-#: one request in 65,000 fail; one that rejects all of them is given up on quickly.
+An order of 100 long names takes 40 KiB, and twice that again if all of them failed and the server explains each.
+"""
+
 MAX_NONCE_TRIES: Final = 16
+"""How often one request is signed anew with a fresh nonce.
 
-#: How often a request is repeated after the connection failed.
+A server that rejects half of them on purpose lets one request in 65,000 fail; one that rejects all of them is given
+up on quickly.
+"""
+
 MAX_RECONNECTS: Final = 2
+"""How often a request is repeated after the connection failed."""
 
-#: Seconds after which a request is not sent once more, whatever it failed for: what a slow server needs for one try it
-#: must not take for each of sixteen.
 MAX_REPEAT_SECONDS: Final = 60.0
+"""Seconds after which a request is not sent once more, whatever it failed for: what a slow server needs for one try
+it must not take for each of sixteen."""
 
-#: Seconds for which a directory is believed.
 DIRECTORY_MAX_AGE: Final = 3600.0
+"""Seconds for which a directory is believed."""
 
 # For how many keys another algorithm than their first is remembered.
 _MAX_ALGORITHMS: Final = 256
@@ -339,7 +344,7 @@ class AcmeServer:
             raise of_http(error) from error
         finally:
             seconds = self.clock.monotonic() - started
-            _logger.debug("%s: %s %s -> %s in %.3f s", action, method, url, status or "no answer", seconds)
+            logger.debug("%s: %s %s -> %s in %.3f s", action, method, url, status or "no answer", seconds)
             if self._on_request is not None:
                 self._on_request(RequestRecord(action, status, seconds))
         return response

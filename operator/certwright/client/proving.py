@@ -35,7 +35,7 @@ CLEAN_UP_SECONDS: Final = 60.0
 
 _MAX_CONCURRENT_ANSWERS: Final = 10
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ async def _clean_up_one(assignment: Assignment, notify: OnEvent) -> None:
             await _guarded(assignment, "clean up", assignment.solver.clean_up(assignment.proofs))
     except (AcmeError, TimeoutError) as error:
         failure = error if isinstance(error, AcmeError) else _too_slow(assignment)
-        _logger.warning("%s", failure)
+        logger.warning("%s", failure)
         notify(CleanUpFailed(assignment.proofs, failure))
     else:
         notify(CleanedUp(assignment.proofs))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from certwright.http.message import Headers
 
-#: The longest wait that is believed. The longest limits of public CAs run over a week.
 MAX_RETRY_AFTER = timedelta(days=7).total_seconds()
+"""The longest wait that is believed. The longest limits of public CAs run over a week."""
 
 _SECONDS = re.compile(r"[0-9]+")
 _HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{10,40}")

@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
 
-#: What the client calls itself unless told otherwise (RFC 8555 section 6.1).
 USER_AGENT: Final = (
     f"certwright/{version('certwright')} python-httpx/{httpx.__version__} python/{platform.python_version()}"
 )
+"""What the client calls itself unless told otherwise (RFC 8555 section 6.1)."""
 
 # Raised before anything of the request was sent, so that even newOrder may be repeated.
 _NOTHING_SENT: Final = (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)

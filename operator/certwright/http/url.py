@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from certwright.http.errors import UnsafeUrl
 from certwright.text import printable
 
-#: Longer URLs are refused: they would be signed, logged and kept in a status.
 MAX_URL: Final = 2048
+"""Longer URLs are refused: they would be signed, logged and kept in a status."""
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
