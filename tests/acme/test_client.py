@@ -30,7 +30,8 @@ from certwright.acme.authorization import MAX_CONCURRENT_FETCHES
 from certwright.acme.certificate import MAX_CHAIN_BYTES
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa, FakeTime
+    from tests.fakes.acme import FakeCa
+    from tests.fakes.time import FakeTime
 
 NAMES = [Identifier.dns("a.example"), Identifier.dns("*.b.example")]
 ORIGIN = "https://ca.test:14000"

@@ -19,7 +19,7 @@ from certwright.acme.authorization import check_authorization
 from certwright.acme.order import check_identifiers
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa
+    from tests.fakes.acme import FakeCa
 
 URL = "https://ca.test/order/1"
 

@@ -19,13 +19,13 @@ from certwright.acme import (
     TimedOut,
     TransportError,
 )
-from tests.acme.conftest import ORIGIN
+from tests.fakes.acme import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.acme import Response
-    from tests.acme.conftest import FakeCa, Request
+    from tests.fakes.acme import FakeCa, Request
 
     Reply = Response | Exception | Callable[[Request], Response]
 
