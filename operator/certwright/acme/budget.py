@@ -17,6 +17,7 @@ from certwright.acme.clock import Clock
 from certwright.acme.errors import AcmeError
 from certwright.acme.limits import NO_LIMITS
 from certwright.acme.registered_domain import registered_domain
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,7 +97,7 @@ class BudgetExhausted(AcmeError):
     temporary = True
 
     def __init__(self, reservation: Reservation) -> None:
-        until = f"{reservation.retry_at:%Y-%m-%dT%H:%M:%SZ}" if reservation.retry_at else "later"
+        until = rfc3339(reservation.retry_at) if reservation.retry_at else "later"
         super().__init__(
             f"The CA would refuse this order: {reservation.limit} is used up. There is room again at {until}",
             retry_after=reservation.seconds,

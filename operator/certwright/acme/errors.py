@@ -1,7 +1,38 @@
-"""What can go wrong, apart from what the server says in a problem document (see problem_error).
+"""The errors of this package. Each is an `AcmeError`.
 
-Every error of the package is an `AcmeError`, says in its message what happened and what to do, and never
-quotes a body that is not an ACME problem document.
+Each message says what happened and what to do, and never quotes a body that is not an ACME problem document.
+
+AcmeError
+  · TransportError
+    · ConnectionFailed
+    · TimedOut
+    · UntrustedServer
+    · ResponseTooLarge
+  · ServerResponseError
+    · MalformedResponse
+    · ServiceUnavailable
+    · RedirectRefused
+    · AccountKeyInUse
+    · ProblemError (in `problem`, with a class for each type of problem)
+  · OrderFailed (in `order`)
+  · PollTimedOut
+  · BudgetExhausted (in `budget`)
+  · RolloverUnconfirmed
+  · NotOffered
+  · NotRegistered
+  · NoSuchChain
+  · UnsupportedChallenge
+  · UnsafeUrl
+  · InvalidAccountKey
+  · InvalidCertificate
+  · InvalidCredentials
+  · InvalidExternalAccountKey
+  · InvalidIdentifier
+  · InvalidProxy
+  · InvalidTrustBundle
+  · Http2Unavailable
+
+Those that a transport raises also inherit from the error of the same name in `certwright.http.errors`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from certwright.acme.errors import ServerResponseError
 from certwright.acme.identifier import Identifier
 from certwright.http.url import host_of
-from certwright.text import listed, printable
+from certwright.text import listed, printable, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -317,7 +317,7 @@ class RateLimited(ProblemError):
         self.help_url = help_url
 
     def _advice(self) -> tuple[str, ...]:
-        until = self.retry_at and f"The server accepts requests again at {self.retry_at:%Y-%m-%dT%H:%M:%SZ}"
+        until = self.retry_at and f"The server accepts requests again at {rfc3339(self.retry_at)}"
         explained = self.help_url and f"See {self.help_url}"
         return tuple(sentence for sentence in (until, explained) if sentence)
 
