@@ -1,8 +1,8 @@
-"""An ACME client: certificates from Let's Encrypt and every other CA that speaks RFC 8555.
+"""An ACME client (RFC 8555): certificates from Let's Encrypt and any other ACME CA.
 
-This is the protocol; `certwright.client` issues with one call. `Client` is one account at one CA. Below it
-`AcmeServer` knows the directory, the nonces and how to send signed requests, and a `Transport` carries them. All of
-it is asynchronous and bounded: bytes, tries and time.
+This is the protocol; `certwright.client` issues a certificate in one call. `Client` is one account at one CA. Below it,
+`AcmeServer` handles the directory, nonces and signed requests, and a `Transport` sends them. Everything is
+asynchronous and bounded: bytes, tries and time.
 
     key = AccountKey.generate()  # keep key.to_pem(): it is the account
     async with HttpxTransport() as transport:
@@ -19,16 +19,15 @@ it is asynchronous and bounded: bytes, tries and time.
         order = await client.poll_order(await client.finalize(order, csr_der), until={"valid"})
         chain = await client.download_certificate(order)
 
-Everything that goes wrong is an `AcmeError`: a `TransportError` when no answer came, a `ProblemError` when the server
-refused and said why, a `MalformedResponse` when something else than an ACME server answered, an `OrderFailed` that
-says which names failed.
+Every error is an `AcmeError`: a `TransportError` if no answer came, a `ProblemError` if the server refused and said
+why, a `MalformedResponse` if the answer is not ACME, an `OrderFailed` that says which domains failed.
 
-Beside it are pure functions for what a client computes: what answers each kind of challenge (`dns01_value`,
+Pure functions compute the rest: the response to each type of challenge (`dns01_value`,
 `dns_account01_name`, `dns_persist01_value`, `validation_certificate`), when to renew (`RenewalPlan`), which chain to
 take (`choose_chain`), and a `Budget` for the limits of a CA.
 
-What it does not do: it makes no certificate keys and no CSRs, does not check that a chain fits a key or leads to a
-trusted root, publishes no challenge, and stores nothing. `certwright.client` does the first three.
+The package creates no certificate keys and no CSRs, does not check that a chain matches a key or leads to a trusted
+root, publishes no challenge response, and stores nothing. `certwright.client` does the first three.
 """
 
 from certwright.acme.account import Account, AccountClient, AccountStatus, HeldKey, probe_keys

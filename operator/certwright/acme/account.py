@@ -1,4 +1,4 @@
-"""Accounts: what they are, what can be done with them, and the replacing of their key (RFC 8555 section 7.3)."""
+"""Accounts, the requests about them, and key rollover (RFC 8555 section 7.3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from certwright.http.message import Response
 
 MAX_LISTED_ORDERS: Final = 1000
-"""How many orders of an account are listed unless the caller wants more or fewer."""
+"""The default limit of `AccountClient.list_orders`."""
 
 
 class AccountStatus(StrEnum):
@@ -45,9 +45,9 @@ class Account:
     Attributes:
         url: Its URL, the `kid` of every request it signs.
         status: Its state; only a `valid` one can do anything.
-        contact: URLs such as `mailto:ops@example.com`; some CAs never tell.
+        contact: URLs such as `mailto:ops@example.com`; some CAs never return them.
         orders_url: Where the server lists the account's orders, or None.
-        created: Whether the request that returned this account made it (201), rather than found it (200).
+        created: Whether the request created this account (201) rather than found it (200).
     """
 
     url: str
@@ -58,10 +58,10 @@ class Account:
 
     @classmethod
     def parse(cls, response: Response, url: str, urls: UrlPolicy, *, created: bool = False) -> Account:
-        """Read an account.
+        """Parse an account.
 
         Raises:
-            MalformedResponse: It is no account object.
+            MalformedResponse: The body is not an account object.
             UnsafeUrl: It names a URL that must not be asked.
         """
         fields = Fields.of(response, "the account", urls)
@@ -75,7 +75,7 @@ class Account:
 
 
 class HeldKey(StrEnum):
-    """Which of two keys an account has."""
+    """Which of two keys an account uses."""
 
     OLD = "old"
     NEW = "new"
@@ -86,8 +86,8 @@ def key_change_payload(old: AccountKey, new: AccountKey, *, account_url: str, ur
     """Return the payload of a keyChange request: a JWS by the new key over the account and the old key.
 
     Args:
-        old: The key that the account has; it signs the request around the payload.
-        new: The key that it shall have.
+        old: The current key; it signs the outer request.
+        new: The new key.
         account_url: The account.
         url: Where the request goes.
     """
@@ -96,25 +96,25 @@ def key_change_payload(old: AccountKey, new: AccountKey, *, account_url: str, ur
 
 
 async def probe_keys(client: AccountClient, *, old: AccountKey, new: AccountKey) -> HeldKey:
-    """Find out which key an account has after a rollover whose end nobody saw.
+    """Find out which key an account uses after a rollover whose outcome is unknown.
 
-    Reads the account with the new key, then with the old one; if the client knows no account URL, it looks for an
-    account of each, without making any. Nothing about the client changes.
+    Read the account with the new key, then with the old one. If the client has no account URL, look up the account of
+    each key without creating one. The client does not change.
 
     Args:
         client: Any client at the server, with the account URL if that is known.
-        old: The key that the account had.
-        new: The key that it was to get.
+        old: The key before the rollover.
+        new: The key that the rollover was to install.
 
     Raises:
-        AcmeError: The server cannot be asked now, so nothing is known.
+        AcmeError: The server cannot be reached now, so the answer stays unknown.
     """
     for key, held in ((new, HeldKey.NEW), (old, HeldKey.OLD)):
         probe = type(client)(client.server, key, account_url=client.account_url)
         try:
             await (probe.find_account() if client.account_url is None else probe.fetch_account())
         except ProblemError as error:
-            # Which type a server gives to a signature by another key is its own choice: unauthorized, malformed ...
+            # Servers differ in the problem type for a signature by the wrong key: unauthorized, malformed ...
             if error.temporary:
                 raise
             continue
@@ -123,10 +123,10 @@ async def probe_keys(client: AccountClient, *, old: AccountKey, new: AccountKey)
 
 
 class AccountClient:
-    """What one account key does about its account; `Client` adds the orders.
+    """The requests of one account key about its account. `Client` adds everything else.
 
     Every method raises `AcmeError`: a `TransportError` if no answer came, a `ProblemError` if the server
-    refused, a `MalformedResponse` if the answer is no ACME. The methods name those worth telling apart.
+    refused, a `MalformedResponse` if the answer is not ACME. Each method lists the errors worth handling separately.
 
     Attributes:
         server: The CA.
@@ -146,16 +146,16 @@ class AccountClient:
         terms_of_service_agreed: bool = False,
         external_account_binding: ExternalAccountBinding | None = None,
     ) -> Account:
-        """Make the account of this key, or find it if there is one: then nothing about it changes.
+        """Create the account of this key, or return the existing one unchanged.
 
         Args:
             contact: URLs such as `mailto:ops@example.com`.
             terms_of_service_agreed: Whether the user agrees to the terms that the directory names.
-            external_account_binding: What the CA gave its customer, if it wants that.
+            external_account_binding: The credentials that the CA gave its customer, if it requires them.
 
         Raises:
-            ExternalAccountRequired: The CA wants a binding.
-            UserActionRequired: The terms have to be agreed to.
+            ExternalAccountRequired: The CA requires an external account binding.
+            UserActionRequired: The terms of service must be agreed to.
         """
         directory = await self.server.directory()
         payload: dict[str, Any] = {}
@@ -168,18 +168,18 @@ class AccountClient:
         return await self._new_account(payload)
 
     async def find_account(self) -> Account:
-        """Find the account of this key without making one (section 7.3.1).
+        """Find the account of this key without creating one (section 7.3.1).
 
         Raises:
-            AccountDoesNotExist: The key has none.
+            AccountDoesNotExist: The key has no account.
         """
         return await self._new_account({"onlyReturnExisting": True})
 
     async def fetch_account(self) -> Account:
-        """Read the account.
+        """Fetch the account.
 
         Raises:
-            AccountDoesNotExist: The CA does not know it, or no more.
+            AccountDoesNotExist: The CA does not know the account, or no longer.
         """
         return await self._post_account(None)
 
@@ -188,36 +188,36 @@ class AccountClient:
         return await self._post_account({"contact": list(contact)})
 
     async def deactivate_account(self) -> Account:
-        """Close the account for good (section 7.3.6)."""
+        """Deactivate the account permanently (section 7.3.6)."""
         return await self._post_account({"status": "deactivated"})
 
     async def agree_to_terms(self) -> Account:
-        """Agree to the terms of service as they are now, after they changed (section 7.3.3).
+        """Agree to the current terms of service after they changed (section 7.3.3).
 
-        Some CAs want a person to visit `UserActionRequired.url` instead, and then this changes nothing.
+        Some CAs require a visit to `UserActionRequired.url` instead; this request then has no effect.
         """
         return await self._post_account({"termsOfServiceAgreed": True})
 
     async def change_key(self, new_key: AccountKey) -> None:
-        """Give the account another key (section 7.3.5); from then on this client signs with it.
+        """Replace the key of the account (section 7.3.5). This client signs with the new key afterwards.
 
-        Keep both keys, durably, before you call this, and the old one until it has returned. If it does not return
-        (a crash, a broken connection) the account has one of the two, and `probe_keys` says which.
+        Store both keys before you call this, and keep the old one until it returns. If it does not return (a crash, a
+        broken connection), the account uses one of the two; `probe_keys` finds out which.
 
         Raises:
-            NotOffered: The server cannot change keys.
+            NotOffered: The server does not support key rollover.
             AccountKeyInUse: Another account has the new key.
             BadPublicKey: The server does not accept the new key.
-            RolloverUnconfirmed: The server accepted it, and the new key does not work; see above.
+            RolloverUnconfirmed: The server accepted the request, but the new key does not work; see above.
             TransportError: The answer was lost; see above.
         """
         directory = await self.server.directory()
         url = offered(directory.key_change, "keyChange", directory)
         payload = key_change_payload(self.key, new_key, account_url=self._kid(), url=url)
-        # Not repeatable: the second time the old key would be unknown, and the error misleading.
+        # Not repeatable: the second time the server would not know the old key, and its error would mislead.
         await self._post("keyChange", url, payload, repeatable=False)
         try:
-            # Only this proves it: there are servers that say 200 and change nothing.
+            # Only this confirms it: some servers answer 200 and change nothing.
             await type(self)(self.server, new_key, account_url=self._kid()).fetch_account()
         except AcmeError as error:
             raise RolloverUnconfirmed(
@@ -229,12 +229,12 @@ class AccountClient:
         """Return the URLs of the account's orders, as the server lists them (section 7.1.2.1).
 
         Args:
-            limit: The most URLs to return; no further page is asked for then.
+            limit: The maximum number of URLs to return; no further page is requested then.
 
         Raises:
             NotOffered: The server keeps no list; Let's Encrypt does not.
-            MalformedResponse: A page is no list, or brings nothing new and yet names another: the pages go round in a
-                circle.
+            MalformedResponse: A page is not a list, or has no new order and yet links to another page: the pages are
+                a loop.
         """
         account = await self.fetch_account()
         if account.orders_url is None:

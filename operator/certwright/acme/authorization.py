@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
-# Types whose proof is made of a token (sections 8.3, 8.4, RFC 8737, draft-ietf-acme-dns-account-label).
+# Types whose response is derived from a token (sections 8.3, 8.4, RFC 8737, draft-ietf-acme-dns-account-label).
 _WITH_TOKEN: Final = frozenset({"http-01", "dns-01", "tls-alpn-01", "dns-account-01"})
 
 MAX_CONCURRENT_FETCHES: Final = 10
@@ -43,17 +43,17 @@ class ChallengeStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Challenge:
-    """One way to prove control of an identifier.
+    """One way to validate an identifier.
 
     Attributes:
-        type: `dns-01`, `http-01`, `tls-alpn-01` or one this client does not know.
-        url: Where to say that it is ready to be validated.
+        type: `dns-01`, `http-01`, `tls-alpn-01` or a type that this client does not know.
+        url: Where to tell the server that it can be validated.
         status: Its state.
-        token: The random part of the proof in base64url, or None for types that have none.
+        token: The random part of the response in base64url, or None for types without one.
         issuer_domain_names: The names by which dns-persist-01 records mean this CA; empty for other types.
         validated: When it was validated, aware UTC, or None.
         error: Why the validation failed, or None.
-        retry_after: Seconds that the server asks to wait before the next look, or None.
+        retry_after: Seconds that the server asks to wait before the next request, or None.
     """
 
     type: str
@@ -67,12 +67,12 @@ class Challenge:
 
     @classmethod
     def parse(cls, fields: Fields, *, retry_after: float | None = None) -> Challenge:
-        """Read a challenge object.
+        """Parse a challenge object.
 
         Raises:
-            MalformedResponse: It is none, it is pending and lacks the token that its type needs, or its token is not
-                base64url: a token becomes part of a path and a record, so nothing else may be in it (section 8.1).
-            UnsafeUrl: It names a URL that must not be asked.
+            MalformedResponse: The object is not a challenge, is pending without the token that its type needs, or its
+                token is not base64url: a token becomes part of a path and a record (section 8.1).
+            UnsafeUrl: It contains a URL that must not be requested.
         """
         token = fields.optional_text("token")
         if token is not None and not is_token(token):
@@ -110,16 +110,16 @@ class AuthorizationStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Authorization:
-    """The state of the proof for one identifier.
+    """The validation of one identifier.
 
     Attributes:
-        url: Where it is.
-        status: Its state; `valid` ones may come with a new order, reused from an earlier one.
-        identifier: What it is for, without `*.`.
-        wildcard: Whether the order asked for the wildcard of the identifier.
-        challenges: The ways to prove control, in the server's order; one valid challenge is enough.
-        expires: When the server forgets it, aware UTC, or None.
-        retry_after: Seconds that the server asks to wait before the next look, or None.
+        url: Its URL.
+        status: Its state; a new order may reuse `valid` authorizations of an earlier one.
+        identifier: The domain or address, without `*.`.
+        wildcard: Whether the order requested the wildcard of the identifier.
+        challenges: The challenges, in the server's order; one valid challenge is enough.
+        expires: When it expires, aware UTC, or None.
+        retry_after: Seconds that the server asks to wait before the next request, or None.
     """
 
     url: str
@@ -147,11 +147,11 @@ class Authorization:
 
     @classmethod
     def parse(cls, response: Response, url: str, urls: UrlPolicy, *, retry_after: float | None = None) -> Authorization:
-        """Read an authorization.
+        """Parse an authorization.
 
         Raises:
-            MalformedResponse: It is no authorization object.
-            UnsafeUrl: It names a URL that must not be asked.
+            MalformedResponse: The body is not an authorization object.
+            UnsafeUrl: It contains a URL that must not be requested.
         """
         fields = Fields.of(response, "the authorization", urls)
         identifier = fields.child("identifier")
@@ -176,42 +176,44 @@ class _Ordered(Protocol):
 
 
 def check_authorization(authorization: Authorization, order: _Ordered) -> None:
-    """Check that an authorization is for a name of its order, or a domain above one (RFC 9444 section 4).
+    """Check that an authorization is for a domain of its order or a parent of one (RFC 9444 section 4).
+
+    A server that confuses orders is found out before a record is put into an unrelated zone.
 
     Raises:
-        MalformedResponse: It is for something else.
+        MalformedResponse: It is for another identifier.
     """
-    proved = canonical(authorization.identifier)
-    if not any(_proves(proved, canonical(identifier)) for identifier in order.identifiers):
+    validated = canonical(authorization.identifier)
+    if not any(_covers(validated, canonical(identifier)) for identifier in order.identifiers):
         raise contradiction(
             authorization.url,
-            f"the order is for {shown(order.identifiers)}, and this authorization for {shown([proved])}",
+            f"the order is for {shown(order.identifiers)}, and this authorization for {shown([validated])}",
         )
 
 
-def _proves(proved: Identifier, wanted: Identifier) -> bool:
-    if proved.type != wanted.type:
+def _covers(validated: Identifier, wanted: Identifier) -> bool:
+    if validated.type != wanted.type:
         return False
-    domain, name = proved.value.removeprefix("*."), wanted.value.removeprefix("*.")
-    return name == domain or (proved.type == "dns" and name.endswith(f".{domain}"))
+    domain, name = validated.value.removeprefix("*."), wanted.value.removeprefix("*.")
+    return name == domain or (validated.type == "dns" and name.endswith(f".{domain}"))
 
 
 SETTLED_AUTHORIZATION: Final = frozenset(AuthorizationStatus) - {AuthorizationStatus.PENDING}
-"""The states in which nothing more happens to an authorization unless somebody acts (section 7.1.6)."""
+"""The states that an authorization does not leave by itself (section 7.1.6)."""
 
 
 class AuthorizationClient(AccountClient):
-    """What `AccountClient` does, and everything about the proofs of control."""
+    """Adds authorizations and challenges to `AccountClient`."""
 
     async def new_authorization(self, identifier: Identifier) -> Authorization:
-        """Ask for an authorization before any order (section 7.4.1).
+        """Request an authorization before any order (section 7.4.1).
 
         Args:
-            identifier: A name or an address; wildcards can only be ordered.
+            identifier: A domain or an address; wildcards can only be ordered.
 
         Raises:
             NotOffered: The server has no pre-authorization; the large public CAs do not.
-            RejectedIdentifier: The CA does not issue for the name.
+            RejectedIdentifier: The CA does not issue for the domain.
         """
         directory = await self.server.directory()
         url = offered(directory.new_authz, "newAuthz", directory)
@@ -221,10 +223,10 @@ class AuthorizationClient(AccountClient):
         )
 
     async def deactivate_authorization(self, authorization: Authorization) -> Authorization:
-        """Give a valid authorization up, so that nobody who gets hold of the account can use it (section 7.5.2).
+        """Deactivate a valid authorization, so that a stolen account key cannot use it (section 7.5.2).
 
-        Leave a pending one alone, although the RFC allows it: Boulder counts it as a failed validation, which is
-        rationed, and it expires by itself. So only a valid one is accepted here.
+        Pending authorizations are not accepted, although the RFC allows it: Boulder counts them as failed validations,
+        which are rate-limited, and they expire by themselves.
 
         Raises:
             ValueError: The authorization is not `valid`.
@@ -235,15 +237,15 @@ class AuthorizationClient(AccountClient):
         return Authorization.parse(response, authorization.url, self.server.urls)
 
     async def fetch_authorization(self, url: str) -> Authorization:
-        """Read an authorization."""
+        """Fetch an authorization."""
         response = await self._post("authorization", url, None)
         return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
 
     async def fetch_authorizations(self, order: _Ordered) -> tuple[Authorization, ...]:
-        """Read all authorizations of an order together, in the order of `order.authorization_urls`.
+        """Fetch all authorizations of an order concurrently, in the order of `order.authorization_urls`.
 
         Raises:
-            MalformedResponse: Among other things: one is for a name that is not in the order.
+            MalformedResponse: Among other things: one is for a domain that is not in the order.
         """
         slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
 
@@ -264,11 +266,11 @@ class AuthorizationClient(AccountClient):
     async def answer_challenge(self, challenge: Challenge) -> Challenge:
         """Tell the server that the challenge can be validated now (section 7.5.1).
 
-        If the answer is lost, the challenge itself is looked at, and answered again only if it is still `pending`:
-        a second answer may cost another attempt.
+        If the answer is lost, read the challenge and respond again only if it is still `pending`: a second response may
+        cost another validation attempt.
 
         Returns:
-            The challenge as the server last showed it.
+            The challenge as last seen.
         """
         try:
             return await self._answer_once(challenge)
@@ -279,7 +281,7 @@ class AuthorizationClient(AccountClient):
             return await self._answer_once(seen) if seen.status is ChallengeStatus.PENDING else seen
 
     async def fetch_challenge(self, url: str) -> Challenge:
-        """Read a challenge."""
+        """Fetch a challenge."""
         return self._challenge(await self._post("challenge", url, None))
 
     async def _answer_once(self, challenge: Challenge) -> Challenge:
@@ -296,10 +298,10 @@ class AuthorizationClient(AccountClient):
         until: Collection[str] = SETTLED_AUTHORIZATION,
         timeout: float = 60.0,  # noqa: ASYNC109 - it bounds many requests and the waits between them
     ) -> Authorization:
-        """Look at an authorization until it is in one of the states; see `poll_order`.
+        """Poll an authorization until it is in one of the states; see `poll_order`.
 
         Raises:
-            PollTimedOut: None of the states came in time, or the server asks to wait beyond it.
+            PollTimedOut: It did not reach one of the states in time, or the server asks to wait longer.
         """
 
         async def look(last: Authorization) -> Authorization:
@@ -308,9 +310,9 @@ class AuthorizationClient(AccountClient):
         return await poll(authorization, look, until=frozenset(until), timeout=timeout, clock=self.server.clock)
 
     def key_authorization(self, token: str) -> str:
-        """Return what http-01 serves for a token (section 8.1)."""
+        """Return the key authorization for a token, which http-01 serves (section 8.1)."""
         return key_authorization(token, self.key.thumbprint)
 
     def dns01_value(self, token: str) -> str:
-        """Return the TXT value that dns-01 wants for a token (section 8.4)."""
+        """Return the TXT value of dns-01 for a token (section 8.4)."""
         return dns01_value(self.key_authorization(token))

@@ -35,7 +35,7 @@ PEM_CERTIFICATE_CHAIN: Final = "application/pem-certificate-chain"
 """The media type of a chain (section 9.1)."""
 
 MAX_CERTIFICATES: Final = 16
-"""More certificates than this are no chain."""
+"""The most certificates that a chain may have."""
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,60})-----\s([A-Za-z0-9+/=\s]*?)-----END \1-----\s*")
 
@@ -49,12 +49,12 @@ _MAX_ALTERNATES: Final = 10
 
 @dataclass(frozen=True)
 class CertificateChainPem:
-    """A chain that is PEM and nothing but certificates. That it is the right one is for the caller to check.
+    """A chain that contains only certificates in PEM. The caller checks that it is the right one.
 
     Attributes:
         pem: The chain, the end-entity certificate first, each certificate in its own block.
         certificates: The same in DER.
-        url: Where it came from.
+        url: The URL it was downloaded from.
         alternate_urls: Other chains for the same certificate, from the `Link` fields with relation
             `alternate`.
     """
@@ -66,13 +66,13 @@ class CertificateChainPem:
 
     @classmethod
     def parse(cls, response: Response, *, alternate_urls: tuple[str, ...] = ()) -> CertificateChainPem:
-        """Read a chain.
+        """Parse a chain.
 
         Only blocks of certificates are accepted, because the file ends up where servers read their keys from
         (section 11.4).
 
         Raises:
-            MalformedResponse: The content type is wrong, or there is anything else than certificates.
+            MalformedResponse: The content type is wrong, or the body contains anything but certificates.
         """
         if response.media_type != PEM_CERTIFICATE_CHAIN:
             media_type = printable(response.media_type, 80) or "no content type"
@@ -132,7 +132,7 @@ def issuer_names(chain: CertificateChainPem) -> tuple[str, ...]:
 
 
 def leads_to(chain: CertificateChainPem, issuer: str) -> bool:
-    """Whether the last certificate of a chain was issued by an issuer of this common name.
+    """Return whether the last certificate of a chain was issued by an issuer of this common name.
 
     Raises:
         InvalidCertificate: A certificate of the chain cannot be read.
@@ -148,7 +148,7 @@ def choose_chain(chains: Sequence[CertificateChainPem], issuer: str) -> Certific
         issuer: The common name, such as `ISRG Root X1`.
 
     Raises:
-        NoSuchChain: There is none.
+        NoSuchChain: No chain leads to or passes through this issuer.
         InvalidCertificate: A certificate cannot be read.
     """
     names = [issuer_names(chain) for chain in chains]
@@ -187,13 +187,13 @@ class RevocationReason(IntEnum):
 async def revoke(
     server: AcmeServer, certificate_der: bytes, *, key: AccountKey, kid: str | None, reason: RevocationReason | None
 ) -> bool:
-    """Revoke a certificate with whichever key is entitled to: `kid` is None for the certificate's own.
+    """Revoke a certificate with an account key, or with its own key if `kid` is None.
 
     Returns:
         True if it is revoked now, False if it was before.
 
     Raises:
-        NotOffered: The server revokes nothing.
+        NotOffered: The server does not support revocation.
         Unauthorized: The key is neither the certificate's nor that of an account entitled to it.
         BadRevocationReason: The server does not take this reason.
     """
@@ -217,13 +217,13 @@ async def revoke_with_certificate_key(
     *,
     reason: RevocationReason | None = RevocationReason.KEY_COMPROMISE,
 ) -> bool:
-    """Revoke a certificate by its own private key; no account is needed, so whoever found the key can do it.
+    """Revoke a certificate with its own private key. No account is needed: a leaked key can be reported this way.
 
     Returns:
         True if it is revoked now, False if it was before.
 
     Raises:
-        NotOffered: The server revokes nothing.
+        NotOffered: The server does not support revocation.
         Unauthorized: The key is not the certificate's.
         BadRevocationReason: The server does not take this reason.
     """
@@ -231,7 +231,7 @@ async def revoke_with_certificate_key(
 
 
 class CertificateClient(AccountClient):
-    """What `AccountClient` does, and everything about issued certificates."""
+    """Adds issued certificates to `AccountClient`."""
 
     async def download_certificate(self, order: Order) -> CertificateChainPem:
         """Fetch the chain of a valid order (section 7.4.2).
@@ -258,7 +258,7 @@ class CertificateClient(AccountClient):
             max_bytes=MAX_CHAIN_BYTES,
         )
         links = parse_links(response.headers.get_all("Link"), base=response.url)
-        # Alternatives nobody has asked for yet: one that must not be asked is left out, and spoils nothing.
+        # A link that must not be requested is left out: the default chain is still good.
         alternates = tuple(url for url in links_to(links, "alternate") if self.server.urls.accepts(url))
         return CertificateChainPem.parse(response, alternate_urls=alternates[:_MAX_ALTERNATES])
 
@@ -268,14 +268,14 @@ class CertificateClient(AccountClient):
         return tuple([await self.download_chain(url) for url in others])
 
     async def choose_chain(self, chain: CertificateChainPem, issuer: str) -> CertificateChainPem:
-        """Return the chain that leads to an issuer: this one or an alternate; no more are fetched than needed.
+        """Return the chain that leads to an issuer: this one or an alternate. Fetch alternates only if needed.
 
         Args:
             chain: The default chain.
             issuer: The common name of the wanted root, or of another issuer on the way to it; see `leads_to`.
 
         Raises:
-            NoSuchChain: There is none; see `offered`.
+            NoSuchChain: No chain leads to or passes through this issuer; see `offered`.
         """
         if leads_to(chain, issuer):
             return chain
@@ -289,18 +289,18 @@ class CertificateClient(AccountClient):
 
         Args:
             certificate_der: The end-entity certificate.
-            reason: Why; None says nothing.
+            reason: The reason, or None to give none.
 
         Returns:
             True if it is revoked now, False if it was before.
 
         Raises:
-            NotOffered: The server revokes nothing.
+            NotOffered: The server does not support revocation.
             Unauthorized: The account may not.
             BadRevocationReason: The server does not take this reason.
         """
         return await revoke(self.server, certificate_der, key=self.key, kid=self._kid(), reason=reason)
 
     async def fetch_renewal_info(self, certificate_der: bytes) -> RenewalInfo:
-        """Ask when to renew a certificate (RFC 9773); see `fetch_renewal_info`, which needs no account."""
+        """Fetch renewal information (RFC 9773); the function `fetch_renewal_info` does so without an account."""
         return await fetch_renewal_info(self.server, certificate_der)

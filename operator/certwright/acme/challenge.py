@@ -1,4 +1,4 @@
-"""What answers a challenge: key authorization, http-01, dns-01, dns-account-01, tls-alpn-01 (RFC 8555 section 8)."""
+"""Challenge responses: key authorization, http-01, dns-01, dns-account-01, tls-alpn-01 (RFC 8555 section 8)."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
 _MAX_TOKEN: Final = 512
 
 WELL_KNOWN_PATH: Final = "/.well-known/acme-challenge/"
-"""Where the token stands below, on the host that is validated."""
+"""The path on the validated host below which the token is served."""
 
 _HASHED_OCTETS: Final = 10
 
 ACME_TLS_1: Final = "acme-tls/1"
-"""The protocol that the CA offers, and the only one that is answered (RFC 8737 section 6.2)."""
+"""The application protocol that the CA negotiates (RFC 8737 section 6.2)."""
 
 ACME_IDENTIFIER: Final = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 """id-pe-acmeIdentifier (RFC 8737 section 6.1)."""
 
-# Long enough for one validation, short enough to be of no use to anybody.
+# Long enough for one validation, too short for any other use.
 _LIFE = timedelta(days=1)
 
 _OCTET_STRING_OF_32: Final = b"\x04\x20"
 
 
 def key_authorization(token: str, thumbprint: str) -> str:
-    """Return the proof of holding the account key that a challenge's token asks for (section 8.1).
+    """Return the key authorization of a challenge: its token and the thumbprint of the account key (section 8.1).
 
     Raises:
         ValueError: The token is not base64url.
@@ -55,12 +55,12 @@ def dns01_value(authorization: str) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text can be the token of a challenge: base64url, for it becomes part of a path and a record."""
+    """Return whether a text can be the token of a challenge: base64url only."""
     return len(text) <= _MAX_TOKEN and base64url.is_base64url(text)
 
 
 def http01_path(token: str) -> str:
-    """Return the path that the CA asks for; its answer is the key authorization.
+    """Return the path that the CA requests; the response is the key authorization.
 
     Raises:
         ValueError: The token is not base64url, so it has no place in a path.
@@ -71,7 +71,7 @@ def http01_path(token: str) -> str:
 
 
 def http01_url(identifier: Identifier, token: str) -> str:
-    """Return the URL that the CA asks for; it may follow redirects from there.
+    """Return the URL that the CA requests; it may follow redirects from there.
 
     Raises:
         ValueError: The token is not base64url, or the identifier is a wildcard, for which there is no http-01.
@@ -91,18 +91,18 @@ def account_label(account_url: str) -> str:
 
 
 def dns_account01_name(name: str, account_url: str) -> str:
-    """Return where the TXT record stands; its value is that of dns-01. A wildcard's `*.` is left out."""
+    """Return the name of the TXT record, whose value is that of dns-01. A leading `*.` is dropped."""
     return f"{account_label(account_url)}._acme-challenge.{name.removeprefix('*.')}"
 
 
 @dataclass(frozen=True)
 class ValidationCertificate:
-    """What a TLS server shows during the validation, and nothing else ever.
+    """The certificate that a TLS server presents during validation, and only then.
 
     Attributes:
-        server_name: The SNI value that it is shown for.
+        server_name: The SNI value that it is presented for.
         certificate_pem: The self-signed certificate.
-        private_key_pem: Its key, made for it alone.
+        private_key_pem: Its key, generated for it alone.
     """
 
     server_name: str
@@ -113,7 +113,7 @@ class ValidationCertificate:
 def tls_alpn01_server_name(identifier: Identifier) -> str:
     """Return the SNI value that the CA sends.
 
-    For an address that is its name in the reverse zone, because SNI knows no addresses (RFC 8738 section 6).
+    For an address this is its name in the reverse zone, because SNI has no addresses (RFC 8738 section 6).
 
     Raises:
         ValueError: The identifier is a wildcard, for which there is no tls-alpn-01.
@@ -128,7 +128,7 @@ def tls_alpn01_server_name(identifier: Identifier) -> str:
 def validation_certificate(
     identifier: Identifier, key_authorization: str, *, now: datetime | None = None
 ) -> ValidationCertificate:
-    """Make the certificate: self-signed, one name, the digest in a critical extension (RFC 8737 section 3).
+    """Create the certificate: self-signed, one name, the digest in a critical extension (RFC 8737 section 3).
 
     Args:
         identifier: The name or address that is validated.

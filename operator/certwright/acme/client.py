@@ -1,4 +1,4 @@
-"""The porcelain: what one account does at a CA, from registration to certificate."""
+"""One account at a CA, from registration to certificate."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from certwright.acme.order import OrderClient
 
 
 class Client(OrderClient, CertificateClient):
-    """One account at one CA: its account, its proofs, its certificates, and the orders that tie them together."""
+    """One account at one CA: the account itself, its orders, authorizations and certificates."""

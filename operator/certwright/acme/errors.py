@@ -46,7 +46,7 @@ class AcmeError(Exception):
     """The root of all errors of this package.
 
     Attributes:
-        temporary: Whether the same request may succeed later although nobody changes anything.
+        temporary: Whether the same request may succeed later without any change.
         retry_after: Seconds that the server asked to wait before the next try, or None.
     """
 
@@ -61,7 +61,7 @@ class TransportError(http.TransportError, AcmeError):
     """No complete answer came back.
 
     Attributes:
-        host: Host and port that were asked.
+        host: Host and port of the request.
     """
 
 
@@ -69,12 +69,12 @@ class ConnectionFailed(TransportError, http.ConnectionFailed):
     """The connection could not be made, or it broke.
 
     Attributes:
-        request_sent: False if the server certainly saw nothing of it, so that any request may be repeated.
+        request_sent: False if the request certainly did not reach the server, so that it may be repeated.
     """
 
 
 class TimedOut(TransportError, http.TimedOut):
-    """The server did not connect, answer or finish in time. It may have acted on the request all the same."""
+    """The server did not connect, answer or finish in time. It may still have acted on the request."""
 
 
 class UntrustedServer(TransportError, http.UntrustedServer):
@@ -86,27 +86,27 @@ class UntrustedServer(TransportError, http.UntrustedServer):
 
 
 class ResponseTooLarge(TransportError, http.ResponseTooLarge):
-    """The answer is longer than any honest one would be; the rest of it was not read."""
+    """The answer is longer than any legitimate one; the rest of it was not read."""
 
 
 class ServerResponseError(http.ServerResponseError, AcmeError):
-    """An answer came, but it is not one to work with.
+    """An answer came, but it cannot be used.
 
     Attributes:
-        request_url: The URL that was asked.
+        request_url: The URL of the request.
         status: The HTTP status of the answer.
     """
 
 
 class MalformedResponse(ServerResponseError, http.MalformedResponse):
-    """The answer is not what ACME says it must be: HTML, truncated JSON, a missing field or header.
+    """The answer does not conform to ACME: HTML, truncated JSON, a missing field or header.
 
-    Counted as temporary: gateways and maintenance pages are its usual cause.
+    Counted as temporary: gateways and maintenance pages are the usual cause.
     """
 
 
 class ServiceUnavailable(ServerResponseError):
-    """A 5xx status without a problem document: what stands before the ACME server answered, or it is down."""
+    """A 5xx status without a problem document: the ACME server is down, or a gateway in front of it answered."""
 
     temporary: ClassVar[bool] = True
 
@@ -120,10 +120,10 @@ class RedirectRefused(ServerResponseError):
 
 
 class AccountKeyInUse(ServerResponseError):
-    """The new key of a rollover belongs to another account already (RFC 8555 section 7.3.5): make another key.
+    """The new key of a rollover already belongs to another account (RFC 8555 section 7.3.5). Use another key.
 
     Attributes:
-        account_url: The account that has it, or None if the server does not say.
+        account_url: The account that uses it, or None if the server does not say.
     """
 
     def __init__(self, message: str, *, url: str, status: int, account_url: str | None) -> None:
@@ -132,9 +132,9 @@ class AccountKeyInUse(ServerResponseError):
 
 
 class RolloverUnconfirmed(AcmeError):
-    """The server accepted a rollover, and the account cannot be read with the new key. The cause is in `__cause__`.
+    """The server accepted a rollover, but the account cannot be read with the new key. The cause is in `__cause__`.
 
-    The account may have either key: keep both, and ask `probe_keys`.
+    The account may use either key: keep both, and call `probe_keys`.
     """
 
 
@@ -151,10 +151,10 @@ class NotOffered(AcmeError):
 
 
 class NoSuchChain(AcmeError):
-    """No chain that the server offers for the certificate leads to the wanted issuer.
+    """No chain that the server offers for the certificate leads to the requested issuer.
 
     Attributes:
-        wanted: The common name that was asked for.
+        wanted: The common name that was requested.
         offered: The common names of the issuers that the offered chains lead to, the default chain's first.
     """
 
@@ -166,7 +166,7 @@ class NoSuchChain(AcmeError):
 
 
 class InvalidCertificate(AcmeError):
-    """A certificate that was given cannot be read, or lacks what the request needs of it."""
+    """A given certificate cannot be read, or lacks what the request needs."""
 
 
 class InvalidCredentials(AcmeError):
@@ -174,7 +174,7 @@ class InvalidCredentials(AcmeError):
 
 
 class InvalidIdentifier(AcmeError):
-    """A text is neither a domain name nor an IP address that a certificate can be for."""
+    """A text is neither a domain name nor an IP address that a certificate can contain."""
 
 
 class UnsupportedChallenge(AcmeError):
@@ -190,15 +190,15 @@ class UnsupportedChallenge(AcmeError):
 
 
 class Http2Unavailable(http.Http2Unavailable, AcmeError):
-    """HTTP/2 was asked for, and the package that speaks it is not installed."""
+    """HTTP/2 was requested, but the package for it is not installed."""
 
 
 class UnsafeUrl(http.UnsafeUrl, AcmeError):
-    """A URL that must not be asked: not https, with credentials, or no URL at all."""
+    """A URL that must not be requested: not https, with credentials, or not a URL."""
 
 
 class InvalidAccountKey(AcmeError):
-    """The PEM text holds no private key that ACME can use."""
+    """The text contains no private key that ACME can use."""
 
 
 class InvalidExternalAccountKey(AcmeError):
@@ -218,7 +218,7 @@ class NotRegistered(AcmeError):
 
 
 class PollTimedOut(AcmeError):
-    """The state that was waited for did not come in time.
+    """The resource did not reach the expected state in time.
 
     Attributes:
         url: The resource that was polled.

@@ -1,4 +1,4 @@
-"""Identifiers: the names and addresses that a certificate is for (RFC 8555 section 9.7.7, RFC 8738)."""
+"""Identifiers: the domains and addresses in a certificate (RFC 8555 section 9.7.7, RFC 8738)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 @dataclass(frozen=True, order=True)
 class Identifier:
-    """A name or an address.
+    """A domain or an address.
 
     Attributes:
-        type: `dns` or `ip`; a server may know more.
+        type: `dns` or `ip`; a server may support others.
         value: The name in ASCII (A-labels), possibly with a leading `*.` in an order, or the address.
     """
 
@@ -33,24 +33,24 @@ class Identifier:
 
     @classmethod
     def dns(cls, name: str) -> Identifier:
-        """Make an identifier of a domain name, in lower case and without a trailing dot."""
+        """Return the identifier of a domain name, in lower case and without a trailing dot."""
         return cls("dns", name.removesuffix(".").lower())
 
     @classmethod
     def ip(cls, address: str) -> Identifier:
-        """Make an identifier of an address in the canonical text form that RFC 8738 section 3 asks for.
+        """Return the identifier of an address in the canonical text form that RFC 8738 section 3 requires.
 
         Raises:
-            ValueError: It is no IPv4 or IPv6 address.
+            ValueError: The text is not an IPv4 or IPv6 address.
         """
         return cls("ip", ipaddress.ip_address(address).compressed)
 
     @classmethod
     def parse(cls, text: str) -> Identifier:
-        """Read what a person wrote: an address, a domain name, or a wildcard; in any alphabet (RFC 5890).
+        """Parse user input: an address, a domain name or a wildcard, in any script (RFC 5890).
 
         Raises:
-            InvalidIdentifier: It is none of these.
+            InvalidIdentifier: The text is none of these.
         """
         stripped = text.strip()
         try:
@@ -59,7 +59,7 @@ class Identifier:
             return cls("dns", _domain_name(stripped))
 
     def to_json(self) -> dict[str, str]:
-        """Return the object that a newOrder request carries."""
+        """Return the object for a newOrder request."""
         return {"type": self.type, "value": self.value}
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The account key and what it signs: flattened JWS over JSON (RFC 8555 sections 6.2 and 11.1, RFC 7515, RFC 7517)."""
+"""Account keys, JSON Web Keys, and signed requests as flattened JWS (RFC 8555 section 6.2, RFC 7515, RFC 7517)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AccountKeyAlgorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "RS256", "Ed
 """JWS algorithms of account keys (RFC 7518 section 3.1, RFC 8037 section 3.1)."""
 
 SigningKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-"""What an account key, or a certificate key that signs its own revocation, can be."""
+"""The types of account keys, and of certificate keys that sign their own revocation."""
 
 _RSA_BITS: Final = 2048
 
@@ -35,7 +35,7 @@ _MAX_MEMBER: Final = 2048
 JOSE_JSON: Final = "application/jose+json"
 """The content type of every POST (section 6.2)."""
 
-# Made once: json.dumps would make one for each call.
+# Created once: json.dumps would create one for each call.
 _COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
@@ -73,7 +73,7 @@ class AccountKey:
     """A private key of an ACME account.
 
     Attributes:
-        algorithm: How it signs; the algorithm follows from the kind of key.
+        algorithm: The signature algorithm; it follows from the type of key.
         jwk: The public key as a JSON Web Key (RFC 7517) with its required members only, in lexical order.
         thumbprint: The JWK thumbprint (RFC 7638), SHA-256 in base64url: a part of every key authorization.
     """
@@ -82,7 +82,7 @@ class AccountKey:
         """Wrap a key of the cryptography library.
 
         Raises:
-            InvalidAccountKey: The curve or the size is none that ACME servers take.
+            InvalidAccountKey: ACME servers do not accept the curve or the size.
         """
         self._private_key = private_key
         self._curve: _Curve | None = None
@@ -110,7 +110,7 @@ class AccountKey:
 
     @classmethod
     def generate(cls, algorithm: AccountKeyAlgorithm = "ES256") -> AccountKey:
-        """Make a new key; for RS256 one of 2048 bits, which takes about 0.1 s of a core.
+        """Generate a key. RS256 means 2048 bits and takes about 0.1 s of CPU.
 
         Raises:
             ValueError: There is no such algorithm.
@@ -150,10 +150,10 @@ class AccountKey:
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, object]) -> AccountKey:
-        """Load a private JSON Web Key (RFC 7517, 7518, 8037), the form in which some ACME clients keep theirs.
+        """Load a private JSON Web Key (RFC 7517, 7518, 8037), the format of some other ACME clients.
 
         Raises:
-            InvalidAccountKey: It is no such key. The message does not quote it.
+            InvalidAccountKey: It is not such a key. The message does not quote it.
         """
         return cls(private_key_of(jwk))
 
@@ -166,7 +166,7 @@ class AccountKey:
     def sign(self, data: bytes) -> bytes:
         """Return the JWS signature (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
 
-        For EC keys that is r and s in fixed width, for RSA keys PKCS #1 v1.5 unless the server wanted PSS.
+        For EC keys this is r and s in fixed width, for RSA keys PKCS #1 v1.5 unless the server asked for PSS.
         """
         if isinstance(self._private_key, ed25519.Ed25519PrivateKey):
             return self._private_key.sign(data)
@@ -181,9 +181,9 @@ class AccountKey:
         return r.to_bytes(self._curve.width, "big") + s.to_bytes(self._curve.width, "big")
 
     def signing_with(self, accepted: Iterable[str]) -> AccountKey | None:
-        """Return this key signing with the first of the algorithms that it can do and does not use already.
+        """Return a copy of this key that signs with the first accepted algorithm that it supports and does not use yet.
 
-        Only an RSA key has a choice. None: there is no such algorithm (RFC 8555 section 6.2).
+        Only RSA keys have a choice. Return None if there is no such algorithm (RFC 8555 section 6.2).
         """
         if not isinstance(self._private_key, rsa.RSAPrivateKey):
             return None
@@ -234,7 +234,7 @@ def private_key_of(jwk: Mapping[str, object]) -> SigningKey:
 
     Raises:
         InvalidAccountKey: A member is missing or not base64url, the parts do not belong together, or the type is
-            another. The message quotes no member.
+            unsupported. The message quotes no member.
     """
     kind = jwk.get("kty")
     try:
@@ -296,11 +296,11 @@ def sign_request(key: AccountKey, *, url: str, nonce: str, payload: Mapping[str,
     """Return the body of a signed POST.
 
     Args:
-        key: Signs.
+        key: The key that signs.
         url: The URL of the request, byte for byte (section 6.4).
         nonce: A nonce not used before (section 6.5).
         payload: The JSON object to send, or None for POST-as-GET, whose payload is empty (section 6.3).
-        kid: The account URL. None puts the public key itself into the header, as newAccount wants it.
+        kid: The account URL. None puts the public key itself into the header, as newAccount requires.
     """
     identity: dict[str, Any] = {"jwk": dict(key.jwk)} if kid is None else {"kid": kid}
     protected = {"alg": key.algorithm, **identity, "nonce": nonce, "url": url}

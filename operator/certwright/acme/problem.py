@@ -1,6 +1,6 @@
-"""Problem documents: how an ACME server says no, and the exceptions for it (RFC 8555 section 6.7, RFC 7807).
+"""Problem documents and the exceptions for them (RFC 8555 section 6.7, RFC 7807).
 
-There is one class for each type that a caller may want to tell apart.
+There is one class for each problem type that a caller may want to handle separately.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ERROR_NAMESPACE: Final = "urn:ietf:params:acme:error:"
-"""What all error types of RFC 8555 begin with."""
+"""The prefix of all error types of RFC 8555."""
 
 _MAX_TYPE = 120
 
@@ -33,16 +33,16 @@ _SHOWN_PROFILES: Final = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What the server says went wrong. All texts are single lines of printable characters, cut to 500.
+    """The server's description of an error. All texts are single lines of printable characters, cut to 500.
 
     Attributes:
-        type: A URI, `urn:ietf:params:acme:error:...` for ACME's own; `about:blank` if there is none.
-        detail: An explanation for people.
+        type: A URI, `urn:ietf:params:acme:error:...` for those of ACME; `about:blank` if it is missing.
+        detail: A human-readable explanation.
         title: A short summary of the type.
-        status: The HTTP status the document names, which for a problem inside a resource is the only one.
+        status: The HTTP status in the document; for a problem inside a resource there is no other.
         instance: A URL for the user to visit, for `userActionRequired`.
-        algorithms: What the server accepts, for `badSignatureAlgorithm` (section 6.2).
-        subproblems: What went wrong by identifier (section 6.7.1).
+        algorithms: The algorithms that the server accepts, for `badSignatureAlgorithm` (section 6.2).
+        subproblems: The problems of single identifiers (section 6.7.1).
     """
 
     type: str = "about:blank"
@@ -81,7 +81,7 @@ class Subproblem(Problem):
     """A problem with one identifier of a request (RFC 8555 section 6.7.1).
 
     Attributes:
-        identifier: Which one, or None if the server does not say.
+        identifier: The identifier, or None if the server does not say.
     """
 
     identifier: Identifier | None = None
@@ -92,16 +92,16 @@ class Subproblem(Problem):
 
 
 def is_problem(document: object) -> bool:
-    """Whether a JSON document is a problem document and not just any JSON a gateway made up."""
+    """Return whether a JSON document is a problem document, rather than some JSON of a gateway."""
     return isinstance(document, Mapping) and any(
         isinstance(document.get(name), str) and document[name] for name in ("type", "detail")
     )
 
 
 def parse_problem(document: Mapping[str, Any]) -> Problem:
-    """Read a problem document.
+    """Parse a problem document.
 
-    What is not of the right type is left out: an error must not hide in an error.
+    Ignore members of the wrong type: a malformed problem must not hide the problem.
     """
     subproblems = document.get("subproblems")
     return Problem(
@@ -148,18 +148,18 @@ def _identifier(document: object) -> Identifier | None:
 class ProblemError(ServerResponseError):
     """The server refused a request with a problem document (RFC 8555 section 6.7).
 
-    Types without a class of their own are raised as this one; `problem.kind` tells them apart.
+    Types without a class of their own are raised as this class; `problem.kind` distinguishes them.
 
     Attributes:
-        problem: What the server said.
-        identifiers: The identifiers that its subproblems name.
-        action: What was asked for, such as `newOrder`.
-        request_url: The URL that was asked.
+        problem: The problem document.
+        identifiers: The identifiers in its subproblems.
+        action: The request, such as `newOrder`.
+        request_url: The URL of the request.
         status: The HTTP status.
     """
 
     remedy: ClassVar[str] = ""
-    """What the user can do about it; the end of the message."""
+    """The advice to the user at the end of the message."""
 
     def __init__(
         self, problem: Problem, *, action: str, url: str, status: int, retry_after: float | None = None
@@ -185,17 +185,17 @@ class ProblemError(ServerResponseError):
 
 
 class AccountDoesNotExist(ProblemError):
-    """The server knows no account with this URL or key. It may have forgotten it."""
+    """The server does not know an account with this URL or key, or no longer."""
 
     remedy = "Register the account again, or check the account key and the directory URL"
 
 
 class AlreadyReplaced(ProblemError):
-    """The certificate that `replaces` names was replaced before (RFC 9773 section 5): order without."""
+    """The certificate in `replaces` was already replaced (RFC 9773 section 5). Order without it."""
 
 
 class AlreadyRevoked(ProblemError):
-    """The certificate was revoked before."""
+    """The certificate is already revoked."""
 
 
 class BadCsr(ProblemError):
@@ -203,7 +203,7 @@ class BadCsr(ProblemError):
 
 
 class BadNonce(ProblemError):
-    """The server rejected every nonce, its own freshest ones too, to the last try (section 6.5)."""
+    """The server rejected every nonce, including fresh ones, up to the last try (section 6.5)."""
 
     temporary: ClassVar[bool] = True
 
@@ -215,7 +215,7 @@ class BadPublicKey(ProblemError):
 
 
 class BadRevocationReason(ProblemError):
-    """The server does not let this account revoke for this reason (section 7.6)."""
+    """The server does not allow this account to revoke for this reason (section 7.6)."""
 
     remedy = "Use another reason, or none"
 
@@ -223,7 +223,7 @@ class BadRevocationReason(ProblemError):
 class BadSignatureAlgorithm(ProblemError):
     """The server does not accept the account key's algorithm (section 6.2).
 
-    `problem.algorithms` has those it does accept. An RSA key was tried with one of them; others can only sign with one.
+    `problem.algorithms` lists the accepted ones. An RSA key already tried one of them; other keys have no choice.
     """
 
     def _advice(self) -> tuple[str, ...]:
@@ -232,13 +232,13 @@ class BadSignatureAlgorithm(ProblemError):
 
 
 class CaaForbids(ProblemError):
-    """A CAA record forbids this CA to issue for a name (RFC 8659)."""
+    """A CAA record forbids this CA to issue for a domain (RFC 8659)."""
 
     remedy = "Allow this CA in the CAA records of the domain, or use another CA"
 
 
 class ExternalAccountRequired(ProblemError):
-    """The CA only takes accounts that are bound to one of its customers (section 7.3.4)."""
+    """The CA only accepts accounts that are bound to one of its customers (section 7.3.4)."""
 
     remedy = "Get a key identifier and a MAC key from the CA and register with an external account binding"
 
@@ -250,11 +250,11 @@ class InvalidContact(ProblemError):
 
 
 class InvalidProfile(ProblemError):
-    """The profile is none that the server offers, or not open to this account.
+    """The server does not offer the profile, or not to this account.
 
     Attributes:
-        offered: The profiles that the directory lists, if the error comes from there: then nothing was sent. None if
-            the server refused an order.
+        offered: The profiles in the directory, if the profile was not among them and no order was placed. None if the
+            server refused an order.
     """
 
     remedy = "Choose one of the profiles in the directory's meta"
@@ -274,7 +274,7 @@ class InvalidProfile(ProblemError):
 
     @classmethod
     def not_listed(cls, profile: str, *, offered: Iterable[str], url: str) -> InvalidProfile:
-        """Make the error for a profile that the directory at a URL does not list."""
+        """Return the error for a profile that the directory at a URL does not list."""
         names = tuple(sorted(offered))
         said = (
             f"{host_of(url)} has no profile {printable(profile, 100)!r};"
@@ -288,7 +288,7 @@ class InvalidProfile(ProblemError):
 
 
 class OrderNotReady(ProblemError):
-    """The order is not all validated yet, or was finalized before (section 7.4)."""
+    """The order is not fully validated yet, or is already finalized (section 7.4)."""
 
 
 class RateLimited(ProblemError):
@@ -323,19 +323,19 @@ class RateLimited(ProblemError):
 
 
 class RejectedIdentifier(ProblemError):
-    """The server does not issue for a name: policy, a block list, a reserved suffix."""
+    """The server does not issue for a domain: policy, a block list, a reserved suffix."""
 
     remedy = "Leave the name out, or use another CA"
 
 
 class ServerInternal(ProblemError):
-    """The server had a problem of its own: `serverInternal`, or another type with HTTP 5xx."""
+    """The server failed: `serverInternal`, or another type with HTTP 5xx."""
 
     temporary: ClassVar[bool] = True
 
 
 class Unauthorized(ProblemError):
-    """The account may not do this: deactivated, not the owner, or without authorization for a name."""
+    """The account may not do this: it is deactivated, not the owner, or lacks authorization for a domain."""
 
 
 class UnsupportedIdentifier(ProblemError):
@@ -343,9 +343,9 @@ class UnsupportedIdentifier(ProblemError):
 
 
 class UserActionRequired(ProblemError):
-    """A person has to visit a page first, usually to agree to changed terms of service (section 7.3.3).
+    """The user must visit a page first, usually to agree to changed terms of service (section 7.3.3).
 
-    Trying again changes nothing until that is done.
+    Retrying has no effect until then.
 
     Attributes:
         url: The page to visit, or None if the server names none.

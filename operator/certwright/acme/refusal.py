@@ -1,4 +1,4 @@
-"""Turns an answer that is no success into the error that says why."""
+"""The error for an unsuccessful response."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from certwright.http.message import Response
 
-# Some servers say plain JSON where the RFC wants application/problem+json; nothing else is looked into.
+# Some servers send plain JSON where the RFC requires application/problem+json. Other types are not parsed.
 _PROBLEM_TYPES: Final = frozenset({"application/problem+json", "application/json"})
 
 
 def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | None:
-    """Return the error that a response stands for, or None if it is a success.
+    """Return the error for a response, or None if it is a success.
 
     Args:
-        response: The answer.
-        action: What was asked for, for the message.
-        now: The time, aware, for Retry-After.
+        response: The response.
+        action: The request, for the message.
+        now: The current time, aware, for Retry-After.
     """
     if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         return None

@@ -1,7 +1,4 @@
-"""The transport and the rule for URLs, raising the errors of this package: one `except AcmeError` catches all of them.
-
-Nothing else differs from `certwright.http`.
-"""
+"""The transport and the URL policy of `certwright.http`, with the errors of this package."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _Settings = ParamSpec("_Settings")
 
 
 class UrlPolicy(url.UrlPolicy):
-    """Decides whether a URL may be asked; see `certwright.http.url.UrlPolicy`."""
+    """Decides whether a URL may be requested; see `certwright.http.url.UrlPolicy`."""
 
     error: ClassVar[type[errors.UnsafeUrl]] = errors.UnsafeUrl
 
@@ -30,15 +27,15 @@ class UrlPolicy(url.UrlPolicy):
 def _like(
     constructor: Callable[Concatenate[Any, _Settings], None],
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, _Settings], None]]:
-    """Give a constructor the signature and the documentation of another."""
+    """Copy the signature and the documentation of a constructor."""
     return wraps(constructor)
 
 
 class HttpxTransport(transport.HttpxTransport):
-    """Carries requests over one long-lived pool of connections: make one for each trust configuration.
+    """Sends requests over one long-lived pool of connections: create one for each trust configuration.
 
-    Redirects are not followed, content codings not asked for, cookies not kept. Use it as an asynchronous
-    context manager or call `aclose`.
+    It follows no redirects, requests no content coding and stores no cookies. Use it as an asynchronous context
+    manager or call `aclose`.
     """
 
     @_like(transport.HttpxTransport.__init__)
@@ -60,13 +57,13 @@ class HttpxTransport(transport.HttpxTransport):
         """Send one request and read its answer; see `Transport.request`.
 
         Raises:
-            UnsafeUrl: The URL must not be asked.
+            UnsafeUrl: The URL must not be requested.
             ConnectionFailed: There was no connection, or it broke.
             TimedOut: The server did not answer in time.
             UntrustedServer: The server's certificate did not verify.
             ResponseTooLarge: The body is longer than `max_bytes`.
             Exception: Whatever `before_send` raises.
-            MalformedResponse: The body is compressed, although that was not asked for. The body of an error status is
+            MalformedResponse: The body is compressed, although that was not requested. The body of an error status is
                 dropped instead.
         """
         try:

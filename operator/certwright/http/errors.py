@@ -1,6 +1,6 @@
-"""What can go wrong between two hosts, before anything is known of the protocol above.
+"""The errors of HTTP requests, whatever protocol is spoken above. Each is an `HttpError`.
 
-Each message says what happened and what to do, and quotes nothing of a body.
+Each message says what happened and what to do, and never quotes a body.
 
 HttpError
   · TransportError
@@ -25,7 +25,7 @@ class HttpError(Exception):
     """The root of all errors of this package.
 
     Attributes:
-        temporary: Whether the same request may succeed later although nobody changes anything.
+        temporary: Whether the same request may succeed later without any change.
         retry_after: Seconds that the server asked to wait before the next try, or None.
     """
 
@@ -40,7 +40,7 @@ class TransportError(HttpError):
     """No complete answer came back.
 
     Attributes:
-        host: Host and port that were asked.
+        host: Host and port of the request.
     """
 
     temporary: ClassVar[bool] = True
@@ -54,7 +54,7 @@ class ConnectionFailed(TransportError):
     """The connection could not be made, or it broke.
 
     Attributes:
-        request_sent: False if the server certainly saw nothing of it, so that any request may be repeated.
+        request_sent: False if the request certainly did not reach the server, so that it may be repeated.
     """
 
     def __init__(self, message: str, *, host: str, request_sent: bool) -> None:
@@ -63,7 +63,7 @@ class ConnectionFailed(TransportError):
 
 
 class TimedOut(TransportError):
-    """The server did not connect, answer or finish in time. It may have acted on the request all the same."""
+    """The server did not connect, answer or finish in time. It may still have acted on the request."""
 
 
 class UntrustedServer(TransportError):
@@ -81,16 +81,16 @@ class UntrustedServer(TransportError):
 
 
 class ResponseTooLarge(TransportError):
-    """The answer is longer than any honest one would be; the rest of it was not read."""
+    """The answer is longer than any legitimate one; the rest of it was not read."""
 
     temporary: ClassVar[bool] = False
 
 
 class ServerResponseError(HttpError):
-    """An answer came, but it is not one to work with.
+    """An answer came, but it cannot be used.
 
     Attributes:
-        request_url: The URL that was asked.
+        request_url: The URL of the request.
         status: The HTTP status of the answer.
     """
 
@@ -101,16 +101,16 @@ class ServerResponseError(HttpError):
 
 
 class MalformedResponse(ServerResponseError):
-    """The answer is not what was asked for.
+    """The answer is not what was requested.
 
-    Counted as temporary: gateways and maintenance pages are its usual cause.
+    Counted as temporary: gateways and maintenance pages are the usual cause.
     """
 
     temporary: ClassVar[bool] = True
 
 
 class UnsafeUrl(HttpError):
-    """A URL that must not be asked: not https, with credentials, or no URL at all."""
+    """A URL that must not be requested: not https, with credentials, or not a URL."""
 
 
 class InvalidProxy(HttpError):
@@ -122,4 +122,4 @@ class InvalidTrustBundle(HttpError):
 
 
 class Http2Unavailable(HttpError):
-    """HTTP/2 was asked for, and the package that speaks it is not installed."""
+    """HTTP/2 was requested, but the package for it is not installed."""

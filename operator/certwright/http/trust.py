@@ -1,4 +1,4 @@
-"""Whom a transport trusts, and how it shows who it is itself."""
+"""The trust of a transport: CA bundles, client certificates and shared TLS contexts."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-# OpenSSL's X509_V_ERR codes for a chain that ends at nobody who is trusted.
+# OpenSSL's X509_V_ERR codes for a chain without a trusted root.
 _NO_ANCHOR: Final = range(18, 22)
 
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----", re.ASCII)
 
 _TRUST_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-# Where Python's own contexts write the secrets of their sessions, for people who look into them.
+# Where Python's default contexts log session secrets, for debugging.
 _KEY_LOG_VARIABLE: Final = "SSLKEYLOGFILE"
 
 _MAX_RECENT: Final = 4
 
-# All contexts that a transport has; and the last few for those who make one transport after another.
+# All contexts in use; and the last few, for programs that create one transport after another.
 _CONTEXTS: Final[WeakValueDictionary[Hashable, ssl.SSLContext]] = WeakValueDictionary()
 _RECENT: Final[deque[ssl.SSLContext]] = deque(maxlen=_MAX_RECENT)
 
@@ -41,7 +41,7 @@ class ClientCertificate:
     Attributes:
         certificate_file: The certificate and its chain in PEM.
         private_key_file: Its key in PEM.
-        password: Of the key, if it is encrypted.
+        password: The password of the key, if it is encrypted.
     """
 
     certificate_file: Path
@@ -49,7 +49,7 @@ class ClientCertificate:
     password: str | None = field(default=None, repr=False)
 
     def load_into(self, context: ssl.SSLContext) -> None:
-        """Make connections of the context show this certificate.
+        """Load this certificate into a context.
 
         Raises:
             InvalidTrustBundle: The files cannot be read or do not belong together.
@@ -65,15 +65,14 @@ class ClientCertificate:
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom a transport trusts. Transports of equal trust share one TLS context, which costs 30 ms and nearly 1 MB.
+    """Whom a transport trusts. Transports with equal trust share one TLS context, which costs 30 ms and nearly 1 MB.
 
     Attributes:
         ca_bundle: The certificates in PEM that are trusted, or None: the public CAs.
-        verify: Whether the server's certificate is verified at all.
-        trust_env: Whether the environment, `SSL_CERT_FILE` or `SSL_CERT_DIR`, may say who is trusted in place of the
-            public CAs.
-        http2: Whether HTTP/2 is offered: what is offered is a setting of the context.
-        client_certificate: What is shown to servers that ask for one. A context with one is never shared.
+        verify: Whether to verify the server's certificate.
+        trust_env: Whether `SSL_CERT_FILE` or `SSL_CERT_DIR` in the environment may replace the public CAs.
+        http2: Whether to offer HTTP/2, which is a setting of the context.
+        client_certificate: The certificate for servers that request one. A context with one is never shared.
     """
 
     ca_bundle: str | None = field(default=None, repr=False)
@@ -83,10 +82,10 @@ class Trust:
     client_certificate: ClientCertificate | None = None
 
     def context(self, public_trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """Return the TLS context for this trust, made anew only if no transport has it or the files behind it changed.
+        """Return the TLS context for this trust, a new one only if there is none yet or the files behind it changed.
 
         Args:
-            public_trust: Make a context that trusts the public CAs, or whom the environment names.
+            public_trust: Create a context that trusts the public CAs, or those of the environment.
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
@@ -111,7 +110,7 @@ class Trust:
         return context
 
     def _key(self) -> Hashable:
-        """Return what a context depends on: the settings, and what the environment names, as it is now."""
+        """Return everything a context depends on: the settings, and the current files of the environment."""
         if self.ca_bundle is not None:
             anchors: Hashable = hashlib.sha256(self.ca_bundle.encode()).digest()
         else:
@@ -120,7 +119,7 @@ class Trust:
 
 
 def _file_named_by(variable: str) -> Hashable:
-    """Return path, inode, size and time of the file that a variable of the environment names, or None."""
+    """Return path, inode, size and modification time of the file in an environment variable, or None."""
     path = os.environ.get(variable)
     if not path:
         return None
@@ -132,12 +131,12 @@ def _file_named_by(variable: str) -> Hashable:
 
 
 def private_trust(ca_bundle: str) -> ssl.SSLContext:
-    """Return a context that trusts what these certificates in PEM vouch for, and nothing else.
+    """Return a context that trusts only these certificates in PEM.
 
     Raises:
-        InvalidTrustBundle: There are no certificates in PEM in it.
+        InvalidTrustBundle: The bundle contains no certificate in PEM, or an invalid one.
     """
-    # Blocks only: bundles carry comments, in any alphabet. And never none, for then the system's trust would apply.
+    # Blocks only: bundles contain comments, in any script. Never none, for the system's trust would apply then.
     certificates = _CERTIFICATE.findall(ca_bundle)
     if not certificates:
         raise InvalidTrustBundle("The CA bundle holds no certificates in PEM")
@@ -145,14 +144,14 @@ def private_trust(ca_bundle: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata="\n".join(certificates))
     except (ssl.SSLError, ValueError):
         raise InvalidTrustBundle("A certificate of the CA bundle cannot be read") from None
-    # The same for every Python: an intermediate in the bundle is an anchor, and private CAs are not held to the
-    # letter of RFC 5280, which few of them follow.
+    # The same for every Python: an intermediate in the bundle is an anchor, and private CAs need not follow RFC 5280
+    # to the letter, as few of them do.
     context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def untrusted_server(error: ssl.SSLCertVerificationError, host: str) -> UntrustedServer:
-    """Make the error for a server whose certificate did not verify."""
+    """Return the error for a server whose certificate did not verify."""
     reason = printable(error.verify_message, 200).rstrip(".")
     hint = ". If this is a private CA, give its root as CA bundle" if error.verify_code in _NO_ANCHOR else ""
     return UntrustedServer(f"The certificate of {host} is not trusted: {reason}{hint}", host=host, reason=reason)
