@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from certwright.certificates.secret_facts import SecretFacts
     from certwright.challenges.holders import RecordLedger
+    from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
-    from certwright.issuers.solver_factory import SolverFactory
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
@@ -38,7 +38,7 @@ class Tools:
 
     kube_api: KubeApi
     registry: IssuerRegistry
-    solvers: SolverFactory
+    solvers: PresenterFactory
     ledger: RecordLedger
     recorder: EventRecorder
     metrics: Metrics
