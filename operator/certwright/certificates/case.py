@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.certificates.observed import Observed
 from certwright.failures import MAX_MESSAGE_CHARACTERS
-from certwright.kube.subjects import subject_of
+from certwright.kube.events import subject_of
 
 if TYPE_CHECKING:
     import datetime as dt
