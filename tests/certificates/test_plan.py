@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.certificates.observed import IssuerView
+from certwright.certificates.open_order import IssuerView
 from certwright.certificates.plan import CLEAN_UP_PATIENCE, CLEAN_UP_TRIES, plan
 from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.steps import (
+from certwright.certificates.steps.resting import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,

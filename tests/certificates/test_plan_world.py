@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from certwright import dns
-from certwright.certificates.case import Case, Memory
+from certwright.certificates.failed_step import take_failure
 from certwright.certificates.need import issuance_need
-from certwright.certificates.observed import Flight, IssuerView
+from certwright.certificates.observation import Case, Memory
+from certwright.certificates.open_order import Flight, IssuerView
 from certwright.certificates.plan import CLEAN_UP_PATIENCE, plan
-from certwright.certificates.proofs import presented_proofs
-from certwright.certificates.report import last_note, report
+from certwright.certificates.responses import presented_proofs
 from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.setback import take_failure
-from certwright.certificates.steps import (
+from certwright.certificates.status import last_note, report
+from certwright.certificates.steps.resting import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
@@ -48,8 +48,8 @@ from certwright.resources import FINALIZER
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from certwright.certificates.order_request import Wanted
     from certwright.certificates.tools import Tools
-    from certwright.certificates.wanted import Wanted
     from certwright.challenges.response import ChallengeResponse
     from certwright.resources import Certificate, CertificateStatus
     from tests.fakes.operator import Build, OrderState

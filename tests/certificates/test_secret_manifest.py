@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.secret_manifest import (
+from certwright.certificates.secret import (
     account_key_secret,
     adopted_secret,
     metadata_fingerprint,
@@ -14,6 +13,7 @@ from certwright.certificates.secret_manifest import (
     pending_key_secret,
     tls_secret,
 )
+from certwright.certificates.secret_facts import SecretFacts
 from certwright.pki import generate_private_key, private_key_to_pem
 
 if TYPE_CHECKING:

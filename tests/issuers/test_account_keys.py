@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright.acme import AccountKey
-from certwright.certificates.secret_manifest import account_key_secret
+from certwright.certificates.secret import account_key_secret
 from certwright.failures import IssuanceError
 from certwright.issuers.account_keys import obtain_account_key
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.certificates.steps import Refuse
-from certwright.certificates.wanted import wanted_names
+from certwright.certificates.order_request import wanted_names
+from certwright.certificates.steps.resting import Refuse
 
 if TYPE_CHECKING:
     import datetime as dt
 
+    from certwright.certificates.order_request import Wanted
     from certwright.certificates.secret_facts import SecretFacts
-    from certwright.certificates.wanted import Wanted
     from certwright.pki import CertificateFacts
     from certwright.resources import Certificate
 

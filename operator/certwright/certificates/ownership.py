@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from certwright.certificates.order_request import wanted_names
 from certwright.certificates.secret_facts import TLS_TYPE
-from certwright.certificates.wanted import wanted_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.need import Need, issuance_need, renewal_time
 from certwright.certificates.ownership import conflict_over_secret
-from certwright.certificates.secret_manifest import metadata_fingerprint
-from certwright.certificates.steps import (
+from certwright.certificates.secret import metadata_fingerprint
+from certwright.certificates.steps.resting import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
@@ -35,7 +35,7 @@ from certwright.certificates.steps import (
 from certwright.resources import FINALIZER
 
 if TYPE_CHECKING:
-    from certwright.certificates.observed import Flight, Observed
+    from certwright.certificates.open_order import Flight, Observed
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
 """How long a deleted Certificate is held for records that cannot be removed: its namespace must be deletable."""

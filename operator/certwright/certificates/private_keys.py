@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from certwright.certificates.secret import pending_key_name, pending_key_secret
 from certwright.certificates.secret_facts import decoded
-from certwright.certificates.secret_manifest import pending_key_name, pending_key_secret
 from certwright.failures import IssuanceError
 from certwright.pki import (
     PkiError,
@@ -17,7 +17,7 @@ from certwright.pki import (
 )
 
 if TYPE_CHECKING:
-    from certwright.certificates.case import Case
+    from certwright.certificates.observation import Case
     from certwright.kube.api import Gateway
     from certwright.pki import PrivateKey
 

@@ -7,18 +7,21 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates import order_acts, order_opening, secret_acts, solver_acts
-from certwright.certificates.case import Case, Memory
-from certwright.certificates.catching_up import CatchingUp
-from certwright.certificates.observed import IssuerView
+from certwright.certificates.failed_step import take_failure
+from certwright.certificates.observation import Case, Memory
+from certwright.certificates.open_order import IssuerView
+from certwright.certificates.order_request import Wanted
 from certwright.certificates.ownership import rival
 from certwright.certificates.plan import plan
-from certwright.certificates.proofs import presented_proofs
-from certwright.certificates.report import last_note
-from certwright.certificates.saving import release, save_unless_quiet
+from certwright.certificates.responses import presented_proofs
+from certwright.certificates.save import release, save_unless_quiet
 from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.setback import take_failure
-from certwright.certificates.steps import (
+from certwright.certificates.status import last_note
+from certwright.certificates.steps import poll_order as order_acts
+from certwright.certificates.steps import self_check as solver_acts
+from certwright.certificates.steps import start_order as order_opening
+from certwright.certificates.steps import store_certificate as secret_acts
+from certwright.certificates.steps.resting import (
     Adopt,
     AnswerChallenges,
     AwaitIssuer,
@@ -40,7 +43,7 @@ from certwright.certificates.steps import (
     Step,
     StoreCertificate,
 )
-from certwright.certificates.wanted import Wanted
+from certwright.certificates.takeover import CatchingUp
 from certwright.failures import classify
 from certwright.issuers.registry import issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound

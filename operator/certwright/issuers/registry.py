@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.certificates.observed import IssuerView
+from certwright.certificates.open_order import IssuerView
 from certwright.issuers.authorities import Authority
 from certwright.runtime.key import Key
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from certwright.certificates.case import Note
 from certwright.certificates.need import issuance_need, renewal_time
+from certwright.certificates.observation import Note
 from certwright.certificates.ownership import conflict_over_secret
 from certwright.resources import ISSUING, READY, Condition, find_condition, set_condition
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from certwright.certificates.observed import Observed
+    from certwright.certificates.open_order import Observed
     from certwright.resources import CertificateStatus, ConditionStatus
 
 NOTHING_TO_DO: Final = "NothingToDo"

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from certwright.acme import Challenge
-    from certwright.certificates.case import Case
-    from certwright.certificates.observed import Flight
+    from certwright.certificates.observation import Case
+    from certwright.certificates.open_order import Flight
     from certwright.certificates.tools import Tools
 
 MAX_CONCURRENT_ANSWERS: Final = 10

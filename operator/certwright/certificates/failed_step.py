@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from certwright.certificates.steps import Adopt, CleanUp, Release, Step
+from certwright.certificates.steps.resting import Adopt, CleanUp, Release, Step
 from certwright.failures import attempt_pause, setback_pause
 from certwright.resources import AuthorizationStatus, OrderStatus
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from certwright.certificates.case import Case
+    from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
 

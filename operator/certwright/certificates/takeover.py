@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from certwright.certificates.plan import plan
 from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.steps import Resting
+from certwright.certificates.steps.resting import Resting
 from certwright.kube.errors import NotFound
 from certwright.resources import Certificate
 
 if TYPE_CHECKING:
-    from certwright.certificates.case import Case
+    from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.certificates.case import Note
-from certwright.certificates.observed import IssuerView, Observed
-from certwright.certificates.report import last_note, report
+from certwright.certificates.observation import Note
+from certwright.certificates.open_order import IssuerView, Observed
 from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.status import last_note, report
 from certwright.pki import CertificateFacts
 from certwright.resources import ISSUING, READY, CertificateStatus, Condition, find_condition
 

@@ -6,16 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from certwright.certificates.need import issuance_need
+from certwright.certificates.order_request import wanted_names
 from certwright.certificates.private_keys import obtain_key
+from certwright.certificates.secret import adopted_secret, metadata_fingerprint, tls_secret
 from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.secret_manifest import adopted_secret, metadata_fingerprint, tls_secret
-from certwright.certificates.wanted import wanted_names
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import check_before_write, parse_chain, private_key_to_pem
 
 if TYPE_CHECKING:
-    from certwright.certificates.case import Case
+    from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
 
 

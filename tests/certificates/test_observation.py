@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.certificates.case import Case, Memory
-from certwright.certificates.observed import IssuerView
-from certwright.certificates.proofs import presented_proofs
+from certwright.certificates.observation import Case, Memory
+from certwright.certificates.open_order import IssuerView
+from certwright.certificates.responses import presented_proofs
 from certwright.challenges.response import RecordResponse
 from certwright.pki import generate_private_key
 

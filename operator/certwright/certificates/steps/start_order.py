@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from certwright.acme import Identifier
-from certwright.certificates.observed import Flight
+from certwright.certificates.open_order import Flight
+from certwright.certificates.presenters import same_solvers, solvers_for
 from certwright.certificates.private_keys import obtain_key
-from certwright.certificates.proofs import must_be_held, objects_to_make, presented_proofs, proof_fields, proof_of
-from certwright.certificates.saving import hold, save
-from certwright.certificates.solving import same_solvers, solvers_for
+from certwright.certificates.responses import must_be_held, objects_to_make, presented_proofs, proof_fields, proof_of
+from certwright.certificates.save import hold, save
 from certwright.challenges.response import FileResponse, RecordResponse
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from certwright.acme import Authorization, Challenge
-    from certwright.certificates.case import Case
-    from certwright.certificates.steps import StartOrder
+    from certwright.certificates.observation import Case
+    from certwright.certificates.steps.resting import StartOrder
     from certwright.certificates.tools import Tools
     from certwright.challenges.response import ChallengeResponse
     from certwright.resources import SolverObjectStatus

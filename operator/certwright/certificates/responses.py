@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from certwright.certificates.solving import by_solver
+from certwright.certificates.presenters import by_solver
 from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
 from certwright.http01.removal import SolverObject
 from certwright.http01.responder import PATH

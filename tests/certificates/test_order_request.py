@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.certificates.wanted import Wanted, digest, wanted_names
+from certwright.certificates.order_request import Wanted, digest, wanted_names
 
 if TYPE_CHECKING:
     from tests.fakes.operator import Build

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.certificates.order_request import digest
 from certwright.certificates.secret_facts import (
     CONTENT_DIGEST_ANNOTATION,
     METADATA_FINGERPRINT_ANNOTATION,
@@ -14,7 +15,6 @@ from certwright.certificates.secret_facts import (
     content_digest,
     decoded,
 )
-from certwright.certificates.wanted import digest
 from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from certwright.certificates.case import Case, Memory
-from certwright.certificates.observed import IssuerView
-from certwright.certificates.setback import take_failure
-from certwright.certificates.steps import Adopt, CleanUp, Present, Release, StartOrder, Step
+from certwright.certificates.failed_step import take_failure
+from certwright.certificates.observation import Case, Memory
+from certwright.certificates.open_order import IssuerView
+from certwright.certificates.steps.resting import Adopt, CleanUp, Present, Release, StartOrder, Step
 from certwright.failures import Failure
 
 if TYPE_CHECKING:

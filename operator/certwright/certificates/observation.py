@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from certwright.certificates.observed import Observed
+from certwright.certificates.open_order import Observed
 from certwright.failures import MAX_MESSAGE_CHARACTERS
 from certwright.kube.subjects import subject_of
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.acme import Order
-    from certwright.certificates.observed import Flight, IssuerView
+    from certwright.certificates.open_order import Flight, IssuerView
+    from certwright.certificates.order_request import Wanted
     from certwright.certificates.secret_facts import SecretFacts
-    from certwright.certificates.wanted import Wanted
     from certwright.challenges.presenter import Solver
     from certwright.issuers.registry import ReadyIssuer
     from certwright.kube.events import Subject

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import Challenge, ChallengeStatus, Order, OrderStatus
-from certwright.certificates import solver_acts
-from certwright.certificates.observed import Flight
+from certwright.certificates.open_order import Flight
+from certwright.certificates.steps import self_check as solver_acts
 from certwright.challenges.response import FileResponse, RecordResponse
 from certwright.dns import Propagation, ServerView
 from certwright.http01.self_check import HttpSighting

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.certificates.report import report
+from certwright.certificates.status import report
 from certwright.failures import IssuanceError
 from certwright.resources import FINALIZER, Certificate
 
 if TYPE_CHECKING:
-    from certwright.certificates.case import Case
+    from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
     from certwright.resources import CertificateStatus
 

@@ -12,7 +12,7 @@ from certwright.issuers.solver_choice import choose_solver
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from certwright.certificates.case import Case
+    from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Solver
     from certwright.challenges.response import ChallengeResponse

@@ -6,10 +6,10 @@ import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.changed_issuer import exchange_objects, leave_other_places
-from certwright.certificates.proofs import presented_proofs, solver_objects
-from certwright.certificates.secret_manifest import pending_key_name
-from certwright.certificates.solving import by_solver, present_all, same_solvers, solvers_for
+from certwright.certificates.presenters import by_solver, present_all, same_solvers, solvers_for
+from certwright.certificates.responses import presented_proofs, solver_objects
+from certwright.certificates.secret import pending_key_name
+from certwright.certificates.steps.present import exchange_objects, leave_other_places
 from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
 from certwright.concurrency import gather_all
 from certwright.dns import DnsError
@@ -20,8 +20,8 @@ from certwright.kube.errors import KubeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.certificates.case import Case
-    from certwright.certificates.steps import CleanUp
+    from certwright.certificates.observation import Case
+    from certwright.certificates.steps.resting import CleanUp
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Solver
     from certwright.challenges.response import Sighting

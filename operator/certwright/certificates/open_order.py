@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.acme import Challenge, Order
+    from certwright.certificates.order_request import Wanted
     from certwright.certificates.secret_facts import SecretFacts
-    from certwright.certificates.wanted import Wanted
     from certwright.challenges.response import ChallengeResponse
     from certwright.resources import Certificate, CertificateStatus
 

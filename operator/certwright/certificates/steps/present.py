@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from certwright.certificates.proofs import as_objects, must_be_held, objects_to_make
-from certwright.certificates.saving import hold, save
-from certwright.certificates.solving import by_solver
+from certwright.certificates.presenters import by_solver
+from certwright.certificates.responses import as_objects, must_be_held, objects_to_make
+from certwright.certificates.save import hold, save
 from certwright.challenges.record_presenter import Dns01Solver
 from certwright.challenges.response import FileResponse, RecordResponse
 from certwright.concurrency import gather_all
@@ -16,7 +16,7 @@ from certwright.dns import DnsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.certificates.case import Case
+    from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Solver
     from certwright.challenges.response import ChallengeResponse
