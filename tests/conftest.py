@@ -15,6 +15,9 @@ from testbed.progress import reporter
 if TYPE_CHECKING:
     from pathlib import Path
 
+# So that a failed assertion in a fake says as much as one in a test.
+pytest.register_assert_rewrite("tests.fakes", "tests.certificates.bench")
+
 pytest_plugins = ["testbed.pytest_plugin", "tests.fakes.challenges", "tests.fakes.operator"]
 
 # How long an example takes says more about what else the machine does than about the code. Each run tries the same

@@ -26,7 +26,7 @@ from certwright.acme import (
 )
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa, Request
+    from tests.fakes.acme import FakeCa, Request
 
 ORIGIN = "https://ca.test:14000"
 

@@ -24,7 +24,7 @@ from certwright.acme import (
     limits_of,
     registered_domain,
 )
-from tests.acme.conftest import FakeTime
+from tests.fakes.time import FakeTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -29,7 +29,8 @@ from certwright.acme.authorization_client import MAX_CONCURRENT_FETCHES
 from certwright.acme.certificate_client import MAX_CHAIN_BYTES
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa, FakeTime
+    from tests.fakes.acme import FakeCa
+    from tests.fakes.time import FakeTime
 
 NAMES = [Identifier.dns("a.example"), Identifier.dns("*.b.example")]
 ORIGIN = "https://ca.test:14000"

@@ -17,7 +17,7 @@ from certwright.acme import (
     UnsafeUrl,
     directory_url,
 )
-from tests.acme.test_jwk import EC_OF_RFC_7515_A_3
+from tests.fakes.published_keys import EC_OF_RFC_7515_A_3
 
 DIRECTORY = "https://ca.test/dir"
 

@@ -18,7 +18,7 @@ from certwright.acme import (
 from certwright.acme.fidelity import check_authorization, check_identifiers
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa
+    from tests.fakes.acme import FakeCa
 
 URL = "https://ca.test/order/1"
 

@@ -30,7 +30,7 @@ from certwright.acme import (
 )
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa
+    from tests.fakes.acme import FakeCa
 
 ORIGIN = "https://ca.test:14000"
 HTML = b"<html><title>Sign in to hotel-wifi-secret</title>"

@@ -8,7 +8,7 @@ from certwright.acme import Headers
 from certwright.acme.nonce import NoncePool, replay_nonce
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeTime
+    from tests.fakes.time import FakeTime
 
 
 @pytest.fixture

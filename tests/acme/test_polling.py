@@ -13,7 +13,7 @@ from certwright.acme.polling import LAST_PAUSE, SHORTEST_PAUSE, poll
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.acme.conftest import FakeTime
+    from tests.fakes.time import FakeTime
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,48 +39,29 @@ from certwright.acme import (
     revoke_with_certificate_key,
     still_to_be_asked,
 )
+from tests.fakes.pki import make_leaf
 
 if TYPE_CHECKING:
     from certwright.acme import AcmeError
-    from tests.acme.conftest import FakeCa
+    from tests.fakes.acme import FakeCa
 
 ORIGIN = "https://ca.test:14000"
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NAMES = [Identifier.dns("a.example")]
 
 
-def make(
-    *, serial: int = 0x87654321, issuer: str = "Intermediate", subject: str = "leaf", key_id: bytes | None = None
-) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)]))
-        .issuer_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer)]))
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(NOW)
-        .not_valid_after(NOW + timedelta(days=90))
-    )
-    if "." in subject:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
-    if key_id is not None:
-        builder = builder.add_extension(x509.AuthorityKeyIdentifier(key_id, None, None), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
-
-
 class TestCertificateIdentifier:
     KEY_ID = bytes.fromhex("69885B6B87464041E1B37B847BA0AE2CDE01C8D4")
 
     def test_the_vector_of_rfc_9773_section_4_1(self) -> None:
-        certificate = make(serial=0x87654321, key_id=self.KEY_ID)
+        certificate = make_leaf(serial=0x87654321, key_id=self.KEY_ID)
         assert certificate_identifier(certificate) == "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
 
     @pytest.mark.parametrize(
         ("serial", "octets"), [(0x7F, "7f"), (0x80, "0080"), (0xFFFF, "00ffff"), (1 << 152, "01" + "00" * 19)]
     )
     def test_the_serial_is_what_der_writes(self, serial: int, octets: str) -> None:
-        identifier = certificate_identifier(make(serial=serial, key_id=self.KEY_ID))
+        identifier = certificate_identifier(make_leaf(serial=serial, key_id=self.KEY_ID))
         assert base64url.decode(identifier.partition(".")[2]).hex() == octets
 
     @pytest.mark.parametrize(
@@ -88,10 +69,10 @@ class TestCertificateIdentifier:
         [
             b"",
             b"\x30\x03junk",
-            make(),
+            make_leaf(),
             # Version 8, and a serial number below zero.
-            make(key_id=KEY_ID).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),
-            make(serial=0x7FEDCBA9, key_id=KEY_ID).replace(b"\x02\x04\x7f\xed", b"\x02\x04\x8f\xed"),
+            make_leaf(key_id=KEY_ID).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),
+            make_leaf(serial=0x7FEDCBA9, key_id=KEY_ID).replace(b"\x02\x04\x7f\xed", b"\x02\x04\x8f\xed"),
         ],
     )
     @pytest.mark.filterwarnings("ignore:Parsed a serial number")
@@ -144,7 +125,7 @@ class TestWindow:
 
 
 class TestFetch:
-    CERTIFICATE = make(key_id=TestCertificateIdentifier.KEY_ID)
+    CERTIFICATE = make_leaf(key_id=TestCertificateIdentifier.KEY_ID)
     PATH = "/renewal-info/aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"
 
     async def test_it_is_asked_without_a_signature(self, client: Client, ca: FakeCa) -> None:
@@ -252,7 +233,7 @@ def test_an_ed25519_certificate_key_can_sign() -> None:
 class TestChains:
     @staticmethod
     def chain(*issuers: str) -> CertificateChainPem:
-        return CertificateChainPem(b"", tuple(make(issuer=issuer) for issuer in issuers), url="/".join(issuers))
+        return CertificateChainPem(b"", tuple(make_leaf(issuer=issuer) for issuer in issuers), url="/".join(issuers))
 
     def test_the_last_issuer_decides_and_then_those_on_the_way(self) -> None:
         long, short = self.chain("E7", "Root X1", "Old Root"), self.chain("E7", "Root X1")
@@ -276,7 +257,7 @@ class TestChains:
 
     async def test_alternates_are_only_fetched_when_needed(self, client: Client, ca: FakeCa) -> None:
         def answer(issuer: str, *, links: bool) -> None:
-            pem = x509.load_der_x509_certificate(make(issuer=issuer)).public_bytes(serialization.Encoding.PEM)
+            pem = x509.load_der_x509_certificate(make_leaf(issuer=issuer)).public_bytes(serialization.Encoding.PEM)
             link = {"Link": f'<{ORIGIN}/cert/1>;rel="alternate"'} if links else {}
             fields = {"Content-Type": "application/pem-certificate-chain", **ca.nonce(), **link}
             ca.reply("/cert" if links else "/cert/1", Response(200, Headers(fields), pem))

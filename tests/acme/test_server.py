@@ -23,7 +23,8 @@ from certwright.acme import (
 from certwright.acme.server import DIRECTORY_MAX_AGE, MAX_NONCE_TRIES, MAX_RECONNECTS
 
 if TYPE_CHECKING:
-    from tests.acme.conftest import FakeCa, FakeTime
+    from tests.fakes.acme import FakeCa
+    from tests.fakes.time import FakeTime
 
 KID = "https://ca.test:14000/account/1"
 ACCOUNT = "/account/1"

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.store import certificate_key
-from certwright.challenges.record_presenter import Dns01Solver
+from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.dns import NameserverUnreachable, Propagation, ServerView
 
-from .test_reconciler import Bench
+from .bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from certwright.challenges.response import RecordResponse
-    from tests.fakes.operator import Build, FakeGateway
+    from tests.fakes.operator import Build, FakeKubeApi
 
 
 class Place:
@@ -43,15 +43,15 @@ class Place:
 class MovingBench(Bench):
     """The same bench with two DNS providers, and an issuer that names one of them."""
 
-    def __init__(self, build: Build, gateway: FakeGateway, now: dt.datetime) -> None:
+    def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
         self.places = {"old": Place(), "new": Place()}
         self.at = "old"
-        super().__init__(build, gateway, now)
+        super().__init__(build, kube_api, now)
 
     async def solver(self, *_: Any) -> Any:
         place: Any = self.places[self.at]
         patience = dt.timedelta(minutes=2)
-        return Dns01Solver(place, place, destination=self.at, follow_cname=False, patience=patience)
+        return Dns01Presenter(place, place, destination=self.at, follow_cname=False, patience=patience)
 
     async def move(self) -> None:
         self.at = "new"
@@ -64,8 +64,8 @@ class MovingBench(Bench):
 
 
 @pytest.fixture
-def bench(build: Build, gateway: FakeGateway, now: dt.datetime) -> MovingBench:
-    bench = MovingBench(build, gateway, now)
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> MovingBench:
+    bench = MovingBench(build, kube_api, now)
     bench.write("a.example.test")
     return bench
 

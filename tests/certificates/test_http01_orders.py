@@ -9,20 +9,21 @@ import pytest
 
 from certwright.acme import Authorization, Challenge, ServiceUnavailable
 from certwright.certificates.store import certificate_key
-from certwright.http01 import solver as solver_module
+from certwright.http01 import presenter as presenter_module
 from certwright.http01.self_check import HttpSighting
 from certwright.issuers.solver_factory import Http01Options, SolverFactory
 from certwright.resources import FINALIZER
-from tests.http01.conftest import FakeObjects
+from tests.fakes.acme_client import FakeAcmeClient
+from tests.fakes.http01 import FakeObjects
 
-from .test_reconciler import Bench, FakeCa
+from .bench import Bench
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
     from certwright.challenges.response import FileResponse
-    from tests.fakes.operator import Build, FakeGateway
+    from tests.fakes.operator import Build, FakeKubeApi
 
 OPTIONS = Http01Options(image="certwright:1", responder_address="192.0.2.1")
 CLASS = {"http01": {"ingress": {"ingressClassName": "nginx"}}}
@@ -42,7 +43,7 @@ class Web:
         return [HttpSighting(one, complete=not Web.hidden, seen="HTTP 404", status=404) for one in resources]
 
 
-class HttpCa(FakeCa):
+class HttpCa(FakeAcmeClient):
     """Offers http-01; names in `refused` it takes no answers for."""
 
     def __init__(self, build: Build, clock: Callable[[], dt.datetime]) -> None:
@@ -62,10 +63,10 @@ class HttpCa(FakeCa):
 class HttpBench(Bench):
     """The same bench with an issuer of http01 solvers, and a cluster for their objects."""
 
-    def __init__(self, build: Build, gateway: FakeGateway, now: dt.datetime) -> None:
+    def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
         self.objects = FakeObjects()
         self.factories: list[SolverFactory] = []
-        super().__init__(build, gateway, now)
+        super().__init__(build, kube_api, now)
         self.ca: HttpCa = HttpCa(build, lambda: self.now)
         self.of(CLASS)
 
@@ -86,10 +87,10 @@ class HttpBench(Bench):
 
 
 @pytest.fixture
-def bench(build: Build, gateway: FakeGateway, now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> HttpBench:
-    monkeypatch.setattr(solver_module, "SelfCheck", Web)
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime, monkeypatch: pytest.MonkeyPatch) -> HttpBench:
+    monkeypatch.setattr(presenter_module, "SelfCheck", Web)
     monkeypatch.setattr(Web, "hidden", False)
-    bench = HttpBench(build, gateway, now)
+    bench = HttpBench(build, kube_api, now)
     bench.objects.put("Ingress", "front", spec={"rules": RULES})
     return bench
 

@@ -8,8 +8,8 @@ import pytest
 
 from certwright.failures import IssuanceError, classify
 from certwright.http01.errors import SolverError
+from certwright.http01.presenter import Http01Presenter
 from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, SharedSettings
-from certwright.http01.solver import Http01Solver
 from certwright.issuers.registry import ReadyIssuer
 from certwright.issuers.solver_factory import Http01Options, SolverFactory
 from certwright.resources import Http01
@@ -30,7 +30,7 @@ async def made(build: Build, options: Http01Options, **http01: Any) -> Settings:
     issuer = ReadyIssuer(Key("Issuer", "team", "ca"), "u", 1, spec, cast("Any", None), "account", "team")
     factory = SolverFactory(cast("Any", None), cast("Any", None), http01=options)
     solver = await factory.make(issuer, spec.solvers[0], build.certificate())
-    assert isinstance(solver, Http01Solver)
+    assert isinstance(solver, Http01Presenter)
     given = spec.solvers[0].http01
     assert given is not None
     assert solver.patience == given.self_check_timeout

@@ -14,8 +14,8 @@ from certwright.failures import IssuanceError
 from certwright.pki import PrivateKey, PrivateKeyError, generate_private_key, load_private_key, private_key_to_pem
 
 if TYPE_CHECKING:
-    from certwright.kube.api import Gateway
-    from tests.fakes.operator import Build, FakeGateway
+    from certwright.kube.api import KubeApi
+    from tests.fakes.operator import Build, FakeKubeApi
 
 KEY = generate_private_key()
 NEVER: dict[str, Any] = {"rotationPolicy": "Never"}
@@ -35,44 +35,44 @@ def case_of(build: Build, secret: Any = None, *, resumed: bool = False, **privat
     )
 
 
-async def obtained(case: Case, gateway: FakeGateway) -> PrivateKey:
-    return await obtain_key(case, cast("Gateway", gateway))
+async def obtained(case: Case, kube_api: FakeKubeApi) -> PrivateKey:
+    return await obtain_key(case, cast("KubeApi", kube_api))
 
 
 def same(one: PrivateKey, other: PrivateKey) -> bool:
     return one.public_key() == other.public_key()
 
 
-async def test_a_new_key_is_in_a_secret_before_it_is_used_and_made_once(gateway: FakeGateway, build: Build) -> None:
+async def test_a_new_key_is_in_a_secret_before_it_is_used_and_made_once(kube_api: FakeKubeApi, build: Build) -> None:
     case = case_of(build)
-    key = await obtained(case, gateway)
-    stored = gateway.secrets["team", pending_key_name(case.certificate)]
+    key = await obtained(case, kube_api)
+    stored = kube_api.secrets["team", pending_key_name(case.certificate)]
     assert same(load_private_key(base64.b64decode(stored["data"]["tls.key"])), key)
-    assert await obtained(case, gateway) is key
-    assert len(gateway.calls) == 1
+    assert await obtained(case, kube_api) is key
+    assert len(kube_api.calls) == 1
 
 
-async def test_the_key_of_an_earlier_order_is_not_used_for_a_new_one(gateway: FakeGateway, build: Build) -> None:
+async def test_the_key_of_an_earlier_order_is_not_used_for_a_new_one(kube_api: FakeKubeApi, build: Build) -> None:
     case = case_of(build)
-    gateway.put(pending_key_secret(case.certificate, private_key_to_pem(KEY)))
-    assert not same(await obtained(case, gateway), KEY)
+    kube_api.put(pending_key_secret(case.certificate, private_key_to_pem(KEY)))
+    assert not same(await obtained(case, kube_api), KEY)
 
 
-async def test_a_restart_finds_the_key_of_the_order(gateway: FakeGateway, build: Build) -> None:
+async def test_a_restart_finds_the_key_of_the_order(kube_api: FakeKubeApi, build: Build) -> None:
     case = case_of(build, resumed=True)
-    gateway.put(pending_key_secret(case.certificate, private_key_to_pem(KEY)))
-    assert same(await obtained(case, gateway), KEY)
+    kube_api.put(pending_key_secret(case.certificate, private_key_to_pem(KEY)))
+    assert same(await obtained(case, kube_api), KEY)
 
 
 @pytest.mark.parametrize("left", [None, b"garbage", private_key_to_pem(generate_private_key("Ed25519"))])
 async def test_a_restart_that_finds_no_usable_key_makes_one(
-    gateway: FakeGateway, build: Build, left: bytes | None
+    kube_api: FakeKubeApi, build: Build, left: bytes | None
 ) -> None:
     case = case_of(build, resumed=True)
     if left is not None:
-        gateway.put(pending_key_secret(case.certificate, left))
-    key = await obtained(case, gateway)
-    stored = gateway.secrets["team", pending_key_name(case.certificate)]
+        kube_api.put(pending_key_secret(case.certificate, left))
+    key = await obtained(case, kube_api)
+    stored = kube_api.secrets["team", pending_key_name(case.certificate)]
     assert same(load_private_key(base64.b64decode(stored["data"]["tls.key"])), key)
 
 
@@ -85,10 +85,10 @@ def test_which_key_is_used_again(build: Build, private_key: Any, *, reused: bool
     assert not reuses_key(case_of(build, None, **private_key))
 
 
-async def test_rotation_policy_never_keeps_the_secrets_key(gateway: FakeGateway, build: Build) -> None:
-    secret = gateway.put(build.secret(key=KEY))
-    assert same(await obtained(case_of(build, secret, **NEVER), gateway), KEY)
-    assert len(gateway.secrets) == 1
+async def test_rotation_policy_never_keeps_the_secrets_key(kube_api: FakeKubeApi, build: Build) -> None:
+    secret = kube_api.put(build.secret(key=KEY))
+    assert same(await obtained(case_of(build, secret, **NEVER), kube_api), KEY)
+    assert len(kube_api.secrets) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,18 +96,18 @@ async def test_rotation_policy_never_keeps_the_secrets_key(gateway: FakeGateway,
     [(b"garbage", PrivateKeyError), (private_key_to_pem(generate_private_key("Ed25519")), IssuanceError)],
 )
 async def test_a_kept_key_that_changes_under_our_hands_is_not_replaced(
-    gateway: FakeGateway, build: Build, now_there: bytes, error: type[Exception]
+    kube_api: FakeKubeApi, build: Build, now_there: bytes, error: type[Exception]
 ) -> None:
     secret = build.secret(key=KEY)
     case = case_of(build, secret, **NEVER)
     secret["data"]["tls.key"] = base64.b64encode(now_there).decode()
-    gateway.put(secret)
+    kube_api.put(secret)
     with pytest.raises(error):
-        await obtained(case, gateway)
-    assert len(gateway.secrets) == 1
+        await obtained(case, kube_api)
+    assert len(kube_api.secrets) == 1
 
 
-async def test_a_first_key_is_made_under_rotation_policy_never_too(gateway: FakeGateway, build: Build) -> None:
+async def test_a_first_key_is_made_under_rotation_policy_never_too(kube_api: FakeKubeApi, build: Build) -> None:
     case = case_of(build, **NEVER)
-    await obtained(case, gateway)
-    assert ("team", pending_key_name(case.certificate)) in gateway.secrets
+    await obtained(case, kube_api)
+    assert ("team", pending_key_name(case.certificate)) in kube_api.secrets

@@ -4,317 +4,27 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
 
 from certwright import acme
-from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.store import Certificates
-from certwright.certificates.tools import Tools
-from certwright.challenges.holders import RecordLedger
-from certwright.challenges.response import RecordResponse
-from certwright.dns import NameserverUnreachable, Propagation, ServerView
-from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
-from certwright.kube.errors import NotFound, Unreachable
-from certwright.kube.store import Store
-from certwright.metrics import Metrics
-from certwright.resources import FINALIZER, ISSUING, READY, CertificateStatus, Condition, find_condition
-from certwright.runtime.key import Key
+from certwright.resources import FINALIZER, ISSUING, READY
 from certwright.runtime.leadership import Leadership, NotLeading, boot_clock
+from certwright.runtime.result import Result
+from tests.fakes.acme_client import PLACE
+from tests.fakes.solvers import FakeDns
+
+from .bench import CA, WEB, Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from certwright.kube.events import Subject
-    from tests.fakes.operator import Body, Build, FakeGateway, OrderState
-
-WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
-PLACE = "https://ca.example.test"
-NOT_SEEN = acme.Problem(type="urn:ietf:params:acme:error:dns", detail="no TXT record")
-SILENCE = NameserverUnreachable("127.0.0.1:53", "silence")
-
-
-class FakeCa:
-    """An account's view of a CA that believes every proof, unless `verdict` says otherwise."""
-
-    def __init__(self, build: Build, clock: Callable[[], dt.datetime]) -> None:
-        self.build = build
-        self.clock = clock
-        self.orders: dict[str, acme.Order] = {}
-        self.proved: set[str] = set()
-        self.verdict: OrderState = "ready"
-        self.extra_names: list[str] = []
-        self.life: dict[str, Any] = {}
-        self.not_ready = 0
-        self.undecided = False
-        self.chain = b""
-
-    async def new_order(self, identifiers: Sequence[acme.Identifier], **_: Any) -> acme.Order:
-        names = [identifier.value for identifier in identifiers]
-        self.proved.clear()
-        url = f"{PLACE}/order/{len(self.orders) + 1}"
-        self.orders[url] = replace(self.build.order("pending", names), url=url)
-        return self.orders[url]
-
-    async def fetch_order(self, url: str) -> acme.Order:
-        return self.orders[url]
-
-    async def fetch_authorizations(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
-        return tuple(self._authorization(identifier.value) for identifier in order.identifiers)
-
-    async def order_failure(self, order: acme.Order) -> acme.OrderFailed:
-        return acme.OrderFailed(order, {order.identifiers[0].value: NOT_SEEN})
-
-    async def answer_challenge(self, challenge: acme.Challenge) -> acme.Challenge:
-        self.proved.add(challenge.url)
-        for url, order in self.orders.items():
-            if order.status == "pending" and not self.undecided:
-                self.orders[url] = replace(order, status=acme.OrderStatus(self.verdict))
-        return challenge
-
-    async def finalize(self, order: acme.Order, csr: bytes) -> acme.Order:
-        if self.not_ready:
-            self.not_ready -= 1
-            problem = acme.Problem(type="urn:ietf:params:acme:error:orderNotReady", detail="not yet")
-            raise acme.OrderNotReady(problem, action="finalize", url=order.finalize_url, status=403)
-        key = x509.load_der_x509_csr(csr).public_key()
-        names = [*(identifier.value for identifier in order.identifiers), *self.extra_names]
-        keyed = SimpleNamespace(public_key=lambda: key)
-        begin = self.clock() - dt.timedelta(hours=1)
-        self.chain = self.build.ca.chain(names, key=cast("Any", keyed), not_before=begin, **self.life).pem
-        self.orders[order.url] = replace(order, status=acme.OrderStatus.VALID, certificate_url=f"{order.url}/cert")
-        return self.orders[order.url]
-
-    async def download_certificate(self, order: acme.Order) -> Any:
-        assert order.status == "valid"
-        return SimpleNamespace(pem=self.chain)
-
-    def key_authorization(self, token: str) -> str:
-        return f"{token}.thumbprint"
-
-    def _authorization(self, name: str) -> acme.Authorization:
-        token = name.replace("*", "any")
-        url = f"{PLACE}/challenge/{token}"
-        answered = url in self.proved
-        state = acme.ChallengeStatus.PROCESSING if answered and self.undecided else acme.ChallengeStatus.PENDING
-        challenge = acme.Challenge("dns-01", url, state, token)
-        status = "valid" if answered and not self.undecided else "pending"
-        bare = acme.Identifier.dns(name.removeprefix("*."))
-        return acme.Authorization(
-            f"{PLACE}/authorization/{token}",
-            acme.AuthorizationStatus(status),
-            bare,
-            name.startswith("*."),
-            (challenge,),
-        )
-
-
-@dataclass
-class FakeDns:
-    """A zone; `broken` names what fails from now on."""
-
-    records: set[RecordResponse] = field(default_factory=set)
-    broken: set[str] = field(default_factory=set)
-    hidden: bool = False
-    challenge_type = "dns-01"
-    self_check = "required"
-    patience = dt.timedelta(minutes=2)
-
-    async def place(self, name: str) -> str:
-        return f"_acme-challenge.{name.removeprefix('*.')}"
-
-    def proof(self, place: str, token: str, key_authorization: str) -> RecordResponse:
-        assert key_authorization == f"{token}.thumbprint"
-        return RecordResponse(place, f"value-of-{token}")
-
-    async def present(self, records: Sequence[RecordResponse]) -> None:
-        if "present" in self.broken:
-            raise SILENCE
-        self.records.update(records)
-
-    async def check(self, records: Sequence[RecordResponse]) -> tuple[Propagation, ...]:
-        seen = (ServerView("ns1", () if self.hidden else tuple(record.value for record in self.records)),)
-        return tuple(Propagation(record, not self.hidden, seen) for record in records)
-
-    async def clean_up(self, records: Sequence[RecordResponse]) -> None:
-        if "clean_up" in self.broken:
-            raise SILENCE
-        self.records.difference_update(records)
-
-
-class FakeCluster:
-    """The API server: one Certificate, and Secrets; `failing` names the verbs that do not get through."""
-
-    def __init__(self, secrets: FakeGateway) -> None:
-        self.secrets = secrets
-        self.body: Body = {}
-        self.failing: set[str] = set()
-        self.sticky_finalizer = False
-        self.strips_metadata = False
-        self.gone = False
-        self.successor: Body | None = None
-        self.version: int | None = None
-
-    def __getattr__(self, verb: str) -> Any:
-        return getattr(self.secrets, verb)
-
-    def take(self, body: Body) -> None:
-        version = int(self.body.get("metadata", {}).get("resourceVersion", 0)) + 1
-        self.body = {**body, "metadata": {**body["metadata"], "resourceVersion": str(version)}}
-
-    async def apply_secret(self, secret: Mapping[str, Any], *, force: bool) -> Body:
-        changed = copy.deepcopy(dict(secret))
-        if self.strips_metadata:
-            changed["metadata"] |= {"labels": {}, "annotations": {}}
-        return await self.secrets.apply_secret(changed, force=force)
-
-    async def delete_secret(self, namespace: str, name: str) -> None:
-        self.refuse("delete_secret")
-        await self.secrets.delete_secret(namespace, name)
-
-    async def read_custom(self, _plural: str, _namespace: str, _name: str) -> Body | None:
-        self.refuse("read_custom")
-        return self.successor if self.gone else self.body
-
-    async def collection_version(self, _plural: str, _namespace: str) -> int:
-        self.refuse("collection_version")
-        return int(self.body["metadata"]["resourceVersion"]) if self.version is None else self.version
-
-    async def apply_status(self, _plural: str, _kind: str, _metadata: Any, status: Mapping[str, Any]) -> Body:
-        self.refuse("apply_status")
-        if self.gone:
-            raise NotFound("write the status", status=404)
-        self.take({**self.body, "status": dict(status)})
-        return self.body
-
-    async def apply_finalizers(self, _plural: str, _kind: str, _metadata: Any, finalizers: Sequence[str]) -> Body:
-        self.refuse("apply_finalizers")
-        kept = [FINALIZER] if self.sticky_finalizer else list(finalizers)
-        self.take({**self.body, "metadata": {**self.body["metadata"], "finalizers": kept}})
-        return self.body
-
-    def refuse(self, verb: str) -> None:
-        if verb in self.failing:
-            raise Unreachable(verb)
-
-
-class Bench:
-    """The reconciler and everything around it, with a clock that only sleeping moves."""
-
-    def __init__(self, build: Build, gateway: FakeGateway, now: dt.datetime) -> None:
-        self.build, self.now = build, now
-        self.ca, self.dns, self.cluster = FakeCa(build, lambda: self.now), FakeDns(), FakeCluster(gateway)
-        self.events: list[str] = []
-        self.registry = IssuerRegistry()
-        self.lost: list[Key] = []
-        self.forgotten: list[str] = []
-        self.passes = 0
-        self.leadership = Leadership.unlimited()
-        self.issuer_spec: dict[str, Any] = {}
-        self.ready()
-        self.restart()
-
-    def ready(self) -> None:
-        issuer = ReadyIssuer(
-            CA,
-            "uid-ca",
-            1,
-            self.build.issuer(**self.issuer_spec),
-            cast("acme.Client", self.ca),
-            f"{PLACE}/account/1",
-            "team",
-        )
-        self.registry.set_ready(issuer)
-
-    def restart(self, *, late: Body | None = None) -> None:
-        """A new process: it knows what the API server knows, or knew some time ago."""
-        self.certificates: Certificates = Certificates()
-        self.secrets: Store[SecretFacts] = Store()
-        self.ledger = RecordLedger()
-        if body := late or self.cluster.body:
-            self.certificates.put(body)
-        tools = Tools(
-            gateway=cast("Any", self.cluster),
-            registry=self.registry,
-            solvers=self.solvers(),
-            ledger=self.ledger,
-            recorder=cast("Any", SimpleNamespace(record=self.record)),
-            metrics=Metrics(),
-            clock=lambda: self.now,
-            leadership=self.leadership,
-            on_written=self.certificates.put,
-            on_secret_written=self.take_secret,
-        )
-        self.reconciler = CertificateReconciler(
-            tools=tools,
-            certificates=self.certificates,
-            secrets=self.secrets,
-            look_at_issuer=lambda _: None,
-            account_lost=self.lost.append,
-        )
-
-    def take_secret(self, facts: SecretFacts) -> None:
-        """The watch of Secrets brings what was written."""
-        place = {"namespace": "team", "name": facts.name, "resourceVersion": facts.resource_version}
-        self.secrets.put(place, facts)
-
-    def solvers(self) -> Any:
-        """What makes solvers, in this process."""
-        return SimpleNamespace(make=self.solver, forget=self.forgotten.append)
-
-    async def solver(self, *_: Any) -> FakeDns:
-        return self.dns
-
-    def record(self, _subject: Subject, _kind: str, reason: str, _message: str) -> None:
-        self.events.append(reason)
-
-    def write(self, *names: str, metadata: Mapping[str, Any] | None = None, **spec: Any) -> None:
-        """Somebody writes the Certificate."""
-        body = self.build.certificate(*names, metadata=metadata, **spec)
-        content = body.model_dump(mode="json", by_alias=True, exclude_none=True)
-        content["status"] = self.cluster.body.get("status", {})
-        kept = self.cluster.body.get("metadata", {}).get("finalizers", [])
-        content["metadata"] |= {"finalizers": kept}
-        self.cluster.take(content)
-        self.certificates.put(self.cluster.body)
-
-    async def look(self) -> float | None:
-        self.passes += 1
-        return await self.reconciler.reconcile(WEB)
-
-    async def run(self, for_seconds: float = 3600) -> None:
-        """Look as often as the reconciler asks for, for so long."""
-        end = self.now + dt.timedelta(seconds=for_seconds)
-        while (pause := await self.look()) is not None and self.now + dt.timedelta(seconds=pause) <= end:
-            self.now += dt.timedelta(seconds=pause)
-        self.now = end
-
-    @property
-    def status(self) -> CertificateStatus:
-        return CertificateStatus.model_validate(self.cluster.body.get("status", {}))
-
-    def condition(self, kind: str = READY) -> Condition:
-        found = find_condition(self.status.conditions, kind)
-        assert found is not None
-        return found
-
-    @property
-    def finalizers(self) -> list[str]:
-        return list(self.cluster.body["metadata"].get("finalizers", []))
-
-    @property
-    def secret_names(self) -> set[str]:
-        return {name for _, name in self.cluster.secrets.secrets}
+    from tests.fakes.operator import Build, FakeKubeApi
 
 
 @pytest.fixture
-def bench(build: Build, gateway: FakeGateway, now: dt.datetime) -> Bench:
-    bench = Bench(build, gateway, now)
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
+    bench = Bench(build, kube_api, now)
     bench.write()
     return bench
 
@@ -545,9 +255,9 @@ async def test_a_new_leader_whose_watch_is_late_goes_on_with_the_same_order(benc
 
 @pytest.mark.parametrize(("version", "is_read"), [(0, False), (1, True), (99, True)])
 async def test_only_what_is_older_than_the_right_to_act_is_read_again(
-    build: Build, gateway: FakeGateway, now: dt.datetime, version: int, *, is_read: bool
+    build: Build, kube_api: FakeKubeApi, now: dt.datetime, version: int, *, is_read: bool
 ) -> None:
-    bench = Bench(build, gateway, now)
+    bench = Bench(build, kube_api, now)
     bench.leadership = Leadership()
     bench.leadership.extend(boot_clock() + 3600)
     bench.restart()
@@ -594,10 +304,10 @@ async def test_who_may_not_act_any_more_takes_no_step(bench: Bench) -> None:
 async def test_until_the_issuer_is_loaded_nothing_is_said(bench: Bench) -> None:
     bench.registry._views.clear()
     bench.registry._ready.clear()
-    assert await bench.look() is None
+    assert await bench.look() == Result.ON_EVENT
     assert "status" not in bench.cluster.body or not bench.cluster.body["status"]
     bench.registry.set_missing(CA)
-    assert await bench.look() == 300
+    assert await bench.look() == Result.again_in(300)
     assert bench.condition().reason == "IssuerNotFound"
     bench.ready()
     bench.reconciler.issuer_changed(WEB)
@@ -608,7 +318,7 @@ async def test_until_the_issuer_is_loaded_nothing_is_said(bench: Bench) -> None:
 async def test_a_certificate_whose_deletion_the_watch_missed_is_forgotten(bench: Bench) -> None:
     bench.registry.set_not_ready(CA, "not yet")
     bench.cluster.gone = True
-    assert await bench.look() is None
+    assert await bench.look() == Result.ON_EVENT
     assert bench.certificates.get(WEB) is None
     assert not bench.reconciler._memories
 
@@ -617,7 +327,7 @@ async def test_a_certificate_made_anew_unseen_by_the_watch_takes_the_place_of_th
     bench.registry.set_not_ready(CA, "not yet")
     metadata = {**bench.cluster.body["metadata"], "uid": "uid-new", "resourceVersion": "99"}
     bench.cluster.gone, bench.cluster.successor = True, {**bench.cluster.body, "metadata": metadata}
-    assert await bench.look() == 0.0
+    assert await bench.look() == Result.again_in(0)
     found = bench.certificates.get(WEB)
     assert found is not None
     assert found.metadata.uid == "uid-new"
@@ -626,9 +336,9 @@ async def test_a_certificate_made_anew_unseen_by_the_watch_takes_the_place_of_th
 async def test_a_write_that_hit_nothing_although_the_certificate_is_there_is_tried_later(bench: Bench) -> None:
     bench.registry.set_not_ready(CA, "not yet")
     bench.cluster.gone, bench.cluster.successor = True, bench.cluster.body
-    assert (await bench.look() or 0) > 0
+    assert ((await bench.look()).seconds or 0) > 0
     bench.cluster.failing.add("read_custom")
-    assert (await bench.look() or 0) > 0
+    assert ((await bench.look()).seconds or 0) > 0
     assert bench.certificates.get(WEB) is not None
 
 

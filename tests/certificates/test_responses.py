@@ -13,11 +13,12 @@ from certwright.certificates.responses import (
     proof_of,
     solver_objects,
 )
+from certwright.challenges.presenter import PresentedObject
+from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
 from certwright.http01.answers import SharedAnswers
-from certwright.http01.removal import SolverObject
+from certwright.http01.presenter import Http01Presenter
 from certwright.http01.settings import IngressRoute, Owner, PodSettings, Settings
-from certwright.http01.solver import Http01Solver
 from certwright.resources import AuthorizationStatus, SolverObjectStatus
 
 if TYPE_CHECKING:
@@ -57,15 +58,17 @@ def test_only_what_is_presented_is_outside(build: Build) -> None:
     )
     status = certificate.status.replace(order=order)
     assert presented_proofs(status) == {"b.test": FILE}
-    assert solver_objects(status) == (SolverObject("Ingress", "front", edited=True),)
+    assert solver_objects(status) == (PresentedObject("Ingress", "front", edited=True),)
     assert presented_proofs(certificate.status) == {}
     assert solver_objects(certificate.status) == ()
 
 
-def http01_solver(edit: str | None) -> Http01Solver:
+def http01_solver(edit: str | None) -> Http01Presenter:
     owner = Owner("team", "web", "uid-web", {})
     settings = Settings(PodSettings("image"), IngressRoute(edit=edit))
-    return Http01Solver(cast("Any", None), owner, settings, patience=dt.timedelta(minutes=1), answers=SharedAnswers())
+    return Http01Presenter(
+        cast("Any", None), owner, settings, patience=dt.timedelta(minutes=1), answers=SharedAnswers()
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,8 +84,10 @@ def http01_solver(edit: str | None) -> Http01Solver:
 def test_what_is_made_and_whether_kubernetes_removes_all_of_it(
     edit: str | None, proofs: dict[str, ChallengeResponse], kinds: list[str], *, held: bool
 ) -> None:
-    solver = http01_solver(edit)
-    made = objects_to_make(proofs, {"a.test": cast("Any", object()), "b.test": solver})
+    records = Dns01Presenter(
+        cast("Any", None), cast("Any", None), destination="ns", follow_cname=False, patience=dt.timedelta(minutes=1)
+    )
+    made = objects_to_make(proofs, {"a.test": records, "b.test": http01_solver(edit)})
     assert [one.kind for one in made] == kinds
     assert must_be_held(proofs, made) is held
 

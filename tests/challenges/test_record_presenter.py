@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.challenges.record_presenter import Dns01Solver
+from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.challenges.response import RecordResponse
 from certwright.dns import CnameLoop, Propagation
 
@@ -43,8 +43,8 @@ def zones() -> Zones:
     return Zones()
 
 
-def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Solver:
-    return Dns01Solver(zones, zones, destination="zones", follow_cname=follow_cname, patience=PATIENCE)  # type: ignore[arg-type]  # a stand-in for the view
+def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Presenter:
+    return Dns01Presenter(zones, zones, destination="zones", follow_cname=follow_cname, patience=PATIENCE)  # type: ignore[arg-type]  # a stand-in for the view
 
 
 @pytest.mark.parametrize(

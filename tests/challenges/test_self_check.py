@@ -8,7 +8,7 @@ import pytest
 
 from certwright.acme import AcmeError, ConnectionFailed, Headers, HttpxTransport, Response, UntrustedServer
 from certwright.client import Http01Server, NotVisible, SelfChecked
-from tests.client.test_proving import Recorder
+from tests.fakes.solvers import Recorder
 
 if TYPE_CHECKING:
     from tests.fakes.challenges import MakeProof

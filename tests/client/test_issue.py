@@ -42,9 +42,10 @@ from certwright.client import (
     issue,
 )
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
-from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime, Request
-from tests.acme.test_renewal import make
-from tests.client.test_proving import Recorder
+from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa, Request
+from tests.fakes.pki import make_leaf
+from tests.fakes.solvers import Recorder
+from tests.fakes.time import FakeTime
 
 if TYPE_CHECKING:
     from certwright.acme import Response
@@ -154,7 +155,7 @@ async def test_a_renewal_that_became_an_ordinary_order_is_counted_as_one(
 ) -> None:
     ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
     budget = Budget(LimitProfile(certificates_per_exact_set=Limit(1, timedelta(days=7))), clock=time.clock())
-    pem = x509.load_der_x509_certificate(make(key_id=b"k", subject="leaf.example")).public_bytes(
+    pem = x509.load_der_x509_certificate(make_leaf(key_id=b"k", subject="leaf.example")).public_bytes(
         serialization.Encoding.PEM
     )
     ca.order_states.extend(["ready"])
@@ -258,7 +259,7 @@ async def test_a_finalization_that_the_order_says_failed_is_told(client: Client,
 
 async def test_a_certificate_that_replaces_cannot_name_is_renewed_without(client: Client, ca: FakeCa) -> None:
     ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
-    der = make(key_id=None)
+    der = make_leaf(key_id=None)
     pem = x509.load_der_x509_certificate(der).public_bytes(serialization.Encoding.PEM)
     ca.reply("/new-order", lambda request: ca.problem("rateLimited", "enough of this test", request))
     with pytest.raises(RateLimited):
@@ -289,7 +290,7 @@ async def test_a_renewal_is_exempt_from_limits_as_far_as_the_ca_exempts_it(
 ) -> None:
     if offered:
         ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
-    pem = x509.load_der_x509_certificate(make(key_id=key_id, subject="leaf.example")).public_bytes(
+    pem = x509.load_der_x509_certificate(make_leaf(key_id=key_id, subject="leaf.example")).public_bytes(
         serialization.Encoding.PEM
     )
     budget = Budget(LimitProfile(orders_per_account=Limit(1, timedelta(days=30))), clock=time.clock())

@@ -12,7 +12,9 @@ from certwright.client import CleanedUp, CleanUpFailed, Event, NoSolver, SolverF
 from certwright.client.clean_up import in_any_case
 from certwright.client.proving import assign, in_place, prepare, tell
 from certwright.dns import InvalidName
-from tests.acme.conftest import DIRECTORY_URL, ORIGIN, FakeCa, FakeTime
+from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa
+from tests.fakes.solvers import Recorder
+from tests.fakes.time import FakeTime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,30 +22,6 @@ if TYPE_CHECKING:
     from certwright.acme import AccountKey
     from certwright.client import Proof
     from tests.fakes.challenges import MakeProof
-
-
-class Recorder:
-    """A solver that writes down what is asked of it, and fails where it is told to."""
-
-    def __init__(self, kind: str = "dns-01", **failures: Exception) -> None:
-        self.challenge_type = kind
-        self.failures = failures
-        self.calls: list[str] = []
-        self.stuck = asyncio.Event()
-
-    async def present(self, proofs: Sequence[Proof]) -> None:
-        await self._do("present", proofs)
-
-    async def wait(self, proofs: Sequence[Proof]) -> None:
-        await self._do("wait", proofs)
-
-    async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        await self._do("clean_up", proofs)
-
-    async def _do(self, what: str, proofs: Sequence[Proof]) -> None:
-        self.calls.append(f"{what} {','.join(proof.name for proof in proofs)}")
-        if what in self.failures:
-            raise self.failures[what]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from certwright.acme import AccountDoesNotExist, AccountKey
 from certwright.client import sync
 from certwright.client.sync import BackgroundLoop
-from tests.acme.conftest import DIRECTORY_URL, FakeCa
+from tests.fakes.acme import DIRECTORY_URL, FakeCa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from certwright.dns import Endpoint, MalformedAnswer, NameserverUnreachable
 from certwright.dns.query import Questioner
 
 if TYPE_CHECKING:
-    from tests.dns.conftest import Answer, Start
+    from tests.fakes.dns import Answer, Start
 
 NAME = "_acme-challenge.example.test"
 

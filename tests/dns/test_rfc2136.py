@@ -26,7 +26,7 @@ from certwright.dns.providers.rfc2136 import MAX_TCP_MESSAGE, MAX_UDP_MESSAGE, R
 
 if TYPE_CHECKING:
     from certwright.dns.update_server import TransportProtocol
-    from tests.dns.conftest import Answer, FakeServer, Start, Zones
+    from tests.fakes.dns import Answer, FakeNameserver, Start, Zones
 
 SECRET = base64.b64encode(b"0123456789abcdef" * 2).decode()
 KEY = TsigKey("acme-key", SECRET)
@@ -308,7 +308,7 @@ async def test_the_world_is_asked_for_a_zone_that_the_server_does_not_tell(start
 
 
 async def test_the_zone_of_a_name_is_looked_up_once(start: Start, primary: Primary) -> None:
-    server: FakeServer = await start(primary)
+    server: FakeNameserver = await start(primary)
     provider = Rfc2136Provider(str(server))
     for _ in range(3):
         await provider.present([RECORD, TxtRecord(RECORD.name, "w")])

@@ -12,7 +12,7 @@ from certwright.dns import CnameLoop, DnsView, InvalidServer, ResolutionFailed, 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.dns.conftest import FakeServer, Reply, Start, Zones
+    from tests.fakes.dns import FakeNameserver, Reply, Start, Zones
 
 NAME = "_acme-challenge.www.example.test"
 RECORD = TxtRecord(NAME, "wanted")
@@ -21,7 +21,7 @@ RECORD = TxtRecord(NAME, "wanted")
 class World:
     """A resolver that knows example.test, and its name servers on addresses of their own."""
 
-    def __init__(self, resolver: FakeServer, zones: type[Zones], start: Start) -> None:
+    def __init__(self, resolver: FakeNameserver, zones: type[Zones], start: Start) -> None:
         self.resolver = resolver
         self._zones = zones
         self._start = start
@@ -30,7 +30,7 @@ class World:
     def view(self) -> DnsView:
         return DnsView(resolvers=[str(self.resolver)], timeout=6, nameserver_port=self.resolver.port)
 
-    async def nameserver(self, number: int, values: list[str] | None) -> FakeServer:
+    async def nameserver(self, number: int, values: list[str] | None) -> FakeNameserver:
         """Start 127.0.0.<number>, with these values at NAME, or refusing everything."""
         records = {NAME: {"TXT": [f'"{value}"' for value in values or ()]}}
         handler = self._zones(("example.test",) if values is not None else (), records)

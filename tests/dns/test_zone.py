@@ -11,7 +11,7 @@ from certwright.dns.zone import find_apex
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.dns.conftest import Reply
+    from tests.fakes.dns import Reply
 
 SOA = "{0} 60 IN SOA ns1.{0} host.{0} 1 60 60 60 1"
 

@@ -206,7 +206,7 @@ class Build:
         )
 
 
-class FakeGateway:
+class FakeKubeApi:
     """An API server for Secrets in a dict; like the real one it refuses what is stale or there already."""
 
     def __init__(self) -> None:
@@ -280,5 +280,5 @@ def now() -> dt.datetime:
 
 
 @pytest.fixture
-def gateway() -> FakeGateway:
-    return FakeGateway()
+def kube_api() -> FakeKubeApi:
+    return FakeKubeApi()

@@ -11,6 +11,7 @@ from certwright.handlers.errors import OperatorFailed
 from certwright.kube.errors import Unavailable
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
+from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,7 +36,7 @@ class Reconciler:
         self.forgotten: list[str] = []
         self.woken: list[Key] = []
 
-    async def reconcile(self, key: Key) -> float | None:
+    async def reconcile(self, key: Key) -> Result:
         self.looked_at.append(key)
         if self.gate is not None:
             await self.gate.wait()
@@ -45,7 +46,7 @@ class Reconciler:
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
+        return Result.ON_EVENT if outcome is None else Result.again_in(outcome)
 
     def forget(self, uid: str) -> None:
         self.forgotten.append(uid)

@@ -10,6 +10,7 @@ from certwright.metrics import Metrics
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership, boot_clock
 from certwright.runtime.queue import WorkQueue
+from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ class Bench:
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self.workers.run(self.stop))
 
-    async def look(self, key: Key) -> float | None:
+    async def look(self, key: Key) -> Result:
         self.began.append(key)
         await self.gate.wait()
         self.ended.append(key)
-        return None
+        return Result.ON_EVENT
 
     def lead(self) -> None:
         assert self.leadership.extend(boot_clock() + 3600)

@@ -13,13 +13,11 @@ from certwright.http01.diagnosis import (
 )
 from certwright.http01.self_check import HttpSighting
 from certwright.http01.settings import GatewayRoute, IngressRoute
-
-from .conftest import file
+from tests.fakes.http01 import file
 
 if TYPE_CHECKING:
     from certwright.http01.settings import Owner
-
-    from .conftest import FakeObjects
+    from tests.fakes.http01 import FakeObjects
 
 
 def pod(phase: str | None = None, **status: Any) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from certwright.http01.settings import (
     SharedSettings,
     object_name,
 )
-
-from .conftest import file
+from tests.fakes.http01 import file
 
 if TYPE_CHECKING:
     from certwright.http01.settings import Owner

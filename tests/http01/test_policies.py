@@ -8,8 +8,7 @@ from certwright.http01.policies import policy_trouble, restricts
 
 if TYPE_CHECKING:
     from certwright.http01.settings import Owner
-
-    from .conftest import FakeObjects
+    from tests.fakes.http01 import FakeObjects
 
 LABELS = {"certwright.io/http01-solver": "true", "app.kubernetes.io/name": "certwright-solver"}
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from certwright.http01 import routes
 from certwright.http01.program import PORT
 from certwright.http01.settings import GatewayRoute, IngressRoute
-
-from .conftest import file
+from tests.fakes.http01 import file
 
 if TYPE_CHECKING:
     from certwright.http01.settings import Owner

@@ -14,8 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from certwright.http01 import self_check as module
 from certwright.http01.addresses import Addresses
 from certwright.http01.self_check import SelfCheck
-
-from .conftest import file
+from tests.fakes.http01 import file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -20,6 +20,7 @@ from certwright.kube.store import Store
 from certwright.resources import ClusterIssuer, Issuer
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
+from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -185,7 +186,7 @@ class Bench:
         self.registry = IssuerRegistry()
         self.connections = Connections(self.ca, lambda: self.now)
         self.reconciler = IssuerReconciler(
-            gateway=self.cluster,  # type: ignore[arg-type]  # what it needs of it
+            kube_api=self.cluster,  # type: ignore[arg-type]  # what it needs of it
             issuers=self.issuers,
             cluster_issuers=self.cluster_issuers,
             registry=self.registry,
@@ -253,7 +254,7 @@ def bench() -> Bench:
 
 async def test_a_new_account(bench: Bench) -> None:
     bench.write(email="ops@example.com")
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.ca.asked("/newAccount") == [{"contact": ["mailto:ops@example.com"], "termsOfServiceAgreed": True}]
     assert [path for path, _ in bench.ca.requests] == ["/directory", "/newAccount"], "an account costs two requests"
     key = AccountKey.from_pem(base64.b64decode(bench.cluster.secrets["shop", "account"]["data"]["tls.key"]))
@@ -276,7 +277,7 @@ async def test_an_issuer_that_is_ready_costs_nothing(bench: Bench) -> None:
     bench.write()
     await bench.reconciler.reconcile(CA)
     bench.ca.requests.clear()
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert (bench.ca.requests, len(bench.cluster.statuses)) == ([], 1)
 
 
@@ -293,7 +294,7 @@ async def test_after_a_restart_the_account_is_known_without_asking(bench: Bench)
     await bench.reconciler.reconcile(CA)
     bench.restart()
     bench.watch()
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert [path for path, _ in bench.ca.requests] == ["/directory"]
     assert bench.registry.ready(CA) is not None
     assert len(bench.cluster.statuses) == 1, "nothing new to write"
@@ -376,7 +377,7 @@ async def test_an_account_key_that_is_not_to_be_had_is_said(
     if secret is not None:
         bench.cluster.secrets["shop", "account"] = {"metadata": {}, "data": secret}
     bench.write(disableAccountKeyGeneration=True)
-    pause = await bench.reconciler.reconcile(CA)
+    pause = (await bench.reconciler.reconcile(CA)).seconds
     assert pause is not None
     assert bench.ready() == ("False", reason)
     assert words in bench.status()["conditions"][0]["message"]
@@ -401,7 +402,7 @@ async def test_an_account_that_the_ca_lost_is_registered_again_with_the_same_key
     bench.ca.requests.clear()
     bench.reconciler.account_lost(CA)
     assert bench.registry.view(CA).state == "not-ready"
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert len(bench.ca.asked("/newAccount")) == 1
     issuer = bench.registry.ready(CA)
     assert issuer is not None
@@ -420,7 +421,7 @@ async def test_a_failure_is_told_once_and_tried_again_with_longer_pauses(
     pauses = []
     for _ in range(4):
         bench.ca.refuse("serverInternal", 500)
-        pause = await bench.reconciler.reconcile(CA)
+        pause = (await bench.reconciler.reconcile(CA)).seconds
         assert pause is not None
         pauses.append(pause)
         bench.now += dt.timedelta(seconds=pause)
@@ -433,7 +434,7 @@ async def test_a_failure_is_told_once_and_tried_again_with_longer_pauses(
     assert bench.registry.view(CA).message.startswith("Issuer shop/ca is not ready (CAInternalError): ")
     assert bench.woken == [CA] * 4
     assert not any(record.exc_info for record in caplog.records)
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.ready() == ("True", "AccountRegistered")
     assert "nextAttemptTime" not in bench.status()
     assert bench.status()["failedAttempts"] == 0
@@ -444,7 +445,7 @@ async def test_a_defect_of_ours_goes_to_the_log_and_is_tried_again(
 ) -> None:
     bench.write()
     bench.ca.refusals.append(ZeroDivisionError("something private"))
-    assert await bench.reconciler.reconcile(CA) is not None
+    assert await bench.reconciler.reconcile(CA) != Result.ON_EVENT
     assert bench.ready() == ("False", "InternalError")
     assert "something private" not in json.dumps(bench.status())
     assert [record.levelno for record in caplog.records if record.exc_info] == [logging.ERROR]
@@ -453,11 +454,11 @@ async def test_a_defect_of_ours_goes_to_the_log_and_is_tried_again(
 async def test_events_do_not_cut_the_pause_short(bench: Bench) -> None:
     bench.write()
     bench.ca.refuse("serverInternal", 500)
-    pause = await bench.reconciler.reconcile(CA)
+    pause = (await bench.reconciler.reconcile(CA)).seconds
     asked, written = len(bench.ca.requests), len(bench.cluster.statuses)
     bench.watch()
     bench.now += dt.timedelta(seconds=1)
-    again = await bench.reconciler.reconcile(CA)
+    again = (await bench.reconciler.reconcile(CA)).seconds
     assert pause is not None
     assert again == pytest.approx(pause - 1)
     assert (len(bench.ca.requests), len(bench.cluster.statuses)) == (asked, written)
@@ -468,14 +469,14 @@ async def test_a_correction_does_cut_the_pause_short(bench: Bench) -> None:
     bench.ca.refuse("serverInternal", 500)
     await bench.reconciler.reconcile(CA)
     bench.write(email="ops@example.com")
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.ready() == ("True", "AccountRegistered")
 
 
 async def test_a_rate_limit_is_waited_out(bench: Bench) -> None:
     bench.write()
     bench.ca.refuse("rateLimited", 429, **{"Retry-After": "3600"})
-    assert await bench.reconciler.reconcile(CA) == pytest.approx(3600, abs=2)
+    assert (await bench.reconciler.reconcile(CA)).seconds == pytest.approx(3600, abs=2)
     assert bench.ready() == ("False", "RateLimited")
     assert bench.status()["nextAttemptTime"] == "2026-06-01T13:00:00Z"
 
@@ -490,7 +491,7 @@ async def test_a_failure_that_could_not_be_written_is_written_at_the_next_look(b
     assert bench.woken == [CA]
     asked = len(bench.ca.requests)
     bench.now += dt.timedelta(seconds=10)
-    assert await bench.reconciler.reconcile(CA) == pytest.approx(3590, abs=2)
+    assert (await bench.reconciler.reconcile(CA)).seconds == pytest.approx(3590, abs=2)
     assert bench.ready() == ("False", "RateLimited")
     assert len(bench.ca.requests) == asked, "the CA is not asked before its time for that"
 
@@ -501,7 +502,7 @@ async def test_an_account_is_not_used_before_it_is_written_down(bench: Bench) ->
     with pytest.raises(Unavailable):
         await bench.reconciler.reconcile(CA)
     assert bench.registry.ready(CA) is None
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.registry.ready(CA) is not None
     assert len(bench.ca.accounts) == 1
 
@@ -510,7 +511,7 @@ async def test_an_account_is_not_used_before_it_is_written_down(bench: Bench) ->
 async def test_an_issuer_that_goes_meanwhile_is_left_to_its_event(bench: Bench, error: Exception) -> None:
     bench.write()
     bench.cluster.failures.append(error)
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
 
 
 @pytest.mark.parametrize("refused", [True, False], ids=["failure", "success"])
@@ -522,9 +523,9 @@ async def test_a_change_that_comes_with_the_answer_to_our_own_write_is_looked_at
     if refused:
         bench.ca.refuse("serverInternal", 500)
     bench.cluster.before_status = lambda: bench.write(email="new@example.com", watched=False)
-    assert await bench.reconciler.reconcile(CA) == 0.0
+    assert await bench.reconciler.reconcile(CA) == Result.again_in(0)
     bench.cluster.before_status = None
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.status()["acme"]["lastRegisteredEmail"] == "new@example.com"
 
 
@@ -532,7 +533,7 @@ async def test_an_issuer_made_anew_under_its_name_is_another_one(bench: Bench) -
     bench.write()
     await bench.reconciler.reconcile(CA)
     bench.write(uid="u-2", email="new@example.com")
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     issuer = bench.registry.ready(CA)
     assert issuer is not None
     assert (issuer.uid, issuer.generation) == ("u-2", 1)
@@ -551,7 +552,7 @@ async def test_the_secrets_of_a_cluster_issuer_are_the_operators(bench: Bench) -
 
 async def test_an_issuer_that_the_watch_has_not_told_of_yet_is_read(bench: Bench) -> None:
     bench.write(watched=False)
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.registry.ready(CA) is not None
 
 
@@ -561,7 +562,7 @@ async def test_a_missing_issuer_is_told_to_those_who_wait_for_it(bench: Bench) -
     body = bench.cluster.objects.pop(("issuers", "shop", "ca"))
     bench.issuers.remove({**body["metadata"], "resourceVersion": "999"})
     bench.woken.clear()
-    assert await bench.reconciler.reconcile(CA) is None
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     view = bench.registry.view(CA)
     assert (view.state, view.message) == (
         "missing",

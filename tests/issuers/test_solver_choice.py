@@ -8,14 +8,14 @@ import pytest
 
 from certwright.failures import IssuanceError
 from certwright.issuers.solver_choice import choose_solver
-from certwright.resources import Solver
+from certwright.resources import IssuerSolver
 
 
-def solver(number: int, *, http: bool = False, **selector: Any) -> Solver:
+def solver(number: int, *, http: bool = False, **selector: Any) -> IssuerSolver:
     how: dict[str, Any] = (
         {"http01": {"ingress": {}}} if http else {"dns01": {"rfc2136": {"nameserver": f"ns{number}.test"}}}
     )
-    return Solver.model_validate({**how, **({"selector": selector} if selector else {})})
+    return IssuerSolver.model_validate({**how, **({"selector": selector} if selector else {})})
 
 
 ANY, OTHER_ANY = solver(0), solver(1)
@@ -27,7 +27,7 @@ TEAM = solver(6, matchLabels={"team": "a"})
 TEAM_STAGE = solver(7, matchLabels={"team": "a", "stage": "test"})
 TEAM_ZONE = solver(8, matchLabels={"team": "a"}, dnsZones=["example.test"])
 NAME_IN_OTHER_ZONE = solver(9, dnsNames=["a.b.example.test"], dnsZones=["other.test"])
-EMPTY = Solver.model_validate({"dns01": {"rfc2136": {"nameserver": "ns"}}, "selector": {}})
+EMPTY = IssuerSolver.model_validate({"dns01": {"rfc2136": {"nameserver": "ns"}}, "selector": {}})
 HTTP, HTTP_NAME = solver(10, http=True), solver(11, http=True, dnsNames=["*.b.example.test", "a.b.example.test"])
 
 
@@ -61,7 +61,9 @@ HTTP, HTTP_NAME = solver(10, http=True), solver(11, http=True, dnsNames=["*.b.ex
         ([HTTP_NAME, ZONE, ANY], "a.b.example.test", {}, HTTP_NAME),
     ],
 )
-def test_the_best_fit_is_chosen(solvers: list[Solver], name: str, labels: dict[str, str], chosen: Solver) -> None:
+def test_the_best_fit_is_chosen(
+    solvers: list[IssuerSolver], name: str, labels: dict[str, str], chosen: IssuerSolver
+) -> None:
     assert choose_solver(solvers, name, labels) is chosen
 
 
@@ -74,7 +76,7 @@ def test_the_best_fit_is_chosen(solvers: list[Solver], name: str, labels: dict[s
         ([HTTP_NAME, TEAM], "*.b.example.test", "WildcardNeedsDNS01"),
     ],
 )
-def test_none_fits(solvers: list[Solver], name: str, reason: str) -> None:
+def test_none_fits(solvers: list[IssuerSolver], name: str, reason: str) -> None:
     with pytest.raises(IssuanceError) as caught:
         choose_solver(solvers, name, {})
     assert caught.value.reason == reason

@@ -13,7 +13,7 @@ from aiohttp import web
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
-from certwright.kube.api import Gateway
+from certwright.kube.api import KubeApi
 from certwright.kube.client import KubeClient, Patience
 
 if TYPE_CHECKING:
@@ -120,5 +120,5 @@ def impatient(make_client: Callable[[Patience], KubeClient]) -> KubeClient:
 
 
 @pytest.fixture
-def gateway(client: KubeClient) -> Gateway:
-    return Gateway(client, group="certwright.io", version="v1")
+def kube_api(client: KubeClient) -> KubeApi:
+    return KubeApi(client, group="certwright.io", version="v1")

@@ -9,7 +9,7 @@ from certwright.kube.errors import Conflict, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from certwright.kube.api import Gateway
+    from certwright.kube.api import KubeApi
 
     from .conftest import ApiServer
 
@@ -26,10 +26,10 @@ CERTIFICATE = {
 
 
 async def test_the_version_of_a_collection_is_asked_for_with_one_of_its_objects(
-    server: ApiServer, gateway: Gateway
+    server: ApiServer, kube_api: KubeApi
 ) -> None:
     server.reply(200, {"metadata": {"resourceVersion": "42"}, "items": [{}]})
-    assert await gateway.collection_version("certificates", "shop") == 42
+    assert await kube_api.collection_version("certificates", "shop") == 42
     [seen] = server.seen
     assert (seen.method, seen.query) == ("GET", {"limit": "1"})
     assert seen.path == "/apis/certwright.io/v1/namespaces/shop/certificates"
@@ -43,44 +43,44 @@ async def test_the_version_of_a_collection_is_asked_for_with_one_of_its_objects(
     ],
 )
 async def test_a_custom_resource_is_read_where_it_is(
-    server: ApiServer, gateway: Gateway, namespace: str | None, path: str
+    server: ApiServer, kube_api: KubeApi, namespace: str | None, path: str
 ) -> None:
     server.reply(200, {"kind": "Issuer"})
-    assert await gateway.read_custom("issuers", namespace, "ca") == {"kind": "Issuer"}
+    assert await kube_api.read_custom("issuers", namespace, "ca") == {"kind": "Issuer"}
     assert [(seen.method, seen.path) for seen in server.seen] == [("GET", path)]
 
 
-async def test_a_secret_is_read_where_it_is(server: ApiServer, gateway: Gateway) -> None:
+async def test_a_secret_is_read_where_it_is(server: ApiServer, kube_api: KubeApi) -> None:
     server.reply(200, SECRET)
-    assert await gateway.read_secret("shop", "web-tls") == SECRET
+    assert await kube_api.read_secret("shop", "web-tls") == SECRET
     assert [(seen.method, seen.path) for seen in server.seen] == [("GET", "/api/v1/namespaces/shop/secrets/web-tls")]
 
 
-async def test_names_cannot_lead_elsewhere(server: ApiServer, gateway: Gateway) -> None:
-    await gateway.read_custom("issuers", "shop", "a?b#c%2e d")
+async def test_names_cannot_lead_elsewhere(server: ApiServer, kube_api: KubeApi) -> None:
+    await kube_api.read_custom("issuers", "shop", "a?b#c%2e d")
     assert server.seen[0].path == "/apis/certwright.io/v1/namespaces/shop/issuers/a%3Fb%23c%252e%20d"
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda gateway: gateway.read_custom("issuers", "shop", "ca"),
-        lambda gateway: gateway.read_secret("shop", "web-tls"),
-        lambda gateway: gateway.delete_secret("shop", "web-tls"),
+        lambda kube_api: kube_api.read_custom("issuers", "shop", "ca"),
+        lambda kube_api: kube_api.read_secret("shop", "web-tls"),
+        lambda kube_api: kube_api.delete_secret("shop", "web-tls"),
     ],
 )
 async def test_what_is_not_there_is_none(
-    server: ApiServer, gateway: Gateway, call: Callable[[Gateway], Awaitable[object]]
+    server: ApiServer, kube_api: KubeApi, call: Callable[[KubeApi], Awaitable[object]]
 ) -> None:
     server.refuse(404, "NotFound", "no such thing")
-    assert await call(gateway) is None
+    assert await call(kube_api) is None
 
 
 @pytest.mark.parametrize("force", [True, False])
-async def test_a_secret_is_applied_whole(server: ApiServer, gateway: Gateway, *, force: bool) -> None:
+async def test_a_secret_is_applied_whole(server: ApiServer, kube_api: KubeApi, *, force: bool) -> None:
     manifest = {**SECRET, "metadata": {**SECRET["metadata"], "resourceVersion": "5"}, "data": {"tls.crt": "eA=="}}
     server.reply(200, {"stored": True})
-    assert await gateway.apply_secret(manifest, force=force) == {"stored": True}
+    assert await kube_api.apply_secret(manifest, force=force) == {"stored": True}
     [seen] = server.seen
     assert (seen.method, seen.path) == ("PATCH", "/api/v1/namespaces/shop/secrets/web-tls")
     assert seen.query == {"fieldManager": "certwright", "force": str(force).lower()}
@@ -89,27 +89,27 @@ async def test_a_secret_is_applied_whole(server: ApiServer, gateway: Gateway, *,
 
 
 async def test_a_secret_is_created_and_the_repeat_of_a_lost_answer_is_a_conflict(
-    server: ApiServer, gateway: Gateway
+    server: ApiServer, kube_api: KubeApi
 ) -> None:
     server.drop()
     server.refuse(409, "AlreadyExists", 'secrets "web-tls" already exists')
     with pytest.raises(Conflict, match="could not create Secret shop/web-tls: HTTP 409 AlreadyExists"):
-        await gateway.create_secret(SECRET)
+        await kube_api.create_secret(SECRET)
     assert len(server.seen) == 2
     seen = server.seen[0]
     assert (seen.method, seen.path) == ("POST", "/api/v1/namespaces/shop/secrets")
     assert (seen.query, seen.body) == ({"fieldManager": "certwright"}, SECRET)
 
 
-async def test_a_secret_is_deleted(server: ApiServer, gateway: Gateway) -> None:
-    await gateway.delete_secret("shop", "web-tls")
+async def test_a_secret_is_deleted(server: ApiServer, kube_api: KubeApi) -> None:
+    await kube_api.delete_secret("shop", "web-tls")
     assert [(seen.method, seen.path) for seen in server.seen] == [("DELETE", "/api/v1/namespaces/shop/secrets/web-tls")]
 
 
 async def test_a_status_is_applied_to_the_object_of_this_uid_and_nothing_else_of_it_is(
-    server: ApiServer, gateway: Gateway
+    server: ApiServer, kube_api: KubeApi
 ) -> None:
-    await gateway.apply_status("certificates", "Certificate", CERTIFICATE, {"revision": 2})
+    await kube_api.apply_status("certificates", "Certificate", CERTIFICATE, {"revision": 2})
     [seen] = server.seen
     assert (seen.method, seen.path) == ("PATCH", "/apis/certwright.io/v1/namespaces/shop/certificates/web/status")
     assert seen.query == {"fieldManager": "certwright", "force": "true"}
@@ -122,9 +122,9 @@ async def test_a_status_is_applied_to_the_object_of_this_uid_and_nothing_else_of
     }
 
 
-async def test_the_status_of_a_cluster_scoped_object(server: ApiServer, gateway: Gateway) -> None:
+async def test_the_status_of_a_cluster_scoped_object(server: ApiServer, kube_api: KubeApi) -> None:
     metadata = {"name": "ca", "namespace": None, "uid": "u-2"}
-    await gateway.apply_status("clusterissuers", "ClusterIssuer", metadata, {})
+    await kube_api.apply_status("clusterissuers", "ClusterIssuer", metadata, {})
     [seen] = server.seen
     assert seen.path == "/apis/certwright.io/v1/clusterissuers/ca/status"
     assert seen.body["metadata"] == {"name": "ca", "uid": "u-2"}
@@ -135,13 +135,13 @@ async def test_the_status_of_a_cluster_scoped_object(server: ApiServer, gateway:
     [(("certwright.io/clean-up",), {"finalizers": ["certwright.io/clean-up"]}, "hold"), ((), {}, "release")],
 )
 async def test_finalizers_have_a_manager_of_their_own(
-    server: ApiServer, gateway: Gateway, finalizers: tuple[str, ...], written: dict[str, Any], words: str
+    server: ApiServer, kube_api: KubeApi, finalizers: tuple[str, ...], written: dict[str, Any], words: str
 ) -> None:
     server.reply(200, {"kind": "Certificate"})
-    await gateway.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
+    await kube_api.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
     server.refuse(409, "Conflict", "Precondition failed: UID in precondition: u-1, UID in object meta: u-9")
     with pytest.raises(Conflict, match=f"could not {words} Certificate shop/web: .*UID in object meta"):
-        await gateway.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
+        await kube_api.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
     seen = server.seen[0]
     assert (seen.method, seen.path) == ("PATCH", "/apis/certwright.io/v1/namespaces/shop/certificates/web")
     assert seen.query == {"fieldManager": "certwright-finalizer", "force": "true"}
@@ -153,10 +153,10 @@ async def test_finalizers_have_a_manager_of_their_own(
     }
 
 
-async def test_an_event_is_posted_once(server: ApiServer, gateway: Gateway) -> None:
+async def test_an_event_is_posted_once(server: ApiServer, kube_api: KubeApi) -> None:
     server.refuse(503, "", "busy")
     with pytest.raises(Unavailable, match="could not post an Event in shop"):
-        await gateway.create_event("shop", {"kind": "Event"})
+        await kube_api.create_event("shop", {"kind": "Event"})
     assert [(seen.method, seen.path, seen.body) for seen in server.seen] == [
         ("POST", "/api/v1/namespaces/shop/events", {"kind": "Event"})
     ]

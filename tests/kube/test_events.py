@@ -18,7 +18,7 @@ SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z
 
 
 class Posts:
-    """Stands in for the gateway."""
+    """Stands in for the API server."""
 
     def __init__(self) -> None:
         self.posted: list[tuple[str, Mapping[str, Any]]] = []

@@ -16,7 +16,7 @@ from certwright.pki import (
 )
 
 if TYPE_CHECKING:
-    from tests.pki.conftest import Ca
+    from tests.fakes.pki import Ca
 
 KEY = generate_private_key()
 

@@ -11,7 +11,7 @@ from certwright.pki import CertificateFacts, ChainError, generate_private_key, p
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tests.pki.conftest import Ca
+    from tests.fakes.pki import Ca
 
 KEY = generate_private_key()
 

@@ -25,7 +25,7 @@ from certwright.pki import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.pki.conftest import Ca
+    from tests.fakes.pki import Ca
 
 KEY = generate_private_key()
 OTHER_KEY = generate_private_key()

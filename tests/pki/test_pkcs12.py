@@ -19,7 +19,7 @@ from certwright.pki import (
     private_key_to_pem,
     to_pkcs12,
 )
-from tests.pki.conftest import Ca, make_ca
+from tests.fakes.pki import Ca, make_ca
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from certwright.pki import KeyAlgorithm, generate_private_key
 from certwright.pki.public_keys import public_key_matches_spec
 
 if TYPE_CHECKING:
-    from tests.pki.conftest import Ca
+    from tests.fakes.pki import Ca
 
 KINDS: list[tuple[KeyAlgorithm, int | None]] = [
     ("ECDSA", 256),

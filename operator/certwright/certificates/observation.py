@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from certwright.certificates.open_order import Flight, IssuerView
     from certwright.certificates.order_request import Wanted
     from certwright.certificates.secret_facts import SecretFacts
-    from certwright.challenges.presenter import Solver
+    from certwright.challenges.presenter import Presenter
     from certwright.issuers.registry import ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.pki import PrivateKey
@@ -63,7 +63,7 @@ class Memory:
 
     flight: Flight | None = None
     key: PrivateKey | None = field(default=None, repr=False)
-    solvers: dict[str, Solver] = field(default_factory=dict)
+    solvers: dict[str, Presenter] = field(default_factory=dict)
     note: Note | None = None
     setbacks: int = 0
     told: tuple[str, str] | None = None

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
-    from certwright.challenges.presenter import Solver
+    from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
 
 
-async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Solver]:
+async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[str, Presenter]:
     """Choose and make the solver for each name; names with the same solver of the issuer share one."""
     solvers = case.ready_issuer.spec.solvers
     labels = case.certificate.metadata.labels
-    made: dict[int, Solver] = {}
-    by_name: dict[str, Solver] = {}
+    made: dict[int, Presenter] = {}
+    by_name: dict[str, Presenter] = {}
     for name in names:
         chosen = choose_solver(solvers, name, labels)
         if id(chosen) not in made:
@@ -32,7 +32,7 @@ async def solvers_for(case: Case, tools: Tools, names: Iterable[str]) -> dict[st
     return by_name
 
 
-async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> dict[str, Solver]:
+async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> dict[str, Presenter]:
     """The solvers for proofs that were chosen earlier, made anew.
 
     Raises:
@@ -51,16 +51,16 @@ async def same_solvers(case: Case, tools: Tools, proofs: Mapping[str, ChallengeR
     return solvers
 
 
-async def present_all(proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]) -> None:
+async def present_all(proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Presenter]) -> None:
     """Put all proofs in place together; those of different solvers side by side."""
     await gather_all(solver.present(group) for solver, group in by_solver(proofs, solvers))
 
 
 def by_solver(
-    proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]
-) -> list[tuple[Solver, list[ChallengeResponse]]]:
+    proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Presenter]
+) -> list[tuple[Presenter, list[ChallengeResponse]]]:
     """Group proofs by the solver of their name, each solver once."""
-    groups: dict[int, tuple[Solver, list[ChallengeResponse]]] = {}
+    groups: dict[int, tuple[Presenter, list[ChallengeResponse]]] = {}
     for name, proof in proofs.items():
         solver = solvers[name]
         groups.setdefault(id(solver), (solver, []))[1].append(proof)

@@ -18,11 +18,11 @@ from certwright.pki import (
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Case
-    from certwright.kube.api import Gateway
+    from certwright.kube.api import KubeApi
     from certwright.pki import PrivateKey
 
 
-async def obtain_key(case: Case, gateway: Gateway) -> PrivateKey:
+async def obtain_key(case: Case, kube_api: KubeApi) -> PrivateKey:
     """Return the key for the present order; afterwards it is in a Secret.
 
     With ``rotationPolicy: Never`` it is the one in the target Secret, if that is usable. Else it is the pending one,
@@ -32,7 +32,7 @@ async def obtain_key(case: Case, gateway: Gateway) -> PrivateKey:
         KubeError: The Secret cannot be read or written: the key is not used then.
     """
     if case.memory.key is None:
-        case.memory.key = await _kept_key(case, gateway) or await _new_key(case, gateway)
+        case.memory.key = await _kept_key(case, kube_api) or await _new_key(case, kube_api)
     return case.memory.key
 
 
@@ -46,7 +46,7 @@ def reuses_key(case: Case) -> bool:
     )
 
 
-async def _kept_key(case: Case, gateway: Gateway) -> PrivateKey | None:
+async def _kept_key(case: Case, kube_api: KubeApi) -> PrivateKey | None:
     metadata = case.certificate.metadata
     namespace = metadata.namespace or ""
     if reuses_key(case):
@@ -55,7 +55,7 @@ async def _kept_key(case: Case, gateway: Gateway) -> PrivateKey | None:
         name = pending_key_name(case.certificate)
     else:
         return None
-    found = await gateway.read_secret(namespace, name)
+    found = await kube_api.read_secret(namespace, name)
     pem = decoded((found or {}).get("data") or {}, "tls.key")
     if not pem:
         return None
@@ -73,9 +73,9 @@ async def _kept_key(case: Case, gateway: Gateway) -> PrivateKey | None:
     return None
 
 
-async def _new_key(case: Case, gateway: Gateway) -> PrivateKey:
+async def _new_key(case: Case, kube_api: KubeApi) -> PrivateKey:
     private_key = case.certificate.spec.private_key
     key = await asyncio.to_thread(generate_private_key, private_key.algorithm, private_key.size)
     pem = private_key_to_pem(key)
-    await gateway.apply_secret(pending_key_secret(case.certificate, pem), force=True)
+    await kube_api.apply_secret(pending_key_secret(case.certificate, pem), force=True)
     return key

@@ -48,6 +48,7 @@ from certwright.failures import classify
 from certwright.issuers.registry import issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import Certificate
+from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,15 +114,11 @@ class CertificateReconciler:
             if memory.flight is not None and memory.flight.challenges:
                 memory.flight.presented_at = None  # its solvers may be others now
 
-    async def reconcile(self, key: Key) -> float | None:
-        """Look at a Certificate.
-
-        Returns:
-            Seconds until the next look, or None if only an event brings it.
-        """
+    async def reconcile(self, key: Key) -> Result:
+        """Look at a Certificate; return when to look again."""
         certificate = self._certificates.get(key)
         if certificate is None:
-            return None
+            return Result.ON_EVENT
         try:
             case = await self._open(certificate)
             if self._catching_up.is_needed(case):
@@ -136,28 +133,28 @@ class CertificateReconciler:
             return await self._look_past_the_watch(key, certificate)
         except KubeError as error:
             logger.warning("%s: %s", key, error)
-            return DEFECT_PAUSE_SECONDS / 6
+            return Result.again_in(DEFECT_PAUSE_SECONDS / 6)
         self._tools.metrics.show(case.certificate)
         case.memory.refusals = case.memory.refusals + 1 if isinstance(step, Refuse) else 0
-        return self._until_expiry(case, self._pause(step, case.memory.refusals))
+        return self._until_expiry(case, self._result(step, case.memory.refusals))
 
-    async def _look_past_the_watch(self, key: Key, certificate: Certificate) -> float | None:
+    async def _look_past_the_watch(self, key: Key, certificate: Certificate) -> Result:
         """Read an object that seems to be gone: a watch that begins anew does not tell what was deleted meanwhile."""
         try:
-            found = await self._tools.gateway.read_custom(Certificate.PLURAL, key.namespace, key.name)
+            found = await self._tools.kube_api.read_custom(Certificate.PLURAL, key.namespace, key.name)
         except KubeError as error:
             logger.warning("%s: %s", key, error)
-            return LONGEST_REFUSED_PAUSE_SECONDS
+            return Result.again_in(LONGEST_REFUSED_PAUSE_SECONDS)
         metadata = certificate.metadata
         if found is not None and found["metadata"]["uid"] == metadata.uid:
-            return LONGEST_REFUSED_PAUSE_SECONDS
+            return Result.again_in(LONGEST_REFUSED_PAUSE_SECONDS)
         logger.info("%s is gone", certificate.display_name)
         self._certificates.remove({**metadata.identity, "resourceVersion": metadata.resource_version})
         self.forget(metadata.uid)
         if found is None:
-            return None
+            return Result.ON_EVENT
         self._tools.on_written(found)
-        return 0.0
+        return Result.again_in(0)
 
     async def _open(self, certificate: Certificate) -> Case:
         memory = self._memories.get(certificate.metadata.uid)
@@ -202,7 +199,7 @@ class CertificateReconciler:
             return watched
         now = self._tools.clock()
         if memory.unwatched is None or memory.refusals or now - memory.unwatched[1] > UNWATCHED:
-            found = await self._tools.gateway.read_secret(namespace, name)
+            found = await self._tools.kube_api.read_secret(namespace, name)
             facts = await asyncio.to_thread(SecretFacts.of, found) if found is not None else None
             memory.unwatched = (facts, now)
         return memory.unwatched[0]
@@ -282,24 +279,23 @@ class CertificateReconciler:
                     logger.warning("%s: %s: %s", case.certificate.display_name, step.reason, step.message)
                     self._tools.recorder.record(case.subject, "Warning", step.reason, step.message)
 
-    def _until_expiry(self, case: Case, pause: float | None) -> float | None:
+    def _until_expiry(self, case: Case, result: Result) -> Result:
         """Look no later than when the certificate ends: from then on it is not Ready, whatever else is waited for."""
         facts = case.secret.certificate if case.secret is not None else None
-        left = (facts.not_after - self._tools.clock()).total_seconds() if facts is not None else 0.0
-        if left <= 0:
-            return pause
-        return left if pause is None else min(pause, left)
+        left = facts.not_after - self._tools.clock() if facts is not None else dt.timedelta()
+        return result.no_later_than(left) if left > dt.timedelta() else result
 
-    def _pause(self, step: Step, refusals: int) -> float | None:
+    def _result(self, step: Step, refusals: int) -> Result:
         now = self._tools.clock()
         match step:
             case Sleep():
-                return max(0.0, (step.until - now).total_seconds())
+                return Result.again_at(step.until, now)
             case Settle():
-                return max(0.0, (step.renew_at - now).total_seconds())
+                return Result.again_at(step.renew_at, now)
             case Refuse():
-                return min(FIRST_REFUSED_PAUSE_SECONDS * 2.0 ** min(refusals - 1, 8), LONGEST_REFUSED_PAUSE_SECONDS)
+                pause = FIRST_REFUSED_PAUSE_SECONDS * 2.0 ** min(refusals - 1, 8)
+                return Result.again_in(min(pause, LONGEST_REFUSED_PAUSE_SECONDS))
             case AwaitIssuer():
-                return ISSUER_PAUSE_SECONDS
+                return Result.again_in(ISSUER_PAUSE_SECONDS)
             case _:
-                return None
+                return Result.ON_EVENT

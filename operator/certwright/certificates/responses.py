@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certwright.certificates.presenters import by_solver
+from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
-from certwright.http01.removal import SolverObject
 from certwright.http01.responder import PATH
-from certwright.http01.solver import Http01Solver
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from certwright.challenges.presenter import Solver
+    from certwright.challenges.presenter import Presenter
     from certwright.resources import AuthorizationStatus, CertificateStatus
 
 
@@ -48,24 +47,23 @@ def presented_proofs(status: CertificateStatus) -> dict[str, ChallengeResponse]:
     return {entry.name: proof for entry in entries if (proof := proof_of(entry)) is not None}
 
 
-def solver_objects(status: CertificateStatus) -> tuple[SolverObject, ...]:
+def solver_objects(status: CertificateStatus) -> tuple[PresentedObject, ...]:
     """Return the objects that are, or may be, in the cluster for a Certificate's order."""
     return as_objects(status.order.solver_objects if status.order is not None else ())
 
 
-def as_objects(listed: Iterable[SolverObjectStatus]) -> tuple[SolverObject, ...]:
+def as_objects(listed: Iterable[SolverObjectStatus]) -> tuple[PresentedObject, ...]:
     """Return the objects that a status lists."""
-    return tuple(SolverObject(one.kind, one.name, edited=one.edited) for one in listed)
+    return tuple(PresentedObject(one.kind, one.name, edited=one.edited) for one in listed)
 
 
 def objects_to_make(
-    proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]
+    proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Presenter]
 ) -> tuple[SolverObjectStatus, ...]:
-    """Return what the http-01 solvers will make for these proofs, to be written down before they do."""
+    """Return what the presenters will make for these proofs, to be written down before they do."""
     return tuple(
         SolverObjectStatus(kind=one.kind, name=one.name, edited=one.edited)
         for solver, group in by_solver(proofs, solvers)
-        if isinstance(solver, Http01Solver)
         for one in solver.objects_for(group)
     )
 

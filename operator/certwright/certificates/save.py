@@ -28,7 +28,7 @@ async def save(case: Case, tools: Tools) -> None:
     case.status = report(case.observed(), case.memory.note, now)
     if _material(case.status) == _material(case.certificate.status):
         return
-    body = await tools.gateway.apply_status(
+    body = await tools.kube_api.apply_status(
         Certificate.PLURAL, Certificate.KIND, case.identity(), case.status.to_json()
     )
     case.memory.saved_at = now
@@ -67,7 +67,7 @@ async def release(case: Case, tools: Tools) -> None:
 async def _finalizers(case: Case, tools: Tools, finalizers: tuple[str, ...]) -> None:
     if (FINALIZER in case.certificate.metadata.finalizers) == bool(finalizers):
         return
-    body = await tools.gateway.apply_finalizers(Certificate.PLURAL, Certificate.KIND, case.identity(), finalizers)
+    body = await tools.kube_api.apply_finalizers(Certificate.PLURAL, Certificate.KIND, case.identity(), finalizers)
     _take_over(case, tools, body)
 
 

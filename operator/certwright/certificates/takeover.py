@@ -48,19 +48,19 @@ class CatchingUp:
             NotFound: The Certificate is gone.
             KubeError: It cannot be read.
         """
-        metadata, gateway = case.certificate.metadata, self._tools.gateway
+        metadata, kube_api = case.certificate.metadata, self._tools.kube_api
         namespace = metadata.namespace or ""
         async with self._one_at_a_time:
             if self._version is None:
-                self._version = await gateway.collection_version(Certificate.PLURAL, namespace)
+                self._version = await kube_api.collection_version(Certificate.PLURAL, namespace)
         secret_is_watched = case.secret is not None and case.memory.unwatched is None
         if secret_is_watched or int(metadata.resource_version or 0) <= self._version:
-            found = await gateway.read_custom(Certificate.PLURAL, namespace, metadata.name)
+            found = await kube_api.read_custom(Certificate.PLURAL, namespace, metadata.name)
             if found is None:
                 raise NotFound(f"read {case.certificate.display_name}", status=404)
             self._tools.on_written(found)
         if secret_is_watched:
-            secret = await gateway.read_secret(namespace, case.certificate.spec.secret_name)
+            secret = await kube_api.read_secret(namespace, case.certificate.spec.secret_name)
             if secret is not None:
                 self._tools.on_secret_written(await asyncio.to_thread(SecretFacts.of, secret))
         case.memory.caught_up = True

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from certwright.challenges.holders import RecordLedger
     from certwright.issuers.registry import IssuerRegistry
     from certwright.issuers.solver_factory import SolverFactory
-    from certwright.kube.api import Gateway
+    from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
     from certwright.runtime.leadership import Leadership
@@ -24,7 +24,7 @@ class Tools:
     """What acts are done with.
 
     Attributes:
-        gateway: The API server.
+        kube_api: The API server.
         registry: The issuers.
         solvers: Makes DNS solvers from an issuer's spec.
         ledger: Who needs which record.
@@ -36,7 +36,7 @@ class Tools:
         on_secret_written: The same for the Secrets of Certificates.
     """
 
-    gateway: Gateway
+    kube_api: KubeApi
     registry: IssuerRegistry
     solvers: SolverFactory
     ledger: RecordLedger

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    from certwright.challenges.presenter import SelfCheckMode
+    from certwright.challenges.presenter import PresentedObject, SelfCheckMode
     from certwright.challenges.response import ChallengeResponse
     from certwright.dns import DnsView, Propagation, Provider
 
 CHALLENGE_LABEL: Final = "_acme-challenge"
 
 
-class Dns01Solver:
+class Dns01Presenter:
     """Presents and removes TXT records with one DNS provider.
 
     Args:
@@ -53,25 +53,29 @@ class Dns01Solver:
         owner = f"{CHALLENGE_LABEL}.{name.removeprefix('*.')}"
         return await self._view.follow_cname(owner) if self._follow_cname else owner
 
-    def proof(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - a solver's form
+    def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record."""
         return RecordResponse(place, dns01_value(key_authorization))
 
-    async def present(self, proofs: Sequence[ChallengeResponse]) -> None:
+    def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:  # noqa: ARG002 - the protocol's form
+        """Return nothing: records are not in the cluster."""
+        return ()
+
+    async def present(self, responses: Sequence[ChallengeResponse]) -> None:
         """Add the records; those that are there already stay. Raises `DnsError`."""
-        await self._provider.present(_records(proofs))
+        await self._provider.present(_records(responses))
 
-    async def check(self, proofs: Sequence[ChallengeResponse]) -> tuple[Propagation, ...]:
+    async def check(self, responses: Sequence[ChallengeResponse]) -> tuple[Propagation, ...]:
         """Ask every authoritative server of each record, once. Raises `DnsError`."""
-        return await self._view.check(_records(proofs))
+        return await self._view.check(_records(responses))
 
-    async def clean_up(self, proofs: Sequence[ChallengeResponse]) -> None:
+    async def clean_up(self, responses: Sequence[ChallengeResponse]) -> None:
         """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
-        await self._provider.clean_up(_records(proofs))
+        await self._provider.clean_up(_records(responses))
 
 
-def _records(proofs: Sequence[ChallengeResponse]) -> list[RecordResponse]:
-    records = [proof for proof in proofs if isinstance(proof, RecordResponse)]
-    if len(records) < len(proofs):
+def _records(responses: Sequence[ChallengeResponse]) -> list[RecordResponse]:
+    records = [response for response in responses if isinstance(response, RecordResponse)]
+    if len(records) < len(responses):
         raise AssertionError("a dns-01 solver was given what is no TXT record")
     return records

@@ -17,17 +17,18 @@ from certwright.issuers.authorities import Authorities
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry, issuer_key
 from certwright.issuers.solver_factory import SolverFactory
-from certwright.kube.api import Gateway
+from certwright.kube.api import KubeApi
 from certwright.kube.client import KubeClient
 from certwright.kube.errors import KubeError
 from certwright.kube.events import EventRecorder
-from certwright.kube.objects import ObjectGateway
+from certwright.kube.objects import ObjectApi
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
 from certwright.resources import GROUP, VERSION, ClusterIssuer, InvalidResource, Issuer
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 from certwright.runtime.queue import WorkQueue
+from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ class Controller:
         self._background: set[asyncio.Task[None]] = set()
         self._invalid: dict[Key, InvalidObject] = {}
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
-        self._gateway = gateway = Gateway(client, group=GROUP, version=VERSION)
-        self._recorder = EventRecorder(gateway)
+        self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION)
+        self._recorder = EventRecorder(kube_api)
         self._authorities = Authorities(
             user_agent=user_agent, on_request=self.metrics.acme_request, leadership=leadership
         )
         self._issuer_reconciler = IssuerReconciler(
-            gateway=gateway,
+            kube_api=kube_api,
             issuers=self._issuers,
             cluster_issuers=self._cluster_issuers,
             registry=self.registry,
@@ -97,10 +98,10 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
         )
-        solvers = SolverFactory(gateway, ObjectGateway(client), http01=http01, before_send=leadership.check)
+        solvers = SolverFactory(kube_api, ObjectApi(client), http01=http01, before_send=leadership.check)
         self.answers = solvers.answers
         tools = Tools(
-            gateway=gateway,
+            kube_api=kube_api,
             registry=self.registry,
             solvers=solvers,
             ledger=RecordLedger(),
@@ -213,39 +214,39 @@ class Controller:
                 gone.append({**metadata, "resourceVersion": str(version)})
         return gone
 
-    async def _reconcile(self, key: Key) -> float | None:
+    async def _reconcile(self, key: Key) -> Result:
         invalid = self._invalid.get(key)
         try:
             if invalid is not None:
                 await self._tell_invalid(key, invalid)
-                return None
+                return Result.ON_EVENT
             if key.kind == "Certificate":
-                pause = await self._certificate_reconciler.reconcile(key)
+                result = await self._certificate_reconciler.reconcile(key)
                 if self.certificates.get(key) is None:
                     # It went while it was looked at, and may have been shown once more.
                     self.metrics.forget(key.namespace, key.name)
-                    return None
-                return pause
-            pause = await self._issuer_reconciler.reconcile(key)
+                    return Result.ON_EVENT
+                return result
+            result = await self._issuer_reconciler.reconcile(key)
         except InvalidResource as error:
             # Read past the watch, which will bring it as well.
             logger.warning("%s", error)
-            return None
+            return Result.ON_EVENT
         except KubeError as error:
             logger.warning("%s: %s", key, error)
-            return RETRY_SECONDS
+            return Result.again_in(RETRY_SECONDS)
         if self.registry.view(key).state == "missing":
             self.metrics.forget_issuer(*key)
         else:
             self.metrics.show_issuer(*key, ready=self.registry.ready(key) is not None)
-        return pause
+        return result
 
     async def _tell_invalid(self, key: Key, invalid: InvalidObject) -> None:
         if key.kind != "Certificate":
             self.registry.set_not_ready(key, f"{key} is not ready ({REASON}): {invalid.message}")
             self.metrics.show_issuer(*key, ready=False)
             self._wake_certificates_of(key)
-        await tell(key, invalid, gateway=self._gateway, recorder=self._recorder, now=_now())
+        await tell(key, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())
 
     def _bucket(self, key: Key) -> Hashable:
         if key.kind != "Certificate":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from certwright.kube.api import Gateway
+    from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.resources import InvalidResource
     from certwright.runtime.key import Key
@@ -47,7 +47,7 @@ class InvalidObject:
 
 
 async def tell(
-    key: Key, invalid: InvalidObject, *, gateway: Gateway, recorder: EventRecorder, now: dt.datetime
+    key: Key, invalid: InvalidObject, *, kube_api: KubeApi, recorder: EventRecorder, now: dt.datetime
 ) -> None:
     """Say in the object's Ready condition and in an Event what is wrong, unless the condition says it already.
 
@@ -58,15 +58,15 @@ async def tell(
     """
     try:
         if invalid.body["metadata"].get("deletionTimestamp"):
-            await _let_go(key, invalid.body["metadata"], gateway)
+            await _let_go(key, invalid.body["metadata"], kube_api)
         else:
-            await _show(key, invalid, gateway=gateway, recorder=recorder, now=now)
+            await _show(key, invalid, kube_api=kube_api, recorder=recorder, now=now)
     except (NotFound, Conflict):
         return  # deleted or made anew meanwhile; the event is on the way
 
 
 async def _show(
-    key: Key, invalid: InvalidObject, *, gateway: Gateway, recorder: EventRecorder, now: dt.datetime
+    key: Key, invalid: InvalidObject, *, kube_api: KubeApi, recorder: EventRecorder, now: dt.datetime
 ) -> None:
     metadata, status = invalid.body["metadata"], dict(invalid.body.get("status") or {})
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
@@ -87,14 +87,14 @@ async def _show(
     logger.warning("%s is left alone until it is corrected: %s", key, invalid.message)
     recorder.record(subject, "Warning", REASON, invalid.message)
     # The rest of the status stays: an order in it is gone on with once the spec is corrected.
-    await gateway.apply_status(
+    await kube_api.apply_status(
         PLURALS[key.kind], key.kind, metadata, {**status, "conditions": list(conditions.values())}
     )
 
 
-async def _let_go(key: Key, metadata: Mapping[str, Any], gateway: Gateway) -> None:
+async def _let_go(key: Key, metadata: Mapping[str, Any], kube_api: KubeApi) -> None:
     """Hold up no deletion: what it was waiting for cannot be read any more."""
     if key.kind != "Certificate" or FINALIZER not in (metadata.get("finalizers") or ()):
         return  # issuers are never held
     logger.warning("%s goes, and TXT records of it may stay behind: its spec or status cannot be read", key)
-    await gateway.apply_finalizers(PLURALS[key.kind], key.kind, metadata, ())
+    await kube_api.apply_finalizers(PLURALS[key.kind], key.kind, metadata, ())

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.handlers.errors import OperatorFailed
+from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,7 +31,7 @@ class Workers:
 
     Args:
         number: How many objects are looked at at once.
-        look: Looks at one; returns the seconds until the next look, or None.
+        look: Looks at one; returns when to look again.
         queue: Where keys come from. It fills while somebody else leads, so everything known is in it at take-over.
         scheduler: Where they wait for their time.
         recorder: Its poster runs while the workers do.
@@ -41,7 +42,7 @@ class Workers:
     def __init__(
         self,
         number: int,
-        look: Callable[[Key], Awaitable[float | None]],
+        look: Callable[[Key], Awaitable[Result]],
         *,
         queue: WorkQueue[Key],
         scheduler: Scheduler[Key],
@@ -117,18 +118,18 @@ class Workers:
             started = time.perf_counter()
             try:
                 self._leadership.check()
-                pause = await self._look(key)
+                result = await self._look(key)
             except Exception:
                 # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
                 logger.exception("%s: an unforeseen error; next look in %g s", key, RETRY_SECONDS)
-                pause = RETRY_SECONDS
+                result = Result.again_in(RETRY_SECONDS)
             finally:
                 await self._queue.done(key)
             self._metrics.reconciled(key.kind, time.perf_counter() - started)
-            if pause is None:
+            if (seconds := result.seconds) is None:
                 self._scheduler.forget(key)
             else:
-                self._scheduler.at(key, pause)
+                self._scheduler.at(key, seconds)
 
 
 async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ObjectKind = Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
+    from certwright.challenges.presenter import ObjectKind
 
 
 class Objects(Protocol):

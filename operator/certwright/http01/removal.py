@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.concurrency import gather_all
@@ -12,32 +11,18 @@ from certwright.http01.editing import take_rules_out
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Sequence
 
+    from certwright.challenges.presenter import ObjectKind, PresentedObject
     from certwright.challenges.response import FileResponse
     from certwright.http01.answers import SharedAnswers
-    from certwright.http01.objects import ObjectKind, Objects
+    from certwright.http01.objects import Objects
     from certwright.http01.settings import Owner
-
-
-@dataclass(frozen=True)
-class SolverObject:
-    """An object that answers a challenge, or helps to.
-
-    Attributes:
-        kind: Its kind.
-        name: Its name, in the Certificate's namespace.
-        edited: Whether it is somebody else's Ingress with rules of ours.
-    """
-
-    kind: ObjectKind
-    name: str
-    edited: bool = False
 
 
 async def remove(
     objects: Objects,
     answers: SharedAnswers,
     owner: Owner,
-    made: Iterable[SolverObject],
+    made: Iterable[PresentedObject],
     resources: Sequence[FileResponse],
 ) -> None:
     """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
@@ -59,8 +44,8 @@ async def remove(
 async def remove_superseded(
     objects: Objects,
     owner: Owner,
-    known: Iterable[SolverObject],
-    wanted: Iterable[SolverObject],
+    known: Iterable[PresentedObject],
+    wanted: Iterable[PresentedObject],
     resources: Sequence[FileResponse],
 ) -> None:
     """Remove what an issuer of earlier asked for and the present one does not: its route would still be served.
@@ -92,7 +77,7 @@ async def remove_superseded(
 def _edits(
     objects: Objects,
     owner: Owner,
-    known: Iterable[SolverObject],
+    known: Iterable[PresentedObject],
     resources: Sequence[FileResponse],
     *,
     services: Collection[str],

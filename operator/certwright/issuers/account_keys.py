@@ -12,15 +12,15 @@ from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict
 
 if TYPE_CHECKING:
-    from certwright.kube.api import Gateway
+    from certwright.kube.api import KubeApi
     from certwright.resources import AcmeIssuerSpec
 
 
-async def obtain_account_key(gateway: Gateway, spec: AcmeIssuerSpec, namespace: str) -> AccountKey:
+async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace: str) -> AccountKey:
     """Return the account key that an issuer's ``privateKeySecretRef`` names; make it if it is not there.
 
     Args:
-        gateway: The API server.
+        kube_api: The API server.
         spec: The issuer's spec.
         namespace: Where its Secrets are.
 
@@ -29,7 +29,7 @@ async def obtain_account_key(gateway: Gateway, spec: AcmeIssuerSpec, namespace: 
         KubeError: The API server did not answer or refused.
     """
     reference = spec.private_key_secret_ref
-    found = await gateway.read_secret(namespace, reference.name)
+    found = await kube_api.read_secret(namespace, reference.name)
     if found is None:
         if spec.disable_account_key_generation:
             raise IssuanceError(
@@ -39,10 +39,10 @@ async def obtain_account_key(gateway: Gateway, spec: AcmeIssuerSpec, namespace: 
             )
         key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm)
         try:
-            await gateway.create_secret(account_key_secret(namespace, reference.name, reference.key, key.to_pem()))
+            await kube_api.create_secret(account_key_secret(namespace, reference.name, reference.key, key.to_pem()))
         except Conflict:
             # Somebody was faster; theirs is the account's key now.
-            found = await gateway.read_secret(namespace, reference.name)
+            found = await kube_api.read_secret(namespace, reference.name)
         else:
             return key
     pem = decoded((found or {}).get("data") or {}, reference.key)

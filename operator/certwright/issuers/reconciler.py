@@ -23,6 +23,7 @@ from certwright.resources import (
     find_condition,
     set_condition,
 )
+from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from certwright.issuers.accounts import LoadedAccount
     from certwright.issuers.authorities import Authorities
     from certwright.issuers.registry import IssuerRegistry
-    from certwright.kube.api import Gateway
+    from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.resources import AcmeIssuerStatus
@@ -56,7 +57,7 @@ class IssuerReconciler:
     """Brings one issuer to a registered account.
 
     Args:
-        gateway: The API server.
+        kube_api: The API server.
         issuers: The watched Issuers.
         cluster_issuers: The watched ClusterIssuers.
         registry: Where ready issuers are put for Certificates to find.
@@ -70,7 +71,7 @@ class IssuerReconciler:
     def __init__(
         self,
         *,
-        gateway: Gateway,
+        kube_api: KubeApi,
         issuers: Store[Issuer],
         cluster_issuers: Store[ClusterIssuer],
         registry: IssuerRegistry,
@@ -80,7 +81,7 @@ class IssuerReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
     ) -> None:
-        self._gateway = gateway
+        self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
             "Issuer": issuers,
             "ClusterIssuer": cluster_issuers,
@@ -100,22 +101,22 @@ class IssuerReconciler:
         self._lost_accounts.add(key)
         self._registry.set_not_ready(key, "The CA does not know the account any more; it is being registered again.")
 
-    async def reconcile(self, key: Key) -> float | None:
-        """Look at an issuer; return the seconds until the next look, or None if an event will bring it."""
+    async def reconcile(self, key: Key) -> Result:
+        """Look at an issuer; return when to look again."""
         issuer = await self._find(key)
         if issuer is None:
             await self._forget(key)
-            return None
+            return Result.ON_EVENT
         version = _version(issuer)
         known = self._registry.ready(key)
         if known is not None and (known.uid, known.generation) == version:
-            return None
+            return Result.ON_EVENT
         now = self._clock()
         setback = self._setbacks.get(key)
         if setback is not None and setback.version == version and now < setback.next_look:
             # Woken by something else than time: that must not cut the pause short.
             await self._show(issuer, setback)
-            return (setback.next_look - now).total_seconds()
+            return Result.again_at(setback.next_look, now)
         try:
             try:
                 account = await self._load(key, issuer)
@@ -124,14 +125,14 @@ class IssuerReconciler:
             await self._succeeded(key, issuer, account)
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        return self._look_again(key, version)
+        return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
 
     async def _find(self, key: Key) -> AnyIssuer | None:
         found = self._stores[key.kind].get(key.namespace, key.name)
         if found is not None:
             return found
         kind: type[AnyIssuer] = Issuer if key.kind == "Issuer" else ClusterIssuer
-        body = await self._gateway.read_custom(kind.PLURAL, key.namespace or None, key.name)
+        body = await self._kube_api.read_custom(kind.PLURAL, key.namespace or None, key.name)
         return None if body is None else kind.parse(body)
 
     async def _forget(self, key: Key) -> None:
@@ -141,10 +142,10 @@ class IssuerReconciler:
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
 
-    def _look_again(self, key: Key, version: tuple[str, int]) -> float | None:
-        """Return 0 if the answer to our own write brought a newer spec: the watch tells no news then."""
+    def _has_newer(self, key: Key, version: tuple[str, int]) -> bool:
+        """Whether the answer to our own write brought a newer spec: the watch tells no news then."""
         latest = self._stores[key.kind].get(key.namespace, key.name)
-        return None if latest is None or _version(latest) == version else 0.0
+        return latest is not None and _version(latest) != version
 
     def _authorities_in_use(self) -> set[Authority]:
         """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
@@ -152,7 +153,7 @@ class IssuerReconciler:
 
     async def _load(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
         spec = issuer.spec.acme
-        account_key = await obtain_account_key(self._gateway, spec, self._secrets_namespace(key))
+        account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
         authority = self._loading[key] = Authority.of(spec)
         server = await self._authorities.server(authority)
         was = None if key in self._lost_accounts else issuer.status.acme
@@ -192,7 +193,7 @@ class IssuerReconciler:
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
 
-    async def _failed(self, key: Key, issuer: AnyIssuer, failure: Failure, error: BaseException) -> float:
+    async def _failed(self, key: Key, issuer: AnyIssuer, failure: Failure, error: BaseException) -> Result:
         now = self._clock()
         version, before = _version(issuer), self._setbacks.get(key)
         count = before.count + 1 if before is not None and before.version == version else 1
@@ -208,8 +209,7 @@ class IssuerReconciler:
         self._registry.set_not_ready(key, f"{key} is not ready ({failure.reason}): {failure.message}")
         self._wake(key)
         await self._show(issuer, setback)
-        again = self._look_again(key, version)
-        return again if again is not None else (next_look - now).total_seconds()
+        return Result.again_in(0) if self._has_newer(key, version) else Result.again_at(next_look, now)
 
     async def _show(self, issuer: AnyIssuer, setback: _Setback) -> None:
         failure = setback.failure
@@ -237,7 +237,7 @@ class IssuerReconciler:
         if status == issuer.status:
             return
         try:
-            body = await self._gateway.apply_status(
+            body = await self._kube_api.apply_status(
                 issuer.PLURAL, issuer.KIND, issuer.metadata.identity, status.to_json()
             )
         except (NotFound, Conflict):

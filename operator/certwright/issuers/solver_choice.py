@@ -9,10 +9,10 @@ from certwright.failures import IssuanceError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.resources import Solver
+    from certwright.resources import IssuerSolver
 
 
-def choose_solver(solvers: Sequence[Solver], name: str, labels: Mapping[str, str]) -> Solver:
+def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[str, str]) -> IssuerSolver:
     """Return the solver that fits a name best.
 
     An exact ``dnsNames`` entry beats any zone, a longer zone a shorter, more labels fewer, an earlier solver a later. A
@@ -52,7 +52,7 @@ def choose_solver(solvers: Sequence[Solver], name: str, labels: Mapping[str, str
     return solvers[-fitting[0][1]]
 
 
-def _rank(solver: Solver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:
+def _rank(solver: IssuerSolver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:
     selector = solver.selector
     if selector is None:
         return (False, 0, 0)

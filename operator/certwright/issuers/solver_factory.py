@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.secret_facts import decoded
-from certwright.challenges.record_presenter import Dns01Solver
+from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.dns import DnsView
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.dns.tsig import TsigKey
 from certwright.failures import IssuanceError
 from certwright.http01.answers import SharedAnswers
+from certwright.http01.presenter import Http01Presenter
 from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.settings import (
     GatewayRoute,
@@ -23,19 +24,17 @@ from certwright.http01.settings import (
     Settings,
     SharedSettings,
 )
-from certwright.http01.solver import Http01Solver
 from certwright.resources import API_VERSION, Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from certwright.challenges.presenter import Solver as AnySolver
+    from certwright.challenges.presenter import PresentedObject, Presenter
     from certwright.challenges.response import FileResponse
-    from certwright.http01.removal import SolverObject
     from certwright.issuers.registry import ReadyIssuer
-    from certwright.kube.api import Gateway
-    from certwright.kube.objects import ObjectGateway
-    from certwright.resources import Dns01, Http01, Rfc2136, Solver
+    from certwright.kube.api import KubeApi
+    from certwright.kube.objects import ObjectApi
+    from certwright.resources import Dns01, Http01, IssuerSolver, Rfc2136
 
 KEPT_SECONDS: Final = 10.0
 """A hundred Certificates applied at once read a credential once; a corrected one is seen after this time."""
@@ -64,7 +63,7 @@ class SolverFactory:
     """Makes solvers; those with credentials it keeps for a few seconds.
 
     Args:
-        gateway: Where credentials are read.
+        kube_api: Where credentials are read.
         objects: Where solver pods and their routes are made.
         http01: The operator's settings.
         before_send: Called before a DNS provider is sent anything, which what it raises keeps from being sent.
@@ -73,23 +72,23 @@ class SolverFactory:
 
     def __init__(
         self,
-        gateway: Gateway,
-        objects: ObjectGateway,
+        kube_api: KubeApi,
+        objects: ObjectApi,
         *,
         http01: Http01Options | None = None,
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._gateway = gateway
+        self._kube_api = kube_api
         self._objects = objects
         self._http01 = http01 or Http01Options()
         self._before_send = before_send
         self._monotonic = monotonic
-        self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Dns01Solver]]] = {}
+        self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Dns01Presenter]]] = {}
         self.answers = SharedAnswers()
         """What the operator's own responder is to answer."""
 
-    async def make(self, issuer: ReadyIssuer, solver: Solver, certificate: Certificate) -> AnySolver:
+    async def make(self, issuer: ReadyIssuer, solver: IssuerSolver, certificate: Certificate) -> Presenter:
         """Return a solver of the issuer's for the names of a Certificate.
 
         Args:
@@ -117,7 +116,7 @@ class SolverFactory:
         return await asyncio.shield(self._kept[key][1])
 
     async def remove_http01(
-        self, certificate: Certificate, made: Iterable[SolverObject], resources: Sequence[FileResponse]
+        self, certificate: Certificate, made: Iterable[PresentedObject], resources: Sequence[FileResponse]
     ) -> None:
         """Remove what answers for a Certificate's files; no issuer is needed for it. Raises `KubeError`."""
         await remove(self._objects, self.answers, _owner(certificate), made, resources)
@@ -125,8 +124,8 @@ class SolverFactory:
     async def remove_superseded(
         self,
         certificate: Certificate,
-        known: Iterable[SolverObject],
-        wanted: Iterable[SolverObject],
+        known: Iterable[PresentedObject],
+        wanted: Iterable[PresentedObject],
         resources: Sequence[FileResponse],
     ) -> None:
         """Remove what answered for a Certificate's files as its issuer was before. Raises `KubeError`."""
@@ -136,7 +135,7 @@ class SolverFactory:
         """Answer no more for a Certificate that is gone."""
         self.answers.forget(uid)
 
-    def _http01_solver(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Solver:
+    def _http01_solver(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(
             responder=self._responder(issuer, spec),
             route=_route(spec),
@@ -145,7 +144,7 @@ class SolverFactory:
             check_port=self._http01.check_port,
             nameservers=spec.nameservers,
         )
-        return Http01Solver(
+        return Http01Presenter(
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
         )
 
@@ -168,7 +167,7 @@ class SolverFactory:
         template = spec.pod_template.to_json() if spec.pod_template is not None else {}
         return PodSettings(options.image, options.pull_policy, template)
 
-    async def _make_dns01(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Solver:
+    async def _make_dns01(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Presenter:
         view = DnsView(
             resolvers=spec.nameservers or None,
             authoritative=spec.authoritative_nameservers or None,
@@ -176,11 +175,11 @@ class SolverFactory:
         provider = await self._rfc2136(issuer, spec, view)
         follow = spec.cname_strategy == "Follow"
         destination = spec.rfc2136.nameserver if spec.rfc2136 is not None else ""
-        return Dns01Solver(
+        return Dns01Presenter(
             provider, view, destination=destination, follow_cname=follow, patience=spec.propagation_timeout
         )
 
-    def _made(self, key: tuple[str, int, int], making: asyncio.Task[Dns01Solver]) -> None:
+    def _made(self, key: tuple[str, int, int], making: asyncio.Task[Dns01Presenter]) -> None:
         if making.cancelled() or making.exception() is not None:
             entry = self._kept.get(key)
             if entry is not None and entry[1] is making:
@@ -203,7 +202,7 @@ class SolverFactory:
         if reference is None or spec.tsig_key_name is None:
             return None
         place = f"Secret {issuer.secrets_namespace}/{reference.name}"
-        found = await self._gateway.read_secret(issuer.secrets_namespace, reference.name)
+        found = await self._kube_api.read_secret(issuer.secrets_namespace, reference.name)
         if found is None:
             raise IssuanceError(
                 "CredentialsMissing",

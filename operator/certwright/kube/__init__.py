@@ -1,4 +1,4 @@
-"""The one gateway to the API server: requests, server-side apply, Events, what the watches told."""
+"""The API server: requests, server-side apply, Events, what the watches told."""
 
 from certwright.cli.lean import import_lean
 

@@ -1,4 +1,4 @@
-"""The one gateway to the API server: every read and write of the operator outside its watches.
+"""The one way to the API server: every read and write of the operator outside its watches.
 
 Everything the operator owns is written by server-side apply, so a write needs no read before it and
 repeating one does no harm. Each write names the object's UID where there is one: applying to an object that was
@@ -23,7 +23,7 @@ FINALIZER_MANAGER: Final = "certwright-finalizer"
 """A manager of its own, so that applying finalizers never touches what other writes own."""
 
 
-class Gateway:
+class KubeApi:
     """Typed verbs over the objects the operator reads and writes; the objects themselves are plain dicts.
 
     Every method raises `certwright.kube.errors.KubeError` subclasses.

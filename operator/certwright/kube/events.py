@@ -14,7 +14,7 @@ from certwright.kube.errors import Forbidden, KubeError, NotFound
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.kube.api import Gateway
+    from certwright.kube.api import KubeApi
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +44,12 @@ class EventRecorder:
     """Posts Events from a bounded queue in one background task; a full queue drops the newest and says so in the log.
 
     Args:
-        gateway: Where they are posted.
+        kube_api: Where they are posted.
         drain_seconds: How long `drain` may take.
     """
 
-    def __init__(self, gateway: Gateway, *, drain_seconds: float = DRAIN_SECONDS) -> None:
-        self._gateway = gateway
+    def __init__(self, kube_api: KubeApi, *, drain_seconds: float = DRAIN_SECONDS) -> None:
+        self._kube_api = kube_api
         self._drain_seconds = drain_seconds
         self._waiting: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(MAX_WAITING)
 
@@ -91,7 +91,7 @@ class EventRecorder:
 
     async def _post(self, namespace: str, event: Mapping[str, Any]) -> None:
         try:
-            await self._gateway.create_event(namespace, event)
+            await self._kube_api.create_event(namespace, event)
         except NotFound:
             logger.debug("the namespace %s of an Event is gone", namespace)
         except KubeError as error:

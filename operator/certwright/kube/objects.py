@@ -29,7 +29,7 @@ _PATHS: Final = {
 }
 
 
-class ObjectGateway:
+class ObjectApi:
     """Reads, writes and removes the objects of solvers; whose they are is the caller's business.
 
     Args:

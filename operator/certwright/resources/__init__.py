@@ -62,9 +62,9 @@ from certwright.resources.secret_ref import AccountKeyRef, SecretKeyRef
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
+    IssuerSolver,
     Rfc2136,
     Selector,
-    Solver,
     TsigAlgorithm,
     UpdateProtocol,
 )
@@ -112,6 +112,7 @@ __all__ = [
     "Issuer",
     "IssuerKind",
     "IssuerRef",
+    "IssuerSolver",
     "IssuerSpec",
     "IssuerStatus",
     "KeyAlgorithm",
@@ -128,7 +129,6 @@ __all__ = [
     "SecretKeyRef",
     "SecretTemplate",
     "Selector",
-    "Solver",
     "SolverObjectStatus",
     "TemplateMetadata",
     "Timestamp",

@@ -14,7 +14,7 @@ from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Object
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, rule, validations
 from certwright.resources.secret_ref import AccountKeyRef
-from certwright.resources.solver import Solver
+from certwright.resources.solver import IssuerSolver
 from certwright.resources.timestamp import Timestamp
 
 AccountKeyAlgorithm = Literal["ES256", "ES384", "ES512", "RS256"]
@@ -60,7 +60,7 @@ class AcmeIssuerSpec(Model):
     """The CA's profile for the certificates, such as shortlived, for CAs that have a choice."""
     enable_duration_feature: bool = False
     """Whether to ask the CA for the duration of the Certificate. Many CAs refuse orders that ask."""
-    solvers: Annotated[tuple[Solver, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
+    solvers: Annotated[tuple[IssuerSolver, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
     """
     How to prove control over names. For each name the best fitting solver is taken: an exact name first, then
     the longest zone, then the most labels, then the order of this list.

@@ -110,7 +110,7 @@ class Dns01(Model):
         return self
 
 
-class Solver(Model):
+class IssuerSolver(Model):
     """One way of proving control over names, and the names it is for."""
 
     model_config = ConfigDict(

@@ -20,6 +20,11 @@ class Result:
     ON_EVENT: ClassVar[Result]
     """Only an event brings the key back."""
 
+    @property
+    def seconds(self) -> float | None:
+        """Seconds until then; None if only an event brings the key back."""
+        return None if self.after is None else self.after.total_seconds()
+
     @classmethod
     def again_in(cls, seconds: float) -> Result:
         """Look again in so many seconds, at once if they are over."""

@@ -11,7 +11,7 @@ import pytest
 from certwright.cli.acme.lock import Lock
 from certwright.cli.acme.turns import InTurn
 from certwright.client import CannotListen
-from tests.client.test_proving import Recorder
+from tests.fakes.solvers import Recorder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -45,7 +45,7 @@ async def answer_challenges(case: Case, tools: Tools) -> None:
 
     names = sorted(flight.challenges)
     case.note("Validating", f"{case.ready_issuer.spec.server} is validating {_listed(names)}.")
-    calls: list[Awaitable[object]] = [obtain_key(case, tools.gateway)]
+    calls: list[Awaitable[object]] = [obtain_key(case, tools.kube_api)]
     calls += [answer(name, flight.challenges[name]) for name in names]
     await gather_all(calls)
     flight.polls = 0
@@ -79,7 +79,7 @@ async def poll_order(case: Case, tools: Tools) -> None:
 async def finalize(case: Case, tools: Tools) -> None:
     """Send the CSR for the key that is in a Secret by now."""
     flight, certificate = case.flight, case.certificate
-    key = await obtain_key(case, tools.gateway)
+    key = await obtain_key(case, tools.kube_api)
     csr = await asyncio.to_thread(
         build_csr,
         key,

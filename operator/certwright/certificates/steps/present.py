@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from certwright.certificates.presenters import by_solver
 from certwright.certificates.responses import as_objects, must_be_held, objects_to_make
 from certwright.certificates.save import hold, save
-from certwright.challenges.record_presenter import Dns01Solver
 from certwright.challenges.response import FileResponse, RecordResponse
 from certwright.concurrency import gather_all
 from certwright.dns import DnsError
@@ -18,18 +17,18 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Case
     from certwright.certificates.tools import Tools
-    from certwright.challenges.presenter import Solver
+    from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
 
 logger = logging.getLogger(__name__)
 
 
-async def leave_other_places(case: Case, tools: Tools, before: Mapping[str, Solver]) -> None:
+async def leave_other_places(case: Case, tools: Tools, before: Mapping[str, Presenter]) -> None:
     """Remove the records from where an issuer that changed meanwhile had them put; what fails there is told, once."""
     moved: dict[str, ChallengeResponse] = {}
     for name, proof in case.flight.proofs.items():
         old, new = before.get(name), case.memory.solvers[name]
-        if isinstance(old, Dns01Solver) and isinstance(new, Dns01Solver) and old.destination != new.destination:
+        if old is not None and old.challenge_type == new.challenge_type and old.destination != new.destination:
             moved[name] = proof
     records = {proof for proof in moved.values() if isinstance(proof, RecordResponse)}
     if not records:

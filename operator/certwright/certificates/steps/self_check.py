@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Case
     from certwright.certificates.steps.resting import CleanUp
     from certwright.certificates.tools import Tools
-    from certwright.challenges.presenter import Solver
+    from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import Sighting
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ async def clean_up(case: Case, tools: Tools, step: CleanUp) -> None:
     case.change_order(solver_objects=())
     if not step.keep_order:
         namespace = case.certificate.metadata.namespace or ""
-        await tools.gateway.delete_secret(namespace, pending_key_name(case.certificate))
+        await tools.kube_api.delete_secret(namespace, pending_key_name(case.certificate))
         case.status = case.status.replace(order=None)
         case.memory.end_flight()
     case.memory.tidied_up()
@@ -139,7 +139,7 @@ def leave_behind(case: Case, tools: Tools, why: str) -> None:
     tools.ledger.forget(case.certificate.metadata.uid)
 
 
-async def _look(proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Solver]) -> dict[str, Sighting]:
+async def _look(proofs: Mapping[str, ChallengeResponse], solvers: Mapping[str, Presenter]) -> dict[str, Sighting]:
     """What was seen, by authorization name."""
     groups = by_solver(proofs, solvers)
     answers = await gather_all(solver.check(group) for solver, group in groups)
@@ -168,7 +168,7 @@ async def _remove_resources(case: Case, tools: Tools, proofs: Mapping[str, Chall
         await tools.solvers.remove_http01(case.certificate, solver_objects(case.status), resources)
 
 
-async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> dict[str, Solver]:
+async def _solvers_of(case: Case, tools: Tools, proofs: Mapping[str, ChallengeResponse]) -> dict[str, Presenter]:
     """The solvers that presented the records: kept ones, else, and after a failure, made anew from the issuer."""
     kept = case.memory.solvers
     unknown = [name for name in proofs if name not in kept]

@@ -45,7 +45,7 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
     places = dict(zip(wanted.names, found, strict=True))
     if case.secret is None and case.status.revision:
         # It is often gone because its namespace is going. Nothing can be created there then: no order is placed.
-        await obtain_key(case, tools.gateway)
+        await obtain_key(case, tools.kube_api)
     tools.recorder.record(case.subject, "Normal", "Issuing", f"Ordering a certificate ({step.reason}): {step.message}.")
     lifetime = wanted.duration_seconds
     order = await issuer.client.new_order(
@@ -68,7 +68,7 @@ async def start_order(case: Case, tools: Tools, step: StartOrder) -> None:
         challenge = _challenge(authorization, solver.challenge_type)
         token = challenge.token or ""
         flight.challenges[name] = challenge
-        flight.proofs[name] = solver.proof(places[name], token, issuer.client.key_authorization(token))
+        flight.proofs[name] = solver.respond(places[name], token, issuer.client.key_authorization(token))
     await _hold_records(case, tools, flight.proofs)
     memory.solvers = {name: solvers[name] for name in flight.proofs}
     made = objects_to_make(flight.proofs, memory.solvers)

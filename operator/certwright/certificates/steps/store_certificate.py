@@ -27,7 +27,7 @@ async def store_certificate(case: Case, tools: Tools) -> None:
         IssuanceError: The Secret is not ours to write, or what is in it now is not what the spec asks for.
     """
     certificate, memory = case.certificate, case.memory
-    key = await obtain_key(case, tools.gateway)
+    key = await obtain_key(case, tools.kube_api)
     downloaded = await case.ready_issuer.client.download_certificate(case.flight.order)
     chain = parse_chain(downloaded.pem)
     now = tools.clock()
@@ -46,7 +46,7 @@ async def store_certificate(case: Case, tools: Tools) -> None:
     if current is not None:
         manifest["metadata"]["resourceVersion"] = current.resource_version
     try:
-        written = await tools.gateway.apply_secret(manifest, force=current is not None)
+        written = await tools.kube_api.apply_secret(manifest, force=current is not None)
     except (Conflict, Invalid) as error:
         memory.forget_secret()
         raise IssuanceError(
@@ -83,7 +83,7 @@ async def store_certificate(case: Case, tools: Tools) -> None:
 async def adopt(case: Case, tools: Tools) -> None:
     """Write our metadata onto the Secret; chain and key stay byte for byte."""
     certificate, memory = case.certificate, case.memory
-    existing = await tools.gateway.read_secret(certificate.metadata.namespace or "", certificate.spec.secret_name)
+    existing = await tools.kube_api.read_secret(certificate.metadata.namespace or "", certificate.spec.secret_name)
     if (
         existing is None
         or case.secret is None
@@ -94,7 +94,7 @@ async def adopt(case: Case, tools: Tools) -> None:
             "SecretChanged", f"Secret {certificate.spec.secret_name} changed just now; it is looked at again."
         )
     stranger = case.secret.certificate_name is None
-    written = await tools.gateway.apply_secret(adopted_secret(certificate, existing), force=True)
+    written = await tools.kube_api.apply_secret(adopted_secret(certificate, existing), force=True)
     case.secret = await asyncio.to_thread(SecretFacts.of, written)
     tools.on_secret_written(case.secret)
     memory.forget_secret()

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import FileResponse
 from certwright.concurrency import gather_all
 from certwright.http01 import manifests, routes
@@ -19,7 +20,7 @@ from certwright.http01.diagnosis import (
 )
 from certwright.http01.editing import add_rules, read_ingress
 from certwright.http01.policies import policy_trouble
-from certwright.http01.removal import SolverObject, remove
+from certwright.http01.removal import remove
 from certwright.http01.self_check import HttpSighting, SelfCheck
 from certwright.http01.settings import (
     GatewayRoute,
@@ -34,10 +35,10 @@ from certwright.http01.settings import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from certwright.challenges.presenter import SelfCheckMode
+    from certwright.challenges.presenter import ObjectKind, SelfCheckMode
     from certwright.challenges.response import ChallengeResponse
     from certwright.http01.answers import SharedAnswers
-    from certwright.http01.objects import ObjectKind, Objects
+    from certwright.http01.objects import Objects
 
 FIRST_DIAGNOSIS_SECONDS: Final = 4.0
 """A pod and a route need no longer when all is well, and nobody is told of a cause in an Event before five."""
@@ -49,7 +50,7 @@ SETTLING_SECONDS: Final = 5.0
 """Without a self-check: an ingress controller needs a while to take up a change of its routes, Traefik two seconds."""
 
 
-class Http01Solver:
+class Http01Presenter:
     """Answers the http-01 challenges of one order: one pod (or none), one Service and one route for all its names.
 
     Args:
@@ -63,6 +64,7 @@ class Http01Solver:
     """
 
     challenge_type: Final = "http-01"
+    destination: Final = ""
 
     def __init__(
         self,
@@ -111,29 +113,29 @@ class Http01Solver:
                     self._ingress_seen = True
         return name
 
-    def proof(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:
+    def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:
         """Return the file."""
         return FileResponse(place, token, key_authorization)
 
-    def objects_for(self, proofs: Sequence[ChallengeResponse]) -> tuple[SolverObject, ...]:
+    def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:
         """Return what `present` makes for these files, to be written down before."""
-        resources = resources_of(proofs)
+        resources = resources_of(responses)
         name = object_name(self._owner, resources, self._settings)
         answering: ObjectKind = "Pod" if isinstance(self._settings.responder, PodSettings) else "EndpointSlice"
         return (
-            SolverObject(answering, name),
-            SolverObject("Service", name),
-            *(SolverObject(kind, route, edited=edited) for kind, route, edited in self._routes(name, resources)),
+            PresentedObject(answering, name),
+            PresentedObject("Service", name),
+            *(PresentedObject(kind, route, edited=edited) for kind, route, edited in self._routes(name, resources)),
         )
 
-    async def present(self, proofs: Sequence[ChallengeResponse]) -> None:
+    async def present(self, responses: Sequence[ChallengeResponse]) -> None:
         """Make everything, side by side; what is there already stays as it is.
 
         Raises:
             KubeError: The API server refused something.
             SolverError: The Ingress to be edited does not exist.
         """
-        resources = resources_of(proofs)
+        resources = resources_of(responses)
         name = object_name(self._owner, resources, self._settings)
         owner, settings = self._owner, self._settings
         of_pod = isinstance(settings.responder, PodSettings)
@@ -157,9 +159,9 @@ class Http01Solver:
         self._settled_at = None
         await gather_all(calls)
 
-    async def check(self, proofs: Sequence[ChallengeResponse]) -> tuple[HttpSighting, ...]:
+    async def check(self, responses: Sequence[ChallengeResponse]) -> tuple[HttpSighting, ...]:
         """Ask for every file once; where one is missing for longer than usual, find out why. Raises `KubeError`."""
-        resources = resources_of(proofs)
+        resources = resources_of(responses)
         if self._settings.self_check == "off":
             return await self._settle(resources)
         seen = await self._self_check.look(list(resources))
@@ -170,10 +172,10 @@ class Http01Solver:
             self._trouble = await self._diagnose(resources, missing)
         return tuple(one if one.complete else replace(one, cause=self._trouble) for one in seen)
 
-    async def clean_up(self, proofs: Sequence[ChallengeResponse]) -> None:
+    async def clean_up(self, responses: Sequence[ChallengeResponse]) -> None:
         """Remove what `present` made for these files. Raises `KubeError`."""
-        made = self.objects_for(proofs)
-        await remove(self._objects, self._answers, self._owner, made, resources_of(proofs))
+        made = self.objects_for(responses)
+        await remove(self._objects, self._answers, self._owner, made, resources_of(responses))
 
     def _first_diagnosis(self) -> float:
         """After how many seconds; early enough for the failure at the end to have a cause."""
@@ -228,10 +230,10 @@ class Http01Solver:
         return trouble
 
 
-def resources_of(proofs: Iterable[ChallengeResponse]) -> list[FileResponse]:
-    """Return the files among these proofs, which are to be files all."""
-    listed = list(proofs)
-    resources = [proof for proof in listed if isinstance(proof, FileResponse)]
+def resources_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:
+    """Return the responses, all of which must be files."""
+    listed = list(responses)
+    resources = [response for response in listed if isinstance(response, FileResponse)]
     if len(resources) < len(listed):
         raise AssertionError("an http-01 solver was given what is no file")
     return resources

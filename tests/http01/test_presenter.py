@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import RecordResponse
 from certwright.http01.errors import SolverError
-from certwright.http01.removal import SolverObject, remove, remove_superseded
+from certwright.http01.presenter import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Presenter
+from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.self_check import HttpSighting
 from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
-from certwright.http01.solver import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Solver
-
-from .conftest import file
+from tests.fakes.http01 import file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import FileResponse
     from certwright.http01.answers import SharedAnswers
     from certwright.http01.settings import Owner
-
-    from .conftest import FakeObjects
+    from tests.fakes.http01 import FakeObjects
 
 FILES = [file("a.example.test", "t1"), file("b.example.test", "t2")]
 POD, SHARED = PodSettings("image"), SharedSettings("192.0.2.1", 8089)
@@ -61,14 +60,14 @@ def time() -> Time:
 @pytest.fixture
 def make(
     objects: FakeObjects, owner: Owner, answers: SharedAnswers, look: Look, time: Time
-) -> Callable[..., Http01Solver]:
+) -> Callable[..., Http01Presenter]:
     def made(
         responder: PodSettings | SharedSettings = POD,
         route: IngressRoute | GatewayRoute | None = None,
         self_check: Literal["required", "advisory", "off"] = "required",
         patience: dt.timedelta = dt.timedelta(minutes=1),
-    ) -> Http01Solver:
-        return Http01Solver(
+    ) -> Http01Presenter:
+        return Http01Presenter(
             objects,
             owner,
             Settings(responder, route or IngressRoute("nginx"), self_check=self_check),
@@ -90,7 +89,7 @@ def make(
     ],
 )
 async def test_one_of_each_serves_all_names_and_nothing_is_left(
-    make: Callable[..., Http01Solver],
+    make: Callable[..., Http01Presenter],
     objects: FakeObjects,
     responder: Any,
     route: Any,
@@ -108,7 +107,7 @@ async def test_one_of_each_serves_all_names_and_nothing_is_left(
 
 
 async def test_many_names_on_a_gateway_need_more_than_one_route(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     files = [file(f"n{number}.test", f"t{number}") for number in range(40)]
     solver = make(POD, GatewayRoute(({"name": "gateway"},)))
@@ -119,7 +118,7 @@ async def test_many_names_on_a_gateway_need_more_than_one_route(
 
 
 async def test_the_shared_responder_answers_while_the_files_are_needed(
-    make: Callable[..., Http01Solver], answers: SharedAnswers
+    make: Callable[..., Http01Presenter], answers: SharedAnswers
 ) -> None:
     solver = make(SHARED)
     await solver.present(FILES)
@@ -129,12 +128,12 @@ async def test_the_shared_responder_answers_while_the_files_are_needed(
 
 
 async def test_an_edited_ingress_is_as_it_was_afterwards(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     objects.put("Ingress", "front", spec={"rules": [FRONT]})
     solver = make(POD, IngressRoute(edit="front"))
     assert await solver.place("a.example.test") == "a.example.test"
-    assert SolverObject("Ingress", "front", edited=True) in solver.objects_for(FILES)
+    assert PresentedObject("Ingress", "front", edited=True) in solver.objects_for(FILES)
     objects.conflicts = 2
     await solver.present(FILES)
     paths = objects.held["Ingress", "front"]["spec"]["rules"][0]["http"]["paths"]
@@ -147,7 +146,7 @@ async def test_an_edited_ingress_is_as_it_was_afterwards(
 
 
 async def test_an_ingress_to_edit_that_is_not_there_costs_no_order(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     solver = make(POD, IngressRoute(edit="front"))
     with pytest.raises(SolverError, match="The Ingress shop/front, which the issuer's http01 solver") as told:
@@ -160,7 +159,7 @@ async def test_an_ingress_to_edit_that_is_not_there_costs_no_order(
 
 
 async def test_all_names_of_an_order_look_once_for_the_ingress_to_edit(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     objects.put("Ingress", "front", spec={})
     solver = make(POD, IngressRoute(edit="front"))
@@ -169,7 +168,7 @@ async def test_all_names_of_an_order_look_once_for_the_ingress_to_edit(
 
 
 async def test_orders_that_edit_one_ingress_at_once_wait_for_each_other(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     objects.put("Ingress", "front", spec={"rules": [FRONT]})
     solver = make(POD, IngressRoute(edit="front"))
@@ -184,7 +183,7 @@ async def test_orders_that_edit_one_ingress_at_once_wait_for_each_other(
 
 
 async def test_an_ingress_of_hosts_without_paths_has_them_afterwards(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     """Without a default backend the API server takes none that has no rules."""
     objects.put("Ingress", "front", spec={"rules": [{"host": "a.example.test"}, {"host": "b.example.test"}]})
@@ -197,7 +196,7 @@ async def test_an_ingress_of_hosts_without_paths_has_them_afterwards(
 
 
 async def test_an_ingress_that_others_change_all_the_time_is_given_up(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     objects.put("Ingress", "front", spec={})
     objects.conflicts = 100
@@ -209,14 +208,14 @@ async def test_an_ingress_that_others_change_all_the_time_is_given_up(
 async def test_rules_of_an_ingress_that_is_gone_are_gone_with_it(
     objects: FakeObjects, owner: Owner, answers: SharedAnswers
 ) -> None:
-    made = [SolverObject("Ingress", "front", edited=True), SolverObject("Pod", "whatever")]
+    made = [PresentedObject("Ingress", "front", edited=True), PresentedObject("Pod", "whatever")]
     await remove(objects, answers, owner, made, FILES)
     assert "delete each Pod" in objects.calls
     assert "delete each Ingress" not in objects.calls
 
 
 async def test_what_an_issuer_of_earlier_asked_for_is_removed_and_what_the_present_one_asks_for_stays(
-    make: Callable[..., Http01Solver], objects: FakeObjects, owner: Owner
+    make: Callable[..., Http01Presenter], objects: FakeObjects, owner: Owner
 ) -> None:
     objects.put("Ingress", "front", spec={"rules": [FRONT]})
     before, after = make(POD, IngressRoute(edit="front")), make(SHARED)
@@ -235,7 +234,7 @@ async def test_what_an_issuer_of_earlier_asked_for_is_removed_and_what_the_prese
 
 
 async def test_rules_that_lead_to_a_pod_of_earlier_go_although_the_ingress_is_the_same(
-    make: Callable[..., Http01Solver], objects: FakeObjects, owner: Owner
+    make: Callable[..., Http01Presenter], objects: FakeObjects, owner: Owner
 ) -> None:
     objects.put("Ingress", "front", spec={"rules": [FRONT]})
     before = make(POD, IngressRoute(edit="front"))
@@ -254,14 +253,14 @@ async def test_a_name_in_a_status_removes_nothing_of_others(
 ) -> None:
     objects.put("Pod", "database", metadata={"labels": {"app": "db"}})
     objects.put("Ingress", "front", spec={"rules": [FRONT]})
-    made = [SolverObject("Pod", "database"), SolverObject("Ingress", "front", edited=True)]
+    made = [PresentedObject("Pod", "database"), PresentedObject("Ingress", "front", edited=True)]
     await remove(objects, answers, owner, made, FILES)
     assert ("Pod", "database") in objects.held
     assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
 
 
 async def test_when_all_is_well_the_api_server_is_asked_for_nothing(
-    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look
+    make: Callable[..., Http01Presenter], objects: FakeObjects, look: Look
 ) -> None:
     solver = make()
     await solver.present(FILES)
@@ -274,7 +273,7 @@ async def test_when_all_is_well_the_api_server_is_asked_for_nothing(
 
 
 async def test_after_a_while_the_cause_is_looked_for_and_said_a_little_at_a_time(
-    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+    make: Callable[..., Http01Presenter], objects: FakeObjects, look: Look, time: Time
 ) -> None:
     solver = make()
     await solver.present(FILES)
@@ -297,7 +296,7 @@ async def test_after_a_while_the_cause_is_looked_for_and_said_a_little_at_a_time
 
 
 async def test_the_cause_is_known_before_a_short_patience_is_over(
-    make: Callable[..., Http01Solver], look: Look, time: Time
+    make: Callable[..., Http01Presenter], look: Look, time: Time
 ) -> None:
     solver = make(patience=dt.timedelta(seconds=2))
     await solver.present(FILES)
@@ -307,7 +306,7 @@ async def test_the_cause_is_known_before_a_short_patience_is_over(
 
 
 async def test_a_pod_that_is_over_is_made_again(
-    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+    make: Callable[..., Http01Presenter], objects: FakeObjects, look: Look, time: Time
 ) -> None:
     solver = make()
     await solver.present(FILES)
@@ -325,7 +324,7 @@ async def test_a_pod_that_is_over_is_made_again(
 
 
 async def test_a_pod_that_admission_changed_stays_as_it_is(
-    make: Callable[..., Http01Solver], objects: FakeObjects
+    make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:
     await make().present(FILES)
     [key] = [key for key in objects.held if key[0] == "Pod"]
@@ -335,7 +334,7 @@ async def test_a_pod_that_admission_changed_stays_as_it_is(
 
 
 async def test_the_cause_is_looked_for_less_often_the_longer_it_takes(
-    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+    make: Callable[..., Http01Presenter], objects: FakeObjects, look: Look, time: Time
 ) -> None:
     solver = make()
     await solver.present(FILES)
@@ -348,7 +347,7 @@ async def test_the_cause_is_looked_for_less_often_the_longer_it_takes(
 
 
 async def test_without_self_check_a_pod_has_to_run_all_the_same(
-    make: Callable[..., Http01Solver], objects: FakeObjects, look: Look, time: Time
+    make: Callable[..., Http01Presenter], objects: FakeObjects, look: Look, time: Time
 ) -> None:
     solver = make(self_check="off")
     await solver.present(FILES)
@@ -366,7 +365,7 @@ async def test_without_self_check_a_pod_has_to_run_all_the_same(
 
 
 async def test_without_self_check_the_shared_responder_is_there_as_soon_as_its_route(
-    make: Callable[..., Http01Solver], time: Time
+    make: Callable[..., Http01Presenter], time: Time
 ) -> None:
     solver = make(SHARED, self_check="off")
     assert solver.patience == dt.timedelta(seconds=60 + SETTLING_SECONDS)
@@ -376,16 +375,18 @@ async def test_without_self_check_the_shared_responder_is_there_as_soon_as_its_r
     assert all(sighting.complete for sighting in await solver.check(FILES))
 
 
-async def test_a_refusal_is_told_when_the_rest_is_done(make: Callable[..., Http01Solver], objects: FakeObjects) -> None:
+async def test_a_refusal_is_told_when_the_rest_is_done(
+    make: Callable[..., Http01Presenter], objects: FakeObjects
+) -> None:
     objects.broken = RuntimeError("no")
     with pytest.raises(RuntimeError):
         await make().present(FILES)
     assert sorted(objects.calls) == ["apply Ingress", "apply Service", "create Pod"]
 
 
-def test_a_proof_is_a_file(make: Callable[..., Http01Solver]) -> None:
+def test_a_proof_is_a_file(make: Callable[..., Http01Presenter]) -> None:
     solver = make()
-    assert solver.proof("a.example.test", "t1", "t1.thumbprint") == FILES[0]
+    assert solver.respond("a.example.test", "t1", "t1.thumbprint") == FILES[0]
     assert FILES[0].url == "http://a.example.test/.well-known/acme-challenge/t1"
     with pytest.raises(AssertionError):
         solver.objects_for([RecordResponse("a.test", "v")])

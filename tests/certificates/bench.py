@@ -1,0 +1,141 @@
+"""The reconciler of Certificates with an API server, a CA and a DNS of a few lines."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from certwright.certificates.reconciler import CertificateReconciler
+from certwright.certificates.store import Certificates
+from certwright.certificates.tools import Tools
+from certwright.challenges.holders import RecordLedger
+from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
+from certwright.kube.store import Store
+from certwright.metrics import Metrics
+from certwright.resources import READY, CertificateStatus, Condition, find_condition
+from certwright.runtime.key import Key
+from certwright.runtime.leadership import Leadership
+from tests.fakes.acme_client import PLACE, FakeAcmeClient
+from tests.fakes.kube import FakeCluster
+from tests.fakes.solvers import FakeDns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright import acme
+    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.kube.events import Subject
+    from certwright.runtime.result import Result
+    from tests.fakes.operator import Body, Build, FakeKubeApi
+
+WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
+
+
+class Bench:
+    """The reconciler and everything around it, with a clock that only sleeping moves."""
+
+    def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
+        self.build, self.now = build, now
+        self.ca, self.dns, self.cluster = FakeAcmeClient(build, lambda: self.now), FakeDns(), FakeCluster(kube_api)
+        self.events: list[str] = []
+        self.registry = IssuerRegistry()
+        self.lost: list[Key] = []
+        self.forgotten: list[str] = []
+        self.passes = 0
+        self.leadership = Leadership.unlimited()
+        self.issuer_spec: dict[str, Any] = {}
+        self.ready()
+        self.restart()
+
+    def ready(self) -> None:
+        issuer = ReadyIssuer(
+            CA,
+            "uid-ca",
+            1,
+            self.build.issuer(**self.issuer_spec),
+            cast("acme.Client", self.ca),
+            f"{PLACE}/account/1",
+            "team",
+        )
+        self.registry.set_ready(issuer)
+
+    def restart(self, *, late: Body | None = None) -> None:
+        """A new process: it knows what the API server knows, or knew some time ago."""
+        self.certificates: Certificates = Certificates()
+        self.secrets: Store[SecretFacts] = Store()
+        self.ledger = RecordLedger()
+        if body := late or self.cluster.body:
+            self.certificates.put(body)
+        tools = Tools(
+            kube_api=cast("Any", self.cluster),
+            registry=self.registry,
+            solvers=self.solvers(),
+            ledger=self.ledger,
+            recorder=cast("Any", SimpleNamespace(record=self.record)),
+            metrics=Metrics(),
+            clock=lambda: self.now,
+            leadership=self.leadership,
+            on_written=self.certificates.put,
+            on_secret_written=self.take_secret,
+        )
+        self.reconciler = CertificateReconciler(
+            tools=tools,
+            certificates=self.certificates,
+            secrets=self.secrets,
+            look_at_issuer=lambda _: None,
+            account_lost=self.lost.append,
+        )
+
+    def take_secret(self, facts: SecretFacts) -> None:
+        """The watch of Secrets brings what was written."""
+        place = {"namespace": "team", "name": facts.name, "resourceVersion": facts.resource_version}
+        self.secrets.put(place, facts)
+
+    def solvers(self) -> Any:
+        """What makes solvers, in this process."""
+        return SimpleNamespace(make=self.solver, forget=self.forgotten.append)
+
+    async def solver(self, *_: Any) -> FakeDns:
+        return self.dns
+
+    def record(self, _subject: Subject, _kind: str, reason: str, _message: str) -> None:
+        self.events.append(reason)
+
+    def write(self, *names: str, metadata: Mapping[str, Any] | None = None, **spec: Any) -> None:
+        """Somebody writes the Certificate."""
+        body = self.build.certificate(*names, metadata=metadata, **spec)
+        content = body.model_dump(mode="json", by_alias=True, exclude_none=True)
+        content["status"] = self.cluster.body.get("status", {})
+        kept = self.cluster.body.get("metadata", {}).get("finalizers", [])
+        content["metadata"] |= {"finalizers": kept}
+        self.cluster.take(content)
+        self.certificates.put(self.cluster.body)
+
+    async def look(self) -> Result:
+        self.passes += 1
+        return await self.reconciler.reconcile(WEB)
+
+    async def run(self, for_seconds: float = 3600) -> None:
+        """Look as often as the reconciler asks for, for so long."""
+        end = self.now + dt.timedelta(seconds=for_seconds)
+        while (pause := (await self.look()).after) is not None and self.now + pause <= end:
+            self.now += pause
+        self.now = end
+
+    @property
+    def status(self) -> CertificateStatus:
+        return CertificateStatus.model_validate(self.cluster.body.get("status", {}))
+
+    def condition(self, kind: str = READY) -> Condition:
+        found = find_condition(self.status.conditions, kind)
+        assert found is not None
+        return found
+
+    @property
+    def finalizers(self) -> list[str]:
+        return list(self.cluster.body["metadata"].get("finalizers", []))
+
+    @property
+    def secret_names(self) -> set[str]:
+        return {name for _, name in self.cluster.secrets.secrets}

@@ -1,0 +1,112 @@
+"""A small CA: real chains, with whatever defect a test wants."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.pki import PrivateKey
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+LEAF_FROM = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Ca:
+    """A CA certificate and the key to issue with."""
+
+    name: x509.Name
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @staticmethod
+    def spoilt(certificate: x509.Certificate, part: str) -> bytes:
+        """A certificate in PEM with a part that cannot be read: its `version`, or the name of its `issuer`."""
+        old, new = {
+            "version": (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07"),
+            # A UTF8String that is none; the issuer comes before the subject.
+            "issuer": (b"\x0c\x04Root", b"\x0c\x04\xff\xff\xff\xff"),
+        }[part]
+        der = certificate.public_bytes(serialization.Encoding.DER)
+        assert old in der
+        text = base64.encodebytes(der.replace(old, new, 1))
+        return b"-----BEGIN CERTIFICATE-----\n" + text + b"-----END CERTIFICATE-----\n"
+
+    @staticmethod
+    def pem(*certificates: x509.Certificate) -> bytes:
+        return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
+
+    def issue(
+        self,
+        key: PrivateKey,
+        dns_names: Sequence[str] = ("a.example.test",),
+        ip_addresses: Sequence[str] = (),
+        *,
+        not_before: datetime = NOW - timedelta(hours=1),
+        not_after: datetime = NOW + timedelta(days=90),
+        serial: int | None = None,
+    ) -> x509.Certificate:
+        names: list[x509.GeneralName] = [x509.DNSName(name) for name in dns_names]
+        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ip_addresses]
+        builder = _builder(x509.Name([]), self.name, not_before, not_after, serial).public_key(key.public_key())
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
+        return builder.sign(self.key, hashes.SHA256())
+
+
+def make_ca(name: str, parent: Ca | None = None) -> Ca:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    key = ec.generate_private_key(ec.SECP256R1())
+    life = (NOW - timedelta(days=1000), NOW + timedelta(days=1000))
+    builder = _builder(subject, parent.name if parent else subject, *life).public_key(key.public_key())
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return Ca(subject, key, builder.sign(parent.key if parent else key, hashes.SHA256()))
+
+
+def make_leaf(
+    *, serial: int = 0x87654321, issuer: str = "Intermediate", subject: str = "leaf", key_id: bytes | None = None
+) -> bytes:
+    """Return a certificate in DER whose chain does not matter."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(LEAF_FROM)
+        .not_valid_after(LEAF_FROM + timedelta(days=90))
+    )
+    if "." in subject:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(subject)]), critical=False)
+    if key_id is not None:
+        builder = builder.add_extension(x509.AuthorityKeyIdentifier(key_id, None, None), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    not_before: datetime,
+    not_after: datetime,
+    serial: int | None = None,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .serial_number(serial or x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+    )
