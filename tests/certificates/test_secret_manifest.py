@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.certificates.secret import (
+    SecretFacts,
     account_key_secret,
     adopted_secret,
     metadata_fingerprint,
@@ -13,7 +14,6 @@ from certwright.certificates.secret import (
     pending_key_secret,
     tls_secret,
 )
-from certwright.certificates.secret_facts import SecretFacts
 from certwright.pki import generate_private_key, private_key_to_pem
 
 if TYPE_CHECKING:

@@ -1,105 +1,124 @@
-"""What a failed step leaves behind: in the draft of the status, in memory, as an Event."""
+"""What a failed step leaves behind: in the draft of the status, in the memory, as an Event."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
-from certwright.certificates.steps.resting import Adopt, CleanUp, Release, Step
-from certwright.failures import attempt_pause, setback_pause
+from certwright.failures import attempt_pause
 from certwright.resources import AuthorizationStatus, OrderStatus
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from certwright.certificates.observation import Case
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.steps.step import Act
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
+    from certwright.runtime.backoff import Backoff
 
 logger = logging.getLogger(__name__)
 
+MAX_ERROR_CHARACTERS: Final = 4000
+"""Of an error that a status shows for one name."""
 
-def take_failure(case: Case, tools: Tools, step: Step, failure: Failure) -> None:
-    """Note a failure and set the time of the next try.
+
+def after_failure(observation: Observation, tools: Tools, step: Act, failure: Failure) -> Observation:
+    """Note a failure, set the time of the next try, and record an Event if the failure is news.
 
     Args:
-        case: The Certificate.
+        observation: What is known, with what the step achieved before it failed.
         tools: For the Event, the metric and the clock.
         step: What failed.
         failure: Why.
     """
     now = tools.clock()
     tools.metrics.failed(failure.reason)
-    # Tidying up has its own count and pause: neither an issuance nor the tidying waits for the other's failures.
-    tidying = isinstance(step, Adopt | CleanUp | Release)
-    if tidying:
-        again = _clean_up_later(case, failure, now)
+    before = observation.memory.cleaning_up if step.cleans_up else observation.memory.issuing
+    if step.cleans_up:
+        backoff = _failed_again(before, failure, now)
+        observation = observation.remember(cleaning_up=backoff)
     elif failure.kind == "attempt":
-        again = _give_up_order(case, failure, now)
+        observation = _give_up_attempt(observation, failure, now)
+        backoff = observation.memory.issuing
     else:
-        again = _try_again(case, failure, now)
-    message = f"{failure.message} The next try is at {again:%Y-%m-%dT%H:%M:%SZ}."
-    if not tidying:
-        case.note(failure.reason, message, under_way=False)
-    told, case.memory.told = case.memory.told, (failure.reason, failure.message)
-    if failure.kind == "attempt" or told != case.memory.told:
-        tools.recorder.record(case.subject, "Warning", failure.reason, message)
-        logger.warning("%s: %s: %s", case.certificate.display_name, failure.reason, message)
+        backoff = _failed_again(before, failure, now)
+        observation = _try_again(observation, failure).remember(issuing=backoff)
+    message = f"{failure.message} The next try is at {rfc3339(backoff.not_before or now)}."
+    if not step.cleans_up:
+        observation = observation.noting(failure.reason, message, under_way=False)
+    if failure.kind == "attempt" or backoff.reported != before.reported:
+        tools.recorder.record(observation.subject, "Warning", failure.reason, message)
+        logger.warning("%s: %s: %s", observation.certificate.display_name, failure.reason, message)
+    return observation
 
 
-def _clean_up_later(case: Case, failure: Failure, now: dt.datetime) -> dt.datetime:
-    memory = case.memory
-    memory.clean_up_failures += 1
-    memory.clean_up_at = max(now + setback_pause(memory.clean_up_failures), failure.not_before or now)
-    return memory.clean_up_at
+def _failed_again(backoff: Backoff, failure: Failure, now: dt.datetime) -> Backoff:
+    return backoff.failed(now, not_before=failure.not_before, reported=(failure.reason, failure.message))
 
 
-def _try_again(case: Case, failure: Failure, now: dt.datetime) -> dt.datetime:
-    memory = case.memory
-    memory.setbacks += 1
-    memory.retry_at = max(now + setback_pause(memory.setbacks), failure.not_before or now)
+def _try_again(observation: Observation, failure: Failure) -> Observation:
+    if failure.kind in ("order", "account"):
+        observation = observation.remember(open_order=None)
     if failure.kind == "order":
-        memory.flight = None
-        # No order has this digest, so the plan gives this one up: records first, then a new order.
-        case.change_order(spec_hash="gone")
-    elif failure.kind == "account":
-        memory.flight = None
-    if failure.by_name:
-        case.change_authorizations(**{name: {"error": text[:4000]} for name, text in failure.by_name.items()})
-    return memory.retry_at
+        observation = abandon_order(observation)
+    errors = failure.by_name or {}
+    return observation.with_authorizations({name: {"error": _cut(text)} for name, text in errors.items()})
 
 
-def _give_up_order(case: Case, failure: Failure, now: dt.datetime) -> dt.datetime:
-    memory = case.memory
-    memory.flight = None
-    memory.key = None
-    attempts = case.status.failed_attempts + 1
+def abandon_order(observation: Observation) -> Observation:
+    """Give up the order in the draft: an order without a URL is never resumed, only cleaned up after.
+
+    What its status says of responses stays until they are removed. If the process dies before this is written, the
+    next one resumes the order, and finds out the same.
+    """
+    return observation.with_order(url=None)
+
+
+def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetime) -> Observation:
+    attempts = observation.status.failed_attempts + 1
     again = max(now + attempt_pause(attempts), failure.not_before or now)
     # The status says it too; while that cannot be written the CA must not be asked without end.
-    memory.retry_at = again
-    case.status = case.status.replace(failed_attempts=attempts, last_failure_time=now, next_attempt_time=again)
-    by_name = failure.by_name or {}
-    if case.status.order is None or case.status.order.state == "invalid":
-        _note_refused_order(case, by_name, now)
-    case.change_order(state="invalid")
-    case.change_authorizations(**{name: {"state": "invalid", "error": text[:4000]} for name, text in by_name.items()})
-    return again
+    issuing = replace(observation.memory.issuing, not_before=again, reported=(failure.reason, failure.message))
+    errors = failure.by_name or {}
+    order = observation.status.order
+    if order is None or order.url is None or order.state == "invalid":
+        order = _refused_order(observation, errors, now) or order
+    if order is not None:
+        order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
+    return observation.remember(open_order=None, issuing=issuing).with_status(
+        order=order, failed_attempts=attempts, last_failure_time=now, next_attempt_time=again
+    )
 
 
-def _note_refused_order(case: Case, by_name: dict[str, str], now: dt.datetime) -> None:
-    """The CA did not even open an order: keep what it said where an order's failures are read."""
-    wanted = case.wanted
-    if wanted is None:
-        return
-    order = OrderStatus(
-        account_url=wanted.account_url,
-        server=wanted.server,
-        names=wanted.names,
-        spec_hash=wanted.fingerprint,
+def _refused_order(observation: Observation, errors: dict[str, str], now: dt.datetime) -> OrderStatus | None:
+    """Return an order that the CA did not even open: what it said belongs where an order's failures are read."""
+    request = observation.request
+    if request is None:
+        return None
+    return OrderStatus(
+        account_url=request.account_url,
+        server=request.server,
+        names=request.names,
+        spec_hash=request.fingerprint,
         state="invalid",
         created_at=now,
         authorizations=tuple(
-            AuthorizationStatus(name=name, state="invalid") for name in by_name if name in wanted.names
+            AuthorizationStatus(name=name, state="invalid") for name in errors if name in request.names
         ),
     )
-    case.status = case.status.replace(order=order)
+
+
+def _with_errors(order: OrderStatus, errors: dict[str, str]) -> tuple[AuthorizationStatus, ...]:
+    changes: dict[str, dict[str, Any]] = {
+        name: {"state": "invalid", "error": _cut(text)} for name, text in errors.items()
+    }
+    return tuple(
+        entry.replace(**changes[entry.name]) if entry.name in changes else entry for entry in order.authorizations
+    )
+
+
+def _cut(text: str) -> str:
+    return text[:MAX_ERROR_CHARACTERS]

@@ -1,25 +1,28 @@
-"""The working set of one Certificate: what is kept between passes, and the draft of one pass."""
+"""Everything that is known about one Certificate at one time: all that `plan` and its steps look at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from certwright.certificates.open_order import Observed
+from certwright.certificates.order_request import requested_identifiers
+from certwright.certificates.renewal import renewal_time
 from certwright.failures import MAX_MESSAGE_CHARACTERS
 from certwright.kube.subjects import subject_of
+from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
-    from certwright.acme import Order
-    from certwright.certificates.open_order import Flight, IssuerView
-    from certwright.certificates.order_request import Wanted
-    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.acme import Identifier, Order
+    from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.order_request import OrderRequest
+    from certwright.certificates.secret import SecretFacts
     from certwright.challenges.presenter import Presenter
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
-    from certwright.pki import PrivateKey
     from certwright.resources import Certificate, CertificateStatus
 
 
@@ -30,7 +33,7 @@ class Note:
     Attributes:
         reason: One word, CamelCase.
         message: For people.
-        under_way: Whether an issuance is going on; False for a failure or a wait for somebody else.
+        under_way: Whether an issuance is going on; False for a failure or a wait for someone else.
     """
 
     reason: str
@@ -38,107 +41,93 @@ class Note:
     under_way: bool
 
 
-@dataclass
-class Memory:
-    """What the operator remembers of a Certificate between passes; losing it costs nothing but time.
+@dataclass(frozen=True)
+class UnwatchedSecret:
+    """What was found when a Secret that is not watched was last read.
 
     Attributes:
-        flight: The order under way.
-        key: The private key of that order, once it is persisted.
-        solvers: The solver for each name of the order; kept so that proofs can be removed after the issuer is gone.
-        note: The latest note.
-        setbacks: Failures in a row that cost nothing at the CA.
-        told: Reason and message of the last failure, which is no news when it comes again.
-        retry_at: No step of an issuance before this instant, after one failed.
-        clean_up_at: No tidying up (records, order, finalizer, metadata of the Secret) before this instant.
-        clean_up_failures: How often in a row that failed.
-        saved_at: When the status was last written.
-        generation: Of the spec that setbacks were seen with.
-        started_at: When the present issuance was started, for its duration.
-        unwatched: What was found when a Secret that is not watched was last read, and when.
-        refusals: How often in a row the Certificate was refused.
-        resumed: Whether an earlier process began this order and may have left its key behind.
-        caught_up: Whether the object is known to be no older than this process's right to act.
+        facts: The Secret, or None if there was none.
+        read_at: When.
     """
 
-    flight: Flight | None = None
-    key: PrivateKey | None = field(default=None, repr=False)
-    solvers: dict[str, Presenter] = field(default_factory=dict)
+    facts: SecretFacts | None
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one pass over a Certificate remembers for the next; losing it costs nothing but time.
+
+    Attributes:
+        open_order: The order that this process is working on.
+        presenters: Who presented the response for each name; kept so that the responses can be removed once the
+            issuer is gone.
+        note: The latest note.
+        issuing: The back-off of everything that issues.
+        cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
+            neither waits for the other's failures.
+        generation: The generation of the spec that the back-off and the note are about.
+        saved_at: When the status was last written.
+        caught_up: Whether the object is known to be no older than this process's right to act.
+        unwatched: The Secret, if it is not watched.
+        refusals: How often in a row the Certificate was refused.
+    """
+
+    open_order: OpenOrder | None = None
+    presenters: Mapping[str, Presenter] = field(default_factory=lambda: MappingProxyType({}))
     note: Note | None = None
-    setbacks: int = 0
-    told: tuple[str, str] | None = None
-    retry_at: dt.datetime | None = None
-    clean_up_at: dt.datetime | None = None
-    clean_up_failures: int = 0
-    saved_at: dt.datetime | None = None
+    issuing: Backoff = field(default_factory=Backoff)
+    cleaning_up: Backoff = field(default_factory=Backoff)
     generation: int = 0
-    started_at: dt.datetime | None = None
-    resumed: bool = False
+    saved_at: dt.datetime | None = None
     caught_up: bool = False
-    unwatched: tuple[SecretFacts | None, dt.datetime] | None = None
+    unwatched: UnwatchedSecret | None = None
     refusals: int = 0
 
-    def end_flight(self) -> None:
-        """Forget the order and its key."""
-        self.flight = None
-        self.key = None
-        self.solvers = {}
-        self.resumed = False
+    def for_generation(self, generation: int) -> Memory:
+        """Return what is still of use for a spec: back-off and note of another one are not."""
+        if self.generation == generation:
+            return self
+        note = self.note if self.note is not None and self.note.under_way else None
+        return replace(self, generation=generation, note=note, issuing=Backoff())
 
-    def forget_secret(self) -> None:
-        """Have the Secret read again at the next look."""
-        self.unwatched = None
-
-    def clear_setbacks(self) -> None:
-        """Start counting anew: something has gone well, or something has changed."""
-        self.setbacks = 0
-        self.told = None
-        self.retry_at = None
-
-    def tidied_up(self) -> None:
-        """Start counting anew: tidying up has gone well."""
-        self.clean_up_at = None
-        self.clean_up_failures = 0
+    def for_changed_issuer(self) -> Memory:
+        """Return what is still of use when the issuer has changed: what stood in the way may be gone."""
+        order = self.open_order
+        if order is not None and order.challenges:
+            order = replace(order, presented_at=None)  # its presenters may be others now
+        # The number of failures stays: after one, clean-up takes its credentials from the issuer as it is now.
+        cleaning_up = replace(self.cleaning_up, not_before=None, reported=None)
+        return replace(self, open_order=order, issuing=Backoff(), cleaning_up=cleaning_up)
 
 
-@dataclass
-class Case:
-    """One pass over one Certificate. Acts change `status`, `secret` and the memory; nothing else.
+@dataclass(frozen=True)
+class Observation:
+    """One Certificate and everything around it. Nothing in it is ever edited: a step returns another one.
 
     Attributes:
         certificate: The object, as last seen or written.
-        status: The draft of its status.
-        secret: Its Secret, or None if there is none.
-        memory: What is kept between passes.
+        identifiers: What the certificate is to be for, see `requested_identifiers`.
+        status: The draft of its status: as last seen, with what this pass has added.
+        secret: The Secret it names, or None if there is none; see `with_secret`.
+        renew_at: When the certificate in the Secret is to be renewed; None if there is none.
         issuer_view: The state of its issuer.
         issuer: The issuer, if it is ready.
-        wanted: What would be ordered, if the issuer is ready.
-        rival: The Certificate with the better claim to the Secret, or None.
+        request: What would be ordered; None while the issuer is not ready.
+        other_owner: Name of the Certificate that has the better claim to the Secret, or None.
+        memory: What is kept between passes.
     """
 
     certificate: Certificate
+    identifiers: tuple[Identifier, ...]
     status: CertificateStatus
     secret: SecretFacts | None
-    memory: Memory
+    renew_at: dt.datetime | None
     issuer_view: IssuerView
     issuer: ReadyIssuer | None
-    wanted: Wanted | None
-    rival: str | None
-
-    def observed(self) -> Observed:
-        """What `plan` looks at."""
-        return Observed(
-            certificate=self.certificate,
-            status=self.status,
-            wanted=self.wanted,
-            secret=self.secret,
-            issuer=self.issuer_view,
-            rival=self.rival,
-            flight=self.memory.flight,
-            retry_at=self.memory.retry_at,
-            clean_up_at=self.memory.clean_up_at,
-            clean_up_failures=self.memory.clean_up_failures,
-        )
+    request: OrderRequest | None
+    other_owner: str | None
+    memory: Memory
 
     @property
     def ready_issuer(self) -> ReadyIssuer:
@@ -148,42 +137,77 @@ class Case:
         return self.issuer
 
     @property
-    def flight(self) -> Flight:
-        """The order under way, for steps that `plan` takes only with one."""
-        if self.memory.flight is None:
+    def open_order(self) -> OpenOrder:
+        """The open order, for steps that `plan` takes only with one."""
+        if self.memory.open_order is None:
             raise AssertionError("a step of an order was planned without one")
-        return self.memory.flight
+        return self.memory.open_order
+
+    @property
+    def uid(self) -> str:
+        """The Certificate's UID."""
+        return self.certificate.metadata.uid
+
+    @property
+    def namespace(self) -> str:
+        """The Certificate's namespace."""
+        return self.certificate.metadata.namespace or ""
 
     @property
     def subject(self) -> Subject:
         """The Certificate as the subject of an Event."""
         return subject_of("Certificate", self.certificate.metadata)
 
-    def identity(self) -> dict[str, Any]:
-        """Name, namespace and UID, for writes that must hit this object and no other."""
-        return self.certificate.metadata.identity
+    def remember(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the memory changed."""
+        return replace(self, memory=replace(self.memory, **changes))
 
-    def note(self, reason: str, message: str, *, under_way: bool = True) -> None:
-        """Say where things stand."""
-        self.memory.note = Note(reason, message[:MAX_MESSAGE_CHARACTERS], under_way)
+    def noting(self, reason: str, message: str, *, under_way: bool = True) -> Observation:
+        """Return the observation with another note of where things stand."""
+        return self.remember(note=Note(reason, message[:MAX_MESSAGE_CHARACTERS], under_way))
 
-    def change_order(self, **changes: Any) -> None:
-        """Change fields of the order in the draft."""
-        if self.status.order is not None:
-            self.status = self.status.replace(order=self.status.order.replace(**changes))
+    def with_open_order(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the open order changed."""
+        return self.remember(open_order=replace(self.open_order, **changes))
 
-    def show_order_state(self, order: Order) -> None:
-        """Put its state into the draft; ``invalid`` follows with its reasons: alone, it would look dealt with."""
-        if order.status != "invalid":
-            self.change_order(state=order.status.value)
+    def with_certificate(self, certificate: Certificate) -> Observation:
+        """Return the observation with the object as it is now, and what follows from its spec; the draft stays."""
+        if certificate.spec == self.certificate.spec:
+            return replace(self, certificate=certificate)
+        identifiers = requested_identifiers(certificate)
+        return replace(self, certificate=certificate, identifiers=identifiers).with_secret(self.secret)
 
-    def change_authorizations(self, **by_name: dict[str, Any]) -> None:
-        """Change fields of some authorizations in the draft, by name."""
+    def with_secret(self, secret: SecretFacts | None) -> Observation:
+        """Return the observation with the Secret as it is now, and the time of renewal that follows from it."""
+        facts = secret.certificate if secret is not None else None
+        renew_at = renewal_time(self.certificate, facts) if facts is not None else None
+        return replace(self, secret=secret, renew_at=renew_at)
+
+    def with_status(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the draft changed."""
+        return replace(self, status=self.status.replace(**changes))
+
+    def with_order(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the order in the draft changed, if there is one."""
+        if self.status.order is None:
+            return self
+        return self.with_status(order=self.status.order.replace(**changes))
+
+    def with_order_state(self, order: Order) -> Observation:
+        """Return the observation with the state of the order in the draft.
+
+        ``invalid`` is left to `RecordFailure`, which writes it with its reasons: alone, it would look dealt with.
+        """
+        return self if order.status == "invalid" else self.with_order(state=order.status.value)
+
+    def with_authorizations(self, changes: Mapping[str, Mapping[str, Any]]) -> Observation:
+        """Return the observation with fields of some authorizations in the draft changed, by their name."""
         order = self.status.order
-        if order is not None:
-            self.change_order(
-                authorizations=tuple(
-                    entry.replace(**by_name[entry.name]) if entry.name in by_name else entry
-                    for entry in order.authorizations
-                )
+        if order is None or not changes:
+            return self
+        return self.with_order(
+            authorizations=tuple(
+                entry.replace(**changes[entry.name]) if entry.name in changes else entry
+                for entry in order.authorizations
             )
+        )

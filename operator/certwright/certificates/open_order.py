@@ -1,86 +1,68 @@
-"""What is known about one Certificate at one instant: all that `plan` may look at."""
+"""The order that this process is working on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+import datetime as dt
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    import datetime as dt
+    from collections.abc import Mapping
 
     from certwright.acme import Challenge, Order
-    from certwright.certificates.order_request import Wanted
-    from certwright.certificates.secret_facts import SecretFacts
     from certwright.challenges.response import ChallengeResponse
-    from certwright.resources import Certificate, CertificateStatus
+    from certwright.pki import PrivateKey
+
+FIRST_POLL_SECONDS: Final = 0.25
+SHORTEST_POLL_SECONDS: Final = 0.1
+LONGEST_POLL_SECONDS: Final = 15.0
+LONGEST_ASKED_SECONDS: Final = 3600.0
+"""A longer Retry-After than this is not believed while an order is open."""
 
 
 @dataclass(frozen=True)
-class IssuerView:
-    """What a Certificate needs to know of its issuer.
-
-    Attributes:
-        state: ``unknown`` until the operator has looked at it since its start.
-        message: Why it is not ready, for people.
-    """
-
-    state: Literal["unknown", "missing", "not-ready", "ready"]
-    message: str = ""
-
-
-@dataclass
-class Flight:
-    """An order under way, as held in memory; after a restart it is made anew from the status and the CA.
+class OpenOrder:
+    """An open order as held in memory; after a restart it is made again from the status and the CA.
 
     Attributes:
         order: As last seen at the CA.
-        next_look: Nothing is to be asked before this instant.
-        proofs: What the CA is to find, by the authorization's name; what is answered stays until the order is done.
+        started_at: When it was placed.
+        next_look: Nothing is to be asked before this time.
+        responses: What the CA is to find, by the authorization's name; an answered one stays until the order is done.
         challenges: The challenge of each that is not answered yet, by the same name.
-        presented_at: When this process put the proofs in place; None before.
+        key: The private key of the order, once it is in a Secret.
+        resumed: Whether an earlier process placed the order and may have left its key in a Secret.
+        presented_at: When this process put the responses in place; None before.
         propagated: Whether they were seen where the CA looks, or need not be.
         checks: How often they were looked for.
         polls: How often the CA was asked since the last progress.
         finalized: Whether this process has sent the CSR.
-        warned: What an Event has told of proofs that were not to be seen: its reason, and the cause.
+        warned: What Events have said of responses that could not be seen: the reason, and the cause.
     """
 
     order: Order
+    started_at: dt.datetime
     next_look: dt.datetime
-    proofs: dict[str, ChallengeResponse] = field(default_factory=dict)
-    challenges: dict[str, Challenge] = field(default_factory=dict)
+    responses: Mapping[str, ChallengeResponse] = field(default_factory=lambda: MappingProxyType({}))
+    challenges: Mapping[str, Challenge] = field(default_factory=lambda: MappingProxyType({}))
+    key: PrivateKey | None = field(default=None, repr=False)
+    resumed: bool = False
     presented_at: dt.datetime | None = None
     propagated: bool = False
     checks: int = 0
     polls: int = 0
     finalized: bool = False
-    warned: set[tuple[str, str]] = field(default_factory=set)
+    warned: frozenset[tuple[str, str]] = frozenset()
 
+    def polled(self, asked: float | None, now: dt.datetime) -> OpenOrder:
+        """Return the order with its next look: when the CA asked for it, else a little later each time.
 
-@dataclass(frozen=True)
-class Observed:
-    """One Certificate and everything around it.
-
-    Attributes:
-        certificate: The object as last seen.
-        status: Its status, with what this pass has added.
-        wanted: What its spec and issuer add up to; None while the issuer is not ready.
-        secret: The target Secret, or None if there is none.
-        rival: Name of another Certificate with the better claim to the Secret, or None.
-        issuer: Its issuer.
-        flight: The order under way, if this process knows it.
-        retry_at: After a failure that cost nothing at the CA: not before this instant.
-        clean_up_at: After tidying up (see `Memory`) has failed: not before this instant.
-        clean_up_failures: How often in a row it has failed.
-    """
-
-    certificate: Certificate
-    status: CertificateStatus
-    wanted: Wanted | None
-    secret: SecretFacts | None
-    issuer: IssuerView
-    rival: str | None = None
-    flight: Flight | None = None
-    retry_at: dt.datetime | None = None
-    clean_up_at: dt.datetime | None = None
-    clean_up_failures: int = 0
+        Args:
+            asked: Seconds that the CA asked to wait, or None.
+            now: The present time.
+        """
+        if asked is None:
+            asked = min(FIRST_POLL_SECONDS * 2**self.polls, LONGEST_POLL_SECONDS)
+        pause = min(max(asked, SHORTEST_POLL_SECONDS), LONGEST_ASKED_SECONDS)
+        return replace(self, next_look=now + dt.timedelta(seconds=pause))

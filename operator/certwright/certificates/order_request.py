@@ -1,31 +1,37 @@
-"""What a Certificate's spec and its issuer add up to: the order to be made, the Secret to be found."""
+"""What is requested of the CA: a Certificate's spec and its issuer, added up."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from certwright.acme import Identifier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from certwright.pki import CertificateFacts
     from certwright.resources import AcmeIssuerSpec, Certificate
 
 
 @dataclass(frozen=True)
-class Wanted:
+class OrderRequest:
     """The parts of an order that, when they change, make it another order.
 
     Attributes:
-        names: Lower-case DNS names, sorted.
+        identifiers: What the certificate is for, see `requested_identifiers`.
         server: Directory URL of the CA.
         account_url: The account that orders.
         profile: ACME profile, or None.
-        duration_seconds: Life asked for, or None for the CA's own.
+        duration_seconds: Lifetime to ask for, or None for the CA's own.
         key: Algorithm and size of the private key: a CA that refuses one may take another, so it need not wait.
         common_name: For the CSR, or None.
     """
 
-    names: tuple[str, ...]
+    identifiers: tuple[Identifier, ...]
     server: str
     account_url: str
     profile: str | None = None
@@ -34,17 +40,36 @@ class Wanted:
     common_name: str | None = None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The identifiers as a status has them."""
+        return names_of(self.identifiers)
+
+    @cached_property
     def fingerprint(self) -> str:
-        """A short digest that is equal for equal orders."""
-        return digest(asdict(self))
+        """A short digest that is equal for equal orders.
+
+        It is kept in the status of an open order. A version that computes it differently gives up every order that is
+        open when the operator is upgraded.
+        """
+        return digest(
+            {
+                "names": self.names,
+                "server": self.server,
+                "account_url": self.account_url,
+                "profile": self.profile,
+                "duration_seconds": self.duration_seconds,
+                "key": self.key,
+                "common_name": self.common_name,
+            }
+        )
 
     @classmethod
-    def of(cls, certificate: Certificate, issuer: AcmeIssuerSpec, account_url: str) -> Wanted:
+    def of(cls, certificate: Certificate, issuer: AcmeIssuerSpec, account_url: str) -> OrderRequest:
         """Combine a Certificate with its issuer."""
         spec = certificate.spec
         asks_duration = issuer.enable_duration_feature and spec.duration is not None
         return cls(
-            names=wanted_names(certificate),
+            identifiers=requested_identifiers(certificate),
             server=issuer.server,
             account_url=account_url,
             profile=issuer.profile,
@@ -54,9 +79,37 @@ class Wanted:
         )
 
 
-def wanted_names(certificate: Certificate) -> tuple[str, ...]:
-    """Return the Certificate's DNS names: lower-case, each once, sorted."""
-    return tuple(sorted({name.lower() for name in certificate.spec.dns_names}))
+class SubjectNames(NamedTuple):
+    """Identifiers by type, as CSRs and checks of certificates take them."""
+
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+
+
+def requested_identifiers(certificate: Certificate) -> tuple[Identifier, ...]:
+    """Return what a Certificate asks to be certified: in lower case, each once, sorted."""
+    return tuple(sorted({Identifier.dns(name) for name in certificate.spec.dns_names}))
+
+
+def certified_identifiers(facts: CertificateFacts) -> tuple[Identifier, ...]:
+    """Return what an issued certificate is for, in the form of `requested_identifiers`."""
+    names = [Identifier("dns", name) for name in facts.dns_names]
+    addresses = [Identifier("ip", address) for address in facts.ip_addresses]
+    return tuple(sorted(names + addresses))
+
+
+def subject_names(identifiers: Iterable[Identifier]) -> SubjectNames:
+    """Sort identifiers by their type."""
+    known = tuple(identifiers)
+    return SubjectNames(
+        dns_names=tuple(identifier.value for identifier in known if identifier.type == "dns"),
+        ip_addresses=tuple(identifier.value for identifier in known if identifier.type == "ip"),
+    )
+
+
+def names_of(identifiers: Iterable[Identifier]) -> tuple[str, ...]:
+    """Return identifiers as texts."""
+    return tuple(identifier.value for identifier in identifiers)
 
 
 def digest(value: Any) -> str:

@@ -1,19 +1,24 @@
-"""The Secrets that Certwright writes, as whole manifests for one server-side apply each."""
+"""TLS Secrets: what matters about one, as plain values, and the manifests that Certwright writes.
+
+Nothing of a Secret's content is kept in memory. Every manifest is whole, for one server-side apply.
+"""
 
 from __future__ import annotations
 
 import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.certificates.order_request import digest
-from certwright.certificates.secret_facts import (
-    CONTENT_DIGEST_ANNOTATION,
-    METADATA_FINGERPRINT_ANNOTATION,
-    REVISION_ANNOTATION,
-    SERVER_ANNOTATION,
-    TLS_TYPE,
-    content_digest,
-    decoded,
+from certwright.certificates.order_request import digest, names_of, requested_identifiers
+from certwright.pki import (
+    CertificateFacts,
+    PkiError,
+    load_private_key,
+    parse_chain,
+    public_key_matches,
+    public_key_matches_spec,
 )
 from certwright.resources import (
     ALT_NAMES_ANNOTATION,
@@ -30,12 +35,106 @@ from certwright.resources import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.pki import CertificateChain
+    from cryptography import x509
+
+    from certwright.pki import CertificateChain, KeyAlgorithm
     from certwright.resources import Certificate
 
+TLS_TYPE: Final = "kubernetes.io/tls"
+METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
+CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
+"""SHA-256 over chain and key as we wrote them: equal means that the slow comparison of key and leaf can be skipped."""
+SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
+REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
+"""Written with the certificate in one write: a crash before the status is written cannot lose count."""
+MAX_REVISION_DIGITS: Final = 9
 COMPONENT_LABEL: Final = f"{group.GROUP}/component"
 PENDING_KEY: Final = "pending-key"
 ACCOUNT_KEY: Final = "account-key"
+
+
+@dataclass(frozen=True)
+class SecretFacts:
+    """A Secret as far as issuing is concerned.
+
+    Attributes:
+        certificate_name: The Certificate that wrote it, or None if Certwright did not.
+        server: Directory URL of the CA that its certificate is from, as far as we know.
+        empty: Whether it holds no data at all.
+        certificate: The leaf's facts, or None with `problem` set.
+        leaf: The leaf itself, for comparisons of its public key.
+        problem: Why chain and key are of no use, for people; None if they are.
+        metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
+        immutable: Whether its data can never be changed.
+        revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    type: str
+    certificate_name: str | None
+    issuer_name: str | None
+    issuer_kind: str | None
+    server: str | None
+    empty: bool
+    certificate: CertificateFacts | None
+    leaf: x509.Certificate | None
+    problem: str | None
+    metadata_fingerprint: str | None
+    immutable: bool = False
+    revision: int = 0
+
+    def has_key_of(self, algorithm: KeyAlgorithm, size: int | None) -> bool:
+        """Whether the certificate's key is of this algorithm and size (None: the algorithm's default)."""
+        return self.leaf is not None and public_key_matches_spec(self.leaf, algorithm, size)
+
+    @classmethod
+    def of(cls, secret: Mapping[str, Any]) -> SecretFacts:
+        """Read a ``v1`` Secret. Slow (85 ms) for an RSA key that someone else wrote: call it in a thread."""
+        metadata = secret["metadata"]
+        annotations = metadata.get("annotations") or {}
+        managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
+        data = secret.get("data") or {}
+        leaf, problem = _leaf(data, annotations.get(CONTENT_DIGEST_ANNOTATION))
+        facts = None
+        if leaf is not None:
+            try:
+                facts = CertificateFacts.of(leaf)
+            except PkiError as error:
+                leaf, problem = None, str(error)
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata.get("uid", ""),
+            resource_version=metadata.get("resourceVersion", ""),
+            type=secret.get("type") or "Opaque",
+            certificate_name=annotations.get(CERTIFICATE_NAME_ANNOTATION) if managed else None,
+            issuer_name=annotations.get(ISSUER_NAME_ANNOTATION),
+            issuer_kind=annotations.get(ISSUER_KIND_ANNOTATION),
+            server=annotations.get(SERVER_ANNOTATION),
+            empty=not any(data.values()),
+            certificate=facts,
+            leaf=leaf,
+            problem=problem,
+            metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
+            immutable=secret.get("immutable") is True,
+            revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
+        )
+
+
+def content_digest(chain_pem: bytes, key_pem: bytes) -> str:
+    """Return the digest that says "chain and key are as Certwright wrote them"."""
+    return hashlib.sha256(chain_pem + b"\0" + key_pem).hexdigest()
+
+
+def decoded(data: Mapping[str, str], entry: str) -> bytes:
+    """Return one entry of a Secret's data; empty when absent or not base64."""
+    try:
+        return base64.b64decode(data.get(entry) or "", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def tls_secret(
@@ -66,7 +165,7 @@ def tls_secret(
 def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dict[str, Any]:
     """Return the Secret that is there, content unchanged, with our labels, annotations and owner.
 
-    It carries the resourceVersion it was read at: if somebody changes it meanwhile, the write is refused.
+    It carries the resourceVersion it was read at: if someone changes it meanwhile, the write is refused.
     """
     data = {
         entry: content
@@ -126,7 +225,7 @@ def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, An
 
 
 def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
-    """Return the Secret that keeps an issuer's account key. Nobody owns it: a deleted Issuer may come back."""
+    """Return the Secret that keeps an issuer's account key. It has no owner: a deleted Issuer may come back."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -134,6 +233,24 @@ def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) ->
         "metadata": {"namespace": namespace, "name": name, "labels": {COMPONENT_LABEL: ACCOUNT_KEY}},
         "data": {entry: _encoded(key_pem)},
     }
+
+
+def _revision(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) <= MAX_REVISION_DIGITS else 0
+
+
+def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate | None, str | None]:
+    chain_pem, key_pem = decoded(data, "tls.crt"), decoded(data, "tls.key")
+    for entry, content in (("tls.crt", chain_pem), ("tls.key", key_pem)):
+        if not content:
+            return None, f"its {entry} is missing"
+    try:
+        leaf = parse_chain(chain_pem).leaf
+        if digest != content_digest(chain_pem, key_pem) and not public_key_matches(leaf, load_private_key(key_pem)):
+            return None, "its tls.key does not belong to its tls.crt"
+    except PkiError as error:
+        return None, str(error)
+    return leaf, None
 
 
 def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
@@ -146,7 +263,7 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
             **(template.annotations if template else {}),
             **annotations,
             CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
-            ALT_NAMES_ANNOTATION: ",".join(sorted(certificate.spec.dns_names)),
+            ALT_NAMES_ANNOTATION: ",".join(names_of(requested_identifiers(certificate))),
             METADATA_FINGERPRINT_ANNOTATION: metadata_fingerprint(certificate),
             CONTENT_DIGEST_ANNOTATION: content_digest(decoded(data, "tls.crt"), decoded(data, "tls.key")),
         },

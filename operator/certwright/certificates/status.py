@@ -1,25 +1,30 @@
-"""`report`: the status that people read, from what is observed. Pure, so a restart says the same as before."""
+"""The status that people read: what it says (`report`, pure, so a restart says the same as before), and writing it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from certwright.certificates.need import issuance_need, renewal_time
+from certwright.certificates.finalizer import written
+from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Note
-from certwright.certificates.ownership import conflict_over_secret
-from certwright.resources import ISSUING, READY, Condition, find_condition, set_condition
+from certwright.certificates.ownership import ownership_problem
+from certwright.resources import ISSUING, READY, Certificate, Condition, find_condition, set_condition
+from certwright.text import rfc3339, sentence
 
 if TYPE_CHECKING:
-    import datetime as dt
-
-    from certwright.certificates.open_order import Observed
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
     from certwright.resources import CertificateStatus, ConditionStatus
 
 NOTHING_TO_DO: Final = "NothingToDo"
 MAX_SERIAL_DIGITS: Final = 64
-"""RFC 5280 allows 40; a Secret that somebody else filled may hold anything."""
+"""RFC 5280 allows 40; a Secret that someone else filled may hold anything."""
 RENEWAL_REASONS: Final = frozenset({"Renewal"})
 """Needs that leave the certificate in the Secret as good as it was."""
+QUIET: Final = dt.timedelta(seconds=5)
+"""While an order is open its small steps are written no oftener than this: most orders are done by then."""
 
 
 class _Fact(NamedTuple):
@@ -28,18 +33,19 @@ class _Fact(NamedTuple):
     message: str
 
 
-def report(observed: Observed, note: Note | None, now: dt.datetime) -> CertificateStatus:
+def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
     """Return the complete status.
 
     Args:
-        observed: What is known, with the draft of the status in it.
-        note: What the last step left to say, or None.
-        now: The present instant.
+        observation: What is known, with the draft of the status in it.
+        now: The present time.
     """
-    certificate = observed.certificate
-    generation = certificate.metadata.generation
-    conditions = observed.status.conditions
-    for kind, fact in ((READY, _ready(observed, note, now)), (ISSUING, _issuing(note))):
+    generation = observation.certificate.metadata.generation
+    secret, draft = observation.secret, observation.status
+    problem = ownership_problem(observation)
+    ready = _Fact("False", problem.reason, problem.message) if problem is not None else _ready(observation, now)
+    conditions = draft.conditions
+    for kind, fact in ((READY, ready), (ISSUING, _issuing(observation.memory.note))):
         condition = Condition(
             type=kind,
             status=fact.status,
@@ -48,20 +54,17 @@ def report(observed: Observed, note: Note | None, now: dt.datetime) -> Certifica
             observed_generation=generation,
         )
         conditions = set_condition(conditions, condition, now)
-    status = observed.status.replace(conditions=conditions, observed_generation=generation)
-    secret = observed.secret
-    facts = secret.certificate if secret is not None else None
-    conflict = conflict_over_secret(observed.certificate, observed.secret, observed.rival)
-    if secret is None or facts is None or conflict is not None:
-        return status.replace(not_before=None, not_after=None, renewal_time=None, serial_number=None)
-    counted = secret.revision if secret.certificate_name == certificate.metadata.name else 0
-    return status.replace(
-        revision=max(status.revision, counted),
-        not_before=facts.not_before,
-        not_after=facts.not_after,
-        renewal_time=renewal_time(certificate, facts),
-        serial_number=facts.serial[:MAX_SERIAL_DIGITS],
-    )
+    facts: dict[str, Any] = dict.fromkeys(("not_before", "not_after", "renewal_time", "serial_number"))
+    if problem is None and secret is not None and secret.certificate is not None:
+        counted = secret.revision if secret.certificate_name == observation.certificate.metadata.name else 0
+        facts = {
+            "revision": max(draft.revision, counted),
+            "not_before": secret.certificate.not_before,
+            "not_after": secret.certificate.not_after,
+            "renewal_time": observation.renew_at,
+            "serial_number": secret.certificate.serial[:MAX_SERIAL_DIGITS],
+        }
+    return draft.replace(conditions=conditions, observed_generation=generation, **facts)
 
 
 def last_note(status: CertificateStatus) -> Note | None:
@@ -72,15 +75,12 @@ def last_note(status: CertificateStatus) -> Note | None:
     return Note(issuing.reason, issuing.message, issuing.status == "True")
 
 
-def _ready(observed: Observed, note: Note | None, now: dt.datetime) -> _Fact:
-    conflict = conflict_over_secret(observed.certificate, observed.secret, observed.rival)
-    if conflict is not None:
-        return _Fact("False", conflict.reason, conflict.message)
-    need = issuance_need(observed.certificate, observed.secret, observed.wanted, now)
-    secret = observed.secret
-    if secret is not None and secret.certificate is not None and (need is None or need.reason in RENEWAL_REASONS):
-        ends = f"{secret.certificate.not_after:%Y-%m-%dT%H:%M:%SZ}"
-        renews = f"{renewal_time(observed.certificate, secret.certificate):%Y-%m-%dT%H:%M:%SZ}"
+def _ready(observation: Observation, now: dt.datetime) -> _Fact:
+    need = issuance_need(observation, now)
+    secret, note = observation.secret, observation.memory.note
+    usable = secret.certificate if secret is not None else None
+    if usable is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
+        ends, renews = rfc3339(usable.not_after), rfc3339(observation.renew_at)
         if need is None:
             return _Fact("True", "Ready", f"The certificate is valid until {ends} and is renewed at {renews}.")
         what = f" {note.message}" if note is not None else ""
@@ -89,7 +89,7 @@ def _ready(observed: Observed, note: Note | None, now: dt.datetime) -> _Fact:
         return _Fact("False", need.refusal.reason, need.refusal.message)
     if note is not None:
         return _Fact("False", note.reason, note.message)
-    return _Fact("False", need.reason if need else "Unknown", f"{_sentence(need.message)}." if need else "")
+    return _Fact("False", need.reason, sentence(need.message)) if need is not None else _Fact("False", "Unknown", "")
 
 
 def _issuing(note: Note | None) -> _Fact:
@@ -98,5 +98,38 @@ def _issuing(note: Note | None) -> _Fact:
     return _Fact("True" if note.under_way else "False", note.reason, note.message)
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+async def save(observation: Observation, tools: Tools) -> Observation:
+    """Write the status, whole, if it says anything new.
+
+    Raises:
+        KubeError: It could not be written; `NotFound` and `Conflict` mean that the Certificate is gone.
+    """
+    now = tools.clock()
+    status = report(observation, now)
+    observation = replace(observation, status=status)
+    certificate = observation.certificate
+    if _material(status) == _material(certificate.status):
+        return observation
+    identity = certificate.metadata.identity
+    body = await tools.kube_api.apply_status(Certificate.PLURAL, Certificate.KIND, identity, status.to_json())
+    return written(observation.remember(saved_at=now), tools, body)
+
+
+async def save_unless_quiet(observation: Observation, tools: Tools) -> Observation:
+    """Like `save`, but leave out what will be said better in a moment: the small steps of a young order."""
+    memory = observation.memory
+    young = memory.saved_at is not None and tools.clock() - memory.saved_at < QUIET
+    if memory.open_order is not None and memory.note is not None and memory.note.under_way and young:
+        return observation
+    return await save(observation, tools)
+
+
+def _material(status: CertificateStatus) -> dict[str, Any]:
+    """Return what is worth a write: everything but the times of looks."""
+    content = status.to_json()
+    order = content.get("order")
+    if order:
+        order.pop("nextLookTime", None)
+        for entry in order.get("authorizations", ()):
+            entry.pop("lastLookTime", None)
+    return content

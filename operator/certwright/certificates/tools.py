@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.secret import SecretFacts
     from certwright.challenges.holders import RecordLedger
     from certwright.issuers.registry import IssuerRegistry
     from certwright.issuers.solver_factory import SolverFactory

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
-    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.secret import SecretFacts
     from certwright.issuers.solver_factory import Http01Options
     from certwright.resources import Certificate
 

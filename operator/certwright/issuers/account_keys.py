@@ -6,8 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from certwright.acme import AccountKey, AcmeError
-from certwright.certificates.secret import account_key_secret
-from certwright.certificates.secret_facts import decoded
+from certwright.certificates.secret import account_key_secret, decoded
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.secret_facts import decoded
+from certwright.certificates.secret import decoded
 from certwright.challenges.record_presenter import Dns01Presenter
 from certwright.dns import DnsView
 from certwright.dns.providers.rfc2136 import Rfc2136Provider

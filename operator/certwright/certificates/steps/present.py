@@ -1,21 +1,32 @@
-"""An issuer that changed in the middle of an order: what it asks for now, and what it does not ask for any more."""
+"""Put the responses in place."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.certificates.presenters import by_solver
-from certwright.certificates.responses import as_objects, must_be_held, objects_to_make
-from certwright.certificates.save import hold, save
-from certwright.challenges.response import FileResponse, RecordResponse
+from certwright.certificates.finalizer import hold
+from certwright.certificates.responses import (
+    as_objects,
+    by_presenter,
+    files_of,
+    must_be_held,
+    objects_to_make,
+    present_all,
+    records_of,
+    same_presenters,
+    waiting_reason,
+)
+from certwright.certificates.status import save
+from certwright.certificates.steps.step import Act
 from certwright.concurrency import gather_all
 from certwright.dns import DnsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
-    from certwright.certificates.observation import Case
+    from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
@@ -23,47 +34,66 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-async def leave_other_places(case: Case, tools: Tools, before: Mapping[str, Presenter]) -> None:
+@dataclass(frozen=True)
+class Present(Act):
+    """Put the responses for every name in place, those of different presenters in parallel.
+
+    The issuer may have changed since the order was placed. What it asks for now is written down before it is made, and
+    what it no longer asks for is removed.
+    """
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
+        """Present.
+
+        Raises:
+            KubeError: Something could not be written or removed; the next try does it again.
+            SolverError: Rules could not be taken out of an Ingress that others change all the time.
+        """
+        now = tools.clock()
+        responses = observation.open_order.responses
+        # Made again, because the credentials that failed at the last try may have been corrected meanwhile.
+        presenters = await same_presenters(observation, tools, responses)
+        await _leave_other_places(observation, tools, presenters)
+        observation = observation.remember(presenters=presenters)
+        yield observation
+        order, made = observation.status.order, objects_to_make(responses, presenters)
+        if order is not None and set(made) != set(order.solver_objects):
+            known = order.solver_objects
+            if set(made) - set(known):
+                observation = observation.with_order(solver_objects=tuple(dict.fromkeys([*known, *made])))
+                if must_be_held(responses, made):
+                    observation = await hold(observation, tools)
+                observation = await save(observation, tools)
+                yield observation
+            files = files_of(responses.values())
+            await tools.solvers.remove_superseded(observation.certificate, as_objects(known), as_objects(made), files)
+            observation = observation.with_order(solver_objects=made)
+            yield observation
+        await present_all(responses, presenters)
+        yield observation.with_open_order(presented_at=now, propagated=False, checks=0, next_look=now).noting(
+            waiting_reason(responses), "The proofs are in place; waiting until they can be seen."
+        )
+
+
+async def _leave_other_places(observation: Observation, tools: Tools, presenters: Mapping[str, Presenter]) -> None:
     """Remove the records from where an issuer that changed meanwhile had them put; what fails there is told, once."""
+    before = observation.memory.presenters
     moved: dict[str, ChallengeResponse] = {}
-    for name, proof in case.flight.proofs.items():
-        old, new = before.get(name), case.memory.solvers[name]
+    for name, response in observation.open_order.responses.items():
+        old, new = before.get(name), presenters[name]
         if old is not None and old.challenge_type == new.challenge_type and old.destination != new.destination:
-            moved[name] = proof
-    records = {proof for proof in moved.values() if isinstance(proof, RecordResponse)}
+            moved[name] = response
+    records = set(records_of(moved.values()))
     if not records:
         return
-    holder = case.certificate.metadata.uid
-    async with tools.ledger.releasing(holder, records) as removable:
-        gone = {name: proof for name, proof in moved.items() if proof in removable}
+    async with tools.ledger.releasing(observation.uid, records) as removable:
+        gone = {name: response for name, response in moved.items() if response in removable}
         try:
-            await gather_all(solver.clean_up(group) for solver, group in by_solver(gone, before))
+            await gather_all(presenter.clean_up(group) for presenter, group in by_presenter(gone, before))
         except DnsError as error:
             names = sorted({record.name for record in removable})
             left = f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"  # noqa: PLR2004 - a line to be read
             message = f"The issuer's DNS provider was changed, and at the one before stay behind: {left}. {error}."
-            logger.warning("%s: %s", case.certificate.display_name, message)
-            tools.recorder.record(case.subject, "Warning", "LeftBehind", message)
-    await tools.ledger.hold(holder, records)
-
-
-async def exchange_objects(case: Case, tools: Tools) -> None:
-    """Write down what the issuer asks for by now, before it is made, and remove what it does not ask for any more.
-
-    Raises:
-        KubeError: Something could not be written or removed; the next try does it again.
-        SolverError: Rules could not be taken out of an Ingress that others change all the time.
-    """
-    order = case.status.order
-    made = objects_to_make(case.flight.proofs, case.memory.solvers)
-    if order is None or set(made) == set(order.solver_objects):
-        return
-    known = order.solver_objects
-    if set(made) - set(order.solver_objects):
-        case.change_order(solver_objects=tuple(dict.fromkeys([*order.solver_objects, *made])))
-        if must_be_held(case.flight.proofs, made):
-            await hold(case, tools)
-        await save(case, tools)
-    resources = [proof for proof in case.flight.proofs.values() if isinstance(proof, FileResponse)]
-    await tools.solvers.remove_superseded(case.certificate, as_objects(known), as_objects(made), resources)
-    case.change_order(solver_objects=made)
+            logger.warning("%s: %s", observation.certificate.display_name, message)
+            tools.recorder.record(observation.subject, "Warning", "LeftBehind", message)
+    await tools.ledger.hold(observation.uid, records)

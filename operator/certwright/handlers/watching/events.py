@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import kopf
 
-from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.secret import SecretFacts
 from certwright.kube.api import label
 from certwright.resources import (
     CERTIFICATES,
