@@ -112,9 +112,8 @@ def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
 
 
 def _time_need(observation: Observation, facts: CertificateFacts, now: dt.datetime) -> Need | None:
-    ends = rfc3339(facts.not_after)
     if now >= facts.not_after:
-        return Need("Expired", f"the certificate expired at {ends}")
+        return Need("Expired", f"the certificate expired at {rfc3339(facts.not_after)}")
     if observation.renew_at is not None and now >= observation.renew_at:
-        return Need("Renewal", f"the certificate is due for renewal; it ends at {ends}")
+        return Need("Renewal", f"the certificate is due for renewal; it ends at {rfc3339(facts.not_after)}")
     return None

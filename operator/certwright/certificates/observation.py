@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from certwright.certificates.order_request import requested_identifiers
@@ -74,7 +73,7 @@ class Memory:
     """
 
     open_order: OpenOrder | None = None
-    presenters: Mapping[str, Presenter] = field(default_factory=lambda: MappingProxyType({}))
+    presenters: Mapping[str, Presenter] = field(default_factory=dict)
     note: Note | None = None
     issuing: Backoff = field(default_factory=Backoff)
     cleaning_up: Backoff = field(default_factory=Backoff)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ class OpenOrder:
     order: Order
     started_at: dt.datetime
     next_look: dt.datetime
-    responses: Mapping[str, ChallengeResponse] = field(default_factory=lambda: MappingProxyType({}))
-    challenges: Mapping[str, Challenge] = field(default_factory=lambda: MappingProxyType({}))
+    responses: Mapping[str, ChallengeResponse] = field(default_factory=dict)
+    challenges: Mapping[str, Challenge] = field(default_factory=dict)
     key: PrivateKey | None = field(default=None, repr=False)
     resumed: bool = False
     presented_at: dt.datetime | None = None

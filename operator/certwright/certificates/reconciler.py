@@ -112,7 +112,8 @@ class CertificateReconciler:
         now = self._tools.clock()
         result = step.next_look(observation, now)
         refusals = observation.memory.refusals + 1 if isinstance(step, Refuse) else 0
-        self._keep(observation.remember(refusals=refusals))
+        if refusals != observation.memory.refusals:
+            self._keep(observation.remember(refusals=refusals))
         # No later than when the certificate ends: from then on it is not Ready, whatever else is waited for.
         facts = observation.secret.certificate if observation.secret is not None else None
         if facts is not None and facts.not_after > now:
@@ -183,7 +184,8 @@ class CertificateReconciler:
             found = await self._tools.kube_api.read_secret(namespace, name)
             facts = await asyncio.to_thread(SecretFacts.of, found) if found is not None else None
             unwatched = UnwatchedSecret(facts, now)
-        return replace(memory, unwatched=unwatched), unwatched.facts
+            memory = replace(memory, unwatched=unwatched)
+        return memory, unwatched.facts
 
     async def _advance(self, observation: Observation) -> tuple[Observation, Rest]:
         """Take one step after another, until the plan is to rest."""
