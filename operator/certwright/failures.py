@@ -80,7 +80,7 @@ def classify(error: BaseException, now: dt.datetime) -> Failure:
 
     Args:
         error: Whatever was raised.
-        now: The present instant.
+        now: The present time.
     """
     failure = _classify(error, str(error)[:MAX_MESSAGE_CHARACTERS], now)
     return replace(failure, message=_ended(failure.message))

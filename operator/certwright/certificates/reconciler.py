@@ -121,7 +121,7 @@ class CertificateReconciler:
         return result
 
     async def _look_past_the_watch(self, key: Key, certificate: Certificate) -> Result:
-        """Read an object that seems to be gone: a watch that begins anew does not tell what was deleted meanwhile."""
+        """Read an object that seems to be gone: a watch that begins again does not tell what was deleted meanwhile."""
         try:
             found = await self._tools.kube_api.read_custom(Certificate.PLURAL, key.namespace, key.name)
         except KubeError as error:

@@ -30,7 +30,7 @@ class Tools:
         ledger: Who needs which record.
         recorder: For Events.
         metrics: Counts what happens.
-        clock: The present instant, aware UTC.
+        clock: The present time, aware UTC.
         leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.

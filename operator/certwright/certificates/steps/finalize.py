@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Finalize(Act):
-    """Send the CSR for the key, which is in a Secret by now."""
+    """Send the CSR for the key, which is now in a Secret."""
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Send it.

@@ -77,7 +77,7 @@ def _with_responses(open_order: OpenOrder, authorizations: tuple[Authorization, 
         if challenge.status == "pending":
             challenges[name] = challenge
     # Of those that are answered the CA may ask once more, and what answered may have gone with the earlier process.
-    # Files that are validated by now stay with the others: those that answer for fewer would be other objects.
+    # Files that are validated already stay with the others: those that answer for fewer would be other objects.
     files = set(files_of(responses.values())) if names else set()
     kept_responses = {name: one for name, one in responses.items() if name in names or one in files}
     return replace(open_order, challenges=challenges, responses=kept_responses)
