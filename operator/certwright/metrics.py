@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -13,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from certwright.resources import READY, is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from certwright.acme import RequestRecord
     from certwright.resources import Certificate
@@ -121,10 +120,9 @@ class Metrics:
         """Show whether this process acts from now on."""
         self._leader.set_function(leads)
 
-    def watch_watches(self, resources: Iterable[str], watching: Callable[[str], bool]) -> None:
-        """Show of each resource from now on whether it is watched."""
-        for resource in resources:
-            self._watching.labels(resource).set_function(partial(watching, resource))
+    def watch_watch(self, resource: str, watching: Callable[[], bool]) -> None:
+        """Show from now on whether a resource is watched."""
+        self._watching.labels(resource).set_function(watching)
 
     def watch_failed(self, resource: str, status: str) -> None:
         """Count a list or watch that failed."""

@@ -72,7 +72,7 @@ def test_what_is_gone_leaves_nothing() -> None:
     certificates.remove(body("never-seen")["metadata"])
     assert certificates.get(key()) is None
     assert not certificates.put(body()), "a late event brings a deleted one back"
-    assert (dict(certificates._by_secret), dict(certificates._by_issuer)) == ({}, {})
+    assert dict(certificates.store._indexed) == {}
 
 
 def test_one_made_anew_under_the_same_name_stays() -> None:

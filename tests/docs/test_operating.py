@@ -14,11 +14,12 @@ from certwright.metrics import Metrics
 PROJECT: Final = Path(__file__).parents[2]
 DOCS: Final = PROJECT / "docs"
 PAGE: Final = (PROJECT / "docs" / "operating.md").read_text()
-PACKAGES: Final = ("issuance", "handlers", "resources", "kube", "solvers/http01")
-SOURCES: Final = [path for package in PACKAGES for path in (PROJECT / "operator" / "certwright" / package).glob("*.py")]
+PACKAGES: Final = ("certificates", "challenges", "handlers", "http01", "issuers", "kube", "resources")
+CODE: Final = PROJECT / "operator" / "certwright"
+SOURCES: Final = [CODE / "failures.py", *(path for package in PACKAGES for path in (CODE / package).rglob("*.py"))]
 # The calls that take a reason as their first, or after a condition's status, an Event's subject and kind.
 GIVES_REASON: Final = re.compile(
-    r'(?:IssuanceError|SolverError|Failure|Refuse|Need|Conflict|_Fact|\.note|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
+    r'(?:IssuanceError|SolverError|Failure|Refuse|Need|OwnershipProblem|_Fact|\.noting|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
     r'|Warning)",\s*)?"([A-Z][A-Za-z0-9]+)"'
 )
 

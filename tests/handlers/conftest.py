@@ -70,7 +70,7 @@ def waiting(controller: Controller) -> Callable[[], Iterator[Key]]:
     """Takes what waits out of the queue."""
 
     def take() -> Iterator[Key]:
-        queue = controller.queue
+        queue = controller.manager.queue
         while (key := queue._next()) is not None:
             del queue._held_by_bucket[queue._held.pop(key)]
             yield key

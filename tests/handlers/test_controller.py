@@ -8,13 +8,14 @@ import pytest
 
 from certwright.handlers import workers as module
 from certwright.handlers.errors import OperatorFailed
+from certwright.handlers.registrations import CERTIFICATES
 from certwright.kube.errors import Unavailable
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from certwright.handlers.controller import Controller
 
@@ -32,7 +33,7 @@ class Reconciler:
         self.looked_at: list[Key] = []
         self.outcomes: dict[Key, list[float | Exception | None]] = {}
         self.gate: asyncio.Event | None = None
-        self.during: Callable[[], None] | None = None
+        self.during: Callable[[], Awaitable[None]] | None = None
         self.forgotten: list[str] = []
         self.woken: list[Key] = []
 
@@ -41,7 +42,7 @@ class Reconciler:
         if self.gate is not None:
             await self.gate.wait()
         if self.during is not None:
-            self.during()
+            await self.during()
         outcomes = self.outcomes.get(key) or [None]
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
@@ -58,10 +59,12 @@ class Reconciler:
 
 
 @pytest.fixture
-def reconciler(controller: Controller) -> Reconciler:
+def reconciler(controller: Controller, monkeypatch: pytest.MonkeyPatch) -> Reconciler:
     stand_in = Reconciler()
-    controller._certificate_reconciler = stand_in  # type: ignore[assignment]  # a stand-in
-    controller._issuer_reconciler = stand_in  # type: ignore[assignment]  # a stand-in
+    for name in ("reconcile", "forget", "issuer_changed"):
+        monkeypatch.setattr(controller._certificate_reconciler, name, getattr(stand_in, name))
+    for name in ("reconcile", "account_lost"):
+        monkeypatch.setattr(controller._issuer_reconciler, name, getattr(stand_in, name))
     return stand_in
 
 
@@ -93,9 +96,9 @@ async def test_the_pause_goes_to_the_scheduler_and_the_key_comes_back(
 ) -> None:
     controller.certificates.put(certificate_body())
     reconciler.outcomes[WEB] = [0.01, None]
-    await controller.queue.add(WEB)
-    await until(lambda: reconciler.looked_at == [WEB, WEB] and not controller.queue.held)
-    assert len(controller.scheduler) == 0, "no pause, no further look"
+    await controller.manager.queue.add(WEB)
+    await until(lambda: reconciler.looked_at == [WEB, WEB] and not controller.manager.queue.held)
+    assert len(controller.manager.scheduler) == 0, "no pause, no further look"
 
 
 @pytest.mark.usefixtures("running")
@@ -105,9 +108,9 @@ async def test_a_worker_survives_a_defect(
     controller.certificates.put(certificate_body())
     reconciler.outcomes[WEB] = [ZeroDivisionError("a defect")]
     for key in (WEB, *(Key("Issuer", "shop", str(number)) for number in range(5))):
-        await controller.queue.add(key)
-    await until(lambda: len(reconciler.looked_at) == 6 and not controller.queue.held)
-    assert len(controller.scheduler) == 1, "it is tried again"
+        await controller.manager.queue.add(key)
+    await until(lambda: len(reconciler.looked_at) == 6 and not controller.manager.queue.held)
+    assert len(controller.manager.scheduler) == 1, "it is tried again"
     [record] = [record for record in caplog.records if record.exc_info]
     assert record.message == "Certificate shop/web: an unforeseen error; next look in 10 s"
 
@@ -117,8 +120,8 @@ async def test_an_issuer_is_looked_at_again_when_the_api_server_was_away(
     controller: Controller, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
 ) -> None:
     reconciler.outcomes[CA] = [Unavailable("read Secret shop/account", status=503)]
-    await controller.queue.add(CA)
-    await until(lambda: len(controller.scheduler) == 1)
+    await controller.manager.queue.add(CA)
+    await until(lambda: len(controller.manager.scheduler) == 1)
     assert "Issuer shop/ca: could not read Secret shop/account: HTTP 503" in caplog.text
     assert not any(record.exc_info for record in caplog.records)
 
@@ -130,17 +133,17 @@ async def test_a_certificate_that_goes_while_it_is_looked_at_leaves_no_metrics_b
     body = certificate_body()
     controller.certificates.put(body)
 
-    def goes() -> None:
-        controller.certificates.remove({**body["metadata"], "resourceVersion": "9"})
-        controller.certificate_gone(WEB, "uid-web")
+    async def goes() -> None:
+        last = {"metadata": {**body["metadata"], "resourceVersion": "9"}}
+        await controller.manager.take_event(CERTIFICATES, "DELETED", last)
         controller.metrics.show(Certificate.parse(body))  # as the end of a pass does
 
     reconciler.during = goes
     reconciler.outcomes[WEB] = [60.0]
-    await controller.queue.add(WEB)
-    await until(lambda: reconciler.looked_at and not controller.queue.held)
+    await controller.manager.queue.add(WEB)
+    await until(lambda: reconciler.looked_at and not controller.manager.queue.held)
     assert b'certificate_ready{name="web"' not in controller.metrics.render()
-    assert len(controller.scheduler) == 0
+    assert len(controller.manager.scheduler) == 0
     assert reconciler.forgotten == ["uid-web"]
 
 
@@ -150,11 +153,16 @@ async def test_the_readiness_of_an_issuer_is_shown_while_there_is_one(
     controller: Controller, reconciler: Reconciler, *, missing: bool, shown: bool
 ) -> None:
     controller.metrics.show_issuer(*CA, ready=True)
-    reconciler.during = lambda: (
-        controller.registry.set_missing(CA) if missing else controller.registry.set_not_ready(CA, "why")
-    )
-    await controller.queue.add(CA)
-    await until(lambda: reconciler.looked_at and not controller.queue.held)
+
+    async def change() -> None:
+        if missing:
+            controller.registry.set_missing(CA)
+        else:
+            controller.registry.set_not_ready(CA, "why")
+
+    reconciler.during = change
+    await controller.manager.queue.add(CA)
+    await until(lambda: reconciler.looked_at and not controller.manager.queue.held)
     line = b'certwright_issuer_ready{kind="Issuer",name="ca",namespace="shop"} 0.0'
     assert (line in controller.metrics.render()) is shown
 
@@ -165,12 +173,12 @@ async def test_stopping_lets_what_is_under_way_come_to_its_end(
     reconciler.gate = asyncio.Event()
     for key in (CA, WEB, OTHER):
         controller.certificates.put(certificate_body(key.name))
-        await controller.queue.add(key)
-    await until(lambda: controller.queue.held == 3)
+        await controller.manager.queue.add(key)
+    await until(lambda: controller.manager.queue.held == 3)
     stop.set()
     await asyncio.sleep(0.02)
     assert not running.done()
-    await controller.queue.add(Key("Certificate", "shop", "late"))
+    await controller.manager.queue.add(Key("Certificate", "shop", "late"))
     reconciler.gate.set()
     async with asyncio.timeout(60):
         await running
@@ -186,9 +194,9 @@ async def test_stopping_waits_only_so_long(
 ) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
     reconciler.gate = asyncio.Event()
-    await controller.queue.add(CA)
+    await controller.manager.queue.add(CA)
     stopped = asyncio.create_task(controller.run(stop))
-    await until(lambda: controller.queue.held)
+    await until(lambda: controller.manager.queue.held)
     stop.set()
     async with asyncio.timeout(60):
         await stopped
@@ -207,14 +215,14 @@ async def test_no_part_dies_in_silence(
 
     match victim:
         case "scheduler":
-            controller.scheduler._due = fail
-            controller.scheduler.at(WEB, 0)
+            controller.manager.scheduler._due = fail
+            controller.manager.scheduler.at(WEB, 0)
         case "events":
             await until(lambda: "events" in {task.get_name() for task in asyncio.all_tasks()})
             next(task for task in asyncio.all_tasks() if task.get_name() == "events").cancel()
         case _:
-            monkeypatch.setattr(controller.queue, "done", fail)
-            await controller.queue.add(WEB)
+            monkeypatch.setattr(controller.manager.queue, "done", fail)
+            await controller.manager.queue.add(WEB)
     with pytest.raises(OperatorFailed, match=r"^(scheduler|events|worker-\d) ended by itself$") as caught:
         async with asyncio.timeout(60):
             await running
@@ -231,10 +239,10 @@ async def test_a_change_that_came_with_the_answer_to_our_own_write_is_looked_at(
     controller.certificates.put(certificate("other", version=1))
     controller._put_certificate(certificate(version=5))
     await asyncio.sleep(0)
-    assert len(controller.queue) == 0, "only the status changed"
+    assert len(controller.manager.queue) == 0, "only the status changed"
     controller._put_certificate(certificate(version=7, generation=2, target="elsewhere"))
     await asyncio.sleep(0)
-    assert controller.queue._queued == {WEB, OTHER}, "the one that changed, and who waited for its Secret"
+    assert controller.manager.queue._queued == {WEB, OTHER}, "the one that changed, and who waited for its Secret"
     assert reconciler.looked_at == []
 
 
@@ -244,7 +252,7 @@ async def test_a_change_of_an_issuer_wakes_its_certificates(controller: Controll
     controller._account_lost(CA)
     await asyncio.sleep(0)
     assert reconciler.woken == [WEB, CA]
-    assert controller.queue._queued == {WEB, CA}
+    assert controller.manager.queue._queued == {WEB, CA}
 
 
 def certificate_body(name: str = "web") -> Body:

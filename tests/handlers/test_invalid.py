@@ -9,15 +9,14 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from certwright.handlers.invalid import InvalidObject, tell
+from certwright.handlers.registrations import CERTIFICATES
 from certwright.kube.errors import NotFound
 from certwright.resources import FINALIZER, InvalidResource
-from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
-KEY = Key("Certificate", "shop", "web")
 ERROR = InvalidResource("Certificate shop/web", ("spec.dnsNames: is odd", "spec.duration: is short"))
 MESSAGE = "spec.dnsNames: is odd; spec.duration: is short. Nothing is done until it is corrected."
 
@@ -35,7 +34,7 @@ def recorder() -> Mock:
 
 
 async def told(body: Body, kube_api: Mock, recorder: Mock) -> None:
-    await tell(KEY, InvalidObject.of(body, ERROR), kube_api=kube_api, recorder=recorder, now=NOW)
+    await tell(CERTIFICATES, InvalidObject.of(body, ERROR), kube_api=kube_api, recorder=recorder, now=NOW)
 
 
 async def test_the_condition_and_an_event_say_what_is_wrong(

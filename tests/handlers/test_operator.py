@@ -17,6 +17,7 @@ from certwright.handlers.controller import Controller
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
+from certwright.handlers.watching import watcher as watcher_module
 from certwright.handlers.watching.health import Watches
 from certwright.handlers.watching.settings import Backoffs
 from certwright.handlers.workers import Workers
@@ -24,8 +25,9 @@ from certwright.kube.election import LeadershipLost
 from certwright.runtime.leadership import boot_clock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from certwright.kube.resource import Resource
     from certwright.runtime.leadership import Leadership
 
 
@@ -41,8 +43,8 @@ class Seen(Watches):
 
     made: ClassVar[list[Seen]] = []
 
-    def __init__(self, **collaborators: Any) -> None:
-        super().__init__(**collaborators)
+    def __init__(self, resources: Sequence[Resource], **collaborators: Any) -> None:
+        super().__init__(resources, **collaborators)
         self.made.append(self)
 
     @property
@@ -108,8 +110,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 def watching(monkeypatch: pytest.MonkeyPatch) -> Kopf:
     stand_in = Kopf()
     monkeypatch.setattr(kopf, "operator", stand_in.operator)
-    monkeypatch.setattr(module, "Watches", Seen)
-    monkeypatch.setattr(module, "Crds", Served)
+    monkeypatch.setattr(watcher_module, "Watches", Seen)
+    monkeypatch.setattr(watcher_module, "Crds", Served)
     return stand_in
 
 

@@ -1,4 +1,4 @@
-"""Lets `kubernetes.aio` be imported without the rest of its library.
+"""Import `kubernetes.aio` without the rest of its library: for ``certwright run``, before anything imports it.
 
 The ``__init__`` modules of both packages import everything that there is, above all the blocking
 client with requests, oauthlib and urllib3: 9 MB, a tenth of the operator's memory, and a tenth of a second of its
@@ -15,7 +15,7 @@ PACKAGES: Final = ("kubernetes", "kubernetes.aio")
 
 
 def import_lean() -> None:
-    """Put the packages into ``sys.modules`` without running them; one that somebody has imported stays as it is."""
+    """Put the packages into ``sys.modules`` without running them; one that is imported already stays as it is."""
     for name in PACKAGES:
         if name in sys.modules:
             continue

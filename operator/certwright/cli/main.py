@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Sequence
 
+from certwright.cli.lean import import_lean
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; ends the process with its exit code.
+    """Run the command line; end the process with its exit code.
 
     The operator is started before anything of the command line is imported: it needs none of that
     in its memory.
@@ -14,6 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Where click and rich are installed httpx imports its own command line with them: 5 MB of no use here.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: as if it were not there
     if given[:1] == ["run"]:
+        import_lean()
         from certwright.cli.run import main as run  # noqa: PLC0415 - only this command pays for its imports
 
         raise SystemExit(run(given[1:]))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.subjects import subject_of
-from certwright.resources import FINALIZER, READY, Certificate, ClusterIssuer, Issuer, Metadata
+from certwright.resources import FINALIZER, READY, Metadata
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
 
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
+    from certwright.kube.resource import Resource
     from certwright.resources import InvalidResource
-    from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
 
 REASON: Final = "InvalidSpec"
-PLURALS: Final = {kind.KIND: kind.PLURAL for kind in (Certificate, Issuer, ClusterIssuer)}
 
 
 @dataclass(frozen=True)
@@ -47,26 +47,33 @@ class InvalidObject:
 
 
 async def tell(
-    key: Key, invalid: InvalidObject, *, kube_api: KubeApi, recorder: EventRecorder, now: dt.datetime
+    resource: Resource, invalid: InvalidObject, *, kube_api: KubeApi, recorder: EventRecorder, now: dt.datetime
 ) -> None:
     """Say in the object's Ready condition and in an Event what is wrong, unless the condition says it already.
 
     One that is being deleted is let go instead.
+
+    Args:
+        resource: One of our own.
+        invalid: The object.
+        kube_api: Where its status is written.
+        recorder: For the Event.
+        now: The present time.
 
     Raises:
         KubeError: The status cannot be written.
     """
     try:
         if invalid.body["metadata"].get("deletionTimestamp"):
-            await _let_go(key, invalid.body["metadata"], kube_api)
+            await _let_go(resource, invalid.body["metadata"], kube_api)
         else:
-            await _show(key, invalid, kube_api=kube_api, recorder=recorder, now=now)
+            await _show(resource, invalid, kube_api=kube_api, recorder=recorder, now=now)
     except (NotFound, Conflict):
         return  # deleted or made anew meanwhile; the event is on the way
 
 
 async def _show(
-    key: Key, invalid: InvalidObject, *, kube_api: KubeApi, recorder: EventRecorder, now: dt.datetime
+    resource: Resource, invalid: InvalidObject, *, kube_api: KubeApi, recorder: EventRecorder, now: dt.datetime
 ) -> None:
     metadata, status = invalid.body["metadata"], dict(invalid.body.get("status") or {})
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
@@ -81,20 +88,21 @@ async def _show(
     if all(before.get(name) == value for name, value in said.items()):
         return
     changed = before.get("status") != "False"
-    since = f"{now:%Y-%m-%dT%H:%M:%SZ}" if changed else before.get("lastTransitionTime")
+    since = rfc3339(now) if changed else before.get("lastTransitionTime")
     conditions[READY] = {**said, "lastTransitionTime": since}
-    subject = subject_of(key.kind, Metadata.model_validate(metadata))
-    logger.warning("%s is left alone until it is corrected: %s", key, invalid.message)
+    subject = subject_of(resource.kind, Metadata.model_validate(metadata))
+    logger.warning("%s is left alone until it is corrected: %s", resource.key(metadata), invalid.message)
     recorder.record(subject, "Warning", REASON, invalid.message)
     # The rest of the status stays: an order in it is gone on with once the spec is corrected.
-    await kube_api.apply_status(
-        PLURALS[key.kind], key.kind, metadata, {**status, "conditions": list(conditions.values())}
-    )
+    status["conditions"] = list(conditions.values())
+    await kube_api.apply_status(resource.plural, resource.kind, metadata, status)
 
 
-async def _let_go(key: Key, metadata: Mapping[str, Any], kube_api: KubeApi) -> None:
+async def _let_go(resource: Resource, metadata: Mapping[str, Any], kube_api: KubeApi) -> None:
     """Hold up no deletion: what it was waiting for cannot be read any more."""
-    if key.kind != "Certificate" or FINALIZER not in (metadata.get("finalizers") or ()):
-        return  # issuers are never held
-    logger.warning("%s goes, and TXT records of it may stay behind: its spec or status cannot be read", key)
-    await kube_api.apply_finalizers(PLURALS[key.kind], key.kind, metadata, ())
+    if FINALIZER not in (metadata.get("finalizers") or ()):
+        return
+    logger.warning(
+        "%s goes, and TXT records of it may stay behind: its spec or status cannot be read", resource.key(metadata)
+    )
+    await kube_api.apply_finalizers(resource.plural, resource.kind, metadata, ())

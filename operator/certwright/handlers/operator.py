@@ -10,17 +10,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import kopf
-
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Candidate, Election
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.watching.crds import Crds
-from certwright.handlers.watching.events import make_registry, on_list
-from certwright.handlers.watching.health import WATCHED, Watches
-from certwright.handlers.watching.session import Login
-from certwright.handlers.watching.settings import kopf_settings
+from certwright.handlers.watching import Watcher
 from certwright.http01.responder import Responder
 from certwright.issuers.solver_factory import Http01Options
 from certwright.kube.client import KubeClient, Patience
@@ -30,6 +24,8 @@ from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from kubernetes.aio.client.api_client import ApiClient
 
 logger = logging.getLogger(__name__)
 
@@ -97,10 +93,9 @@ async def run_operator(options: Options) -> None:
                 metrics=controller.metrics,
                 abort=controller.abort,
             )
-        watches = Watches(on_list=partial(on_list, controller), on_failure=controller.metrics.watch_failed)
-        controller.metrics.watch_watches(WATCHED, watches.watching)
+        watcher = _make_watcher(api, controller, options)
         stop = asyncio.Event()
-        endpoints = Endpoints(controller.metrics, why_not_ready=lambda: _why_not_ready(stop, watches, candidate))
+        endpoints = Endpoints(controller.metrics, why_not_ready=lambda: _why_not_ready(stop, watcher, candidate))
         port = await endpoints.start(options.http_host, options.http_port)
         stack.push_async_callback(endpoints.stop)
         logger.info(
@@ -109,10 +104,24 @@ async def run_operator(options: Options) -> None:
             port,
             ", ".join(options.namespaces) or "all namespaces",
         )
+        await _run_until_stopped(controller, candidate, endpoints, watcher=watcher, stop=stop)
+
+
+def _make_watcher(api: ApiClient, controller: Controller, options: Options) -> Watcher:
+    manager, metrics = controller.manager, controller.metrics
+    watcher = Watcher(
+        manager.kinds.resources,
         # Followers look as well, and it is answered or asked again soon.
-        client = KubeClient(api, on_request=controller.metrics.kube_request, patience=Patience(request=10.0, tries=1))
-        crds = Crds(client, watches)
-        await _run_until_stopped(controller, candidate, options, endpoints, watches=watches, crds=crds, stop=stop)
+        client=KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=10.0, tries=1)),
+        namespaces=options.namespaces,
+        in_pod=in_cluster() and options.kubeconfig is None,
+        on_event=manager.take_event,
+        on_list=manager.take_list,
+        on_failure=metrics.watch_failed,
+    )
+    for resource in manager.kinds.resources:
+        metrics.watch_watch(resource.plural, partial(watcher.watching, resource))
+    return watcher
 
 
 async def _start_responder(stack: contextlib.AsyncExitStack, controller: Controller, options: Http01Options) -> None:
@@ -133,24 +142,19 @@ async def _start_responder(stack: contextlib.AsyncExitStack, controller: Control
 async def _run_until_stopped(
     controller: Controller,
     candidate: Candidate | None,
-    options: Options,
     endpoints: Endpoints,
     *,
-    watches: Watches,
-    crds: Crds,
+    watcher: Watcher,
     stop: asyncio.Event,
 ) -> None:
-    kopf_ready, kopf_stop, may_lead = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    may_lead = asyncio.Event()
     # These first: at its end kopf cancels every task that it did not find when it began.
     work = asyncio.create_task(controller.run(stop), name="controller")
     standing = [asyncio.create_task(candidate.run(may_lead), name="election")] if candidate is not None else []
-    served = asyncio.create_task(crds.wait_served(), name="served")
-    watching = asyncio.create_task(
-        _watch(controller, options, watches, served, ready_flag=kopf_ready, stop_flag=kopf_stop), name="watches"
-    )
-    started = asyncio.create_task(kopf_ready.wait(), name="started")
-    seeing = asyncio.create_task(_see(watches, may_lead), name="seeing")
-    minding = asyncio.create_task(crds.mind(), name="minding")
+    watching = asyncio.create_task(watcher.run(), name="watches")
+    started = asyncio.create_task(watcher.started.wait(), name="started")
+    seeing = asyncio.create_task(_see(watcher, may_lead), name="seeing")
+    minding = asyncio.create_task(watcher.mind(), name="minding")
     _on_signals(stop.set)
     try:
         parts = {watching, work, minding, *standing}
@@ -162,18 +166,17 @@ async def _run_until_stopped(
         asked = stop.is_set()
         stop.set()
         if any(task.done() for task in standing):
-            controller.abort()  # without somebody who renews the lease nothing may be begun or ended in peace
+            controller.abort()  # without the renewal of the lease nothing may be begun or ended in peace
         await asyncio.wait({work})
         _raise_loss(candidate)
         if candidate is not None:
             candidate.resign()
             await asyncio.wait(standing)
         await endpoints.stop()
-        kopf_stop.set()
-        if served.done():
+        if watcher.stop():
             await asyncio.wait({watching})
     finally:
-        tasks: list[asyncio.Task[Any]] = [started, served, seeing, minding, work, watching, *standing]
+        tasks: list[asyncio.Task[Any]] = [started, seeing, minding, work, watching, *standing]
         for task in tasks:
             task.cancel()
         # What does not end after a loss is left to `Election.on_lost`.
@@ -185,48 +188,26 @@ async def _run_until_stopped(
     logger.info("stopped")
 
 
-async def _watch(
-    controller: Controller,
-    options: Options,
-    watches: Watches,
-    served: asyncio.Task[None],
-    *,
-    ready_flag: asyncio.Event,
-    stop_flag: asyncio.Event,
-) -> None:
-    """Watch, once there is something to watch."""
-    await served
-    await kopf.operator(
-        registry=_registry(controller, options, watches),
-        settings=kopf_settings(),
-        standalone=True,
-        clusterwide=not options.namespaces,
-        namespaces=list(options.namespaces),
-        ready_flag=ready_flag,
-        stop_flag=stop_flag,
-    )
-
-
-async def _see(watches: Watches, may_lead: asyncio.Event) -> None:
+async def _see(watcher: Watcher, may_lead: asyncio.Event) -> None:
     """Let this process lead once it has seen everything.
 
     One that cannot must not keep the lease from those who can; if nobody can, half of the work is better than none.
     """
     try:
         async with asyncio.timeout(BLIND_SECONDS):
-            await watches.complete.wait()
+            await watcher.complete.wait()
     except TimeoutError:
-        logger.warning("not ready, and at work with what is seen: %s", watches.trouble)
+        logger.warning("not ready, and at work with what is seen: %s", watcher.trouble)
         may_lead.set()
-        await watches.complete.wait()
+        await watcher.complete.wait()
     may_lead.set()
     logger.info("ready")
 
 
-def _why_not_ready(stop: asyncio.Event, watches: Watches, candidate: Candidate | None) -> str | None:
+def _why_not_ready(stop: asyncio.Event, watcher: Watcher, candidate: Candidate | None) -> str | None:
     if stop.is_set():
         return "it is stopping"
-    return watches.trouble or (candidate.trouble if candidate is not None else None)
+    return watcher.trouble or (candidate.trouble if candidate is not None else None)
 
 
 def _raise_loss(candidate: Candidate | None) -> None:
@@ -254,10 +235,3 @@ def _raise_failure(*tasks: asyncio.Task[None], asked: bool) -> None:
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
-
-
-def _registry(controller: Controller, options: Options, watches: Watches) -> kopf.OperatorRegistry:
-    registry = make_registry(controller)
-    login = Login(watches, in_pod=in_cluster() and options.kubeconfig is None)
-    kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(login.log_in)
-    return registry

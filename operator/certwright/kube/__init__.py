@@ -1,5 +1,1 @@
-"""The API server: requests, server-side apply, Events, what the watches told."""
-
-from certwright.cli.lean import import_lean
-
-import_lean()
+"""The API server: requests, server-side apply, Events, what the watches told, the Lease."""

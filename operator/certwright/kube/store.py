@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 
 T = TypeVar("T")
 
 _REMEMBERED = 4096
-"""Objects that are gone: late news about them come within seconds."""
+"""Objects that are gone: late news about them comes within seconds."""
 
 
 class _Known(NamedTuple, Generic[T]):
@@ -24,9 +25,14 @@ class Store(Generic[T]):
 
     The operator puts the answers of its own writes in as well, so it never acts on a status older than what it wrote,
     however late the watch is. (resourceVersions of one resource are comparable decimal numbers: KEP-5504.)
+
+    Args:
+        indexes: What else objects are looked up by: for each name, the value that an object has.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, indexes: Mapping[str, Callable[[T], Hashable]] | None = None) -> None:
+        self._indexes = dict(indexes or {})
+        self._indexed: defaultdict[tuple[str, Hashable], set[tuple[str, str]]] = defaultdict(set)
         self._objects: dict[tuple[str, str], _Known[T]] = {}
         self._gone: dict[str, int] = {}
 
@@ -37,7 +43,10 @@ class Store(Generic[T]):
         known = self._objects.get(key)
         if version <= self._gone.get(uid, -1) or (known is not None and known.version >= version):
             return False
+        self._unlink(key)
         self._objects[key] = _Known(version, uid, parsed)
+        for name, value_of in self._indexes.items():
+            self._indexed[name, value_of(parsed)].add(key)
         return True
 
     def remove(self, metadata: Mapping[str, Any]) -> None:
@@ -49,14 +58,20 @@ class Store(Generic[T]):
         self._gone[metadata.get("uid", "")] = version
         while len(self._gone) > _REMEMBERED:
             del self._gone[next(iter(self._gone))]
-        known = self._objects.get(_key(metadata))
+        key = _key(metadata)
+        known = self._objects.get(key)
         if known is not None and known.version <= version:
-            del self._objects[_key(metadata)]
+            self._unlink(key)
+            del self._objects[key]
 
     def get(self, namespace: str | None, name: str) -> T | None:
         """Return the object, or None if none is known."""
         known = self._objects.get((namespace or "", name))
         return known.parsed if known else None
+
+    def indexed(self, index: str, value: Hashable) -> list[T]:
+        """Return the objects that have a value in an index, sorted by namespace and name."""
+        return [self._objects[key].parsed for key in sorted(self._indexed.get((index, value), ()))]
 
     def unlisted(self, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
         """Return what a complete list shows to be gone, for `remove`.
@@ -77,6 +92,16 @@ class Store(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._objects)
+
+    def _unlink(self, key: tuple[str, str]) -> None:
+        known = self._objects.get(key)
+        if known is None:
+            return
+        for name, value_of in self._indexes.items():
+            place = (name, value_of(known.parsed))
+            self._indexed[place].discard(key)
+            if not self._indexed[place]:
+                del self._indexed[place]
 
 
 def _key(metadata: Mapping[str, Any]) -> tuple[str, str]:

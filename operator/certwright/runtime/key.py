@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-Kind = Literal["Certificate", "Issuer", "ClusterIssuer"]
+from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """An object's kind, namespace ("" for a ClusterIssuer) and name."""
+    """An object's kind, namespace ("" for one of the whole cluster) and name."""
 
-    kind: Kind
+    kind: str
     namespace: str
     name: str
 

@@ -8,14 +8,17 @@ import pytest
 from yarl import URL
 
 from certwright.handlers.errors import OperatorFailed
+from certwright.handlers.registrations import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
 from certwright.handlers.watching import crds as module
 from certwright.handlers.watching.crds import Crds
 from certwright.handlers.watching.health import Watches
-from certwright.handlers.watching.served import OURS
 from certwright.kube.errors import KubeError, NotFound, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+RESOURCES = [CERTIFICATES, ISSUERS, CLUSTER_ISSUERS]
+OURS = tuple(resource.plural for resource in RESOURCES)
 
 
 class Server:
@@ -54,7 +57,7 @@ def server() -> Server:
 
 @pytest.fixture
 def watches() -> Watches:
-    return Watches(on_list=ignore, on_failure=lambda _resource, _status: None)
+    return Watches(RESOURCES, on_list=ignore, on_failure=lambda _resource, _status: None)
 
 
 @pytest.fixture

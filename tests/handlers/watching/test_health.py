@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from yarl import URL
 
-from certwright.handlers.watching.health import ABANDONED_SECONDS, REFUSED_SECONDS, STARTING, WATCHED, Watches
+from certwright.handlers.registrations import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
+from certwright.handlers.registrations import SECRETS as OUR_SECRETS
+from certwright.handlers.watching.health import ABANDONED_SECONDS, REFUSED_SECONDS, STARTING, Watches
 
+if TYPE_CHECKING:
+    from certwright.kube.resource import Resource
+
+RESOURCES = [CERTIFICATES, ISSUERS, CLUSTER_ISSUERS, OUR_SECRETS]
+WATCHED = [resource.plural for resource in RESOURCES]
 OURS = "https://api/apis/certwright.io/v1"
 SECRETS = "https://api/api/v1/secrets?labelSelector=x"
 FORBIDDEN = 'certificates.certwright.io is forbidden: User "sa" cannot list resource "certificates"'
@@ -28,13 +35,14 @@ class World:
         self.lists: list[tuple[str, str | None, set[str], int]] = []
         self.failures: list[tuple[str, str]] = []
         self.watches = Watches(
+            RESOURCES,
             on_list=self._on_list,
             on_failure=lambda resource, status: self.failures.append((resource, status)),
             clock=self.clock,
         )
 
-    async def _on_list(self, *arguments: Any) -> None:
-        self.lists.append(arguments)
+    async def _on_list(self, resource: Resource, namespace: str | None, uids: set[str], version: int) -> None:
+        self.lists.append((resource.plural, namespace, uids, version))
 
     async def discovers(self, *plurals: str) -> None:
         groups = [{"name": "apps"}, *([{"name": "certwright.io"}] if plurals else [])]
@@ -60,7 +68,7 @@ class World:
 
     @property
     def watched(self) -> list[str]:
-        return [plural for plural in WATCHED if self.watches.watching(plural)]
+        return [resource.plural for resource in RESOURCES if self.watches.watching(resource)]
 
 
 @pytest.fixture

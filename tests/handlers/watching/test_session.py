@@ -8,6 +8,7 @@ import kopf
 import pytest
 from aiohttp import web
 
+from certwright.handlers.registrations import CERTIFICATES, SECRETS
 from certwright.handlers.watching import session as module
 from certwright.handlers.watching.health import Watches
 from certwright.handlers.watching.session import Login, open_session
@@ -26,7 +27,11 @@ class Told(Watches):
         async def ignore(*_: object) -> None:
             """Nothing is known that could be gone."""
 
-        super().__init__(on_list=ignore, on_failure=lambda resource, status: self.notes.append((resource, status)))
+        super().__init__(
+            [CERTIFICATES, SECRETS],
+            on_list=ignore,
+            on_failure=lambda resource, status: self.notes.append((resource, status)),
+        )
         self.notes: list[tuple[str, str]] = []
 
 
@@ -74,7 +79,7 @@ async def get(session: aiohttp.ClientSession, url: str) -> Any:
 
 async def test_a_list_is_told_and_given_on(session: aiohttp.ClientSession, told: Told, url: str) -> None:
     assert (await get(session, url))["items"] == [{"metadata": {"uid": "u"}}]
-    assert told.watching("certificates")
+    assert told.watching(CERTIFICATES)
     assert told.notes == []
 
 
@@ -97,9 +102,9 @@ async def test_a_refusal_is_told_with_the_api_servers_words(
 async def test_a_watch_is_told_when_it_begins(session: aiohttp.ClientSession, told: Told, url: str) -> None:
     await get(session, url)
     await get(session, f"{url}?status=403")
-    assert not told.watching("certificates")
+    assert not told.watching(CERTIFICATES)
     async with session.get(f"{url}?watch=true"):
-        assert told.watching("certificates")
+        assert told.watching(CERTIFICATES)
 
 
 async def test_no_answer_is_told(session: aiohttp.ClientSession, told: Told, url: str, unused_tcp_port: int) -> None:

@@ -1,1 +1,5 @@
-"""kopf and what its watches need, behind one face."""
+"""The watches, which kopf runs; nothing else imports kopf."""
+
+from certwright.handlers.watching.watcher import Watcher
+
+__all__ = ["Watcher"]

@@ -1,7 +1,7 @@
 """Whether the API server serves our resources: asked for until it does, because kopf may miss the moment.
 
-kopf looks when a CRD changes, and the API server serves what a CRD defines a little later than it says so. Who looked
-too early would watch nothing, for ever.
+kopf looks when a CRD changes, and the API server serves what a CRD defines a little later than it says so. A watch
+opened too early never sees anything.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Crds:
     """Asks what is served of our group while something of it is missing.
 
     Args:
-        client: Sends the requests; whoever leads.
+        client: Sends the requests, whoever leads.
         watches: Told what is served.
     """
 
@@ -40,7 +40,7 @@ class Crds:
 
     async def wait_served(self) -> None:
         """Return once everything of ours is served."""
-        while not await self._are_served():  # noqa: ASYNC110 - the API server tells nobody
+        while not await self._are_served():  # noqa: ASYNC110 - the API server sends no event
             await asyncio.sleep(POLL_SECONDS)
 
     async def mind(self) -> None:

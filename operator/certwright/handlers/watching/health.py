@@ -1,6 +1,6 @@
-"""How kopf's watches fare: whose list has arrived, what the API server refuses and why, what a new list has no more.
+"""Health of kopf's watches: lists received, refusals and their reasons, objects missing from a new list.
 
-kopf tells nobody, but it takes the session that it sends with (`watch_session.py`), and that one tells this object of
+kopf does not report it, but it takes the session that it sends with (`session.py`), and that one tells this object of
 every answer. Nothing is asked for twice.
 """
 
@@ -15,19 +15,17 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from certwright.handlers.watching.served import DISCOVERY_PATH, GROUPS_PATH, OURS, Served, title, titles
-from certwright.resources import GROUP, VERSION
+from certwright.handlers.watching.served import DISCOVERY_PATH, GROUPS_PATH, Served, titles
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from yarl import URL
 
+    from certwright.kube.resource import Resource
+
 logger = logging.getLogger(__name__)
 
-SECRETS: Final = "secrets"
-WATCHED: Final = (*OURS, SECRETS)
-"""Plurals of what must be seen before this process is of use."""
 REFUSED_SECONDS: Final = 60.0
 """A watch that ran is missed after so long: an API server that starts refuses for a moment what it allows later."""
 ABANDONED_SECONDS: Final = 120.0
@@ -37,7 +35,7 @@ MAX_REASONS: Final = 3
 STARTING: Final = "storage is (re)initializing"
 """With 429, the API server's words about a resource whose CRD has just come."""
 _PATH: Final = re.compile(
-    rf"/(?P<root>api/v1|apis/{re.escape(GROUP)}/{VERSION})(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)$"
+    r"/(?P<root>api/[^/]+|apis/[^/]+/[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?/(?P<plural>[a-z]+)$"
 )
 
 
@@ -45,16 +43,16 @@ class Place(NamedTuple):
     """What one watch is for.
 
     Attributes:
-        plural: The resource.
+        resource: Of what.
         namespace: Where; None for the whole cluster.
     """
 
-    plural: str
+    resource: Resource
     namespace: str | None
 
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""
-        return f"{title(self.plural)}{where}"
+        return f"{self.resource.title}{where}"
 
 
 @dataclass
@@ -82,9 +80,11 @@ class Watches:
     """The watches that kopf runs for us.
 
     Args:
+        resources: What must be seen before this process is of use.
         on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
             and its resourceVersion.
-        on_failure: Called with the resource and the HTTP status ("none" without an answer) of each failed request.
+        on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
+            request.
         clock: Seconds.
 
     Attributes:
@@ -93,40 +93,42 @@ class Watches:
 
     def __init__(
         self,
+        resources: Sequence[Resource],
         *,
-        on_list: Callable[[str, str | None, set[str], int], Awaitable[None]],
+        on_list: Callable[[Resource, str | None, set[str], int], Awaitable[None]],
         on_failure: Callable[[str, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._resources = {(resource.root, resource.plural): resource for resource in resources}
         self._on_list = on_list
         self._on_failure = on_failure
         self._clock = clock
         self._watches: dict[Place, _Watch] = {}
-        self._served = Served()
+        self._served = Served(resources)
         self._obstacles: dict[str, str] = {}
         self.complete = asyncio.Event()
 
     @property
     def trouble(self) -> str | None:
         """What is not seen and why, for people; None if everything is watched."""
-        by_plural, missing = self._by_plural(), self._served.missing
+        watches, missing = self._by_resource(), self._served.missing
         reasons = [f"the API server does not serve {titles(missing)} (are the CRDs applied?)"] if missing else []
-        for plural in WATCHED:
-            if plural not in missing:
-                reasons += self._reasons(plural, by_plural[plural])
+        for resource in self._resources.values():
+            if resource not in missing:
+                reasons += self._reasons(resource, watches[resource])
         if len(reasons) > MAX_REASONS:
             reasons[MAX_REASONS:] = [f"and {len(reasons) - MAX_REASONS} more"]
         return "; ".join(reasons) or None
 
-    def watching(self, plural: str) -> bool:
+    def watching(self, resource: Resource) -> bool:
         """Whether everything of a resource is seen: it is listed, and no watch of it has failed since."""
-        watches = self._by_plural()[plural]
+        watches = self._by_resource()[resource]
         return bool(watches) and all(watch.listed and watch.failure is None for watch in watches.values())
 
     @property
     def unwatched(self) -> list[str]:
-        """What of ours was not served at some time, and nobody has begun to watch since."""
-        return [title(plural) for plural in OURS if plural in self._served.lost]
+        """What of ours was not served at some time, and has not been watched since."""
+        return [resource.title for resource in self._served.ours if resource in self._served.lost]
 
     def discovered(self, found: Mapping[str, Any]) -> bool:
         """Take in what is served of our group and version, an ``APIResourceList``; tell whether it is everything."""
@@ -141,10 +143,10 @@ class Watches:
 
     def asked(self, url: URL) -> None:
         """Note that a request is sent."""
-        place = _place(url)
+        place = self._place(url)
         if place is None:
             return
-        self._served.lost.discard(place.plural)
+        self._served.lost.discard(place.resource)
         watch = self._watches.setdefault(place, _Watch(self._clock()))
         watch.asked_at = self._clock()
         if "continue" not in url.query:
@@ -153,7 +155,7 @@ class Watches:
     def opened(self, url: URL) -> None:
         """Note that the API server lets us watch."""
         self._obstacles.pop(url.path, None)
-        place = _place(url)
+        place = self._place(url)
         if place is not None:
             self._went_well(place)
             self._check_complete()
@@ -168,7 +170,7 @@ class Watches:
             self._forget_missing()
         elif _is_discovery(url):
             self.discovered(body)
-        place = _place(url)
+        place = self._place(url)
         if place is None:
             return
         self._went_well(place)
@@ -197,11 +199,11 @@ class Watches:
         self._failed(url, "none", words)
 
     def _failed(self, url: URL, status: str, words: str, *, message: str = "") -> None:
-        place = _place(url)
+        place = self._place(url)
         if place is None:
             self._obstacles[url.path] = words
             return
-        self._on_failure(place.plural, status)
+        self._on_failure(place.resource.plural, status)
         watch = self._watches.setdefault(place, _Watch(self._clock()))
         again, watch.failure = watch.failure is not None, words
         if not _is_refusal(status):
@@ -227,38 +229,35 @@ class Watches:
         if not self.complete.is_set() and self.trouble is None:
             self.complete.set()
 
-    def _by_plural(self) -> defaultdict[str, dict[Place, _Watch]]:
-        found: defaultdict[str, dict[Place, _Watch]] = defaultdict(dict)
+    def _by_resource(self) -> defaultdict[Resource, dict[Place, _Watch]]:
+        found: defaultdict[Resource, dict[Place, _Watch]] = defaultdict(dict)
         since = self._clock() - ABANDONED_SECONDS
         for place, watch in self._watches.items():
             if watch.failure is None or watch.asked_at >= since:
-                found[place.plural][place] = watch
+                found[place.resource][place] = watch
         return found
 
-    def _reasons(self, plural: str, watches: Mapping[Place, _Watch]) -> Iterable[str]:
+    def _reasons(self, resource: Resource, watches: Mapping[Place, _Watch]) -> Iterable[str]:
         if not watches:
             obstacle = next(iter(self._obstacles.values()), None)
-            yield f"{title(plural)} are not watched yet" + (f" ({obstacle})" if obstacle else "")
+            yield f"{resource.title} are not watched yet" + (f" ({obstacle})" if obstacle else "")
         for place, watch in watches.items():
             if not watch.listed:
                 yield f"the list of {place} has not arrived" + (f": {watch.failure}" if watch.failure else "")
             elif watch.refused_since is not None and self._clock() - watch.refused_since >= REFUSED_SECONDS:
                 yield f"{place} cannot be watched any more: {watch.failure}"
 
+    def _place(self, url: URL) -> Place | None:
+        """Return what a list or watch is of, or None if it is of something else."""
+        found = _PATH.search(url.path)
+        resource = self._resources.get((found["root"], found["plural"])) if found is not None else None
+        return Place(resource, found["namespace"]) if found is not None and resource is not None else None
+
     def _forget_missing(self) -> None:
         """Kopf ends the watches of what is not served, and begins anew when it comes back."""
         for place in list(self._watches):
-            if place.plural in self._served.missing:
+            if place.resource in self._served.missing:
                 del self._watches[place]
-
-
-def _place(url: URL) -> Place | None:
-    """Return what a list or watch is of, or None if it is of something else."""
-    found = _PATH.search(url.path)
-    if found is None:
-        return None
-    expected = (SECRETS,) if found["root"] == "api/v1" else OURS
-    return Place(found["plural"], found["namespace"]) if found["plural"] in expected else None
 
 
 def _is_discovery(url: URL) -> bool:

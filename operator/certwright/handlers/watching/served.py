@@ -1,43 +1,49 @@
-"""Which of the resources that the operator watches the API server serves, as its discovery says."""
+"""Which of our own resources the API server serves, as its discovery says."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.resources import CERTIFICATES, CLUSTER_ISSUERS, GROUP, ISSUERS, VERSION
+from certwright.resources import API_VERSION, GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from certwright.kube.resource import Resource
+
 logger = logging.getLogger(__name__)
 
-OURS: Final = (CERTIFICATES, ISSUERS, CLUSTER_ISSUERS)
 GROUPS_PATH: Final = "/apis"
-DISCOVERY_PATH: Final = f"/apis/{GROUP}/{VERSION}"
+DISCOVERY_PATH: Final = f"/apis/{API_VERSION}"
 
 
 class Served:
     """What is served of ours; nothing is missing as long as nothing is known.
 
+    Args:
+        resources: What is watched. Those of other groups are always served.
+
     Attributes:
-        missing: What is not, as plurals.
-        lost: What was not served at some time, and nobody has begun to watch since.
+        ours: Those that CRDs of ours define.
+        missing: Those of them that are not served.
+        lost: Those that were not served at some time, and have not been watched since.
     """
 
-    def __init__(self) -> None:
-        self.missing: list[str] = []
-        self.lost: set[str] = set()
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.ours = [resource for resource in resources if resource.group == GROUP]
+        self.missing: list[Resource] = []
+        self.lost: set[Resource] = set()
 
     def see_groups(self, found: Mapping[str, Any]) -> None:
-        """Take in an ``APIGroupList``: without any of our CRDs our group is not in it, and nobody asks for more."""
+        """Take in an ``APIGroupList``: without any of our CRDs our group is not in it, and kopf asks for no more."""
         if GROUP not in {group.get("name") for group in found.get("groups") or ()}:
             self.see({})
 
     def see(self, found: Mapping[str, Any]) -> None:
         """Take in the ``APIResourceList`` of our group and version; an empty one if there is none."""
         plurals = {resource.get("name") for resource in found.get("resources") or ()}
-        missing = [plural for plural in OURS if plural not in plurals]
+        missing = [resource for resource in self.ours if resource.plural not in plurals]
         if missing == self.missing:
             return
         self.missing = missing
@@ -48,14 +54,9 @@ class Served:
                 titles(missing),
             )
         else:
-            logger.info("the API server serves %s by now", titles(OURS))
+            logger.info("the API server serves %s by now", titles(self.ours))
 
 
-def title(plural: str) -> str:
-    """Name a resource as kubectl does: `certificates.certwright.io`."""
-    return f"{plural}.{GROUP}" if plural in OURS else plural
-
-
-def titles(plurals: Iterable[str]) -> str:
-    """Name several."""
-    return ", ".join(title(plural) for plural in plurals)
+def titles(resources: Iterable[Resource]) -> str:
+    """Name several resources as kubectl does."""
+    return ", ".join(resource.title for resource in resources)

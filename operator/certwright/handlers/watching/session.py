@@ -1,4 +1,4 @@
-"""The session that kopf sends its requests with: its credentials, and somebody who is told of every answer."""
+"""The session that kopf sends its requests with: its credentials, and an observer of every answer."""
 
 from __future__ import annotations
 

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import kopf
 
-from certwright.resources import MANAGED_LABEL, MANAGED_VALUE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-SELECTOR: Final = f"{MANAGED_LABEL}={MANAGED_VALUE}"
+    from certwright.kube.resource import Resource
+
 LIST_CHUNK: Final = 500
 """Objects in one answer to a list, so that its size is bounded; what kubectl asks for as well."""
 
@@ -44,11 +43,17 @@ class Backoffs:
         return itertools.chain((0.5, 1.0, 1.0, 2.0, 2.0, 3.0), itertools.repeat(5.0))
 
 
-def kopf_settings() -> kopf.OperatorSettings:
-    """Return the settings."""
+def kopf_settings(resources: Iterable[Resource]) -> kopf.OperatorSettings:
+    """Return the settings.
+
+    Args:
+        resources: What is watched.
+    """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False  # our Events say more
-    settings.watching.label_selectors["secrets"] = SELECTOR
+    for resource in resources:
+        if resource.selector:
+            settings.watching.label_selectors[resource.title] = resource.selector
     settings.watching.chunk_size = LIST_CHUNK
     # A quiet object's watch worker is worth no memory; a second is enough to join a burst of its events.
     settings.queueing.idle_timeout = 1.0

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.handlers.watching.events import make_registry, on_certificate, on_issuer, on_list, on_secret
+from certwright.handlers.registrations import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS, SECRETS
+from certwright.handlers.watching.watcher import make_registry
 from certwright.resources import MANAGED_LABEL
 from certwright.runtime.key import Key
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from certwright.handlers.controller import Controller
+    from certwright.kube.resource import Resource
 
 Body = dict[str, Any]
 
@@ -34,7 +36,7 @@ def secret() -> Callable[..., Body]:
 async def test_a_certificate_is_stored_and_queued(
     controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]], event: str | None
 ) -> None:
-    await on_certificate(controller, event, certificate())
+    await controller.manager.take_event(CERTIFICATES, event, certificate())
     assert controller.certificates.get(WEB) is not None
     assert list(waiting()) == [WEB]
 
@@ -44,47 +46,49 @@ async def test_what_we_wrote_ourselves_is_no_news(
 ) -> None:
     controller.certificates.put(certificate(version=7))
     for version in (5, 7):
-        await on_certificate(controller, "MODIFIED", certificate(version=version))
+        await controller.manager.take_event(CERTIFICATES, "MODIFIED", certificate(version=version))
     assert list(waiting()) == []
-    await on_certificate(controller, "MODIFIED", certificate(version=8))
+    await controller.manager.take_event(CERTIFICATES, "MODIFIED", certificate(version=8))
     assert list(waiting()) == [WEB]
 
 
 async def test_who_waited_for_the_secret_is_looked_at_when_another_lets_it_go(
     controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
 ) -> None:
-    await on_certificate(controller, None, certificate())
-    await on_certificate(controller, None, certificate("other", version=2))
+    await controller.manager.take_event(CERTIFICATES, None, certificate())
+    await controller.manager.take_event(CERTIFICATES, None, certificate("other", version=2))
     list(waiting())
-    await on_certificate(controller, "MODIFIED", certificate(version=3, target="elsewhere", generation=2))
+    await controller.manager.take_event(
+        CERTIFICATES, "MODIFIED", certificate(version=3, target="elsewhere", generation=2)
+    )
     assert sorted(waiting()) == [OTHER, WEB]
 
 
 async def test_who_waited_for_the_secret_is_looked_at_when_another_goes(
     controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
 ) -> None:
-    await on_certificate(controller, None, certificate())
-    await on_certificate(controller, None, certificate("other", version=2))
+    await controller.manager.take_event(CERTIFICATES, None, certificate())
+    await controller.manager.take_event(CERTIFICATES, None, certificate("other", version=2))
     list(waiting())
-    controller.scheduler.at(WEB, 100)
-    await on_certificate(controller, "DELETED", certificate(version=3))
+    controller.manager.scheduler.at(WEB, 100)
+    await controller.manager.take_event(CERTIFICATES, "DELETED", certificate(version=3))
     assert list(waiting()) == [OTHER]
     assert controller.certificates.get(WEB) is None
-    assert len(controller.scheduler) == 0
+    assert len(controller.manager.scheduler) == 0
 
 
 async def test_the_late_end_of_a_certificate_leaves_its_successor_alone(
     controller: Controller, certificate: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
 ) -> None:
     """The events of two objects are not in order, even if one has the name of the other."""
-    await on_certificate(controller, "ADDED", certificate(version=9, uid="uid-new"))
+    await controller.manager.take_event(CERTIFICATES, "ADDED", certificate(version=9, uid="uid-new"))
     list(waiting())
-    controller.scheduler.at(WEB, 100)
-    await on_certificate(controller, "DELETED", certificate(version=8, uid="uid-old"))
+    controller.manager.scheduler.at(WEB, 100)
+    await controller.manager.take_event(CERTIFICATES, "DELETED", certificate(version=8, uid="uid-old"))
     found = controller.certificates.get(WEB)
     assert found is not None
     assert found.metadata.uid == "uid-new"
-    assert len(controller.scheduler) == 1
+    assert len(controller.manager.scheduler) == 1
 
 
 async def test_a_certificate_that_cannot_be_read_is_queued_to_be_told_so(
@@ -92,26 +96,26 @@ async def test_a_certificate_that_cannot_be_read_is_queued_to_be_told_so(
 ) -> None:
     body = certificate()
     body["spec"]["dnsNames"] = []
-    await on_certificate(controller, "ADDED", body)
+    await controller.manager.take_event(CERTIFICATES, "ADDED", body)
     assert controller.certificates.get(WEB) is None
     assert list(waiting()) == [WEB]
 
 
 @pytest.mark.parametrize(
-    ("kind", "namespace"), [("Issuer", "shop"), ("ClusterIssuer", None)], ids=["Issuer", "ClusterIssuer"]
+    ("resource", "namespace"), [(ISSUERS, "shop"), (CLUSTER_ISSUERS, None)], ids=["Issuer", "ClusterIssuer"]
 )
 async def test_an_issuer_is_looked_at_when_its_spec_changes_and_not_for_its_status(
     controller: Controller,
     issuer: Callable[..., Body],
     waiting: Callable[[], Iterator[Key]],
-    kind: Any,
+    resource: Resource,
     namespace: str | None,
 ) -> None:
-    key = Key(kind, namespace or "", "ca")
+    key = Key(resource.kind, namespace or "", "ca")
     looks = []
     for version, generation, uid in [(1, 1, "a"), (2, 1, "a"), (3, 2, "a"), (3, 2, "a"), (2, 9, "a"), (5, 2, "b")]:
         body = issuer(version=version, namespace=namespace, generation=generation, uid=uid)
-        await on_issuer(controller, kind, "MODIFIED", body)
+        await controller.manager.take_event(resource, "MODIFIED", body)
         looks.append(list(waiting()))
     assert looks == [[key], [], [key], [], [], [key]]
 
@@ -119,11 +123,11 @@ async def test_an_issuer_is_looked_at_when_its_spec_changes_and_not_for_its_stat
 async def test_an_issuer_that_is_gone_is_looked_at_so_that_its_certificates_learn_it(
     controller: Controller, issuer: Callable[..., Body], waiting: Callable[[], Iterator[Key]]
 ) -> None:
-    await on_issuer(controller, "Issuer", None, issuer())
+    await controller.manager.take_event(ISSUERS, None, issuer())
     list(waiting())
-    await on_issuer(controller, "Issuer", "DELETED", issuer(version=2))
+    await controller.manager.take_event(ISSUERS, "DELETED", issuer(version=2))
     assert list(waiting()) == [CA]
-    assert controller._issuers.get("shop", "ca") is None
+    assert controller.issuers.get("shop", "ca") is None
 
 
 async def test_an_issuer_that_cannot_be_read_is_queued_to_be_told_so(
@@ -131,7 +135,7 @@ async def test_an_issuer_that_cannot_be_read_is_queued_to_be_told_so(
 ) -> None:
     body = issuer()
     body["spec"]["acme"]["caBundle"] = "bm8gUEVN"
-    await on_issuer(controller, "Issuer", "ADDED", body)
+    await controller.manager.take_event(ISSUERS, "ADDED", body)
     assert list(waiting()) == [CA]
 
 
@@ -141,12 +145,12 @@ async def test_a_change_of_a_secret_wakes_those_that_name_it(
     secret: Callable[..., Body],
     waiting: Callable[[], Iterator[Key]],
 ) -> None:
-    await on_certificate(controller, None, certificate())
-    await on_certificate(controller, None, certificate("other", target="other-tls"))
+    await controller.manager.take_event(CERTIFICATES, None, certificate())
+    await controller.manager.take_event(CERTIFICATES, None, certificate("other", target="other-tls"))
     list(waiting())
     looks = []
     for event, version in [(None, 3), ("MODIFIED", 3), ("MODIFIED", 4), ("DELETED", 5)]:
-        await on_secret(controller, event, secret(version=version))
+        await controller.manager.take_event(SECRETS, event, secret(version=version))
         looks.append(list(waiting()))
     assert looks == [[WEB], [], [WEB], [WEB]]
     assert controller.secrets.get("shop", "web-tls") is None
@@ -155,15 +159,17 @@ async def test_a_change_of_a_secret_wakes_those_that_name_it(
 async def test_a_secret_whose_label_went_and_came_back_is_watched_again(
     controller: Controller, secret: Callable[..., Body]
 ) -> None:
-    await on_secret(controller, "ADDED", secret(version=1))
-    await on_secret(controller, "MODIFIED", secret(version=2, managed=False))
+    await controller.manager.take_event(SECRETS, "ADDED", secret(version=1))
+    await controller.manager.take_event(SECRETS, "MODIFIED", secret(version=2, managed=False))
     assert controller.secrets.get("shop", "web-tls") is None
-    await on_secret(controller, "ADDED", secret(version=3))
+    await controller.manager.take_event(SECRETS, "ADDED", secret(version=3))
     assert controller.secrets.get("shop", "web-tls") is not None
 
 
 def test_there_is_one_handler_for_each_of_our_kinds_and_for_secrets_with_our_label(controller: Controller) -> None:
-    handlers = list(make_registry(controller)._watching.get_all_handlers())
+    handlers = list(
+        make_registry(controller.manager.kinds.resources, controller.manager.take_event)._watching.get_all_handlers()
+    )
     watched = {
         handler.selector.plural or handler.selector.any_name: handler.labels for handler in handlers if handler.selector
     }
@@ -187,12 +193,14 @@ async def test_kopf_hands_each_kind_to_its_own_store(
         "clusterissuers": issuer(namespace=None),
         "secrets": secret(),
     }
-    for handler in make_registry(controller)._watching.get_all_handlers():
+    for handler in make_registry(
+        controller.manager.kinds.resources, controller.manager.take_event
+    )._watching.get_all_handlers():
         assert handler.selector is not None
         name = handler.selector.plural or handler.selector.any_name
         handle: Any = handler.fn
         await handle(event={"type": "ADDED", "object": objects[str(name)]}, logger=None)
-    stores = (controller.certificates, controller._issuers, controller._cluster_issuers, controller.secrets)
+    stores = (controller.certificates, controller.issuers, controller.cluster_issuers, controller.secrets)
     assert [len(store) for store in stores] == [1, 1, 1, 1]
 
 
@@ -203,22 +211,22 @@ async def test_what_a_new_list_has_no_more_is_gone(
     secret: Callable[..., Body],
     waiting: Callable[[], Iterator[Key]],
 ) -> None:
-    await on_certificate(controller, None, certificate())
-    await on_certificate(controller, None, certificate("other", version=2, namespace="elsewhere"))
-    await on_issuer(controller, "Issuer", None, issuer())
-    await on_issuer(controller, "ClusterIssuer", None, issuer(namespace=None))
-    await on_secret(controller, None, secret())
+    await controller.manager.take_event(CERTIFICATES, None, certificate())
+    await controller.manager.take_event(CERTIFICATES, None, certificate("other", version=2, namespace="elsewhere"))
+    await controller.manager.take_event(ISSUERS, None, issuer())
+    await controller.manager.take_event(CLUSTER_ISSUERS, None, issuer(namespace=None))
+    await controller.manager.take_event(SECRETS, None, secret())
     list(waiting())
-    await on_list(controller, "secrets", None, {"uid-of-another"}, 9)
+    await controller.manager.take_list(SECRETS, None, {"uid-of-another"}, 9)
     assert len(controller.secrets) == 0
     assert list(waiting()) == [WEB], "its Secret is made anew"
-    for resource in ("issuers", "clusterissuers"):
-        await on_list(controller, resource, None, set(), 9)
+    for resource in (ISSUERS, CLUSTER_ISSUERS):
+        await controller.manager.take_list(resource, None, set(), 9)
     assert sorted(waiting()) == [Key("ClusterIssuer", "", "ca"), CA]
-    await on_list(controller, "certificates", "shop", set(), 9)
+    await controller.manager.take_list(CERTIFICATES, "shop", set(), 9)
     assert [one.metadata.name for one in controller.certificates] == ["other"]
     # What the watch still has to say about it comes too late.
-    await on_certificate(controller, "MODIFIED", certificate(version=8))
+    await controller.manager.take_event(CERTIFICATES, "MODIFIED", certificate(version=8))
     assert controller.certificates.get(WEB) is None
     assert list(waiting()) == []
 
@@ -227,7 +235,7 @@ async def test_a_new_list_says_nothing_about_what_came_after_it(
     controller: Controller, certificate: Callable[..., Body]
 ) -> None:
     controller.certificates.put(certificate(version=10))
-    await on_list(controller, "certificates", None, set(), 9)
+    await controller.manager.take_list(CERTIFICATES, None, set(), 9)
     assert controller.certificates.get(WEB) is not None
 
 
@@ -236,9 +244,9 @@ async def test_an_invalid_object_that_a_new_list_has_no_more_is_forgotten(
 ) -> None:
     broken = certificate()
     broken["spec"] = {"dnsNames": "no list"}
-    await on_certificate(controller, None, broken)
+    await controller.manager.take_event(CERTIFICATES, None, broken)
     assert list(waiting()) == [WEB]
-    await on_list(controller, "certificates", None, {"uid-web"}, 9)
-    assert WEB in controller._invalid
-    await on_list(controller, "certificates", None, set(), 9)
-    assert WEB not in controller._invalid
+    await controller.manager.take_list(CERTIFICATES, None, {"uid-web"}, 9)
+    assert controller.manager.kinds["Certificate"].invalid.get("shop", "web") is not None
+    await controller.manager.take_list(CERTIFICATES, None, set(), 9)
+    assert not controller.manager.kinds["Certificate"].knows(WEB)

@@ -1,0 +1,92 @@
+"""What the operator watches: one declaration for each kind, which everything else about the kind is derived from.
+
+The model is controller-runtime's builder: the kind that a reconciler is for, and what its objects wake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from certwright.kube.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping
+
+    from certwright.handlers.invalid import InvalidObject
+    from certwright.kube.resource import Resource
+    from certwright.runtime.key import Key
+    from certwright.runtime.result import Result
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class WatchedKind(Generic[T]):
+    """The declaration of a kind.
+
+    Attributes:
+        resource: What is watched.
+        parse: Makes what is kept of an object; raises `InvalidResource` if it cannot be worked with.
+        wakes: Which keys to look at when an object came or changed, and when it is gone; called with its key, with what
+            was known of it and with what is known now, each None if there is nothing.
+        store: Where objects are kept.
+        reconcile: Looks at an object; None for a kind that is watched only for what it wakes.
+        parses_in_thread: Whether parsing takes so long that the loop must not wait for it.
+        bucket: What shares a bound on workers with a key; all objects of the kind do by default.
+        on_gone: Called with the key and UID of an object that is gone, once the store does not have it any more.
+        on_invalid: Called in place of `reconcile` for an object that `parse` refuses.
+        invalid: Where those are kept.
+    """
+
+    resource: Resource
+    parse: Callable[[Mapping[str, Any]], T]
+    wakes: Callable[[Key, T | None, T | None], Iterable[Key]]
+    store: Store[T] = field(default_factory=Store)
+    reconcile: Callable[[Key], Awaitable[Result]] | None = None
+    parses_in_thread: bool = False
+    bucket: Callable[[Key], Hashable] = lambda key: key.kind
+    on_gone: Callable[[Key, str], None] = lambda _key, _uid: None
+    on_invalid: Callable[[Key, InvalidObject], Awaitable[None]] | None = None
+    invalid: Store[InvalidObject] = field(default_factory=Store)
+
+    def knows(self, key: Key) -> bool:
+        """Whether there is an object of this name, one that cannot be worked with included."""
+        place = (key.namespace, key.name)
+        return self.store.get(*place) is not None or self.invalid.get(*place) is not None
+
+    def unlisted(self, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
+        """Return the metadata of what is known and not in a complete list; see `Store.unlisted`."""
+        gone = self.store.unlisted(namespace, uids, version)
+        names = {self.resource.key(metadata) for metadata in gone}
+        refused = self.invalid.unlisted(namespace, uids, version)
+        return gone + [metadata for metadata in refused if self.resource.key(metadata) not in names]
+
+
+class Kinds:
+    """The kinds that are watched, each registered once."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, WatchedKind[Any]] = {}
+
+    def register(self, kind: WatchedKind[Any]) -> None:
+        """Add a kind.
+
+        Raises:
+            ValueError: One of its name is there.
+        """
+        if kind.resource.kind in self._kinds:
+            raise ValueError(f"{kind.resource.kind} is registered already")
+        self._kinds[kind.resource.kind] = kind
+
+    def __getitem__(self, name: str) -> WatchedKind[Any]:
+        """Return a kind by its name."""
+        return self._kinds[name]
+
+    def __iter__(self) -> Iterator[WatchedKind[Any]]:
+        return iter(self._kinds.values())
+
+    @property
+    def resources(self) -> list[Resource]:
+        """What is watched, in the order of registration."""
+        return [kind.resource for kind in self]

@@ -1,0 +1,165 @@
+"""The manager: takes in the news of every registered kind, queues what they concern, has the workers look at it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.handlers.invalid import InvalidObject
+from certwright.handlers.kinds import Kinds
+from certwright.handlers.workers import RETRY_SECONDS, Workers
+from certwright.kube.errors import KubeError
+from certwright.resources import InvalidResource
+from certwright.runtime.queue import WorkQueue
+from certwright.runtime.result import Result
+from certwright.runtime.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Mapping
+
+    from certwright.handlers.kinds import WatchedKind
+    from certwright.kube.events import EventRecorder
+    from certwright.kube.resource import Resource
+    from certwright.metrics import Metrics
+    from certwright.runtime.key import Key
+    from certwright.runtime.leadership import Leadership
+
+logger = logging.getLogger(__name__)
+
+DELETED: Final = "DELETED"
+WORKERS: Final = 32
+BUCKET_LIMIT: Final = 24
+"""Of the workers, so many at most for one bucket, which is one issuer in one namespace: the rest is for all others."""
+
+
+class Manager:
+    """Everything between the watches and the reconcilers; what kinds there are is registered.
+
+    Args:
+        workers: How many objects are looked at at once.
+        recorder: Posts Events while the workers work.
+        metrics: Counts looks, shows the queue.
+        leadership: Whether this process may act.
+
+    Attributes:
+        kinds: What is watched. Register every kind before the watches begin.
+        queue: What is to be looked at.
+        scheduler: What is to be looked at later.
+    """
+
+    def __init__(self, *, workers: int, recorder: EventRecorder, metrics: Metrics, leadership: Leadership) -> None:
+        self.kinds = Kinds()
+        self.queue: WorkQueue[Key] = WorkQueue(self._bucket, bucket_limit=max(1, min(BUCKET_LIMIT, workers - 1)))
+        self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
+        self._background: set[asyncio.Task[None]] = set()
+        self._workers = Workers(
+            workers,
+            self._reconcile,
+            queue=self.queue,
+            scheduler=self.scheduler,
+            recorder=recorder,
+            metrics=metrics,
+            leadership=leadership,
+        )
+        metrics.watch_queue(lambda: len(self.queue), lambda: self.queue.held, lambda: len(self.scheduler))
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work while this process leads, until told to stop. See `Workers.run`.
+
+        Raises:
+            OperatorFailed: A part ended by itself.
+        """
+        try:
+            await self._workers.run(stop)
+        finally:
+            for task in self._background:
+                task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
+
+    def abort(self) -> None:
+        """End the work at once."""
+        self._workers.abort()
+
+    def wake(self, *keys: Key) -> None:
+        """Queue keys, from code that cannot wait."""
+        for key in keys:
+            task = asyncio.get_running_loop().create_task(self.queue.add(key))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def take_event(self, resource: Resource, event: str | None, body: Mapping[str, Any]) -> None:
+        """Take in news about an object.
+
+        Args:
+            resource: Of what it is.
+            event: ``ADDED``, ``MODIFIED``, ``DELETED``, or None for what was there when the watch began.
+            body: The object.
+        """
+        kind, metadata = self.kinds[resource.kind], body["metadata"]
+        if event == DELETED or not resource.selects(metadata):
+            await self._gone(kind, metadata)
+            return
+        key = resource.key(metadata)
+        try:
+            parsed = await asyncio.to_thread(kind.parse, body) if kind.parses_in_thread else kind.parse(body)
+        except InvalidResource as error:
+            # What was known of it before stays, so that it keeps its claims.
+            if kind.invalid.put(metadata, InvalidObject.of(body, error)):
+                await self.queue.add(key)
+            return
+        before = kind.store.get(key.namespace, key.name)
+        if kind.invalid.get(key.namespace, key.name) is not None:
+            kind.invalid.remove(metadata)
+        if kind.store.put(metadata, parsed):
+            await self._wake(kind, key, before, parsed)
+
+    async def take_list(self, resource: Resource, namespace: str | None, uids: Collection[str], version: int) -> None:
+        """Take in a complete list: what it does not have any more was deleted while nobody watched.
+
+        kopf lists anew after its watch has expired, and tells only of what is there.
+
+        Args:
+            resource: What is listed.
+            namespace: Of the list; None for the whole cluster.
+            uids: What is in it.
+            version: Its resourceVersion.
+        """
+        kind = self.kinds[resource.kind]
+        for metadata in kind.unlisted(namespace, uids, version):
+            logger.info("%s was deleted while it was not watched", resource.key(metadata))
+            await self._gone(kind, metadata)
+
+    async def _gone(self, kind: WatchedKind[Any], metadata: Mapping[str, Any]) -> None:
+        key = kind.resource.key(metadata)
+        before = kind.store.get(key.namespace, key.name)
+        kind.store.remove(metadata)
+        kind.invalid.remove(metadata)
+        kind.on_gone(key, metadata.get("uid", ""))
+        if not kind.knows(key):  # another one of its name may be there already
+            self.scheduler.forget(key)
+        await self._wake(kind, key, before, None)
+
+    async def _wake(self, kind: WatchedKind[Any], key: Key, before: Any, after: Any) -> None:
+        for woken in kind.wakes(key, before, after):
+            await self.queue.add(woken)
+
+    async def _reconcile(self, key: Key) -> Result:
+        kind = self.kinds[key.kind]
+        invalid = kind.invalid.get(key.namespace, key.name)
+        try:
+            if invalid is not None:
+                if kind.on_invalid is not None:
+                    await kind.on_invalid(key, invalid)
+                return Result.ON_EVENT
+            return Result.ON_EVENT if kind.reconcile is None else await kind.reconcile(key)
+        except InvalidResource as error:
+            # Read past the watch, which will bring it as well.
+            logger.warning("%s", error)
+            return Result.ON_EVENT
+        except KubeError as error:
+            logger.warning("%s: %s", key, error)
+            return Result.again_in(RETRY_SECONDS)
+
+    def _bucket(self, key: Key) -> Hashable:
+        return self.kinds[key.kind].bucket(key)

@@ -1,0 +1,134 @@
+"""The declarations of the kinds that Certwright watches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from certwright.certificates.secret import SecretFacts
+from certwright.handlers.invalid import REASON
+from certwright.handlers.kinds import WatchedKind
+from certwright.issuers.registry import issuer_key
+from certwright.kube.resource import Resource
+from certwright.resources import (
+    GROUP,
+    MANAGED_LABEL,
+    MANAGED_VALUE,
+    VERSION,
+    Certificate,
+    ClusterIssuer,
+    Issuer,
+)
+from certwright.runtime.result import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
+
+    from certwright.certificates.reconciler import CertificateReconciler
+    from certwright.certificates.store import Certificates
+    from certwright.handlers.invalid import InvalidObject
+    from certwright.issuers.reconciler import IssuerReconciler
+    from certwright.issuers.registry import IssuerRegistry
+    from certwright.kube.store import Store
+    from certwright.metrics import Metrics
+    from certwright.runtime.key import Key
+
+    TellInvalid = Callable[[Resource, InvalidObject], Awaitable[None]]
+
+AnyIssuer = TypeVar("AnyIssuer", Issuer, ClusterIssuer)
+
+CERTIFICATES: Final = Resource(GROUP, VERSION, Certificate.PLURAL, Certificate.KIND)
+ISSUERS: Final = Resource(GROUP, VERSION, Issuer.PLURAL, Issuer.KIND)
+CLUSTER_ISSUERS: Final = Resource(GROUP, VERSION, ClusterIssuer.PLURAL, ClusterIssuer.KIND)
+SECRETS: Final = Resource("", "v1", "secrets", "Secret", {MANAGED_LABEL: MANAGED_VALUE})
+"""Those that Certwright wrote."""
+
+
+def certificate_kind(
+    certificates: Certificates, reconciler: CertificateReconciler, *, metrics: Metrics, tell: TellInvalid
+) -> WatchedKind[Certificate]:
+    """Return the declaration of Certificates. One that lets go of a Secret wakes the others that name it."""
+
+    def wakes(key: Key, before: Certificate | None, after: Certificate | None) -> Iterable[Key]:
+        if after is not None:
+            yield key
+        if before is not None and (after is None or after.spec.secret_name != before.spec.secret_name):
+            yield from certificates.keys_of_secret(key.namespace, before.spec.secret_name)
+
+    async def reconcile(key: Key) -> Result:
+        result = await reconciler.reconcile(key)
+        if certificates.get(key) is not None:
+            return result
+        # It went while it was looked at, and may have been shown once more.
+        metrics.forget(key.namespace, key.name)
+        return Result.ON_EVENT
+
+    def bucket(key: Key) -> Hashable:
+        certificate = certificates.get(key)
+        return (key.namespace, issuer_key(certificate) if certificate is not None else None)
+
+    def on_gone(key: Key, uid: str) -> None:
+        reconciler.forget(uid)
+        if certificates.get(key) is None:
+            metrics.forget(key.namespace, key.name)
+
+    async def on_invalid(_key: Key, invalid: InvalidObject) -> None:
+        await tell(CERTIFICATES, invalid)
+
+    return WatchedKind(
+        CERTIFICATES,
+        parse=Certificate.parse,
+        store=certificates.store,
+        wakes=wakes,
+        reconcile=reconcile,
+        bucket=bucket,
+        on_gone=on_gone,
+        on_invalid=on_invalid,
+    )
+
+
+def issuer_kind(
+    resource: Resource,
+    model: type[AnyIssuer],
+    store: Store[AnyIssuer],
+    reconciler: IssuerReconciler,
+    *,
+    registry: IssuerRegistry,
+    metrics: Metrics,
+    wake_certificates: Callable[[Key], None],
+    tell: TellInvalid,
+) -> WatchedKind[AnyIssuer]:
+    """Return the declaration of Issuers or of ClusterIssuers; a change of the status alone wakes nothing."""
+
+    def wakes(key: Key, before: AnyIssuer | None, after: AnyIssuer | None) -> Iterable[Key]:
+        return () if before is not None and after is not None and _version(before) == _version(after) else (key,)
+
+    async def reconcile(key: Key) -> Result:
+        result = await reconciler.reconcile(key)
+        if registry.view(key).state == "missing":
+            metrics.forget_issuer(*key)
+        else:
+            metrics.show_issuer(*key, ready=registry.ready(key) is not None)
+        return result
+
+    async def on_invalid(key: Key, invalid: InvalidObject) -> None:
+        registry.set_not_ready(key, f"{key} is not ready ({REASON}): {invalid.message}")
+        metrics.show_issuer(*key, ready=False)
+        wake_certificates(key)
+        await tell(resource, invalid)
+
+    return WatchedKind(
+        resource, parse=model.parse, store=store, wakes=wakes, reconcile=reconcile, on_invalid=on_invalid
+    )
+
+
+def secret_kind(secrets: Store[SecretFacts], certificates: Certificates) -> WatchedKind[SecretFacts]:
+    """Return the declaration of our Secrets, which wake the Certificates that name them."""
+
+    def wakes(key: Key, _before: SecretFacts | None, _after: SecretFacts | None) -> Iterable[Key]:
+        return certificates.keys_of_secret(key.namespace, key.name)
+
+    return WatchedKind(SECRETS, parse=SecretFacts.of, parses_in_thread=True, store=secrets, wakes=wakes)
+
+
+def _version(issuer: Issuer | ClusterIssuer) -> tuple[str, int]:
+    return (issuer.metadata.uid, issuer.metadata.generation)
