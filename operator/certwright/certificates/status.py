@@ -89,7 +89,7 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
         return _Fact("False", need.refusal.reason, need.refusal.message)
     if note is not None:
         return _Fact("False", note.reason, note.message)
-    return _Fact("False", need.reason, sentence(need.message)) if need is not None else _Fact("False", "Unknown", "")
+    return _Fact("False", need.reason if need else "Unknown", sentence(need.message) if need else "")
 
 
 def _issuing(note: Note | None) -> _Fact:
