@@ -70,7 +70,7 @@ class Bench:
         tools = Tools(
             kube_api=cast("Any", self.cluster),
             registry=self.registry,
-            solvers=self.solvers(),
+            presenters=self.solvers(),
             ledger=self.ledger,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             metrics=Metrics(),

@@ -11,7 +11,7 @@ from certwright.acme import Authorization, Challenge, ServiceUnavailable
 from certwright.certificates.store import certificate_key
 from certwright.http01 import presenter as presenter_module
 from certwright.http01.self_check import HttpSighting
-from certwright.issuers.solver_factory import Http01Options, SolverFactory
+from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.resources import FINALIZER
 from tests.fakes.acme_client import FakeAcmeClient
 from tests.fakes.http01 import FakeObjects
@@ -65,13 +65,13 @@ class HttpBench(Bench):
 
     def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
         self.objects = FakeObjects()
-        self.factories: list[SolverFactory] = []
+        self.factories: list[PresenterFactory] = []
         super().__init__(build, kube_api, now)
         self.ca: HttpCa = HttpCa(build, lambda: self.now)
         self.of(CLASS)
 
     def solvers(self) -> Any:
-        self.factories.append(SolverFactory(cast("Any", self.cluster), cast("Any", self.objects), http01=OPTIONS))
+        self.factories.append(PresenterFactory(cast("Any", self.cluster), cast("Any", self.objects), http01=OPTIONS))
         return self.factories[-1]
 
     def of(self, *solvers: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from certwright.failures import IssuanceError, classify
 from certwright.http01.errors import SolverError
 from certwright.http01.presenter import Http01Presenter
 from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, SharedSettings
+from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.registry import ReadyIssuer
-from certwright.issuers.solver_factory import Http01Options, SolverFactory
 from certwright.resources import Http01
 from certwright.runtime.key import Key
 
@@ -28,7 +28,7 @@ TEMPLATE = {"metadata": {"labels": {"team": "a"}}, "spec": {"nodeSelector": {"di
 async def made(build: Build, options: Http01Options, **http01: Any) -> Settings:
     spec = build.issuer(solvers=[{"http01": http01}])
     issuer = ReadyIssuer(Key("Issuer", "team", "ca"), "u", 1, spec, cast("Any", None), "account", "team")
-    factory = SolverFactory(cast("Any", None), cast("Any", None), http01=options)
+    factory = PresenterFactory(cast("Any", None), cast("Any", None), http01=options)
     solver = await factory.make(issuer, spec.solvers[0], build.certificate())
     assert isinstance(solver, Http01Presenter)
     given = spec.solvers[0].http01

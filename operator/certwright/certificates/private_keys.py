@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from certwright.certificates.secret import decoded, pending_key_name, pending_key_secret
+from certwright.certificates.secret import pending_key_name, pending_key_secret
 from certwright.failures import IssuanceError
+from certwright.kube.secrets import entry_of
 from certwright.pki import (
     PkiError,
     generate_private_key,
@@ -63,7 +64,7 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
     else:
         return None
     found = await kube_api.read_secret(observation.namespace, name)
-    pem = decoded((found or {}).get("data") or {}, "tls.key")
+    pem = entry_of(found, "tls.key")
     if not pem:
         return None
     private_key = certificate.spec.private_key

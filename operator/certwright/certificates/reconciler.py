@@ -78,7 +78,7 @@ class CertificateReconciler:
         self._memories.pop(uid, None)
         self._with_changed_issuer.discard(uid)
         self._tools.ledger.forget(uid)
-        self._tools.solvers.forget(uid)
+        self._tools.presenters.forget(uid)
 
     def issuer_changed(self, key: Key) -> None:
         """Have the next look at the Certificate try again at once: what stood in the way may be gone."""

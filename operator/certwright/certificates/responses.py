@@ -33,7 +33,7 @@ async def presenters_for(observation: Observation, tools: Tools, names: Iterable
     for name in names:
         chosen = choose_solver(issuer.spec.solvers, name, certificate.metadata.labels)
         if id(chosen) not in made:
-            made[id(chosen)] = await tools.solvers.make(issuer, chosen, certificate)
+            made[id(chosen)] = await tools.presenters.make(issuer, chosen, certificate)
         by_name[name] = made[id(chosen)]
     return by_name
 

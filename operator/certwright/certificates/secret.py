@@ -5,13 +5,12 @@ Nothing of a Secret's content is kept in memory. Every manifest is whole, for on
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.order_request import digest, names_of, requested_identifiers
+from certwright.kube.secrets import decoded, encoded
 from certwright.pki import (
     CertificateFacts,
     PkiError,
@@ -24,6 +23,7 @@ from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,
     CERTIFICATE_NAME_ANNOTATION,
+    COMPONENT_LABEL,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -48,9 +48,7 @@ SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
 MAX_REVISION_DIGITS: Final = 9
-COMPONENT_LABEL: Final = f"{group.GROUP}/component"
 PENDING_KEY: Final = "pending-key"
-ACCOUNT_KEY: Final = "account-key"
 
 
 @dataclass(frozen=True)
@@ -129,14 +127,6 @@ def content_digest(chain_pem: bytes, key_pem: bytes) -> str:
     return hashlib.sha256(chain_pem + b"\0" + key_pem).hexdigest()
 
 
-def decoded(data: Mapping[str, str], entry: str) -> bytes:
-    """Return one entry of a Secret's data; empty when absent or not base64."""
-    try:
-        return base64.b64decode(data.get(entry) or "", validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
 def tls_secret(
     certificate: Certificate, chain: CertificateChain, key_pem: bytes, *, server: str, revision: int = 1
 ) -> dict[str, Any]:
@@ -149,9 +139,9 @@ def tls_secret(
         server: Directory URL of the CA.
         revision: Which one of the Certificate's this is, counted from 1.
     """
-    data = {"tls.crt": _encoded(chain.pem), "tls.key": _encoded(key_pem)}
+    data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
     if chain.root_pem is not None:
-        data["ca.crt"] = _encoded(chain.root_pem)
+        data["ca.crt"] = encoded(chain.root_pem)
     annotations = {
         ISSUER_NAME_ANNOTATION: certificate.spec.issuer_ref.name,
         ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
@@ -220,18 +210,7 @@ def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, An
             "annotations": {CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name},
             "ownerReferences": [_owner(certificate)],
         },
-        "data": {"tls.key": _encoded(key_pem)},
-    }
-
-
-def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
-    """Return the Secret that keeps an issuer's account key. It has no owner: a deleted Issuer may come back."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {"namespace": namespace, "name": name, "labels": {COMPONENT_LABEL: ACCOUNT_KEY}},
-        "data": {entry: _encoded(key_pem)},
+        "data": {"tls.key": encoded(key_pem)},
     }
 
 
@@ -282,7 +261,3 @@ def _owner(certificate: Certificate) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": False,
     }
-
-
-def _encoded(content: bytes) -> str:
-    return base64.b64encode(content).decode()

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.holders import RecordLedger
+    from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
-    from certwright.issuers.solver_factory import SolverFactory
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
@@ -26,7 +26,7 @@ class Tools:
     Attributes:
         kube_api: The API server.
         registry: The issuers.
-        solvers: Makes DNS solvers from an issuer's spec.
+        presenters: Makes presenters of an issuer's solvers.
         ledger: Who needs which record.
         recorder: For Events.
         metrics: Counts what happens.
@@ -38,7 +38,7 @@ class Tools:
 
     kube_api: KubeApi
     registry: IssuerRegistry
-    solvers: SolverFactory
+    presenters: PresenterFactory
     ledger: RecordLedger
     recorder: EventRecorder
     metrics: Metrics

@@ -18,7 +18,7 @@ from certwright.cli.logs import configure_logging
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
-from certwright.issuers.solver_factory import Http01Options
+from certwright.issuers.presenters import Http01Options
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials, own_namespace
 

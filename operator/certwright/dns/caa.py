@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import dns.message
 import dns.rdatatype
@@ -13,8 +13,6 @@ from certwright.dns.records import self_and_parents, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-
-    from certwright.dns.view import DnsView
 
 # RFC 8659 section 4.2: tags and labels alike, a value is visible ASCII without the semicolon.
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -171,8 +169,16 @@ def judge_caa(
     return CaaVerdict(allowed=True, reason=f"the CAA records of {found.name} let {mine[0].issuer} issue", found=found)
 
 
+class CaaFinder(Protocol):
+    """Finds the CAA records of a name: a `DnsView`."""
+
+    async def find_caa(self, name: str) -> CaaSet | None:
+        """Find the CAA records that count for a name, or None."""
+        ...
+
+
 async def check_caa(
-    view: DnsView,
+    view: CaaFinder,
     name: str,
     *,
     identities: Sequence[str],

@@ -25,8 +25,8 @@ _ALGORITHMS = {
     "HMACSHA512": dns.tsig.HMAC_SHA512,
     "HMACSHA512-256": dns.tsig.HMAC_SHA512_256,
 }
-#: What `TsigKey` takes for an algorithm (RFC 8945 section 6).
 TSIG_ALGORITHMS = tuple(_ALGORITHMS)
+"""What `TsigKey` takes for an algorithm (RFC 8945 section 6)."""
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from certwright.handlers.registrations import (
     secret_kind,
 )
 from certwright.issuers.authorities import Authorities
+from certwright.issuers.presenters import PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
-from certwright.issuers.solver_factory import SolverFactory
 from certwright.kube.api import KubeApi
 from certwright.kube.client import KubeClient
 from certwright.kube.events import EventRecorder
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.secret import SecretFacts
     from certwright.handlers.invalid import InvalidObject
-    from certwright.issuers.solver_factory import Http01Options
+    from certwright.issuers.presenters import Http01Options
     from certwright.kube.resource import Resource
     from certwright.resources import Certificate
 
@@ -94,12 +94,15 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
         )
-        solvers = SolverFactory(kube_api, ObjectApi(client), http01=http01, before_send=leadership.check)
+        solvers = PresenterFactory(
+            kube_api, ObjectApi(client), http01=http01, user_agent=user_agent, before_send=leadership.check
+        )
+        self._presenters = solvers
         self.answers = solvers.answers
         tools = Tools(
             kube_api=kube_api,
             registry=self.registry,
-            solvers=solvers,
+            presenters=solvers,
             ledger=RecordLedger(),
             recorder=self._recorder,
             metrics=self.metrics,
@@ -127,6 +130,7 @@ class Controller:
             await self.manager.run(stop)
         finally:
             await self._authorities.aclose()
+            await self._presenters.aclose()
 
     def abort(self) -> None:
         """End the work at once."""

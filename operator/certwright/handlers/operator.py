@@ -16,7 +16,7 @@ from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watching import Watcher
 from certwright.http01.responder import Responder
-from certwright.issuers.solver_factory import Http01Options
+from certwright.issuers.presenters import Http01Options
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import connect, in_cluster

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from certwright.acme import AccountKey, AcmeError
-from certwright.certificates.secret import account_key_secret, decoded
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict
+from certwright.kube.secrets import encoded, entry_of
+from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL
 
 if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
@@ -44,7 +45,7 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
             found = await kube_api.read_secret(namespace, reference.name)
         else:
             return key
-    pem = decoded((found or {}).get("data") or {}, reference.key)
+    pem = entry_of(found, reference.key)
     if not pem:
         raise IssuanceError(
             "AccountKeyMissing",
@@ -59,3 +60,14 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
             f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
             "untouched. Put the account's private key there, or delete the Secret, and a new account is made.",
         ) from error
+
+
+def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
+    """Return the Secret that keeps an issuer's account key. It has no owner: a deleted Issuer may come back."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"namespace": namespace, "name": name, "labels": {COMPONENT_LABEL: ACCOUNT_KEY_COMPONENT}},
+        "data": {entry: encoded(key_pem)},
+    }

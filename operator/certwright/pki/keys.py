@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from certwright.pki.request import SigningRequest
 
-#: Kinds of keys that CAs certify.
 KeyAlgorithm = Literal["ECDSA", "RSA", "Ed25519"]
-#: Forms of a private key in PEM; see `private_key_to_pem`.
+"""Kinds of keys that CAs certify."""
 KeyEncoding = Literal["PKCS1", "PKCS8"]
-#: Private keys of certificates, as `cryptography` has them.
+"""Forms of a private key in PEM; see `private_key_to_pem`."""
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+"""Private keys of certificates, as `cryptography` has them."""
 
 DEFAULT_SIZES: dict[KeyAlgorithm, int | None] = {"ECDSA": 256, "RSA": 2048, "Ed25519": None}
 RSA_SIZES = (2048, 3072, 4096)

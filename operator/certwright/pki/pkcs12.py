@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from certwright.pki.chain import CertificateChain
     from certwright.pki.keys import PrivateKey
 
-#: `modern` is AES-256-CBC by PBKDF2 with SHA-256, 20,000 rounds, and a MAC with SHA-256: OpenSSL 1.1, Java 8u301, macOS
-#: 15, Windows Server 2019 and later. `legacy` is 3DES and SHA-1, for what is older.
 Pkcs12Encryption: TypeAlias = Literal["modern", "legacy"]
+"""`modern` is AES-256-CBC by PBKDF2 with SHA-256, 20,000 rounds, and a MAC with SHA-256: OpenSSL 1.1, Java 8u301,
+macOS 15, Windows Server 2019 and later. `legacy` is 3DES and SHA-1, for what is older.
+"""
 
 # What OpenSSL uses: programs of that age may take no more.
 _LEGACY_ROUNDS = 2048

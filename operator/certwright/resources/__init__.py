@@ -13,11 +13,13 @@ from certwright.resources.conditions import (
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
+    ACCOUNT_KEY_COMPONENT,
     ALT_NAMES_ANNOTATION,
     API_VERSION,
     CERTIFICATE_NAME_ANNOTATION,
     CERTIFICATES,
     CLUSTER_ISSUERS,
+    COMPONENT_LABEL,
     FINALIZER,
     GROUP,
     ISSUER_GROUP_ANNOTATION,
@@ -71,11 +73,13 @@ from certwright.resources.solver import (
 from certwright.resources.timestamp import Timestamp, format_timestamp
 
 __all__ = [
+    "ACCOUNT_KEY_COMPONENT",
     "ALT_NAMES_ANNOTATION",
     "API_VERSION",
     "CERTIFICATES",
     "CERTIFICATE_NAME_ANNOTATION",
     "CLUSTER_ISSUERS",
+    "COMPONENT_LABEL",
     "FINALIZER",
     "GROUP",
     "ISSUERS",

@@ -22,6 +22,10 @@ MANAGED_LABEL: Final = f"{GROUP}/managed"
 MANAGED_VALUE: Final = "true"
 """The Secrets that the operator wrote carry this label; it watches no others."""
 
+COMPONENT_LABEL: Final = f"{GROUP}/component"
+"""What a Secret of the operator's own is for: the pending key of a Certificate, or the key of an account."""
+ACCOUNT_KEY_COMPONENT: Final = "account-key"
+
 CERTIFICATE_NAME_ANNOTATION: Final = f"{GROUP}/certificate-name"
 ISSUER_NAME_ANNOTATION: Final = f"{GROUP}/issuer-name"
 ISSUER_KIND_ANNOTATION: Final = f"{GROUP}/issuer-kind"

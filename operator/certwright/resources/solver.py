@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -28,8 +28,8 @@ TsigAlgorithm = Literal[
 ]
 UpdateProtocol = Literal["TCP", "UDP"]
 
+_REF = "_secret_ref"
 _ONE_CHALLENGE = "must have exactly one of dns01 and http01"
-_ONE_PROVIDER = "must name one DNS provider: rfc2136"
 _TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef belong together: give both, or none for updates without a key"
 
 
@@ -44,7 +44,29 @@ class Selector(Model):
     """Only Certificates that have all of these labels."""
 
 
-class Rfc2136(Model):
+class DnsProvider(Model):
+    """The base of the models of DNS providers: an issuer names one of them.
+
+    The names of its fields are those of the provider's configuration in `certwright.dns.providers`; a credential
+    `api_token` there is named here by `api_token_secret_ref`.
+    """
+
+    def credentials(self) -> dict[str, SecretKeyRef]:
+        """Where the credentials are that are given, by the names of the configuration."""
+        given = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name.removesuffix(_REF): value for name, value in given if isinstance(value, SecretKeyRef)}
+
+    def credential_field(self, name: str) -> str:
+        """The field that says where a credential is, as users write it."""
+        field = f"{name}{_REF}"
+        return type(self).model_fields[field].alias or field
+
+    def settings(self) -> dict[str, Any]:
+        """What is given besides credentials, by the names of the configuration."""
+        return {name: getattr(self, name) for name in type(self).model_fields if not name.endswith(_REF)}
+
+
+class Rfc2136(DnsProvider):
     """Dynamic updates (RFC 2136), which BIND, Knot, PowerDNS and Microsoft's DNS server take."""
 
     model_config = ConfigDict(
@@ -73,10 +95,29 @@ class Rfc2136(Model):
         return self
 
 
+def _provider_fields(model: type[Model]) -> list[str]:
+    """The fields that name a provider, as users write them."""
+    return [
+        field.alias or name
+        for name, field in model.model_fields.items()
+        if any(isinstance(one, type) and issubclass(one, DnsProvider) for one in get_args(field.annotation))
+    ]
+
+
+def _one_provider_message(model: type[Model]) -> str:
+    return f"must name one DNS provider: {', '.join(_provider_fields(model))}"
+
+
+def _one_provider_rule(schema: dict[str, Any], model: type[Model]) -> None:
+    given = [f"has(self.{name})" for name in _provider_fields(model)]
+    cel = given[0] if len(given) == 1 else f"[{', '.join(given)}].exists_one(given, given)"
+    schema.update(validations(rule(cel, _one_provider_message(model))))
+
+
 class Dns01(Model):
     """Proof by a TXT record at _acme-challenge.<name> (RFC 8555, section 8.4). The only way to a wildcard."""
 
-    model_config = ConfigDict(json_schema_extra=validations(rule("has(self.rfc2136)", _ONE_PROVIDER)))
+    model_config = ConfigDict(json_schema_extra=_one_provider_rule)
 
     cname_strategy: CnameStrategy = "Follow"
     """
@@ -103,11 +144,21 @@ class Dns01(Model):
     rfc2136: Rfc2136 | None = None
     """Writes the records by dynamic updates (RFC 2136)."""
 
+    @property
+    def provider(self) -> tuple[str, DnsProvider]:
+        """The provider: its name, which is also its name in `certwright.dns.providers`, and its model."""
+        ((name, provider),) = self._providers()
+        return name, provider
+
     @model_validator(mode="after")
     def _one_provider(self) -> Self:
-        if self.rfc2136 is None:
-            raise ValueError(_ONE_PROVIDER)
+        if len(self._providers()) != 1:
+            raise ValueError(_one_provider_message(type(self)))
         return self
+
+    def _providers(self) -> list[tuple[str, DnsProvider]]:
+        given = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return [(name, value) for name, value in given if isinstance(value, DnsProvider)]
 
 
 class IssuerSolver(Model):

@@ -105,7 +105,7 @@ async def _remove_files(observation: Observation, tools: Tools, responses: Mappi
     """Remove what answers for files. It is found by its labels and by the status: no issuer is needed for it."""
     files = files_of(responses.values())
     if files:
-        await tools.solvers.remove_http01(observation.certificate, presented_objects(observation.status), files)
+        await tools.presenters.remove_http01(observation.certificate, presented_objects(observation.status), files)
 
 
 async def _presenters_of(

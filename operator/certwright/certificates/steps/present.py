@@ -66,7 +66,9 @@ class Present(Act):
                 observation = await save(observation, tools)
                 yield observation
             files = files_of(responses.values())
-            await tools.solvers.remove_superseded(observation.certificate, as_objects(known), as_objects(made), files)
+            await tools.presenters.remove_superseded(
+                observation.certificate, as_objects(known), as_objects(made), files
+            )
             observation = observation.with_order(solver_objects=made)
             yield observation
         await present_all(responses, presenters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import dns.message
@@ -14,18 +15,20 @@ import dns.rdtypes.ANY.TXT
 import dns.update
 
 from certwright.dns.cache import ExpiringCache
+from certwright.dns.credential import Credential, credential
 from certwright.dns.endpoint import Server
 from certwright.dns.errors import DnsError, UpdatesFailed, ZoneNotFound
 from certwright.dns.query import describe_rcode
 from certwright.dns.records import to_name
+from certwright.dns.tsig import DEFAULT_ALGORITHM, TsigKey
 from certwright.dns.update_server import UpdateServer
 from certwright.dns.zone import find_apex
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
+    from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
-    from certwright.dns.tsig import TsigKey
     from certwright.dns.update_server import TransportProtocol
     from certwright.dns.zone import Zone
 
@@ -44,6 +47,51 @@ _MAX_STRING = 255
 
 _Action = Literal["add", "delete"]
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Rfc2136Config:
+    """What dynamic updates are configured by.
+
+    Attributes:
+        nameserver: `host`, `host:port` or `[IPv6]:port`.
+        tsig_key_name: The name of the TSIG key; None for a server that goes by address.
+        tsig_algorithm: One of `TSIG_ALGORITHMS`.
+        tsig_secret: The TSIG key, base64 as key generators print it.
+        protocol: TCP, or UDP where only that passes.
+    """
+
+    nameserver: str
+    tsig_key_name: str | None = None
+    tsig_algorithm: str = DEFAULT_ALGORITHM
+    tsig_secret: Credential | None = field(default=None, metadata=credential("TSIG secret"))
+    protocol: TransportProtocol = "TCP"
+
+    @property
+    def destination(self) -> str:
+        """The server."""
+        return self.nameserver
+
+    def build(self, context: ProviderContext) -> Rfc2136Provider:
+        """Make the provider.
+
+        Raises:
+            InvalidServer: `nameserver` is no server.
+            InvalidTsigKey: The key cannot be used.
+        """
+        return Rfc2136Provider(
+            self.nameserver,
+            tsig=self._tsig_key(),
+            protocol=self.protocol,
+            zones=context.find_zone,
+            before_send=context.before_send,
+        )
+
+    def _tsig_key(self) -> TsigKey | None:
+        if self.tsig_key_name is None or self.tsig_secret is None:
+            return None
+        secret = self.tsig_secret
+        return TsigKey(self.tsig_key_name, secret.value, self.tsig_algorithm, source=secret.source)
 
 
 class Rfc2136Provider:

@@ -9,8 +9,8 @@ import pytest
 from certwright.dns import InvalidTsigKey
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.failures import IssuanceError
+from certwright.issuers.presenters import KEPT_SECONDS, PresenterFactory
 from certwright.issuers.registry import ReadyIssuer
-from certwright.issuers.solver_factory import KEPT_SECONDS, SolverFactory
 from certwright.kube.errors import Unavailable
 from certwright.resources import AcmeIssuerSpec, Certificate
 from certwright.runtime.key import Key
@@ -66,8 +66,8 @@ def time() -> Time:
 
 
 @pytest.fixture
-def factory(cluster: Cluster, time: Time) -> SolverFactory:
-    return SolverFactory(cluster, cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
+def factory(cluster: Cluster, time: Time) -> PresenterFactory:
+    return PresenterFactory(cluster, cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
 
 
 def issuer(*solvers: dict[str, Any], uid: str = "u-1", generation: int = 1) -> ReadyIssuer:
@@ -89,13 +89,13 @@ def dns01(rfc2136: dict[str, Any], **options: Any) -> dict[str, Any]:
     return {"dns01": {"rfc2136": rfc2136, **options}}
 
 
-async def make(factory: SolverFactory, made_of: ReadyIssuer, index: int = 0) -> Any:
+async def make(factory: PresenterFactory, made_of: ReadyIssuer, index: int = 0) -> Any:
     return await factory.make(made_of, made_of.spec.solvers[index], CERTIFICATE)
 
 
 @pytest.mark.parametrize(("strategy", "followed"), [("Follow", True), ("None", False)])
 async def test_a_solver_without_credentials(
-    factory: SolverFactory, cluster: Cluster, strategy: str, *, followed: bool
+    factory: PresenterFactory, cluster: Cluster, strategy: str, *, followed: bool
 ) -> None:
     solver = await make(factory, issuer(dns01(RFC2136, cnameStrategy=strategy)))
     assert isinstance(solver._provider, Rfc2136Provider)
@@ -103,7 +103,9 @@ async def test_a_solver_without_credentials(
     assert cluster.reads == []
 
 
-async def test_the_credential_is_read_where_the_issuers_secrets_are(factory: SolverFactory, cluster: Cluster) -> None:
+async def test_the_credential_is_read_where_the_issuers_secrets_are(
+    factory: PresenterFactory, cluster: Cluster
+) -> None:
     cluster.put({"secret": SECRET})
     await make(factory, issuer(dns01(SIGNED)))
     assert cluster.reads == [("shop", "tsig")]
@@ -119,7 +121,7 @@ async def test_the_credential_is_read_where_the_issuers_secrets_are(factory: Sol
     ids=["no Secret", "no entry", "empty"],
 )
 async def test_a_missing_credential_is_said_and_seen_as_soon_as_it_is_there(
-    factory: SolverFactory, cluster: Cluster, data: dict[str, str] | None, words: str
+    factory: PresenterFactory, cluster: Cluster, data: dict[str, str] | None, words: str
 ) -> None:
     if data is not None:
         cluster.put(data)
@@ -130,14 +132,16 @@ async def test_a_missing_credential_is_said_and_seen_as_soon_as_it_is_there(
     assert await make(factory, issuer(dns01(SIGNED))) is not None
 
 
-async def test_a_credential_that_is_no_key_is_said_without_showing_it(factory: SolverFactory, cluster: Cluster) -> None:
+async def test_a_credential_that_is_no_key_is_said_without_showing_it(
+    factory: PresenterFactory, cluster: Cluster
+) -> None:
     cluster.put({"secret": "n0t base64!"})
     with pytest.raises(InvalidTsigKey) as caught:
         await make(factory, issuer(dns01(SIGNED)))
     assert "n0t" not in str(caught.value)
 
 
-async def test_many_who_ask_at_once_read_the_credential_once(factory: SolverFactory, cluster: Cluster) -> None:
+async def test_many_who_ask_at_once_read_the_credential_once(factory: PresenterFactory, cluster: Cluster) -> None:
     cluster.put({"secret": SECRET})
     cluster.gate = asyncio.Event()
     of = issuer(dns01(SIGNED))
@@ -151,7 +155,7 @@ async def test_many_who_ask_at_once_read_the_credential_once(factory: SolverFact
     assert len(cluster.reads) == 1
 
 
-async def test_a_failure_is_told_to_all_who_wait_and_not_kept(factory: SolverFactory, cluster: Cluster) -> None:
+async def test_a_failure_is_told_to_all_who_wait_and_not_kept(factory: PresenterFactory, cluster: Cluster) -> None:
     cluster.error = Unavailable("read Secret shop/tsig", status=503)
     of = issuer(dns01(SIGNED))
     told = await asyncio.gather(*(make(factory, of) for _ in range(3)), return_exceptions=True)
@@ -162,7 +166,7 @@ async def test_a_failure_is_told_to_all_who_wait_and_not_kept(factory: SolverFac
     assert await make(factory, of) is not None
 
 
-async def test_a_solver_is_kept_for_a_few_seconds(factory: SolverFactory, cluster: Cluster, time: Time) -> None:
+async def test_a_solver_is_kept_for_a_few_seconds(factory: PresenterFactory, cluster: Cluster, time: Time) -> None:
     cluster.put({"secret": SECRET})
     of = issuer(dns01(SIGNED), dns01(RFC2136))
     first = await make(factory, of)
@@ -178,6 +182,6 @@ async def test_a_solver_is_kept_for_a_few_seconds(factory: SolverFactory, cluste
 
 
 @pytest.mark.parametrize("change", [{"generation": 2}, {"uid": "u-2"}], ids=["changed", "made anew"])
-async def test_a_changed_issuer_has_solvers_of_its_own(factory: SolverFactory, change: dict[str, Any]) -> None:
+async def test_a_changed_issuer_has_solvers_of_its_own(factory: PresenterFactory, change: dict[str, Any]) -> None:
     first = await make(factory, issuer(dns01(RFC2136)))
     assert await make(factory, issuer(dns01(RFC2136), **change)) is not first

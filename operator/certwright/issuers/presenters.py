@@ -1,4 +1,4 @@
-"""Solvers made from an issuer's spec, with the credentials read from where the issuer's Secrets are."""
+"""Presenters made from an issuer's solvers, with the credentials read from where the issuer's Secrets are."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.secret import decoded
-from certwright.challenges.record_presenter import Dns01Presenter
-from certwright.dns import DnsView
-from certwright.dns.providers.rfc2136 import Rfc2136Provider
-from certwright.dns.tsig import TsigKey
 from certwright.failures import IssuanceError
 from certwright.http01.answers import SharedAnswers
 from certwright.http01.presenter import Http01Presenter
@@ -24,6 +19,7 @@ from certwright.http01.settings import (
     Settings,
     SharedSettings,
 )
+from certwright.issuers.dns_providers import DnsProviders
 from certwright.resources import API_VERSION, Certificate
 
 if TYPE_CHECKING:
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import ReadyIssuer
     from certwright.kube.api import KubeApi
     from certwright.kube.objects import ObjectApi
-    from certwright.resources import Dns01, Http01, IssuerSolver, Rfc2136
+    from certwright.resources import Http01, IssuerSolver
 
 KEPT_SECONDS: Final = 10.0
 """A hundred Certificates applied at once read a credential once; a corrected one is seen after this time."""
@@ -59,14 +55,15 @@ class Http01Options:
     check_port: int = 80
 
 
-class SolverFactory:
-    """Makes solvers; those with credentials it keeps for a few seconds.
+class PresenterFactory:
+    """Makes presenters; those with credentials it keeps for a few seconds.
 
     Args:
         kube_api: Where credentials are read.
         objects: Where solver pods and their routes are made.
         http01: The operator's settings.
-        before_send: Called before a DNS provider is sent anything, which what it raises keeps from being sent.
+        user_agent: For the requests to DNS providers that speak HTTPS.
+        before_send: Called before a DNS provider is sent anything; what it raises keeps it from being sent.
         monotonic: The clock, in seconds.
     """
 
@@ -76,25 +73,27 @@ class SolverFactory:
         objects: ObjectApi,
         *,
         http01: Http01Options | None = None,
+        user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._kube_api = kube_api
+        self._dns_providers = DnsProviders(
+            kube_api, user_agent=user_agent, before_send=before_send, monotonic=monotonic
+        )
         self._objects = objects
         self._http01 = http01 or Http01Options()
-        self._before_send = before_send
         self._monotonic = monotonic
-        self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Dns01Presenter]]] = {}
+        self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers = SharedAnswers()
         """What the operator's own responder is to answer."""
 
     async def make(self, issuer: ReadyIssuer, solver: IssuerSolver, certificate: Certificate) -> Presenter:
-        """Return a solver of the issuer's for the names of a Certificate.
+        """Return a presenter for one of the issuer's solvers, for the names of a Certificate.
 
         Args:
             issuer: Whose solver and credentials it is.
             solver: One of the issuer's.
-            certificate: Whose names are to be proved.
+            certificate: Whose domains are to be validated.
 
         Raises:
             IssuanceError: Its credentials are missing, or the operator lacks a setting that it needs.
@@ -102,7 +101,7 @@ class SolverFactory:
             KubeError: The credentials cannot be read.
         """
         if solver.http01 is not None:
-            return self._http01_solver(issuer, solver.http01, certificate)
+            return self._http01_presenter(issuer, solver.http01, certificate)
         if solver.dns01 is None:
             raise AssertionError("a solver is dns01 or http01: the model checks it")
         key = (issuer.uid, issuer.generation, issuer.spec.solvers.index(solver))
@@ -110,7 +109,7 @@ class SolverFactory:
         self._kept = {known: entry for known, entry in self._kept.items() if entry[0] > now}
         if key not in self._kept:
             # A task, for all who ask while the credential is being read, and not ended with the first of them.
-            making = asyncio.create_task(self._make_dns01(issuer, solver.dns01))
+            making = asyncio.create_task(self._dns_providers.presenter(issuer, solver.dns01))
             making.add_done_callback(lambda done: self._made(key, done))
             self._kept[key] = (now + KEPT_SECONDS, making)
         return await asyncio.shield(self._kept[key][1])
@@ -131,11 +130,15 @@ class SolverFactory:
         """Remove what answered for a Certificate's files as its issuer was before. Raises `KubeError`."""
         await remove_superseded(self._objects, _owner(certificate), known, wanted, resources)
 
+    async def aclose(self) -> None:
+        """Close the connections to DNS providers."""
+        await self._dns_providers.aclose()
+
     def forget(self, uid: str) -> None:
         """Answer no more for a Certificate that is gone."""
         self.answers.forget(uid)
 
-    def _http01_solver(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Presenter:
+    def _http01_presenter(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(
             responder=self._responder(issuer, spec),
             route=_route(spec),
@@ -167,59 +170,11 @@ class SolverFactory:
         template = spec.pod_template.to_json() if spec.pod_template is not None else {}
         return PodSettings(options.image, options.pull_policy, template)
 
-    async def _make_dns01(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Presenter:
-        view = DnsView(
-            resolvers=spec.nameservers or None,
-            authoritative=spec.authoritative_nameservers or None,
-        )
-        provider = await self._rfc2136(issuer, spec, view)
-        follow = spec.cname_strategy == "Follow"
-        destination = spec.rfc2136.nameserver if spec.rfc2136 is not None else ""
-        return Dns01Presenter(
-            provider, view, destination=destination, follow_cname=follow, patience=spec.propagation_timeout
-        )
-
-    def _made(self, key: tuple[str, int, int], making: asyncio.Task[Dns01Presenter]) -> None:
+    def _made(self, key: tuple[str, int, int], making: asyncio.Task[Presenter]) -> None:
         if making.cancelled() or making.exception() is not None:
             entry = self._kept.get(key)
             if entry is not None and entry[1] is making:
                 del self._kept[key]
-
-    async def _rfc2136(self, issuer: ReadyIssuer, dns01: Dns01, view: DnsView) -> Rfc2136Provider:
-        spec = dns01.rfc2136
-        if spec is None:
-            raise IssuanceError("SolverNotSupported", f"The dns01 solver of {issuer.key} names no provider.")
-        return Rfc2136Provider(
-            spec.nameserver,
-            tsig=await self._tsig_key(issuer, spec),
-            protocol=spec.protocol,
-            zones=view.find_zone,
-            before_send=self._before_send,
-        )
-
-    async def _tsig_key(self, issuer: ReadyIssuer, spec: Rfc2136) -> TsigKey | None:
-        reference = spec.tsig_secret_secret_ref
-        if reference is None or spec.tsig_key_name is None:
-            return None
-        place = f"Secret {issuer.secrets_namespace}/{reference.name}"
-        found = await self._kube_api.read_secret(issuer.secrets_namespace, reference.name)
-        if found is None:
-            raise IssuanceError(
-                "CredentialsMissing",
-                f"{place}, which {issuer.key} names in tsigSecretSecretRef, does not exist. Create it with the TSIG "
-                f"secret in the entry {reference.key}.",
-            )
-        secret = decoded(found.get("data") or {}, reference.key)
-        if not secret:
-            raise IssuanceError(
-                "CredentialsMissing", f"{place} has no entry {reference.key}. Put the TSIG secret there."
-            )
-        return TsigKey(
-            spec.tsig_key_name,
-            secret.decode("ascii", "replace"),
-            spec.tsig_algorithm,
-            source=f"the entry {reference.key} of {place}",
-        )
 
 
 def _owner(certificate: Certificate) -> Owner:

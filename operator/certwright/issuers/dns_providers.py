@@ -1,0 +1,157 @@
+"""The DNS providers in use: one for each kind, endpoint and credential, shared by every issuer that names the same.
+
+Tokens, throttles and zone caches are a provider's, so a provider outlives the look that made it. A credential is read
+again every few seconds; the provider changes when its content does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from certwright.challenges.record_presenter import Dns01Presenter
+from certwright.dns import DnsView
+from certwright.dns.credential import credential_name
+from certwright.dns.provider import ProviderContext
+from certwright.dns.providers import config_type
+from certwright.http.transport import HttpxTransport
+from certwright.issuers.credentials import read_credential
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from certwright.dns import Provider
+    from certwright.dns.provider import ProviderConfig
+    from certwright.issuers.registry import ReadyIssuer
+    from certwright.kube.api import KubeApi
+    from certwright.resources import Dns01
+
+IDLE_SECONDS: Final = 3600.0
+"""A provider that no issuer has asked for in so long is dropped."""
+MAX_PROVIDERS: Final = 1024
+"""Beyond that, the one that was asked for least recently is dropped: it costs a log-in, not a record."""
+
+
+class _ViewSettings(NamedTuple):
+    """Which servers a view asks."""
+
+    resolvers: tuple[str, ...]
+    authoritative: tuple[str, ...]
+
+
+class _ProviderKey(NamedTuple):
+    """What makes two providers the same: the credentials are part of the configuration."""
+
+    kind: str
+    config: ProviderConfig
+    view: _ViewSettings
+
+
+@dataclasses.dataclass
+class _Pooled:
+    provider: Provider
+    view: DnsView
+    used_at: float
+
+
+class DnsProviders:
+    """Hands out presenters whose provider and DNS view are shared.
+
+    Args:
+        kube_api: Where credentials are read.
+        user_agent: For the requests to providers that speak HTTPS.
+        before_send: Called before a provider is sent anything; what it raises keeps it from being sent.
+        monotonic: The clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        kube_api: KubeApi,
+        *,
+        user_agent: str = "certwright",
+        before_send: Callable[[], None] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kube_api = kube_api
+        self._user_agent = user_agent
+        self._before_send = before_send
+        self._monotonic = monotonic
+        self._pool: dict[_ProviderKey, _Pooled] = {}
+        self._transport: HttpxTransport | None = None
+
+    def __len__(self) -> int:
+        """How many providers are kept."""
+        return len(self._pool)
+
+    async def presenter(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Presenter:
+        """Return a presenter with the provider that a dns01 solver names; its credentials are read.
+
+        Args:
+            issuer: Whose solver and credentials it is.
+            spec: The solver.
+
+        Raises:
+            IssuanceError: A credential is missing.
+            DnsError: A server's address or a credential cannot be used.
+            KubeError: A credential cannot be read.
+        """
+        kind, _ = spec.provider
+        config = await self._config(issuer, spec)
+        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers)
+        pooled = self._pooled(_ProviderKey(kind, config, view))
+        return Dns01Presenter(
+            pooled.provider,
+            pooled.view,
+            destination=config.destination,
+            follow_cname=spec.cname_strategy == "Follow",
+            patience=spec.propagation_timeout,
+        )
+
+    async def aclose(self) -> None:
+        """Drop all providers, and close the connections that they share."""
+        self._pool.clear()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+    async def _config(self, issuer: ReadyIssuer, spec: Dns01) -> ProviderConfig:
+        kind, model = spec.provider
+        config = config_type(kind)
+        names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
+        values: dict[str, Any] = model.settings()
+        for name, reference in model.credentials().items():
+            values[name] = await read_credential(
+                self._kube_api, issuer, reference, field=model.credential_field(name), what=names[name] or name
+            )
+        return config(**values)
+
+    def _pooled(self, key: _ProviderKey) -> _Pooled:
+        now = self._monotonic()
+        found = self._pool.pop(key, None)
+        if found is None:
+            view = self._view(key.view)
+            context = ProviderContext(view.find_zone, self._shared_transport, self._before_send)
+            found = _Pooled(key.config.build(context), view, now)
+        found.used_at = now
+        self._pool[key] = found  # at the end: the first is the one that was used least recently
+        self._evict(now)
+        return found
+
+    def _view(self, settings: _ViewSettings) -> DnsView:
+        for key, pooled in self._pool.items():
+            if key.view == settings:
+                return pooled.view
+        return DnsView(resolvers=settings.resolvers or None, authoritative=settings.authoritative or None)
+
+    def _evict(self, now: float) -> None:
+        while self._pool:
+            key, oldest = next(iter(self._pool.items()))
+            if len(self._pool) <= MAX_PROVIDERS and now - oldest.used_at < IDLE_SECONDS:
+                return
+            del self._pool[key]
+
+    def _shared_transport(self) -> HttpxTransport:
+        if self._transport is None:
+            self._transport = HttpxTransport(user_agent=self._user_agent, trust_env=True, before_send=self._before_send)
+        return self._transport

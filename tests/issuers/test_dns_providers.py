@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import base64
+import sys
+from dataclasses import dataclass, field, fields
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from certwright.challenges.response import RecordResponse
+from certwright.dns import InvalidServer, InvalidTsigKey
+from certwright.dns import providers as registry
+from certwright.dns.credential import Credential, credential, credential_name
+from certwright.failures import IssuanceError
+from certwright.issuers import dns_providers as module
+from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
+from certwright.issuers.registry import ReadyIssuer
+from certwright.resources import AcmeIssuerSpec, Dns01
+from certwright.resources.secret_ref import SecretKeyRef
+from certwright.resources.solver import DnsProvider
+from certwright.runtime.key import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.dns.provider import ProviderContext
+    from certwright.dns.records import TxtRecord
+    from certwright.http.message import Transport
+    from certwright.resources.base import Model
+
+SIGNED = {
+    "rfc2136": {
+        "nameserver": "ns1.example:5353",
+        "tsigKeyName": "certwright",
+        "tsigSecretSecretRef": {"name": "tsig", "key": "secret"},
+    }
+}
+OPEN = {"rfc2136": {"nameserver": "ns1.example:5353"}}
+RECORD = RecordResponse("_acme-challenge.a.example", "value")
+
+
+class Secrets:
+    """The Secrets of one namespace."""
+
+    def __init__(self) -> None:
+        self.values = {"tsig": "c2VjcmV0", "token": "t0ken"}
+        self.reads: list[str] = []
+
+    async def read_secret(self, _namespace: str, name: str) -> dict[str, Any] | None:
+        self.reads.append(name)
+        value = self.values.get(name)
+        return None if value is None else {"data": {"secret": base64.b64encode(value.encode()).decode()}}
+
+
+class Time:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def secrets() -> Secrets:
+    return Secrets()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def pool(secrets: Secrets, time: Time) -> DnsProviders:
+    return DnsProviders(secrets, monotonic=time)  # type: ignore[arg-type]  # the one method it needs
+
+
+def issuer(name: str = "ca") -> ReadyIssuer:
+    spec = {"server": "https://ca.example/d", "privateKeySecretRef": {"name": "account"}, "solvers": [{"dns01": OPEN}]}
+    return ReadyIssuer(
+        key=Key("Issuer", "shop", name),
+        uid=f"uid-{name}",
+        generation=1,
+        spec=AcmeIssuerSpec.model_validate(spec),
+        client=None,  # type: ignore[arg-type]  # no CA is asked
+        account_url="https://ca.example/account/1",
+        secrets_namespace="shop",
+    )
+
+
+async def provider(pool: DnsProviders, spec: dict[str, Any] = SIGNED, *, of: str = "ca") -> Any:
+    presenter: Any = await pool.presenter(issuer(of), Dns01.model_validate(spec))
+    return presenter._provider
+
+
+async def test_two_issuers_that_name_the_same_share_a_provider(pool: DnsProviders) -> None:
+    assert await provider(pool) is await provider(pool, of="other")
+    assert len(pool) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        OPEN,
+        {"rfc2136": {**SIGNED["rfc2136"], "nameserver": "ns2.example"}},
+        {"rfc2136": {**SIGNED["rfc2136"], "tsigKeyName": "another"}},
+        {**SIGNED, "nameservers": ["192.0.2.1"]},
+    ],
+    ids=["no key", "server", "key", "resolvers"],
+)
+async def test_what_differs_has_a_provider_of_its_own(pool: DnsProviders, other: dict[str, Any]) -> None:
+    assert await provider(pool) is not await provider(pool, other)
+    assert len(pool) == 2
+
+
+async def test_how_long_and_whether_aliases_are_followed_is_each_solvers_own(pool: DnsProviders) -> None:
+    patient: Any = await pool.presenter(issuer(), Dns01.model_validate({**OPEN, "propagationTimeout": "9m"}))
+    strict: Any = await pool.presenter(issuer(), Dns01.model_validate({**OPEN, "cnameStrategy": "None"}))
+    assert patient._provider is strict._provider
+    assert (patient.patience.total_seconds(), strict.patience.total_seconds()) == (540, 120)
+    assert (patient._follow_cname, strict._follow_cname) == (True, False)
+
+
+async def test_a_provider_outlives_its_look_and_a_corrected_credential_makes_another(
+    pool: DnsProviders, secrets: Secrets, time: Time
+) -> None:
+    first = await provider(pool)
+    time.now += IDLE_SECONDS - 1
+    assert await provider(pool) is first
+    secrets.values["tsig"] = "b3RoZXI="
+    assert await provider(pool) is not first
+    assert secrets.reads == ["tsig"] * 3
+
+
+async def test_views_with_the_same_servers_are_shared(pool: DnsProviders) -> None:
+    one: Any = await pool.presenter(issuer(), Dns01.model_validate(OPEN))
+    two: Any = await pool.presenter(issuer(), Dns01.model_validate(SIGNED))
+    other: Any = await pool.presenter(issuer(), Dns01.model_validate({**OPEN, "nameservers": ["192.0.2.1"]}))
+    assert one._view is two._view
+    assert other._view is not one._view
+
+
+async def test_what_is_asked_for_no_more_is_dropped(pool: DnsProviders, time: Time) -> None:
+    first = await provider(pool)
+    time.now += IDLE_SECONDS / 2
+    await provider(pool, OPEN)
+    time.now += IDLE_SECONDS / 2
+    await provider(pool, OPEN)
+    assert len(pool) == 1
+    assert await provider(pool) is not first
+
+
+async def test_the_pool_is_bounded_and_drops_what_was_used_least_recently(
+    pool: DnsProviders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PROVIDERS", 3)
+    specs: list[dict[str, Any]] = [{"rfc2136": {"nameserver": f"ns{number}.example"}} for number in range(4)]
+    made = [await provider(pool, spec) for spec in specs[:3]]
+    assert await provider(pool, specs[0]) is made[0]
+    await provider(pool, specs[3])
+    assert len(pool) == 3
+    assert await provider(pool, specs[0]) is made[0]
+    assert await provider(pool, specs[1]) is not made[1]
+
+
+async def test_what_cannot_be_used_is_told_and_not_kept(pool: DnsProviders, secrets: Secrets) -> None:
+    secrets.values["tsig"] = "n0t base64!"
+    with pytest.raises(InvalidTsigKey) as caught:
+        await provider(pool)
+    assert "n0t" not in str(caught.value)
+    assert len(pool) == 0
+
+
+async def test_a_credential_that_is_missing_is_told_in_the_providers_own_words(
+    pool: DnsProviders, secrets: Secrets
+) -> None:
+    del secrets.values["tsig"]
+    with pytest.raises(IssuanceError, match="names in tsigSecretSecretRef") as caught:
+        await provider(pool)
+    assert "Create it with the TSIG secret in the entry secret." in str(caught.value)
+
+
+async def test_a_credential_is_shown_by_nothing_that_prints_its_holder() -> None:
+    config: Any = registry.config_type("rfc2136")
+    made = config("ns1.example", "key", tsig_secret=Credential("c2VjcmV0", source="a Secret"))
+    assert "c2VjcmV0" not in repr(made)
+    assert made == config("ns1.example", "key", tsig_secret=Credential("c2VjcmV0", source="another Secret"))
+
+
+def test_every_provider_of_the_registry_is_a_field_of_the_issuer_with_the_same_settings() -> None:
+    """The resource and the provider meet by name: neither may have what the other lacks."""
+    models = {
+        name: next(one for one in annotation_of(Dns01, name) if issubclass(one, DnsProvider))
+        for name in Dns01.model_fields
+        if any(isinstance(one, type) and issubclass(one, DnsProvider) for one in annotation_of(Dns01, name))
+    }
+    assert models.keys() == registry.PROVIDERS.keys()
+    for name, model in models.items():
+        of_config = {one.name: credential_name(one.metadata) is not None for one in fields(registry.config_type(name))}  # type: ignore[arg-type]  # a dataclass
+        of_model = {
+            one.removesuffix("_secret_ref"): SecretKeyRef in annotation_of(model, one) for one in model.model_fields
+        }
+        assert of_config == of_model, name
+
+
+def annotation_of(model: type[Model], name: str) -> tuple[Any, ...]:
+    annotation = model.model_fields[name].annotation
+    return get_args(annotation) or (annotation,)
+
+
+# A provider as the next ones will be: it speaks HTTPS with a token.
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    zone: str
+    api_token: Credential = field(metadata=credential("API token"))
+
+    @property
+    def destination(self) -> str:
+        return self.zone
+
+    def build(self, context: ProviderContext) -> Toy:
+        return Toy(self, context)
+
+
+class Toy:
+    def __init__(self, config: ToyConfig, context: ProviderContext) -> None:
+        self.config = config
+        self.context = context
+
+    @property
+    def transport(self) -> Transport:
+        return self.context.transport()
+
+    async def present(self, records: Sequence[TxtRecord]) -> None:
+        for record in records:
+            await self.transport.request("POST", f"https://{self.config.zone}/{record.name}", headers={}, max_bytes=100)
+
+    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+        await self.present(records)
+
+
+class ToyModel(DnsProvider):
+    zone: str
+    api_token_secret_ref: SecretKeyRef
+
+
+class ToyDns01(Dns01):
+    toy: ToyModel | None = None
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> ToyDns01:
+    there = ModuleType("certwright.dns.providers.toy")
+    there.ToyConfig = ToyConfig  # type: ignore[attr-defined]  # a module made here
+    monkeypatch.setitem(sys.modules, there.__name__, there)
+    monkeypatch.setattr(registry, "PROVIDERS", {**registry.PROVIDERS, "toy": "ToyConfig"})
+    return ToyDns01.model_validate(
+        {"toy": {"zone": "z.example", "apiTokenSecretRef": {"name": "token", "key": "secret"}}}
+    )
+
+
+async def test_a_new_provider_needs_nothing_but_its_module_its_model_and_two_lines(
+    pool: DnsProviders, toy: ToyDns01, secrets: Secrets
+) -> None:
+    presenter: Any = await pool.presenter(issuer(), toy)
+    made = presenter._provider
+    assert isinstance(made, Toy)
+    assert (made.config.zone, made.config.api_token.value) == ("z.example", "t0ken")
+    assert presenter.destination == "z.example"
+    del secrets.values["token"]
+    with pytest.raises(
+        IssuanceError, match=r"names in apiTokenSecretRef, does not exist[.] Create it with the API token"
+    ):
+        await pool.presenter(issuer(), toy)
+
+
+async def test_providers_share_one_transport_which_is_closed_with_the_pool(
+    pool: DnsProviders, toy: ToyDns01, secrets: Secrets
+) -> None:
+    one: Any = await pool.presenter(issuer(), toy)
+    secrets.values["token"] = "another"
+    two: Any = await pool.presenter(issuer(), toy)
+    assert one._provider is not two._provider
+    assert one._provider.transport is two._provider.transport
+    await pool.aclose()
+    assert len(pool) == 0
+    assert pool._transport is None
+
+
+def test_exactly_one_provider_is_named_by_a_rule_that_grows_with_them() -> None:
+    both = {"toy": {"zone": "z", "apiTokenSecretRef": {"name": "t", "key": "k"}}, **OPEN}
+    for wrong in (both, {}):
+        with pytest.raises(ValueError, match="must name one DNS provider: rfc2136, toy"):
+            ToyDns01.model_validate(wrong)
+    (rule,) = ToyDns01.model_json_schema()["x-kubernetes-validations"]
+    assert rule["rule"] == "[has(self.rfc2136), has(self.toy)].exists_one(given, given)"
+    (rule,) = Dns01.model_json_schema()["x-kubernetes-validations"]
+    assert rule == {"rule": "has(self.rfc2136)", "message": "must name one DNS provider: rfc2136"}
+
+
+async def test_a_server_that_is_none_is_told(pool: DnsProviders) -> None:
+    spec = Dns01.model_construct(rfc2136=Dns01.model_validate(OPEN).rfc2136.model_copy(update={"nameserver": ""}))  # type: ignore[union-attr]  # it is there
+    with pytest.raises(InvalidServer):
+        await pool.presenter(issuer(), spec)
