@@ -109,6 +109,9 @@ class CertificateReconciler:
             logger.warning("%s: %s", key, error)
             return Result.again_in(API_SERVER_PAUSE_SECONDS)
         self._tools.metrics.show(observation.certificate)
+        return self._next_look(observation, step)
+
+    def _next_look(self, observation: Observation, step: Rest) -> Result:
         now = self._tools.clock()
         result = step.next_look(observation, now)
         refusals = observation.memory.refusals + 1 if isinstance(step, Refuse) else 0

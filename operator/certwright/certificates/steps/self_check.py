@@ -45,36 +45,29 @@ class SelfCheck(Act):
         waited = tools.clock() - (open_order.presented_at or now)
         # What is answered already is the CA's to look for.
         missing = sorted(name for name in open_order.challenges if not seen[name].complete)
-        given_up = [
-            name
-            for name in missing
-            if presenters[name].self_check == "advisory" and waited >= presenters[name].patience
-        ]
+        advisory = [name for name in missing if presenters[name].self_check == "advisory"]
+        given_up = [name for name in advisory if waited >= presenters[name].patience]
         blocking = [name for name in missing if name not in given_up]
         words = {name: seen[name].describe() for name in missing}
         observation = observation.with_authorizations(
             {name: {"last_seen": text[:MAX_SEEN_CHARACTERS], "last_look_time": now} for name, text in words.items()}
-        )
+        ).with_open_order(checks=open_order.checks + 1)
         if not blocking:
             if given_up:
                 what = _describe_missing(responses, words, given_up)
                 message = f"{what}. The CA is asked all the same (selfCheck: advisory)."
                 tools.recorder.record(observation.subject, "Warning", "SelfCheckSkipped", message)
-            yield observation.with_open_order(propagated=True, checks=open_order.checks + 1)
+            yield observation.with_open_order(propagated=True)
             return
         what = _describe_missing(responses, words, blocking)
-        patience = max(presenters[name].patience for name in blocking)
-        if waited >= patience:
+        left = max(presenters[name].patience for name in blocking) - waited
+        if left <= dt.timedelta():
             yield observation.with_open_order(presented_at=None)  # the next try puts them in place again
             first = responses[blocking[0]]
-            raise IssuanceError(
-                first.failure_reason,
-                f"After {waited.total_seconds():.0f} s {what}. {first.advice}",
-                by_name=words,
-            )
+            message = f"After {waited.total_seconds():.0f} s {what}. {first.advice}"
+            raise IssuanceError(first.failure_reason, message, by_name=words)
         pause = min(FIRST_CHECK_SECONDS * GROWTH_OF_CHECKS ** min(open_order.checks, 20), LONGEST_CHECK_SECONDS)
-        next_look = tools.clock() + min(dt.timedelta(seconds=pause), patience - waited)
-        observation = observation.with_open_order(next_look=next_look, checks=open_order.checks + 1)
+        observation = observation.with_open_order(next_look=tools.clock() + min(dt.timedelta(seconds=pause), left))
         late = {name: seen[name] for name in blocking if waited >= responses[name].warn_after}
         observation = _with_warning(observation, tools, late, words)
         yield observation.noting(waiting_reason(responses), f"{what}.")

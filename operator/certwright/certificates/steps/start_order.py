@@ -26,8 +26,9 @@ from certwright.resources import OrderStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from certwright.acme import Authorization, Client
+    from certwright.acme import Authorization, Client, Order
     from certwright.certificates.observation import Observation
+    from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
@@ -74,25 +75,28 @@ class StartOrder(Act):
         await tools.ledger.hold(observation.uid, records_of(responses.values()))
         presenters = {name: presenters[name] for name in responses}
         made = objects_to_make(responses, presenters)
-        status = OrderStatus(
-            url=order.url,
-            account_url=request.account_url,
-            server=request.server,
-            names=request.names,
-            spec_hash=request.fingerprint,
-            state=order.status.value,
-            created_at=now,
-            expires=order.expires,
-            authorizations=authorization_entries(authorizations, open_order),
-            solver_objects=made,
-        )
+        entries = authorization_entries(authorizations, open_order)
+        status = _order_status(request, order, now).replace(authorizations=entries, solver_objects=made)
         observation = observation.remember(presenters=presenters).with_status(order=status)
         observation = observation.noting("Presenting", f"Putting in place {_counted(responses, made)}: {self.message}.")
-        yield observation
+        yield observation  # the order is placed, whatever becomes of writing it down
         if must_be_held(responses, made):
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
         yield observation.remember(open_order=open_order)
+
+
+def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:
+    return OrderStatus(
+        url=order.url,
+        account_url=request.account_url,
+        server=request.server,
+        names=request.names,
+        spec_hash=request.fingerprint,
+        state=order.status.value,
+        created_at=now,
+        expires=order.expires,
+    )
 
 
 def _with_responses(

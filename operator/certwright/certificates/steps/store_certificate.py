@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from certwright.certificates.need import issuance_need
-from certwright.certificates.order_request import requested_identifiers, subject_names
+from certwright.certificates.order_request import subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.certificates.steps.step import Act
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
+    from certwright.pki import CertificateChain, PrivateKey
 
 
 @dataclass(frozen=True)
@@ -37,39 +38,16 @@ class StoreCertificate(Act):
         """
         observation, key = await with_key(observation, tools.kube_api)
         yield observation
-        certificate, issuer, open_order = observation.certificate, observation.ready_issuer, observation.open_order
-        downloaded = await issuer.client.download_certificate(open_order.order)
-        chain = parse_chain(downloaded.pem)
-        now = tools.clock()
-        current = observation.secret
-        names = subject_names(requested_identifiers(certificate))
-        await asyncio.to_thread(
-            check_before_write,
-            chain,
-            key,
-            dns_names=names.dns_names,
-            ip_addresses=names.ip_addresses,
-            now=now,
-            current=current.leaf if current is not None else None,
-        )
-        key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
+        certificate, open_order = observation.certificate, observation.open_order
+        chain = await _checked_chain(observation, tools, key)
         revision = observation.status.revision + 1
-        manifest = tls_secret(certificate, chain, key_pem, server=issuer.spec.server, revision=revision)
-        if current is not None:
-            manifest["metadata"]["resourceVersion"] = current.resource_version
+        key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
+        server = observation.ready_issuer.spec.server
+        manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
-        try:
-            written = await tools.kube_api.apply_secret(manifest, force=current is not None)
-        except (Conflict, Invalid) as error:
-            raise IssuanceError(
-                "SecretNotWritten",
-                f"Secret {certificate.spec.secret_name} changed or appeared while the certificate was being issued, or "
-                f"cannot be changed. It was left untouched and is looked at again. The API server said: "
-                f"{error.message}",
-            ) from error
-        secret = SecretFacts.of(written)
-        tools.on_secret_written(secret)
+        secret = await _replace_secret(observation, tools, manifest)
+        now = tools.clock()
         tools.metrics.issued(certificate, (now - open_order.started_at).total_seconds())
         observation = observation.with_secret(secret)
         ends = rfc3339(chain.leaf.not_valid_after_utc)
@@ -89,3 +67,38 @@ class StoreCertificate(Act):
             revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
         )
         yield observation.remember(issuing=Backoff(), note=None)
+
+
+async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
+    """Download the chain, and return it if it passes the gate."""
+    downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
+    chain, current = parse_chain(downloaded.pem), observation.secret
+    names = subject_names(observation.identifiers)
+    await asyncio.to_thread(
+        check_before_write,
+        chain,
+        key,
+        dns_names=names.dns_names,
+        ip_addresses=names.ip_addresses,
+        now=tools.clock(),
+        current=current.leaf if current is not None else None,
+    )
+    return chain
+
+
+async def _replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:
+    """Replace the Secret as it was when that was decided, or create it."""
+    current, name = observation.secret, observation.certificate.spec.secret_name
+    if current is not None:
+        manifest["metadata"]["resourceVersion"] = current.resource_version
+    try:
+        written = await tools.kube_api.apply_secret(manifest, force=current is not None)
+    except (Conflict, Invalid) as error:
+        raise IssuanceError(
+            "SecretNotWritten",
+            f"Secret {name} changed or appeared while the certificate was being issued, or cannot be changed. It was "
+            f"left untouched and is looked at again. The API server said: {error.message}",
+        ) from error
+    secret = SecretFacts.of(written)
+    tools.on_secret_written(secret)
+    return secret
