@@ -94,3 +94,16 @@ def test_an_object_made_anew_under_a_name_is_not_taken_for_the_one_before() -> N
     assert store.unlisted("shop", {"u-2"}, 7) == []
     [gone] = store.unlisted("shop", set(), 7)
     assert (gone["uid"], gone["resourceVersion"]) == ("u-2", "7")
+
+
+def test_objects_are_found_by_what_they_are_indexed_by() -> None:
+    store: Store[str] = Store({"initial": lambda text: text[0]})
+    store.put(meta(1), "apple")
+    store.put(meta(1, name="other", uid="u-2"), "avocado")
+    assert store.indexed("initial", "a") == ["avocado", "apple"], "in the order of their names"
+    store.put(meta(2), "banana")
+    assert (store.indexed("initial", "a"), store.indexed("initial", "b")) == (["avocado"], ["banana"])
+    store.put(meta(1), "cherry: late news")
+    assert store.indexed("initial", "c") == []
+    store.remove(meta(3))
+    assert store.indexed("initial", "b") == []

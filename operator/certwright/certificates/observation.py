@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from certwright.certificates.order_request import requested_identifiers
 from certwright.certificates.renewal import renewal_time
 from certwright.failures import MAX_MESSAGE_CHARACTERS
-from certwright.kube.subjects import subject_of
+from certwright.kube.events import subject_of
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:

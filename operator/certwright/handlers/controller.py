@@ -159,7 +159,7 @@ class Controller:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())
 
     def _put_certificate(self, body: Mapping[str, Any]) -> None:
-        """Keep what a write of ours returned. A change by somebody else that came with it is no news to the watch."""
+        """Keep what a write of ours returned. A change by another field manager in it is no news to the watch."""
         metadata = body["metadata"]
         key = Key("Certificate", metadata["namespace"], metadata["name"])
         before = self.certificates.get(key)

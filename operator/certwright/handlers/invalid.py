@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.kube.errors import Conflict, NotFound
-from certwright.kube.subjects import subject_of
+from certwright.kube.events import subject_of
 from certwright.resources import FINALIZER, READY, Metadata
 from certwright.text import rfc3339
 
@@ -34,7 +34,7 @@ class InvalidObject:
 
     Attributes:
         body: As the API server has it.
-        message: For people.
+        message: What is wrong, for the user.
     """
 
     body: Mapping[str, Any]
@@ -69,7 +69,7 @@ async def tell(
         else:
             await _show(resource, invalid, kube_api=kube_api, recorder=recorder, now=now)
     except (NotFound, Conflict):
-        return  # deleted or made anew meanwhile; the event is on the way
+        return  # deleted or recreated meanwhile; the event is on the way
 
 
 async def _show(

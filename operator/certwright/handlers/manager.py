@@ -115,7 +115,7 @@ class Manager:
             await self._wake(kind, key, before, parsed)
 
     async def take_list(self, resource: Resource, namespace: str | None, uids: Collection[str], version: int) -> None:
-        """Take in a complete list: what it does not have any more was deleted while nobody watched.
+        """Take in a complete list: what it no longer has was deleted while it was not watched.
 
         kopf lists anew after its watch has expired, and tells only of what is there.
 

@@ -160,7 +160,7 @@ async def _run_until_stopped(
         parts = {watching, work, minding, *standing}
         await asyncio.wait({*parts, started}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
-            # kopf has set its own handlers by now; ours let the work come to a safe point before the watches end.
+            # kopf has set its own handlers; ours let the work come to a safe point before the watches end.
             _on_signals(stop.set)
         await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
         asked = stop.is_set()
@@ -191,7 +191,7 @@ async def _run_until_stopped(
 async def _see(watcher: Watcher, may_lead: asyncio.Event) -> None:
     """Let this process lead once it has seen everything.
 
-    One that cannot must not keep the lease from those who can; if nobody can, half of the work is better than none.
+    One that cannot must not keep the lease from those who can; if none can, half of the work is better than none.
     """
     try:
         async with asyncio.timeout(BLIND_SECONDS):

@@ -32,7 +32,7 @@ class Workers:
     Args:
         number: How many objects are looked at at once.
         look: Looks at one; returns when to look again.
-        queue: Where keys come from. It fills while somebody else leads, so everything known is in it at take-over.
+        queue: Where keys come from. It fills while another process leads, so everything known is in it at take-over.
         scheduler: Where they wait for their time.
         recorder: Its poster runs while the workers do.
         metrics: Counts looks.

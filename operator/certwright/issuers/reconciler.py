@@ -12,7 +12,7 @@ from certwright.issuers.accounts import load_account
 from certwright.issuers.authorities import Authority
 from certwright.issuers.registry import ReadyIssuer
 from certwright.kube.errors import Conflict, NotFound
-from certwright.kube.subjects import subject_of
+from certwright.kube.events import subject_of
 from certwright.resources import (
     READY,
     ClusterIssuer,

@@ -2,7 +2,7 @@
 
 Everything the operator owns is written by server-side apply, so a write needs no read before it and
 repeating one does no harm. Each write names the object's UID where there is one: applying to an object that was
-deleted and made anew in between is refused by the API server instead of hitting the wrong one.
+deleted and recreated in between is refused by the API server instead of hitting the wrong one.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class KubeApi:
         Args:
             secret: A whole ``v1`` Secret manifest. With ``metadata.resourceVersion`` the write is refused (`Conflict`)
                 when the Secret has changed.
-            force: Whether to take over fields that somebody else wrote; without it that is a `Conflict`, so that a
-                Secret which appeared since the last look is not overwritten.
+            force: Whether to take over fields that another field manager wrote; without it that is a `Conflict`, so
+                that a Secret which appeared since the last look is not overwritten.
         """
         namespace, name = secret["metadata"]["namespace"], secret["metadata"]["name"]
         return await self._client.request(

@@ -170,7 +170,7 @@ class KubeClient:
         except TimeoutError as error:
             raise Unreachable(action, message=f"none within {self._patience.request:g} s") from error
         except (aiohttp.ClientError, OSError, ConfigException) as error:
-            # ConfigException: the service account's token, read anew every minute, is empty just now.
+            # ConfigException: the service account's token, read again every minute, is empty just now.
             raise Unreachable(action, message=_words(error)) from error
         finally:
             self._on_request(method, seen)

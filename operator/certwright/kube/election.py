@@ -1,7 +1,7 @@
 """Which of several replicas acts: an election by a Lease, with the semantics of client-go's leader election.
 
 Each candidate measures with its own clock how long it has seen the record unchanged; wall clocks are never compared.
-The leader counts from the instant before it *sent* a renewal, the others from the instant after they *saw* it, so the
+The leader counts from the time before it *sent* a renewal, the others from the time after they *saw* it, so the
 leader's time is always over first, by the difference of `Timing.lease` and `Timing.deadline`.
 
 Stricter than client-go in three ways, because certificates are rationed: a Lease that is not there is waited out too
@@ -33,12 +33,12 @@ logger = logging.getLogger(__name__)
 RELEASED: Final = 1
 """``leaseDurationSeconds`` of a lease that its holder gave back: the least that the API server takes."""
 LONGEST_LEASE: Final = 600
-"""A record that asks for more patience than this is a mistake, and must not keep everybody idle for ever."""
+"""A record that asks for more patience than this is a mistake, and must not keep all candidates idle for ever."""
 SHORTEST_PAUSE: Final = 0.05
 
 
 class LeadershipLost(Exception):
-    """The lease could not be renewed in time, or somebody else has it."""
+    """The lease could not be renewed in time, or another process has it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Timing:
     """Seconds of an election.
 
     Attributes:
-        lease: How long a record is honoured that nobody renews.
+        lease: How long a record that is not renewed is honoured.
         deadline: How long a leader acts after it sent the last renewal that went well. The rest of the lease is for
             ending what is under way, and for clocks that do not run alike.
         retry: Between two renewals, and between two looks of the others.
@@ -69,11 +69,11 @@ class Lock(Protocol):
         ...
 
     async def create(self, record: LeaseRecord) -> Lease:
-        """Create it; `Conflict` if it is there by now."""
+        """Create it; `Conflict` if it already exists."""
         ...
 
     async def replace(self, lease: Lease, record: LeaseRecord) -> Lease:
-        """Write over this version; `Conflict` if somebody has written since, `NotFound` if it is gone."""
+        """Write over this version; `Conflict` if it has been written since, `NotFound` if it is gone."""
         ...
 
 
@@ -83,13 +83,13 @@ class Elector:
     Args:
         lock: The Lease.
         leadership: What is begun, extended and ended here.
-        identity: This process, for people who look at the Lease.
+        identity: This process, for users who look at the Lease.
         on_lost: Called at once, from the event loop itself and before any task runs on, when leadership is lost: it
             must end what acts.
         on_transitions: Told of ``leaseTransitions`` whenever the Lease was seen.
         timing: How long everything takes.
         clock: Seconds; the same clock that `leadership` has.
-        stamp: The present instant for ``renewTime``, a text that is never the same twice.
+        stamp: The present time for ``renewTime``, a text that is never the same twice.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Elector:
         found = await self._lock.read()
         self._observe(found)
         if found is None:
-            # A record of nobody's, to be seen unchanged for as long as a leader might still believe in its own.
+            # A record without a holder, to be seen unchanged for as long as a leader might still believe in its own.
             with suppress(Conflict):
                 found = await self._lock.create(self._record("", acquired=self._stamp(), transitions=0))
                 self._observe(found)
@@ -223,7 +223,7 @@ class Elector:
 
     async def _renew(self) -> None:
         if not self._leadership.holds():
-            return  # it is somebody else's to take by now
+            return  # another process may take it now
         held = self._held
         if held is None:
             raise AssertionError("a lease is renewed that was never held")
@@ -308,7 +308,7 @@ class Elector:
         self._failure = str(error)
 
     def _arm(self) -> None:
-        """Have the end of leadership noticed at its instant, whatever request is waited for then."""
+        """Have the end of leadership noticed when it comes, whatever request is waited for then."""
         if self._timer is not None:
             self._timer.cancel()
         if self._leadership.holds():

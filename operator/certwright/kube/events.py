@@ -1,4 +1,4 @@
-"""Kubernetes Events: what happened, for ``kubectl describe``; best effort, never in anybody's way."""
+"""Kubernetes Events: what happened, for ``kubectl describe``; best effort, never in the way of work."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from certwright.kube.errors import Forbidden, KubeError, NotFound
+from certwright.resources import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.kube.api import KubeApi
+    from certwright.resources import Metadata
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,23 @@ class Subject:
     name: str
     uid: str
     resource_version: str
+
+
+def subject_of(kind: str, metadata: Metadata) -> Subject:
+    """Return an object of ours as the subject of an Event.
+
+    Args:
+        kind: For example ``Certificate``.
+        metadata: The object's.
+    """
+    return Subject(
+        api_version=API_VERSION,
+        kind=kind,
+        namespace=metadata.namespace or "",
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+    )
 
 
 class EventRecorder:

@@ -22,7 +22,7 @@ class LeaseRecord:
     """Who holds a lease; the fields of ``spec`` that an election is about.
 
     Attributes:
-        holder: ``holderIdentity``; empty if nobody has it.
+        holder: ``holderIdentity``; empty if it is free.
         duration: ``leaseDurationSeconds``; 0 if it is not set.
         acquired: ``acquireTime`` as written, micro-seconds included; empty if it is not set.
         renewed: ``renewTime``, likewise.
@@ -99,7 +99,7 @@ class LeaseLock:
             return None
 
     async def create(self, record: LeaseRecord) -> Lease:
-        """Create it; `Conflict` if it is there by now."""
+        """Create it; `Conflict` if it already exists."""
         body = {
             "apiVersion": GROUP_VERSION,
             "kind": "Lease",
@@ -112,7 +112,7 @@ class LeaseLock:
         )
 
     async def replace(self, lease: Lease, record: LeaseRecord) -> Lease:
-        """Write over this version; `Conflict` if somebody has written since, `NotFound` if it is gone."""
+        """Write over this version; `Conflict` if it has been written since, `NotFound` if it is gone."""
         body = {**lease.body, "spec": {**(lease.body.get("spec") or {}), **record.to_spec()}}
         return _lease(
             await self._client.request("PUT", self._path, action=f"write {self}", body=body, idempotent=False)
@@ -120,7 +120,7 @@ class LeaseLock:
 
 
 def micro_time() -> str:
-    """Return the present instant as the API server writes it. For people: nothing here compares wall clocks."""
+    """Return the present time as the API server writes it. For users: nothing here compares wall clocks."""
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

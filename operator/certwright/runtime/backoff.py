@@ -17,7 +17,7 @@ class Backoff:
 
     Attributes:
         failures: How many there were; 0 after a success.
-        not_before: No further try before this instant; None if one may be made at once.
+        not_before: No further try before this time; None if one may be made at once.
         reported: Reason and message of the last failure, which is no news when it comes again.
     """
 
@@ -31,7 +31,7 @@ class Backoff:
         """Return the back-off after one more failure.
 
         Args:
-            now: The present instant.
+            now: The present time.
             not_before: What the other side asked for; the later of this and our own pause holds.
             reported: Reason and message of the failure.
         """
@@ -39,7 +39,7 @@ class Backoff:
         return Backoff(failures, max(now + pause_after(failures), not_before or now), reported)
 
     def pause(self, now: dt.datetime) -> dt.datetime | None:
-        """Return the instant of the next try if it is yet to come, else None."""
+        """Return the time of the next try if it is yet to come, else None."""
         return self.not_before if self.not_before is not None and now < self.not_before else None
 
 

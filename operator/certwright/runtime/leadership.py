@@ -31,10 +31,10 @@ def boot_clock() -> float:
 
 
 class Leadership:
-    """The right to act, until an instant that is moved on with every renewal of the lease.
+    """The right to act, until a time that every renewal of the lease moves on.
 
-    It begins once and ends once: what has been lost is not had again by the same process, because nobody could tell
-    which of the work in hand is from before.
+    It begins once and ends once: a process that lost it never gets it back, because it could not tell which of the work
+    in hand is from before.
 
     Args:
         clock: In seconds; `boot_clock` unless a test says otherwise.
@@ -79,10 +79,10 @@ class Leadership:
         """Begin, or move the end on.
 
         Args:
-            until: An instant of the clock.
+            until: A time of the clock.
 
         Returns:
-            Whether that could be done: not if it is over already, or the instant is past.
+            Whether that could be done: not if it is over already, or the time is past.
         """
         if self._ended or (self.begun.is_set() and not self.holds()) or until <= self._clock():
             return False

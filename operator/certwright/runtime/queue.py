@@ -18,7 +18,7 @@ class WorkQueue(Generic[K]):
     A key that is added again while it waits is still looked at once. A key that is added while a worker holds it is
     looked at once more afterwards. Buckets (say, one per issuer and namespace) take turns, and one bucket never
     holds more than its share of the workers: a thousand Certificates behind a DNS server that does not answer leave
-    room for everybody else's.
+    room for all others.
 
     Args:
         bucket_of: Tells which bucket a key belongs to; asked when the key is added.

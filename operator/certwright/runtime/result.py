@@ -31,9 +31,9 @@ class Result:
         return cls(dt.timedelta(seconds=max(0.0, seconds)))
 
     @classmethod
-    def again_at(cls, instant: dt.datetime, now: dt.datetime) -> Result:
-        """Look again at an instant, at once if it is over."""
-        return cls(max(dt.timedelta(), instant - now))
+    def again_at(cls, time: dt.datetime, now: dt.datetime) -> Result:
+        """Look again at this time, at once if it is past."""
+        return cls(max(dt.timedelta(), time - now))
 
     def no_later_than(self, limit: dt.timedelta) -> Result:
         """Return this, or a look after `limit` if that comes first."""

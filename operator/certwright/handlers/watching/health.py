@@ -110,7 +110,7 @@ class Watches:
 
     @property
     def trouble(self) -> str | None:
-        """What is not seen and why, for people; None if everything is watched."""
+        """What is not seen and why, for the user; None if everything is watched."""
         watches, missing = self._by_resource(), self._served.missing
         reasons = [f"the API server does not serve {titles(missing)} (are the CRDs applied?)"] if missing else []
         for resource in self._resources.values():
@@ -213,7 +213,7 @@ class Watches:
             return
         if watch.refused_since is None:
             watch.refused_since = self._clock()
-        # One 401 is how a token ends; it is read anew then.
+        # One 401 is how a token ends; it is read again then.
         if watch.told != words and (again or status != str(int(HTTPStatus.UNAUTHORIZED))):
             watch.told = words
             logger.warning("%s cannot be watched, and nothing new is seen of them until they can: %s", place, words)
@@ -254,7 +254,7 @@ class Watches:
         return Place(resource, found["namespace"]) if found is not None and resource is not None else None
 
     def _forget_missing(self) -> None:
-        """Kopf ends the watches of what is not served, and begins anew when it comes back."""
+        """Kopf ends the watches of what is not served, and begins again when it comes back."""
         for place in list(self._watches):
             if place.resource in self._served.missing:
                 del self._watches[place]

@@ -1,4 +1,4 @@
-"""How kopf is set: it only watches, for as long as it takes, and keeps nothing on anybody's objects."""
+"""How kopf is set: it only watches, for as long as it takes, and keeps nothing on any objects."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Backoffs:
     """Seconds between tries, without an end: kopf must go on for as long as the API server is away."""
 
     def __iter__(self) -> Iterator[float]:
-        """Begin anew: every request counts for itself."""
+        """Start again from the first: every request counts for itself."""
         return itertools.chain((0.5, 1.0, 1.0, 2.0, 2.0, 3.0), itertools.repeat(5.0))
 
 

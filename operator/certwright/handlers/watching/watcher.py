@@ -74,7 +74,7 @@ class Watcher:
 
     @property
     def trouble(self) -> str | None:
-        """What is not seen and why, for people; None if everything is watched."""
+        """What is not seen and why, for the user; None if everything is watched."""
         return self._watches.trouble
 
     def watching(self, resource: Resource) -> bool:
