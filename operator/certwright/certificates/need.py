@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.order_request import certified_identifiers, names_of
-from certwright.certificates.steps.resting import Refuse
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -23,6 +22,14 @@ MAX_NAMED: Final = 3
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a certificate that is needed is not issued: a reason of one word and a message for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Need:
     """A reason to issue.
 
@@ -34,7 +41,7 @@ class Need:
 
     reason: str
     message: str
-    refusal: Refuse | None = None
+    refusal: Refusal | None = None
 
 
 def issuance_need(observation: Observation, now: dt.datetime) -> Need | None:
@@ -54,7 +61,7 @@ def issuance_need(observation: Observation, now: dt.datetime) -> Need | None:
         f"Secret {secret.name} is immutable, so no certificate can be put there, and one is needed: {need.message}. "
         "Delete the Secret, and it is made anew, or choose another secretName."
     )
-    return Need(need.reason, need.message, Refuse("SecretImmutable", message))
+    return Need(need.reason, need.message, Refusal("SecretImmutable", message))
 
 
 def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetime) -> Need | None:
@@ -97,7 +104,7 @@ def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
         f"The private key in Secret {secret.name} is not {asked}, and rotationPolicy Never forbids making another. The "
         "last good certificate stays. Set spec.privateKey to what the Secret holds, or rotationPolicy to Always."
     )
-    return Need(need.reason, need.message, Refuse("PrivateKeyMismatch", message))
+    return Need(need.reason, need.message, Refusal("PrivateKeyMismatch", message))
 
 
 def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:

@@ -82,7 +82,7 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
 
 def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
-        return _let_go_first(observation, now) or need.refusal
+        return _let_go_first(observation, now) or Refuse(need.refusal.reason, need.refusal.message)
     view, memory = observation.issuer_view, observation.memory
     if view.state == "unknown":
         return Park()
