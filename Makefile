@@ -1,5 +1,5 @@
-# `make` alone lists what there is. Everything installs into .venv and .cache below this folder; programs that take
-# minutes to build (etcd, kube-apiserver, Pebble) are kept in the user's cache folder, where all checkouts share them.
+# `make` alone lists the targets. Everything installs into .venv and .cache below this folder. Programs that take minutes
+# to build (etcd, kube-apiserver, Pebble) are kept in the user's cache folder, where all checkouts share them.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -12,14 +12,14 @@ export PYTHONPATH := .:e2e
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "; print "Certwright: make <target>; KEEP=1 leaves what it starts running until Ctrl-C\n"} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "; print "Certwright: make <target>; KEEP=1 keeps what it starts running until Ctrl-C\n"} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(VENV)/ready ## From nothing to a certificate that an ingress serves (KEEP=1)
+demo: $(VENV)/ready ## Show the main job: from nothing to a certificate that an ingress serves (KEEP=1)
 	@$(BIN)/python -m demo
 
 .PHONY: demo-node
-demo-node: $(VENV)/ready ## The same installed on a real node, by HTTP-01 (root; KEEP=1)
+demo-node: $(VENV)/ready ## Show the same on a real node, with HTTP-01 (root; KEEP=1)
 	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
 	@$(BIN)/python -m testbed build --node >/dev/null
 	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
@@ -27,7 +27,7 @@ demo-node: $(VENV)/ready ## The same installed on a real node, by HTTP-01 (root;
 	@$(BIN)/python -m testbed isolated -- $(BIN)/python -m demo --node
 
 .PHONY: test
-test: $(VENV)/ready ## All checks, all tests, and e2e where it can run
+test: $(VENV)/ready ## Run all checks, all tests, and e2e where it can run; CI runs this
 	@$(MAKE) --no-print-directory --jobs=2 lint docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
@@ -40,16 +40,18 @@ test: $(VENV)/ready ## All checks, all tests, and e2e where it can run
 	@echo "==> All checks and all tests that can run here passed."
 
 .PHONY: unit
-unit: $(VENV)/ready ## The unit tests alone: seconds, no real parts but Helm
-	@$(BIN)/pytest --ignore=tests/integration $(PYTEST_ARGS)
+unit: $(VENV)/ready ## Run the unit tests: a minute, needs Python only
+	@# Nothing is built for them: what needs Helm is skipped where it is not built yet, and types are for `make lint`.
+	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile --skip-unbuilt \
+	  --ignore=tests/integration --ignore=tests/typing $(PYTEST_ARGS)
 
 .PHONY: integration
-integration: $(VENV)/ready ## The integration tests alone: real API server, CA, DNS server
+integration: $(VENV)/ready ## Run the integration tests: real API server, CA, DNS server
 	@$(BIN)/python -m testbed build
 	@$(BIN)/pytest tests/integration $(PYTEST_ARGS)
 
 .PHONY: e2e
-e2e: $(VENV)/ready ## Whole clusters on a real node (root; KEEP=1 after a failure)
+e2e: $(VENV)/ready ## Test whole clusters on a real node (root; KEEP=1 waits after a failure)
 	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
 	@$(BIN)/python -m testbed build --node
 	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
@@ -58,22 +60,23 @@ e2e: $(VENV)/ready ## Whole clusters on a real node (root; KEEP=1 after a failur
 	@$(BIN)/python -m testbed isolated -- $(BIN)/pytest e2e/scenarios $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: $(VENV)/ready ## Style, types, imports; chart, CRDs and manifests up to date
+lint: $(VENV)/ready ## Check style, imports, types; CRDs, chart and manifests up to date
+	@# What takes a second comes first.
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check --quiet .
 	@echo "==> ruff: format"
 	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format'."; exit 1; }
+	@echo "==> crds/ and the chart's copies up to date with the models"
+	@$(BIN)/certwright crds --check
+	@$(BIN)/certwright crds --check --output-dir helm/certwright/files/crds
+	@echo "==> import-linter: layers, no cycles"
+	@told=$$($(BIN)/lint-imports) || { echo "$$told"; exit 1; }
 	@echo "==> mypy: types"
 	@$(BIN)/mypy
-	@echo "==> import-linter: direction of imports"
-	@$(BIN)/lint-imports | tail -4
 	@echo "==> gofmt, go vet: the test bed's own programs"
 	@cd testbed/go && test -z "$$(gofmt -l .)"
 	@cd testbed/go/pebble && go vet .
 	@cd testbed/go/pods && go vet ./...
-	@echo "==> crds/ and the chart's copies up to date with the models"
-	@$(BIN)/certwright crds --check
-	@$(BIN)/certwright crds --check --output-dir helm/certwright/files/crds
 	@echo "==> helm lint; schema, docs/helm.md and deploy/ up to date with the chart"
 	@$(BIN)/python -m chart check
 
@@ -90,11 +93,11 @@ format: $(VENV)/ready ## Format the code and fix what can be fixed
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: image
-image: $(VENV)/ready ## The image as an archive: docker, podman, buildah (BASE=...)
+image: $(VENV)/ready ## Build the image as an archive: docker, podman or buildah (BASE=...)
 	@$(BIN)/python -m image
 
 .PHONY: bench
-bench: $(VENV)/ready ## Measure: seconds to Ready, requests, memory, many at once
+bench: $(VENV)/ready ## Measure seconds to Ready, requests, memory, many at once
 	@$(BIN)/python -m bench
 
 .PHONY: bench-node
@@ -109,22 +112,22 @@ crds: $(VENV)/ready ## Write crds/, and the copies in the chart, from the models
 	@$(BIN)/certwright crds --output-dir helm/certwright/files/crds
 
 .PHONY: chart
-chart: crds ## Write what is made from the chart: schema, docs, manifests
+chart: crds ## Write what is generated from the chart: schema, docs, manifests
 	@$(BIN)/python -m chart write
 
 .PHONY: manifests
-manifests: chart ## The same: the plain manifests are made from the chart
+manifests: chart ## The same: the plain manifests are generated from the chart
 
 .PHONY: testbed-up
 testbed-up: $(VENV)/ready ## Start a test bed and leave it running
 	@$(BIN)/python -m testbed up
 
 .PHONY: testbed-down
-testbed-down: $(VENV)/ready ## End it
+testbed-down: $(VENV)/ready ## Stop it
 	@$(BIN)/python -m testbed down
 
 .PHONY: lock
-lock: ## Pin the dependencies anew, with hashes (needs uv)
+lock: ## Pin the dependencies again, with hashes (needs uv)
 	@for kind in runtime dev; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml \
@@ -134,11 +137,11 @@ lock: ## Pin the dependencies anew, with hashes (needs uv)
 	  --no-emit-index-url --no-emit-find-links --group build --constraints requirements/dev.txt -o requirements/build.txt
 
 .PHONY: clean
-clean: ## Remove what the other targets made below this folder
+clean: ## Remove what the other targets wrote below this folder
 	@rm -rf $(VENV) .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .PHONY: clean-testbed
-clean-testbed: $(VENV)/ready ## End the test bed, remove the programs built for it
+clean-testbed: $(VENV)/ready ## Stop the test bed and remove the programs built for it
 	@$(BIN)/python -m testbed clean --programs
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml

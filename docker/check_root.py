@@ -8,7 +8,7 @@ import certwright
 
 
 def main() -> int:
-    """Import all; return 1 when one cannot be imported, having named each."""
+    """Import all modules; print those that fail, and return 1 if there are any."""
     failed = 0
     number = 0
     for module in pkgutil.walk_packages(certwright.__path__, "certwright."):

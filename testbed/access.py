@@ -26,7 +26,7 @@ P = TypeVar("P", bound=Part)
 
 
 class PartAccess:
-    """What a bed is made of; asking for a part that it lacks is a BedError."""
+    """The parts of a bed; asking for one that it lacks raises a BedError."""
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
@@ -73,7 +73,7 @@ class PartAccess:
 
     @property
     def backend(self) -> Backend:
-        """The web server that Ingresses can lead to, over a Service of type ExternalName to `localhost`."""
+        """The web server that Ingresses can route to, through a Service of type ExternalName to `localhost`."""
         return self._part(Backend, "backend")
 
     def tails(self, lines: int = 30) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a bed has that is no program: it is made and taken away in the same order as the parts that run."""
+"""Parts of a bed that are not programs; they are created and removed in the same order as those that run."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Arrangement(Part):
 
     @abstractmethod
     def make(self) -> None:
-        """Make it; called again after `stop` it does so anew."""
+        """Create it; called again after `stop`, create it again."""
 
     def unmake(self) -> None:
-        """Take away what would outlive the bed; what is in the cluster does not."""
+        """Remove what would outlive the bed; objects in the cluster do not."""
 
     @property
     def running(self) -> bool:
-        """Whether it is made."""
+        """Whether it exists."""
         return self._made
 
     def start(self) -> None:
-        """Make it, unless it is made."""
+        """Create it unless it exists."""
         if not self._made:
             began = time.monotonic()
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class Arrangement(Part):
             self.site.changed()
 
     def stop(self, *, grace: float | None = None) -> None:  # noqa: ARG002 - there is nothing to wait for
-        """Take it away."""
+        """Remove it."""
         self._made = False
         self.unmake()
 
@@ -61,12 +61,12 @@ class Arrangement(Part):
         return []
 
     def ready(self) -> bool:
-        """Whether it is made."""
+        """Whether it exists."""
         return self._made
 
 
 class Objects(Arrangement):
-    """Objects that the cluster has from the beginning."""
+    """Objects that the cluster has from the start."""
 
     def __init__(self, site: Site, apiserver: ApiServer, name: str, manifests: Sequence[dict[str, Any]]) -> None:
         super().__init__(site, name)
@@ -79,7 +79,7 @@ class Objects(Arrangement):
 
 
 def apply_objects(site: Site, apiserver: ApiServer, manifests: Sequence[dict[str, Any]]) -> None:
-    """Apply objects; one in a namespace that the API server is about to make waits for that.
+    """Apply objects, and wait for namespaces that the API server is about to create.
 
     Raises:
         CommandFailed: the API server refused one.

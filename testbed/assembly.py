@@ -1,4 +1,4 @@
-"""Which parts a bed has, what each waits for, and which programs they take."""
+"""Which parts a bed has, what each waits for, and which programs they need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .binaries import find_or_build
 from .debian import NETWORK_POLICY_TOOLS, NODE_TOOLS, PLAIN_TOOLS, find_or_install
 from .errors import BedError
 from .gateway_api import find_gateway_definitions
-from .node import HTTP_PORT, HTTPS_PORT
+from .network import HTTP_PORT, HTTPS_PORT
 from .parts.apiserver import ApiServer
 from .parts.backend import Backend
 from .parts.bind import Bind
@@ -51,7 +51,7 @@ NODE_PROGRAMS = (
     "web",
 )
 NODE_PORTS = {"traefik": {"http": HTTP_PORT, "https": HTTPS_PORT}}
-# What an Ingress names to be served by the bed's Traefik.
+# The class of Ingresses that the bed's Traefik serves.
 INGRESS_CLASS = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "IngressClass",
@@ -69,7 +69,7 @@ class Place:
 
 
 def programs_for(options: BedOptions, reporter: Reporter) -> dict[str, Path]:
-    """Return the executables of the chosen parts; builds or installs what is missing.
+    """Return the executables of the chosen parts; build or install what is missing.
 
     Raises:
         BinaryUnavailable: one can neither be found, built nor installed.
@@ -94,7 +94,7 @@ def programs_for(options: BedOptions, reporter: Reporter) -> dict[str, Path]:
         wanted.append("kube-router")
     found |= find_or_build(wanted, reporter)
     if options.node:
-        # In namespaces without a network nothing could be downloaded any more.
+        # Once inside namespaces without a network, nothing can be downloaded.
         for name in (PAUSE, WEB):
             pod_image(name, found)
     if options.gateway:
@@ -167,7 +167,7 @@ def _node_places(site: Site, apiserver: ApiServer, bind: Bind | None, cluster: l
 
 
 def _traefik_places(site: Site, apiserver: ApiServer, traefik: Traefik, options: BedOptions) -> list[Place]:
-    """Return the places of the ingress controller and of what it serves from the beginning."""
+    """Return the places of the ingress controller and of what it serves from the start."""
     after = [apiserver.name]
     places = []
     if options.node:

@@ -1,4 +1,4 @@
-"""The image that Certwright's is built from where no registry is in reach: a Debian made with debootstrap."""
+"""The base of Certwright's image where no registry can be reached: a Debian made with debootstrap."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = ("ca-certificates", "python3", "python3-venv")
 TAIL_LINES = 25
 DEBIAN = "Debian"
 DOCKERFILE = "FROM scratch\nCOPY root /\n"
-# What apt and dpkg keep for themselves; a base is not updated, it is made anew.
+# Files that only apt and dpkg need; a base is never updated but made again.
 NOT_NEEDED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/man", "usr/share/locale")
 ASK = "import json, platform; print(json.dumps([platform.python_version(), platform.libc_ver()[1]]))"
 
@@ -54,7 +54,7 @@ def base_key() -> str:
 
 
 def base_image(store: ImageStore, debootstrap: Path, reporter: Reporter) -> Base:
-    """Return a Debian of this machine's own release, from the mirror that its apt uses; made when it is not there.
+    """Return a Debian of this machine's own release, from the mirror that its apt uses; made if it is missing.
 
     Args:
         store: gets the image.
@@ -141,7 +141,7 @@ def _mirror(suite: str) -> str:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    # Not in /tmp: that may be mounted without devices, which debootstrap makes.
+    # Not in /tmp: it may be mounted without devices, and debootstrap creates some.
     folder = Path(tempfile.mkdtemp(prefix="base-", dir=cache() / "images"))
     folder.chmod(0o755)
     try:

@@ -18,7 +18,7 @@ from .kubectl import Kubectl
 from .lifecycle import start_all, stop_all
 from .locations import PROJECT
 from .metrics import RequestKind, parse_request_counts
-from .node import ADDRESS, EVERY_ADDRESS
+from .network import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
 from .part import Site
 from .parts.pebble import Pebble
@@ -43,8 +43,8 @@ class TestBed(PartAccess):
         options: which parts, and how they are set.
         folder: where everything is kept; None for a temporary folder, which is removed at the end
             unless there was an error.
-        detached: the parts outlive this Python process; otherwise they end with it, whatever ends it.
-        display: is shown what is being built and installed; None for the terminal.
+        detached: the parts outlive this Python process; otherwise they end with it, however it ends.
+        display: shows what is being built and installed; None for the terminal.
     """
 
     __test__ = False  # a name that pytest would collect
@@ -72,7 +72,7 @@ class TestBed(PartAccess):
 
     @classmethod
     def attach(cls, folder: Path) -> Self:
-        """Return the bed that runs in a folder; its parts can be asked, stopped and started as one's own.
+        """Return the bed that runs in a folder; its parts can be used, stopped and started like those of a new bed.
 
         Raises:
             BedError: there is none, or it has a node.

@@ -1,4 +1,4 @@
-"""Finds the programs the bed needs in KUBEBUILDER_ASSETS, on PATH or in the cache; else builds them."""
+"""Find the bed's programs in KUBEBUILDER_ASSETS, on PATH or in the cache, or build them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def find_or_build(names: Iterable[str], reporter: Reporter) -> dict[str, Path]:
 
     Args:
         names: keys of `catalogue.PROGRAMS`.
-        reporter: is shown what is being built.
+        reporter: shows what is being built.
 
     Raises:
         BinaryUnavailable: one can neither be found nor built.
@@ -47,7 +47,7 @@ def find_or_build(names: Iterable[str], reporter: Reporter) -> dict[str, Path]:
 
 
 def find(program: Program, go: Go | None, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """Return a program that is there already, None where it has to be built.
+    """Return a program that exists already, None if it has to be built.
 
     Raises:
         BinaryUnavailable: KUBEBUILDER_ASSETS is set and lacks it.
@@ -64,7 +64,7 @@ def find(program: Program, go: Go | None, environment: Mapping[str, str] = os.en
 
 
 def cache_key(program: Program, go_version: str) -> str:
-    """Return what names a build: everything it is made from."""
+    """Return the key of a build: a digest of everything it is made from."""
     folder = GO_MODULES / program.module.name
     digest = hashlib.sha256()
     for path in sorted([folder / "go.mod", folder / "go.sum", *folder.rglob("*.go")]):
@@ -91,7 +91,7 @@ def _in_cache(program: Program, go: Go | None) -> Path | None:
     if go is not None:
         path = _cached(program, go.version)
         return path if path.exists() else None
-    # Without Go there is nothing to build with: any build of the same sources will do.
+    # Without Go nothing can be built: any build of the same sources will do.
     builds = (cache() / "bin").glob(f"{program.name}/{cache_key(program, '*')}/{program.name}")
     return max(builds, key=lambda path: path.stat().st_mtime, default=None)
 
@@ -120,7 +120,7 @@ def _build_all(missing: list[Program], go: Go | None, reporter: Reporter) -> dic
 
 
 def _prune(kept: Path) -> None:
-    """Remove the oldest builds of a program, but for the one just made and its predecessor."""
+    """Remove the oldest builds of a program, except the new one and its predecessor."""
     builds = sorted(kept.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
     for folder in builds[KEPT_BUILDS:]:
         if folder != kept:

@@ -65,7 +65,7 @@ def build_image(
 
 
 def cached_archive(label: str, key: str, build: Callable[[Path], None], *, display: Reporter | None = None) -> Path:
-    """Return the archive of an image from the cache, built when it is not there.
+    """Return the archive of an image from the cache; build it if it is missing.
 
     Args:
         label: names it in the cache, without a slash.
@@ -81,7 +81,7 @@ def cached_archive(label: str, key: str, build: Callable[[Path], None], *, displ
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / "lock", display or reporter()):
         if archive.exists():
-            # Those that were used last are kept.
+            # The most recently used are kept.
             os.utime(archive)
         else:
             build(archive)
@@ -90,7 +90,7 @@ def cached_archive(label: str, key: str, build: Callable[[Path], None], *, displ
 
 
 def digest(parts: Iterable[bytes | str | Path]) -> str:
-    """Return what names a build: a digest of texts, of bytes and of the contents of files."""
+    """Return the key of a build: a digest of texts, bytes and the contents of files."""
     total = hashlib.sha256()
     for part in parts:
         content = part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part
@@ -128,6 +128,6 @@ def _run(command: list[str | Path], name: str) -> None:
     if answer.returncode != 0:
         raise BinaryUnavailable(
             f"The image {name} could not be built: buildah ended with status {answer.returncode}",
-            remedy="read what it said last, above",
+            remedy="see the end of its output, above",
             details="\n".join(answer.stdout.splitlines()[-TAIL_LINES:]),
         )

@@ -47,15 +47,15 @@ class Module:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that is started by the bed.
+    """A program that the bed starts.
 
     Attributes:
         name: of the executable.
         module: where it is built from.
         package: the Go package of its main function.
-        version_arguments: make it print its version; None where it cannot, and is never taken from PATH.
+        version_arguments: make it print its version; None if it cannot and is never taken from PATH.
         fits: whether the version of one found on PATH will do.
-        wants: that in words.
+        wants: the same in words.
         in_assets: whether KUBEBUILDER_ASSETS holds it.
     """
 
@@ -81,7 +81,7 @@ def _recent_etcd(version: Version) -> bool:
 
 
 _KUBERNETES = Module("kubernetes", _KUBERNETES_LDFLAGS, 8 * _GIB, "k8s.io/kubernetes@v" + _GIT_VERSION)
-# A module of its own: what only a node needs does not make the API server's build another one.
+# A module of its own: a change for nodes does not rebuild the API server.
 _KUBERNETES_NODE = replace(_KUBERNETES, name="kubernetes-node")
 _ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".join(map(str, ETCD)))
 _PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
@@ -102,7 +102,7 @@ _CONTAINERD = Module(
 )
 _COREDNS = Module("coredns", "-s -w", 2 * _GIB, f"github.com/coredns/coredns@v{COREDNS}")
 _KUBE_ROUTER = Module("kube-router", "-s -w", 2 * _GIB, f"github.com/cloudnativelabs/kube-router/v2@v{KUBE_ROUTER}")
-# Standard library alone: nothing is downloaded.
+# Only the standard library: nothing is downloaded.
 _PODS = Module("pods", "-s -w", 1 * _GIB, "")
 _MINOR = f"{KUBERNETES[0]}.{KUBERNETES[1]}"
 
@@ -148,7 +148,7 @@ PROGRAMS: dict[str, Program] = {
             Program(name, _KUBERNETES_NODE, f"k8s.io/kubernetes/cmd/{name}", ("--version",), _same_minor, _MINOR)
             for name in ("kube-scheduler", "kubelet", "kube-proxy")
         ),
-        # Not taken from PATH: the shim has to be of the same build, and no distribution's is new enough.
+        # Never from PATH: the shim has to be from the same build, and no distribution has a new enough one.
         *(
             Program(name, _CONTAINERD, f"github.com/containerd/containerd/v2/cmd/{name}")
             for name in ("containerd", "containerd-shim-runc-v2", "ctr")
@@ -156,7 +156,7 @@ PROGRAMS: dict[str, Program] = {
         # Ours, with the plugins that the bed uses: see go/coredns/main.go.
         Program("coredns", _COREDNS, "."),
         Program("kube-router", _KUBE_ROUTER, "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"),
-        # What runs in the bed's own images: see images.py.
+        # These run in the bed's own images: see pod_images.py.
         Program("pause", _PODS, "./pause"),
         Program("web", _PODS, "./web"),
         # Ours, not Pebble's own: see go/pebble/main.go.

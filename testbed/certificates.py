@@ -37,7 +37,7 @@ class KeyPair:
 
 
 class BedAuthority:
-    """A CA in a folder: made on first use, read again by whoever attaches to the bed.
+    """A CA in a folder: created on first use, read again by a process that attaches to the bed.
 
     Args:
         folder: holds `ca.crt`, `ca.key` and what is issued.
@@ -74,7 +74,7 @@ class BedAuthority:
         return self._issue(name, name, (), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
 
     def client(self, user: str, groups: Sequence[str] = ()) -> KeyPair:
-        """Issue a client certificate that the API server takes for `user` in `groups`."""
+        """Issue a client certificate that the API server accepts as `user` in `groups`."""
         return self._issue(
             f"client-{user.replace(':', '-').replace('/', '-')}",
             user,
@@ -84,7 +84,7 @@ class BedAuthority:
         )
 
     def client_context(self, client: KeyPair | None = None) -> ssl.SSLContext:
-        """Return TLS settings that trust this CA, with a client certificate where given."""
+        """Return TLS settings that trust this CA, with a client certificate if given."""
         context = ssl.create_default_context(cafile=str(self.certificate_path))
         if client is not None:
             context.load_cert_chain(client.certificate, client.key)

@@ -1,4 +1,4 @@
-"""The cgroup of a bed with a node: what runs in it is the bed's, and ends with it."""
+"""The cgroup of a bed with a node: whatever runs in it belongs to the bed and ends with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOUNT = Path("/sys/fs/cgroup")
 KILL_SECONDS = 10.0
 REMOVE_SECONDS = 5.0
-# Where processes are put that are in no container; a group with sub-groups may hold none itself (cgroup v2).
+# For processes outside any container; a group with sub-groups may hold none itself (cgroup v2).
 LEAF = "runtime"
 
 
@@ -50,18 +50,18 @@ class CgroupTree:
 
     @property
     def entrances(self) -> list[Path]:
-        """Files to which a process writes its id in order to be in the tree, and in no container."""
+        """Files to which a process writes its id to join the tree, outside any container."""
         roots = _hierarchies(self.mount)
         # cpuset takes no process before it is given CPUs, and one hierarchy is enough to be found by.
         named = [root for root in roots if root.name in {"pids", "freezer", "systemd"}]
         return [root / self.name / LEAF / "cgroup.procs" for root in (named or roots)[:1]]
 
     def processes(self) -> set[int]:
-        """Return the ids of all processes in it that are of our process namespace."""
+        """Return the ids of all its processes that are in our process namespace."""
         return self._members() - {0}
 
     def in_use(self) -> bool:
-        """Whether there are processes in it, of whatever process namespace."""
+        """Whether it holds processes, in any process namespace."""
         return bool(self._members())
 
     def kill(self) -> None:
@@ -82,7 +82,7 @@ class CgroupTree:
             raise TimeoutError(f"processes of {self.name} survived SIGKILL: {sorted(self.processes())}")
 
     def remove(self) -> None:
-        """Remove it from all hierarchies, from the bottom up; a group with processes is left.
+        """Remove it from all hierarchies, from the bottom up, except groups with processes.
 
         The kernel holds a group for a moment after its last process has ended.
         """
@@ -96,14 +96,14 @@ class CgroupTree:
         wait_until(gone, timeout=REMOVE_SECONDS)
 
     def exists(self) -> bool:
-        """Whether anything of it is left."""
+        """Whether any part of it remains."""
         return any((root / self.name).exists() for root in _hierarchies(self.mount))
 
     def _members(self) -> set[int]:
         found: set[int] = set()
         for group in self._groups():
             with suppress(OSError):
-                # Of processes outside our process namespace the kernel says 0.
+                # For processes outside our process namespace the kernel shows 0.
                 found.update(map(int, (group / "cgroup.procs").read_text().split()))
         return found
 

@@ -22,7 +22,7 @@ from .options import BedOptions, PebbleOptions
 from .progress import reporter
 from .state import FILE, BedState, read_state
 
-# Says that a folder is a bed's, and may be removed.
+# Marks a folder as a bed's, which may be removed.
 MARKER = ".testbed"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A test bed of real parts for Certwright.")
@@ -38,17 +38,17 @@ def up(
     *,
     audit: Annotated[bool, typer.Option(help="Write the API server's audit log.")] = False,
 ) -> None:
-    """Start a bed and leave it running."""
+    """Start a bed and keep it running."""
     state = read_state(folder)
     if state is not None and _all_run(state):
-        output.print(f"The test bed in {folder} is up already.", highlight=False)
+        output.print(f"The test bed in {folder} is already up.", highlight=False)
         return
     if state is not None:
-        # Parts of it may be left from a start or an end that was cut short.
+        # An interrupted start or stop may have left some of its parts running.
         _end(folder)
     _prepare(folder)
     pebble = PebbleOptions(nonce_reject_percent=nonce_reject, authz_reuse_percent=authz_reuse)
-    # Asked to end while it starts, it ends what it has started, as on Ctrl-C.
+    # On SIGTERM during the start, stop what was started, as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     bed = TestBed(BedOptions(pebble=pebble, audit=audit), folder=folder, detached=True)
     bed.start()
@@ -61,9 +61,9 @@ def up(
 def down(
     folder: Folder = DEFAULT_BED,
     *,
-    keep_logs: Annotated[bool, typer.Option("--keep-logs", help="Leave the folder with the logs.")] = False,
+    keep_logs: Annotated[bool, typer.Option("--keep-logs", help="Keep the folder with the logs.")] = False,
 ) -> None:
-    """End a bed and remove its folder."""
+    """Stop a bed and remove its folder."""
     if read_state(folder) is None:
         output.print(f"There is no test bed in {folder}.", highlight=False)
         return
@@ -78,7 +78,7 @@ def down(
 
 @app.command()
 def status(folder: Folder = DEFAULT_BED) -> None:
-    """Show the parts of a bed; ends with status 1 when one of them does not run."""
+    """Show the parts of a bed; exit with status 1 if one of them does not run."""
     state = read_state(folder)
     if state is None:
         output.print(f"There is no test bed in {folder}.", highlight=False)
@@ -98,9 +98,11 @@ def env(folder: Folder = DEFAULT_BED) -> None:
 @app.command()
 def build(
     *,
-    node: Annotated[bool, typer.Option("--node", help="Also those of a bed with a node, and Helm.")] = False,
+    node: Annotated[
+        bool, typer.Option("--node", help="Include those of a bed with a node, Helm and kubeconform.")
+    ] = False,
 ) -> None:
-    """Find, build or install all programs of the bed, and print where they are."""
+    """Find, build or install all programs of the bed and print their paths."""
     if node:
         check_possible()
     found = programs_for(BedOptions(node=node, gateway=node, network_policies=node), reporter())
@@ -112,13 +114,13 @@ def build(
 
 @app.command(context_settings={"ignore_unknown_options": True})
 def isolated(command: Annotated[list[str], typer.Argument(help="Program and arguments.")]) -> None:
-    """Run a command in network, mount and process namespaces of its own, where beds with a node can run (root)."""
+    """Run a command in namespaces of its own (network, mounts, processes), as a bed with a node needs (root)."""
     raise typer.Exit(run_isolated(command, reporter()))
 
 
 @app.command()
 def can_isolate() -> None:
-    """Say whether beds with a node can run here; ends with status 1, and why, where they cannot."""
+    """Tell whether beds with a node can run here; if not, say why and exit with status 1."""
     check_possible()
     output.print("Beds with a node can run here.")
 
@@ -126,9 +128,9 @@ def can_isolate() -> None:
 @app.command()
 def clean(
     *,
-    programs: Annotated[bool, typer.Option("--programs", help="Remove the built programs as well.")] = False,
+    programs: Annotated[bool, typer.Option("--programs", help="Also remove the built programs.")] = False,
 ) -> None:
-    """End the default bed and remove all that it left."""
+    """Stop the default bed and remove everything it left."""
     if read_state(DEFAULT_BED) is not None:
         _end(DEFAULT_BED)
     shutil.rmtree(DEFAULT_BED.parent, ignore_errors=True)
@@ -158,7 +160,7 @@ def environment(bed: TestBed) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the command line; errors of the bed end with status 1 and their remedy."""
+    """Run the command line; print errors of the bed with their remedy and exit with status 1."""
     try:
         app(prog_name="python -m testbed")
     except BedError as error:
@@ -167,9 +169,9 @@ def main() -> None:
 
 
 def _prepare(folder: Path) -> None:
-    """Empty the folder of an earlier bed; refuse one that holds anything else, as `down` will remove it."""
+    """Empty the folder of an earlier bed; refuse a folder with anything else in it, as `down` removes it."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).exists():
-        raise BedError(f"{folder} is not empty, and was not made by the test bed", remedy="name another folder")
+        raise BedError(f"{folder} is not empty, and was not created by the test bed", remedy="name another folder")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()

@@ -1,4 +1,4 @@
-"""Runs a program to its end and returns what it said."""
+"""Run a program to its end and return its output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs that come from the distribution: installed aloud where they are missing and we are root."""
+"""Programs from the distribution; installed, with a message, if they are missing and we are root."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Tool:
     Attributes:
         program: the executable.
         package: Debian's package that holds it.
-        wants: what to install where there is no apt-get.
-        service: system service that the package would start, which the bed has no use for.
+        wants: what to install without apt-get.
+        service: a system service that the package would start and the bed does not need.
     """
 
     program: str
@@ -56,23 +56,23 @@ TOOLS = {
         Tool("ipset", "ipset", "ipset"),
     )
 }
-# named and no more: what a bed without a node takes.
+# All that a bed without a node needs.
 PLAIN_TOOLS = ("named",)
 NODE_TOOLS = ("runc", "host-local", "buildah", "nft", "conntrack", "ip")
 NETWORK_POLICY_TOOLS = ("iptables", "ipset")
 MORE_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/cni:/opt/cni/bin"
 POLICY = Path("/usr/sbin/policy-rc.d")
-# Without a daemon started: what a maintainer script's policy layer takes for "not allowed".
+# The exit status that tells a maintainer script that it may not start a daemon.
 DENY_ALL = "#!/bin/sh\nexit 101\n"
 APT_ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
 
 
 def find_or_install(programs: Iterable[str], reporter: Reporter) -> dict[str, Path]:
-    """Return the paths of programs by name; where some are missing and we are root, install them and say so.
+    """Return the paths of programs by name; if some are missing and we are root, install them and say so.
 
     Args:
         programs: keys of TOOLS.
-        reporter: is told what is installed.
+        reporter: shows what is being installed.
 
     Raises:
         BinaryUnavailable: one is missing and cannot be installed from here.
@@ -99,7 +99,7 @@ def _install(missing: list[Tool], reporter: Reporter) -> None:
     command = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
     if shutil.which("apt-get") is None:
         raise BinaryUnavailable(
-            f"Not on PATH: {programs}; and there is no apt-get to install it with",
+            f"Not on PATH: {programs}; and apt-get, which would install it, is missing",
             remedy=f"install {', '.join(tool.wants for tool in missing)} with the package manager of this system",
         )
     if os.geteuid() != 0:
@@ -107,7 +107,7 @@ def _install(missing: list[Tool], reporter: Reporter) -> None:
             f" (its system service is not needed: sudo systemctl disable --now {service})" for service in services
         )
         raise BinaryUnavailable(
-            f"Missing: {programs} (package {', '.join(packages)}); installing takes root",
+            f"Missing: {programs} (package {', '.join(packages)}); installation takes root",
             remedy=f"run, or ask an administrator to run: sudo sh -c '{command}'{unneeded}",
         )
     names = " ".join(packages)
@@ -133,14 +133,14 @@ def _apt(whole: str, *arguments: str) -> None:
     if answer.returncode != 0:
         raise BinaryUnavailable(
             f"apt-get {' '.join(arguments)} failed",
-            remedy=f"repair what it complains of, then run: {whole}",
+            remedy=f"fix the problem that it reports, then run: {whole}",
             details="\n".join(answer.stdout.splitlines()[-20:]),
         )
 
 
 @contextmanager
 def _no_daemons() -> Iterator[None]:
-    """Forbid that the installation starts a name server; a policy of the machine's own is left alone."""
+    """Keep the installation from starting a name server; leave the machine's own policy alone."""
     ours = not POLICY.exists()
     if ours:
         POLICY.write_text(DENY_ALL)

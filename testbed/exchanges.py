@@ -1,4 +1,4 @@
-"""What passes through the proxy, and what may be done to it."""
+"""Requests and answers that pass through the proxy, and what a hook may do with them."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Request:
 
     @property
     def is_write(self) -> bool:
-        """Whether its method asks for a change; at an ACME server nearly all do."""
+        """Whether its method requests a change; with an ACME server nearly all do."""
         return self.method in WRITES
 
     @property
     def is_watch(self) -> bool:
-        """Whether the answer is a stream without an end."""
+        """Whether the answer is an endless stream."""
         return "watch=" in self.query or "follow=" in self.query
 
 
@@ -53,7 +53,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Respond:
-    """Answer this instead.
+    """Send this answer instead.
 
     Attributes:
         status: the status code.
@@ -68,17 +68,17 @@ class Respond:
 
 @dataclass(frozen=True)
 class Hang:
-    """Keep the connection and say nothing, until the client goes away or the proxy is stopped."""
+    """Keep the connection open without an answer until the client goes away or the proxy stops."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Answer with a body that is made while it is sent, so that it may be slow, huge, cut off or without an end.
+    """Answer with a body that is generated while it is sent: slow, huge, truncated or endless.
 
     Attributes:
         status: the status code.
         headers: of the answer.
-        pieces: makes the body, anew for each answer.
+        pieces: generates the body, for each answer again.
         pause: seconds before each piece.
         length: what Content-Length announces; None sends the body in chunks.
         ending: what comes after the last piece: a proper end, a reset, or nothing.
@@ -94,10 +94,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Raw:
-    """Write bytes onto the connection as they are, be they HTTP or not, and close it.
+    """Write bytes to the connection as they are, HTTP or not, and close it.
 
     Attributes:
-        pieces: makes them, anew for each answer.
+        pieces: generates them, for each answer again.
         pause: seconds before each piece.
     """
 
@@ -107,7 +107,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Response:
-    """What the server behind answered.
+    """The answer of the server behind the proxy.
 
     Attributes:
         status: the status code.

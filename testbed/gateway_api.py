@@ -1,4 +1,4 @@
-"""The Gateway API's resource definitions, out of the Go module that its project releases them with."""
+"""The Gateway API's resource definitions, from the Go module in which its project releases them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MODULE = "sigs.k8s.io/gateway-api"
 
 
 def find_gateway_definitions() -> Path:
-    """Return the folder with the CRDs of the standard channel; downloads them once, checked against our go.sum.
+    """Return the folder with the CRDs of the standard channel; download them once, checked against our go.sum.
 
     Raises:
         BinaryUnavailable: they are not in the cache, and cannot be downloaded.

@@ -1,4 +1,4 @@
-"""The Go toolchain at hand, and builds with it."""
+"""The installed Go toolchain, and builds with it."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Go:
 
     @property
     def number(self) -> Version:
-        """The version as numbers; of a development version, what can be told."""
+        """The version as numbers; for a development version, as far as it is known."""
         return parse_version(self.version.removeprefix("go")) or (0,)
 
 
 def find_go() -> Go | None:
-    """Return the Go toolchain on PATH, None where there is none that runs."""
+    """Return the Go toolchain on PATH, None if there is none that runs."""
     executable = shutil.which("go")
     if executable is None:
         return None
@@ -66,7 +66,7 @@ def needed_version(module: str) -> Version:
 
 
 def check_go(go: Go | None, program: Program) -> Go:
-    """Return `go` when it can build the program.
+    """Return `go` if it can build the program.
 
     Raises:
         BinaryUnavailable: Go is missing or too old.
@@ -87,7 +87,7 @@ def check_go(go: Go | None, program: Program) -> Go:
 
 
 def check_room(program: Program, go: Go, target: Path) -> None:
-    """Make sure that a build has room, before it runs for ten minutes and then fails.
+    """Check that a build has enough disk space, before it runs for ten minutes and fails.
 
     Raises:
         DiskFull: a file system that it writes to has too little.
@@ -156,7 +156,7 @@ def _failure(program: Program, tail: str, log: Path) -> BinaryUnavailable | Disk
 
 
 def _count_packages(go: Go, program: Program, folder: Path, task: Task) -> int:
-    """Return how many packages the program is made of; 0 where that fails: the build then says why."""
+    """Return how many packages the program consists of; 0 if that fails, and the build then says why."""
     task.step(0, "counting packages")
     answer = subprocess.run(
         [go.executable, "list", "-deps", "-f", "{{.ImportPath}}", program.package],

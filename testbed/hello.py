@@ -1,4 +1,4 @@
-"""The program behind the bed's backend: a page that says which host was asked for. Run as `hello.py PORT`."""
+"""The program behind the bed's backend: a page that shows which host was requested. Run as `hello.py PORT`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""buildah's storage for the images that are built again and again: layers that did not change are taken from it."""
+"""buildah's storage for images that are built repeatedly: it keeps layers that did not change."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ImageStore:
         )
 
     def has(self, name: str) -> bool:
-        """Tell whether an image is there."""
+        """Tell whether it holds an image."""
         answer = subprocess.run(
             [*self._command(), "inspect", "--type=image", name], capture_output=True, check=False, timeout=TIMEOUT
         )
@@ -87,7 +87,7 @@ class ImageStore:
         timestamp: int = 0,
         arguments: Mapping[str, str] | None = None,
     ) -> None:
-        """Build the image of a folder's Dockerfile, from the layers that are there where these still fit.
+        """Build the image of a folder's Dockerfile, reusing layers that still fit.
 
         Args:
             context: the folder.
@@ -119,7 +119,7 @@ class ImageStore:
         unfinished.rename(archive)
 
     def make_room(self) -> None:
-        """Remove all layers when they have grown beyond ROOM; the next build then takes a minute longer."""
+        """Remove all layers if they have grown beyond ROOM; the next build then takes a minute longer."""
         used = sum(path.lstat().st_size for path in self.folder.rglob("*") if path.is_file())
         if used > ROOM:
             command = [*self._command(), "rmi", "--all", "--force"]
@@ -147,7 +147,7 @@ class ImageStore:
         if process.returncode != 0:
             raise BinaryUnavailable(
                 f"{problem}: buildah ended with status {process.returncode}",
-                remedy="read what it said last, above",
+                remedy="see the end of its output, above",
                 details="".join(tail),
             )
 

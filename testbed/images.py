@@ -36,9 +36,9 @@ NO_INPUT = {".pyc"}
 
 
 def certwright_image(reporter: Reporter) -> Path:
-    """Return the image `localhost/certwright:dev` as an OCI archive; built when the checkout has changed.
+    """Return the image `localhost/certwright:dev` as an OCI archive; built if the checkout has changed.
 
-    The first build takes two to three minutes, one after a change of the code seconds.
+    The first build takes two to three minutes, later ones after a change of the code take seconds.
 
     Raises:
         BinaryUnavailable: buildah, debootstrap or a dependency cannot be had, or the build failed.
@@ -88,7 +88,7 @@ def build_from_checkout(
 
 
 def inputs() -> list[str]:
-    """Return the files that the image is made of, as paths in the project."""
+    """Return the files that the image is built from, as paths in the project."""
     found = []
     for name in INPUTS:
         path = PROJECT / name
@@ -98,7 +98,7 @@ def inputs() -> list[str]:
 
 @contextmanager
 def context(files: list[str], wheels: Path | None) -> Iterator[Path]:
-    """Lay out a folder to build from: files, and wheels to install without an index; every time stamp is the same."""
+    """Lay out a folder to build from: files, and wheels to install without an index; all time stamps are equal."""
     (cache() / "images").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="context-", dir=cache() / "images"))
     try:

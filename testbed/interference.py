@@ -1,4 +1,4 @@
-"""What the proxy does to a connection when it does not just pass an answer on."""
+"""What the proxy does to a connection other than pass an answer on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_HANG = 600.0
 
 
 async def interfere(incoming: web.Request, action: Interference) -> web.StreamResponse:
-    """Do to the connection of a request what the action says.
+    """Apply an action to the connection of a request.
 
     Returns:
         What aiohttp is to make of it: the answer, or something it cannot send because the connection is closed.
@@ -43,18 +43,18 @@ async def _stream(incoming: web.Request, action: Stream) -> web.StreamResponse:
     await outgoing.prepare(incoming)
     try:
         for piece in action.pieces():
-            # Even a pause of nothing lets the end of the connection be noticed.
+            # Even a pause of 0 s lets the loop notice that the connection has ended.
             await asyncio.sleep(action.pause)
             await outgoing.write(piece)
     except ConnectionError:
-        # The client has had enough.
+        # The client has gone away.
         return outgoing
     if action.ending == "hang":
         await asyncio.sleep(LONGEST_HANG)
     if action.ending == "end":
         await outgoing.write_eof()
     else:
-        # What was written is to arrive before the connection breaks.
+        # What was written has to arrive before the connection breaks.
         await asyncio.sleep(0.05)
         _abort(incoming)
     return outgoing

@@ -1,8 +1,8 @@
-"""The namespaces that a bed with a node runs in: entered by one command, gone with it.
+"""The namespaces that a bed with a node runs in: one command enters them, and they end with it.
 
 Network, mounts and process ids are the bed's own in there: every port is free, kube-proxy's rules, bridges and mounts
-are seen by nobody else, and no process outlives the command. Outside of it stay only what the command writes below its
-own folders, and the cgroups, which are removed afterwards.
+are invisible elsewhere, and no process outlives the command. All that stays outside is what the command writes below
+its own folders, and the cgroups, which are removed afterwards.
 """
 
 from __future__ import annotations
@@ -72,21 +72,21 @@ def bed_cgroup() -> str:
     """
     if os.environ.get(NETWORK) != str(Path("/proc/self/ns/net").readlink()):
         raise BedError(
-            "A bed with a node runs in network, mount and process namespaces of its own, and this is none",
+            "A bed with a node runs in network, mount and process namespaces of its own, and this is none of them",
             remedy="run the command as root under `python -m testbed isolated -- COMMAND`, or use `make e2e`",
         )
     return f"{os.environ[CGROUP]}-{secrets.token_hex(2)}"
 
 
 def remove_cgroups(prefix: str = CGROUP_PREFIX) -> None:
-    """Remove the cgroups of beds that have ended, by the beginning of their names; those in use are left."""
+    """Remove the cgroups of beds that have ended, by the prefix of their names, except those in use."""
     for tree in CgroupTree.find_all(prefix):
         if not tree.in_use():
             tree.remove()
 
 
 def check_possible() -> None:
-    """Make sure that namespaces can be had, before anything is built for a bed in them.
+    """Check that namespaces are available, before anything is built for a bed in them.
 
     Raises:
         BedError: we are not root, or the machine does not allow namespaces.
@@ -127,7 +127,7 @@ def _first_child(parent: int) -> int | None:
 
 
 def _interrupt(shell: int | None) -> NoReturn:
-    """Do as on Ctrl-C, which the command below the shell would have got by itself."""
+    """Act as on Ctrl-C, which the command below the shell would have received itself."""
     command = _first_child(shell) if shell else None
     if command:
         os.kill(command, signal.SIGINT)
@@ -135,7 +135,7 @@ def _interrupt(shell: int | None) -> NoReturn:
 
 
 def _await(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the command; on Ctrl-C, which reaches it as well, it is given time to end its bed."""
+    """Wait for the command; on Ctrl-C, which reaches it as well, give it time to stop its bed."""
     try:
         return process.wait()
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Writes kubeconfig files."""
+"""Kubeconfig files."""
 
 from __future__ import annotations
 

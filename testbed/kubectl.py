@@ -23,7 +23,7 @@ class Kubectl:
 
     Attributes:
         program: the executable.
-        kubeconfig: whom it asks, and as whom.
+        kubeconfig: the API server and the user.
     """
 
     program: Path
@@ -31,7 +31,7 @@ class Kubectl:
 
     @property
     def _cache(self) -> Path:
-        """Where it keeps what the API server serves: its home would mix up beds that had the same port in turn."""
+        """Where it caches what the API server serves: its home would mix up beds that used the same port."""
         return self.kubeconfig.parent / "kubectl-cache"
 
     def run(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
@@ -52,8 +52,8 @@ class Kubectl:
     def apply_crds(self, folder: Path) -> None:
         """Apply all CRDs of a folder and wait until they are served.
 
-        That is later than `Established`: the API server opens their storage at the first request. Who deletes a CRD
-        before that has made its removal wait for minutes.
+        That is later than `Established`: the API server opens their storage at the first request. A CRD that is
+        deleted before that takes minutes to go.
 
         Raises:
             CommandFailed: the API server refused one, or does not serve it.

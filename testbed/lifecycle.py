@@ -1,4 +1,4 @@
-"""Starts many parts at once in the order they need, and ends them all."""
+"""Start many parts at once in the order they need, and stop them all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ END_GRACE = 3.0
 
 
 def start_all(places: Mapping[str, Place], abort: Callable[[], None]) -> None:
-    """Start every part as soon as those it needs serve.
+    """Start each part as soon as the parts it needs are ready.
 
     Args:
         places: the parts by name; each after those it needs.
@@ -45,7 +45,7 @@ def start_all(places: Mapping[str, Place], abort: Callable[[], None]) -> None:
 
 
 def stop_all(parts: Iterable[Part], *, last: Sequence[str] = ()) -> None:
-    """End all parts at once, and those named `last` after them, one by one.
+    """Stop all parts at once, then those named `last`, one by one.
 
     Raises:
         TimeoutError: a process survived SIGKILL; all others were ended.

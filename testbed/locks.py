@@ -1,4 +1,4 @@
-"""One at a time, where several beds of a machine would build the same thing."""
+"""A lock for builds, as several beds of a machine may build the same thing."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def alone(path: Path, reporter: Reporter) -> Iterator[None]:
-    """Hold the lock of a file, which is made if need be; say so if somebody else has it for now."""
+    """Hold the lock of a file, which is created if missing; say so if another process holds it."""
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            reporter.say(f"Waiting for another test bed that is building (it holds {path})")
+            reporter.say(f"Waiting for another test bed, which is building and holds {path}")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

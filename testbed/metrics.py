@@ -1,4 +1,4 @@
-"""Reads the API server's request counters."""
+"""The API server's request counters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class RequestKind(NamedTuple):
-    """What the API server tells requests apart by.
+    """The labels by which the API server counts requests.
 
     Attributes:
         verb: upper case, "GET", "LIST", "WATCH", "APPLY", "PATCH"...

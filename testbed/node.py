@@ -1,4 +1,4 @@
-"""The bed's node, for those who run pods on it."""
+"""The bed's node, for tests that run pods on it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .network import ADDRESS
+
 if TYPE_CHECKING:
     from .parts.containerd import Containerd
     from .parts.ground import Ground
     from .parts.kubelet import Kubelet
-
-# Where the node's side of the bed is: parts, pods and host reach each other at this address.
-ADDRESS = "10.200.0.1"
-EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - inside a network namespace of the bed's own
-BRIDGE = "br0"
-SERVICE_RANGE = "10.96.0.0/16"
-KUBERNETES_SERVICE = "10.96.0.1"
-DNS_SERVICE = "10.96.0.10"
-POD_RANGE = "10.244.0.0/16"
-# What the controller manager gives to the first node.
-NODE_POD_RANGE = "10.244.0.0/24"
-CLUSTER_DOMAIN = "cluster.local"
-HTTP_PORT = 80
-HTTPS_PORT = 443
 
 
 class Node:
@@ -64,7 +52,7 @@ class Node:
         self._containerd.load_image(archive)
 
     def remove_image(self, name: str) -> None:
-        """Take an image away from the node; what runs of it goes on.
+        """Remove an image from the node; its containers keep running.
 
         Raises:
             CommandFailed: containerd refused.

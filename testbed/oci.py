@@ -1,4 +1,4 @@
-"""Reads an OCI image archive: its configuration, its size, its files."""
+"""An OCI image archive: its configuration, its size, its files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OciArchive:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """The image's configuration: what the engine runs, as whom, with which environment."""
+        """The image's configuration: command, user and environment."""
         with tarfile.open(self.path) as archive:
             whole = json.loads(_blob(archive, self.manifest["config"]["digest"]))
         configuration: dict[str, Any] = whole["config"]

@@ -1,4 +1,4 @@
-"""What a bed is made of."""
+"""The options of a bed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PebbleOptions:
         authz_reuse_percent: share of valid authorizations that new orders reuse.
         retry_after_authz: seconds in Retry-After of a pending authorization.
         retry_after_order: seconds in Retry-After of a processing order.
-        profiles: by name; with one there is no random choice where an order names none.
+        profiles: by name; with only one, an order without a profile gets no random one.
         validation_sleeps: wait up to 5 s before each validation, as Pebble does by default.
         blocked_domains: names refused with rejectedIdentifier, with all below them.
         eab_keys: base64url HMAC keys by key id.
@@ -67,8 +67,8 @@ class BedOptions:
 
     Attributes:
         kubernetes: etcd, kube-apiserver and kube-controller-manager.
-        ingress: Traefik and the backend that it shows; needs kubernetes.
-        acme: Pebble, and BIND whom Pebble asks.
+        ingress: Traefik and a backend for it; needs kubernetes.
+        acme: Pebble, and BIND, which Pebble queries.
         challtestsrv: Pebble's challenge test server.
         pebble: settings of the Pebble that is started with the bed.
         audit: write the API server's audit log (metadata of each request).
@@ -77,7 +77,7 @@ class BedOptions:
         network_policies: NetworkPolicies hold between pods (kube-router's firewall); needs node.
         gateway: the Gateway API's definitions, and a Gateway that Traefik serves; needs ingress.
         zones: that BIND serves, each with a wildcard address record to 127.0.0.1, or to the node's address.
-        fixed_ports: numbers by part and port name, for ports that something outside relies on.
+        fixed_ports: numbers by part and port name, for ports that programs outside rely on.
     """
 
     kubernetes: bool = True

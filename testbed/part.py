@@ -1,4 +1,4 @@
-"""What all parts of a bed share: a folder, ports, a log, a start that is watched and an orderly end."""
+"""What all parts of a bed share: a folder, ports, a log, a supervised start and an orderly stop."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ LOG_CHECK_INTERVAL = 0.5
 TAIL_LINES = 30
 MAX_TAIL_BYTES = 64 << 10
 _TAKEN = re.compile(rb"address (?:is )?already in use|address in use|EADDRINUSE", re.IGNORECASE)
-# What the parts may know of the machine; the rest of our environment would only make two runs differ.
+# What parts see of our environment; the rest would only make two runs differ.
 _PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "TZ")
 
 
 @dataclass(frozen=True)
 class Site:
-    """What a bed gives to its parts.
+    """What a bed provides to its parts.
 
     Attributes:
         folder: of the bed.
         authority: issues the parts' certificates.
         programs: paths of the executables by name.
         ports: hands out free ports.
-        die_with_us: parts end when this Python process does, in whatever way.
+        die_with_us: parts end when this Python process ends, however it ends.
         changed: called after a part started or stopped.
         abort: when set, parts that are starting give up.
-        address: at which the parts that pods ask are reached: the node's where there is one.
-        listen: at which these parts listen, beside loopback.
+        address: of the parts that pods use: the node's if there is one.
+        listen: the address on which these parts listen, besides loopback.
     """
 
     folder: Path
@@ -85,7 +85,7 @@ class Part(ABC):
 
     @abstractmethod
     def ready(self) -> bool:
-        """Ask the part whether it serves."""
+        """Tell whether the part is ready."""
 
     def environment(self) -> dict[str, str]:
         """Return variables for the part beyond PATH, HOME and the like."""
@@ -97,7 +97,7 @@ class Part(ABC):
         return self.process is not None and self.process.runs()
 
     def start(self) -> None:
-        """Start it and wait until it serves; nothing happens when it runs already.
+        """Start it and wait until it is ready; do nothing if it runs already.
 
         Raises:
             PortTaken: another program has its port, after a few attempts.
@@ -106,7 +106,7 @@ class Part(ABC):
         if self.running:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        # Whoever was told the ports of an earlier start relies on them.
+        # Other parts rely on the ports of an earlier start.
         fixed = self.start_seconds is not None
         for attempt in range(PORT_ATTEMPTS):
             if not fixed and (attempt > 0 or not self.ports):
@@ -121,7 +121,7 @@ class Part(ABC):
                 return
 
     def stop(self, *, grace: float | None = None) -> None:
-        """End it: SIGTERM, `grace` seconds (None for what suits the part), SIGKILL."""
+        """End it: SIGTERM, `grace` seconds (None for the part's own default), SIGKILL."""
         if self.process is not None:
             self.process.stop(grace=self.stop_grace if grace is None else grace)
             self.process = None
@@ -152,7 +152,7 @@ class Part(ABC):
             environment={**inherited, **self.environment()},
             die_with_us=self.site.die_with_us,
         )
-        # Written before it is ready, so that whoever cleans up after a crash knows of it.
+        # Written before it is ready, so that a clean-up after a crash finds it.
         self.site.changed()
         try:
             self._await_ready(self.process, began + READY_TIMEOUT)
@@ -181,7 +181,7 @@ class Part(ABC):
             time.sleep(POLL)
 
     def _check_ports(self) -> None:
-        """Look in the log for a port that could not be bound: BIND, for one, goes on without it."""
+        """Look in the log for a port that could not be bound: BIND, for example, continues without it."""
         with self.log.open("rb") as file:
             file.seek(self._log_start)
             taken = _TAKEN.search(file.read())

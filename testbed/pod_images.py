@@ -1,4 +1,4 @@
-"""The bed's own images: pause, which holds every pod's namespaces, a small web server to ask things, Traefik."""
+"""The bed's own images: pause, which holds every pod's namespaces, a small web server, and Traefik."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ USER = "65532:65532"
 
 
 def pod_image(name: str, programs: Mapping[str, Path]) -> Path:
-    """Return the OCI archive of one of the bed's own images, built when it is not in the cache.
+    """Return the OCI archive of one of the bed's own images, built if it is not in the cache.
 
     Args:
         name: PAUSE, WEB or TRAEFIK.

@@ -1,8 +1,8 @@
 """Free ports on loopback.
 
-Ports are taken from below the range that the kernel gives to outgoing connections, so that a part that is
+Ports are taken from below the range that the kernel uses for outgoing connections, so that a part that is
 stopped finds its port free when it starts again. Processes that allocate side by side, such as the workers of a
-test run, take them from blocks of their own. Whoever else binds a port first has it: a part that loses the race is
+test run, take them from blocks of their own. Another program may bind a port first: the part that loses the race is
 given new ports.
 """
 
@@ -24,12 +24,12 @@ BLOCK = 200
 ATTEMPTS = 200
 
 _random = random.SystemRandom()
-# Names without files, which the kernel forgets with the process, whatever ends it.
+# Names without files, which the kernel releases when the process ends, however it ends.
 _claims: list[socket.socket] = []
 
 
 def is_free(port: int) -> bool:
-    """Tell whether nobody listens on `port` of 127.0.0.1, on TCP as on UDP."""
+    """Tell whether no program listens on `port` of 127.0.0.1, neither TCP nor UDP."""
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
@@ -43,7 +43,7 @@ def claim_block() -> list[int]:
     """Return ports, in no order, that no other process of this network namespace claims until this one ends.
 
     Returns:
-        A block of them, empty where others have all there are.
+        A block of them, empty if other processes hold all.
     """
     blocks = list(range(FIRST, LAST + 1, BLOCK))
     _random.shuffle(blocks)

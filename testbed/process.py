@@ -1,4 +1,4 @@
-"""Processes of the bed: each in a group of its own, known by pid and start time, ended by exactly that."""
+"""Processes of the bed: each in a process group of its own, identified by pid and start time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ProcessIdentity:
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
-        """Return the identity of the process `pid`, None when none runs (a zombie does not)."""
+        """Return the identity of the process `pid`, None if it does not run (a zombie does not)."""
         try:
             # The second field is the command in parentheses and may itself hold spaces and parentheses.
             fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
@@ -51,7 +51,7 @@ class ProcessIdentity:
         return ProcessIdentity.of(self.pid) == self
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process's group; nothing happens when the process is gone."""
+        """Send a signal to the process's group; do nothing if the process is gone."""
         if self.runs():
             try:
                 os.killpg(self.pid, number)
@@ -103,7 +103,7 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit status when it is known to have ended; negative for a signal, None while it runs."""
+        """The exit status once it has ended, negative for a signal; None while it runs."""
         if self._child is not None:
             return self._child.poll()
         return None if self.identity.runs() else -1
@@ -113,7 +113,7 @@ class Process:
         return self.exit_code is None
 
     def stop(self, *, grace: float = STOP_GRACE) -> None:
-        """End it: SIGTERM, `grace` seconds, SIGKILL. Returns when it is gone.
+        """End it: SIGTERM, `grace` seconds, SIGKILL. Return when it is gone.
 
         Raises:
             TimeoutError: it survived SIGKILL, which only happens while the kernel waits for a device.
@@ -132,13 +132,13 @@ class Process:
 
 
 def heed_interrupts() -> None:
-    """Be interrupted by Ctrl-C, and so what we start: a shell has what it runs in its background ignore it."""
+    """Let Ctrl-C interrupt us and what we start: a shell makes its background jobs ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float) -> bool:
-    """Ask `condition` again and again for at most `timeout` seconds; tell whether it came true."""
+    """Poll `condition` for at most `timeout` seconds; tell whether it became true."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() >= deadline:

@@ -1,4 +1,4 @@
-"""Shows what is being done, how far and for how long: live on a terminal, a line now and then elsewhere."""
+"""Progress of long work: live on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PLAIN_INTERVAL = 15.0
 
 
 class Task(Protocol):
-    """One piece of work that is being shown."""
+    """One piece of work whose progress is shown."""
 
     def total(self, steps: int) -> None:
-        """Say how many steps the work has."""
+        """Report how many steps the work has."""
 
     def step(self, steps: int, activity: str) -> None:
-        """Say that `steps` steps are done and what is going on."""
+        """Report that `steps` steps are done, and the current activity."""
 
 
 class Reporter(Protocol):
@@ -46,7 +46,7 @@ class Reporter(Protocol):
 
 
 class PlainReporter:
-    """Lines for logs and CI: start, a sign of life every 15 seconds, end with the time taken."""
+    """Lines for logs and CI: start, progress every 15 seconds, the end with the time taken."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class _PlainTask:
 
 
 class RichReporter:
-    """A live line with a bar for every piece of work; what is done stays as one line."""
+    """A live line with a bar for each piece of work; finished work stays as one line."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

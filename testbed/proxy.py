@@ -34,15 +34,15 @@ T = TypeVar("T")
 MAX_BODY = 16 << 20
 CALL_TIMEOUT = 60.0
 END_GRACE = 1.0
-# Said between two neighbours, not from end to end (RFC 9110, section 7.6.1); lengths are counted anew.
+# Hop-by-hop fields (RFC 9110, section 7.6.1); lengths are computed again.
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
 
 
 class RecordingProxy:
-    """Passes requests on and remembers them.
+    """Forwards requests and records them.
 
     The two hooks may be set at any time. They run in the proxy's thread, one at a time: while one runs,
-    nothing passes, so what it does (ending a process, say) happens before anything else is seen.
+    nothing passes, so its effect (ending a process, say) comes before any further request.
 
     Args:
         upstream: https URL of the server behind, without a path.
@@ -70,7 +70,7 @@ class RecordingProxy:
 
     @classmethod
     def for_apiserver(cls, apiserver: ApiServer, *, client: KeyPair | None = None) -> Self:
-        """Return a proxy for the API server, which sees `client`, or else an administrator."""
+        """Return a proxy for the API server, which sees `client`, by default an administrator."""
         return cls(apiserver.url, apiserver.site.authority, client=client or apiserver.admin)
 
     @classmethod
@@ -93,7 +93,7 @@ class RecordingProxy:
         return f"{self.url}/dir"
 
     def kubeconfig(self, path: Path) -> Path:
-        """Write a kubeconfig that leads through the proxy, and return its path."""
+        """Write a kubeconfig that goes through the proxy, and return its path."""
         # Any credentials will do: the proxy has its own.
         return write_kubeconfig(path, server=self.url, ca=self._authority.pem, token="any")  # noqa: S106
 
@@ -103,7 +103,7 @@ class RecordingProxy:
 
     @property
     def connections(self) -> int:
-        """How many connections clients hold open now."""
+        """How many connections clients hold open."""
         server = None if self._runner is None else self._runner.server
         return 0 if server is None else len(server.connections)
 
@@ -114,7 +114,7 @@ class RecordingProxy:
         self.on_response = lambda _, __: Forward()
 
     def break_connections(self) -> None:
-        """Reset every connection of every client, watches included; new ones are taken."""
+        """Reset every connection of every client, watches included; new ones are accepted."""
         self._loop.call_soon_threadsafe(self._abort_connections)
 
     def start(self) -> None:
@@ -191,7 +191,7 @@ class RecordingProxy:
         try:
             if request.is_watch:
                 return await self._stream(incoming, request)
-            # A client that goes away does not take back a request that the server behind may have.
+            # The server may have the request even if the client goes away.
             answer = await asyncio.shield(asyncio.ensure_future(self._exchange(request)))
         except aiohttp.ClientError:
             return await interfere(incoming, Drop())

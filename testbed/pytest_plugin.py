@@ -1,8 +1,8 @@
 """Fixtures for tests that need the real parts, and the parts' logs in the report of a test that fails.
 
 The bed is started once for a test session (and for each xdist worker). With CERTWRIGHT_TESTBED_DIR set to the
-folder of a bed that is up (`python -m testbed up`), that one is used, which saves the start while one test is
-worked on.
+folder of a bed that is up (`python -m testbed up`), that bed is used, which saves the start while one works
+on a single test.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import pytest
 
 from .assembly import programs_for
 from .bed import TestBed
-from .binaries import find_or_build
+from .binaries import find, find_or_build
+from .catalogue import PROGRAMS
+from .golang import find_go
 from .options import BedOptions, PebbleOptions
 from .process import heed_interrupts
 from .progress import reporter
@@ -29,28 +31,52 @@ if TYPE_CHECKING:
 
 ATTACH = "CERTWRIGHT_TESTBED_DIR"
 TAIL_LINES = 30
-# What a client has to live with anyway.
+# What every client has to cope with.
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
-# Fixtures that are programs of their own, beside the bed's parts.
-PROGRAMS = ("helm", "kubeconform")
+PROGRAM_FIXTURES = ("helm", "kubeconform")
+"""Fixtures that are programs of their own, beside the bed's parts."""
 _BED = pytest.StashKey[TestBed]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option for a machine on which nothing is built yet."""
+    parser.addoption(
+        "--skip-unbuilt",
+        action="store_true",
+        help="skip tests that use Helm or kubeconform if these are not built yet",
+    )
+
+
 def pytest_configure() -> None:
-    """Let what the tests start be interrupted, wherever they were started themselves."""
+    """Let Ctrl-C reach what the tests start, also when the tests run in the background."""
     heed_interrupts()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip tests that need a build, if requested."""
+    if not config.getoption("skip_unbuilt"):
+        return
+    go = find_go()
+    for name in PROGRAM_FIXTURES:
+        if find(PROGRAMS[name], go) is None:
+            skipped = pytest.mark.skip(f"{name} is not built yet: `make test` builds it")
+            for item in items:
+                if name in getattr(item, "fixturenames", ()):
+                    item.add_marker(skipped)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what is missing before the first test, whose time-out it would exceed."""
+    """Build missing programs before the first test, as a build exceeds a test's time-out."""
     if session.config.option.collectonly:
         return
-    used = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    run = [item for item in session.items if item.get_closest_marker("skip") is None]
+    used = {name for item in run for name in getattr(item, "fixturenames", ())}
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         if "bed" in used and ATTACH not in os.environ:
             programs_for(OPTIONS, reporter())
-        find_or_build([name for name in PROGRAMS if name in used], reporter())
+        find_or_build([name for name in PROGRAM_FIXTURES if name in used], reporter())
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +117,7 @@ def namespace(bed: TestBed) -> Iterator[str]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the ends of the parts' logs to the report of a failed test that used the bed."""
+    """Add the last lines of the parts' logs to the report of a failed test that used the bed."""
     report = yield
     running = item.config.stash.get(_BED, None)
     if report.failed and running is not None and "bed" in getattr(item, "fixturenames", ()):

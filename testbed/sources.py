@@ -1,4 +1,4 @@
-"""Files out of Go modules that nothing is built from, such as the CRDs of other projects."""
+"""Files from Go modules that are not programs, such as the CRDs of other projects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 300.0
 
 
 def module_folder(name: str, module: str) -> Path:
-    """Return the folder of a Go module in Go's module cache; downloads it if it is not there.
+    """Return the folder of a Go module in Go's module cache; download it if it is missing.
 
     Args:
         name: Folder below `go/` whose go.mod and go.sum pin the module.

@@ -1,4 +1,4 @@
-"""The file that says what a bed runs, for whoever attaches to it, asks after it or ends it."""
+"""The file that lists what a bed runs, for commands that attach to it, show it or stop it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def read_state(folder: Path) -> BedState | None:
     except ValidationError as error:
         raise BedError(
             f"{path} is damaged ({error.error_count()} errors)",
-            remedy="end what still runs there by hand (look for the folder's name in `ps -ef`) and remove it",
+            remedy="stop what still runs there (look for the folder's name in `ps -ef`) and remove it",
         ) from error
 
 

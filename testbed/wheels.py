@@ -1,4 +1,4 @@
-"""The image's dependencies as wheels, fetched outside of its build, which knows nothing of this machine's network."""
+"""The image's dependencies as wheels, fetched outside its build, which lacks this machine's network settings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def wheels_for(base: Base, reporter: Reporter) -> Path:
     if answer.returncode != 0:
         raise BinaryUnavailable(
             "The image's dependencies could not be fetched",
-            remedy="see what pip said, above",
+            remedy="see the output of pip, above",
             details=answer.stderr,
         )
     for older in folder.parent.iterdir():
@@ -66,5 +66,5 @@ def platforms(glibc: str) -> list[str]:
     machine = platform.machine()
     newest = int(glibc.split(".")[1])
     tags = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, OLDEST_GLIBC - 1, -1)]
-    # Names of before the scheme.
+    # Older names, from before that scheme.
     return [*tags, *(f"manylinux{name}_{machine}" for name in ("2014", "2010", "1")), "any"]

@@ -1,4 +1,4 @@
-"""Byte code that needs no look at its source: the image cannot be written to, and its times are arbitrary."""
+"""Byte code that does not check its source: the image is read-only, and its file times are arbitrary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNCHECKED: Final = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 
 def replace_by_byte_code(source: Path, known_as: str) -> None:
-    """Put `x.pyc` in the place of `x.py`; tracebacks go on naming file and line.
+    """Replace `x.py` with `x.pyc`; tracebacks still name file and line.
 
     Args:
         source: The file.

@@ -1,4 +1,4 @@
-"""ELF files: which libraries they need, and what of them is never loaded."""
+"""ELF files: which libraries they need, and which parts are never loaded."""
 
 from __future__ import annotations
 

@@ -2,4 +2,4 @@
 
 
 class RootError(Exception):
-    """The base image lacks something, or is of a kind that is not supported; says what, and what would do."""
+    """The base image lacks something or is not supported; the message says what is needed."""

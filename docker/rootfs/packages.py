@@ -1,4 +1,4 @@
-"""Tells vulnerability scanners which Debian packages the image's files are from, and carries their licences."""
+"""Tell vulnerability scanners which Debian packages the image's files come from, and include their licences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LISTS: Final = "/var/lib/dpkg/info"
 def describe_packages(tree: Tree) -> list[str]:
     """Write one file a package below `/var/lib/dpkg/status.d`, where scanners look in images without a package manager.
 
-    A base that is no Debian is left without.
+    A base other than Debian gets none.
     """
     status = tree.source / STATUS.lstrip("/")
     if not status.exists():

@@ -1,4 +1,4 @@
-"""What of the standard library and of the dependencies stays out of the image, and why that does no harm.
+"""What is left out of the image of the standard library and the dependencies, and why that is safe.
 
 Whether Certwright imports any of it is checked twice: by tests/image on the sources, and in the build, where every
 module of Certwright is imported inside the finished root.

@@ -26,7 +26,7 @@ _NAME_SERVICE: Final = "passwd: files\ngroup: files\nhosts: files dns\n"
 
 
 def collect(root: Path) -> None:
-    """Add everything that is not a Python package to a root that holds these already.
+    """Add everything except Python packages to a root that holds these already.
 
     Raises:
         RootError: The base image lacks something.
@@ -76,7 +76,7 @@ def _add_configuration(tree: Tree) -> None:
         tree.add(TRUST_STORE)
     except FileNotFoundError:
         raise RootError(f"the base image has no {TRUST_STORE}; it needs the package ca-certificates") from None
-    # Where OpenSSL looks when nobody names a file.
+    # Where OpenSSL looks by default.
     tree.link(ssl.get_default_verify_paths().openssl_cafile, TRUST_STORE)
     tree.write("/etc/passwd", _PASSWD)
     tree.write("/etc/group", _GROUP)

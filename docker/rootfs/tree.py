@@ -30,7 +30,7 @@ class Tree:
         self.copied: set[str] = set()
 
     def add(self, path: str) -> None:
-        """Copy one file, and each link on the way to it as well: `/lib/x.so` takes `/lib -> usr/lib` along.
+        """Copy one file and each link on the way to it: `/lib/x.so` takes `/lib -> usr/lib` along.
 
         Raises:
             FileNotFoundError: There is no such file.
@@ -55,7 +55,7 @@ class Tree:
         self._copy(str(done))
 
     def link(self, path: str, target: str) -> None:
-        """Make a symbolic link, unless it is there."""
+        """Create a symbolic link unless it exists."""
         link = self.at(path)
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
@@ -73,7 +73,7 @@ class Tree:
         return self.root / path.lstrip("/")
 
     def files(self) -> Iterator[Path]:
-        """Yield the regular files, in an order that is the same on every machine."""
+        """Yield the regular files, in the same order on every machine."""
         for folder, folders, names in os.walk(self.root):
             folders.sort()
             for name in sorted(names):

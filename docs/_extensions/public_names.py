@@ -12,9 +12,7 @@ import ast
 import enum
 import importlib
 import inspect
-import pkgutil
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from docutils.parsers.rst import directives
@@ -29,8 +27,10 @@ if TYPE_CHECKING:
     from docutils import nodes
     from sphinx.application import Sphinx
 
-#: Ends of a class's ancestry: what these have is Python's, and documented there.
 FOREIGN: Final = "object, Exception, Protocol"
+"""Base classes whose members are Python's own and not documented here."""
+LONGEST_SOURCE: Final = 110
+"""Longer assignments are not shown."""
 
 
 class PublicNames(SphinxDirective):
@@ -74,13 +74,13 @@ def directive(package: ModuleType, name: str, *, members: bool = True) -> Iterat
 
 
 def _data(package: str, name: str) -> Iterator[str]:
-    """A constant or an alias; its words are the comment above it, wherever in the package it is."""
-    source, comment = data_sources(package)[name]
+    """Yield the lines for a constant or an alias, with the docstring below it or the `#:` comment above it."""
+    source, comment = definition(package, name)
     yield f".. py:data:: {name}"
     yield "   :canonical: " + f"{package}.{name}"
     yield ""
     if not comment:
-        raise ValueError(f"{package}.{name} has no comment (#:) above it that says what it is")
+        raise ValueError(f"{package}.{name} has no docstring below it that says what it is")
     for line in comment:
         yield f"   {re.sub(r'`([^`]+)`', lambda found: link(found[1]), line)}"
     if re.search(r"\b_\w", source):
@@ -91,30 +91,46 @@ def _data(package: str, name: str) -> Iterator[str]:
         yield from ("   .. code-block:: python", "", f"      {source}")
 
 
-@cache
-def data_sources(package: str) -> dict[str, tuple[str, list[str]]]:
-    """Return the assignment, if it is short, and the comment of every constant and alias of a package."""
-    found: dict[str, tuple[str, list[str]]] = {}
-    for module in _modules(package):
-        text = inspect.getsource(module)
-        lines = text.splitlines()
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.AnnAssign | ast.Assign):
-                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-                if isinstance(target, ast.Name):
-                    source = " ".join((ast.get_source_segment(text, node) or "").split())
-                    first = last = node.lineno - 1
-                    while first and lines[first - 1].startswith("#:"):
-                        first -= 1
-                    comment = [line.removeprefix("#:").strip() for line in lines[first:last]]
-                    found[target.id] = (source if len(source) <= 110 else "", comment)  # noqa: PLR2004 - a line
-    return found
+def definition(module: str, name: str) -> tuple[str, list[str]]:
+    """Return the assignment of a constant or an alias, if it is short, and its documentation, line by line.
+
+    Imports are followed to the module that makes the assignment, which may be in another package.
+
+    Raises:
+        KeyError: The module neither assigns nor imports the name.
+    """
+    text = inspect.getsource(importlib.import_module(module))
+    body = ast.parse(text).body
+    for node, following in zip(body, (*body[1:], None), strict=True):
+        if _assigns(node, name):
+            source = " ".join((ast.get_source_segment(text, node) or "").split())
+            comment = _docstring(following) or _comment_above(text, node)
+            return source if len(source) <= LONGEST_SOURCE else "", comment
+        if isinstance(node, ast.ImportFrom) and node.module and name in {one.asname or one.name for one in node.names}:
+            original = next(one.name for one in node.names if name == (one.asname or one.name))
+            return definition(node.module, original)
+    raise KeyError(f"{module}.{name}")
 
 
-def _modules(package: str) -> Iterator[ModuleType]:
-    imported = importlib.import_module(package)
-    for module in pkgutil.walk_packages(imported.__path__, f"{package}."):
-        yield importlib.import_module(module.name)
+def _assigns(node: ast.stmt, name: str) -> bool:
+    if not isinstance(node, ast.AnnAssign | ast.Assign):
+        return False
+    target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+    return isinstance(target, ast.Name) and target.id == name
+
+
+def _docstring(node: ast.stmt | None) -> list[str]:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        return inspect.cleandoc(node.value.value).splitlines()
+    return []
+
+
+def _comment_above(text: str, node: ast.stmt) -> list[str]:
+    lines = text.splitlines()
+    first = last = node.lineno - 1
+    while first and lines[first - 1].startswith("#:"):
+        first -= 1
+    return [line.removeprefix("#:").strip() for line in lines[first:last]]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.client import measure_library
 from bench.figure import print_table
-from bench.measure import Workbench
+from bench.measure import OperatorBenchmark
 from harness import Cluster, OperatorProcess
 from testbed.bed import TestBed
 from testbed.options import BedOptions, PebbleOptions
@@ -58,12 +58,12 @@ def _measure(runs: int, many: int, progress: Console) -> list[Figure]:
         bed.apply_crds()
         kubeconfig = bed.write_kubeconfig(Path(folder) / "operator.kubeconfig", USER, ("system:masters",))
         with OperatorProcess(kubeconfig, Path(folder) / "operator.log") as operator:
-            workbench = Workbench(bed, cluster, operator, user=USER)
+            benchmark = OperatorBenchmark(bed, cluster, operator, user=USER)
             for title, measure in (
-                ("memory of the idle operator", workbench.idle_memory),
-                (f"one certificate, {runs} times", lambda: workbench.one_certificate(runs)),
-                ("requests for one certificate", workbench.requests_of_one),
-                (f"{many} Certificates at once", lambda: workbench.many_certificates(many)),
+                ("memory of the idle operator", benchmark.idle_memory),
+                (f"one certificate, {runs} times", lambda: benchmark.one_certificate(runs)),
+                ("requests for one certificate", benchmark.requests_of_one),
+                (f"{many} Certificates at once", lambda: benchmark.many_certificates(many)),
             ):
                 progress.print(f"==> {title}")
                 figures += measure()

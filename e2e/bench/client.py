@@ -58,7 +58,7 @@ class LibraryBench:
         self._domain = domain
 
     def one_issuance(self, runs: int) -> list[Figure]:
-        """Ours and PyPI's `acme`, one after the other, by files that another process shows."""
+        """Ours and PyPI's `acme`, one after the other, with files that another process serves."""
         figures = []
         for name, program in (("certwright", "client_ours"), ("acme (certbot's)", "client_theirs")):
             with tempfile.TemporaryDirectory() as webroot, web_folder(Path(webroot), self._port):
@@ -99,7 +99,7 @@ class LibraryBench:
         return figures
 
     def _run(self, *program: str, **settings: str) -> tuple[str, Usage]:
-        """Run a Python program and return what it said and what it used."""
+        """Run a Python program and return its output and the resources it used."""
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(PROJECT / "e2e"),

@@ -1,4 +1,4 @@
-"""Issue many certificates from one process, so many at a time, and print how fast that is as JSON."""
+"""Issue many certificates from one process, some at a time, and print the speed as JSON."""
 
 from __future__ import annotations
 

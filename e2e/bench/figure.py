@@ -23,7 +23,7 @@ class Figure:
 
 
 def print_table(title: str, figures: Iterable[Figure]) -> None:
-    """Print results for people."""
+    """Print results as a table."""
     table = Table(title=title)
     for column in ("What", "Figure", "Unit", "How"):
         table.add_column(column, justify="right" if column == "Figure" else "left")

@@ -45,7 +45,7 @@ class Http01Bench:
         self._release = release
 
     def idle_memory(self) -> list[Figure]:
-        """What the operator's pod holds before there is any work."""
+        """Memory of the operator's pod before there is any work."""
         time.sleep(SETTLE_SECONDS)
         return [Figure("Operator pod RSS, idle", self._resident(), "MB", "process_resident_memory_bytes")]
 
@@ -54,7 +54,7 @@ class Http01Bench:
         space = self._space(responder)
         seconds = []
         for number in range(runs):
-            # Traefik takes a change at once and the next one two seconds later: each run is to find it at rest.
+            # Traefik applies a change at once and the next one two seconds later: let it settle before each run.
             time.sleep(SETTLE_SECONDS)
             name = f"single-{number}"
             began = time.perf_counter()
@@ -68,7 +68,7 @@ class Http01Bench:
         ]
 
     def requests_of_one(self, responder: str) -> list[Figure]:
-        """Requests to the API server, by its audit log: the operator's, the kubelet's, everybody's."""
+        """Requests to the API server, by its audit log: of the operator, the kubelet and all others."""
         space = self._space(responder)
         time.sleep(SETTLE_SECONDS)
         before = len(self._bed.apiserver.audit_events())
@@ -93,7 +93,7 @@ class Http01Bench:
         ]
 
     def solver_pod(self) -> list[Figure]:
-        """A solver pod that has answered, held by a route that nobody serves."""
+        """A solver pod that has answered, kept by a route that no controller serves."""
         space = self._space("pod", LATE)
         space.apply("held", space.host("held"))
         pod = space.solver_pod()
@@ -158,7 +158,7 @@ def _counts(event: dict[str, Any], namespace: str) -> bool:
 
 
 def _who(event: dict[str, Any]) -> str:
-    """Who sent a request, in short."""
+    """The sender of a request, abbreviated."""
     user = user_of(event)
     if user == ADMIN:
         return "user"

@@ -21,7 +21,7 @@ ACME_REQUESTS: Final = re.compile(r"^certwright_acme_request_seconds_count\{.*\}
 CPU_SECONDS: Final = re.compile(r"^process_cpu_seconds_total ([0-9.e+]+)$", re.MULTILINE)
 
 
-class Workbench:
+class OperatorBenchmark:
     """Measures one operator on one bed.
 
     Args:
@@ -38,7 +38,7 @@ class Workbench:
         self._user = user
 
     def idle_memory(self) -> list[Figure]:
-        """What the operator holds before there is any work."""
+        """Memory of the operator before there is any work."""
         time.sleep(SETTLE_SECONDS)
         return [
             Figure("RSS, idle", round(self._operator.resident_megabytes(), 1), "MB", "VmRSS, 5 s after it was ready")

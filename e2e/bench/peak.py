@@ -1,4 +1,4 @@
-"""Run a program and write down what it used: `python -m bench.peak FILE (PATH | -m MODULE) ARGUMENT...`.
+"""Run a program and record what it used: `python -m bench.peak FILE (PATH | -m MODULE) ARGUMENT...`.
 
 From within, because what the kernel tells a parent of its child's memory begins with the parent's own.
 """
@@ -23,7 +23,7 @@ def main(file: str, program: list[str]) -> None:
         else:
             runpy.run_path(program[0], run_name="__main__")
     finally:
-        # A command line ends by SystemExit.
+        # A command line exits with SystemExit.
         peak = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
         used = {"megabytes": int(peak[1]) / 1024 if peak else None, "cpu": time.process_time()}
         Path(file).write_text(json.dumps(used))

@@ -1,6 +1,6 @@
-"""The Helm chart: renders it, and keeps what is made from it up to date.
+"""The Helm chart: render it, and keep what is generated from it up to date.
 
-Made from `crds/` and the comments of `values.yaml`: the chart's copies of the CRDs, the descriptions in its
+Generated from `crds/` and the comments of `values.yaml`: the chart's copies of the CRDs, the descriptions in its
 `values.schema.json`, the table in `docs/helm.md`, the plain manifests in `deploy/certwright.yaml`.
 """
 

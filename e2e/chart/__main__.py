@@ -16,7 +16,7 @@ _MOST_LINES_SHOWN: Final = 20
 
 
 def main(arguments: list[str]) -> int:
-    """Write what is made from the chart, or lint it and tell what is out of date."""
+    """Write what is generated from the chart, or lint the chart and report what is out of date."""
     if arguments not in (["write"], ["check"]):
         print("usage: python -m chart write | check", file=sys.stderr)
         return 2

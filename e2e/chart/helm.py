@@ -1,4 +1,4 @@
-"""Runs Helm on our chart."""
+"""Run Helm on our chart."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHART: Final = PROJECT / "helm" / "certwright"
 RELEASE: Final = "certwright"
 NAMESPACE: Final = "certwright"
 SECONDS: Final = 280.0
-# The CRDs take a second without the C library.
+# Without the C library the CRDs take a second to parse.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -54,7 +54,7 @@ class Helm:
             CommandFailed: It ended with an error, or took longer than 280 s.
         """
         with tempfile.TemporaryDirectory(prefix="helm-") as home:
-            # Nobody's own settings, plugins, caches and clusters have a say, and none is left behind.
+            # The user's settings, plugins, caches and clusters have no influence, and nothing is left behind.
             environment = {
                 "PATH": "/usr/bin:/bin",
                 "HOME": home,

@@ -1,4 +1,4 @@
-"""Run with `python -m demo [--node]`; KEEP=1 leaves everything running until Ctrl-C.
+"""Run with `python -m demo [--node]`; KEEP=1 keeps everything running until Ctrl-C.
 
 With `--node` under `python -m testbed isolated`, as root.
 """
@@ -21,13 +21,13 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m demo [--node]", file=sys.stderr)
         return 2
     run = on_node.run if arguments else show.run
-    # SIGTERM cleans up as Ctrl-C does; and one that the parent ignores is not ignored here.
+    # SIGTERM cleans up like Ctrl-C, also if the parent process ignores these signals.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
         return run(keep=os.environ.get("KEEP", "") not in {"", "0"})
     except KeyboardInterrupt:
-        print("\nInterrupted; everything the demo started has been ended.")
+        print("\nInterrupted; everything the demo started has been stopped.")
         return INTERRUPTED
     except BedError as error:
         print(f"\nThe demo could not run: {error}", file=sys.stderr)

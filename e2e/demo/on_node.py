@@ -17,7 +17,7 @@ from testbed.bed import TestBed
 from testbed.images import CERTWRIGHT, certwright_image
 from testbed.isolation import bed_cgroup
 from testbed.locations import PROJECT
-from testbed.node import HTTPS_PORT
+from testbed.network import HTTPS_PORT
 from testbed.options import BedOptions
 from testbed.pod_images import WEB, pod_image
 from testbed.progress import reporter
@@ -110,7 +110,7 @@ def _install(bed: TestBed) -> None:
 
 
 def _about_pods(cluster: Cluster) -> list[str]:
-    """Tell of the operator's pods: who they are, and which of them leads."""
+    """Describe the operator's pods and which of them leads."""
     holder = ((cluster.get("Lease", HOME, "certwright") or {}).get("spec") or {}).get("holderIdentity")
     lines = []
     for pod in cluster.find_all("Pod", HOME):

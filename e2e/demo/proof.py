@@ -32,7 +32,7 @@ class Proof:
 
 
 def ask_ingress(host: str, port: int, root_pem: bytes) -> Proof:
-    """Ask for ``https://host/`` at a port of this machine; try again while the ingress controller takes the Secret in.
+    """Ask for ``https://host/`` at a port of this machine; retry until the ingress controller has loaded the Secret.
 
     Args:
         host: Name to ask for: in SNI, in the Host header, and to be verified.

@@ -1,4 +1,4 @@
-"""What both demos share: scenes with timings, an orderly end, and leaving everything running."""
+"""What both demos share: scenes with timings, an orderly stop, and keeping everything running."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Stage:
 
     @contextmanager
     def scene(self, title: str) -> Iterator[None]:
-        """Say what is being done and how long it took."""
+        """Print what is being done and how long it took."""
         console.print(f"[bold cyan]==>[/] {title}")
         began = time.monotonic()
         yield
@@ -75,7 +75,7 @@ def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> i
                 try:
                     scenes(Stage(running))
                 finally:
-                    # Once the end has begun a second Ctrl-C must not stop it half way.
+                    # A second Ctrl-C must not interrupt the clean-up.
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
         except (NotAsExpected, AssertionError, OSError) as error:
             console.print(f"[bold red]The demo failed:[/] {error}\nThe logs are in {FOLDER}.")
@@ -90,7 +90,7 @@ def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> i
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep a second demo from the folder of the first, until that has ended, however it does."""
+    """Keep a second demo out of the folder of the first until that has ended, however it ends."""
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(FOLDER.parent, os.O_RDONLY)
     try:
@@ -98,17 +98,17 @@ def _alone() -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             remedy = "end it with Ctrl-C in its terminal, or wait for it"
-            raise BedError(f"Another demo of this checkout runs, in {FOLDER}", remedy=remedy) from None
+            raise BedError(f"Another demo of this checkout is running in {FOLDER}", remedy=remedy) from None
         yield
     finally:
         os.close(handle)
 
 
 def wait_for_interrupt(instructions: str) -> None:
-    """Say what can be tried, and wait for Ctrl-C."""
+    """Print what the user can try, and wait for Ctrl-C."""
     console.print(instructions, soft_wrap=True)
-    console.print("[bold]Ctrl-C ends it all.[/]")
+    console.print("[bold]Press Ctrl-C to stop everything.[/]")
     try:
         signal.pause()
     except KeyboardInterrupt:
-        console.print("\nEnding ...")
+        console.print("\nStopping ...")

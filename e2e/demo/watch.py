@@ -1,4 +1,4 @@
-"""Watches a Certificate and prints what its status says, as it says it."""
+"""Watch a Certificate and print each change of its status."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def watch_until_ready(cluster: Cluster, namespace: str, name: str, console: Cons
 
 
 def _row(seconds: float, line: str) -> Table:
-    """Lay out a line so that what does not fit goes on below its beginning, on terminals and in files."""
+    """Wrap a line with its continuation indented, on terminals and in files."""
     row = Table.grid(padding=(0, 2))
     row.add_column(justify="right", width=len("    12.34 s"), no_wrap=True)
     row.add_column(overflow="fold")
@@ -64,7 +64,7 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 
 def _solver_pods(cluster: Cluster, namespace: str) -> list[str]:
-    """Tell of the pods that answer the CA, where there are any."""
+    """Describe the pods that answer the CA, if there are any."""
     lines = []
     for pod in solver_objects(cluster, namespace, ["Pod"]):
         ready = conditions(pod).get("Ready", {}).get("status") == "True"

@@ -1,4 +1,4 @@
-"""What tests, the demo and the benchmarks do with a test bed: run the operator, apply objects, wait, look."""
+"""What tests, demo and benchmarks share: they run the operator on a test bed, apply objects, wait and check."""
 
 from harness.cluster import Cluster, NotAsExpected
 from harness.manifests import certificate, issuer, tsig_secret

@@ -63,7 +63,7 @@ def view_of(bind: Bind) -> DnsView:
 
 
 def account_of(request: Request) -> str | None:
-    """Return the URL of the account that a request to a CA is signed for; None where it is signed for none."""
+    """Return the URL of the account that signed a request to a CA; None if no account did."""
     if request.method != "POST":
         return None
     protected = json.loads(request.body)["protected"]

@@ -1,4 +1,4 @@
-"""`certwright acme` as a process of its own, the way its users run it."""
+"""`certwright acme` as a process, the way users run it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _loaded.set_forkserver_preload(
         "pytest",
         "certwright.cli.acme.app",
         "certwright.cli.acme.runner",
-        "certwright.cli.acme.account_acts",
-        "certwright.cli.acme.issue_act",
-        "certwright.cli.acme.renew_act",
-        "certwright.cli.acme.revoke_act",
-        "certwright.cli.acme.lookup_acts",
+        "certwright.cli.acme.account",
+        "certwright.cli.acme.issue",
+        "certwright.cli.acme.renew",
+        "certwright.cli.acme.revoke",
+        "certwright.cli.acme.lookup",
     ]
 )
 
@@ -83,7 +83,7 @@ class AcmeCommand:
         } | {"CERTWRIGHT_ACME_DIR": str(folder), "CERTWRIGHT_ACME_SERVER": server, "SSL_CERT_FILE": str(ca_bundle)}
 
     def run(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Ended:
-        """Run a command to its end, without a terminal: a process of its own, made of one that has all loaded."""
+        """Run a command to its end, without a terminal, in a process forked from one that has loaded everything."""
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
             given = ["acme", *map(str, arguments)]
@@ -108,7 +108,7 @@ class AcmeCommand:
         return ended.document
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start a command, and leave it to the caller to end it."""
+        """Start a command that the caller has to end."""
         return subprocess.Popen(
             [PROGRAM, "acme", *map(str, arguments)],
             env=self._environment,
@@ -183,7 +183,7 @@ class Terminal:
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """Read what a started command says, line by line, until a text is in it; return all that was read."""
+    """Read the output of a started command line by line until it contains a text; return everything read."""
     assert process.stderr is not None
     shown = ""
     while text not in shown:
@@ -203,7 +203,7 @@ def dns_options(bind: Bind, key_file: Path) -> list[str]:
 
 
 def _be_the_command(given: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
-    """Take the place of the program: its environment, its streams, its entry point."""
+    """Replace the program: its environment, its streams, its entry point."""
     os.environ.clear()
     os.environ.update(environment)
     for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_CREAT), (2, err, os.O_CREAT)):

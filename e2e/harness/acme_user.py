@@ -1,4 +1,4 @@
-"""A user of the ACME library: one client object that gets a certificate, again and again."""
+"""A user of the ACME library: one client object that obtains certificates repeatedly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LONGEST_SLEEP: Final = 0.02
 
 
 class AcmeUser:
-    """Goes through a whole issuance by dns-01, and passes what comes out of it through the gate.
+    """Runs whole issuances by dns-01 and passes the results through the gate.
 
     Args:
         client: Used for everything, whatever happened before.
@@ -57,7 +57,7 @@ class AcmeUser:
         self._dns = provider_of(bind)
 
     async def obtain(self) -> CertificateChain:
-        """Register if that has not been done, and get a certificate for two new names.
+        """Register unless that is done, and obtain a certificate for two new domains.
 
         Raises:
             AcmeError: What the CA did wrong.
@@ -101,12 +101,12 @@ class AcmeUser:
 async def acme_user(
     directory_url: str, ca_bundle: bytes, bind: Bind, *, timeouts: Timeouts = PATIENT
 ) -> AsyncIterator[AcmeUser]:
-    """Give a user with an account key of its own and a single connection.
+    """Provide a user with its own account key and a single connection.
 
-    A connection that is not given back shows at once: there is no other.
+    A connection that is not returned shows at once, as there is no other.
     """
     async with HttpxTransport(ca_bundle=ca_bundle.decode(), timeout=timeouts, max_connections=1) as transport:
-        # Waits between tries are for the CA's sake; this one does not mind.
+        # Pauses between tries protect the CA; a test CA does not need them.
         clock = Clock(sleep=lambda seconds: asyncio.sleep(min(seconds, LONGEST_SLEEP)))
         server = AcmeServer(directory_url, transport, clock=clock)
         yield AcmeUser(Client(server, AccountKey.generate()), bind)

@@ -25,9 +25,9 @@ KINDS: Final = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "
 
 @dataclass(frozen=True)
 class ChartRights:
-    """Applies the account, roles, bindings and Lease of the chart, and removes them in the end.
+    """Applies the account, roles, bindings and Lease of the chart, and removes them at the end.
 
-    The namespaces have to be there.
+    The namespaces must exist.
 
     Attributes:
         bed: The bed.
@@ -53,7 +53,7 @@ class ChartRights:
         )
 
     def grant(self) -> None:
-        """Apply what gives the rights, and wait until the API server knows of them."""
+        """Apply the objects that grant the rights, and wait until the API server applies them."""
         self.bed.kubectl("apply", "--server-side", "-f", "-", stdin=self._manifests())
         with Cluster(self.bed) as cluster:
             for space in self.values.get("namespaces", [None]):
@@ -68,7 +68,7 @@ class ChartRights:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that the chart gives the operator, without those that only a pod can have."""
+        """The environment variables that the chart sets, without those that only a pod can have."""
         container = self._find("Deployment")["spec"]["template"]["spec"]["containers"][0]
         return {
             entry["name"]: entry["value"]
@@ -94,7 +94,7 @@ class ChartRights:
         )
 
     def refused(self) -> list[str]:
-        """Return what the API server has refused the account for want of a right."""
+        """Return the requests that the API server refused because the account lacks a right."""
         return self.bed.apiserver.refusals(self.user)
 
     def _find(self, kind: str) -> dict[str, Any]:

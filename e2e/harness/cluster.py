@@ -48,7 +48,7 @@ Object = dict[str, Any]
 
 
 class NotAsExpected(AssertionError):
-    """What was waited for did not come; the message has what was seen last."""
+    """The expected state was not reached; the message shows the last one."""
 
 
 class Cluster:
@@ -56,7 +56,7 @@ class Cluster:
 
     Args:
         bed: A bed that is up.
-        client: Certificate of whoever asks; None for the bed's administrator.
+        client: Client certificate; None for the bed's administrator.
     """
 
     def __init__(self, bed: TestBed, client: KeyPair | None = None) -> None:
@@ -125,13 +125,13 @@ class Cluster:
         return items
 
     def delete(self, kind: str, namespace: str | None, name: str) -> None:
-        """Delete an object; one that is not there is fine."""
+        """Delete an object; it may be missing."""
         answer = self._http.delete(self._path(kind, namespace, name))
         if answer.status_code != httpx.codes.NOT_FOUND:
             answer.raise_for_status()
 
     def evict(self, namespace: str, name: str) -> int:
-        """Ask for the eviction of a pod, and return the status: 201 if it goes, 429 if a budget keeps it for now."""
+        """Request the eviction of a pod and return the status: 201 if it is evicted, 429 if a budget prevents it."""
         body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
         answer = self._http.post(f"{self._path('Pod', namespace, name)}/eviction", json=body)
         if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
@@ -146,7 +146,7 @@ class Cluster:
         *,
         seconds: float = SECONDS,
     ) -> Object:
-        """Look again and again until a condition holds.
+        """Poll until a condition holds.
 
         Raises:
             NotAsExpected: It did not in time; what was seen last is in the message.
@@ -166,7 +166,7 @@ class Cluster:
         return self.wait_condition(kind, namespace, name, "Ready", "True", seconds=seconds)
 
     def wait_all_ready(self, kind: str, namespace: str, names: Collection[str], *, seconds: float = SECONDS) -> None:
-        """Wait until many objects are Ready, by one request a look for all of them."""
+        """Wait until many objects are Ready, with one request a poll for all of them."""
 
         def look() -> Object:
             ready = {
@@ -213,7 +213,7 @@ class Cluster:
         )
 
     def wait_allowed(self, user: str, verb: str, kind: str, namespace: str | None, name: str = "") -> None:
-        """Wait until a user has a right: the API server takes up Roles and bindings a moment after they are written."""
+        """Wait until a user has a right: the API server applies Roles and bindings a moment after they are written."""
         root, plural = PLURALS[kind]
         group = root.split("/")[1] if root.startswith("apis/") else ""
         asked = {"verb": verb, "group": group, "resource": plural, "namespace": namespace or "", "name": name}
@@ -256,7 +256,7 @@ def conditions(found: Mapping[str, Any]) -> dict[str, Object]:
 
 
 def refusal(error: httpx.HTTPStatusError) -> str:
-    """Return the API server's words."""
+    """Return the API server's message."""
     return str(error.response.json().get("message", ""))
 
 

@@ -1,4 +1,4 @@
-"""A DNS server in front of the bed's BIND that hides records, and tells what passes."""
+"""A DNS server in front of the bed's BIND that hides records and reports what passes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ MAX_HOPS: Final = 4
 
 
 class DnsFront:
-    """Passes every message on as it is, so that TSIG signatures stay good, except questions for hidden TXT records.
+    """Forwards every message unchanged, so that TSIG signatures stay valid, except queries for hidden TXT records.
 
-    Between the operator and BIND it makes an order wait for as long as a test likes; between Pebble and BIND it makes
-    the validation of one name fail.
+    Between the operator and BIND it keeps an order waiting for as long as a test needs; between Pebble and BIND it
+    makes the validation of one domain fail.
 
     Args:
         bind: The name server behind.
@@ -60,11 +60,11 @@ class DnsFront:
         return f"{self._host}:{self._port}"
 
     def hide(self, *names: str) -> None:
-        """Say from now on that there are no TXT records at these names."""
+        """Answer from now on that these names have no TXT records."""
         self._hidden |= set(names)
 
     def show(self) -> None:
-        """Hide nothing any more."""
+        """Stop hiding records."""
         self._hidden = frozenset()
 
     def __enter__(self) -> Self:
@@ -155,7 +155,7 @@ class _TcpServer(socketserver.ThreadingTCPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients that are killed break their connections."""
+        """Log nothing: clients that are killed break their connections."""
 
 
 class _UdpServer(socketserver.ThreadingUDPServer):
@@ -163,7 +163,7 @@ class _UdpServer(socketserver.ThreadingUDPServer):
     block_on_close = False
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing, as above."""
+        """Log nothing, as above."""
 
 
 def _read_message(stream: BufferedIOBase) -> bytes:

@@ -1,4 +1,4 @@
-"""What the pages tell people to type and to apply, for tests that hold it to what there is."""
+"""Commands and manifests that the documentation shows, for tests that try them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-#: Programs whose commands are looked at.
 PROGRAMS: Final = ("certwright", "helm", "kubectl", "make", "pip", "python")
-#: Fences that hold commands; the empty name is a block that is indented.
+"""Programs whose commands are looked at."""
 _SHELL: Final = frozenset({"", "bash", "console"})
+"""Fences that hold commands; the empty name is a block that is indented."""
 _FENCE: Final = re.compile(r"^(`{3,})(\{?[\w-]*)")
 _SPAN: Final = re.compile(rf"`((?:{'|'.join(PROGRAMS)}) [^`]+)`")
 _ENDS: Final = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "2>"})
 _ASSIGNMENT: Final = re.compile(r"^[A-Z_]+=")
-#: How a line starts that is a command of these; other indented lines are trees, cron tables, text of lists.
 _STARTS: Final = re.compile(rf"^(?:[A-Z_]+=\S* )*(?:{'|'.join(PROGRAMS)})(?: |$)")
+"""How a line starts that is a command of these; other indented lines are trees, cron tables, text of lists."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """What a page tells people to type.
+    """A command that a page shows.
 
     Attributes:
         where: The page and the line.
@@ -68,7 +68,7 @@ class Command:
 
 
 def pages() -> list[Path]:
-    """Return the pages that people read, in Markdown."""
+    """Return the pages for readers, in Markdown."""
     found = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "examples").rglob("*.md")]
     return sorted(found)
 

@@ -1,4 +1,4 @@
-"""Things done wrong on purpose: what is to be said about each, and how it is put right."""
+"""Deliberate mistakes: the condition that each must lead to, and its correction."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ KINDS = ("Certificate", "Issuer", "Event")
 
 @dataclass(frozen=True)
 class Mistake:
-    """What a mistake is expected to lead to.
+    """The expected result of a mistake.
 
     Attributes:
         reason: Of the Certificate's Ready condition and of its Event.
         words: All of them must be in the message.
-        put_right: Does what the message asks for.
+        put_right: Does what the message says.
         issuer: Kind, namespace and name of an issuer that has to say it as well, for this reason.
         issuer_reason: Of that issuer's Ready condition and Event.
     """
@@ -60,7 +60,7 @@ def wait_event(cluster: Cluster, namespace: str, name: str, reason: str) -> Obje
 
 
 def shown(tenant: Tenant, operator_log: Path, *, namespaces: Iterable[str] = ()) -> str:
-    """Return all that people can see of a tenant: its objects but for Secrets, its Events, the operator's log."""
+    """Return everything that users can see of a tenant: its objects except Secrets, its Events, the operator's log."""
     objects: list[dict[str, Any]] = [
         found
         for namespace in (tenant.namespace, *namespaces)

@@ -1,4 +1,4 @@
-"""JSON schemas out of a running API server, for kubeconform: what it serves, our CRDs and others' included."""
+"""JSON schemas from a running API server, for kubeconform: all kinds that it serves, CRDs included."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCATION: Final = "{{.Group}}/{{.ResourceAPIVersion}}/{{.ResourceKind}}.json"
 """Where kubeconform finds the schema of a kind, below the folder."""
 
 _REFERENCE: Final = "#/components/schemas/"
-# RawExtension and the like hold what somebody else defines.
+# RawExtension and the like hold what other schemas define.
 _OPEN: Final = "x-kubernetes-preserve-unknown-fields"
 
 
@@ -38,7 +38,7 @@ def write_schemas(bed: TestBed, folder: Path) -> int:
                 continue
             document = http.get(index[path]["serverRelativeURL"]).raise_for_status().json()
             for (group, version, kind), schema in _kinds(document):
-                # kubeconform has the version of the core group for its group.
+                # kubeconform uses the version of the core group as its group.
                 target = folder / (group or version) / version / f"{kind.lower()}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(json.dumps(schema), encoding="utf-8")
@@ -58,7 +58,7 @@ def _kinds(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str, str], 
 
 
 def _strict(schema: Any) -> Any:
-    """Return a schema of OpenAPI as one of JSON Schema that takes no unknown fields."""
+    """Convert an OpenAPI schema to a JSON schema that rejects unknown fields."""
     if isinstance(schema, list):
         return [_strict(part) for part in schema]
     if not isinstance(schema, dict):

@@ -71,7 +71,7 @@ class OperatorProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it; by default wait until ``/readyz`` says yes.
+        """Start it; by default wait until ``/readyz`` reports ready.
 
         Raises:
             AssertionError: It ended, or was not ready in time; the end of its log is in the message.
@@ -112,7 +112,7 @@ class OperatorProcess:
         raise AssertionError(f"the operator was not ready within {READY_SECONDS:g} s:\n{self.tail()}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int | None:
-        """Ask it to end (SIGTERM or SIGINT), and wait; return its exit code, None if it did not run.
+        """Stop it with SIGTERM or SIGINT and wait; return its exit code, None if it did not run.
 
         Raises:
             AssertionError: It did not end in time; it is killed then.
@@ -142,11 +142,11 @@ class OperatorProcess:
             raise AssertionError(f"the operator did not end within {seconds:g} s:\n{self.tail()}") from None
 
     def suspend(self) -> None:
-        """Let it stand still (SIGSTOP) until `resume`, as a machine without memory or a stopped virtual one would."""
+        """Suspend it (SIGSTOP) until `resume`, as a machine without memory or a suspended one would."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
@@ -157,16 +157,16 @@ class OperatorProcess:
             process.wait()
 
     def metrics(self) -> str:
-        """Return what ``/metrics`` says."""
+        """Return the content of ``/metrics``."""
         return fetch(f"http://127.0.0.1:{self._port}/metrics").body.decode()
 
     def why_not_ready(self) -> str | None:
-        """Return what ``/readyz`` says, None if it says yes."""
+        """Return the problem that ``/readyz`` reports, None if it reports ready."""
         answer = fetch(f"http://127.0.0.1:{self._port}/readyz", timeout=5.0)
         return None if answer.status == 200 else answer.body.decode()  # noqa: PLR2004 - OK
 
     def healthy(self) -> bool:
-        """Whether ``/healthz`` says yes."""
+        """Whether ``/healthz`` reports healthy."""
         return fetch(f"http://127.0.0.1:{self._port}/healthz").status == 200  # noqa: PLR2004 - OK
 
     def resident_megabytes(self) -> float:

@@ -1,4 +1,4 @@
-"""Takes a user of the library through a fault, and out of it."""
+"""Take a user of the library through a fault and out of it."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 Doing: TypeAlias = Callable[[AcmeUser], Awaitable[object]]
 
-#: Far more than the time-outs of `acme_user` add up to, for machines that are busy.
 LONGEST_SECONDS: Final = 120.0
-#: What every P-256 key begins with in a PEM block of the kind that `private-key-in-chain` adds.
+"""Far more than the time-outs of `acme_user` add up to, for machines that are busy."""
 KEY_START: Final = "MHcCAQEEI"
+"""What every P-256 key begins with in a PEM block of the kind that `private-key-in-chain` adds."""
 
 
 class Ordeal:
-    """One CA that misbehaves, and one client object that has to get through it.
+    """One CA that misbehaves, and one client object that has to cope with it.
 
     Args:
         pebble: The CA.
@@ -49,7 +49,7 @@ class Ordeal:
         self.struck = 0
 
     async def suffer(self, *faults: Fault, doing: Doing | None = None) -> AcmeError | PkiError | None:
-        """Let an issuance meet faults, then have the same client get a certificate without them.
+        """Run an issuance with faults, then have the same client obtain a certificate without them.
 
         Args:
             faults: What the CA does wrong.
@@ -89,7 +89,7 @@ class Ordeal:
 
 @contextmanager
 def _logged() -> Iterator[list[str]]:
-    """Collect what is logged at the most talkative level that there is: our own at DEBUG, others at INFO."""
+    """Collect the log at the most verbose levels: our own loggers at DEBUG, others at INFO."""
     lines: list[str] = []
     collector = logging.Handler()
     collector.emit = lambda record: lines.append(collector.format(record))  # type: ignore[method-assign]

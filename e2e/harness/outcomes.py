@@ -1,4 +1,4 @@
-"""What each fault of a CA ends in: for a user of the library, and for an operator's Certificate."""
+"""The outcome of each fault of a CA, for a user of the library and for an operator's Certificate."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from certwright.client import NoSolver
 
 @dataclass(frozen=True)
 class Outcome:
-    """What becomes of a fault.
+    """The outcome of a fault.
 
     Attributes:
-        error: What the library raises; None if it goes on regardless and the certificate comes.
-        reason: Of the Certificate's condition; empty where the operator goes on as well.
+        error: What the library raises; None if it issues the certificate regardless.
+        reason: Of the Certificate's condition; empty if the operator issues it as well.
         found_by_operator: The operator comes to its reason by itself, not by the library's error.
     """
 

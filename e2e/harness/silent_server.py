@@ -1,4 +1,4 @@
-"""A TLS server that takes requests and never answers."""
+"""A TLS server that accepts requests and never answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SilentServer:
-    """Greets whoever connects, as far as TLS goes, and holds the connection until the end.
+    """Completes the TLS handshake with every client, and then holds the connection without an answer.
 
     Args:
         authority: Issues its certificate.
@@ -40,7 +40,7 @@ class SilentServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Closing it would leave accept() waiting; this wakes it.
+        # Closing the socket would leave accept() waiting; this wakes it.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         for connection in (self._listener, *self._held):

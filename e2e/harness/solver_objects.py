@@ -1,4 +1,4 @@
-"""What the operator makes for HTTP-01: pods, Services, routes."""
+"""The objects that the operator creates for HTTP-01: pods, Services, routes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS: Final = ("Pod", "Service", "EndpointSlice", "Ingress")
 
 
 def solver_objects(cluster: Cluster, namespace: str, kinds: Iterable[str] = KINDS) -> list[Object]:
-    """Return everything of solvers', but for what Kubernetes' own controllers make of a Service, labels and all."""
+    """Return all objects of solvers, except those that Kubernetes derives from a Service with its labels."""
     found = [one | {"kind": kind} for kind in kinds for one in cluster.find_all(kind, namespace)]
     return [
         one
@@ -25,7 +25,7 @@ def solver_objects(cluster: Cluster, namespace: str, kinds: Iterable[str] = KIND
 
 
 def wait_nothing_left(cluster: Cluster, namespace: str, kinds: Iterable[str] = KINDS) -> None:
-    """Wait until nothing of solvers is left.
+    """Wait until no object of a solver is left.
 
     Raises:
         NotAsExpected: Something stayed; it is named.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workspace:
-    """A namespace of its own, whoever serves it."""
+    """A namespace of its own, served by any operator."""
 
     namespace: str
     bed: TestBed

@@ -1,4 +1,4 @@
-"""A web server that shows a folder, as the one does whose root `webroot` solvers write into."""
+"""A web server that serves a folder, like one whose root `webroot` solvers write to."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's own name
-        """Say nothing: what is asked for is the test's affair."""
+        """Log nothing: requests are up to the test."""
 
 
 @contextmanager
 def web_folder(folder: Path, port: int) -> Iterator[None]:
-    """Show a folder by HTTP on loopback for as long as the block runs."""
+    """Serve a folder by HTTP on loopback while the block runs."""
     with ThreadingHTTPServer((LOOPBACK, port), partial(_Quiet, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -1,1 +1,1 @@
-"""`make image`: Certwright's image as an archive, by whatever builds images on this machine."""
+"""`make image`: Certwright's image as an archive, built with any tool that this machine has."""

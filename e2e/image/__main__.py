@@ -1,4 +1,4 @@
-"""`python -m image`: build the image and say where it is and how big."""
+"""`python -m image`: build the image and print its path and size."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ PUBLIC_BASE = "docker.io/library/python:3.13-slim"
 def main() -> int:
     """Build the image; return the exit code."""
     parser = argparse.ArgumentParser(prog="make image", description=__doc__)
-    # The Makefile passes what it was given, which is nothing for most.
+    # The Makefile passes BASE on, which is usually empty.
     parser.add_argument("--base", default=os.environ.get("BASE", ""), help=f"base image (default {PUBLIC_BASE})")
-    parser.add_argument("--testbed", action="store_true", help="the one that the test bed's node runs, into its cache")
+    parser.add_argument("--testbed", action="store_true", help="build for the test bed's node, into its cache")
     given = parser.parse_args()
     version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
     name = f"localhost/certwright:{version}"
@@ -39,7 +39,7 @@ def main() -> int:
             build_with_engine(engine, name, archive, {**arguments, "BASE": base})
         else:
             if engine:
-                reporter().say(f"{engine} neither has the base image {base} nor can pull it; on to buildah")
+                reporter().say(f"{engine} does not have the base image {base} and cannot pull it; trying buildah")
             build_with_buildah(
                 name, archive, arguments, reporter(), timestamp=timestamp, base=given.base, public_base=PUBLIC_BASE
             )
@@ -47,7 +47,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     print(f"{name} is in {archive.relative_to(PROJECT)}")
-    print(f"{archive.stat().st_size / 1e6:.1f} MB; a node's containerd takes it by: ctr -n k8s.io images import FILE")
+    print(f"{archive.stat().st_size / 1e6:.1f} MB; to import it on a node: ctr -n k8s.io images import FILE")
     return 0
 
 

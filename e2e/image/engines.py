@@ -1,4 +1,4 @@
-"""docker, podman or buildah: whichever is there and works."""
+"""docker, podman or buildah: whichever is installed and works."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENGINES = ("docker", "podman")
 
 
 def find_engine() -> str | None:
-    """Return docker or podman, when it is there and can work: a docker without its daemon cannot."""
+    """Return docker or podman if it is installed and works; docker without its daemon does not."""
     for engine in ENGINES:
         if shutil.which(engine):
             answer = subprocess.run([engine, "info"], capture_output=True, check=False, timeout=60)
@@ -40,7 +40,7 @@ def has_base(engine: str, base: str) -> bool:
 
 
 def build_with_engine(engine: str, name: str, archive: Path, arguments: Mapping[str, str]) -> None:
-    """Build by docker or podman, whose own output is the progress, and write the archive.
+    """Build with docker or podman, whose own output shows the progress, and write the archive.
 
     Raises:
         CommandFailed: it could not.
@@ -56,7 +56,7 @@ def build_with_engine(engine: str, name: str, archive: Path, arguments: Mapping[
         if answer.returncode != 0:
             raise CommandFailed(
                 f"{engine} {command[1]} ended with status {answer.returncode}",
-                remedy="read what it said last, above; BASE=... takes another base image than the public one",
+                remedy="see the end of its output, above; BASE=... takes another base image than the public one",
             )
 
 
@@ -70,7 +70,7 @@ def build_with_buildah(
     base: str,
     public_base: str,
 ) -> None:
-    """Build by buildah, from `base`, else from the public base image, else from one made of this machine's Debian.
+    """Build with buildah: from `base`, the public base image, or one made from this machine's Debian.
 
     Raises:
         BinaryUnavailable: `base` cannot be pulled, buildah is missing, or the build failed.
@@ -82,7 +82,7 @@ def build_with_buildah(
     if base and not reachable:
         raise BinaryUnavailable(f"The base image {base} cannot be pulled", remedy="check its name, and the network")
     if not reachable:
-        reporter.say(f"{public_base} cannot be pulled; the base is made of this machine's Debian instead")
+        reporter.say(f"{public_base} cannot be pulled; the base is made from this machine's Debian instead")
     archive.unlink(missing_ok=True)
     build_from_checkout(
         store, name, archive, reporter, base=wanted if reachable else None, arguments=arguments, timestamp=timestamp

@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to run where no node can; there is no quiet skip."""
+    """Refuse to run where a node cannot run; these tests are never skipped silently."""
     if session.items and not session.config.option.collectonly:
         try:
             bed_cgroup()
@@ -122,7 +122,7 @@ def watched(node_bed: TestBed, cluster: Cluster) -> Iterator[WatchedCA]:
 
 @pytest.fixture
 def show(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """Print what is measured where people see it, whether the test fails or not."""
+    """Print a measurement where users see it, whether the test fails or not."""
 
     def line(text: str) -> None:
         with capsys.disabled():

@@ -69,7 +69,7 @@ class Release:
         )
 
     def uninstall(self) -> None:
-        """Take the release away and wait until its objects are gone."""
+        """Uninstall the release and wait until its objects are gone."""
         self._helm.run("uninstall", self.name, f"--namespace={self.namespace}", "--wait", f"--timeout={SECONDS}s")
 
     def pods(self) -> list[dict[str, Any]]:
@@ -80,7 +80,7 @@ class Release:
         return [pod for pod in json.loads(found)["items"] if "deletionTimestamp" not in pod["metadata"]]
 
     def log(self) -> str:
-        """Return what the operator's pods have said."""
+        """Return the logs of the operator's pods."""
         names = [pod["metadata"]["name"] for pod in self.pods()]
         return "".join(self.bed.kubectl("logs", name, f"--namespace={self.namespace}") for name in names)
 

@@ -1,4 +1,4 @@
-"""The pods of a release: which of them leads, and how to part with them."""
+"""The pods of a release: which of them leads, and how to end them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Replicas:
         return time.monotonic() - began
 
     def seconds_until_another_leads(self, pod: Object, began: float) -> float:
-        """Wait until any pod but this one leads, be it one that came in its place.
+        """Wait until another pod than this one leads, which may be its replacement.
 
         Returns:
             How many seconds have passed since `began`.
@@ -96,7 +96,7 @@ def is_ready(pod: Object) -> bool:
 
 
 def leads(pod: Object) -> bool:
-    """Tell whether a pod says that it leads; one that does not answer does not."""
+    """Tell whether a pod reports that it leads; one that does not answer does not lead."""
     try:
         answer = fetch(f"http://{pod['status']['podIP']}:{METRICS_PORT}/metrics", timeout=LOOK_SECONDS)
     except (KeyError, OSError, http.client.HTTPException):  # without an address it has only just been made

@@ -16,7 +16,7 @@ from harness.solver_objects import KINDS as SOLVER_KINDS
 from harness.solver_objects import solver_objects, wait_nothing_left
 from scenarios.installed import RESTRICTED
 from scenarios.pods import web_ingress
-from testbed.node import HTTPS_PORT
+from testbed.network import HTTPS_PORT
 from testbed.parts.apiserver import user_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Space:
         return solver_objects(self.cluster, self.namespace, kinds)
 
     def nothing_left(self) -> None:
-        """Wait until nothing of solvers is left."""
+        """Wait until no object of a solver is left."""
         wait_nothing_left(self.cluster, self.namespace, KINDS)
 
     def solver_pod(self, *, phases: Collection[str] = ("Running",)) -> Object:
@@ -211,7 +211,7 @@ def https(address: str, host: str, root: str) -> tuple[list[str], str]:
 
 def events_of(apiserver: ApiServer, namespace: str) -> list[dict[str, Any]]:
     """Return the audit log's events about objects in a namespace."""
-    # Most of the log is about others, and to parse it takes longer than to look.
+    # Most entries are about other users, and parsing them takes longer than searching.
     mark = f'"namespace":"{namespace}"'
     with apiserver.audit_log.open() as log:
         events = [json.loads(line) for line in log if mark in line and line.endswith("\n")]

@@ -16,7 +16,7 @@ import pytest
 from harness.cluster import SECONDS
 from scenarios.installed import VALUES, Release
 from scenarios.replicas import Replicas, container
-from testbed.node import KUBERNETES_SERVICE
+from testbed.network import KUBERNETES_SERVICE
 from testbed.process import ProcessIdentity, wait_until
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def test_the_budget_lets_one_pod_go_at_a_time(
 
 
 def exit_codes(pod: Object) -> list[int]:
-    """Return with what a pod's container ended lately."""
+    """Return how a pod's container ended last."""
     states = (container(pod)["state"], container(pod)["lastState"])
     return [state["terminated"]["exitCode"] for state in states if "terminated" in state]
 

@@ -66,7 +66,7 @@ def test_a_drained_node_gives_it_back_when_it_takes_pods_again(
     with drained(node_bed):
         cluster.wait_gone("Pod", replicas.release.namespace, pod["metadata"]["name"])
         assert order.url == workspace.under_way("drained")["status"]["order"]["url"]
-        # Given back, so that whoever comes leads at once.
+        # The lease is released, so the next replica leads at once.
         assert not replicas.lease().get("holderIdentity")
     replicas.wait(1)
     order.assert_issued()

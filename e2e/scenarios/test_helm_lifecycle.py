@@ -99,7 +99,7 @@ def test_an_installation_is_rolled_out_unprivileged_and_issues(
     )
     assert set(status["Uid"].split()) == set(status["Gid"].split()) == {str(USER)}
     assert UNPRIVILEGED.items() <= status.items()
-    # By the way that root has into every container: not even root finds a place to write.
+    # Root can enter every container: not even root finds a writable folder.
     root = Path(f"/proc/{process}/root")
     for place in ("", "etc", "usr", "usr/bin"):
         assert (root / place).is_dir()
@@ -184,7 +184,7 @@ def test_uninstalling_takes_the_crds_if_it_is_told_to_and_what_comes_again_finds
     apply_certificate(workspace)
     before = {key: uid for key, uid in kept(cluster, release, workspace).items() if key[0] == "Secret"}
     watched.begin(workspace, "under-way", issuer_kind="ClusterIssuer")
-    # As docs/helm.md says: nobody would let go of an order's Certificate once the operator is gone.
+    # As docs/helm.md says: without the operator, nothing removes the finalizer of a Certificate with an order.
     node_bed.kubectl("delete", "certificates", "--all", "--all-namespaces", "--timeout=80s")
     assert workspace.challenge_values(f"_acme-challenge.under-way.{workspace.namespace}.example.test") == []
     watched.ca.reset()
@@ -200,7 +200,7 @@ def test_uninstalling_takes_the_crds_if_it_is_told_to_and_what_comes_again_finds
 
 
 class LeaseWatch:
-    """Looks at a Lease all the time, in a thread, for how long it is nobody's."""
+    """Watches a Lease in a thread and measures how long it has no holder."""
 
     def __init__(self, replicas: Replicas) -> None:
         self._replicas = replicas

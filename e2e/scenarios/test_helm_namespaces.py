@@ -106,7 +106,7 @@ def test_the_api_server_refuses_it_the_secrets_of_others(
 def test_editors_write_certificates_and_issuers_but_no_status_and_viewers_nothing(
     node_bed: TestBed, cluster: Cluster, spaces: list[Workspace]
 ) -> None:
-    # Nobody serves the third: what people write there stays as it is.
+    # No operator serves the third namespace: objects there stay as they are.
     namespace = spaces[2].namespace
     written = certificate(namespace, "edited", ["edited.example.test"])
     with person(cluster, node_bed, namespace, "edit") as editor, person(cluster, node_bed, namespace, "view") as viewer:
@@ -128,7 +128,7 @@ def test_editors_write_certificates_and_issuers_but_no_status_and_viewers_nothin
 
 @contextmanager
 def person(cluster: Cluster, bed: TestBed, namespace: str, role: str) -> Iterator[Cluster]:
-    """Somebody who has a built-in role in a namespace."""
+    """A user who has a built-in role in a namespace."""
     name = f"{role}-{secrets.token_hex(4)}"
     bed.kubectl("create", "rolebinding", role, f"--clusterrole={role}", f"--user={name}", f"--namespace={namespace}")
     # The built-in roles take up ours a moment after the release is installed.
@@ -138,7 +138,7 @@ def person(cluster: Cluster, bed: TestBed, namespace: str, role: str) -> Iterato
 
 
 def assert_refused(resource: str, act: Any, *arguments: Any) -> None:
-    """See that the API server refuses an act on a resource for want of a right."""
+    """Check that the API server refuses an act on a resource because a right is missing."""
     with pytest.raises(httpx.HTTPStatusError) as caught:
         act(*arguments)
     assert caught.value.response.status_code == FORBIDDEN

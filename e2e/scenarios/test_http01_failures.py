@@ -60,7 +60,7 @@ def of_pods(**spec: Any) -> dict[str, Any]:
 
 
 def apply_unserved(space: Space, **template: Any) -> None:
-    """Apply a Certificate that waits, its pod running, because nobody serves its class.
+    """Apply a Certificate that waits, its pod running, because no controller serves its class.
 
     What is done to its pod meanwhile does not come too late.
     """

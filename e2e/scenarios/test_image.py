@@ -166,7 +166,7 @@ def test_every_library_finds_the_libraries_it_needs(archive: OciArchive, root: P
     loader = next(f"/{path.relative_to(root)}" for path in files if path.name.startswith("ld-linux"))
     libraries = [f"/{path.relative_to(root)}" for path in files if ".so" in path.name and path.parent.name != "etc"]
     assert len(libraries) > 20
-    # No shell in there to loop with.
+    # The image has no shell to loop with.
     program = (
         "import subprocess, sys\n"
         "for path in sys.argv[2:]:\n"

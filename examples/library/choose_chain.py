@@ -1,4 +1,4 @@
-"""Force a chain: a certificate that leads to one certain root, or an error that says which roots there are."""
+"""Require a chain to a specific root, or get an error that lists the available roots."""
 
 import asyncio
 import os
@@ -26,8 +26,8 @@ async def main() -> None:
         try:
             certificate = await issue(client, [NAME], solvers=[solver], preferred_chain=ROOT, on_event=remember)
         except NoSuchChain as error:
-            # The certificate is issued all the same, and its order is known: no new one is needed to get it.
-            print(f"There is no chain to {error.wanted!r}; there are chains to {', '.join(error.offered)}")
+            # The CA has issued the certificate anyway, and we know its order, so we can download it without a new one.
+            print(f"There is no chain to {error.wanted!r}; available: {', '.join(error.offered)}")
             chain = await client.download_certificate(await client.fetch_order(orders[0]))
             for each in (chain, *await client.download_alternates(chain)):
                 print(f"{each.url}: {' <- '.join(issuer_names(each))}")
@@ -35,7 +35,7 @@ async def main() -> None:
     Path("privkey.pem").touch(mode=0o600)
     Path("privkey.pem").write_bytes(certificate.private_key_pem)
     Path("fullchain.pem").write_bytes(certificate.chain_pem)
-    print(f"A chain to {ROOT}, and {len(certificate.alternate_urls)} others")
+    print(f"Saved the chain to {ROOT}; the CA offers {len(certificate.alternate_urls)} others")
 
 
 asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Keep an account: make it once, save it, and go on with it; find it again by its key alone."""
+"""Create an account once, save it, and use it again; find it by its key alone."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ ACCOUNT = Path("account.json")
 async def main() -> None:
     if not ACCOUNT.exists():
         async with connect(CA) as client:
-            # The key is saved before the CA hears of it: nothing that comes between can lose the account.
+            # Save the key before registering, so that a crash in between cannot lose the account.
             ACCOUNT.touch(mode=0o600)
             ACCOUNT.write_text(AccountCredentials.of(client).to_json())
             await client.register(contact=[CONTACT], terms_of_service_agreed=True)
@@ -26,7 +26,7 @@ async def main() -> None:
         account = await client.fetch_account()
         print(f"{account.url} is {account.status}, contacts {', '.join(account.contact) or 'none'}")
 
-    # From another client, as PEM: the key alone is enough.
+    # A key in PEM from another client: the key alone is enough.
     pem = saved.key.to_pem()
     async with connect(CA, account=AccountKey.from_pem(pem)) as client:
         print(f"Found again: {(await client.find_account()).url}")

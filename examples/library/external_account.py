@@ -1,4 +1,4 @@
-"""Register at a CA that wants to know its customers: ZeroSSL, Google Trust Services, SSL.com and many private ones."""
+"""Register at a CA that requires external account binding, such as ZeroSSL, Google Trust Services or SSL.com."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from certwright.acme import AccountCredentials, ExternalAccountBinding, External
 from certwright.client import connect
 
 CA = os.environ.get("CA", "zerossl")
-# Both from the CA's web site.
+# The CA's web site shows both.
 KEY_ID = os.environ["EAB_KEY_ID"]
 MAC_KEY = os.environ["EAB_MAC_KEY"]
 
@@ -22,7 +22,7 @@ async def main() -> None:
             print(f"Without: {error}")
         binding = ExternalAccountBinding.from_text(KEY_ID, MAC_KEY)
         account = await client.register(terms_of_service_agreed=True, external_account_binding=binding)
-        # The binding is needed once; from now on the account key is enough.
+        # The binding is needed only once; from now on the account key is enough.
         Path("account.json").touch(mode=0o600)
         Path("account.json").write_text(AccountCredentials.of(client).to_json())
     print(f"Registered: {account.url}")

@@ -1,4 +1,4 @@
-"""What to do with each kind of error: come back later, ask a person, look at the names, or give up."""
+"""Handle each kind of error: retry later, ask a person, check the domains, or give up."""
 
 import asyncio
 import os
@@ -23,21 +23,21 @@ async def main() -> None:
         try:
             await issue(client, NAMES, solvers=[Http01Server(port=HTTP_PORT)])
         except RateLimited as error:
-            print(f"Come back at {error.retry_at}; why: {error.help_url}")
+            print(f"Retry at {error.retry_at}; details: {error.help_url}")
         except UserActionRequired as error:
-            print(f"Somebody has to visit {error.url} first; trying again changes nothing")
+            print(f"A person has to visit {error.url} first; retrying does not help")
         except RejectedIdentifier as error:
             print(f"This CA does not issue for {', '.join(map(str, error.identifiers)) or error.problem.detail}")
         except OrderFailed as error:
-            # The order is over. What is wrong with which name, so that only that has to be looked at:
+            # The order has failed. List the problem of each domain, so that you only have to check those:
             for name, problem in error.by_identifier.items():
                 print(f"{name}: {problem.kind}: {problem.detail}")
         except SolverFailed as error:
-            print(f"Nothing was asked of the CA; {error.challenge_type} for {', '.join(error.names)}: {error}")
+            print(f"The CA was not asked to validate; {error.challenge_type} for {', '.join(error.names)}: {error}")
         except AcmeError as error:
-            # The same request may succeed later if nobody changes anything, or it will not.
+            # A temporary error may go away on its own; others need a change first.
             when = f" in {error.retry_after:.0f} s" if error.retry_after else " later"
-            print(f"{error}. {'Try again' + when if error.temporary else 'Trying again changes nothing'}")
+            print(f"{error}. {'Retry' + when if error.temporary else 'Retrying does not help'}")
         else:
             print("Issued")
 

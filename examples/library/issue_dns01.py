@@ -1,4 +1,4 @@
-"""A name and its wildcard by dns-01, at a DNS server that takes dynamic updates (RFC 2136): BIND, Knot, PowerDNS."""
+"""Issue for a domain and its wildcard by dns-01, with dynamic updates (RFC 2136) to BIND, Knot or PowerDNS."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ CA = os.environ.get("CA", "letsencrypt-staging")
 NAME = os.environ.get("NAME", "example.com")
 DNS_SERVER = os.environ.get("DNS_SERVER", "ns1.example.com")
 TSIG_KEY = TsigKey(os.environ.get("TSIG_NAME", "acme-key"), os.environ["TSIG_SECRET"])
-# None asks the system's resolvers, and then every name server of the zone.
+# None uses the system's resolvers, and then asks every name server of the zone.
 RESOLVERS = os.environ["RESOLVERS"].split(",") if "RESOLVERS" in os.environ else None
 
 

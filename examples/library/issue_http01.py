@@ -1,4 +1,4 @@
-"""A certificate by http-01 in one call: this program answers the CA at port 80 itself, for as long as it takes."""
+"""Issue by http-01 in one call: the program itself answers the CA on port 80 while it waits."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A certificate for an IP address (RFC 8738), in a profile that the CA has for it."""
+"""Issue for an IP address (RFC 8738), with the profile that the CA has for this."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ async def main() -> None:
         for name, description in (await client.server.directory()).meta.profiles.items():
             print(f"profile {name}: {description}")
         await client.register(terms_of_service_agreed=True)
-        # Addresses are proven by http-01 and tls-alpn-01 only: there is no zone to put a record into.
+        # Addresses require http-01 or tls-alpn-01: there is no zone for a DNS record.
         certificate = await issue(client, [ADDRESS], solvers=[Http01Server(port=HTTP_PORT)], profile=PROFILE)
     Path("privkey.pem").touch(mode=0o600)
     Path("privkey.pem").write_bytes(certificate.private_key_pem)

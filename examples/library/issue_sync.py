@@ -1,4 +1,4 @@
-"""A certificate without asyncio: a web server runs already, and shows the files of one folder."""
+"""Issue without asyncio, with a web server that is already running and serves the files of a folder."""
 
 import os
 from pathlib import Path

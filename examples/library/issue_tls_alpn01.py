@@ -1,4 +1,4 @@
-"""A certificate by tls-alpn-01 where only port 443 is open: this program shows the CA its proof in a TLS handshake."""
+"""Issue by tls-alpn-01, where only port 443 is open: the program answers the CA in the TLS handshake."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Many certificates from one process: one account, one pool of connections, one budget for the CA's rate limits."""
+"""Issue many certificates from one process: one account, one connection pool, one budget for the CA's rate limits."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ async def main() -> None:
                 try:
                     await issue(client, [name], solvers=[solver], budget=budget)
                 except BudgetExhausted as error:
-                    print(f"{name}: {error}")  # nothing was asked of the CA
+                    print(f"{name}: {error}")  # no request was sent to the CA
                 except AcmeError as error:
                     print(f"{name}: {type(error).__name__}: {error}")
                 else:

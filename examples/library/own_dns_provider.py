@@ -1,4 +1,4 @@
-"""A DNS provider of one's own: any service with a way to add and remove a TXT record."""
+"""Write your own DNS provider, for any service that can add and remove a TXT record."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ DNS_API = os.environ.get("DNS_API", "https://dns.example.com/api")
 
 
 class ApiProvider:
-    """Has the two members of `certwright.dns.Provider`. Both may be called twice for the same record."""
+    """Implements the two methods of `certwright.dns.Provider`. Either may be called twice for the same record."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
@@ -25,7 +25,7 @@ class ApiProvider:
             await self._post("set-txt", {"host": f"{record.name}.", "value": record.value})
 
     async def clean_up(self, records: Sequence[TxtRecord]) -> None:
-        # This service removes all values of a name together; a better one would remove just ours.
+        # This service removes all values of a name at once; a better one would remove only ours.
         for name in {record.name for record in records}:
             await self._post("clear-txt", {"host": f"{name}."})
 
@@ -37,7 +37,7 @@ class ApiProvider:
 async def main() -> None:
     async with aiohttp.ClientSession() as session, connect(CA) as client:
         await client.register(terms_of_service_agreed=True)
-        # With a DnsView as its second argument it would look at all name servers before it tells the CA.
+        # With a DnsView as its second argument, Dns01 would check all name servers before it asks the CA to validate.
         solver = Dns01(ApiProvider(session))
         certificate = await issue(client, [f"*.{NAME}"], solvers=[solver], on_event=print)
     print(f"*.{NAME} until {certificate.not_after:%Y-%m-%d}")

@@ -1,4 +1,4 @@
-"""A solver of one's own: an application that serves port 80 itself answers http-01 as one more route."""
+"""Write your own solver: an application that already serves port 80 answers http-01 with one more route."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ HTTP_PORT = int(os.environ.get("HTTP_PORT", "80"))
 
 
 class ApplicationSolver:
-    """Has the four members of `certwright.client.Solver`; nothing is inherited."""
+    """Implements the four members of `certwright.client.Solver`, without inheriting from it."""
 
     challenge_type = "http-01"
 
@@ -25,7 +25,7 @@ class ApplicationSolver:
         self.answers |= {proof.http01_path: proof.key_authorization for proof in proofs}
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Nothing to wait for; a solver that writes to a CDN would ask it here."""
+        """Do nothing; a solver that writes to a CDN would wait for it here."""
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
         for proof in proofs:

@@ -1,4 +1,4 @@
-"""dns-persist-01: a person makes one record once, and no issuance after it needs access to the DNS."""
+"""Use dns-persist-01: you create one record once, and later issuances need no access to the DNS."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ async def main() -> None:
         try:
             certificate = await issue(client, [NAME, f"*.{NAME}"], solvers=[solver])
         except SolverFailed as error:
-            # It says exactly which record to make.
+            # The message says exactly which record to create.
             raise SystemExit(str(error)) from None
     print(f"{NAME} until {certificate.not_after:%Y-%m-%d}")
 

@@ -1,4 +1,4 @@
-"""A name and its wildcard by dns-01, step by step: which records, where, and when to tell the CA."""
+"""Issue for a domain and its wildcard by dns-01, step by step: which records, where, and when to ask the CA."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ async def main() -> None:
         await client.register(terms_of_service_agreed=True)
         order = await client.new_order([Identifier.dns(name) for name in names])
 
-        # A name and its wildcard have one record name and two values: both must be there at once.
+        # A domain and its wildcard share one record name with two values: both must exist at the same time.
         challenges, records = [], []
         for authorization in await client.fetch_authorizations(order):
             challenge = authorization.challenge("dns-01")
@@ -37,7 +37,7 @@ async def main() -> None:
             challenges.append(challenge)
         try:
             await provider.present(records)
-            # Every name server of the zone has to show them before the CA is told to look.
+            # Wait until every name server of the zone returns them before asking the CA to validate.
             while not all(seen.complete for seen in await view.check(records)):
                 await asyncio.sleep(1)
             for challenge in challenges:

@@ -1,4 +1,4 @@
-"""One certificate by http-01, step by step: every request to the CA is a line of this program."""
+"""Issue by http-01, step by step: each request to the CA is one line of this program."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ async def main() -> None:
         order = await client.new_order([Identifier.dns(NAME)])
         print("Order:", order.url)
 
-        # 3. Answer an http-01 challenge for every name that is not proven yet.
+        # 3. Answer an http-01 challenge for every domain that is not validated yet.
         for authorization in await client.fetch_authorizations(order):
             if authorization.status == "valid":
                 continue
@@ -48,15 +48,15 @@ async def main() -> None:
             answers[http01_path(challenge.token)] = client.key_authorization(challenge.token).encode()
             await client.answer_challenge(challenge)
 
-        # 4. Poll until the CA has seen it; Retry-After says how often.
+        # 4. Poll until the CA has validated the domains; Retry-After sets the interval.
         order = await client.poll_order(order, until={"ready"})
 
-        # 5. Finalize with a CSR for exactly the names of the order, by a key that is not the account's.
+        # 5. Finalize with a CSR for exactly the domains of the order, with a key other than the account's.
         key = generate_private_key("ECDSA", 256)
         order = await client.finalize(order, build_csr(key, dns_names=[NAME]))
         order = await client.poll_order(order, until={"valid"})
 
-        # 6. Download, and check that it is what was asked for.
+        # 6. Download the certificate, and check that it is what we requested.
         chain = await client.download_certificate(order)
         check_before_write(parse_chain(chain.pem), key, dns_names=[NAME], now=server.clock.now())
         print("Certificate:", chain.url)

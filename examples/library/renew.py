@@ -1,6 +1,6 @@
-"""Renew what is due, when the CA wants it renewed (RFC 9773): run it from cron, twice a day or more.
+"""Renew a certificate when the CA suggests it (RFC 9773). Run this from cron, at least twice a day.
 
-`--same-key` keeps the private key, for those who pinned it; `--now` does not ask whether it is due.
+`--same-key` keeps the private key, in case it is pinned; `--now` renews even if it is not due.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ async def main() -> None:
     current = CHAIN.read_bytes()
     leaf = parse_chain(current).leaf
     async with connect(account=account) as client:
-        # Without renewal information: when a third of its life is left.
+        # Without renewal information, renew when one third of the lifetime remains.
         at = leaf.not_valid_after_utc - (leaf.not_valid_after_utc - leaf.not_valid_before_utc) / 3
         try:
             info = await client.fetch_renewal_info(leaf_der(current))
         except AcmeError as error:
             print(f"No renewal information: {error}")
         else:
-            # An instant in the window is chosen once and kept: choosing at each run would bring all clients early.
+            # Choose a time in the window once and keep it: choosing again at each run would make renewals early.
             kept = RenewalPlan(*map(datetime.fromisoformat, PLAN.read_text().split())) if PLAN.exists() else None
             plan = RenewalPlan.follow(info, kept)
             PLAN.write_text(f"{plan.start.isoformat()} {plan.end.isoformat()} {plan.at.isoformat()}")
@@ -42,7 +42,7 @@ async def main() -> None:
     KEY.write_bytes(renewed.private_key_pem)
     CHAIN.write_bytes(renewed.chain_pem)
     PLAN.unlink(missing_ok=True)
-    print(f"Renewed until {renewed.not_after:%Y-%m-%d}; the CA counts it as a renewal: {renewed.replaced}")
+    print(f"Renewed until {renewed.not_after:%Y-%m-%d}; counted by the CA as a renewal: {renewed.replaced}")
 
 
 asyncio.run(main())

@@ -24,7 +24,7 @@ async def main() -> None:
         try:
             info = await fetch_renewal_info(AcmeServer(CA, transport), certificate)
         except NotOffered:
-            print("This CA does not say: renew when a third of the certificate's life is left")
+            print("This CA offers no renewal information: renew when one third of the lifetime remains")
             return
     print(f"Renew between {info.start:%Y-%m-%d %H:%M} and {info.end:%Y-%m-%d %H:%M}")
     print(f"For example at {info.choose():%Y-%m-%d %H:%M}; ask again in {info.retry_after:.0f} s")

@@ -1,4 +1,4 @@
-"""Survive a crash in the middle: the key and the order are on disk, and the next run goes on with both."""
+"""Resume an order after a crash: the key and the order's URL are on disk, and the next run continues with them."""
 
 import asyncio
 import os
@@ -30,10 +30,10 @@ async def main() -> None:
                 on_event=remember,
             )
         except SolverFailed as error:
-            # The order is as good as before.
-            sys.exit(f"{error}. Run this again to go on")
+            # The order is still usable.
+            sys.exit(f"{error}. Run this again to continue")
         except OrderFailed as error:
-            # What failed stays so.
+            # A failed order stays failed.
             ORDER.unlink()
             sys.exit(str(error))
     Path("fullchain.pem").write_bytes(certificate.chain_pem)
@@ -42,7 +42,7 @@ async def main() -> None:
 
 
 def remember(event: Event) -> None:
-    """Keep the order before anything is done with it."""
+    """Save the order's URL before doing anything with it."""
     if isinstance(event, OrderPlaced):
         ORDER.write_text(event.order.url)
     print(event)

@@ -1,4 +1,4 @@
-"""Revoke a certificate: by the account that issued it, or with `--by-its-key` by its own key, without any account."""
+"""Revoke a certificate with the account that issued it, or, with `--by-its-key`, with its own key and no account."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ async def main() -> None:
         account = AccountCredentials.from_json(Path("account.json").read_text())
         async with connect(account=account) as client:
             revoked = await revoke(client, certificate, reason=RevocationReason.SUPERSEDED)
-    print("Revoked" if revoked else "It was revoked before")
+    print("Revoked" if revoked else "It was already revoked")
 
 
 asyncio.run(main())

@@ -1,6 +1,7 @@
-"""Give an account a new key (RFC 8555 section 7.3.5), so that a crash at any instant loses neither.
+"""Give an account a new key (RFC 8555 section 7.3.5), so that a crash at any time loses neither.
 
-Until the CA has confirmed it, both keys are on disk. Whoever finds both at the next start asks which one holds.
+Both keys are on disk until the CA has confirmed the new one. If the program finds both when it starts, it asks the CA
+which one is in use.
 """
 
 import asyncio
@@ -18,14 +19,14 @@ async def main() -> None:
         if NEXT_KEY.exists():
             new = AccountKey.from_pem(NEXT_KEY.read_bytes())
             held = await probe_keys(client, old=old.key, new=new)
-            print(f"An earlier rollover was cut short; the account has its {held} key")
+            print(f"An earlier rollover was interrupted; the account uses the {held} key")
         else:
             new = AccountKey.generate("ES384")
             NEXT_KEY.touch(mode=0o600)
             NEXT_KEY.write_bytes(new.to_pem())
             held = HeldKey.OLD
         if held is HeldKey.NEITHER:
-            raise SystemExit("The account has another key, or none: it was closed, or is another CA's")
+            raise SystemExit("The account uses neither key: it was closed, or belongs to another CA")
         if held is HeldKey.OLD:
             await client.change_key(new)
     fresh = Path("account.json.new")

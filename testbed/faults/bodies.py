@@ -25,49 +25,49 @@ _PIECE = (MARKER.encode() * 4000)[: 1 << 16]
 
 @changing("order")
 def truncated_json(exchange: Exchange) -> Response:
-    """The JSON stops in the middle; the length is right."""
+    """The JSON is truncated, with a matching Content-Length."""
     return with_body(exchange.answer, exchange.answer.body[: len(exchange.answer.body) // 2])
 
 
 @changing("order")
 def wrong_content_type(exchange: Exchange) -> Response:
-    """The answer is right, but comes as text/plain."""
+    """A correct response, sent as text/plain."""
     return with_header(exchange.answer, "Content-Type", "text/plain")
 
 
 @changing("order")
 def no_content_type(exchange: Exchange) -> Response:
-    """The answer is right, but comes without a content type that means anything."""
+    """A correct response, sent without a meaningful content type."""
     return with_header(exchange.answer, "Content-Type", "")
 
 
 @in_place_of("directory")
 def html_page(_: Exchange) -> Response:
-    """A page in HTML with 200: a captive portal, a parked domain."""
+    """An HTML page with status 200: a captive portal, a parked domain."""
     return made_up(200, "text/html", HTML)
 
 
 @in_place_of("order")
 def html_as_json(_: Exchange) -> Response:
-    """A page in HTML with 200 that claims to be JSON."""
+    """An HTML page with status 200 and a JSON content type."""
     return made_up(200, "application/json", HTML)
 
 
 @in_place_of("directory")
 def json_array(_: Exchange) -> Response:
-    """An array where an object has to be."""
+    """An array instead of an object."""
     return made_up(200, "application/json", f'["{MARKER}"]'.encode())
 
 
 @in_place_of("order")
 def nested_json(_: Exchange) -> Response:
-    """JSON that nests tens of thousands of levels deep."""
+    """JSON nested tens of thousands of levels deep."""
     return made_up(200, "application/json", b'{"a":' * (NESTING // 2) + b"[" * (NESTING // 2))
 
 
 @in_place_of("order")
 def large_body(_: Exchange) -> Stream:
-    """A body of 100 MB, announced as such."""
+    """A 100 MB body, announced by Content-Length."""
     pieces, rest = divmod(LARGE_BYTES, len(_PIECE))
     headers = {"Content-Type": "application/json"}
     return Stream(200, headers, lambda: [*repeat(_PIECE, pieces), _PIECE[:rest]], length=LARGE_BYTES)
@@ -75,13 +75,13 @@ def large_body(_: Exchange) -> Stream:
 
 @in_place_of("certificate")
 def endless_body(_: Exchange) -> Stream:
-    """A body without an end, in chunks."""
+    """An endless chunked body."""
     return Stream(200, {"Content-Type": "application/pem-certificate-chain"}, lambda: repeat(_PIECE))
 
 
 @in_place_of("order")
 def gzip_bomb(_: Exchange) -> Response:
-    """A compressed body, though none was asked for, that unpacks to 100 MB."""
+    """An unrequested compressed body that unpacks to 100 MB."""
     return made_up(200, "application/json", _packed(), {"Content-Encoding": "gzip"})
 
 

@@ -29,7 +29,7 @@ def _blocks(exchange: Exchange) -> list[bytes]:
 
 @changing("certificate")
 def truncated_pem(exchange: Exchange) -> Response:
-    """The chain stops in the middle of a certificate; the length is right."""
+    """The chain is truncated inside a certificate, with a matching Content-Length."""
     return with_body(exchange.answer, exchange.answer.body[:-100])
 
 
@@ -41,7 +41,7 @@ def empty_chain(exchange: Exchange) -> Response:
 
 @changing("certificate")
 def text_in_chain(exchange: Exchange) -> Response:
-    """There is something else than PEM blocks in the chain."""
+    """The chain contains text outside PEM blocks."""
     return with_body(exchange.answer, exchange.answer.body + f"# {MARKER}\n".encode())
 
 
@@ -53,7 +53,7 @@ def private_key_in_chain(exchange: Exchange) -> Response:
 
 @changing("certificate")
 def garbage_certificate(exchange: Exchange) -> Response:
-    """A block of the chain is base64, and no certificate."""
+    """A block of the chain is valid base64 but not a certificate."""
     return with_body(exchange.answer, b"-----BEGIN CERTIFICATE-----\nbjNvbmU=\n" + _END + exchange.answer.body)
 
 
@@ -72,31 +72,31 @@ def chain_out_of_order(exchange: Exchange) -> Response:
 
 @changing("certificate")
 def foreign_issuer(exchange: Exchange) -> Response:
-    """What follows the leaf is not the certificate that issued it."""
+    """The certificate after the leaf is not its issuer."""
     stranger = exchange.forger.certificate.public_bytes(Encoding.PEM)
     return with_body(exchange.answer, _blocks(exchange)[0] + stranger)
 
 
 @changing("certificate")
 def leaf_for_another_key(exchange: Exchange) -> Response:
-    """The leaf is for another key than the CSR's."""
+    """The leaf certifies a key other than the CSR's."""
     return with_body(exchange.answer, exchange.forger.chain(_leaf(exchange), other_key=True))
 
 
 @changing("certificate")
 def leaf_lacks_name(exchange: Exchange) -> Response:
-    """The leaf has other names than were asked for."""
+    """The leaf has domains other than those requested."""
     return with_body(exchange.answer, exchange.forger.chain(_leaf(exchange), names=("other.example.test",)))
 
 
 @changing("certificate")
 def expired_leaf(exchange: Exchange) -> Response:
-    """The leaf's life is over."""
+    """The leaf has expired."""
     forged = exchange.forger.chain(_leaf(exchange), begins=timedelta(days=-90), lasts=timedelta(days=89))
     return with_body(exchange.answer, forged)
 
 
 @changing("certificate")
 def leaf_of_tomorrow(exchange: Exchange) -> Response:
-    """The leaf's life has not begun."""
+    """The leaf is not yet valid."""
     return with_body(exchange.answer, exchange.forger.chain(_leaf(exchange), begins=timedelta(days=1)))

@@ -28,39 +28,39 @@ def _halves(answer: Response) -> tuple[bytes, bytes]:
 
 @in_place_of("order")
 def reset_before_answer(_: Exchange) -> Drop:
-    """The connection is reset in place of an answer."""
+    """The connection is reset before a response."""
     return Drop()
 
 
 @changing("finalize")
 def answer_lost(_: Exchange) -> Drop:
-    """The CA acts on the request, and the connection is reset before its answer."""
+    """The CA acts on the request, but the connection is reset before its response."""
     return Drop()
 
 
 @changing("authorization")
 def reset_in_answer(exchange: Exchange) -> Stream:
-    """The connection is reset in the middle of the answer."""
+    """The connection is reset in the middle of the response."""
     answer = exchange.answer
     return Stream(answer.status, answer.headers, lambda: _halves(answer)[:1], length=len(answer.body), ending="reset")
 
 
 @in_place_of("finalize")
 def hang_before_answer(_: Exchange) -> Hang:
-    """The request is taken and never answered."""
+    """The request is accepted and never answered."""
     return Hang()
 
 
 @changing("certificate")
 def hang_in_answer(exchange: Exchange) -> Stream:
-    """The answer stops in the middle, and the connection stays open."""
+    """The response stops in the middle, and the connection stays open."""
     answer = exchange.answer
     return Stream(answer.status, answer.headers, lambda: _halves(answer)[:1], length=len(answer.body), ending="hang")
 
 
 @changing("order")
 def dripping_answer(exchange: Exchange) -> Stream:
-    """The answer comes one byte at a time, too slowly ever to be finished."""
+    """The response arrives one byte at a time, too slowly to ever finish."""
     answer = exchange.answer
     single = (bytes([byte]) for byte in answer.body)
     return Stream(answer.status, answer.headers, lambda: single, pause=DRIP, length=len(answer.body))
@@ -68,30 +68,30 @@ def dripping_answer(exchange: Exchange) -> Stream:
 
 @in_place_of("order")
 def not_http(_: Exchange) -> Raw:
-    """The answer is no HTTP."""
+    """The response is not HTTP."""
     return Raw(lambda: [f"220 {MARKER} ESMTP ready\r\n\r\n".encode()])
 
 
 @in_place_of("order")
 def illegal_header(_: Exchange) -> Raw:
-    """A header field of the answer is none that HTTP allows."""
+    """The response has an invalid header field."""
     return Raw(lambda: [f"HTTP/1.1 200 OK\r\n{MARKER}: \x00{MARKER}\r\nContent-Length: 0\r\n\r\n".encode()])
 
 
 @in_place_of("order")
 def contradicting_lengths(_: Exchange) -> Raw:
-    """The answer has two different lengths."""
+    """The response has two conflicting Content-Length values."""
     return Raw(lambda: [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} "])
 
 
 @in_place_of("order")
 def huge_header(_: Exchange) -> Raw:
-    """A header field of the answer is two million bytes long."""
+    """A header field of the response is two million bytes long."""
     return Raw(lambda: [b"HTTP/1.1 200 OK\r\nX-Huge: ", MARKER.encode() * (HUGE_HEADER_BYTES // len(MARKER))])
 
 
 @in_place_of("order")
 def endless_hints(_: Exchange) -> Raw:
-    """Informational answers (103) follow each other without an end, and the answer never comes."""
+    """Informational responses (103) follow each other endlessly, without a final response."""
     hint: Iterable[bytes] = repeat(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
     return Raw(lambda: hint, pause=DRIP)

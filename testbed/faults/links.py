@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @changing("certificate", "alternate")
 def alternates_in_circle(exchange: Exchange) -> Response:
-    """Each chain names itself as an alternative to itself, a thousand times."""
+    """Each chain lists itself as its own alternate, a thousand times."""
     url = f"{exchange.origin}{exchange.request.path}"
     return with_header(exchange.answer, "Link", *([f'<{url}>;rel="alternate"'] * 1000))
 
 
 @changing("certificate", "alternate")
 def alternates_without_end(exchange: Exchange) -> Response:
-    """Each chain names a hundred further ones, which are not there."""
+    """Each chain lists a hundred more alternates, which do not exist."""
     path = exchange.request.path.partition("/alternate/")[0]
     links = [f'<{exchange.origin}{path}/alternate/{number}>;rel="alternate"' for number in range(900, 1000)]
     return with_header(exchange.answer, "Link", *links)
@@ -31,14 +31,14 @@ def alternates_without_end(exchange: Exchange) -> Response:
 
 @changing("orders")
 def orders_in_circle(exchange: Exchange) -> Response:
-    """Each page of the list of orders names itself as the next one."""
+    """Each page of the order list names itself as the next page."""
     url = f"{exchange.origin}{exchange.request.path}"
     return with_header(exchange.answer, "Link", f'<{url}>;rel="next"')
 
 
 @in_place_of("orders")
 def orders_without_end(exchange: Exchange) -> Response:
-    """Each page of the list of orders has another order, and names another page as the next."""
+    """Each page of the order list has another order and links to yet another page."""
     base, _, number = exchange.request.path.partition("/page/")
     page = int(number or "1")
     body = json.dumps({"orders": [f"{exchange.origin}/my-order/{page}"]}).encode()

@@ -21,25 +21,25 @@ ELSEWHERE = "https://127.0.0.9:9"
 
 @changing("newOrder")
 def answer_without_nonce(exchange: Exchange) -> Response:
-    """An answer brings no nonce."""
+    """A response has no nonce."""
     return with_header(exchange.answer, "Replay-Nonce")
 
 
 @changing(errors=True)
 def never_a_nonce(exchange: Exchange) -> Response:
-    """No answer brings a nonce, that of newNonce neither."""
+    """No response has a nonce, not even that of newNonce."""
     return with_header(exchange.answer, "Replay-Nonce")
 
 
 @changing("newOrder")
 def used_nonce(exchange: Exchange) -> Response:
-    """An answer brings a nonce that was used before."""
+    """A response has a nonce that was used before."""
     return _used_before(exchange)
 
 
 @changing(errors=True)
 def always_the_same_nonce(exchange: Exchange) -> Response:
-    """Every answer brings the same nonce."""
+    """Every response has the same nonce."""
     return _used_before(exchange)
 
 
@@ -52,7 +52,7 @@ def _used_before(exchange: Exchange) -> Response:
 
 @in_place_of()
 def every_nonce_refused(exchange: Exchange) -> Response | Forward:
-    """Every signed request is refused with badNonce, as by two servers that do not share their nonces."""
+    """Every signed request is rejected with badNonce, as by two servers that do not share nonces."""
     return problem(400, "badNonce", "never heard of this nonce") if exchange.request.method == "POST" else Forward()
 
 
@@ -80,19 +80,19 @@ def _redirect(target: str) -> Response:
 
 @changing("newAccount")
 def account_without_location(exchange: Exchange) -> Response:
-    """A new account comes without its URL."""
+    """The response to a new account has no Location."""
     return with_header(exchange.answer, "Location")
 
 
 @changing("newOrder")
 def order_without_location(exchange: Exchange) -> Response:
-    """A new order comes without its URL."""
+    """The response to a new order has no Location."""
     return with_header(exchange.answer, "Location")
 
 
 @changing("newOrder", "order", "finalize", "newAccount")
 def doubled_headers(exchange: Exchange) -> Response:
-    """Every header field comes twice, the second time with nonsense."""
+    """Every header field is sent twice, the second time with garbage."""
     headers = CIMultiDict(exchange.answer.headers)
     for name in set(headers) - {"Date", "Server"}:
         headers.add(name, MARKER)
@@ -101,11 +101,11 @@ def doubled_headers(exchange: Exchange) -> Response:
 
 @changing("directory")
 def directory_without_new_order(exchange: Exchange) -> Response:
-    """The directory does not say where orders are made."""
+    """The directory has no newOrder URL."""
     return with_members(exchange.answer, newOrder=None)
 
 
 @changing("directory")
 def directory_over_http(exchange: Exchange) -> Response:
-    """The directory leads to a URL that is not https."""
+    """The directory contains a URL that is not https."""
     return with_members(exchange.answer, newOrder="http://127.0.0.9:9/new-order")

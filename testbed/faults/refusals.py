@@ -52,32 +52,32 @@ def rate_limited_until_date(_: Exchange) -> Response:
 
 @in_place_of("newOrder")
 def rate_limited_by_gateway(_: Exchange) -> Response:
-    """429 with a page in HTML and Retry-After in seconds."""
+    """429 with an HTML page and Retry-After in seconds."""
     return made_up(429, "text/html", HTML, _in_seconds())
 
 
 @in_place_of("order")
 def rate_limited_and_cut_off(_: Exchange) -> Stream:
-    """429 with Retry-After in seconds, whose page breaks off with a reset."""
+    """429 with Retry-After in seconds, cut off by a reset inside the page."""
     headers = {"Content-Type": "text/html", **_in_seconds()}
     return Stream(429, headers, lambda: [HTML], length=2 * len(HTML), ending="reset")
 
 
 @in_place_of("order")
 def unavailable_for_seconds(_: Exchange) -> Response:
-    """503 with a page in HTML and Retry-After in seconds."""
+    """503 with an HTML page and Retry-After in seconds."""
     return made_up(503, "text/html", HTML, _in_seconds())
 
 
 @in_place_of("order")
 def unavailable_until_date(_: Exchange) -> Response:
-    """503 with a page in HTML and Retry-After as an HTTP date."""
+    """503 with an HTML page and Retry-After as an HTTP date."""
     return made_up(503, "text/html", HTML, _as_date())
 
 
 @in_place_of("order")
 def unavailable_with_endless_page(_: Exchange) -> Stream:
-    """503 with Retry-After in seconds and a page without an end."""
+    """503 with Retry-After in seconds and an endless page."""
     headers = {"Content-Type": "text/html", **_in_seconds()}
     return Stream(503, headers, lambda: iter(lambda: HTML * 1000, b""))
 
@@ -90,5 +90,5 @@ def internal_error(_: Exchange) -> Response:
 
 @in_place_of("finalize")
 def internal_error_in_html(_: Exchange) -> Response:
-    """500 with a page in HTML."""
+    """500 with an HTML page."""
     return made_up(500, "text/html", HTML)

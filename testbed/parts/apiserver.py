@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from testbed.certificates import KeyPair, write_signing_key
 from testbed.errors import BedError
 from testbed.kubeconfig import write_kubeconfig
-from testbed.node import KUBERNETES_SERVICE, SERVICE_RANGE
+from testbed.network import KUBERNETES_SERVICE, SERVICE_RANGE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers
@@ -102,23 +102,23 @@ class ApiServer(Part):
         return answers(f"{self.url}/readyz", tls=self.site.authority.client_context(self.admin))
 
     def audit_events(self, user: str | None = None) -> list[dict[str, Any]]:
-        """Return the events of the audit log, one for each answered request; of `user` alone where given.
+        """Return the events of the audit log, one for each answered request; only those of `user` if given.
 
         Raises:
             BedError: the bed was started without audit.
         """
         if not self._audit:
             raise BedError("The API server writes no audit log", remedy="start the bed with BedOptions(audit=True)")
-        # Most of the log is about others, and to parse it takes longer than to look.
+        # Most entries are about other users, and parsing them takes longer than searching.
         mark = f'"username":{json.dumps(user)}' if user else ""
         with self.audit_log.open() as log:
             events = [json.loads(line) for line in log if mark in line and line.endswith("\n")]
         return [event for event in events if user is None or user_of(event) == user]
 
     def refusals(self, user: str) -> list[str]:
-        """Return what `user` asked for and has no right to, as verb and path, by the audit log.
+        """Return the requests that `user` had no right to make, as verb and path, by the audit log.
 
-        Other refusals with the same status are not meant: nobody may put anything into a namespace that is going.
+        Other refusals with the same status are left out, such as writes to a namespace that is being deleted.
 
         Raises:
             BedError: the bed was started without audit.
@@ -152,5 +152,5 @@ class ApiServer(Part):
 
 
 def user_of(event: dict[str, Any]) -> str:
-    """Return who sent the request of an audit event; empty where its token was nobody's (of a deleted account)."""
+    """Return the user of an audit event; empty if its token belonged to a deleted account."""
     return str(event["user"].get("username", ""))

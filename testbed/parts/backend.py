@@ -1,4 +1,4 @@
-"""A web server of the bed for Ingresses to lead to."""
+"""A web server of the bed, as a backend for Ingresses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Backend(Part):
-    """Answers every GET with "hello from" and the host that was asked for."""
+    """Answers every GET with "hello from" and the requested host."""
 
     program = "backend"
 

@@ -74,7 +74,7 @@ class Bind(Part):
 
     @property
     def main_key(self) -> tuple[str, TsigKey]:
-        """Name and key that one would use without a reason to use another."""
+        """Name and value of the default key."""
         return MAIN_KEY, self.tsig_keys[MAIN_KEY]
 
     def txt_records(self, zone: str) -> dict[str, list[str]]:
@@ -115,7 +115,7 @@ class Bind(Part):
             raise CommandFailed(f"BIND answered {dns.rcode.to_text(answer.rcode())} to an update of {zone}")
 
     def command(self) -> Sequence[str | Path]:
-        """Write the configuration and the zones that are not there yet, and return the command line."""
+        """Write the configuration and missing zones, and return the command line."""
         for zone in self.zones:
             path = self._zone_file(zone)
             # On a restart the journal beside the file holds the updates: both stay as they are.

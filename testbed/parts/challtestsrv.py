@@ -1,4 +1,4 @@
-"""Pebble's challenge test server: a DNS server and challenge responders that answer what they are told."""
+"""Pebble's challenge test server: a DNS server and challenge responders with configurable answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ChallengeTestServer(Part):
-    """pebble-challtestsrv, told over HTTP what to answer."""
+    """pebble-challtestsrv, configured over HTTP."""
 
     program = "pebble-challtestsrv"
     port_names = ("management", "http", "https", "tlsalpn", "dns")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from testbed.command import output_of
 from testbed.errors import CommandFailed
-from testbed.node import NODE_POD_RANGE
+from testbed.network import NODE_POD_RANGE
 from testbed.part import Part, Site
 from testbed.pod_images import PAUSE, pod_image
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from testbed.node import POD_RANGE
+from testbed.network import POD_RANGE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers

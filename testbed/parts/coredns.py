@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from testbed.arrangement import apply_objects
-from testbed.node import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
+from testbed.network import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers
@@ -37,7 +37,7 @@ class CoreDns(Part):
         self._bind = bind
 
     def command(self) -> Sequence[str | Path]:
-        """Write the configuration, make the Service that leads here, and return the command line."""
+        """Write the configuration, create the Service that leads here, and return the command line."""
         kubeconfig = self._apiserver.write_kubeconfig(self.folder / "kubeconfig", USER)
         apply_objects(self.site, self._apiserver, [*_rights(), *_service(self.ports["main"])])
         configuration = self.folder / "Corefile"

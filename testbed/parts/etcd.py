@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Etcd(Part):
-    """One member, without fsync: what it holds is worth nothing after a power cut."""
+    """One member, without fsync: its data need not survive a power cut."""
 
     program = "etcd"
     port_names = ("client", "peer")

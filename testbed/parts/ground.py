@@ -1,4 +1,4 @@
-"""What a node stands on: the bridge with its address, and the cgroup that holds all that the node runs."""
+"""The base of a node: the bridge with its address, and the cgroup that holds everything the node runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testbed.arrangement import Arrangement
 from testbed.cgroups import CgroupTree
 from testbed.errors import BedError, CommandFailed
 from testbed.isolation import bed_cgroup
-from testbed.node import ADDRESS, BRIDGE, SERVICE_RANGE
+from testbed.network import ADDRESS, BRIDGE, SERVICE_RANGE
 
 if TYPE_CHECKING:
     from testbed.part import Site
@@ -21,7 +21,7 @@ TIMEOUT = 30.0
 
 
 class Ground(Arrangement):
-    """Is made before the node's parts, and taken away after them, with whatever they left."""
+    """Created before the node's parts and removed after them, with everything they left."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(site, "ground")
@@ -60,7 +60,7 @@ class Ground(Arrangement):
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n")
 
     def unmake(self) -> None:
-        """End what is left in the cgroup; then mounts, rules, links and all data but the logs go.
+        """End all processes in the cgroup; then remove mounts, rules, links and all data except the logs.
 
         Raises:
             TimeoutError: a process survived SIGKILL.
@@ -86,7 +86,7 @@ class Ground(Arrangement):
 
 
 def mounts_below(*folders: Path) -> list[Path]:
-    """Return what is mounted below folders, in the order in which it was mounted."""
+    """Return the mounts below folders, in the order in which they were mounted."""
     # The kernel writes blanks in paths as octal numbers.
     lines = Path("/proc/self/mounts").read_text().splitlines()
     points = [Path(line.split()[1].encode().decode("unicode_escape")) for line in lines]

@@ -6,7 +6,7 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from testbed.node import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
+from testbed.network import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
 from testbed.part import Part, Site
 from testbed.ports import LOOPBACK
 from testbed.web import answers, fetch
@@ -98,10 +98,10 @@ class Kubelet(Part):
             "enforceNodeAllocatable": ["pods"],
             "failCgroupV1": False,
             "failSwapOn": False,
-            # The settings it wants are shown to it as they should be; it is not to change the machine's.
+            # It is shown the settings it expects, so it does not change the machine's.
             "protectKernelDefaults": True,
             "makeIPTablesUtilChains": False,
-            # The bed's machine is shared: pods are not thrown out because something else fills the disk.
+            # The bed's machine is shared: pods are not evicted because something else fills the disk.
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100,
         }

@@ -1,10 +1,10 @@
-"""kube-proxy, which leads the cluster IPs of Services to pods."""
+"""kube-proxy, which routes the cluster IPs of Services to pods."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testbed.node import ADDRESS, POD_RANGE
+from testbed.network import ADDRESS, POD_RANGE
 from testbed.part import Part, Site
 from testbed.parts.kubelet import NODE_NAME
 from testbed.ports import LOOPBACK

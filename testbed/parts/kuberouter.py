@@ -1,11 +1,11 @@
-"""kube-router's firewall, which makes NetworkPolicies hold."""
+"""kube-router's firewall, which enforces NetworkPolicies."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from testbed.arrangement import apply_objects
-from testbed.node import SERVICE_RANGE
+from testbed.network import SERVICE_RANGE
 from testbed.part import Part, Site
 from testbed.parts.kubelet import NODE_NAME
 from testbed.ports import LOOPBACK
@@ -21,10 +21,10 @@ USER = "system:kube-router"
 
 
 class KubeRouter(Part):
-    """kube-router as a firewall between pods, and nothing else of what it can do.
+    """kube-router as a firewall between pods; its other features are off.
 
     As with every implementation, a node may always reach its own pods: what comes from the host, such as the bed's
-    Traefik, is let in whatever the policies say.
+    Traefik, is allowed whatever the policies say.
     """
 
     program = "kube-router"

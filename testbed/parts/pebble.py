@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from testbed.parts.bind import Bind
     from testbed.parts.traefik import Traefik
 
-# Where nothing listens: validations over HTTP fail at once when the bed has no ingress controller.
+# A port where nothing listens: without an ingress controller, validations over HTTP fail at once.
 DISCARD_PORT = 9
 
 
 class Pebble(Part):
-    """A CA that forgets everything when it is stopped: accounts, orders and its root."""
+    """A CA that loses everything when it stops: accounts, orders and its root."""
 
     program = "pebble"
     port_names = ("acme", "management")

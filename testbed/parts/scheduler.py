@@ -1,4 +1,4 @@
-"""The scheduler, which gives pods their node."""
+"""The scheduler, which assigns pods to the node."""
 
 from __future__ import annotations
 

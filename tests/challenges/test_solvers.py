@@ -218,7 +218,7 @@ class TestWebroot:
         solver = Webroot(folder)
         await solver.present([proof("a.example")])
         assert (tmp_path / "a.example" / ".well-known" / "acme-challenge" / "token").exists()
-        with pytest.raises(CannotWrite, match=r"b\.example is no folder"):
+        with pytest.raises(CannotWrite, match=r"b\.example is not a folder"):
             await solver.present([proof("b.example")])
 
     async def test_what_cannot_be_written_is_told(self, proof: MakeProof, tmp_path: Path) -> None:

@@ -141,11 +141,14 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"replicas": 2, "leaderElection": {"enabled": False}}, "replicas: more than one needs leaderElection.enabled"),
-        ({"caBundle": {"configMap": "a", "secret": "b"}}, "caBundle: give configMap or secret, not both"),
+        (
+            {"replicas": 2, "leaderElection": {"enabled": False}},
+            "replicas: more than one requires leaderElection.enabled",
+        ),
+        ({"caBundle": {"configMap": "a", "secret": "b"}}, "caBundle: set configMap or secret, not both"),
         (
             {"metrics": {"service": {"enabled": False}, "serviceMonitor": {"enabled": True}}},
-            "metrics.serviceMonitor needs metrics.service.enabled",
+            "metrics.serviceMonitor requires metrics.service.enabled",
         ),
         (
             {"metrics": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
@@ -154,7 +157,7 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
         ({"ports": {"http": 8089}}, "ports: http and responder must differ"),
         (
             {"namespaces": ["a"], "issuers": [{"name": "x", "namespace": "b", "spec": {"acme": {}}}]},
-            "issuers: x is for the namespace b, which is not in namespaces",
+            "issuers: x is in the namespace b, which is not listed in namespaces",
         ),
     ],
 )

@@ -243,7 +243,7 @@ async def test_a_finalization_that_nobody_saw_end_is_looked_at_first(
         ca.reply("/finalize", ConnectionFailed("broke", host="ca.test", request_sent=True))
     elif trouble is not None:
         ca.reply("/finalize", lambda request: ca.problem(trouble, "not now", request, status=403))
-    with pytest.raises(UnusableCertificate, match="not the one that was asked for") as caught:
+    with pytest.raises(UnusableCertificate, match="a different certificate than ordered") as caught:
         await issue(client, ["a.example"], solvers=[Recorder()])
     assert caught.value.order_url == f"{ORIGIN}/order/1"
     assert caught.value.certificate_url == f"{ORIGIN}/cert"
@@ -327,7 +327,7 @@ async def test_an_order_that_was_made_before_is_gone_on_with_from_where_it_is(
     ca.order_states.extend(states)
     events = await resumed(client, ca)
     assert isinstance(events[0], OrderResumed)
-    assert str(events[0]) == f"Going on with the order that was made before, which is {states[0]}: {ORDER}"
+    assert str(events[0]) == f"Continuing the earlier order, which is {states[0]}: {ORDER}"
     paths = ca.paths()
     assert (paths.count("/new-order"), paths.count("/chall/0"), paths.count("/finalize")) == (0, answered, finalized)
 

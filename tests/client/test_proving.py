@@ -65,7 +65,7 @@ class TestPrepare:
         events: list[Event] = []
         (assignment,) = await prepare(client, order, [Recorder()], events.append)
         assert assignment.names == ("b.example",)
-        assert [str(event) for event in events] == ["a.example is proven already"]
+        assert [str(event) for event in events] == ["a.example is already validated"]
 
 
 class TestInPlace:

@@ -11,7 +11,7 @@ from typer.main import get_command
 from certwright.acme import KNOWN_AUTHORITIES
 from certwright.cli.acme.app import acme
 from certwright.cli.acme.exits import MEANINGS
-from certwright.cli.acme.solver_spec import KINDS
+from certwright.cli.acme.solver_settings import KINDS
 
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
 

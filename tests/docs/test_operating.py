@@ -14,9 +14,9 @@ from certwright.metrics import Metrics
 PROJECT: Final = Path(__file__).parents[2]
 DOCS: Final = PROJECT / "docs"
 PAGE: Final = (PROJECT / "docs" / "operating.md").read_text()
-PACKAGES: Final = ("certificates", "challenges", "handlers", "http01", "issuers", "kube", "resources")
+PACKAGES: Final = ("certificates", "issuers", "http01", "challenges", "handlers", "runtime", "kube", "resources")
 CODE: Final = PROJECT / "operator" / "certwright"
-SOURCES: Final = [CODE / "failures.py", *(path for package in PACKAGES for path in (CODE / package).rglob("*.py"))]
+SOURCES: Final = [*CODE.glob("*.py"), *(path for package in PACKAGES for path in (CODE / package).rglob("*.py"))]
 # The calls that take a reason as their first, or after a condition's status, an Event's subject and kind.
 GIVES_REASON: Final = re.compile(
     r'(?:IssuanceError|SolverError|Failure|Refusal|Refuse|Need|OwnershipProblem|_Fact|\.noting|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'

@@ -12,6 +12,7 @@ import pytest
 import later_pages
 import repository_links
 from docstrings import PACKAGES, link, to_rst
+from public_names import definition
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
@@ -65,6 +66,18 @@ def test_code_becomes_a_link_where_it_is_a_public_name() -> None:
     assert link("RateLimited") == ":py:obj:`RateLimited <certwright.acme.RateLimited>`"
     assert link("Identifier.parse") == ":py:obj:`Identifier.parse <certwright.acme.Identifier.parse>`"
     assert link("_acme-challenge.<name>") == "``_acme-challenge.<name>``"
+
+
+def test_a_constant_is_found_where_it_is_assigned_with_its_docstring_or_comment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "above.py").write_text('#: Of `it`,\n#: and more.\nCOMMENTED = 1\nDESCRIBED: int = 2\n"""Of `it`."""\n')
+    (tmp_path / "below.py").write_text("from above import COMMENTED, DESCRIBED as OTHER\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert definition("below", "COMMENTED") == ("COMMENTED = 1", ["Of `it`,", "and more."])
+    assert definition("below", "OTHER") == ("DESCRIBED: int = 2", ["Of `it`."])
+    with pytest.raises(KeyError, match=r"below\.MISSING"):
+        definition("below", "MISSING")
 
 
 def test_an_indented_block_becomes_code_and_a_section_stays() -> None:

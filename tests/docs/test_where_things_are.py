@@ -13,11 +13,10 @@ from testbed.locations import PROJECT
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Where the paths of our pages begin.
 ROOTS: Final = (
     PROJECT,
     PROJECT / "operator" / "certwright",
-    *(PROJECT / "operator" / "certwright" / part for part in ("acme", "client", "issuance", "kube")),
+    *(PROJECT / "operator" / "certwright" / part for part in ("acme", "client", "certificates", "kube")),
     PROJECT / "examples",
     PROJECT / "examples" / "library",
     PROJECT / "e2e",
@@ -25,11 +24,10 @@ ROOTS: Final = (
     PROJECT / "helm" / "certwright",
     PROJECT / "tests",
 )
-#: What programs of ours write on their users' hosts.
 WRITTEN: Final = {"versions/", "certificate.json", "account.json"}
 SOURCES: Final = "\n".join(
     path.read_text(encoding="utf-8")
-    for folder in ("operator", "e2e", "tests", "helm", "crds", "docs/_extensions")
+    for folder in ("operator", "testbed", "e2e", "tests", "helm", "crds", "docs/_extensions")
     for path in sorted((PROJECT / folder).rglob("*"))
     if path.suffix in {".py", ".yaml", ".go", ".tpl"}
 )

@@ -183,7 +183,7 @@ async def test_by_hand_on_a_terminal(acme: AcmeCommand, bind: Bind, name: str) -
     terminal.type("\n")
     assert terminal.end() == 0, terminal.shown
     await provider_of(bind).clean_up([record])
-    assert f"No longer needed, remove it: {record.name}" in terminal.shown
+    assert f"No longer needed, please remove: {record.name}" in terminal.shown
     assert fits(acme.certificate(name))
 
 
@@ -206,7 +206,7 @@ def test_ctrl_c_at_a_question_cleans_up_and_ends_with_130(acme: AcmeCommand, bin
     terminal.wait_for("Press Enter when it is done")
     terminal.interrupt()
     assert terminal.end() == 130
-    assert "If you do not go on with it, remove: _acme-challenge" in terminal.shown
+    assert "Unless you plan to continue, please remove: _acme-challenge" in terminal.shown
     assert "Traceback" not in terminal.shown
 
 
@@ -401,9 +401,9 @@ def test_a_person_is_asked_for_the_password_of_a_keystore_and_nobody_sees_it(
     assert (nobody.code, "--pkcs12-password-file" in nobody.document["error"]["message"]) == (2, True)
     for second, code in (("other", 2), ("hunter22", 0)):
         terminal = acme.on_terminal(*arguments)
-        terminal.wait_for("Password of the keystore:")
+        terminal.wait_for("Password for the keystore:")
         terminal.type("hunter22\n")
-        terminal.wait_for("The same once more:")
+        terminal.wait_for("Repeat the password:")
         terminal.type(f"{second}\n")
         assert terminal.end() == code, terminal.shown
         assert "hunter22" not in terminal.shown
@@ -422,7 +422,7 @@ def test_other_options_for_a_good_certificate_are_not_dropped_in_silence(
     acme.ok(*arguments)
     again = acme.run(*arguments, "--deploy-hook", "true", "--combined")
     assert again.code == 0
-    assert "Warning: It was issued with other options, which stay: --deploy-hook, --combined" in again.err
+    assert "Warning: It was issued with other settings, which remain in effect: --deploy-hook, --combined" in again.err
 
 
 def test_a_key_that_everybody_can_read_is_warned_of(
@@ -433,6 +433,6 @@ def test_a_key_that_everybody_can_read_is_warned_of(
     key.write_bytes((acme.certificate(name) / "privkey.pem").read_bytes())
     key.chmod(0o644)
     arguments = ["issue", name, "--solver", "standalone", "--http-port", str(http_port), "--force", "--key", str(key)]
-    assert f"Everybody on this host can read {key}" in acme.run(*arguments).err
+    assert f"{key} contains a secret" in acme.run(*arguments).err
     key.chmod(0o640)
-    assert "Everybody" not in acme.run(*arguments).err
+    assert "contains a secret" not in acme.run(*arguments).err

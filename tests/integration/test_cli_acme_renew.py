@@ -125,21 +125,21 @@ def test_the_key_is_kept_or_made_anew_as_asked(acme: AcmeCommand, issued: str) -
     same = leaf(acme, issued)
     assert (same != first, same.public_key() == first.public_key()) == (True, True)
     metadata = acme.certificate(issued) / "certificate.json"
-    assert json.loads(metadata.read_text())["recipe"]["reuse_key"] is True
+    assert json.loads(metadata.read_text())["settings"]["reuse_key"] is True
     acme.ok("renew", issued, "--force", "--new-key")
     assert leaf(acme, issued).public_key() != first.public_key()
-    assert json.loads(metadata.read_text())["recipe"]["reuse_key"] is False
+    assert json.loads(metadata.read_text())["settings"]["reuse_key"] is False
 
 
-def change_recipe(acme: AcmeCommand, name: str, **changes: object) -> None:
+def change_settings(acme: AcmeCommand, name: str, **changes: object) -> None:
     path = acme.certificate(name) / "certificate.json"
     metadata = json.loads(path.read_text())
-    path.write_text(json.dumps(metadata | {"recipe": metadata["recipe"] | changes}))
+    path.write_text(json.dumps(metadata | {"settings": metadata["settings"] | changes}))
 
 
 def test_a_chain_that_the_ca_no_longer_has_does_not_stop_a_renewal(acme: AcmeCommand, issued: str) -> None:
     before = leaf(acme, issued)
-    change_recipe(acme, issued, preferred_chain="A Root That Was")
+    change_settings(acme, issued, preferred_chain="A Root That Was")
     ended = acme.run("renew", issued, "--force")
     assert ended.code == 0, ended.err
     assert "Warning: " in ended.err
@@ -149,7 +149,7 @@ def test_a_chain_that_the_ca_no_longer_has_does_not_stop_a_renewal(acme: AcmeCom
 
 def test_one_that_fails_does_not_stop_the_others(acme: AcmeCommand, issued: str) -> None:
     bad = f"a-{issued}"
-    change_recipe(acme, bad, profile="one that was")
+    change_settings(acme, bad, profile="one that was")
     before = {each: leaf(acme, each) for each in (bad, issued)}
     ended = acme.run("renew", "--force", "--json")
     assert ended.code == 7
@@ -204,7 +204,7 @@ def test_two_runs_at_one_certificate_come_after_each_other(
     assert wait_until(held.exists, timeout=SECONDS)
     refused = acme.run("issue", name, *standalone, "--lock-timeout", "0", "--json")
     assert refused.code == 9
-    assert f"(process {first.pid}) works with the certificate {name}" in refused.document["error"]["message"]
+    assert f"(process {first.pid}) is using the certificate {name}" in refused.document["error"]["message"]
     second = acme.start("renew", name, "--json")
     assert second.stderr is not None
     assert f"Waiting for another certwright acme (process {first.pid})" in second.stderr.readline()
@@ -238,7 +238,7 @@ def test_one_that_waits_for_a_person_holds_up_no_other_and_is_left_alone(
         assert acme.ok("account", "--email", "other@example.test")["account"]["status"] == "valid"
         changing = acme.run("rollover", "--lock-timeout", "0", "--json")
         assert changing.code == 9
-        assert "works with the account at" in changing.document["error"]["message"]
+        assert "is using the account at" in changing.document["error"]["message"]
     finally:
         waiting.terminate()
         waiting.communicate(timeout=60)
@@ -273,7 +273,7 @@ def test_a_signal_ends_it_cleaned_up_and_with_the_old_certificate(
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == code
     assert json.loads(out)["error"]["exit_code"] == code
-    assert "If you do not go on with it, remove" in err
+    assert "Unless you plan to continue, please remove" in err
     assert "Traceback" not in shown + err
     assert not (acme.certificate(name) / "current").exists()
 

@@ -98,7 +98,7 @@ def test_the_order_is_gone_on_with_from_where_it_was(
     ended = acme.run("issue", name, *standalone, "--json")
     assert ended.code == 0, ended.err
     assert orders(proxy) == 1
-    (said,) = [line for line in ended.err.splitlines() if "Going on with the order" in line]
+    (said,) = [line for line in ended.err.splitlines() if "Continuing the earlier order" in line]
     assert kept["order_url"] in said
     assert any(f"which is {each}" in said for each in state.split("|"))
     assert ended.document["certificate"]["order_url"] == kept["order_url"]
@@ -138,7 +138,7 @@ def test_for_something_else_a_new_order_is_made(
     assert second["private_key"] != first["private_key"]
     ended = acme.run("issue", name, f"www.{name}", "--name", name, *standalone, "--key-type", "ec384")
     assert ended.code == 0, ended.err
-    assert "The order that was kept is for something else" in ended.err
+    assert "The saved order is for something else" in ended.err
     assert orders(proxy) == 3
 
 
@@ -149,10 +149,10 @@ def test_what_the_ca_gave_up_is_ordered_afresh_and_said_so(
     kept = json.loads(pending_file(acme, name).read_text())
     gone = {**kept, "order_url": f"{kept['order_url']}-that-was"}
     pending_file(acme, name).write_text(json.dumps(gone))
-    # The CA sees no proof: the order fails, and is not gone on with.
+    # The CA cannot validate: the order fails, and is not continued.
     failed = acme.run("issue", name, "--solver", f"webroot:{tmp_path}")
     assert failed.code == 4
-    assert "cannot be gone on with, ordering afresh" in failed.err
+    assert "Cannot resume the earlier order; placing a new one" in failed.err
     assert orders(proxy) == 2
     assert not pending_file(acme, name).exists()
     acme.ok("issue", name, *standalone)
@@ -171,7 +171,7 @@ def test_what_is_damaged_or_done_with_is_not_gone_on_with(
     metadata = json.loads((acme.certificate(name) / "certificate.json").read_text())
     left = {
         "names": [name],
-        "server": metadata["recipe"]["server"],
+        "server": metadata["settings"]["server"],
         "account_url": metadata["account_url"],
         "made_at": metadata["issued_at"],
         "order_url": metadata["order_url"],
@@ -202,7 +202,7 @@ def test_ctrl_c_keeps_the_order_and_the_same_record_is_asked_for(
         terminal.wait_for("Press Enter when it is done")
         terminal.interrupt()
         assert terminal.end() == 130
-        assert "The order is kept, and the same command goes on with it" in terminal.shown
+        assert "The order is saved; run the same command again to continue it" in terminal.shown
         seen.append([line for line in terminal.shown.splitlines() if "IN TXT" in line])
     assert seen[0] == seen[1] != []
     assert orders(proxy) == 1

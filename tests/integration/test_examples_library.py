@@ -216,7 +216,7 @@ def test_an_order_is_gone_on_with_after_a_crash(issued: Desk) -> None:
         taken.bind(("", 0))
         taken.listen()
         said = issued.fail("resume.py", HTTP_PORT=str(taken.getsockname()[1]))
-    assert "Run this again to go on" in said
+    assert "Run this again to continue" in said
     order = (issued.folder / "order.txt").read_text()
     key = (issued.folder / "privkey-next.pem").read_bytes()
     assert stat.S_IMODE((issued.folder / "privkey-next.pem").stat().st_mode) == 0o600
@@ -273,7 +273,7 @@ def test_revocation_by_the_account_and_by_the_key(issued: Desk) -> None:
     assert issued.status() == "Valid"
     assert issued.run("revoke.py") == "Revoked\n"
     assert issued.status() == "Revoked"
-    assert issued.run("revoke.py", "--by-its-key") == "It was revoked before\n"
+    assert issued.run("revoke.py", "--by-its-key") == "It was already revoked\n"
     issued.run("renew.py", "--now")
     (issued.folder / "account.json").unlink()
     assert issued.run("revoke.py", "--by-its-key") == "Revoked\n"
@@ -290,7 +290,7 @@ def test_a_rollover_and_one_that_was_cut_short(desk: Desk) -> None:
     # The CA has confirmed, and then the program was killed before it wrote that down.
     path.write_text(before)
     (desk.folder / "account-next.pem").write_bytes(after.key.to_pem())
-    assert "the account has its new key" in desk.run("rollover.py")
+    assert "the account uses the new key" in desk.run("rollover.py")
     assert AccountCredentials.from_json(path.read_text()) == after
     assert "is valid" in desk.run("credentials.py")
 
@@ -338,7 +338,7 @@ def test_errors_say_what_to_do(desk: Desk, bind: Bind, http_port: int) -> None:
     assert re.fullmatch(rf"{re.escape(elsewhere)}: (dns|connection|unauthorized): .+\n", said)
     with web_folder(desk.folder, http_port):
         said = desk.run("handle_errors.py", NAMES=f"{secrets.token_hex(4)}.{bind.zones[0]}")
-    assert said.startswith("Nothing was asked of the CA; http-01 for ")
+    assert said.startswith("The CA was not asked to validate; http-01 for ")
     assert f"port {http_port}" in said
 
 

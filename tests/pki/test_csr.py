@@ -85,7 +85,7 @@ def test_duplicates_are_dropped_whatever_their_case_or_form() -> None:
         ([], [], None, "at least one"),
         (["bücher.example"], [], None, "A-labels"),
         ([""], [], None, "empty"),
-        (["a.test"], ["10.0.0"], None, "no IP address"),
+        (["a.test"], ["10.0.0"], None, "not an IP address"),
         (["a.test"], [], "b.test", "must be one of the names"),
         (["a" * 60 + ".example.test"], [], "a" * 60 + ".example.test", "64"),
     ],

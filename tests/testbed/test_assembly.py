@@ -11,7 +11,7 @@ from testbed.assembly import assemble
 from testbed.certificates import BedAuthority
 from testbed.errors import BedError
 from testbed.lifecycle import stop_all
-from testbed.node import ADDRESS, EVERY_ADDRESS
+from testbed.network import ADDRESS, EVERY_ADDRESS
 from testbed.part import Part, Site
 from testbed.parts.bind import Bind
 from testbed.parts.kubelet import takes_pods

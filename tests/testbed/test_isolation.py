@@ -31,7 +31,7 @@ def test_outside_of_its_namespaces_a_node_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(CGROUP, "certwright-testbed-0")
     for network in ("", "net:[1]"):
         monkeypatch.setenv(NETWORK, network)
-        with pytest.raises(BedError, match=r"namespaces of its own, and this is none\n.*make e2e"):
+        with pytest.raises(BedError, match=r"namespaces of its own, and this is none of them\n.*make e2e"):
             bed_cgroup()
 
 

@@ -39,7 +39,7 @@ def test_no_file_is_no_bed(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("{")
-    with pytest.raises(BedError, match=r"state\.json is damaged[\s\S]*What to do: end what still runs"):
+    with pytest.raises(BedError, match=r"state\.json is damaged[\s\S]*What to do: stop what still runs"):
         read_state(tmp_path)
 
 

@@ -16,7 +16,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The name of cluster-scoped objects: two releases may have one name, in different namespaces. */}}
+{{/* The name of cluster-scoped objects: two releases in different namespaces may have the same name. */}}
 {{- define "certwright.clusterName" -}}
 {{- $name := include "certwright.fullname" . }}
 {{- if eq $name .Release.Namespace }}
@@ -43,7 +43,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The labels and some of one object's own, which count. */}}
+{{/* The common labels merged with an object's own, which take precedence. */}}
 {{- define "certwright.labelsWith" -}}
 {{- toYaml (merge (deepCopy .own) (include "certwright.labels" .root | fromYaml)) }}
 {{- end }}
@@ -77,8 +77,8 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- include "certwright.imageReference" (dict "registry" $image.registry "repository" $image.repository "tag" (default .Chart.AppVersion $image.tag) "digest" $image.digest) }}
 {{- end }}
 
-{{/* What is not said about the solver's image is as with the operator's. A digest belongs to one repository and tag: it is taken over
-with them or not at all. */}}
+{{/* Unset parts of the solver's image default to the operator's. A digest belongs to one repository and tag: it is inherited together with
+them or not at all. */}}
 {{- define "certwright.solverImage" -}}
 {{- $image := .Values.image }}
 {{- $solver := .Values.http01.solver.image }}
@@ -89,26 +89,26 @@ with them or not at all. */}}
 {{- include "certwright.imageReference" (dict "registry" (default $image.registry $solver.registry) "repository" (default $image.repository $solver.repository) "tag" (default (default .Chart.AppVersion $image.tag) $solver.tag) "digest" $digest) }}
 {{- end }}
 
-{{/* The contradictions that the schema cannot see. */}}
+{{/* Contradictions that the schema cannot detect. */}}
 {{- define "certwright.validate" -}}
 {{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
-{{- fail "replicas: more than one needs leaderElection.enabled, or they would all order the same certificates" }}
+{{- fail "replicas: more than one requires leaderElection.enabled, or all would order the same certificates" }}
 {{- end }}
 {{- if and .Values.caBundle.configMap .Values.caBundle.secret }}
-{{- fail "caBundle: give configMap or secret, not both" }}
+{{- fail "caBundle: set configMap or secret, not both" }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.service.enabled) }}
-{{- fail "metrics.serviceMonitor needs metrics.service.enabled; without a Service use metrics.podMonitor" }}
+{{- fail "metrics.serviceMonitor requires metrics.service.enabled; use metrics.podMonitor without a Service" }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
-{{- fail "metrics: enable serviceMonitor or podMonitor, not both, or everything is scraped twice" }}
+{{- fail "metrics: enable serviceMonitor or podMonitor, not both, or Prometheus scrapes everything twice" }}
 {{- end }}
 {{- if eq (int .Values.ports.http) (int .Values.ports.responder) }}
 {{- fail "ports: http and responder must differ" }}
 {{- end }}
 {{- range .Values.issuers }}
 {{- if and $.Values.namespaces (not (has .namespace $.Values.namespaces)) }}
-{{- fail (printf "issuers: %s is for the namespace %s, which is not in namespaces: the operator would not see it" .name .namespace) }}
+{{- fail (printf "issuers: %s is in the namespace %s, which is not listed in namespaces: the operator would not see it" .name .namespace) }}
 {{- end }}
 {{- end }}
 {{- end }}

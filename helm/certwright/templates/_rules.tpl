@@ -1,30 +1,30 @@
-{{/* What the operator may do, by reason. docs/operating.md has the same rules in a table; a test compares the two. */}}
+{{/* The operator's rights, grouped by purpose. docs/operating.md lists the same rules in a table; a test compares the two. */}}
 
-{{/* In each namespace that it serves. */}}
+{{/* In each namespace that the operator serves. */}}
 {{- define "certwright.rules.served" -}}
-# To see what is wanted.
+# To read what users declared.
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [get, list, watch]
-# For the finalizer that holds a Certificate while records of it are in the DNS.
+# For the finalizer that keeps a Certificate while its records are in the DNS.
 - apiGroups: [certwright.io]
   resources: [certificates]
   verbs: [patch]
-# To say what goes on. Users never get this: solvers and orders are taken up from there after a restart.
+# To report progress. Users never get this right: the operator resumes solvers and orders from the status after a restart.
 - apiGroups: [certwright.io]
   resources: [certificates/status, issuers/status]
   verbs: [patch]
-# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of orders that are over.
+# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
-# To tell what happened.
+# To report what happened.
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
 {{- if .Values.http01.enabled }}
-# The HTTP-01 solver of an order, made and never changed, and the way to it, applied; all removed by label, a pod that has ended by its name. get is
-# for explaining why a solver is not reached, and for an Ingress that is edited in place.
+# The HTTP-01 solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
+# pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, create, delete, deletecollection]
@@ -40,7 +40,7 @@
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, create, patch, deletecollection]
-# To explain why a solver is not reached.
+# To explain why a solver cannot be reached.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [list]
@@ -50,7 +50,7 @@
 {{- end }}
 {{- end }}
 
-{{/* In the whole cluster, because there is no narrower way to say it. Nothing secret is in these objects. */}}
+{{/* Cluster-wide, because RBAC has no narrower way to grant this. These objects hold nothing secret. */}}
 {{- define "certwright.rules.cluster" -}}
 # ClusterIssuers have no namespace.
 - apiGroups: [certwright.io]
@@ -59,34 +59,34 @@
 - apiGroups: [certwright.io]
   resources: [clusterissuers/status]
   verbs: [patch]
-# To notice CRDs that come and go while it runs.
+# To notice CRDs that are created or deleted while the operator runs.
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
   verbs: [list, watch]
 {{- if .Values.namespaces }}
-# To notice that one of its namespaces comes or goes.
+# To notice when one of its namespaces is created or deleted.
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
 {{- end }}
 {{- if .Values.http01.enabled }}
-# To explain that nobody serves the class of an Ingress.
+# To explain that no controller serves the class of an Ingress.
 - apiGroups: [networking.k8s.io]
   resources: [ingressclasses]
   verbs: [get]
 {{- end }}
 {{- end }}
 
-{{/* In its own namespace. */}}
+{{/* In the operator's own namespace. */}}
 {{- define "certwright.rules.own" -}}
 {{- if .Values.namespaces }}
-# Account keys and credentials of ClusterIssuers. They are read by name: it can neither list nor change nor delete here.
+# Account keys and credentials of ClusterIssuers, read by name: the operator cannot list, change or delete Secrets here.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
 {{- end }}
 {{- if .Values.leaderElection.enabled }}
-# Who works. A name cannot limit create.
+# Leader election. RBAC cannot limit create to a name.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]

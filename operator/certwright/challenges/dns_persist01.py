@@ -78,7 +78,7 @@ class DnsPersist01:
         absent = [(record, seen) for record, seen in found if seen is not None and not seen.complete]
         if absent and self._provider is None:
             wanted = "; ".join(f'{record.name} TXT "{record.value}"' for record, _ in absent)
-            raise NotVisible(f"make these records, which then stay for every renewal: {wanted}")
+            raise NotVisible(f"create these records, which then stay for every renewal: {wanted}")
         await until_seen(self._view.check, [record for record, _ in absent], seconds=self._seconds, required=True)
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:

@@ -76,10 +76,10 @@ class Listener:
             reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "no such address"
             hint = ""
             if error.errno == errno.EACCES:
-                hint = "; ports below 1024 need rights, or forward the port to another one and listen there"
+                hint = "; ports below 1024 require privileges, or forward the port to a higher one and listen there"
             elif error.errno == errno.EADDRINUSE:
-                hint = "; stop the server that listens there, or let that server answer (webroot)"
-            raise CannotListen(f"Cannot listen at {where}: {reason}{hint}") from error
+                hint = "; stop the server that uses the port, or let that server respond (webroot)"
+            raise CannotListen(f"Cannot listen on {where}: {reason}{hint}") from error
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -56,7 +56,7 @@ class Webroot:
         for proof in proofs:
             root, path = self._place(proof)
             if not root.is_dir():
-                raise CannotWrite(f"The web root {root} is no folder: name the one that the web server shows at /")
+                raise CannotWrite(f"The web root {root} is not a folder: give the one that the web server serves at /")
             try:
                 self._write_one(root, path, proof.key_authorization)
             except OSError as error:

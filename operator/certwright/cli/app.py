@@ -1,4 +1,4 @@
-"""The commands that people type."""
+"""The `certwright` command line, apart from `run`, `solver` and `acme`, which `main` starts without it."""
 
 from importlib.metadata import version as installed_version
 
@@ -9,7 +9,7 @@ from certwright.cli.crds import crds
 
 app = typer.Typer(
     name="certwright",
-    help="TLS certificates for Kubernetes that appear and renew by themselves, and an ACME client for other hosts.",
+    help="Automatic TLS certificates for Kubernetes, and an ACME client for other hosts.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,8 +21,8 @@ app.add_typer(acme)
 @app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def run(context: typer.Context) -> None:
     """Run the operator."""
-    # Here for the list of commands; `main` starts the operator without ever importing this module.
-    from certwright.cli.run import main as run_operator  # noqa: PLC0415 - the other commands do without
+    # Only for the list of commands: `main` starts the operator without importing this module.
+    from certwright.cli.run import main as run_operator  # noqa: PLC0415 - the other commands do not need it
 
     raise typer.Exit(run_operator(context.args))
 

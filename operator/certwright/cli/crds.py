@@ -1,4 +1,4 @@
-"""`certwright crds`: the CRD manifests, one file each, written or compared."""
+"""`certwright crds`: write the CRD manifests, one file each, or check that they are up to date."""
 
 import difflib
 from collections.abc import Mapping
@@ -17,24 +17,22 @@ _MOST_LINES_SHOWN: Final = 40
 
 
 def manifests() -> dict[str, str]:
-    """The manifests by file name, such as `certwright.io_certificates.yaml`."""
+    """Return the manifests by file name, such as `certwright.io_certificates.yaml`."""
     return {_file_name(definition): _render(definition) for definition in custom_resource_definitions()}
 
 
 def crds(
-    output_dir: Annotated[Path, typer.Option(help="The folder the manifests are in.")] = Path("crds"),
+    output_dir: Annotated[Path, typer.Option(help="Folder for the manifests.")] = Path("crds"),
     *,
-    check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if a manifest is not up to date.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a manifest is out of date.")] = False,
 ) -> None:
-    """Write the CRD manifests that this version needs."""
+    """Write the CRD manifests for this version."""
     try:
-        complaints = _compare(output_dir, manifests()) if check else _write(output_dir, manifests())
+        problems = _compare(output_dir, manifests()) if check else _write(output_dir, manifests())
     except OSError as error:
-        complaints = (str(error),)
-    if complaints:
-        typer.echo("\n".join(complaints), err=True)
+        problems = (str(error),)
+    if problems:
+        typer.echo("\n".join(problems), err=True)
         raise typer.Exit(1)
 
 
@@ -48,16 +46,14 @@ def _write(folder: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
 
 def _compare(folder: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
     found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
-    complaints = [
-        f"{folder / name} is no manifest of this version: remove it" for name in sorted(found.keys() - wanted)
-    ]
+    problems = [f"{folder / name} does not belong to this version: remove it" for name in sorted(found.keys() - wanted)]
     for name, text in wanted.items():
         if name not in found:
-            complaints.append(f"{folder / name} is missing")
+            problems.append(f"{folder / name} is missing")
         elif found[name] != text:
-            complaints.append(f"{folder / name} is not up to date:\n{_differences(found[name], text)}")
-    if complaints:
-        return (*complaints, f"To write what is due: certwright crds --output-dir {folder}")
+            problems.append(f"{folder / name} is out of date:\n{_differences(found[name], text)}")
+    if problems:
+        return (*problems, f"To update the manifests, run: certwright crds --output-dir {folder}")
     typer.echo(f"{folder} is up to date")
     return ()
 
@@ -68,7 +64,7 @@ def _differences(found: str, wanted: str) -> str:
     )
     shown = list(lines)
     if len(shown) > _MOST_LINES_SHOWN:
-        shown[_MOST_LINES_SHOWN:] = [f"... and {len(shown) - _MOST_LINES_SHOWN} lines more"]
+        shown[_MOST_LINES_SHOWN:] = [f"... and {len(shown) - _MOST_LINES_SHOWN} more lines"]
     return "\n".join(f"  {line}" for line in shown)
 
 
@@ -82,7 +78,7 @@ def _render(definition: Mapping[str, Any]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Expressions of several lines stay so, and nothing is an alias of something above."""
+    """Writes multi-line expressions as blocks, and never uses aliases."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the base class names it
         return True

@@ -49,7 +49,7 @@ class KeySpec:
         try:
             return generate_private_key(self.algorithm, self.size)
         except PkiError as error:
-            raise InvalidPrivateKey(f"The key cannot be made: {error}") from error
+            raise InvalidPrivateKey(f"Cannot generate the key: {error}") from error
 
 
 #: The key of a certificate: one to be made, one that there is, one in PEM, or a request made with one kept elsewhere.
@@ -81,7 +81,7 @@ def chain_of(pem: bytes) -> CertificateChain:
     try:
         return parse_chain(pem)
     except ChainError as error:
-        raise InvalidCertificate(f"Not a certificate chain in PEM: {error}") from None
+        raise InvalidCertificate(f"Not a PEM certificate chain: {error}") from None
 
 
 def leaf_der(pem: bytes) -> bytes:

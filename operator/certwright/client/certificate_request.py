@@ -55,11 +55,11 @@ def make_request(
     """
     if isinstance(key, SigningRequest):
         if set(key.dns_names) | set(key.ip_addresses) != {identifier.value for identifier in identifiers}:
-            raise InvalidIdentifier("The request is not for exactly the names that are ordered")
+            raise InvalidIdentifier("The names in the CSR differ from those in the order")
         return key, key.der
     private_key = private_key_of(key)
     if _same(private_key, account_key):
-        raise KeyReused("The key of the certificate is the account key; a certificate needs one of its own")
+        raise KeyReused("The key of the certificate is the account key; use a different key")
     try:
         csr = build_csr(
             private_key,
@@ -68,7 +68,7 @@ def make_request(
             common_name=common_name,
         )
     except PkiError as error:
-        raise InvalidIdentifier(f"The certificate cannot be requested: {error}") from error
+        raise InvalidIdentifier(f"Cannot create the CSR: {error}") from error
     return private_key, csr
 
 

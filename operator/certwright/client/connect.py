@@ -53,7 +53,7 @@ async def connect(
     saved = account if isinstance(account, AccountCredentials) else None
     key = account if isinstance(account, AccountKey) else saved.key if saved else AccountKey.generate()
     if ca is None and saved is None:
-        raise UnsafeUrl("No CA is given: name one, or give its directory URL, or saved credentials")
+        raise UnsafeUrl("No CA is given: use a name, a directory URL, or saved credentials")
     url = directory_url(ca) if ca is not None else saved.directory_url if saved else ""
     # An account belongs to the CA that made it: at another one only its key is of use.
     account_url = saved.account_url if saved and saved.directory_url == url else None

@@ -23,8 +23,9 @@ class NoSolver(AcmeError):
     def __init__(self, offered: Mapping[str, Sequence[str]], available: Sequence[str]) -> None:
         shown = "; ".join(f"{name}: {', '.join(types) or 'none'}" for name, types in list(offered.items())[:5])
         super().__init__(
-            f"There is no solver for what the CA offers ({shown}). Given are solvers for"
-            f" {', '.join(sorted(set(available))) or 'nothing'}; a wildcard needs a dns challenge, an address another"
+            f"No solver supports what the CA offers ({shown}). There are solvers for"
+            f" {', '.join(sorted(set(available))) or 'nothing'}; a wildcard requires a DNS challenge, an IP address"
+            " another one"
         )
         self.offered = {name: tuple(types) for name, types in offered.items()}
         self.available = tuple(available)

@@ -60,7 +60,7 @@ class ReplacementRefused(Event):
     error: AcmeError
 
     def __str__(self) -> str:
-        return f"The order cannot count as a renewal, ordering afresh: {self.error}"
+        return f"The CA does not accept the order as a renewal; placing it as a new one: {self.error}"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class OrderResumed(Event):
     order: Order
 
     def __str__(self) -> str:
-        return f"Going on with the order that was made before, which is {self.order.status}: {self.order.url}"
+        return f"Continuing the earlier order, which is {self.order.status}: {self.order.url}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class OrderNotResumed(Event):
     reason: str
 
     def __str__(self) -> str:
-        return f"The order that was made before cannot be gone on with, ordering afresh: {self.reason}"
+        return f"Cannot resume the earlier order; placing a new one: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class AuthorizationReused(Event):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.name} is proven already"
+        return f"{self.name} is already validated"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Presented(_ProofEvent):
     """
 
     def __str__(self) -> str:
-        return self._said("Waiting until it can be seen:")
+        return self._said("Waiting until visible:")
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class OrderReady(Event):
     order: Order
 
     def __str__(self) -> str:
-        return "All names are proven, requesting the certificate"
+        return "All domains are validated; requesting the certificate"
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class RenewalInfoUnavailable(Event):
     error: AcmeError
 
     def __str__(self) -> str:
-        return f"The CA does not say when to renew: {self.error}"
+        return f"Cannot ask the CA when to renew: {self.error}"
 
 
 @dataclass(frozen=True)

@@ -279,7 +279,7 @@ class Issuance:
             )
         except (AcmeError, PkiError) as error:
             raise UnusableCertificate(
-                f"The CA issued a certificate that is not the one that was asked for: {error}",
+                f"The CA issued a different certificate than ordered: {error}",
                 order_url=order.url,
                 certificate_url=chain.url,
             ) from error

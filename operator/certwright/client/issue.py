@@ -108,7 +108,7 @@ async def issue(
     except (TimeoutError, PollTimedOut) as error:
         url = issuance.order.url if issuance.order else None
         state = f" The order {url} is {issuance.order.status}." if issuance.order else ""
-        raise IssuanceTimedOut(f"There was no certificate after {timeout:g} s.{state}", order_url=url) from error
+        raise IssuanceTimedOut(f"No certificate after {timeout:g} s.{state}", order_url=url) from error
     finally:
         request.cancel()
         if budget is not None:

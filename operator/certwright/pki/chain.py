@@ -65,10 +65,10 @@ def parse_chain(pem: bytes) -> CertificateChain:
         raise ChainError(f"the certificate chain has {begun} certificates; {MAX_CERTIFICATES} is the limit")
     blocks = list(_BLOCK.finditer(pem))
     if any(block["label"] != b"CERTIFICATE" for block in blocks):
-        raise ChainError("the certificate chain holds a PEM block that is no certificate")
+        raise ChainError("the certificate chain contains a PEM block that is not a certificate")
     # A block has four rows of dashes; more of them are the rest of one that was cut off.
     if pem.count(_DASHES) != 4 * len(blocks):
-        raise ChainError("the certificate chain is damaged: a PEM block is not complete")
+        raise ChainError("the certificate chain is damaged: a PEM block is incomplete")
     certificates = [_load(block.group(), place) for place, block in enumerate(blocks, start=1)]
     return CertificateChain(certificates[0], tuple(certificates[1:]), b"".join(map(_to_pem, certificates)))
 
@@ -93,7 +93,7 @@ def _issued(subject: x509.Certificate, issuer: x509.Certificate) -> str | None:
     try:
         subject.verify_directly_issued_by(issuer)
     except InvalidSignature:
-        return "the signature does not verify"
+        return "the signature is invalid"
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return _why_not(subject, issuer)
     return None
@@ -103,10 +103,10 @@ def _why_not(subject: x509.Certificate, issuer: x509.Certificate) -> str:
     try:
         alike = subject.issuer == issuer.subject
     except ValueError:
-        return "the name of the issuer or the subject cannot be read"
+        return "the issuer or subject name cannot be read"
     if not alike:
-        return "the names of issuer and subject differ"
-    return "the key or the signature algorithm of the issuer cannot be used"
+        return "the issuer and subject names differ"
+    return "the issuer's key or signature algorithm is not supported"
 
 
 def _load(block: bytes, place: int) -> x509.Certificate:

@@ -59,14 +59,14 @@ def _general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> lis
         try:
             names.append(x509.DNSName(name))
         except ValueError:
-            raise CsrError(f"{name!r} is not ASCII: give internationalised names as A-labels (xn--...)") from None
+            raise CsrError(f"{name!r} is not ASCII: write internationalized names as A-labels (xn--...)") from None
         if not name:
-            raise CsrError("an empty text is no DNS name")
+            raise CsrError("an empty text is not a DNS name")
     for text in ip_addresses:
         try:
             address = x509.IPAddress(ipaddress.ip_address(text))
         except ValueError:
-            raise CsrError(f"{text!r} is no IP address") from None
+            raise CsrError(f"{text!r} is not an IP address") from None
         if address not in names:
             names.append(address)
     return names

@@ -41,7 +41,7 @@ class KeyMismatch(GateRefused):
     """The leaf certifies another key than the private key beside it."""
 
     def __init__(self) -> None:
-        super().__init__("the certificate is for another private key than the one it was requested with")
+        super().__init__("the certificate is for another private key than requested")
 
 
 class MissingNames(GateRefused):
@@ -63,7 +63,7 @@ class NotYetValid(GateRefused):
         self.not_before = not_before
         super().__init__(
             f"the certificate is valid only from {not_before:%Y-%m-%dT%H:%M:%SZ}, and here it is "
-            f"{now:%Y-%m-%dT%H:%M:%SZ}: compare the clocks of this machine and of the CA"
+            f"{now:%Y-%m-%dT%H:%M:%SZ}: compare this machine's clock with the CA's"
         )
 
 

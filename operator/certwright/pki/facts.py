@@ -52,7 +52,7 @@ class CertificateFacts:
         try:
             issuer_name = leaf.issuer.rfc4514_string()
         except ValueError:
-            raise ChainError("the name of the certificate's issuer cannot be read") from None
+            raise ChainError("the certificate's issuer name cannot be read") from None
         serial = f"{leaf.serial_number:x}"
         return cls(
             dns_names=tuple(sorted({name.lower() for name in names.get_values_for_type(x509.DNSName)})),

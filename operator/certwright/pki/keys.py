@@ -88,7 +88,7 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
         PrivateKeyError: It is no PEM key, damaged, encrypted, or neither RSA, ECDSA nor Ed25519.
     """
     if len(pem) > _MAX_PEM_BYTES:
-        raise PrivateKeyError(f"the private key is {len(pem)} bytes long; no key is longer than {_MAX_PEM_BYTES}")
+        raise PrivateKeyError(f"the private key is {len(pem)} bytes long; the limit is {_MAX_PEM_BYTES}")
     try:
         key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=trusted)
     except TypeError:
@@ -129,7 +129,7 @@ def _checked_size(algorithm: KeyAlgorithm, size: int | None) -> int | None:
     if size is None:
         return DEFAULT_SIZES[algorithm]
     if algorithm == "Ed25519":
-        raise UnsupportedKey("an Ed25519 key has one size only: leave the size out")
+        raise UnsupportedKey("an Ed25519 key has only one size: omit the size")
     sizes = tuple(_CURVES) if algorithm == "ECDSA" else RSA_SIZES
     if size not in sizes:
         raise UnsupportedKey(f"there is no {algorithm} key of {size} bits: use {', '.join(map(str, sizes))}")

@@ -67,7 +67,9 @@ def check_keystore_password(password: str) -> None:
     if not password:
         raise KeystoreError("the password is empty")
     if not (password.isascii() and password.isprintable()):
-        raise KeystoreError("the password has other characters than printable ASCII, about which programs disagree")
+        raise KeystoreError(
+            "the password must be printable ASCII, because programs encode other characters differently"
+        )
 
 
 def _encryption(encryption: Pkcs12Encryption, password: bytes) -> KeySerializationEncryption:

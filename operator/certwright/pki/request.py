@@ -52,18 +52,18 @@ def read_csr(content: bytes) -> SigningRequest:
         CsrError: It is no request, its signature does not verify, or it names nothing that ACME certifies.
     """
     if len(content) > _MAX_BYTES:
-        raise CsrError(f"the request is {len(content)} bytes long; no request is longer than {_MAX_BYTES}")
+        raise CsrError(f"the CSR is {len(content)} bytes long; the limit is {_MAX_BYTES}")
     try:
         in_pem = content.lstrip().startswith(b"-----BEGIN")
         csr = x509.load_pem_x509_csr(content) if in_pem else x509.load_der_x509_csr(content)
         verified = csr.is_signature_valid
     except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
-        raise CsrError("not a certificate signing request in PEM or DER, or one of an unknown kind") from None
+        raise CsrError("not a PEM or DER certificate signing request, or one of an unsupported type") from None
     if not verified:
-        raise CsrError("the signature of the request does not verify: make the request anew")
+        raise CsrError("the signature of the CSR is invalid: create the CSR again")
     dns_names, ip_addresses = _names(csr)
     if not dns_names and not ip_addresses:
-        raise CsrError("the request names no domain and no IP address: give it subjectAltNames")
+        raise CsrError("the CSR has no domain and no IP address: add subjectAltNames")
     return SigningRequest(csr.public_bytes(serialization.Encoding.DER), dns_names, ip_addresses)
 
 
@@ -73,9 +73,9 @@ def _names(csr: x509.CertificateSigningRequest) -> tuple[tuple[str, ...], tuple[
     except x509.ExtensionNotFound:
         names = x509.SubjectAlternativeName([])
     except (ValueError, x509.DuplicateExtension):
-        raise CsrError("the extensions of the request cannot be read") from None
+        raise CsrError("the extensions of the CSR cannot be read") from None
     if len(names) > _MAX_NAMES:
-        raise CsrError(f"the request has {len(names)} names; {_MAX_NAMES} are the most that are read")
+        raise CsrError(f"the CSR has {len(names)} names; the limit is {_MAX_NAMES}")
     dns_names = dict.fromkeys(name.lower() for name in names.get_values_for_type(x509.DNSName))
     ip_addresses = dict.fromkeys(str(address) for address in names.get_values_for_type(x509.IPAddress))
     # RFC 8555 section 7.4: CAs count the common name among the identifiers of the request.

@@ -16,9 +16,9 @@ from certwright.cli.acme.app import acme
 from certwright.cli.acme.common import Common
 from certwright.cli.acme.exits import MEANINGS, ExitCode
 from certwright.cli.acme.output import Output
-from certwright.cli.acme.recipe import SolverSettings
 from certwright.cli.acme.session import Session
-from certwright.cli.acme.solving import make_solvers
+from certwright.cli.acme.solver_settings import SolverSettings
+from certwright.cli.acme.solvers import make_solvers
 from certwright.cli.app import app
 from certwright.client import SelfChecked
 
@@ -67,21 +67,24 @@ def test_no_option_takes_a_secret() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["issue", "a.example.test", "--solver", "telepathy"], "--solver 'telepathy' is none of standalone"),
+        (["issue", "a.example.test", "--solver", "telepathy"], "--solver 'telepathy' is not one of standalone"),
         (["issue", "a.example.test"], "--solver"),
-        (["issue", "--solver", "standalone"], "Say what the certificate is for"),
+        (["issue", "--solver", "standalone"], "Give the names for the certificate"),
         (["issue", "a.example.test", "--solver", "dns-01"], "--nameserver"),
-        (["issue", "a.example.test", "--solver", "webroot:/no/such"], "The web root /no/such is no folder"),
-        (["issue", "a.example.test", "--solver", "standalone", "--name", "../x"], "cannot be the name of a folder"),
-        (["issue", "a.example.test", "--solver", "standalone", "--key", "k", "--csr", "r"], "exclude each other"),
-        (["issue", "a.example.test", "--solver", "standalone", "--not-after", "soon"], "is no instant"),
-        (["issue", "a.example.test", "--solver", "standalone", "--client-key", "k", "--agree-tos"], "go together"),
+        (["issue", "a.example.test", "--solver", "webroot:/no/such"], "The web root /no/such is not a folder"),
+        (["issue", "a.example.test", "--solver", "standalone", "--name", "../x"], "is not a valid name"),
+        (["issue", "a.example.test", "--solver", "standalone", "--key", "k", "--csr", "r"], "are mutually exclusive"),
+        (["issue", "a.example.test", "--solver", "standalone", "--not-after", "soon"], "is not a time"),
+        (
+            ["issue", "a.example.test", "--solver", "standalone", "--client-key", "k", "--agree-tos"],
+            "must be given",
+        ),
         (["register", "--server", "nobody"], "neither a directory URL nor one of letsencrypt"),
         (["register", "--eab-hmac-file", "x"], "--eab-kid"),
         (["register", "--key-algorithm", "ES1"], "no account key algorithm 'ES1'"),
-        (["account", "--email", "a@example.test", "--no-email"], "exclude each other"),
+        (["account", "--email", "a@example.test", "--no-email"], "are mutually exclusive"),
         (["revoke", "nothing"], "neither a file nor a certificate"),
-        (["info", "nothing"], "Nor is it a CA"),
+        (["info", "nothing"], "It is not a CA either"),
         (["renew", "nothing"], "There is no certificate nothing"),
     ],
 )
@@ -108,7 +111,7 @@ def test_http_answers_are_looked_at_first_if_asked(tmp_path: Path) -> None:
 
 def test_without_an_account_it_says_how_to_make_one(tmp_path: Path) -> None:
     result = CliRunner().invoke(acme, ["account", "--dir", str(tmp_path), "--json"])
-    assert result.exit_code == ExitCode.PERSON_NEEDED
+    assert result.exit_code == ExitCode.ACTION_NEEDED
     document = json.loads(result.stdout)
     assert (document["command"], document["ok"]) == ("account", False)
     assert "certwright acme register --server letsencrypt-staging --agree-tos" in document["error"]["message"]
@@ -127,7 +130,7 @@ def test_what_cannot_be_read_does_not_hide_the_rest(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "ca.example.test: cannot be read" in result.stdout
     assert "a.example.test  cannot be read" in result.stdout
-    assert "b.example.test  not issued yet  order under way" in result.stdout
+    assert "b.example.test  not issued yet  order pending" in result.stdout
     for damaged in (account / "account.json", certificate / "certificate.json"):
         assert f"Warning: {damaged} is damaged" in result.stderr
     document = json.loads(CliRunner().invoke(acme, ["info", "--dir", str(tmp_path), "--json"]).stdout)
@@ -137,7 +140,7 @@ def test_what_cannot_be_read_does_not_hide_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_flag_does_not_look_as_if_it_took_a_value() -> None:
-    assert "--force Issue although" in shown("issue")
+    assert "--force Issue even if" in shown("issue")
     assert "<bool>" not in shown("renew").replace("--help <bool>", "")
     assert "list[str]" not in shown("account")
 
@@ -177,7 +180,7 @@ def test_an_unforeseen_error_shows_its_kind_and_on_request_its_traceback(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("the secret of the universe")
 
-    monkeypatch.setattr("certwright.cli.acme.lookup_acts.info", broken)
+    monkeypatch.setattr("certwright.cli.acme.lookup.info", broken)
     plain = CliRunner().invoke(acme, ["info", "--dir", str(tmp_path)])
     assert plain.exit_code == ExitCode.FAILED
     assert "ZeroDivisionError" in plain.stderr

@@ -14,7 +14,7 @@ import pytest
 
 from certwright.cli.acme.certificate_store import CertificateStore
 from certwright.cli.acme.exits import CommandError, UsageError
-from certwright.cli.acme.recipe import Metadata, Recipe, RenewalState
+from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +26,8 @@ KEY = b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"
 
 
 def metadata(number: int) -> Metadata:
-    recipe = Recipe(("a.example.test", f"{number}.example.test"), "https://ca.example.test/dir")
-    return Metadata(recipe, NOW + timedelta(seconds=number), NOW, NOW + timedelta(days=90), f"{number:04x}")
+    settings = IssuanceSettings(("a.example.test", f"{number}.example.test"), "https://ca.example.test/dir")
+    return Metadata(settings, NOW + timedelta(seconds=number), NOW, NOW + timedelta(days=90), f"{number:04x}")
 
 
 def store(folder: CertificateFolder, number: int, **more: bytes) -> None:

@@ -10,14 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.cli.acme.account_store import Connection
-from certwright.cli.acme.documents import from_json, to_json
 from certwright.cli.acme.exits import CommandError
-from certwright.cli.acme.recipe import Metadata, Recipe, RenewalState, SolverSettings
+from certwright.cli.acme.files import from_json, to_json
+from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
+from certwright.cli.acme.solver_settings import SolverSettings
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PATH = Path("file.json")
 METADATA = Metadata(
-    recipe=Recipe(
+    settings=IssuanceSettings(
         names=("a.example.test",), server="https://ca.example.test/dir", solver=SolverSettings(("standalone",))
     ),
     issued_at=NOW,
@@ -39,8 +40,8 @@ def test_what_is_written_is_read(
 ) -> None:
     instant = None if until is None else until.replace(tzinfo=UTC, microsecond=0)
     solver = SolverSettings(("dns-01",), http_port=port, dns_timeout=timeout, persist_until=instant)
-    recipe = Recipe(tuple(names), "https://ca.example.test/dir", solver, deploy_hook=hook)
-    metadata = Metadata(recipe, NOW, NOW, NOW, "0a", replaced=True)
+    settings = IssuanceSettings(tuple(names), "https://ca.example.test/dir", solver, deploy_hook=hook)
+    metadata = Metadata(settings, NOW, NOW, NOW, "0a", replaced=True)
     assert from_json(Metadata, to_json(metadata), path=PATH) == metadata
 
 
@@ -49,6 +50,12 @@ def test_what_a_later_version_added_is_ignored_and_what_it_left_out_has_its_defa
         proxy="http://p.example.test"
     )
     assert from_json(RenewalState, b'{"serial": "0a"}', path=PATH) == RenewalState("0a")
+
+
+def test_the_former_name_of_the_settings_is_still_read() -> None:
+    document = json.loads(to_json(METADATA))
+    document["recipe"] = document.pop("settings")
+    assert from_json(Metadata, json.dumps(document).encode(), path=PATH) == METADATA
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"nonsense", b"[" * 100_000, b'{"issued_at": 1}', b"{}"])
@@ -64,18 +71,18 @@ def test_what_is_damaged_is_said(content: bytes) -> None:
         ("serial", None),
         ("not_after", "yesterday"),
         ("replaced", "yes"),
-        ("recipe", []),
-        ("recipe", {"names": "a", "server": ""}),
-        ("recipe", {"names": [1], "server": ""}),
-        ("recipe", {"names": [], "server": "", "timeout": True}),
-        ("recipe", {"names": [], "server": "", "solver": {"http_port": True}}),
+        ("settings", []),
+        ("settings", {"names": "a", "server": ""}),
+        ("settings", {"names": [1], "server": ""}),
+        ("settings", {"names": [], "server": "", "timeout": True}),
+        ("settings", {"names": [], "server": "", "solver": {"http_port": True}}),
     ],
 )
 def test_a_member_of_another_type_is_named(member: str, value: object) -> None:
     document = json.loads(to_json(METADATA)) | {member: value}
-    with pytest.raises(CommandError, match=r"is damaged: '\w+' is not what it should be"):
+    with pytest.raises(CommandError, match=r"is damaged: '\w+' has an invalid value"):
         from_json(Metadata, json.dumps(document).encode(), path=PATH)
 
 
-def test_the_recipe_holds_no_secret() -> None:
-    assert not [name for name in asdict(METADATA)["recipe"]["solver"] if "secret" in name]
+def test_the_settings_hold_no_secret() -> None:
+    assert not [name for name in asdict(METADATA)["settings"]["solver"] if "secret" in name]

@@ -34,10 +34,10 @@ TERMS = UserActionRequired(PROBLEM, action="newOrder", url=URL, status=403, term
         (UsageError("x"), ExitCode.USAGE),
         (CommandError("x", ExitCode.LOCKED), ExitCode.LOCKED),
         (LIMITED, ExitCode.RATE_LIMITED),
-        (TERMS, ExitCode.PERSON_NEEDED),
-        (NotRegistered("x"), ExitCode.PERSON_NEEDED),
-        (SolverFailed("present", challenge_type="dns-01", names=["a"], reason="x"), ExitCode.NOT_PROVEN),
-        (NoSolver({"a": ()}, ()), ExitCode.NOT_PROVEN),
+        (TERMS, ExitCode.ACTION_NEEDED),
+        (NotRegistered("x"), ExitCode.ACTION_NEEDED),
+        (SolverFailed("present", challenge_type="dns-01", names=["a"], reason="x"), ExitCode.NOT_VALIDATED),
+        (NoSolver({"a": ()}, ()), ExitCode.NOT_VALIDATED),
         (ConnectionFailed("x", host="h", request_sent=False), ExitCode.UNREACHABLE),
         (ServiceUnavailable("x", url=URL, status=503), ExitCode.UNREACHABLE),
         (IssuanceTimedOut("x", order_url=None), ExitCode.UNREACHABLE),
@@ -83,7 +83,7 @@ def test_a_file_of_this_host_is_named_with_what_is_wrong_with_it() -> None:
 
 
 def test_what_to_do_about_a_server_that_cannot_be_reached() -> None:
-    assert message(UntrustedServer("Not trusted.", host="ca.test", reason="x")).endswith("The option is --ca-bundle")
+    assert message(UntrustedServer("Not trusted.", host="ca.test", reason="x")).endswith("Use --ca-bundle")
     assert "--server" in message(ConnectionFailed("Cannot connect.", host="ca.test", request_sent=False))
     assert message(ConnectionFailed("It hung up.", host="ca.test", request_sent=True)) == "It hung up."
     late = IssuanceTimedOut("Too late.", order_url="https://ca.test/order/1")

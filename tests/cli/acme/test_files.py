@@ -63,7 +63,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 def test_what_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CommandError, match="Cannot make the folder"):
+    with pytest.raises(CommandError, match="Cannot create the folder"):
         make_folder(tmp_path / "file" / "below")
     with pytest.raises(CommandError, match=r"Cannot write .*: no such file"):
         write_file(Path(tmp_path / "missing" / "x"), b"", mode=0o600)

@@ -36,12 +36,12 @@ async def test_one_holds_it_and_the_next_waits_its_turn(tmp_path: Path) -> None:
     await held.wait()
     await asyncio.gather(first, hold("second"))
     assert order == ["first in", "first out", "second in", "second out"]
-    assert told == [f"Waiting for another certwright acme (process {os.getpid()}) at the thing"]
+    assert told == [f"Waiting for another certwright acme (process {os.getpid()}) that is using the thing"]
 
 
 async def test_who_waits_too_long_is_told_who_holds_it(tmp_path: Path) -> None:
     async with locked(tmp_path / "lock", "the thing", seconds=0, on_wait=print):
-        with pytest.raises(Busy, match=rf"\(process {os.getpid()}\) works with the thing\.") as caught:
+        with pytest.raises(Busy, match=rf"\(process {os.getpid()}\) is using the thing\.") as caught:
             async with locked(tmp_path / "lock", "the thing", seconds=0, on_wait=print):
                 pytest.fail("two hold it")
     assert caught.value.code is ExitCode.LOCKED

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from certwright.acme import RenewalInfo
-from certwright.cli.acme.recipe import Metadata, Recipe, RenewalState
 from certwright.cli.acme.renewal_decision import by_lifetime, decide, heard, is_to_be_asked
+from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-LONG = Metadata(Recipe(("a.example.test",), "https://ca.example.test"), START, START, START + 90 * DAY, "0a")
+LONG = Metadata(IssuanceSettings(("a.example.test",), "https://ca.example.test"), START, START, START + 90 * DAY, "0a")
 SHORT = replace(LONG, not_after=START + 6 * DAY)
 NOTHING = RenewalState("0a")
 

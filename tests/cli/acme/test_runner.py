@@ -36,8 +36,8 @@ def shell(tmp_path: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
-        ("$ACME info > /dev/full", 1, "Error: The result cannot be written: no space left on device\n"),
-        ("$ACME info --json > /dev/full", 1, "Error: The result cannot be written: no space left on device\n"),
+        ("$ACME info > /dev/full", 1, "Error: Cannot write the result: no space left on device\n"),
+        ("$ACME info --json > /dev/full", 1, "Error: Cannot write the result: no space left on device\n"),
         ("$ACME account > /dev/full", 10, "Error: There is no account"),
         # A log that is full does not stop anything, and a closed one neither.
         ("$ACME renew --random-sleep 0.1 2> /dev/full", 0, ""),

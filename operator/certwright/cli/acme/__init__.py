@@ -1,5 +1,6 @@
 """`certwright acme`: an ACME client for hosts without Kubernetes, on top of `certwright.client`.
 
-`app` and the modules that it names with `commands_` declare what can be typed, and import nothing heavy; each command
-imports its act when it runs.
+`commands` declares what can be typed, and imports nothing heavy. What a command does is in the module of its name:
+`account` (with rollover and deactivate), `issue`, `renew`, `revoke`, `lookup` (discover, info, ari). A command imports
+it when it runs.
 """

@@ -1,4 +1,4 @@
-"""Accounts on disk: a folder for each CA, with the account's credentials and how the CA is reached."""
+"""Accounts on disk: a folder for each CA, with the account's credentials and the connection settings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from certwright.acme import AccountCredentials, InvalidCredentials
-from certwright.cli.acme.documents import from_json, to_json
 from certwright.cli.acme.exits import CommandError
-from certwright.cli.acme.files import PRIVATE_FILE, make_folder, read_file, sync_folder, write_file
+from certwright.cli.acme.files import (
+    PRIVATE_FILE,
+    make_folder,
+    read_document,
+    read_file,
+    sync_folder,
+    write_document,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,14 +29,14 @@ _UNFIT: Final = re.compile(r"[^a-z0-9.-]+")
 
 @dataclass(frozen=True)
 class Connection:
-    """How a CA is reached, kept with the account so that it has to be said only once.
+    """How to connect to a CA, saved with the account so that it has to be given only once.
 
     Attributes:
-        ca_bundle: File with the certificates that vouch for it.
+        ca_bundle: File with the root certificates to trust.
         proxy: URL of a proxy.
         client_certificate: File with a client certificate.
         client_key: File with its key.
-        request_timeout: Seconds for one request.
+        request_timeout: Seconds for each request.
     """
 
     ca_bundle: str | None = None
@@ -39,16 +46,16 @@ class Connection:
     request_timeout: float | None = None
 
     def overlaid(self, other: Connection) -> Connection:
-        """Return this with what the other one says."""
-        said = {field.name: getattr(other, field.name) for field in fields(other)}
-        return replace(self, **{name: value for name, value in said.items() if value is not None})
+        """Return this, overridden by what is set in the other one."""
+        given = {field.name: getattr(other, field.name) for field in fields(other)}
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
 
 class AccountFolder:
     """The account at one CA.
 
-    `account.json` is the account. While its key is being replaced `account.next.json` has the new key, so that a crash
-    at any instant loses neither. `account.deactivated.json` is one that was closed.
+    `account.json` is the account. While its key is being replaced, `account.next.json` has the new key, so that a
+    crash at any time loses neither. `account.deactivated.json` is one that was deactivated.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,53 +67,50 @@ class AccountFolder:
 
     @property
     def account_file(self) -> Path:
-        """Where the account is, with its key."""
+        """The path of the account and its key."""
         return self.path / "account.json"
 
     def is_registered(self) -> bool:
-        """Whether there is an account, and the CA has confirmed it."""
+        """Return whether there is an account that the CA has confirmed."""
         credentials = self.load()
         return credentials is not None and credentials.account_url is not None
 
     def has_next(self) -> bool:
-        """Whether a change of the account's key is under way, or was cut short."""
+        """Return whether a key rollover is in progress, or was interrupted."""
         return (self.path / "account.next.json").exists()
 
     def load_next(self) -> AccountCredentials | None:
-        """Return the account with the key that it was about to get, or None if no change is under way."""
+        """Return the account with its new key, or None if no key rollover is in progress."""
         return self._load(self.path / "account.next.json")
 
     def save(self, credentials: AccountCredentials) -> None:
-        """Keep the account, durably."""
+        """Save the account durably."""
         self._save("account.json", credentials)
 
     def save_next(self, credentials: AccountCredentials) -> None:
-        """Keep the account with the key that it is about to get, beside the one that it has."""
+        """Save the account with its new key, beside the current one."""
         self._save("account.next.json", credentials)
 
     def adopt_next(self) -> None:
-        """The account has the new key: forget the old one."""
+        """Make the new key the current one and forget the old one."""
         self._rename("account.next.json", "account.json")
 
     def drop_next(self) -> None:
-        """The account still has the old key: forget the new one."""
+        """Forget the new key."""
         (self.path / "account.next.json").unlink(missing_ok=True)
 
     def retire(self) -> None:
-        """The account is closed: keep it where it is no longer used."""
+        """Move a deactivated account aside, where it is no longer used."""
         self._rename("account.json", "account.deactivated.json")
 
     def connection(self) -> Connection:
-        """Return how the CA is reached."""
-        path = self.path / "connection.json"
-        if not path.exists():
-            return Connection()
-        return from_json(Connection, read_file(path, what="the settings"), path=path)
+        """Return how to connect to the CA."""
+        return read_document(Connection, self.path / "connection.json", what="the settings") or Connection()
 
     def save_connection(self, connection: Connection) -> None:
-        """Keep how the CA is reached."""
+        """Save how to connect to the CA."""
         make_folder(self.path)
-        write_file(self.path / "connection.json", to_json(connection), mode=PRIVATE_FILE)
+        write_document(self.path / "connection.json", connection)
 
     def _load(self, path: Path) -> AccountCredentials | None:
         if not path.exists():
@@ -114,7 +118,7 @@ class AccountFolder:
         try:
             return AccountCredentials.from_json(read_file(path, what="the account"))
         except InvalidCredentials as error:
-            raise CommandError(f"{path} is damaged: {error}. Put back a copy of it, or move it away") from None
+            raise CommandError(f"{path} is damaged: {error}. Restore it from a backup, or move it away") from None
 
     def _save(self, name: str, credentials: AccountCredentials) -> None:
         make_folder(self.path)
@@ -129,24 +133,24 @@ class AccountFolder:
 
 
 class AccountStore:
-    """All accounts of a state folder."""
+    """All accounts in a folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def at(self, directory_url: str) -> AccountFolder:
-        """Return the folder of a CA, which need not be there yet."""
+        """Return the folder of a CA, which may not exist yet."""
         parts = urlsplit(directory_url)
         readable = _UNFIT.sub("-", f"{parts.hostname or 'ca'}{parts.path}".lower()).strip("-.")[:80]
         digest = hashlib.sha256(directory_url.encode()).hexdigest()[:8]
         return AccountFolder(self._path / f"{readable}-{digest}")
 
     def folders(self) -> Iterator[AccountFolder]:
-        """Yield the folders of all CAs; in some there may be no account any more."""
+        """Yield the folders of all CAs; some may have no account any more."""
         if self._path.is_dir():
             yield from (AccountFolder(path) for path in sorted(self._path.iterdir()) if path.is_dir())
 
     def all(self) -> tuple[AccountCredentials, ...]:
-        """Return all accounts that are in use."""
+        """Return all accounts that are not deactivated."""
         found = (folder.load() for folder in self.folders())
         return tuple(credentials for credentials in found if credentials is not None)

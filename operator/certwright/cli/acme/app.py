@@ -1,13 +1,21 @@
-"""The group of commands `certwright acme`."""
+"""The command group `certwright acme`."""
 
-from typing import Final
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
-from certwright.cli.acme import commands_account, commands_certificate, commands_lookup
+from certwright.cli.acme import commands
 from certwright.cli.acme.common import with_common
-from certwright.cli.acme.exits import MEANINGS
-from certwright.cli.acme.group import AcmeGroup
+from certwright.cli.acme.exits import MEANINGS, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 _EPILOG: Final = "\n".join(
     [
@@ -18,10 +26,42 @@ _EPILOG: Final = "\n".join(
     ]
 )
 
+
+class AcmeGroup(TyperGroup):
+    """Prints the document that `--json` promises, even when the command line itself is invalid."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what comes before the command."""
+        self._as_json = "--json" in args
+        self._command = next((word for word in args if word in self.commands), None)
+        return self._reported(lambda: super(AcmeGroup, self).parse_args(ctx, args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Parse what comes after the command, and run it."""
+        return self._reported(lambda: super(AcmeGroup, self).invoke(ctx))
+
+    def _reported(self, act: Callable[[], _T]) -> _T:
+        try:
+            return act()
+        except Exception as error:
+            # Not by class: which module defines click's errors depends on the version of typer.
+            text = getattr(error, "format_message", None)
+            if self._as_json and text is not None:
+                document = {
+                    "type": "UsageError",
+                    "message": f"{text()}",
+                    "exit_code": int(ExitCode.USAGE),
+                    "temporary": False,
+                }
+                whole = {"command": self._command, "ok": False, "error": document}
+                print(json.dumps(whole, indent=2, ensure_ascii=False))
+            raise
+
+
 acme = typer.Typer(
     name="acme",
     cls=AcmeGroup,
-    help="Get, renew and revoke certificates on a host without Kubernetes, from any CA that speaks ACME (RFC 8555).",
+    help="Issue, renew and revoke certificates on hosts without Kubernetes, from any ACME CA (RFC 8555).",
     epilog=_EPILOG,
     no_args_is_help=True,
     add_completion=False,
@@ -29,15 +69,15 @@ acme = typer.Typer(
 )
 
 for _command in (
-    commands_account.register,
-    commands_account.account,
-    commands_certificate.issue,
-    commands_certificate.renew,
-    commands_certificate.revoke,
-    commands_account.rollover,
-    commands_account.deactivate,
-    commands_lookup.discover,
-    commands_lookup.info,
-    commands_lookup.ari,
+    commands.register,
+    commands.account,
+    commands.issue,
+    commands.renew,
+    commands.revoke,
+    commands.rollover,
+    commands.deactivate,
+    commands.discover,
+    commands.info,
+    commands.ari,
 ):
     acme.command(epilog="Exit codes and environment variables: certwright acme --help")(with_common(_command))

@@ -1,13 +1,13 @@
-"""Certificates on disk: a folder for each, in which everything that belongs together is exchanged in one step.
+"""Certificates on disk: a folder for each, in which everything that belongs together is replaced in one step.
 
     example.com/
       fullchain.pem  chain.pem  cert.pem  privkey.pem  certificate.json   -> current/...
       current -> versions/20261124T204501Z-3f2a9c
       versions/   the current one and the one before
-      renewal.json  order.json (while one is under way)
+      renewal.json  order.json (while one is pending)
 
-A version is written as a whole, made durable, and then `current` is turned to it: chain, key and metadata always fit,
-and whoever reads during a renewal, or after a crash at any instant, finds the old certificate or the new one.
+A version is written in full and made durable, and then `current` is switched to it: chain, key and metadata always
+match, and a reader during a renewal, or after a crash at any time, finds the old certificate or the new one.
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.acme.documents import from_json, to_json
 from certwright.cli.acme.exits import CommandError, UsageError
 from certwright.cli.acme.files import (
     PRIVATE_FILE,
     PRIVATE_FOLDER,
     PUBLIC_FILE,
+    from_json,
     link,
     make_folder,
+    read_document,
     read_file,
     sync_folder,
+    write_document,
     write_file,
 )
-from certwright.cli.acme.recipe import Metadata, PendingOrder, RenewalState
+from certwright.cli.acme.settings import Metadata, PendingOrder, RenewalState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,28 +57,28 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
 
 
 class CertificateFolder:
-    """One certificate and what was issued before it."""
+    """One certificate, its previous version, its settings and its state."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @property
     def name(self) -> str:
-        """What the certificate is called here."""
+        """The name of the certificate in the folder."""
         return self.path.name
 
     def exists(self) -> bool:
-        """Whether there is a certificate; one that cannot be read is there, and reading it says why not."""
+        """Return whether there is a certificate. True if it is unreadable: reading it reports why."""
         try:
             return (self.path / _CURRENT / METADATA).is_file()
         except PermissionError:
             return True
 
     def prepare(self) -> None:
-        """Make the folder, find out that it can be written, and remove what a crash left. Call it before ordering.
+        """Create the folder, check that it is writable, and remove what a crash left. Call this before ordering.
 
         Raises:
-            CommandError: It cannot be written.
+            CommandError: It is not writable.
         """
         versions = self.path / _VERSIONS
         make_folder(versions)
@@ -100,20 +102,20 @@ class CertificateFolder:
         return read_file(self.path / _CURRENT / name, what="the certificate's file")
 
     def has(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether there is such a file."""
         return (self.path / _CURRENT / name).is_file()
 
     def files(self) -> dict[str, str]:
-        """Return the paths of the files, by their names without ending."""
+        """Return the paths of the files, by name without suffix."""
         current = self.path / _CURRENT
         found = sorted(path.name for path in current.iterdir() if path.suffix in _SHOWN)
         return {name.partition(".")[0]: str(self.path / name) for name in found}
 
     def store(self, files: Mapping[str, bytes], metadata: Metadata) -> None:
-        """Exchange everything for what is given, in one step.
+        """Replace all files in one step.
 
         Args:
-            files: By name; all but certificates and requests are for their owner only.
+            files: By name; all except certificates and CSRs are readable by their owner only.
             metadata: How it was issued.
 
         Raises:
@@ -126,7 +128,7 @@ class CertificateFolder:
             unfinished.mkdir(mode=PRIVATE_FOLDER)
             for name, content in files.items():
                 write_file(unfinished / name, content, mode=PUBLIC_FILE if name in _PUBLIC else PRIVATE_FILE)
-            write_file(unfinished / METADATA, to_json(metadata), mode=PRIVATE_FILE)
+            write_document(unfinished / METADATA, metadata)
             unfinished.rename(versions / version)
             sync_folder(versions)
             link(self.path / _CURRENT, f"{_VERSIONS}/{version}")
@@ -140,28 +142,23 @@ class CertificateFolder:
 
     def renewal(self, serial: str) -> RenewalState:
         """Return what is known about the renewal of the certificate with this serial number."""
-        path = self.path / _RENEWAL
-        if path.exists():
-            state = from_json(RenewalState, read_file(path, what="the renewal state"), path=path)
-            if state.serial == serial:
-                return state
-        return RenewalState(serial)
+        state = read_document(RenewalState, self.path / _RENEWAL, what="the renewal state")
+        return state if state is not None and state.serial == serial else RenewalState(serial)
 
     def save_renewal(self, state: RenewalState) -> None:
-        """Keep what is known about the renewal."""
-        write_file(self.path / _RENEWAL, to_json(state), mode=PRIVATE_FILE)
+        """Save what is known about the renewal."""
+        write_document(self.path / _RENEWAL, state)
 
     def pending(self) -> PendingOrder | None:
-        """Return the order that is under way, or was cut short, or None."""
-        path = self.path / _PENDING
-        return from_json(PendingOrder, read_file(path, what="the order"), path=path) if path.exists() else None
+        """Return the pending or interrupted order, or None."""
+        return read_document(PendingOrder, self.path / _PENDING, what="the order")
 
     def save_pending(self, pending: PendingOrder) -> None:
-        """Keep an order that is under way, and the key that it is for."""
-        write_file(self.path / _PENDING, to_json(pending), mode=PRIVATE_FILE)
+        """Save a pending order and the key that it is for."""
+        write_document(self.path / _PENDING, pending)
 
     def forget_pending(self) -> None:
-        """Forget the order, which is done with."""
+        """Forget the order."""
         (self.path / _PENDING).unlink(missing_ok=True)
 
     def _link_files(self) -> None:
@@ -183,23 +180,23 @@ class CertificateFolder:
 
 
 class CertificateStore:
-    """All certificates of a state folder."""
+    """All certificates in a folder."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def at(self, name: str) -> CertificateFolder:
-        """Return the folder of a certificate, which need not be there yet.
+        """Return the folder of a certificate, which may not exist yet.
 
         Raises:
-            UsageError: No folder can be called that.
+            UsageError: The name is not valid.
         """
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{name[:100]!r} cannot be the name of a folder: use letters, digits, dots and dashes")
+            raise UsageError(f"{name[:100]!r} is not a valid name: use letters, digits, dots and dashes")
         return CertificateFolder(self._path / name)
 
     def all(self) -> Iterator[CertificateFolder]:
-        """Yield all that there are, by name."""
+        """Yield all certificates, sorted by name."""
         if self._path.is_dir():
             for path in sorted(self._path.iterdir()):
                 folder = CertificateFolder(path)
@@ -207,7 +204,7 @@ class CertificateStore:
                     yield folder
 
     def unfinished(self) -> Iterator[str]:
-        """Yield the names of those that were never issued, and have an order to go on with."""
+        """Yield the names of those that were never issued but have a pending order."""
         if self._path.is_dir():
             for path in sorted(self._path.iterdir()):
                 folder = CertificateFolder(path)
@@ -216,5 +213,5 @@ class CertificateStore:
 
     @staticmethod
     def default_name(first: str) -> str:
-        """Return what a certificate is called by its first name: `*.example.com` is `_wildcard.example.com`."""
+        """Return the default name of a certificate: `_wildcard.example.com` for `*.example.com`."""
         return first.replace("*.", "_wildcard.").replace(":", "-")

@@ -1,4 +1,4 @@
-"""The options that all commands share, declared once."""
+"""The options that all commands have, declared once."""
 
 import functools
 import inspect
@@ -19,7 +19,7 @@ def _option(*names: str, **settings: Any) -> Any:
 
 @dataclass(frozen=True)
 class Common:
-    """What was given for the options that all commands have."""
+    """The values of these options."""
 
     folder: Annotated[
         Path | None,
@@ -27,7 +27,7 @@ class Common:
             "--dir",
             envvar="CERTWRIGHT_ACME_DIR",
             show_default="the user's data folder",
-            help="Folder of accounts and certificates.",
+            help="Folder with accounts and certificates.",
         ),
     ] = None
     server: Annotated[
@@ -35,34 +35,44 @@ class Common:
         _option(
             "--server",
             envvar="CERTWRIGHT_ACME_SERVER",
-            show_default="the only account's CA, else letsencrypt-staging",
+            show_default="the CA of the only account, else letsencrypt-staging",
             help="The CA: a name such as letsencrypt, or a directory URL.",
         ),
     ] = None
-    ca_bundle: Annotated[Path | None, _option("--ca-bundle", help="PEM file; trust only what it vouches for.")] = None
+    ca_bundle: Annotated[
+        Path | None, _option("--ca-bundle", help="PEM file with the only root certificates to trust.")
+    ] = None
     proxy: Annotated[
-        str | None, _option("--proxy", show_default="$HTTPS_PROXY", help="URL of a proxy for all requests.")
+        str | None, _option("--proxy", show_default="$HTTPS_PROXY", help="Proxy URL for all requests.")
     ] = None
     client_certificate: Annotated[
-        Path | None, _option("--client-certificate", help="PEM file to show to the CA's server.")
+        Path | None, _option("--client-certificate", help="PEM file with a TLS client certificate.")
     ] = None
     client_key: Annotated[Path | None, _option("--client-key", help="PEM file with its key.")] = None
     request_timeout: Annotated[
         float | None,
-        _option("--request-timeout", min=0.1, show_default="60", help="Seconds for one request to the CA."),
+        _option("--request-timeout", min=0.1, show_default="60", help="Seconds for each request to the CA."),
     ] = None
     lock_timeout: Annotated[
-        float, _option("--lock-timeout", min=0, help="Seconds to wait for another run at the same certificate.")
+        float,
+        _option(
+            "--lock-timeout",
+            min=0,
+            help="Seconds to wait for another run that uses the same certificate.",
+        ),
     ] = 30.0
     as_json: Annotated[
-        bool, _option("--json", help="One JSON document on standard output, everything else on standard error.")
+        bool,
+        _option("--json", help="Print one JSON document on standard output, and all else on standard error."),
     ] = False
-    quiet: Annotated[bool, _option("--quiet", "-q", help="No progress, only warnings, errors and the result.")] = False
-    debug: Annotated[bool, _option("--debug", help="Every request and, after an error, its traceback.")] = False
+    quiet: Annotated[
+        bool, _option("--quiet", "-q", help="Print no progress, only warnings, errors and the result.")
+    ] = False
+    debug: Annotated[bool, _option("--debug", help="Log every request, and print the traceback of an error.")] = False
 
 
-def _show_as_people_write_it(annotation: Any) -> None:
-    """Show flags without a value, and what may be given several times without Python's type."""
+def _tidy_help(annotation: Any) -> None:
+    """Show flags without a value, and options that can be repeated without their Python type."""
     kind, option = annotation.__origin__, annotation.__metadata__[0]
     if option.metavar is None and kind in (bool, bool | None):
         option.metavar = ""
@@ -71,7 +81,7 @@ def _show_as_people_write_it(annotation: Any) -> None:
 
 
 def with_common(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the common options; it gets them as its first argument, a `Common`."""
+    """Add the common options to a command, which gets them as its first argument, a `Common`."""
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     shared = list(inspect.signature(Common, eval_str=True).parameters.values())
     names = [field.name for field in fields(Common)]
@@ -82,7 +92,7 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
 
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared)]
     for parameter in parameters:
-        _show_as_people_write_it(parameter.annotation)
-    whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect and typer look at
+        _tidy_help(parameter.annotation)
+    whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect and typer read it
     whole.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return whole

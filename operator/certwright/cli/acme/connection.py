@@ -1,4 +1,4 @@
-"""Clients at a CA, with the account that is kept for it."""
+"""Clients for a CA, with the account that is saved for it."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ if TYPE_CHECKING:
 
 
 def connection_of(session: Session, directory_url: str) -> Connection:
-    """Return how a CA is reached: as it was kept, and as the command line says it now."""
+    """Return how to connect to a CA: the saved settings, overridden by the command line."""
     given = session.common
     if (given.client_certificate is None) != (given.client_key is None):
-        raise UsageError("--client-certificate and --client-key go together")
+        raise UsageError("--client-certificate and --client-key must be given together")
 
     def absolute(path: Path | None) -> str | None:
         return None if path is None else str(path.absolute())
 
-    said = Connection(
+    options = Connection(
         ca_bundle=absolute(given.ca_bundle),
         proxy=given.proxy,
         client_certificate=absolute(given.client_certificate),
         client_key=absolute(given.client_key),
         request_timeout=given.request_timeout,
     )
-    return session.accounts.at(directory_url).connection().overlaid(said)
+    return session.accounts.at(directory_url).connection().overlaid(options)
 
 
 @asynccontextmanager
 async def open_client(
     session: Session, directory_url: str, account: AccountCredentials | AccountKey | None = None
 ) -> AsyncIterator[Client]:
-    """Open a client at a CA.
+    """Open a client for a CA.
 
     Args:
-        session: Says how the CA is reached.
+        session: Knows how to connect to the CA.
         directory_url: The CA.
         account: The account, or None for requests that need none.
     """
@@ -73,15 +73,15 @@ async def open_client(
 
 @asynccontextmanager
 async def open_account(session: Session, directory_url: str, *, alone: bool = False) -> AsyncIterator[Client]:
-    """Open a client with the account that is kept for a CA; a change of its key that was cut short is settled first.
+    """Open a client with the account that is saved for a CA, after settling an interrupted key rollover.
 
     Args:
-        session: Says how the CA is reached.
+        session: Knows how to connect to the CA.
         directory_url: The CA.
-        alone: No other run uses the account meanwhile, because it is about to be changed.
+        alone: Let no other run use the account meanwhile, because it is about to be changed.
 
     Raises:
-        CommandError: There is no account, or others use it.
+        CommandError: There is no account, or another run uses it.
     """
     async with (
         session.account_lock(directory_url, shared=not alone) as lock,
@@ -98,20 +98,20 @@ async def use_account(
     folder = session.accounts.at(directory_url)
     credentials = folder.load()
     if folder.has_next() or (credentials is not None and credentials.account_url is None):
-        # Something was cut short, and is settled by one run, unless another one was faster.
+        # An interrupted rollover or registration is settled by one run; another one may have been faster.
         await lock.take()
         credentials = folder.load()
     if credentials is None:
         raise CommandError(
-            f"There is no account at {server_name(directory_url)} in {session.folder}. Make one: certwright acme"
+            f"There is no account at {server_name(directory_url)} in {session.folder}. Create one: certwright acme"
             f" register --server {server_name(directory_url)} --agree-tos",
-            ExitCode.PERSON_NEEDED,
+            ExitCode.ACTION_NEEDED,
         )
     session.warn_of_readers(folder.account_file)
     async with open_client(session, directory_url, credentials) as client:
         await settle_key_change(session, folder, client)
         if client.account_url is None:
-            # Its making was cut short: the CA may have it or not.
+            # The registration was interrupted: the CA may have the account or not.
             await client.find_account()
             folder.save(AccountCredentials.of(client))
         if not alone:
@@ -120,7 +120,7 @@ async def use_account(
 
 
 async def settle_key_change(session: Session, folder: AccountFolder, client: Client) -> None:
-    """Find out how a change of the account's key ended, if one was cut short, and use the key that the account has.
+    """Find out how an interrupted key rollover ended, if there was one, and use the key that the account has.
 
     Raises:
         CommandError: The account has neither key.
@@ -128,7 +128,7 @@ async def settle_key_change(session: Session, folder: AccountFolder, client: Cli
     following = folder.load_next()
     if following is None:
         return
-    session.output.say("A change of the account key was cut short; asking the CA which key it has")
+    session.output.say("A key rollover was interrupted; asking the CA which key the account has")
     match await probe_keys(client, old=client.key, new=following.key):
         case HeldKey.NEW:
             folder.adopt_next()
@@ -139,7 +139,7 @@ async def settle_key_change(session: Session, folder: AccountFolder, client: Cli
             session.output.say("The account still has the old key")
         case HeldKey.NEITHER:
             raise CommandError(
-                f"The CA knows the account by neither of the keys in {folder.path}; both are kept. If the account is"
-                " gone, move that folder away and register again",
-                ExitCode.PERSON_NEEDED,
+                f"The CA accepts neither of the account keys in {folder.path}; both are kept. If the account no longer"
+                " exists, move that folder away and register again",
+                ExitCode.ACTION_NEEDED,
             )

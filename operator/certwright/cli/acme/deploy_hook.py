@@ -1,4 +1,4 @@
-"""The command that a certificate's users are told with that there is a new one."""
+"""The shell command that runs after each issuance, such as a reload of the server that uses the certificate."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from certwright.cli.acme.account import EAB_VARIABLE
 from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE
-from certwright.cli.acme.keystore import SECRET_VARIABLE as KEYSTORE_VARIABLE
-from certwright.cli.acme.new_account import SECRET_VARIABLE as EAB_VARIABLE
-from certwright.cli.acme.tsig_file import SECRET_VARIABLE as TSIG_VARIABLE
+from certwright.cli.acme.keystore import PASSWORD_VARIABLE
+from certwright.cli.acme.solvers import TSIG_VARIABLE
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from certwright.cli.acme.certificate_store import CertificateFolder
     from certwright.cli.acme.output import Output
-    from certwright.cli.acme.recipe import Metadata
+    from certwright.cli.acme.settings import Metadata
 
-#: Seconds that a hook has.
 HOOK_SECONDS: Final = 300.0
+"""How long a hook may run."""
 
 _KILL_SECONDS: Final = 5.0
 
 
 async def run_hook(folder: CertificateFolder, metadata: Metadata, output: Output) -> str | None:
-    """Run the hook by the shell, with the certificate in its environment and its output on our standard error.
+    """Run the hook in a shell, with the certificate in its environment and its output on standard error.
 
     Returns:
-        What went wrong, in words, or None.
+        What went wrong, for the user, or None.
     """
-    command = metadata.recipe.deploy_hook
+    command = metadata.settings.deploy_hook
     if command is None:
         return None
     output.say(f"Running the deploy hook of {folder.name}")
@@ -48,18 +49,18 @@ async def run_hook(folder: CertificateFolder, metadata: Metadata, output: Output
         async with asyncio.timeout(HOOK_SECONDS):
             code = await process.wait()
     except TimeoutError:
-        return f"The deploy hook of {folder.name} was still running after {HOOK_SECONDS:g} s and was ended"
+        return f"The deploy hook of {folder.name} was still running after {HOOK_SECONDS:g} s and was stopped"
     finally:
         await _end(process)
     if code < 0:
-        return f"The deploy hook of {folder.name} was ended by signal {-code}"
+        return f"The deploy hook of {folder.name} was killed by signal {-code}"
     return None if code == 0 else f"The deploy hook of {folder.name} failed with exit code {code}"
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
-    # Its whole session: a hook is a shell, and what matters runs below it.
+    # Its whole session, because the programs that the shell started are what matters.
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -70,7 +71,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _environment(folder: CertificateFolder, metadata: Metadata) -> dict[str, str]:
-    secret = (EAB_VARIABLE, TSIG_VARIABLE, KEYSTORE_VARIABLE)
+    secret = (EAB_VARIABLE, TSIG_VARIABLE, PASSWORD_VARIABLE)
     inherited = {name: value for name, value in os.environ.items() if name not in secret}
     path = folder.path
     return inherited | {
@@ -81,6 +82,6 @@ def _environment(folder: CertificateFolder, metadata: Metadata) -> dict[str, str
         "CERTWRIGHT_CERT": str(path / CERTIFICATE),
         "CERTWRIGHT_PRIVKEY": str(path / KEY) if folder.has(KEY) else "",
         "CERTWRIGHT_PKCS12": str(path / KEYSTORE) if folder.has(KEYSTORE) else "",
-        "CERTWRIGHT_NAMES": " ".join(metadata.recipe.names),
-        "CERTWRIGHT_NOT_AFTER": f"{metadata.not_after:%Y-%m-%dT%H:%M:%SZ}",
+        "CERTWRIGHT_NAMES": " ".join(metadata.settings.names),
+        "CERTWRIGHT_NOT_AFTER": rfc3339(metadata.not_after),
     }

@@ -1,4 +1,4 @@
-"""What an error means for the exit code, and how machines are told of it."""
+"""Errors as exit codes, as messages for the user, and as `--json` documents."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from certwright.client import IssuanceTimedOut, NoSolver, SolverFailed, Unusable
 from certwright.dns import DnsError, InvalidServer, InvalidTsigKey
 from certwright.pki import PkiError
 
-# The first that fits counts.
+# The first match counts.
 _CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCode], ...]] = (
     ((RateLimited, BudgetExhausted), ExitCode.RATE_LIMITED),
-    ((UserActionRequired, ExternalAccountRequired, AccountDoesNotExist, NotRegistered), ExitCode.PERSON_NEEDED),
-    ((OrderFailed, SolverFailed, NoSolver), ExitCode.NOT_PROVEN),
+    ((UserActionRequired, ExternalAccountRequired, AccountDoesNotExist, NotRegistered), ExitCode.ACTION_NEEDED),
+    ((OrderFailed, SolverFailed, NoSolver), ExitCode.NOT_VALIDATED),
     (
         (TransportError, ServiceUnavailable, MalformedResponse, RedirectRefused, ServerInternal, PollTimedOut),
         ExitCode.UNREACHABLE,
@@ -60,50 +60,50 @@ def exit_code(error: BaseException) -> ExitCode:
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), ExitCode.FAILED)
 
 
-def foreseen(error: BaseException) -> bool:
-    """Whether the message of an error is made for people."""
+def is_expected(error: BaseException) -> bool:
+    """Return whether the message of an error is meant for the user."""
     return isinstance(error, CommandError | AcmeError | DnsError | PkiError) or _is_about_a_file(error)
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """Return an error as machines read it; docs/cli.md has the shape."""
+    """Return an error for `--json`; docs/cli.md has the shape."""
     code = exit_code(error)
-    said: dict[str, Any] = {
+    document: dict[str, Any] = {
         "type": type(error).__name__,
         "message": message(error),
         "exit_code": int(code),
         "temporary": isinstance(error, AcmeError) and error.temporary,
     }
     if isinstance(error, RateLimited):
-        said |= {"retry_at": error.retry_at, "help_url": error.help_url}
+        document |= {"retry_at": error.retry_at, "help_url": error.help_url}
     if isinstance(error, AcmeError) and error.retry_after is not None:
-        said["retry_after"] = error.retry_after
+        document["retry_after"] = error.retry_after
     if isinstance(error, ProblemError):
-        said["problem"] = error.problem.kind
-        said["names"] = [str(identifier) for identifier in error.identifiers]
+        document["problem"] = error.problem.kind
+        document["names"] = [str(identifier) for identifier in error.identifiers]
     if isinstance(error, UserActionRequired):
-        said["action_url"] = error.url
+        document["action_url"] = error.url
     if isinstance(error, OrderFailed):
-        said["by_name"] = {
+        document["by_name"] = {
             name: {"problem": problem.kind, "message": str(problem)} for name, problem in error.by_identifier.items()
         }
-        said["order_url"] = error.order.url
+        document["order_url"] = error.order.url
     if isinstance(error, SolverFailed):
-        said["names"] = list(error.names)
+        document["names"] = list(error.names)
     if isinstance(error, NoSuchChain):
-        said["offered"] = list(error.offered)
+        document["offered"] = list(error.offered)
     if isinstance(error, IssuanceTimedOut | UnusableCertificate):
-        said["order_url"] = error.order_url
-    return said
+        document["order_url"] = error.order_url
+    return document
 
 
 def message(error: BaseException) -> str:
-    """Return what to tell a person. The text of an unforeseen error may hold anything, so its kind has to do."""
+    """Return the message for the user: of an unexpected error only its type, because its text may contain secrets."""
     if isinstance(error, OSError) and _is_about_a_file(error):
         return f"Cannot use {error.filename}: {os.strerror(error.errno or 0).lower()}."
-    if foreseen(error):
+    if is_expected(error):
         return f"{str(error).rstrip('.')}.{_remedy(error)}"
-    return f"An unforeseen error: {type(error).__name__}. Run the command again with --debug and report what it shows."
+    return f"Unexpected error: {type(error).__name__}. Run the command again with --debug and report the output."
 
 
 def _is_about_a_file(error: BaseException) -> bool:
@@ -114,15 +114,15 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, UserActionRequired):
         return " Then agree with: certwright acme account --agree-tos"
     if isinstance(error, ExternalAccountRequired):
-        return " The options are --eab-kid and --eab-hmac-file"
+        return " Use --eab-kid and --eab-hmac-file"
     if isinstance(error, UntrustedServer):
-        return " The option is --ca-bundle"
+        return " Use --ca-bundle"
     if isinstance(error, ConnectionFailed) and not error.request_sent:
         return " Check the address (--server), DNS, firewall and proxy"
     if isinstance(error, NoSuchChain):
-        return " Nothing was kept; issue again with another --preferred-chain, or none"
+        return " Nothing was saved; issue again with another --preferred-chain, or without it"
     if isinstance(error, IssuanceTimedOut) and error.order_url is not None:
-        return " The option --timeout gives it longer"
+        return " Use --timeout to wait longer"
     if isinstance(error, NotRegistered):
         return " Register with: certwright acme register --agree-tos"
     return ""

@@ -1,36 +1,45 @@
-"""Files that are whole at every instant: written beside, made durable, moved into place."""
+"""Files that are complete at all times, and the JSON documents in them."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from dataclasses import asdict, fields, is_dataclass
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from certwright.cli.acme.exits import CommandError
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Of folders, and of files with keys.
+_T = TypeVar("_T")
+
 PRIVATE_FOLDER: Final = 0o700
+"""Mode of folders."""
+
 PRIVATE_FILE: Final = 0o600
+"""Mode of files with keys."""
 
-#: Of certificates, which are no secret.
 PUBLIC_FILE: Final = 0o644
+"""Mode of certificates, which are not secret."""
 
-#: More than any file has that is read here.
 MAX_BYTES: Final = 1024 * 1024
+"""More than any file that is read here has."""
 
 _WRITABLE_BY_OTHERS: Final = 0o022
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, for its owner only; one that is there stays as it is.
+    """Make a folder and its parents, for their owner only; an existing one keeps its mode.
 
     Raises:
-        CommandError: It cannot be made, or others may write to it.
+        CommandError: It cannot be made, or other users can write to it.
     """
     try:
         for folder in reversed([path, *path.parents]):
@@ -38,13 +47,13 @@ def make_folder(path: Path) -> None:
                 folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
         writable = path.stat().st_mode & _WRITABLE_BY_OTHERS
     except OSError as error:
-        raise CommandError(f"Cannot make the folder {path}: {_reason(error)}") from error
+        raise CommandError(f"Cannot create the folder {path}: {_reason(error)}") from error
     if writable:
-        raise CommandError(f"Others may write to {path}, so its keys are not safe: chmod go-w {path}")
+        raise CommandError(f"Other users can write to {path}, so keys are not safe there: chmod go-w {path}")
 
 
 def write_file(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file so that whoever reads it finds the old content or the new one, whatever happens meanwhile.
+    """Replace a file atomically and durably: readers find the old content or the new one, even after a crash.
 
     Raises:
         CommandError: It cannot be written; the old one is still there.
@@ -63,7 +72,7 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
 
 
 def read_file(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
-    """Read a file that a person named or an earlier run wrote.
+    """Read a file that the user named or an earlier run wrote.
 
     Args:
         path: The file.
@@ -79,12 +88,12 @@ def read_file(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
     except OSError as error:
         raise CommandError(f"Cannot read {what} {path}: {_reason(error)}") from error
     if len(content) > most:
-        raise CommandError(f"{path} is longer than {most} bytes, which {what} is not")
+        raise CommandError(f"{path} is longer than {most} bytes, too long for {what}")
     return content
 
 
 def is_world_readable(path: Path) -> bool:
-    """Whether everybody can read a file, as far as its own mode says."""
+    """Return whether all users can read a file, judged by its own mode."""
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
     except OSError:
@@ -92,7 +101,7 @@ def is_world_readable(path: Path) -> bool:
 
 
 def link(path: Path, target: str) -> None:
-    """Make or turn a symbolic link in one step. Raises `OSError`."""
+    """Create or replace a symbolic link atomically. Raises `OSError`."""
     beside = path.parent / f".{path.name}.{secrets.token_hex(6)}"
     beside.symlink_to(target)
     try:
@@ -103,7 +112,7 @@ def link(path: Path, target: str) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable. Raises `OSError`."""
+    """Make the entries of a folder durable. Raises `OSError`."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -111,8 +120,84 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def write_document(path: Path, value: Any) -> None:
+    """Write a dataclass as JSON, readable by its owner only.
+
+    Raises:
+        CommandError: It cannot be written; the old one is still there.
+    """
+    write_file(path, to_json(value), mode=PRIVATE_FILE)
+
+
+def read_document(kind: type[_T], path: Path, *, what: str) -> _T | None:
+    """Read what `write_document` wrote, or return None if there is no such file.
+
+    Raises:
+        CommandError: It cannot be read, or is damaged.
+    """
+    return from_json(kind, read_file(path, what=what), path=path) if path.exists() else None
+
+
+def to_json(value: Any) -> bytes:
+    """Return a dataclass as JSON that is readable: indented, times as in RFC 3339."""
+    return (json.dumps(asdict(value), indent=2, ensure_ascii=False, default=plain) + "\n").encode()
+
+
+def from_json(kind: type[_T], content: bytes, *, path: Path) -> _T:
+    """Parse what `to_json` returned. Missing members get their defaults; unknown ones come from a later version.
+
+    Raises:
+        CommandError: It is something else; the message names the file and the member.
+    """
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise CommandError(f"{path} is damaged: it is not a JSON object")
+    return _read(kind, document, path)
+
+
+def plain(value: object) -> str:
+    """Return how a value without a JSON type is written."""
+    return rfc3339(value) if isinstance(value, datetime) else str(value)
+
+
+def _read(kind: type[_T], document: dict[str, Any], path: Path) -> _T:
+    hints = get_type_hints(kind)
+    given = {}
+    for field in fields(kind):  # type: ignore[arg-type]  # every caller gives a dataclass
+        name = field.name if field.name in document else field.metadata.get("formerly", field.name)
+        if name in document:
+            given[field.name] = _value(hints[field.name], document[name], name, path)
+    try:
+        return kind(**given)
+    except TypeError:
+        raise CommandError(f"{path} is damaged: a member of {kind.__name__} is missing") from None
+
+
+def _value(hint: Any, value: Any, name: str, path: Path) -> Any:
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+        return None if value is None else _value(kinds[0], value, name, path)
+    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return _read(hint, value, path)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_value(get_args(hint)[0], item, name, path) for item in value)
+    if hint is datetime and isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise CommandError(f"{path} is damaged: {name!r} has an invalid value")
+
+
 def _write(path: Path, content: bytes, mode: int) -> None:
-    # With its mode from the first instant on, and never through a link that somebody laid there.
+    # Its mode is right from the start, and a symbolic link that another user planted is never followed.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(handle, "wb") as file:
         os.fchmod(file.fileno(), mode)

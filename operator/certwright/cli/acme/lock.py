@@ -1,4 +1,4 @@
-"""One run at a time at one certificate, one account, one port: cron and a person must not collide."""
+"""File locks: cron and a user at a terminal must not work on one certificate, account or port at the same time."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ _MAX_PID: Final = 20
 
 
 class Busy(CommandError):
-    """Another run held a lock for all of the time that there was."""
+    """Another run held a lock until the time was up."""
 
     def __init__(self, holder: str, what: str) -> None:
         super().__init__(
-            f"Another certwright acme (process {holder}) works with {what}. Wait until it is done, or give it longer"
-            " with --lock-timeout",
+            f"Another certwright acme (process {holder}) is using {what}. Wait until it is done, or wait longer with"
+            " --lock-timeout",
             ExitCode.LOCKED,
         )
         self.holder = holder
 
 
 class Lock:
-    """A lock that is held by one run, or shared by several. The kernel lets go of it when a process ends, however.
+    """A lock that one run holds, or several share. The kernel releases it when a process ends, however it ends.
 
     Args:
-        path: The lock file; its folder is made.
-        what: What is locked, for people: "the certificate example.com".
+        path: The lock file; its folder is created.
+        what: What is locked, for messages: "the certificate example.com".
         seconds: How long to wait for other runs.
-        on_wait: Told if there is one.
+        on_wait: Called with a message when it has to wait.
 
     Raises:
         CommandError: The file cannot be opened.
@@ -55,12 +55,12 @@ class Lock:
         self._on_wait = on_wait
 
     async def take(self, *, shared: bool = False) -> None:
-        """Hold the lock, alone or with others who share it; one that is held is turned into the other kind.
+        """Take the lock, exclusively or shared; one that is held already is converted.
 
-        Between the two kinds others may have held it: look again at what it protects.
+        During the conversion another run may have held it: check again what it protects.
 
         Raises:
-            Busy: Others held it all the time.
+            Busy: Other runs held it until the time was up.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._seconds
@@ -73,7 +73,7 @@ class Lock:
                 if loop.time() >= deadline:
                     raise Busy(holder, self._what) from None
                 if not told:
-                    self._on_wait(f"Waiting for another certwright acme (process {holder}) at {self._what}")
+                    self._on_wait(f"Waiting for another certwright acme (process {holder}) that is using {self._what}")
                     told = True
                 await asyncio.sleep(_PAUSE)
             else:
@@ -81,17 +81,17 @@ class Lock:
                 return
 
     def release(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         os.close(self._handle)
 
     def _sign(self) -> None:
-        # Only for the message to others, so that a full disk is no reason to stop.
+        # Only for messages of other runs, so a full disk is no reason to stop.
         with suppress(OSError):
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
 
     def _holder(self) -> str:
-        """Return the process that signed last, unless it is gone and another one shares the lock."""
+        """Return the process that signed last, or "unknown" if it is gone and another one shares the lock."""
         text = os.pread(self._handle, _MAX_PID, 0).decode("ascii", "replace").strip()
         if not text.isdecimal():
             return "unknown"
@@ -111,7 +111,7 @@ async def locked(
     """Hold a lock while the block runs; see `Lock`.
 
     Raises:
-        Busy: Others held it all the time.
+        Busy: Other runs held it until the time was up.
         CommandError: The file cannot be opened.
     """
     lock = Lock(path, what, seconds=seconds, on_wait=on_wait)

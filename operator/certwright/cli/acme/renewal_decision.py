@@ -1,4 +1,4 @@
-"""When a certificate is due: as its CA says (RFC 9773), else by its lifetime. Pure: what is known goes in."""
+"""When a certificate is due: when its CA suggests (RFC 9773), else by its lifetime. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from certwright.acme import RenewalInfo
-    from certwright.cli.acme.recipe import Metadata, RenewalState
+    from certwright.cli.acme.settings import Metadata, RenewalState
 
-#: Certificates that live less than this are renewed at half of their life, others with a third left.
 SHORT_LIFE: Final = timedelta(days=10)
+"""Certificates with a shorter lifetime are renewed at half of it, others when a third of it remains."""
 
-#: Between which bounds the time since the last run says when the next one comes.
 _LONGEST_PAUSE: Final = timedelta(days=1)
+"""The longest time until the next run that is assumed from the time since the last one."""
 
 
 @dataclass(frozen=True)
 class Due:
-    """Whether to renew.
+    """Whether a certificate is due.
 
     Attributes:
-        now: Whether it is time.
-        at: When it is, UTC.
-        reason: In words.
-        waits: Whether it is time, and the CA takes no order yet.
+        now: Whether to renew it now.
+        at: When it is due.
+        reason: Why then, for the user.
+        waits: Whether it is due, but the CA accepts no order yet.
     """
 
     now: bool
@@ -39,13 +39,13 @@ class Due:
 
 
 def by_lifetime(not_before: datetime, not_after: datetime) -> datetime:
-    """Return when to renew a certificate whose CA says nothing: a third of its life before its end, or a half."""
+    """Return when to renew without a suggestion of the CA: when a third of the lifetime remains, or half of it."""
     life = not_after - not_before
     return not_after - (life / 2 if life < SHORT_LIFE else life / 3)
 
 
 def heard(state: RenewalState, info: RenewalInfo, now: datetime) -> RenewalState:
-    """Return the state after the CA has said when; the instant that was chosen stays while the window does."""
+    """Return the state with the CA's suggestion; the chosen time stays as long as the window does."""
     previous = None
     if state.window_start and state.window_end and state.at:
         previous = RenewalPlan(state.window_start, state.window_end, state.at)
@@ -61,17 +61,17 @@ def heard(state: RenewalState, info: RenewalInfo, now: datetime) -> RenewalState
 
 
 def is_to_be_asked(state: RenewalState, now: datetime) -> bool:
-    """Whether the CA is asked again: its last word has run out (RFC 9773 section 4.3.2)."""
+    """Return whether to ask the CA again: its Retry-After has passed (RFC 9773 section 4.3.2)."""
     return state.ask_again is None or now >= state.ask_again
 
 
 def decide(metadata: Metadata, state: RenewalState, now: datetime) -> Due:
-    """Decide whether a certificate is renewed now.
+    """Decide whether to renew a certificate now.
 
-    A run that comes before the next one, judged by the time since the last, renews what would be late then. A window
-    that is only after the end of the certificate is no help, so the lifetime counts.
+    Renew what would be overdue at the next run, which is expected after as much time as has passed since the last
+    one. A suggestion after the certificate expires is useless, so the lifetime decides.
     """
-    at, reason = by_lifetime(metadata.not_before, metadata.not_after), "by its lifetime"
+    at, reason = by_lifetime(metadata.not_before, metadata.not_after), "based on its lifetime"
     if state.at is not None and state.at < metadata.not_after:
         at, reason = state.at, "as the CA suggests"
         if state.explanation_url:
@@ -79,5 +79,5 @@ def decide(metadata: Metadata, state: RenewalState, now: datetime) -> Due:
     pause = timedelta() if state.looked_at is None else now - state.looked_at
     due = at <= now + min(max(pause, timedelta()), _LONGEST_PAUSE)
     if due and state.retry_at is not None and now < state.retry_at:
-        return Due(now=False, at=state.retry_at, reason="the CA takes no order before", waits=True)
+        return Due(now=False, at=state.retry_at, reason="when the CA accepts orders again", waits=True)
     return Due(now=due, at=at, reason=reason)

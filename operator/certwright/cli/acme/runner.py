@@ -1,4 +1,4 @@
-"""Runs a command's act from its options to its exit code."""
+"""Runs what a command does, from its options to its exit code."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome]]) -> NoReturn:
-    """Run an act, print its result or its error, and end the process with its exit code.
+    """Run an act, print its result or its error, and exit with its code.
 
-    Ctrl-C, SIGTERM and the end of the terminal cancel the act, which cleans up what it presented before the process
-    ends; a second Ctrl-C ends it at once.
+    Ctrl-C, SIGTERM and a closed terminal cancel the act, which cleans up its challenge responses before the process
+    ends; a second Ctrl-C ends it immediately.
     """
     _open_streams()
     output = Output(as_json=common.as_json, quiet=common.quiet)
@@ -41,7 +41,7 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
 
         task, loop = asyncio.current_task(), asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, end, ExitCode.TERMINATED)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` wants it
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it
             loop.add_signal_handler(signal.SIGHUP, end, ExitCode.HUNG_UP)
         with output.live():
             return await act(Session(common, output))
@@ -49,13 +49,13 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
     try:
         outcome = asyncio.run(main())
     except KeyboardInterrupt:
-        _ended(output, command, CommandError("Interrupted; what was presented is cleaned up", ExitCode.INTERRUPTED))
+        _ended(output, command, CommandError("Interrupted; challenge responses are cleaned up", ExitCode.INTERRUPTED))
     except asyncio.CancelledError:
         if ended_by is None:
             raise
         number = "SIGTERM" if ended_by is ExitCode.TERMINATED else "SIGHUP"
-        _ended(output, command, CommandError(f"Ended by {number}; what was presented is cleaned up", ended_by))
-    except Exception as error:  # noqa: BLE001 - the top: whatever it is, it gets its exit code, and a traceback on request
+        _ended(output, command, CommandError(f"Ended by {number}; challenge responses are cleaned up", ended_by))
+    except Exception as error:  # noqa: BLE001 - the top level: every error gets its exit code, and a traceback on request
         if common.debug:
             traceback.print_exception(error)
         _ended(output, command, error)
@@ -74,19 +74,19 @@ def _finish(output: Output, lines: Sequence[str], document: dict[str, Any], code
     try:
         output.result(lines, document)
     except OSError as error:
-        output.error(f"The result cannot be written: {os.strerror(error.errno or 0).lower()}")
+        output.error(f"Cannot write the result: {os.strerror(error.errno or 0).lower()}")
         code = code or ExitCode.FAILED
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
         except OSError:
-            # It would fail once more when the interpreter ends, which then has an exit code of its own.
+            # It would fail again when the interpreter exits, and change the exit code.
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     raise SystemExit(int(code))
 
 
 def _open_streams() -> None:
-    """Let standard streams that were closed lead nowhere, before another file gets their numbers."""
+    """Open closed standard streams on /dev/null, before another file gets their numbers."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)
@@ -95,5 +95,5 @@ def _open_streams() -> None:
 
 def _configure_logging(*, debug: bool) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # What a solver could not clean up is told as an event; the library's line would be the second.
+    # A failed clean-up is reported as an event; the library's log line would repeat it.
     logging.getLogger("certwright").setLevel(logging.DEBUG if debug else logging.ERROR)

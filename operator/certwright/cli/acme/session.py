@@ -1,4 +1,4 @@
-"""What one command works with: its options, its output, its folder."""
+"""What one command works with: its options, its output, its folder, and the CA or certificate that it is about."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
 from certwright.cli.acme.account_store import AccountStore
-from certwright.cli.acme.certificate_store import CertificateStore
-from certwright.cli.acme.exits import ExitCode, UsageError
+from certwright.cli.acme.certificate_store import CHAIN, CertificateStore
+from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder, read_file
 from certwright.cli.acme.lock import Lock, locked
+from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,18 +22,20 @@ if TYPE_CHECKING:
     from certwright.cli.acme.certificate_store import CertificateFolder
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
+    from certwright.cli.acme.settings import Metadata
+    from certwright.pki import CertificateChain
 
-#: A first try at a staging CA uses up no limits, and nobody takes its certificates for real ones.
 DEFAULT_SERVER: Final = "letsencrypt-staging"
+"""A first try at a staging CA uses up no rate limits, and its certificates are not mistaken for real ones."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ends.
+    """The result of a command.
 
     Attributes:
-        document: The result for machines; `command` and `ok` are added.
-        lines: The result for people.
+        document: For machines; `command` and `ok` are added.
+        lines: For people.
         code: The exit code.
     """
 
@@ -42,19 +45,19 @@ class Outcome:
 
 
 class Session:
-    """One command under way."""
+    """One run of a command."""
 
     def __init__(self, common: Common, output: Output) -> None:
         self.common = common
         self.output = output
-        # Hooks and cron run elsewhere: what they are told, and what is kept, has to mean the same there.
+        # Absolute, because hooks and cron run in other directories.
         self.folder = (common.folder or _data_folder()).absolute()
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
-        """Read a file with a secret, and warn if everybody can.
+        """Read a file with a secret, and warn if all users can read it.
 
         Raises:
             CommandError: It cannot be read, or is too long.
@@ -64,10 +67,10 @@ class Session:
         return content
 
     def warn_of_readers(self, path: Path) -> None:
-        """Warn, once, if everybody can read a file with a secret."""
+        """Warn, once, if all users can read a file with a secret."""
         if path not in self._warned_of and is_world_readable(path):
             self._warned_of.add(path)
-            self.output.warn(f"Everybody on this host can read {path}, which holds a secret: chmod 600 {path}")
+            self.output.warn(f"{path} contains a secret, and all users on this host can read it: chmod 600 {path}")
 
     def certificate_lock(
         self, certificate: CertificateFolder, *, seconds: float | None = None
@@ -75,21 +78,21 @@ class Session:
         """Be the only run that issues, renews or revokes a certificate while the block runs.
 
         Args:
-            certificate: The certificate, which need not be there yet.
-            seconds: How long to wait for another run; None for what `--lock-timeout` says.
+            certificate: The certificate, which may not exist yet.
+            seconds: How long to wait for another run; None for `--lock-timeout`.
         """
         path, what = self._lock(f"certificate-{certificate.name}"), f"the certificate {certificate.name}"
         seconds = self.common.lock_timeout if seconds is None else seconds
         return locked(path, what, seconds=seconds, on_wait=self.output.say)
 
     def account_lock(self, directory_url: str, *, shared: bool) -> AbstractAsyncContextManager[Lock]:
-        """Use the account at a CA, shared, or be the only one to change it, while the block runs."""
+        """Use the account at a CA, shared, or be the only run that changes it, while the block runs."""
         path = self._lock(f"account-{self.accounts.at(directory_url).path.name}")
         what = f"the account at {server_name(directory_url)}"
         return locked(path, what, seconds=self.common.lock_timeout, on_wait=self.output.say, shared=shared)
 
     def port_lock(self, port: int) -> Lock:
-        """Return the lock of a port that this program listens at; it is not taken yet."""
+        """Return the lock of a port that this program listens on; it is not taken yet."""
         path = self._lock(f"port-{port}")
         return Lock(path, f"port {port}", seconds=self.common.lock_timeout, on_wait=self.output.say)
 
@@ -98,24 +101,77 @@ class Session:
         return self.folder / "locks" / name
 
     def server(self) -> str:
-        """Return the directory URL of the CA that is meant.
+        """Return the directory URL of the chosen CA.
 
         Raises:
-            UsageError: There is no such CA, or it is not clear which one is meant.
+            UsageError: There is no such CA, or there are accounts at several and none was chosen.
         """
         if self.common.server is not None:
             return server_url(self.common.server)
         urls = {account.directory_url for account in self.accounts.all()}
         if len(urls) > 1:
-            raise UsageError(
-                f"There are accounts at several CAs. Say which one with --server: {', '.join(sorted(urls))}"
-            )
+            raise UsageError(f"There are accounts at several CAs. Choose one with --server: {', '.join(sorted(urls))}")
         if urls:
             return urls.pop()
         self.output.say(
-            f"Using {DEFAULT_SERVER}, whose certificates nobody trusts; --server letsencrypt issues real ones"
+            f"Using {DEFAULT_SERVER}, whose certificates are not trusted; use --server letsencrypt for trusted ones"
         )
         return directory_url(DEFAULT_SERVER)
+
+    def find(self, text: str) -> Target:
+        """Find a certificate by its name in the folder, by the path of a file, or by a path into its folder.
+
+        Raises:
+            UsageError: There is none.
+            CommandError: It cannot be read.
+        """
+        path = Path(text)
+        saved = next(
+            (
+                folder
+                for folder in self.certificates.all()
+                if text == folder.name
+                or path.absolute() in (folder.path.absolute(), folder.path.absolute() / path.name)
+            ),
+            None,
+        )
+        try:
+            if saved is not None:
+                return Target(text, parse_chain(saved.read(CHAIN)), saved, saved.metadata())
+            if not path.is_file():
+                raise UsageError(
+                    f"{text} is neither a file nor a certificate in {self.folder}, which has: {self.known_names()}"
+                )
+            return Target(text, parse_chain(read_file(path, what="the certificate")))
+        except PkiError as error:
+            raise CommandError(f"{text}: {error}") from None
+
+    def known_names(self) -> str:
+        """Return the names of all certificates in the folder, for messages."""
+        return ", ".join(folder.name for folder in self.certificates.all()) or "none"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The certificate that a command is about.
+
+    Attributes:
+        text: As the user named it.
+        chain: The certificate and its issuers.
+        folder: Its folder, or None for a file from elsewhere.
+        metadata: How it was issued, or None for a file from elsewhere.
+    """
+
+    text: str
+    chain: CertificateChain
+    folder: CertificateFolder | None = None
+    metadata: Metadata | None = None
+
+    def server(self, session: Session) -> str:
+        """Return the directory URL of its CA; for a file from elsewhere, of the CA chosen by the options."""
+        if self.metadata is not None and session.common.server is None:
+            return self.metadata.settings.server
+        return session.server()
 
 
 def server_url(name_or_url: str) -> str:
@@ -131,7 +187,7 @@ def server_url(name_or_url: str) -> str:
 
 
 def server_name(url: str) -> str:
-    """Return what a CA is called here, or its URL."""
+    """Return the known name of a CA, or its URL."""
     return next((known.name for known in KNOWN_AUTHORITIES.values() if known.directory_url == url), url)
 
 
@@ -146,4 +202,4 @@ def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError:
-        raise UsageError("There is no home folder to keep accounts and certificates in: name one with --dir") from None
+        raise UsageError("There is no home folder for accounts and certificates: choose a folder with --dir") from None

@@ -1,4 +1,4 @@
-"""One issuance: what `issue` and `renew` have in common."""
+"""What `issue` and `renew` have in common: key types, staging CAs, and how a certificate is saved and shown."""
 
 from __future__ import annotations
 
@@ -10,16 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certwright.acme import KNOWN_AUTHORITIES, directory_url
 from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE, REQUEST
 from certwright.cli.acme.exits import UsageError
-from certwright.cli.acme.recipe import KeyType, Metadata
 from certwright.cli.acme.session import server_name
-from certwright.client import (
-    BudgetWaited,
-    CaaObjected,
-    CleanUpFailed,
-    KeySpec,
-    RenewalInfoUnavailable,
-    ReplacementRefused,
-)
+from certwright.cli.acme.settings import KeyType, Metadata
+from certwright.client import KeySpec
 from certwright.pki import CertificateFacts, SigningRequest, parse_chain
 
 if TYPE_CHECKING:
@@ -28,11 +21,10 @@ if TYPE_CHECKING:
     from certwright.acme import Client
     from certwright.cli.acme.certificate_store import CertificateFolder
     from certwright.cli.acme.keystore import Keystore
-    from certwright.cli.acme.output import Output
-    from certwright.cli.acme.recipe import Recipe
-    from certwright.client import CertificateKey, Event, IssuedCertificate, OnEvent
+    from certwright.cli.acme.settings import IssuanceSettings
+    from certwright.client import CertificateKey, IssuedCertificate
 
-_SPECS: Final[Mapping[str, KeySpec]] = {
+_KEY_SPECS: Final[Mapping[str, KeySpec]] = {
     KeyType.EC256: KeySpec("ECDSA", 256),
     KeyType.EC384: KeySpec("ECDSA", 384),
     KeyType.EC521: KeySpec("ECDSA", 521),
@@ -41,54 +33,44 @@ _SPECS: Final[Mapping[str, KeySpec]] = {
     KeyType.RSA4096: KeySpec("RSA", 4096),
     KeyType.ED25519: KeySpec("Ed25519"),
 }
-_NOTEWORTHY: Final = (BudgetWaited, CaaObjected, CleanUpFailed, RenewalInfoUnavailable, ReplacementRefused)
 
 
 def key_spec(key_type: str) -> KeySpec:
-    """Return what kind of key is to be made.
+    """Return how to make a key of this type.
 
     Raises:
-        UsageError: There is no such kind.
+        UsageError: There is no such type.
     """
     try:
-        return _SPECS[key_type]
+        return _KEY_SPECS[key_type]
     except KeyError:
-        raise UsageError(f"There is no key type {key_type!r}: use {', '.join(_SPECS)}") from None
-
-
-def progress(output: Output) -> OnEvent:
-    """Return what tells people of the events of an issuance."""
-
-    def tell(event: Event) -> None:
-        (output.warn if isinstance(event, _NOTEWORTHY) else output.say)(str(event))
-
-    return tell
+        raise UsageError(f"There is no key type {key_type!r}: use {', '.join(_KEY_SPECS)}") from None
 
 
 def staging_of(server: str) -> str:
-    """Return the directory URL of the CA at which a dry run is made.
+    """Return the directory URL of the CA's staging server, for a dry run.
 
     Raises:
-        UsageError: There is none for this CA.
+        UsageError: None is known.
     """
     known = next((known for known in KNOWN_AUTHORITIES.values() if known.directory_url == server), None)
     if known is not None and not known.trusted:
         return server
     if known is not None and f"{known.name}-staging" in KNOWN_AUTHORITIES:
         return directory_url(f"{known.name}-staging")
-    raise UsageError(f"No staging CA of {server_name(server)} is known here: give one with --staging-server")
+    raise UsageError(f"No staging server of {server_name(server)} is known: give one with --staging-server")
 
 
-def keep(
+def save(
     folder: CertificateFolder,
-    recipe: Recipe,
+    settings: IssuanceSettings,
     issued: IssuedCertificate,
     key: CertificateKey,
     client: Client,
     *,
     keystore: Keystore | None,
 ) -> Metadata:
-    """Write a certificate and everything that belongs to it, in one step; see `CertificateFolder.store`."""
+    """Save a certificate and everything that belongs to it in one step; see `CertificateFolder.store`."""
     chain = parse_chain(issued.chain_pem)
     facts = CertificateFacts.of(chain.leaf)
     files = {CHAIN: chain.pem, CERTIFICATE: chain.leaf.public_bytes(Encoding.PEM)}
@@ -96,14 +78,14 @@ def keep(
         files[ISSUERS] = b"".join(issuer.public_bytes(Encoding.PEM) for issuer in chain.issuers)
     if issued.private_key_pem:
         files[KEY] = issued.private_key_pem
-        if recipe.combined:
+        if settings.combined:
             files["combined.pem"] = issued.private_key_pem + chain.pem
         if keystore is not None:
             files[KEYSTORE] = keystore.content(folder.name, issued.private_key_pem, chain)
     if isinstance(key, SigningRequest):
         files[REQUEST] = key.to_pem()
     metadata = Metadata(
-        recipe=recipe,
+        settings=settings,
         issued_at=datetime.now(UTC).replace(microsecond=0),
         not_before=facts.not_before,
         not_after=facts.not_after,
@@ -118,20 +100,20 @@ def keep(
 
 
 def document_of(folder: CertificateFolder, metadata: Metadata, renew_at: datetime) -> dict[str, Any]:
-    """Return a certificate as machines read it; docs/cli.md has the shape."""
-    recipe = metadata.recipe
+    """Return a certificate for `--json`; docs/cli.md has the shape."""
+    settings = metadata.settings
     return {
         "name": folder.name,
-        "names": list(recipe.names),
-        "server": recipe.server,
+        "names": list(settings.names),
+        "server": settings.server,
         "serial": metadata.serial,
         "not_before": metadata.not_before,
         "not_after": metadata.not_after,
         "renew_at": renew_at,
-        "key_type": None if recipe.from_request else recipe.key_type,
-        "profile": recipe.profile,
-        "preferred_chain": recipe.preferred_chain,
-        "solvers": list(recipe.solver.solvers),
+        "key_type": None if settings.from_request else settings.key_type,
+        "profile": settings.profile,
+        "preferred_chain": settings.preferred_chain,
+        "solvers": list(settings.solver.solvers),
         "order_url": metadata.order_url,
         "replaced": metadata.replaced,
         "files": folder.files(),
@@ -139,10 +121,10 @@ def document_of(folder: CertificateFolder, metadata: Metadata, renew_at: datetim
 
 
 def lines_of(folder: CertificateFolder, metadata: Metadata, renew_at: datetime) -> list[str]:
-    """Return a certificate as people read it."""
+    """Return a certificate as lines for the user."""
     return [
-        f"Names:      {', '.join(metadata.recipe.names)}",
-        f"CA:         {server_name(metadata.recipe.server)}",
+        f"Names:      {', '.join(metadata.settings.names)}",
+        f"CA:         {server_name(metadata.settings.server)}",
         f"Valid:      {metadata.not_before:%Y-%m-%d %H:%M} to {metadata.not_after:%Y-%m-%d %H:%M} UTC",
         f"Renew at:   {renew_at:%Y-%m-%d %H:%M} UTC",
         *(f"{f'{name}:':<12}{path}" for name, path in folder.files().items()),

@@ -1,4 +1,4 @@
-"""`renew`: all certificates of the folder that are due, for cron. One that fails does not stop the others."""
+"""`renew`: all certificates in the folder that are due, for cron. A failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import AcmeError, NotOffered, RateLimited, still_to_be_asked
 from certwright.acme.renewal_info import RETRY_AFTER_ERROR
-from certwright.cli.acme.account_acts import registered
+from certwright.cli.acme.account import NewAccount, registered
 from certwright.cli.acme.certificate_store import CHAIN, KEY, REQUEST
 from certwright.cli.acme.connection import open_account
 from certwright.cli.acme.deploy_hook import run_hook
 from certwright.cli.acme.exits import ExitCode, UsageError
-from certwright.cli.acme.failures import describe, foreseen, message
+from certwright.cli.acme.failures import describe, is_expected, message
 from certwright.cli.acme.files import make_folder
-from certwright.cli.acme.issuing import document_of, keep, key_spec, progress, staging_of
+from certwright.cli.acme.issuance import document_of, key_spec, save, staging_of
 from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.lock import Busy
-from certwright.cli.acme.new_account import NewAccount
+from certwright.cli.acme.pending_issuance import pending_issuance, progress
 from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
 from certwright.cli.acme.session import Outcome, server_url
-from certwright.cli.acme.solving import make_solvers
-from certwright.cli.acme.undertaking import under_way
+from certwright.cli.acme.solvers import make_solvers
 from certwright.client import PreferredChainMissing, leaf_der
 from certwright.client import issue as issue_certificate
 from certwright.client import renew as renew_certificate
@@ -35,8 +34,8 @@ from certwright.pki import read_csr
 if TYPE_CHECKING:
     from certwright.acme import Client
     from certwright.cli.acme.certificate_store import CertificateFolder
-    from certwright.cli.acme.recipe import Metadata, Recipe, RenewalState
     from certwright.cli.acme.session import Session
+    from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
     from certwright.client import CertificateKey
 
 
@@ -45,17 +44,17 @@ _COUNTED: Final = ("renewed", "not due", "failed")
 
 
 @dataclass(frozen=True)
-class Renewal:
-    """What was asked for.
+class RenewOptions:
+    """The options of `renew`.
 
     Attributes:
         names: Which certificates; none for all.
-        force: Renew although it is not time.
+        force: Renew even if not due yet.
         reuse_key: Keep the key, from now on; False makes new ones; None does as before.
         ask_ca: Ask for renewal information.
         random_sleep: The most seconds to wait first.
-        dry_run: Renew all at their staging CAs, and keep nothing.
-        staging_server: At which, or None for that of each CA.
+        dry_run: Renew everything from staging CAs and save nothing.
+        staging_server: That CA, or None for each CA's own.
     """
 
     names: tuple[str, ...] = ()
@@ -75,69 +74,69 @@ class _Result:
     document: dict[str, Any] = field(default_factory=dict)
 
 
-async def renew(session: Session, wanted: Renewal) -> Outcome:
-    """Renew what is due, tell of each certificate, and say by the exit code whether all is well."""
-    if wanted.random_sleep:
-        seconds = random.SystemRandom().uniform(0, wanted.random_sleep)
-        session.output.say(f"Waiting {seconds:.0f} s, so that not all hosts come at once")
+async def renew(session: Session, options: RenewOptions) -> Outcome:
+    """Renew what is due, and return the state of each certificate."""
+    if options.random_sleep:
+        seconds = random.SystemRandom().uniform(0, options.random_sleep)
+        session.output.say(f"Waiting {seconds:.0f} s, to spread the load on the CA")
         await asyncio.sleep(seconds)
     make_folder(session.folder)
-    folders = _selected(session, wanted.names)
+    folders = _selected(session, options.names)
     async with AsyncExitStack() as stack:
-        run = _Run(session, wanted, stack)
+        run = _Run(session, options, stack)
         results = {folder.name: await run.one(folder, seconds=0) for folder in folders}
-        # What another run works at is waited for last, so that nothing else has to wait.
+        # Wait last for certificates that another run is using, so that they do not delay the others.
         for folder in folders:
             if results[folder.name].state == _BUSY:
                 results[folder.name] = await run.one(folder, seconds=session.common.lock_timeout)
-    return _outcome(session, wanted, list(results.values()))
+    return _outcome(session, options, list(results.values()))
 
 
 class _Run:
-    """One run over the folder. A CA is connected to when the first certificate needs it."""
+    """One run over the folder. Connects to a CA when the first certificate needs it."""
 
-    def __init__(self, session: Session, wanted: Renewal, stack: AsyncExitStack) -> None:
+    def __init__(self, session: Session, options: RenewOptions, stack: AsyncExitStack) -> None:
         self._session = session
-        self._wanted = wanted
+        self._options = options
         self._stack = stack
         self._clients: dict[str, Client] = {}
 
     async def one(self, folder: CertificateFolder, *, seconds: float) -> _Result:
-        """Look after one certificate, and never raise what another one could still succeed after.
+        """Renew one certificate if it is due. Return errors as a result, because the others may still succeed.
 
         Args:
             folder: The certificate.
-            seconds: How long to wait for another run that works at it.
+            seconds: How long to wait for another run that is using it.
         """
         try:
-            if self._wanted.dry_run:
-                return await self._rehearse(folder)
+            if self._options.dry_run:
+                return await self._dry_run(folder)
             async with AsyncExitStack() as stack:
                 try:
                     await stack.enter_async_context(self._session.certificate_lock(folder, seconds=seconds))
                 except Busy as busy:
-                    text = f"left to another certwright acme (process {busy.holder}), which works with it"
+                    text = f"left to another certwright acme (process {busy.holder}) that is using it"
                     return _Result(folder.name, _BUSY, text)
-                return await self._look_after(folder)
+                return await self._renew_if_due(folder)
         except Exception as error:
-            if not foreseen(error) and self._session.common.debug:
+            if not is_expected(error) and self._session.common.debug:
                 raise
             self._session.output.error(f"{folder.name}: {message(error)}")
             return _Result(folder.name, "failed", message(error), {"error": describe(error)})
 
-    async def _look_after(self, folder: CertificateFolder) -> _Result:
+    async def _renew_if_due(self, folder: CertificateFolder) -> _Result:
         metadata = folder.metadata()
         state = folder.renewal(metadata.serial)
         if state.revoked_at is not None:
-            return _Result(folder.name, "revoked", "revoked; issue it again if it is needed")
+            return _Result(folder.name, "revoked", "revoked; issue it again if you still need it")
         now = datetime.now(UTC)
-        if self._wanted.ask_ca and self._is_to_be_asked(metadata, state, now):
+        if self._options.ask_ca and self._is_to_be_asked(metadata, state, now):
             state = await self._ask_ca(folder, metadata, state, now)
         due = decide(metadata, state, now)
         state = replace(state, looked_at=now)
         folder.save_renewal(state)
-        if not due.now and not self._wanted.force:
-            hook = await self._overdue_hook(folder, metadata, state)
+        if not due.now and not self._options.force:
+            hook = await self._run_due_hook(folder, metadata, state)
             document = {"certificate": document_of(folder, metadata, due.at)}
             when = f"{due.at:%Y-%m-%d %H:%M} UTC, {due.reason}"
             if hook is not None:
@@ -161,77 +160,77 @@ class _Run:
         self, folder: CertificateFolder, metadata: Metadata, state: RenewalState, now: datetime
     ) -> RenewalState:
         try:
-            client = await self._client(metadata.recipe.server)
+            client = await self._client(metadata.settings.server)
             return heard(state, await client.fetch_renewal_info(leaf_der(folder.read(CHAIN))), now)
         except NotOffered:
             return replace(state, ask_again=now + timedelta(seconds=RETRY_AFTER_ERROR))
         except AcmeError as error:
-            # The last word holds, or the lifetime: no reason to fail (RFC 9773 section 4.3.3).
-            self._session.output.say(f"{folder.name}: the CA does not say when to renew: {error}")
+            # Not a failure: the last response, or the lifetime, still applies (RFC 9773 section 4.3.3).
+            self._session.output.say(f"{folder.name}: cannot ask the CA when to renew: {error}")
             return replace(state, ask_again=now + timedelta(seconds=RETRY_AFTER_ERROR))
 
     async def _renew(self, folder: CertificateFolder, metadata: Metadata) -> _Result:
-        recipe = metadata.recipe
-        if self._wanted.reuse_key is not None:
-            recipe = replace(recipe, reuse_key=self._wanted.reuse_key)
+        settings = metadata.settings
+        if self._options.reuse_key is not None:
+            settings = replace(settings, reuse_key=self._options.reuse_key)
         folder.prepare()
-        client = await self._client(recipe.server)
-        key = _key(folder, recipe)
-        keystore = await find_keystore(self._session, recipe)
-        async with under_way(self._session, folder, recipe, client, key) as undertaking:
+        client = await self._client(settings.server)
+        key = _key(folder, settings)
+        keystore = await find_keystore(self._session, settings)
+        async with pending_issuance(self._session, folder, settings, client, key) as issuance:
             try:
                 issued = await renew_certificate(
                     client,
                     folder.read(CHAIN),
-                    solvers=make_solvers(recipe.solver, self._session),
-                    key=undertaking.key,
-                    profile=recipe.profile,
-                    preferred_chain=recipe.preferred_chain,
-                    resume=undertaking.resume,
-                    on_event=undertaking.on_event,
-                    timeout=recipe.timeout,
+                    solvers=make_solvers(settings.solver, self._session),
+                    key=issuance.key,
+                    profile=settings.profile,
+                    preferred_chain=settings.preferred_chain,
+                    resume=issuance.resume,
+                    on_event=issuance.on_event,
+                    timeout=settings.timeout,
                 )
             except PreferredChainMissing as error:
-                # CAs retire roots. A certificate that expires for want of a chain would be worse than another chain.
-                self._session.output.warn(f"{folder.name}: {error}. The CA's default chain is used")
+                # CAs retire roots. Another chain is better than an expired certificate.
+                self._session.output.warn(f"{folder.name}: {error}. Using the CA's default chain")
                 issued = error.certificate
-            renewed = keep(folder, recipe, issued, key, client, keystore=keystore)
+            renewed = save(folder, settings, issued, key, client, keystore=keystore)
         now = datetime.now(UTC)
         state = folder.renewal(renewed.serial)
         if issued.renewal_info is not None:
             state = heard(state, issued.renewal_info, now)
-        folder.save_renewal(replace(state, hook_due=recipe.deploy_hook is not None))
-        failure = await self._overdue_hook(folder, renewed, replace(state, hook_due=recipe.deploy_hook is not None))
+        folder.save_renewal(replace(state, hook_due=settings.deploy_hook is not None))
+        failure = await self._run_due_hook(folder, renewed, replace(state, hook_due=settings.deploy_hook is not None))
         document: dict[str, Any] = {"certificate": document_of(folder, renewed, decide(renewed, state, now).at)}
         if failure is not None:
             document["hook_error"] = failure
         text = f"valid until {renewed.not_after:%Y-%m-%d %H:%M} UTC" + (f"; {failure}" if failure else "")
         return _Result(folder.name, "renewed", text, document)
 
-    async def _overdue_hook(self, folder: CertificateFolder, metadata: Metadata, state: RenewalState) -> str | None:
+    async def _run_due_hook(self, folder: CertificateFolder, metadata: Metadata, state: RenewalState) -> str | None:
         if not state.hook_due:
             return None
         failure = await run_hook(folder, metadata, self._session.output)
         folder.save_renewal(replace(state, hook_due=failure is not None))
         if failure is not None:
-            self._session.output.error(f"{failure}. It is run again by the next `certwright acme renew`.")
+            self._session.output.error(f"{failure}. The next `certwright acme renew` runs it again.")
         return failure
 
-    async def _rehearse(self, folder: CertificateFolder) -> _Result:
-        recipe = folder.metadata().recipe
-        url = server_url(self._wanted.staging_server) if self._wanted.staging_server else staging_of(recipe.server)
+    async def _dry_run(self, folder: CertificateFolder) -> _Result:
+        settings = folder.metadata().settings
+        url = server_url(self._options.staging_server) if self._options.staging_server else staging_of(settings.server)
         if url not in self._clients:
-            # Who agreed to the terms of the CA agreed to those of its test bench.
+            # Agreement to the terms of the CA covers those of its staging server.
             opened = registered(self._session, url, NewAccount(agreed=True))
             self._clients[url] = await self._stack.enter_async_context(opened)
         await issue_certificate(
             self._clients[url],
-            recipe.names,
-            solvers=make_solvers(recipe.solver, self._session),
-            key=_key(folder, recipe),
-            profile=recipe.profile,
+            settings.names,
+            solvers=make_solvers(settings.solver, self._session),
+            key=_key(folder, settings),
+            profile=settings.profile,
             on_event=progress(self._session.output),
-            timeout=recipe.timeout,
+            timeout=settings.timeout,
         )
         return _Result(folder.name, "dry run", "would be renewed", {"server": url})
 
@@ -241,10 +240,10 @@ class _Run:
         return self._clients[server]
 
 
-def _key(folder: CertificateFolder, recipe: Recipe) -> CertificateKey:
-    if recipe.from_request:
+def _key(folder: CertificateFolder, settings: IssuanceSettings) -> CertificateKey:
+    if settings.from_request:
         return read_csr(folder.read(REQUEST))
-    return folder.read(KEY) if recipe.reuse_key else key_spec(recipe.key_type)
+    return folder.read(KEY) if settings.reuse_key else key_spec(settings.key_type)
 
 
 def _selected(session: Session, names: tuple[str, ...]) -> list[CertificateFolder]:
@@ -253,18 +252,19 @@ def _selected(session: Session, names: tuple[str, ...]) -> list[CertificateFolde
     folders = [session.certificates.at(name) for name in names]
     for folder in folders:
         if not folder.exists():
-            known = ", ".join(known.name for known in session.certificates.all()) or "none"
-            raise UsageError(f"There is no certificate {folder.name} in {session.folder}; there are: {known}")
+            raise UsageError(
+                f"There is no certificate {folder.name} in {session.folder}, which has: {session.known_names()}"
+            )
     return folders
 
 
-def _outcome(session: Session, wanted: Renewal, results: list[_Result]) -> Outcome:
+def _outcome(session: Session, options: RenewOptions, results: list[_Result]) -> Outcome:
     counts = Counter(result.state for result in results)
     code = ExitCode.DONE
     if counts["failed"]:
         code = ExitCode.RENEWALS_FAILED
-    elif wanted.names and counts[_BUSY]:
-        # Who names a certificate wants to know; for cron it is in good hands.
+    elif options.names and counts[_BUSY]:
+        # An error only if the certificate was named: for cron, the other run takes care of it.
         code = ExitCode.LOCKED
     elif any("hook_error" in result.document for result in results):
         code = ExitCode.HOOK_FAILED

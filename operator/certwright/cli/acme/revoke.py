@@ -1,4 +1,4 @@
-"""`revoke`: by the account that issued a certificate, or by the certificate's own key."""
+"""`revoke`: with the account that issued a certificate, or with its own key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from certwright.cli.acme.certificate_store import KEY
 from certwright.cli.acme.connection import open_account, open_client
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.session import Outcome, server_name
-from certwright.cli.acme.target import find_target
 from certwright.client import revoke as revoke_certificate
 from certwright.pki import CertificateFacts
 
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 
 async def revoke(session: Session, text: str, *, reason: str | None, key_file: Path | None, own_key: bool) -> Outcome:
-    """Revoke a certificate; one that is kept here stays, and is no longer renewed."""
-    target = find_target(session, text)
+    """Revoke a certificate; one in the folder stays there, but is no longer renewed."""
+    target = session.find(text)
     why = None if reason is None else _reason(reason)
     if own_key and key_file is None and (target.folder is None or not target.folder.has(KEY)):
-        raise UsageError(f"The key of {text} is not kept here: give it with --key")
+        raise UsageError(f"The key of {text} is not in the folder: give it with --key")
     key = None
     if key_file is not None:
         key = session.read_secret(key_file, what="the key")
@@ -50,10 +49,10 @@ async def revoke(session: Session, text: str, *, reason: str | None, key_file: P
         "reason": None if why is None else _written(why),
         "by": "account" if key is None else "certificate key",
     }
-    news = "is revoked" if now_revoked else "was revoked before"
+    news = "is now revoked" if now_revoked else "was already revoked"
     lines = [f"The certificate {text} (serial {serial}) {news} at {server_name(server)}"]
     if target.folder is not None:
-        lines.append("It is no longer renewed; a server that uses it should get another one now")
+        lines.append("It will not be renewed; replace it on servers that use it")
     return Outcome(document, lines)
 
 
@@ -61,11 +60,11 @@ def _reason(text: str) -> RevocationReason:
     for reason in RevocationReason:
         if text.lower() in (_written(reason).lower(), reason.name.lower(), str(int(reason))):
             return reason
-    raise UsageError(f"--reason {text[:50]!r} is none of {', '.join(map(_written, RevocationReason))}")
+    raise UsageError(f"--reason {text[:50]!r} is not one of {', '.join(map(_written, RevocationReason))}")
 
 
 def _written(reason: RevocationReason) -> str:
-    """Return the reason as RFC 5280 writes it: keyCompromise."""
+    """Return the reason as written in RFC 5280: keyCompromise."""
     first, *rest = reason.name.lower().split("_")
     return {"ca": "cA", "aa": "aA"}.get(first, first) + "".join(
         "CRL" if word == "crl" else word.capitalize() for word in rest

@@ -13,9 +13,9 @@ from certwright.acme import BadCsr, Client, Identifier, Order, OrderFailed, Orde
 from certwright.cli.acme.common import Common
 from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.output import Output
-from certwright.cli.acme.recipe import Recipe
+from certwright.cli.acme.pending_issuance import MAX_AGE, pending_issuance
 from certwright.cli.acme.session import Session
-from certwright.cli.acme.undertaking import LONGEST, under_way
+from certwright.cli.acme.settings import IssuanceSettings
 from certwright.client import (
     IssuanceTimedOut,
     KeySpec,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from certwright.client import CertificateKey, Event
 
 NAMES = ("a.example.test", "www.a.example.test")
-RECIPE = Recipe(NAMES, "https://ca.example.test/dir")
+SETTINGS = IssuanceSettings(NAMES, "https://ca.example.test/dir")
 URL = "https://ca.example.test/order/1"
 ORDER = Order(URL, OrderStatus.PENDING, tuple(map(Identifier.dns, NAMES)), (), "https://ca.example.test/finalize")
 PROBLEM = Problem(type="urn:ietf:params:acme:error:badCSR", detail="no")
@@ -63,9 +63,9 @@ async def run(
     session: Session, folder: CertificateFolder, key: CertificateKey, error: Exception, *events: Event
 ) -> None:
     """Issue, as far as these events, and end with an error."""
-    async with under_way(session, folder, RECIPE, CLIENT, key) as undertaking:
+    async with pending_issuance(session, folder, SETTINGS, CLIENT, key) as issuance:
         for event in events:
-            undertaking.on_event(event)
+            issuance.on_event(event)
         raise error
 
 
@@ -94,11 +94,11 @@ async def test_an_order_is_kept_as_long_as_it_can_bring_a_certificate(
 ) -> None:
     await cut_short(session, folder, error, KeySpec())
     pending = folder.pending()
-    assert (pending is not None, "The order is kept" in session.output.last_word) == (kept, kept)
-    async with under_way(session, folder, RECIPE, CLIENT, KeySpec()) as undertaking:
-        assert undertaking.resume == (URL if kept else None)
+    assert (pending is not None, "The order is saved" in session.output.last_word) == (kept, kept)
+    async with pending_issuance(session, folder, SETTINGS, CLIENT, KeySpec()) as issuance:
+        assert issuance.resume == (URL if kept else None)
         if pending is not None and pending.private_key is not None:
-            assert undertaking.key == pending.private_key.encode()
+            assert issuance.key == pending.private_key.encode()
     assert folder.pending() is None
     assert not session.output.last_word
 
@@ -120,11 +120,11 @@ async def test_a_key_that_was_given_is_not_copied_and_has_to_be_the_same(
     given, other = (private_key_to_pem(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
     await cut_short(session, folder, CommandError("x"), given)
     assert b"PRIVATE KEY" not in (folder.path / "order.json").read_bytes()
-    async with under_way(session, folder, RECIPE, CLIENT, given) as undertaking:
-        assert (undertaking.key, undertaking.resume) == (given, URL)
+    async with pending_issuance(session, folder, SETTINGS, CLIENT, given) as issuance:
+        assert (issuance.key, issuance.resume) == (given, URL)
     await cut_short(session, folder, CommandError("x"), given)
-    async with under_way(session, folder, RECIPE, CLIENT, other) as undertaking:
-        assert (undertaking.key, undertaking.resume) == (other, None)
+    async with pending_issuance(session, folder, SETTINGS, CLIENT, other) as issuance:
+        assert (issuance.key, issuance.resume) == (other, None)
 
 
 @pytest.mark.parametrize(
@@ -144,12 +144,12 @@ async def test_an_order_is_for_one_thing_only(
     session: Session, folder: CertificateFolder, changes: dict[str, object], *, resumed: bool
 ) -> None:
     await cut_short(session, folder, CommandError("x"), KeySpec())
-    recipe = replace(RECIPE, **changes)  # type: ignore[arg-type]  # see above
-    async with under_way(session, folder, recipe, CLIENT, KeySpec()) as undertaking:
-        assert (undertaking.resume == URL) is resumed
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]  # see above
+    async with pending_issuance(session, folder, settings, CLIENT, KeySpec()) as issuance:
+        assert (issuance.resume == URL) is resumed
 
 
-@pytest.mark.parametrize(("age", "resumed"), [(LONGEST - timedelta(hours=1), True), (LONGEST * 2, False)])
+@pytest.mark.parametrize(("age", "resumed"), [(MAX_AGE - timedelta(hours=1), True), (MAX_AGE * 2, False)])
 async def test_an_old_order_is_not_gone_on_with(
     session: Session, folder: CertificateFolder, age: timedelta, *, resumed: bool
 ) -> None:
@@ -157,5 +157,5 @@ async def test_an_old_order_is_not_gone_on_with(
     pending = folder.pending()
     assert pending is not None
     folder.save_pending(replace(pending, made_at=datetime.now(UTC) - age))
-    async with under_way(session, folder, RECIPE, CLIENT, KeySpec()) as undertaking:
-        assert (undertaking.resume == URL) is resumed
+    async with pending_issuance(session, folder, SETTINGS, CLIENT, KeySpec()) as issuance:
+        assert (issuance.resume == URL) is resumed

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.cli.acme.exits import UsageError
-from certwright.cli.acme.solver_spec import SolverSpec, anchored, for_name, parse_solver
+from certwright.cli.acme.solver_settings import SolverSpec, anchored, for_name, parse_solver
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""What can be looked up: challenges that a CA offers, renewal information, CAs, certificates, the folder."""
+"""`discover`, `info`, `ari`: show the challenges a CA offers, a CA, a certificate, the folder, renewal information."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from certwright.acme import KNOWN_AUTHORITIES, certificate_identifier
 from certwright.cli.acme.connection import open_account, open_client
 from certwright.cli.acme.exits import CommandError, UsageError
 from certwright.cli.acme.failures import describe, message
-from certwright.cli.acme.issuing import document_of
+from certwright.cli.acme.issuance import document_of
 from certwright.cli.acme.renewal_decision import by_lifetime, decide
 from certwright.cli.acme.session import Outcome, server_name, server_url
-from certwright.cli.acme.target import find_target
 from certwright.client import discover as discover_challenges
 from certwright.client import leaf_der
 from certwright.pki import CertificateFacts
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 async def discover(session: Session, names: tuple[str, ...], profile: str | None) -> Outcome:
-    """Show which challenges a CA offers for names, which takes an order."""
+    """Show which challenges a CA offers for names; it places an order to find out."""
     url = session.server()
     async with open_account(session, url) as client:
         offers = await discover_challenges(client, names, profile=profile)
@@ -37,7 +36,8 @@ async def discover(session: Session, names: tuple[str, ...], profile: str | None
     }
     width = max((len(offer.name) for offer in offers), default=0)
     lines = [
-        f"{offer.name:<{width}}  " + ("proven already" if offer.status == "valid" else ", ".join(offer.challenge_types))
+        f"{offer.name:<{width}}  "
+        + ("already validated" if offer.status == "valid" else ", ".join(offer.challenge_types))
         for offer in offers
     ]
     return Outcome(document, lines)
@@ -45,7 +45,7 @@ async def discover(session: Session, names: tuple[str, ...], profile: str | None
 
 async def renewal_info(session: Session, text: str) -> Outcome:
     """Ask when a CA wants a certificate renewed (RFC 9773)."""
-    target = find_target(session, text)
+    target = session.find(text)
     url = target.server(session)
     async with open_client(session, url) as client:
         info = await client.fetch_renewal_info(leaf_der(target.chain.pem))
@@ -62,7 +62,7 @@ async def renewal_info(session: Session, text: str) -> Outcome:
         "explanation_url": info.explanation_url,
         "retry_after": info.retry_after,
     }
-    due = " It is due." if info.start <= datetime.now(UTC) else ""
+    due = " Due now." if info.start <= datetime.now(UTC) else ""
     lines = [
         f"Window:       {info.start:%Y-%m-%d %H:%M} to {info.end:%Y-%m-%d %H:%M} UTC.{due}",
         *([f"Chosen:       {chosen:%Y-%m-%d %H:%M} UTC"] if chosen else []),
@@ -73,7 +73,7 @@ async def renewal_info(session: Session, text: str) -> Outcome:
 
 
 async def info(session: Session, text: str | None) -> Outcome:
-    """Show a CA, a certificate, or what is in the folder."""
+    """Show a CA, a certificate, or the folder."""
     if text is None:
         return _folder(session)
     if "://" in text or (text.lower() in KNOWN_AUTHORITIES):
@@ -81,7 +81,9 @@ async def info(session: Session, text: str | None) -> Outcome:
     try:
         return _certificate(session, text)
     except UsageError as error:
-        raise UsageError(f"{error}. Nor is it a CA: {', '.join(KNOWN_AUTHORITIES)}, or a directory URL") from None
+        raise UsageError(
+            f"{error}. It is not a CA either: {', '.join(KNOWN_AUTHORITIES)}, or a directory URL"
+        ) from None
 
 
 async def _authority(session: Session, url: str) -> Outcome:
@@ -106,11 +108,11 @@ async def _authority(session: Session, url: str) -> Outcome:
         f"CA:            {known.title if known else url}",
         f"Directory:     {url}",
         f"Terms:         {meta.terms_of_service or 'none'}",
-        f"Web site:      {meta.website or 'not told'}",
-        f"CAA names:     {', '.join(meta.caa_identities) or 'not told'}",
+        f"Web site:      {meta.website or 'not given'}",
+        f"CAA names:     {', '.join(meta.caa_identities) or 'not given'}",
         f"Binding (EAB): {'required' if meta.external_account_required else 'not required'}",
-        f"Can:           {', '.join(name for name, there in extensions.items() if there) or 'RFC 8555 only'}",
-        f"Cannot:        {', '.join(name for name, there in extensions.items() if not there) or '-'}",
+        f"Supports:      {', '.join(name for name, there in extensions.items() if there) or 'RFC 8555 only'}",
+        f"Lacks:         {', '.join(name for name, there in extensions.items() if not there) or '-'}",
         "Profiles:      " + ("" if meta.profiles else "none"),
         *(f"  {name}: {text}" for name, text in meta.profiles.items()),
     ]
@@ -129,7 +131,7 @@ def _extensions(directory: Directory) -> dict[str, bool]:
 
 
 def _certificate(session: Session, text: str) -> Outcome:
-    target = find_target(session, text)
+    target = session.find(text)
     facts = CertificateFacts.of(target.chain.leaf)
     now = datetime.now(UTC)
     left = facts.not_after - now
@@ -155,7 +157,7 @@ def _certificate(session: Session, text: str) -> Outcome:
     lines = [
         f"Names:       {', '.join([*facts.dns_names, *facts.ip_addresses])}",
         f"Issuer:      {facts.issuer_name}",
-        f"Chain:       {' <- '.join(shown['chain']) or 'only the certificate itself'}",
+        f"Chain:       {' <- '.join(shown['chain']) or 'the certificate only'}",
         f"Serial:      {facts.serial}",
         f"Valid:       {facts.not_before:%Y-%m-%d %H:%M} to {facts.not_after:%Y-%m-%d %H:%M} UTC, {remaining}",
         f"Renew at:    {shown['renew_at']:%Y-%m-%d %H:%M} UTC",
@@ -166,21 +168,46 @@ def _certificate(session: Session, text: str) -> Outcome:
 
 
 def _folder(session: Session) -> Outcome:
-    now = datetime.now(UTC)
-    accounts: list[dict[str, Any]] = []
-    lines = ["", "Accounts:"]
-    for account_folder in session.accounts.folders():
+    accounts, account_lines = _accounts(session)
+    certificates, rows = _certificates(session)
+    unfinished = list(session.certificates.unfinished())
+    rows += [(name, "not issued yet", "order pending", "") for name in unfinished]
+    document = {
+        "folder": str(session.folder),
+        "accounts": accounts,
+        "certificates": certificates,
+        "unfinished": unfinished,
+    }
+    lines = [
+        f"Folder: {session.folder}",
+        *_or_none(["", "Accounts:", *account_lines]),
+        *_or_none(["", "Certificates:", *(f"  {row}" for row in _table(rows))]),
+    ]
+    return Outcome(document, lines)
+
+
+def _accounts(session: Session) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return all accounts as documents and as lines, with an error for one that cannot be read."""
+    documents: list[dict[str, Any]] = []
+    lines = []
+    for folder in session.accounts.folders():
         try:
-            account = account_folder.load()
+            account = folder.load()
         except (CommandError, OSError) as error:
             session.output.warn(message(error))
-            accounts.append({"error": describe(error)})
-            lines.append(f"  {account_folder.path.name}: cannot be read")
+            documents.append({"error": describe(error)})
+            lines.append(f"  {folder.path.name}: cannot be read")
             continue
         if account is not None:
-            accounts.append({"server": account.directory_url, "url": account.account_url})
+            documents.append({"server": account.directory_url, "url": account.account_url})
             lines.append(f"  {server_name(account.directory_url)}: {account.account_url or 'not registered yet'}")
-    certificates: list[dict[str, Any]] = []
+    return documents, lines
+
+
+def _certificates(session: Session) -> tuple[list[dict[str, Any]], list[tuple[str, ...]]]:
+    """Return all certificates as documents and as rows of a table, with an error for one that cannot be read."""
+    now = datetime.now(UTC)
+    documents: list[dict[str, Any]] = []
     rows: list[tuple[str, ...]] = []
     for folder in session.certificates.all():
         try:
@@ -188,32 +215,19 @@ def _folder(session: Session) -> Outcome:
             state = folder.renewal(metadata.serial)
         except (CommandError, OSError) as error:
             session.output.warn(message(error))
-            certificates.append({"name": folder.name, "error": describe(error)})
+            documents.append({"name": folder.name, "error": describe(error)})
             rows.append((folder.name, "cannot be read", "", ""))
             continue
         due = decide(metadata, state, now)
-        certificates.append({**document_of(folder, metadata, due.at), "revoked_at": state.revoked_at})
+        documents.append({**document_of(folder, metadata, due.at), "revoked_at": state.revoked_at})
         end = "expired" if metadata.not_after <= now else f"until {metadata.not_after:%Y-%m-%d}"
         when = "revoked" if state.revoked_at else "due now" if due.now else f"renews {due.at:%Y-%m-%d}"
-        rows.append((folder.name, end, when, server_name(metadata.recipe.server)))
-    unfinished = list(session.certificates.unfinished())
-    rows += [(name, "not issued yet", "order under way", "") for name in unfinished]
-    document = {
-        "folder": str(session.folder),
-        "accounts": accounts,
-        "certificates": certificates,
-        "unfinished": unfinished,
-    }
-    shown = [
-        f"Folder: {session.folder}",
-        *_or_none(lines),
-        *_or_none(["", "Certificates:", *(f"  {row}" for row in _table(rows))]),
-    ]
-    return Outcome(document, shown)
+        rows.append((folder.name, end, when, server_name(metadata.settings.server)))
+    return documents, rows
 
 
 def _or_none(lines: list[str]) -> list[str]:
-    """Say so below a heading that nothing is below."""
+    """Return the lines, with "none" after a heading that has no lines below it."""
     return lines if len(lines) > 2 else [*lines[:-1], f"{lines[-1]} none"]  # noqa: PLR2004 - an empty line and the heading
 
 

@@ -1,0 +1,410 @@
+"""Everything that can be typed after `certwright acme`: the commands and their options.
+
+This module imports nothing heavy, so that help and usage errors come at once. What a command does is in the module
+of its name, imported when it runs.
+"""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from certwright.cli.acme.common import Common
+from certwright.cli.acme.settings import IssuanceSettings, KeyType
+from certwright.cli.acme.solver_settings import KINDS, DnsCheck, SolverSettings
+
+_KINDS: Final = "; ".join(f"{kind} ({text})" for kind, text in KINDS.items())
+_validation = partial(typer.Option, rich_help_panel="Domain validation")
+_new_account = partial(typer.Option, rich_help_panel="Account, if there is none yet")
+_binding = partial(typer.Option, rich_help_panel="External account binding, for CAs that require it")
+
+AgreeTos = Annotated[bool, typer.Option("--agree-tos", help="Agree to the CA's terms of service.")]
+Emails = Annotated[list[str] | None, typer.Option("--email", help="Contact address; repeat for several.")]
+EabKid = Annotated[str | None, _binding("--eab-kid", help="Key identifier from the CA.")]
+EabHmacFile = Annotated[
+    Path | None,
+    _binding(
+        "--eab-hmac-file",
+        help="File with the matching MAC key, in base64url.",
+        show_default="$CERTWRIGHT_EAB_HMAC_KEY",
+    ),
+]
+EabAlgorithm = Annotated[str, _binding("--eab-algorithm", help="MAC algorithm: HS256, HS384 or HS512.")]
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time such as 2027-01-31T12:00:00Z") from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def register(
+    common: Common,
+    *,
+    email: Emails = None,
+    key_algorithm: Annotated[
+        str, typer.Option("--key-algorithm", help="Account key: ES256, ES384, ES512, RS256 or EdDSA.")
+    ] = "ES256",
+    eab_kid: EabKid = None,
+    eab_hmac_file: EabHmacFile = None,
+    eab_algorithm: EabAlgorithm = "HS256",
+    restore: Annotated[
+        Path | None,
+        typer.Option(
+            "--import", help="Restore the account of saved credentials or of a key (PEM, JWK); never create one."
+        ),
+    ] = None,
+    agree_tos: AgreeTos = False,
+) -> None:
+    """Register an account with a CA, or find the existing one."""
+    from certwright.cli.acme.account import NewAccount, register  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    new = NewAccount(agree_tos, tuple(email or ()), eab_kid, eab_hmac_file, eab_algorithm, key_algorithm)
+    run(common, "register", lambda session: register(session, new, restore))
+
+
+def account(
+    common: Common,
+    email: Annotated[
+        list[str] | None, typer.Option("--email", help="Replace the contacts; repeat for several.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", help="Write the credentials, including the private key, to this file.")
+    ] = None,
+    *,
+    no_email: Annotated[bool, typer.Option("--no-email", help="Remove all contacts.")] = False,
+    agree_tos: Annotated[bool, typer.Option("--agree-tos", help="Agree to the current terms of service.")] = False,
+) -> None:
+    """Show the account, change its contacts or export its credentials."""
+    from certwright.cli.acme.account import show  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    contacts = tuple(email or ())
+    run(common, "account", lambda session: show(session, contacts, clear=no_email, agree=agree_tos, export=export))
+
+
+def issue(
+    common: Common,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Domain names, wildcards, IP addresses.", show_default=False)
+    ] = None,
+    *,
+    # How domains are validated, saved for renewals.
+    solver: Annotated[
+        list[str] | None,
+        _validation(
+            "--solver",
+            help=f"How to validate; repeat for several, tried in order; ZONE=KIND for names in a zone. {_KINDS}.",
+            show_default=False,
+        ),
+    ] = None,
+    http_host: Annotated[str | None, _validation("--http-host", help="Address that standalone listens on.")] = None,
+    http_port: Annotated[
+        int,
+        _validation(
+            "--http-port", min=1, max=65535, help="Port that standalone listens on; the CA connects to port 80."
+        ),
+    ] = 80,
+    tls_host: Annotated[str | None, _validation("--tls-host", help="Address that tls-alpn-01 listens on.")] = None,
+    tls_port: Annotated[
+        int,
+        _validation(
+            "--tls-port", min=1, max=65535, help="Port that tls-alpn-01 listens on; the CA connects to port 443."
+        ),
+    ] = 443,
+    nameserver: Annotated[
+        str | None, _validation("--nameserver", help="Server that accepts dynamic updates (RFC 2136): HOST[:PORT].")
+    ] = None,
+    tsig_key_file: Annotated[
+        Path | None,
+        _validation(
+            "--tsig-key-file",
+            help="Key that signs the updates: the output of tsig-keygen, or just the secret.",
+            show_default="$CERTWRIGHT_TSIG_SECRET",
+        ),
+    ] = None,
+    tsig_key_name: Annotated[
+        str | None, _validation("--tsig-key-name", help="Name of the key, if the file does not contain it.")
+    ] = None,
+    tsig_algorithm: Annotated[
+        str | None, _validation("--tsig-algorithm", help="Algorithm of the key, if the file does not contain it.")
+    ] = None,
+    dns_resolver: Annotated[
+        list[str] | None,
+        _validation(
+            "--dns-resolver",
+            help="Resolver used to find zones and follow aliases; repeat for several.",
+            show_default="the system's",
+        ),
+    ] = None,
+    dns_server: Annotated[
+        list[str] | None,
+        _validation(
+            "--dns-server", help="Server to query for the records; repeat for several.", show_default="the zone's"
+        ),
+    ] = None,
+    dns_timeout: Annotated[
+        float, _validation("--dns-timeout", min=0, help="Seconds to wait until the records are visible.")
+    ] = 300.0,
+    dns_check: Annotated[
+        DnsCheck,
+        _validation("--dns-check", help="If they are not: required fails, advisory continues; off skips the check."),
+    ] = DnsCheck.REQUIRED,
+    persist_until: Annotated[
+        datetime | None,
+        _validation(
+            "--persist-until",
+            parser=_time,
+            metavar="TIME",
+            help="Expiry of a dns-persist-01 record created by this command.",
+        ),
+    ] = None,
+    # The certificate.
+    key_type: Annotated[KeyType, typer.Option("--key-type", help="Type of a new key.")] = KeyType.EC256,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="PEM file with an existing key, for this issuance only.")
+    ] = None,
+    csr: Annotated[
+        Path | None, typer.Option("--csr", help="CSR to use, PEM or DER; its private key stays elsewhere.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="One of the CA's profiles; see info.")] = None,
+    preferred_chain: Annotated[
+        str | None, typer.Option("--preferred-chain", help="Common name of the issuer that the chain must lead to.")
+    ] = None,
+    not_before: Annotated[
+        datetime | None,
+        typer.Option("--not-before", parser=_time, metavar="TIME", help="Start of validity; many CAs refuse it."),
+    ] = None,
+    not_after: Annotated[
+        datetime | None,
+        typer.Option("--not-after", parser=_time, metavar="TIME", help="End of validity; many CAs refuse it."),
+    ] = None,
+    # What is done with it.
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name of the certificate in the folder.", show_default="the first domain"),
+    ] = None,
+    deploy_hook: Annotated[
+        str | None,
+        typer.Option("--deploy-hook", help="Shell command to run after issuance and each renewal; see docs/cli.md."),
+    ] = None,
+    pkcs12_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--pkcs12-password-file",
+            help="File whose first line is the keystore's password.",
+            show_default="$CERTWRIGHT_PKCS12_PASSWORD",
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds for the whole issuance.")] = 600.0,
+    staging_server: Annotated[
+        str | None, typer.Option("--staging-server", help="CA for --dry-run.", show_default="the CA's own")
+    ] = None,
+    email: Annotated[list[str] | None, _new_account("--email", help="Contact address; repeat for several.")] = None,
+    eab_kid: EabKid = None,
+    eab_hmac_file: EabHmacFile = None,
+    eab_algorithm: EabAlgorithm = "HS256",
+    http_check: Annotated[
+        bool, _validation("--http-check", help="Check http-01 responses from this host before the CA does.")
+    ] = False,
+    persist_wildcard: Annotated[
+        bool,
+        _validation("--persist-wildcard", help="Let the dns-persist-01 record cover wildcards and subdomains, too."),
+    ] = False,
+    reuse_key: Annotated[bool, typer.Option("--reuse-key", help="Keep the key when renewing.")] = False,
+    combined: Annotated[bool, typer.Option("--combined", help="Also write key and chain to combined.pem.")] = False,
+    pkcs12: Annotated[
+        bool, typer.Option("--pkcs12", help="Also write key and chain to keystore.p12; asks for its password.")
+    ] = False,
+    pkcs12_legacy: Annotated[
+        bool, typer.Option("--pkcs12-legacy", help="Like --pkcs12, encrypted for software from before 2019.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Issue even if there is a valid certificate.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Issue from a staging CA and save nothing.")] = False,
+    check_caa: Annotated[
+        bool, typer.Option("--check-caa", help="Warn about CAA records that forbid the issuance.")
+    ] = False,
+    agree_tos: Annotated[bool, _new_account("--agree-tos", help="Agree to the CA's terms of service.")] = False,
+) -> None:
+    """Issue a certificate and save its settings for renewal."""
+    from certwright.cli.acme.account import NewAccount  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.issue import IssueOptions, issue  # noqa: PLC0415
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    validation = SolverSettings(
+        solvers=tuple(solver or ()),
+        http_host=http_host,
+        http_port=http_port,
+        http_check=http_check,
+        tls_host=tls_host,
+        tls_port=tls_port,
+        nameserver=nameserver,
+        tsig_key_file=None if tsig_key_file is None else str(tsig_key_file.absolute()),
+        tsig_key_name=tsig_key_name,
+        tsig_algorithm=tsig_algorithm,
+        resolvers=tuple(dns_resolver or ()),
+        authoritative=tuple(dns_server or ()),
+        dns_timeout=dns_timeout,
+        dns_check=dns_check.value,
+        persist_until=persist_until,
+        persist_wildcard=persist_wildcard,
+    )
+    settings = IssuanceSettings(
+        names=tuple(names or ()),
+        server="",
+        solver=validation,
+        key_type=key_type.value,
+        reuse_key=reuse_key,
+        profile=profile,
+        preferred_chain=preferred_chain,
+        deploy_hook=deploy_hook,
+        combined=combined,
+        pkcs12="legacy" if pkcs12_legacy else "modern" if pkcs12 or pkcs12_password_file else None,
+        pkcs12_password_file=None if pkcs12_password_file is None else str(pkcs12_password_file.absolute()),
+        timeout=timeout,
+    )
+    options = IssueOptions(
+        settings=settings,
+        new_account=NewAccount(agree_tos, tuple(email or ()), eab_kid, eab_hmac_file, eab_algorithm),
+        name=name,
+        key_file=key,
+        csr_file=csr,
+        not_before=not_before,
+        not_after=not_after,
+        force=force,
+        dry_run=dry_run,
+        staging_server=staging_server,
+        check_caa=check_caa,
+    )
+    run(common, "issue", lambda session: issue(session, options))
+
+
+def renew(
+    common: Common,
+    certificates: Annotated[list[str] | None, typer.Argument(help="Names of certificates.", show_default="all")] = None,
+    random_sleep: Annotated[
+        float, typer.Option("--random-sleep", min=0, help="Wait up to this many seconds first, to spread the load.")
+    ] = 0.0,
+    staging_server: Annotated[
+        str | None, typer.Option("--staging-server", help="CA for --dry-run.", show_default="each CA's own")
+    ] = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Renew even if not due yet.")] = False,
+    reuse_key: Annotated[
+        bool | None,
+        typer.Option(
+            "--reuse-key/--new-key", help="Keep the key or make a new one, from now on.", show_default="as issued"
+        ),
+    ] = None,
+    no_ari: Annotated[bool, typer.Option("--no-ari", help="Do not ask the CA when to renew.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Renew everything from staging CAs and save nothing.")
+    ] = False,
+) -> None:
+    """Renew certificates that are due, as the CA suggests or with a third of the lifetime left. Run it twice a day."""
+    from certwright.cli.acme.renew import RenewOptions, renew  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    options = RenewOptions(
+        names=tuple(certificates or ()),
+        force=force,
+        reuse_key=reuse_key,
+        ask_ca=not no_ari,
+        random_sleep=random_sleep,
+        dry_run=dry_run,
+        staging_server=staging_server,
+    )
+    run(common, "renew", lambda session: renew(session, options))
+
+
+def revoke(
+    common: Common,
+    certificate: Annotated[str, typer.Argument(help="A certificate: its name in the folder, or a file.")],
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="Reason from RFC 5280: keyCompromise, superseded, cessationOfOperation ..."),
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="Revoke with the certificate's key, from this PEM file.")
+    ] = None,
+    *,
+    own_key: Annotated[
+        bool, typer.Option("--with-certificate-key", help="Revoke with its key from the folder, not the account.")
+    ] = False,
+) -> None:
+    """Revoke a certificate, with the account that issued it or with its own key."""
+    from certwright.cli.acme.revoke import revoke  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "revoke", lambda session: revoke(session, certificate, reason=reason, key_file=key, own_key=own_key))
+
+
+def rollover(
+    common: Common,
+    *,
+    key_algorithm: Annotated[
+        str | None,
+        typer.Option(
+            "--key-algorithm", help="ES256, ES384, ES512, RS256 or EdDSA.", show_default="that of the old key"
+        ),
+    ] = None,
+) -> None:
+    """Replace the account key. If interrupted, the next run asks the CA which key the account has."""
+    from certwright.cli.acme.account import rollover  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "rollover", lambda session: rollover(session, key_algorithm))
+
+
+def deactivate(
+    common: Common, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False
+) -> None:
+    """Deactivate the account permanently."""
+    from certwright.cli.acme.account import deactivate  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "deactivate", lambda session: deactivate(session, yes=yes))
+
+
+def discover(
+    common: Common,
+    names: Annotated[list[str], typer.Argument(help="Domain names, wildcards, IP addresses.")],
+    profile: Annotated[str | None, typer.Option("--profile", help="One of the CA's profiles.")] = None,
+) -> None:
+    """Show which challenges a CA offers. Places an order, which counts against the CA's rate limits."""
+    from certwright.cli.acme.lookup import discover  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "discover", lambda session: discover(session, tuple(names), profile))
+
+
+def info(
+    common: Common,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="A CA (name or directory URL), or a certificate (name or file).", show_default="the folder"
+        ),
+    ] = None,
+) -> None:
+    """Show a CA, a certificate, or the accounts and certificates in the folder."""
+    from certwright.cli.acme.lookup import info  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "info", lambda session: info(session, what))
+
+
+def ari(
+    common: Common,
+    certificate: Annotated[str, typer.Argument(help="A certificate: its name in the folder, or a file.")],
+) -> None:
+    """Ask when the CA wants a certificate renewed (ACME renewal information, RFC 9773)."""
+    from certwright.cli.acme.lookup import renewal_info  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "ari", lambda session: renewal_info(session, certificate))

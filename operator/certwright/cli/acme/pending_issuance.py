@@ -1,0 +1,197 @@
+"""What survives when an issuance is killed: its order, and the key that it is for. The next run continues with both."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from certwright.acme import OrderFailed, ProblemError
+from certwright.cli.acme.exits import CommandError
+from certwright.cli.acme.settings import PendingOrder
+from certwright.client import (
+    BudgetWaited,
+    CaaObjected,
+    CleanUpFailed,
+    InvalidPrivateKey,
+    IssuanceTimedOut,
+    KeySpec,
+    OrderPlaced,
+    OrderReady,
+    OrderResumed,
+    RenewalInfoUnavailable,
+    ReplacementRefused,
+    UnusableCertificate,
+)
+from certwright.pki import PkiError, SigningRequest, load_private_key, private_key_to_pem
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.acme import Client
+    from certwright.cli.acme.certificate_store import CertificateFolder
+    from certwright.cli.acme.output import Output
+    from certwright.cli.acme.session import Session
+    from certwright.cli.acme.settings import IssuanceSettings
+    from certwright.client import CertificateKey, Event, OnEvent
+    from certwright.pki import PrivateKey
+
+MAX_AGE: Final = timedelta(days=7)
+"""How old an order may be to be continued: CAs keep a pending one for about a week."""
+
+_SAVED: Final = "The order is saved; run the same command again to continue it."
+_FINALIZED: Final = ("processing", "valid")
+_WARNINGS: Final = (BudgetWaited, CaaObjected, CleanUpFailed, RenewalInfoUnavailable, ReplacementRefused)
+
+
+class PendingIssuance:
+    """One issuance that is not finished yet.
+
+    Attributes:
+        key: The key or CSR to issue for, instead of the one that was asked for.
+        resume: The URL of the order to continue, or None.
+    """
+
+    def __init__(self, session: Session, folder: CertificateFolder, pending: PendingOrder, key: CertificateKey) -> None:
+        self.key = key
+        self.resume = pending.order_url
+        self._session = session
+        self._folder = folder
+        self._pending = pending
+        self._was_finalized = False
+        self._report = progress(session.output)
+
+    def on_event(self, event: Event) -> None:
+        """Print an event, and save an order as soon as it is placed.
+
+        Raises:
+            CommandError: It cannot be saved.
+        """
+        self._report(event)
+        match event:
+            case OrderPlaced(order):
+                self._pending = replace(self._pending, order_url=order.url, made_at=datetime.now(UTC))
+                self._folder.save_pending(self._pending)
+                self._session.output.last_word = _SAVED
+            case OrderResumed(order):
+                self._was_finalized = order.status in _FINALIZED
+                self._session.output.last_word = _SAVED
+            case OrderReady():
+                self._was_finalized = False
+
+    def is_lost(self, error: Exception) -> bool:
+        """Return whether an error means that this order, or its key, can no longer lead to a certificate."""
+        if isinstance(error, IssuanceTimedOut):
+            # A CA that could not complete it in two runs may complete another one.
+            return self._was_finalized
+        return isinstance(error, OrderFailed | UnusableCertificate) or (
+            isinstance(error, ProblemError) and not error.temporary
+        )
+
+
+def progress(output: Output) -> OnEvent:
+    """Return what prints the events of an issuance."""
+
+    def report(event: Event) -> None:
+        (output.warn if isinstance(event, _WARNINGS) else output.say)(str(event))
+
+    return report
+
+
+@asynccontextmanager
+async def pending_issuance(
+    session: Session,
+    folder: CertificateFolder,
+    settings: IssuanceSettings,
+    client: Client,
+    key: CertificateKey,
+    *,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
+) -> AsyncIterator[PendingIssuance]:
+    """Save order and key of an issuance beside the certificate until the block has finished with both.
+
+    Args:
+        session: The command.
+        folder: The certificate's folder, prepared and locked by the caller.
+        settings: What is issued.
+        client: The account that orders it.
+        key: What was asked for. A new key is made now.
+        not_before: Requested start of validity, or None.
+        not_after: Requested end of validity, or None.
+
+    Raises:
+        InvalidPrivateKey: The key cannot be read or made.
+        CommandError: The order cannot be saved.
+    """
+    wanted = PendingOrder(
+        names=settings.names,
+        server=settings.server,
+        account_url=client.account_url or "",
+        profile=settings.profile,
+        not_before=not_before,
+        not_after=not_after,
+        key_type=settings.key_type if isinstance(key, KeySpec) else None,
+        key_sha256=None if isinstance(key, KeySpec) else await asyncio.to_thread(_fingerprint, key),
+        made_at=datetime.now(UTC),
+    )
+    saved = _saved(session, folder)
+    if saved is not None and _is_for(saved, wanted):
+        pending = saved
+    else:
+        if saved is not None and saved.order_url is not None:
+            session.output.say("The saved order is for something else, or too old; placing a new one")
+        pending = wanted
+        if isinstance(key, KeySpec):
+            made = private_key_to_pem(await asyncio.to_thread(key.make)).decode("ascii")
+            pending = replace(wanted, private_key=made)
+        # Before the CA is involved, so that a full disk is noticed now.
+        folder.save_pending(pending)
+    chosen = key if pending.private_key is None else pending.private_key.encode("ascii")
+    issuance = PendingIssuance(session, folder, pending, chosen)
+    try:
+        yield issuance
+    except Exception as error:
+        if issuance.is_lost(error):
+            folder.forget_pending()
+            session.output.last_word = ""
+        raise
+    folder.forget_pending()
+    session.output.last_word = ""
+
+
+def _saved(session: Session, folder: CertificateFolder) -> PendingOrder | None:
+    try:
+        saved = folder.pending()
+    except CommandError as error:
+        session.output.warn(f"{error}. Placing a new order")
+        return None
+    if saved is None or (folder.exists() and folder.metadata().order_url == saved.order_url):
+        # Its certificate is here already: only forgetting the order was interrupted.
+        return None
+    return saved
+
+
+def _is_for(saved: PendingOrder, wanted: PendingOrder) -> bool:
+    age = wanted.made_at - saved.made_at
+    same = ("server", "account_url", "profile", "not_before", "not_after", "key_type", "key_sha256")
+    return (
+        timedelta() <= age <= MAX_AGE
+        and set(saved.names) == set(wanted.names)
+        and all(getattr(saved, name) == getattr(wanted, name) for name in same)
+    )
+
+
+def _fingerprint(key: PrivateKey | bytes | SigningRequest) -> str:
+    if isinstance(key, bytes):
+        try:
+            key = load_private_key(key)
+        except PkiError as error:
+            raise InvalidPrivateKey(f"The key of the certificate cannot be used: {error}") from None
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(public).hexdigest()

@@ -1,0 +1,142 @@
+"""Validation settings: `--solver` as it is written, and every option that goes with it, as saved for renewals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime  # noqa: TC003 - read at run time, by `files.from_json`
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from certwright.cli.acme.exits import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KINDS: Final = {
+    "standalone": "http-01, built-in server",
+    "webroot:FOLDER": "http-01, files in the folder that a web server serves at /",
+    "tls-alpn-01": "built-in server",
+    "dns-01": "dynamic updates, RFC 2136",
+    "dns-account-01": "dynamic updates, at a name specific to the account",
+    "dns-persist-01": "a permanent record, created by dynamic update or once by you",
+    "manual[:TYPE]": "you follow instructions for dns-01 (default), http-01, dns-account-01, dns-persist-01",
+}
+"""The kinds of solver, with their arguments, and how each validates."""
+
+MANUAL_TYPES: Final = ("dns-01", "http-01", "dns-account-01", "dns-persist-01")
+"""The challenge types that `manual` takes, the default first."""
+
+UPDATING: Final = ("dns-01", "dns-account-01")
+"""Kinds that cannot work without a server for dynamic updates."""
+
+_PLAIN: Final = ("standalone", "tls-alpn-01", "dns-01", "dns-account-01", "dns-persist-01")
+
+
+class DnsCheck(StrEnum):
+    """What to do when the authoritative servers do not show a record in time."""
+
+    REQUIRED = "required"
+    ADVISORY = "advisory"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """The validation options given on the command line.
+
+    Attributes:
+        solvers: As `--solver` takes them: `KIND[:ARGUMENT]`, or `ZONE=KIND[:ARGUMENT]`.
+        http_host: Address that the standalone server listens on; None for all addresses.
+        http_port: Its port.
+        http_check: Whether http-01 responses are checked from here before the CA does.
+        tls_host: Address that the tls-alpn-01 server listens on.
+        tls_port: Its port.
+        nameserver: Server for dynamic updates (RFC 2136).
+        tsig_key_file: File with a key in BIND's format, or with a secret alone.
+        tsig_key_name: Name of the key, if the file does not contain it.
+        tsig_algorithm: Its algorithm, if the file does not contain it.
+        resolvers: Recursive resolvers; none for the system's.
+        authoritative: Servers to query for the records, instead of those that the zone lists.
+        dns_timeout: Seconds until the records must be visible.
+        dns_check: What to do if they are not.
+        persist_until: Expiry of a dns-persist-01 record that is created.
+        persist_wildcard: Whether it also covers wildcards and subdomains.
+    """
+
+    solvers: tuple[str, ...] = ()
+    http_host: str | None = None
+    http_port: int = 80
+    http_check: bool = False
+    tls_host: str | None = None
+    tls_port: int = 443
+    nameserver: str | None = None
+    tsig_key_file: str | None = None
+    tsig_key_name: str | None = None
+    tsig_algorithm: str | None = None
+    resolvers: tuple[str, ...] = ()
+    authoritative: tuple[str, ...] = ()
+    dns_timeout: float = 300.0
+    dns_check: str = DnsCheck.REQUIRED.value
+    persist_until: datetime | None = None
+    persist_wildcard: bool = False
+
+
+@dataclass(frozen=True)
+class SolverSpec:
+    """One `--solver`.
+
+    Attributes:
+        kind: One of `KINDS`.
+        argument: The folder or the challenge type, or empty.
+        zone: The zone whose names it is for; empty for all names.
+    """
+
+    kind: str
+    argument: str = ""
+    zone: str = ""
+
+    def covers(self, name: str) -> bool:
+        """Return whether it is for a domain or an address."""
+        return not self.zone or name == self.zone or name.endswith(f".{self.zone}")
+
+
+def parse_solver(text: str) -> SolverSpec:
+    """Parse one `--solver`.
+
+    Raises:
+        UsageError: There is no such solver.
+    """
+    zone, equals, rest = text.partition("=")
+    # The name of a folder may contain an equals sign.
+    if not equals or zone.startswith(("webroot:", "manual:")):
+        zone, rest = "", text
+    kind, _, argument = rest.partition(":")
+    if kind == "manual":
+        argument = argument or MANUAL_TYPES[0]
+    if (
+        (kind in _PLAIN and not argument)
+        or (kind == "webroot" and argument)
+        or (kind == "manual" and argument in MANUAL_TYPES)
+    ):
+        return SolverSpec(kind, argument, zone.strip().lower().removeprefix("*.").removesuffix("."))
+    raise UsageError(f"--solver {text[:200]!r} is not one of {', '.join(KINDS)}, optionally with ZONE= in front")
+
+
+def anchored(text: str) -> str:
+    """Return the same solver with an absolute folder: cron runs `renew` in another directory.
+
+    Raises:
+        UsageError: There is no such solver.
+    """
+    spec = parse_solver(text)
+    if spec.kind != "webroot":
+        return text
+    return text.removesuffix(spec.argument) + str(Path(spec.argument).absolute())
+
+
+def for_name(specs: Sequence[SolverSpec], name: str) -> tuple[int, ...]:
+    """Return the indexes of the solvers for a name: those of the longest zone that covers it, in their order."""
+    fitting = [place for place, spec in enumerate(specs) if spec.covers(name)]
+    longest = max((len(specs[place].zone) for place in fitting), default=0)
+    return tuple(place for place in fitting if len(specs[place].zone) == longest)
