@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from certwright.certificates.proofs import (
+from certwright.certificates.responses import (
     must_be_held,
     objects_to_make,
-    presented_proofs,
-    proof_fields,
-    proof_of,
-    solver_objects,
+    presented_objects,
+    presented_responses,
+    response_fields,
+    response_of,
 )
 from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.record_presenter import Dns01Presenter
@@ -28,21 +28,21 @@ RECORD = RecordResponse("_acme-challenge.a.test", "v")
 FILE = FileResponse("b.test", "token-1", "token-1.thumbprint")
 
 
-def entry(proof: ChallengeResponse, *, presented: bool = True) -> AuthorizationStatus:
-    return AuthorizationStatus(name="x", state="pending", presented=presented, **proof_fields(proof))
+def entry(response: ChallengeResponse, *, presented: bool = True) -> AuthorizationStatus:
+    return AuthorizationStatus(name="x", state="pending", presented=presented, **response_fields(response))
 
 
-@pytest.mark.parametrize("proof", [RECORD, FILE])
-def test_a_proof_comes_back_from_the_status_as_it_went_in(proof: ChallengeResponse) -> None:
-    assert proof_of(AuthorizationStatus.model_validate(entry(proof).to_json())) == proof
+@pytest.mark.parametrize("response", [RECORD, FILE])
+def test_a_response_comes_back_from_the_status_as_it_went_in(response: ChallengeResponse) -> None:
+    assert response_of(AuthorizationStatus.model_validate(entry(response).to_json())) == response
 
 
 @pytest.mark.parametrize("url", ["", "http:///x", "http://b.test/elsewhere/token-1"])
-def test_a_status_that_somebody_changed_names_no_proof(url: str) -> None:
+def test_a_status_that_someone_changed_names_no_response(url: str) -> None:
     broken = AuthorizationStatus.model_validate(
         {"name": "x", "state": "pending", "resource": {"url": url, "keyAuthorization": "a"}}
     )
-    assert proof_of(broken) is None
+    assert response_of(broken) is None
 
 
 def test_only_what_is_presented_is_outside(build: Build) -> None:
@@ -57,10 +57,10 @@ def test_only_what_is_presented_is_outside(build: Build) -> None:
         solver_objects=(SolverObjectStatus(kind="Ingress", name="front", edited=True),),
     )
     status = certificate.status.replace(order=order)
-    assert presented_proofs(status) == {"b.test": FILE}
-    assert solver_objects(status) == (PresentedObject("Ingress", "front", edited=True),)
-    assert presented_proofs(certificate.status) == {}
-    assert solver_objects(certificate.status) == ()
+    assert presented_responses(status) == {"b.test": FILE}
+    assert presented_objects(status) == (PresentedObject("Ingress", "front", edited=True),)
+    assert presented_responses(certificate.status) == {}
+    assert presented_objects(certificate.status) == ()
 
 
 def http01_solver(edit: str | None) -> Http01Presenter:
@@ -72,7 +72,7 @@ def http01_solver(edit: str | None) -> Http01Presenter:
 
 
 @pytest.mark.parametrize(
-    ("edit", "proofs", "kinds", "held"),
+    ("edit", "responses", "kinds", "held"),
     [
         (None, {"b.test": FILE}, ["Pod", "Service", "Ingress"], False),
         ("front", {"b.test": FILE}, ["Pod", "Service", "Ingress"], True),
@@ -82,19 +82,19 @@ def http01_solver(edit: str | None) -> Http01Presenter:
     ],
 )
 def test_what_is_made_and_whether_kubernetes_removes_all_of_it(
-    edit: str | None, proofs: dict[str, ChallengeResponse], kinds: list[str], *, held: bool
+    edit: str | None, responses: dict[str, ChallengeResponse], kinds: list[str], *, held: bool
 ) -> None:
     records = Dns01Presenter(
         cast("Any", None), cast("Any", None), destination="ns", follow_cname=False, patience=dt.timedelta(minutes=1)
     )
-    made = objects_to_make(proofs, {"a.test": records, "b.test": http01_solver(edit)})
+    made = objects_to_make(responses, {"a.test": records, "b.test": http01_solver(edit)})
     assert [one.kind for one in made] == kinds
-    assert must_be_held(proofs, made) is held
+    assert must_be_held(responses, made) is held
 
 
 def test_names_with_one_solver_share_its_objects() -> None:
     solver = http01_solver(None)
-    proofs: dict[str, ChallengeResponse] = {
+    responses: dict[str, ChallengeResponse] = {
         f"{n}.test": FileResponse(f"{n}.test", f"t{n}", f"t{n}.p") for n in range(20)
     }
-    assert len(objects_to_make(proofs, dict.fromkeys(proofs, solver))) == 3
+    assert len(objects_to_make(responses, dict.fromkeys(responses, solver))) == 3

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.certificates.wanted import Wanted, digest, wanted_names
+from certwright.acme import Identifier
+from certwright.certificates.order_request import OrderRequest, digest, names_of, requested_identifiers
 
 if TYPE_CHECKING:
     from tests.fakes.operator import Build
@@ -16,16 +17,16 @@ ACCOUNT = "https://ca.example.test/account/1"
 
 def test_names_are_sorted_and_lower_case(build: Build) -> None:
     certificate = build.certificate("b.example.test", "*.a.example.test", "a.example.test")
-    assert wanted_names(certificate) == ("*.a.example.test", "a.example.test", "b.example.test")
+    assert names_of(requested_identifiers(certificate)) == ("*.a.example.test", "a.example.test", "b.example.test")
     # The schema refuses capitals; an object from before it may have them.
     spec = certificate.spec.model_copy(update={"dns_names": ("A.example.test", "a.example.test")})
-    assert wanted_names(certificate.model_copy(update={"spec": spec})) == ("a.example.test",)
+    assert names_of(requested_identifiers(certificate.model_copy(update={"spec": spec}))) == ("a.example.test",)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"names": ("b.example.test",)},
+        {"identifiers": (Identifier.dns("b.example.test"),)},
         {"server": "https://other.example.test/directory"},
         {"account_url": f"{ACCOUNT}2"},
         {"profile": "shortlived"},
@@ -35,27 +36,31 @@ def test_names_are_sorted_and_lower_case(build: Build) -> None:
     ],
 )
 def test_whatever_makes_it_another_order_changes_the_fingerprint(changes: dict[str, Any]) -> None:
-    same: dict[str, Any] = {"names": ("a.example.test",), "server": "https://ca.example.test", "account_url": ACCOUNT}
-    assert Wanted(**same).fingerprint == Wanted(**same).fingerprint
-    assert Wanted(**same).fingerprint != Wanted(**{**same, **changes}).fingerprint
+    same: dict[str, Any] = {
+        "identifiers": (Identifier.dns("a.example.test"),),
+        "server": "https://ca.example.test",
+        "account_url": ACCOUNT,
+    }
+    assert OrderRequest(**same).fingerprint == OrderRequest(**same).fingerprint
+    assert OrderRequest(**same).fingerprint != OrderRequest(**{**same, **changes}).fingerprint
 
 
 def test_what_is_no_part_of_an_order_does_not(build: Build) -> None:
-    plain = build.wanted(build.certificate()).fingerprint
+    plain = build.request(build.certificate()).fingerprint
     others = (
         build.certificate(secretTemplate={"labels": {"a": "b"}}, secretName="other", renewBefore="24h"),
         build.certificate(metadata={"generation": 9, "uid": "other"}),
         build.certificate(duration="24h", privateKey={"rotationPolicy": "Never", "encoding": "PKCS1"}),
     )
-    assert {build.wanted(certificate).fingerprint for certificate in others} == {plain}
-    assert build.wanted(build.certificate(), email="ops@example.test").fingerprint == plain
+    assert {build.request(certificate).fingerprint for certificate in others} == {plain}
+    assert build.request(build.certificate(), email="ops@example.test").fingerprint == plain
 
 
 def test_a_duration_is_asked_for_only_where_the_issuer_allows_it(build: Build) -> None:
     certificate = build.certificate(duration="24h")
-    assert build.wanted(certificate, enableDurationFeature=True).duration_seconds == 86400
-    assert build.wanted(certificate).duration_seconds is None
-    assert build.wanted(build.certificate(), enableDurationFeature=True).duration_seconds is None
+    assert build.request(certificate, enableDurationFeature=True).duration_seconds == 86400
+    assert build.request(certificate).duration_seconds is None
+    assert build.request(build.certificate(), enableDurationFeature=True).duration_seconds is None
 
 
 @given(st.dictionaries(st.text(), st.integers()))
