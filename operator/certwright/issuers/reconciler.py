@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.failures import Failure, classify, setback_pause
+from certwright.failures import Failure, classify
 from certwright.issuers.account_keys import obtain_account_key
 from certwright.issuers.accounts import load_account
 from certwright.issuers.authorities import Authority
@@ -23,6 +23,7 @@ from certwright.resources import (
     find_condition,
     set_condition,
 )
+from certwright.runtime.backoff import pause_after
 from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class IssuerReconciler:
         now = self._clock()
         version, before = _version(issuer), self._setbacks.get(key)
         count = before.count + 1 if before is not None and before.version == version else 1
-        next_look = max(now + setback_pause(count), failure.not_before or now)
+        next_look = max(now + pause_after(count), failure.not_before or now)
         setback = self._setbacks[key] = _Setback(version, count, failure, next_look)
         if failure.expected:
             logger.warning("%s is not ready (%s): %s", key, failure.reason, failure.message)
