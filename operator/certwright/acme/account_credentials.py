@@ -1,4 +1,4 @@
-"""What has to be kept of an account, and how it is written down."""
+"""Account credentials: what to store of an account, and its JSON form."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from certwright.acme.errors import InvalidAccountKey, InvalidCredentials, UnsafeUrl
 from certwright.acme.key import AccountKey
-from certwright.http.url import UrlPolicy
+from certwright.acme.transport import UrlPolicy
 
 if TYPE_CHECKING:
-    from certwright.acme.account_client import AccountClient
+    from certwright.acme.account import AccountClient
 
 _MAX_BYTES: Final = 64 * 1024
 _MEMBERS: Final = frozenset({"directory", "account", "privateKey"})
@@ -20,11 +20,11 @@ _MEMBERS: Final = frozenset({"directory", "account", "privateKey"})
 
 @dataclass(frozen=True)
 class AccountCredentials:
-    """An account at a CA and its key. Whoever has them can issue and revoke: keep them as one keeps a private key.
+    """An account at a CA and its key. They allow issuing and revoking: protect them like a private key.
 
     Attributes:
         directory_url: The CA.
-        account_url: The account, or None while it is not registered: a saved key is found again by it.
+        account_url: The account, or None before registration; the key alone is enough to find the account again.
         key: The account key.
     """
 
@@ -34,13 +34,13 @@ class AccountCredentials:
 
     @classmethod
     def of(cls, client: AccountClient) -> AccountCredentials:
-        """Take those of a client."""
+        """Return the credentials of a client."""
         return cls(client.server.directory_url, client.account_url, client.key)
 
     def to_json(self) -> str:
-        """Write them as JSON: `directory`, `account` (if it is known) and `privateKey` (PKCS #8 in PEM).
+        """Return the credentials as JSON: `directory`, `account` (if it is known) and `privateKey` (PKCS #8 in PEM).
 
-        The text holds the private key in the clear. Write it to a file that only its owner can read.
+        The text contains the private key in the clear. Write it to a file that only its owner can read.
         """
         document = {"directory": self.directory_url, "privateKey": self.key.to_pem().decode("ascii")}
         if self.account_url is not None:
@@ -49,15 +49,15 @@ class AccountCredentials:
 
     @classmethod
     def from_json(cls, text: str | bytes, *, allow_insecure: bool = False) -> AccountCredentials:
-        """Read what `to_json` wrote; `privateKey` may also be a JSON Web Key (RFC 7517).
+        """Parse the output of `to_json`; `privateKey` may also be a JSON Web Key (RFC 7517).
 
         Args:
             text: The JSON.
             allow_insecure: Accept URLs with plain http. For test benches.
 
         Raises:
-            InvalidCredentials: It is something else: no JSON, a member missing, unknown, twice there or of another
-                type. The message names the member, and never quotes its value.
+            InvalidCredentials: The text is not JSON, or a member is missing, unknown, duplicate or of the wrong type.
+                The message names the member and never quotes its value.
         """
         document = _load(text)
         unknown = sorted(set(document) - _MEMBERS)

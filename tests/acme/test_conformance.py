@@ -15,7 +15,8 @@ from certwright.acme import (
     Order,
     OrderStatus,
 )
-from certwright.acme.fidelity import check_authorization, check_identifiers
+from certwright.acme.authorization import check_authorization
+from certwright.acme.order import check_identifiers
 
 if TYPE_CHECKING:
     from tests.fakes.acme import FakeCa
