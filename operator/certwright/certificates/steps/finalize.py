@@ -44,12 +44,11 @@ class Finalize(Act):
         try:
             order = await issuer.client.finalize(open_order.order, csr)
         except OrderNotReady:
-            # An earlier process sent the CSR and was ended before it heard of it: the order itself tells.
-            order = await issuer.client.fetch_order(open_order.order.url)
-            if order.status == "ready":
-                raise IssuanceError(
-                    "OrderNotReady", f"{issuer.spec.server} says that the order is ready, and that it is not."
-                ) from None
+            # The client has looked at the order already, and it is not on its way to a certificate.
+            yield observation.remember(open_order=None)  # the next try takes it up as it is then
+            raise IssuanceError(
+                "OrderNotReady", f"{issuer.spec.server} says that the order is ready, and that it is not."
+            ) from None
         finalized = replace(open_order, order=order, finalized=True, polls=0).polled(order.retry_after, tools.clock())
         yield (
             observation.remember(open_order=finalized)
