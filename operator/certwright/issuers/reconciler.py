@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from certwright.failures import Failure, classify, setback_pause
 from certwright.issuers.account_keys import obtain_account_key
-from certwright.issuers.accounts import load_account
+from certwright.issuers.account import load_account
 from certwright.issuers.authorities import Authority
 from certwright.issuers.registry import ReadyIssuer
 from certwright.kube.errors import Conflict, NotFound
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.issuers.accounts import LoadedAccount
+    from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi

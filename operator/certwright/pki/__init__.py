@@ -21,7 +21,7 @@ from certwright.pki.errors import (
     PrivateKeyError,
     UnsupportedKey,
 )
-from certwright.pki.facts import CertificateFacts
+from certwright.pki.certificate import CertificateFacts
 from certwright.pki.gate import check_before_write
 from certwright.pki.keys import (
     KeyAlgorithm,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from certwright.pki.chain import check_links
 from certwright.pki.errors import Expired, KeyMismatch, MissingNames, NotYetValid, OlderThanCurrent
-from certwright.pki.facts import CertificateFacts
+from certwright.pki.certificate import CertificateFacts
 from certwright.pki.keys import public_key_matches
 
 if TYPE_CHECKING:

@@ -47,7 +47,7 @@ from certwright.resources.issuer import (
     IssuerSpec,
     IssuerStatus,
 )
-from certwright.resources.issuer_ref import IssuerKind, IssuerRef
+from certwright.resources.references import IssuerKind, IssuerRef
 from certwright.resources.metadata import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,

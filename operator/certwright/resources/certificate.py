@@ -10,7 +10,7 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import Condition
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
-from certwright.resources.issuer_ref import IssuerRef
+from certwright.resources.references import IssuerRef
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.metadata import Metadata
 from certwright.resources.names import CommonName, DnsName, ObjectName, Unique
