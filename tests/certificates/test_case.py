@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.certificates.case import Case, Memory
-from certwright.certificates.observed import IssuerView
 from certwright.certificates.proofs import presented_proofs
 from certwright.challenges.response import RecordResponse
+from certwright.issuers.registry import IssuerView
 from certwright.pki import generate_private_key
 
 if TYPE_CHECKING:

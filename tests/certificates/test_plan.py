@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.certificates.observed import IssuerView
 from certwright.certificates.plan import CLEAN_UP_PATIENCE, CLEAN_UP_TRIES, plan
 from certwright.certificates.secret_facts import SecretFacts
 from certwright.certificates.steps import (
@@ -32,6 +31,7 @@ from certwright.certificates.steps import (
     Step,
     StoreCertificate,
 )
+from certwright.issuers.registry import IssuerView
 from certwright.resources import FINALIZER, CertificateStatus
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from certwright import dns
 from certwright.certificates.case import Case, Memory
 from certwright.certificates.need import issuance_need
-from certwright.certificates.observed import Flight, IssuerView
 from certwright.certificates.plan import CLEAN_UP_PATIENCE, plan
 from certwright.certificates.proofs import presented_proofs
 from certwright.certificates.report import last_note, report
@@ -43,11 +42,13 @@ from certwright.certificates.steps import (
     StoreCertificate,
 )
 from certwright.failures import IssuanceError, classify
+from certwright.issuers.registry import IssuerView
 from certwright.resources import FINALIZER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from certwright.certificates.observed import Flight
     from certwright.certificates.tools import Tools
     from certwright.certificates.wanted import Wanted
     from certwright.challenges.response import ChallengeResponse

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright.certificates.case import Case, Memory
-from certwright.certificates.observed import IssuerView
 from certwright.certificates.private_keys import obtain_key, reuses_key
 from certwright.certificates.secret_facts import SecretFacts
 from certwright.certificates.secret_manifest import pending_key_name, pending_key_secret
 from certwright.failures import IssuanceError
+from certwright.issuers.registry import IssuerView
 from certwright.pki import PrivateKey, PrivateKeyError, generate_private_key, load_private_key, private_key_to_pem
 
 if TYPE_CHECKING:

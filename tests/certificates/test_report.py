@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.case import Note
-from certwright.certificates.observed import IssuerView, Observed
 from certwright.certificates.report import last_note, report
 from certwright.certificates.secret_facts import SecretFacts
+from certwright.issuers.registry import IssuerView
 from certwright.pki import CertificateFacts
 from certwright.resources import ISSUING, READY, CertificateStatus, Condition, find_condition
 
 if TYPE_CHECKING:
+    from certwright.certificates.observed import Observed
     from tests.fakes.operator import Build
 
 GOING = Note("Validating", "The CA is validating.", under_way=True)

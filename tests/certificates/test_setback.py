@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from certwright.certificates.case import Case, Memory
-from certwright.certificates.observed import IssuerView
 from certwright.certificates.setback import take_failure
 from certwright.certificates.steps import Adopt, CleanUp, Present, Release, StartOrder, Step
 from certwright.failures import Failure
+from certwright.issuers.registry import IssuerView
 
 if TYPE_CHECKING:
     from certwright.certificates.tools import Tools

@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from certwright import acme
-from certwright.certificates.observed import Flight, IssuerView, Observed
+from certwright.certificates.observed import Flight, Observed
 from certwright.certificates.secret_facts import SecretFacts
 from certwright.certificates.secret_manifest import tls_secret
 from certwright.certificates.wanted import Wanted
 from certwright.challenges.response import RecordResponse
+from certwright.issuers.registry import IssuerView
 from certwright.kube.errors import Conflict
 from certwright.pki import CertificateChain, PrivateKey, generate_private_key, parse_chain, private_key_to_pem
 from certwright.resources import AcmeIssuerSpec, AuthorizationStatus, Certificate, OrderStatus, RecordStatus

@@ -8,7 +8,7 @@ import pytest
 from certwright.acme import AccountKey
 from certwright.certificates.secret_manifest import account_key_secret
 from certwright.failures import IssuanceError
-from certwright.issuers.account_keys import obtain_account_key
+from certwright.issuers.account import obtain_account_key
 
 if TYPE_CHECKING:
     from certwright.kube.api import KubeApi

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.acme import Order
-    from certwright.certificates.observed import Flight, IssuerView
+    from certwright.certificates.observed import Flight
     from certwright.certificates.secret_facts import SecretFacts
     from certwright.certificates.wanted import Wanted
     from certwright.challenges.presenter import Presenter
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.pki import PrivateKey
     from certwright.resources import Certificate, CertificateStatus

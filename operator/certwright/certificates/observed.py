@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -12,20 +12,8 @@ if TYPE_CHECKING:
     from certwright.certificates.secret_facts import SecretFacts
     from certwright.certificates.wanted import Wanted
     from certwright.challenges.response import ChallengeResponse
+    from certwright.issuers.registry import IssuerView
     from certwright.resources import Certificate, CertificateStatus
-
-
-@dataclass(frozen=True)
-class IssuerView:
-    """What a Certificate needs to know of its issuer.
-
-    Attributes:
-        state: ``unknown`` until the operator has looked at it since its start.
-        message: Why it is not ready, for people.
-    """
-
-    state: Literal["unknown", "missing", "not-ready", "ready"]
-    message: str = ""
 
 
 @dataclass

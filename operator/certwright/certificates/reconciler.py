@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from certwright.certificates import order_acts, order_opening, secret_acts, solver_acts
 from certwright.certificates.case import Case, Memory
 from certwright.certificates.catching_up import CatchingUp
-from certwright.certificates.observed import IssuerView
 from certwright.certificates.ownership import rival
 from certwright.certificates.plan import plan
 from certwright.certificates.proofs import presented_proofs
@@ -42,7 +41,7 @@ from certwright.certificates.steps import (
 )
 from certwright.certificates.wanted import Wanted
 from certwright.failures import classify
-from certwright.issuers.registry import issuer_key
+from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import Certificate
 from certwright.runtime.result import Result

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from certwright.certificates.observed import IssuerView
 from certwright.issuers.authorities import Authority
 from certwright.runtime.key import Key
 
@@ -14,6 +13,19 @@ if TYPE_CHECKING:
 
     from certwright.acme import Client
     from certwright.resources import AcmeIssuerSpec, Certificate
+
+
+@dataclass(frozen=True)
+class IssuerView:
+    """What a Certificate needs to know of its issuer.
+
+    Attributes:
+        state: ``unknown`` until the operator has reconciled it for the first time since it started.
+        message: Why it is not ready, for the user.
+    """
+
+    state: Literal["unknown", "missing", "not-ready", "ready"]
+    message: str = ""
 
 
 @dataclass(frozen=True)
