@@ -12,9 +12,9 @@ from certwright.failures import (
     IssuanceError,
     attempt_pause,
     classify,
-    setback_pause,
 )
 from certwright.kube import errors as kube
+from certwright.runtime.backoff import pause_after
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
 HOST = "ca.example.test"
@@ -42,38 +42,39 @@ def problem(
         (problem(acme.InvalidContact), "InvalidContact", "attempt"),
         (problem(acme.AlreadyReplaced), "CARefused", "attempt"),
         (problem(acme.ProblemError), "CARefused", "attempt"),
-        (problem(acme.ServerInternal, status=500), "CAInternalError", "setback"),
-        (problem(acme.BadNonce, status=400), "BadNonce", "setback"),
-        (problem(acme.RateLimited, status=429), "RateLimited", "setback"),
-        (problem(acme.UserActionRequired), "UserActionRequired", "setback"),
+        (problem(acme.ServerInternal, status=500), "CAInternalError", "transient"),
+        (problem(acme.BadNonce, status=400), "BadNonce", "transient"),
+        (problem(acme.RateLimited, status=429), "RateLimited", "transient"),
+        (problem(acme.UserActionRequired), "UserActionRequired", "transient"),
         (problem(acme.AccountDoesNotExist, status=400), "AccountUnknown", "account"),
         (problem(acme.ProblemError, status=404), "OrderGone", "order"),
-        (acme.UntrustedServer("not trusted", host=HOST, reason="self-signed"), "CAUntrusted", "setback"),
-        (acme.ConnectionFailed("refused", host=HOST, request_sent=False), "CAUnreachable", "setback"),
-        (acme.TimedOut("too slow", host=HOST), "CAUnreachable", "setback"),
-        (acme.ResponseTooLarge("too much", host=HOST), "CAMalformedResponse", "setback"),
-        (acme.ServiceUnavailable("down", url=URL, status=503), "CAUnreachable", "setback"),
-        (acme.MalformedResponse("HTML", url=URL, status=200), "CAMalformedResponse", "setback"),
-        (acme.RedirectRefused("elsewhere", url=URL, status=302), "CAMalformedResponse", "setback"),
-        (acme.InvalidTrustBundle("no certificate in it"), "InvalidCABundle", "setback"),
-        (acme.UnsafeUrl("http"), "CAMalformedResponse", "setback"),
-        (dns.NameserverUnreachable("ns1", "silence"), "DNSServerUnreachable", "setback"),
-        (dns.UpdateRefused("ns1", "example.test", "REFUSED", "no"), "DNSUpdateRefused", "setback"),
-        (dns.TsigRejected("ns1", "key", "BADSIG", "no"), "TSIGRejected", "setback"),
-        (dns.InvalidTsigKey("no base64"), "InvalidTSIGKey", "setback"),
-        (dns.ZoneNotFound("no zone"), "ZoneNotFound", "setback"),
-        (dns.CnameLoop(["a", "b", "a"], looped=True), "CNAMELoop", "setback"),
-        (dns.ResolutionFailed("nobody knows"), "DNSLookupFailed", "setback"),
-        (dns.UpdatesFailed([dns.ZoneNotFound("no zone")]), "DNSUpdateFailed", "setback"),
-        (dns.MalformedAnswer("ns1"), "DNSFailed", "setback"),
+        (acme.UntrustedServer("not trusted", host=HOST, reason="self-signed"), "CAUntrusted", "transient"),
+        (acme.ConnectionFailed("refused", host=HOST, request_sent=False), "CAUnreachable", "transient"),
+        (acme.TimedOut("too slow", host=HOST), "CAUnreachable", "transient"),
+        (acme.ResponseTooLarge("too much", host=HOST), "CAMalformedResponse", "transient"),
+        (acme.ServiceUnavailable("down", url=URL, status=503), "CAUnreachable", "transient"),
+        (acme.MalformedResponse("HTML", url=URL, status=200), "CAMalformedResponse", "transient"),
+        (acme.RedirectRefused("elsewhere", url=URL, status=302), "CAMalformedResponse", "transient"),
+        (acme.InvalidTrustBundle("no certificate in it"), "InvalidCABundle", "transient"),
+        (acme.UnsafeUrl("http"), "CAMalformedResponse", "transient"),
+        (dns.NameserverUnreachable("ns1", "silence"), "DNSServerUnreachable", "transient"),
+        (dns.UpdateRefused("ns1", "example.test", "REFUSED", "no"), "DNSUpdateRefused", "transient"),
+        (dns.TsigRejected("ns1", "key", "BADSIG", "no"), "TSIGRejected", "transient"),
+        (dns.InvalidTsigKey("no base64"), "InvalidTSIGKey", "transient"),
+        (dns.ZoneNotFound("no zone"), "ZoneNotFound", "transient"),
+        (dns.CnameLoop(["a", "b", "a"], looped=True), "CNAMELoop", "transient"),
+        (dns.ResolutionFailed("nobody knows"), "DNSLookupFailed", "transient"),
+        (dns.UpdatesFailed([dns.ZoneNotFound("no zone")]), "DNSUpdateFailed", "transient"),
+        (dns.MalformedAnswer("ns1"), "DNSFailed", "transient"),
         (pki.KeyMismatch(), "CertificateRefused", "attempt"),
         (pki.MissingNames(["a.example.test"]), "CertificateRefused", "attempt"),
         (pki.ChainError("no PEM"), "InvalidKeyOrChain", "attempt"),
-        (kube.Forbidden("write it", status=403, reason="Forbidden"), "APIServerRefused", "setback"),
-        (kube.Unreachable("write it"), "APIServerUnreachable", "setback"),
-        (IssuanceError("Own", "Own words."), "Own", "setback"),
+        (kube.Forbidden("write it", status=403, reason="Forbidden"), "APIServerRefused", "transient"),
+        (kube.Unreachable("write it"), "APIServerUnreachable", "transient"),
+        (IssuanceError("Own", "Own words."), "Own", "transient"),
         (IssuanceError("Own", "Own words.", costly=True), "Own", "attempt"),
-        (RuntimeError("secret words"), "InternalError", "setback"),
+        (IssuanceError("Own", "Own words.", abandons_order=True), "Own", "order"),
+        (RuntimeError("secret words"), "InternalError", "transient"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
@@ -140,6 +141,6 @@ def test_pauses_between_attempts() -> None:
 
 
 @given(st.integers(1, 10**6))
-def test_pauses_after_setbacks_double_up_to_five_minutes(count: int) -> None:
+def test_pauses_after_transient_failures_double_up_to_five_minutes(count: int) -> None:
     expected = min(2.0 * 2 ** min(count - 1, 60), 300.0)
-    assert expected * 0.8 <= setback_pause(count).total_seconds() <= expected * 1.2
+    assert expected * 0.8 <= pause_after(count).total_seconds() <= expected * 1.2

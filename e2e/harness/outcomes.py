@@ -54,13 +54,13 @@ CONNECTIONS: Final = {
     **_named(
         UNREACHABLE,
         "reset-before-answer",
-        "answer-lost",
         "reset-in-answer",
         "not-http",
         "illegal-header",
         "contradicting-lengths",
         "huge-header",
     ),
+    "answer-lost": TOLERATED,
     **_named(TOO_LATE, "hang-before-answer", "hang-in-answer", "dripping-answer", "endless-hints"),
 }
 BODIES: Final = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import random
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final, Literal
@@ -11,16 +10,18 @@ from typing import Final, Literal
 from certwright import acme, dns, pki
 from certwright.http01.errors import SolverError
 from certwright.kube import errors as kube
+from certwright.text import listed
 
 MAX_MESSAGE_CHARACTERS: Final = 1500
 ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))
 """Between attempts that cost something at the CA; the last one repeats."""
-FIRST_SETBACK_SECONDS: Final = 2.0
-LONGEST_SETBACK_SECONDS: Final = 300.0
 UNSAID_RATE_LIMIT: Final = dt.timedelta(hours=1)
 LONGEST_ASKED: Final = dt.timedelta(hours=1)
 """A longer Retry-After is believed of a rate limit only: a gateway in trouble may say anything."""
 USER_ACTION_PAUSE: Final = dt.timedelta(hours=6)
+
+
+FailureKind = Literal["transient", "attempt", "account", "order"]
 
 
 class IssuanceError(Exception):
@@ -30,16 +31,24 @@ class IssuanceError(Exception):
         reason: One word, CamelCase, for the condition.
         message: For people: what happened, to which name, and what to do.
         costly: Whether the attempt cost something at the CA, so that the next one has to wait longer.
+        abandons_order: Whether the present order can be of no more use, and a new one may be placed soon.
         by_name: What is wrong, by DNS name.
     """
 
     def __init__(
-        self, reason: str, message: str, *, costly: bool = False, by_name: dict[str, str] | None = None
+        self,
+        reason: str,
+        message: str,
+        *,
+        costly: bool = False,
+        abandons_order: bool = False,
+        by_name: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.costly = costly
+        self.abandons_order = abandons_order
         self.by_name = by_name or {}
 
 
@@ -50,7 +59,7 @@ class Failure:
     Attributes:
         reason: One word, CamelCase, for conditions and events.
         message: For people.
-        kind: ``setback``: nothing was lost, the same step is tried again soon. ``attempt``: the CA counted it; order
+        kind: ``transient``: nothing was lost, the same step is tried again soon. ``attempt``: the CA counted it; order
             is given up and the next attempt waits 1, 10, 100 minutes, then a day. ``account``: the CA does not know our
             account: it is registered again. ``order``: the order is gone: a new one is made.
         not_before: The CA or server asked to wait until then.
@@ -60,7 +69,7 @@ class Failure:
 
     reason: str
     message: str
-    kind: Literal["setback", "attempt", "account", "order"]
+    kind: FailureKind
     not_before: dt.datetime | None = None
     by_name: dict[str, str] | None = None
     expected: bool = True
@@ -71,18 +80,19 @@ def classify(error: BaseException, now: dt.datetime) -> Failure:
 
     Args:
         error: Whatever was raised.
-        now: The present instant.
+        now: The present time.
     """
     failure = _classify(error, str(error)[:MAX_MESSAGE_CHARACTERS], now)
-    return replace(failure, message=_sentence(failure.message))
+    return replace(failure, message=_ended(failure.message))
 
 
 def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
     match error:
         case IssuanceError():
-            return Failure(error.reason, message, "attempt" if error.costly else "setback", by_name=error.by_name)
+            kind: FailureKind = "order" if error.abandons_order else "attempt" if error.costly else "transient"
+            return Failure(error.reason, message, kind, by_name=error.by_name)
         case SolverError():
-            return Failure(error.reason, message, "setback")
+            return Failure(error.reason, message, "transient")
         case acme.AcmeError():
             return _of_acme(error, message, now)
         case dns.DnsError():
@@ -97,13 +107,13 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             return Failure("InvalidKeyOrChain", message, "attempt")
         case kube.KubeError():
             reason = "APIServerRefused" if error.status is not None else "APIServerUnreachable"
-            return Failure(reason, message, "setback")
+            return Failure(reason, message, "transient")
         case _:
             # The text of an unforeseen error may hold anything: it goes to the log only.
             return Failure(
                 "InternalError",
                 f"An unforeseen {type(error).__name__} stopped this step; the operator's log has the details.",
-                "setback",
+                "transient",
                 expected=False,
             )
 
@@ -113,13 +123,7 @@ def attempt_pause(failed_attempts: int) -> dt.timedelta:
     return ATTEMPT_PAUSES[min(failed_attempts, len(ATTEMPT_PAUSES)) - 1]
 
 
-def setback_pause(setbacks: int) -> dt.timedelta:
-    """Return how long to wait after so many setbacks (1 or more) in a row: 2 s doubling to 5 min, with jitter."""
-    seconds = min(FIRST_SETBACK_SECONDS * 2 ** min(setbacks - 1, 16), LONGEST_SETBACK_SECONDS)
-    return dt.timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
-
-
-def _sentence(text: str) -> str:
+def _ended(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
@@ -144,12 +148,8 @@ def _of_dns(error: dns.DnsError, message: str) -> Failure:
     # The package writes its messages to be continued; here they begin a sentence.
     said = message[:1].upper() + message[1:]
     if error.names and not any(name in message for name in error.names):
-        said += f", for {_listed(error.names)}"
-    return Failure(reason, f"{said}. {remedy}" if remedy else said, "setback")
-
-
-def _listed(names: tuple[str, ...], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+        said += f", for {listed(error.names)}"
+    return Failure(reason, f"{said}. {remedy}" if remedy else said, "transient")
 
 
 def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
@@ -160,31 +160,31 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             return Failure("AccountUnknown", message, "account", not_before)
         case acme.RateLimited():
             until = error.retry_at or now + (asked or UNSAID_RATE_LIMIT)
-            return Failure("RateLimited", message, "setback", until)
+            return Failure("RateLimited", message, "transient", until)
         case acme.UserActionRequired():
-            return Failure("UserActionRequired", message, "setback", not_before or now + USER_ACTION_PAUSE)
+            return Failure("UserActionRequired", message, "transient", not_before or now + USER_ACTION_PAUSE)
         case acme.ProblemError():
             if error.status == HTTPStatus.NOT_FOUND:
                 return Failure("OrderGone", message, "order", not_before)
             by_name = {name: str(problem) for name, problem in error.problem.by_identifier.items()}
-            kind: Literal["setback", "attempt"] = "setback" if error.temporary else "attempt"
+            kind: FailureKind = "transient" if error.temporary else "attempt"
             return Failure(_ACME_REASONS.get(type(error), "CARefused"), message, kind, not_before, by_name)
         case acme.UntrustedServer():
             where = " in the issuer's spec.acme.caBundle" if message.endswith("CA bundle") else ""
-            return Failure("CAUntrusted", f"{message}{where}", "setback", not_before)
+            return Failure("CAUntrusted", f"{message}{where}", "transient", not_before)
         case acme.InvalidTrustBundle():
             return Failure(
-                "InvalidCABundle", f"{message}. Correct the issuer's spec.acme.caBundle", "setback", not_before
+                "InvalidCABundle", f"{message}. Correct the issuer's spec.acme.caBundle", "transient", not_before
             )
         case acme.ResponseTooLarge() | acme.UnsafeUrl():
             # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)
-            return Failure("CAMalformedResponse", message, "setback", not_before)
+            return Failure("CAMalformedResponse", message, "transient", not_before)
         case acme.TransportError() | acme.ServiceUnavailable():
-            return Failure("CAUnreachable", message, "setback", not_before)
+            return Failure("CAUnreachable", message, "transient", not_before)
         case acme.ServerResponseError():
-            return Failure("CAMalformedResponse", message, "setback", not_before)
+            return Failure("CAMalformedResponse", message, "transient", not_before)
         case _:
-            return Failure("ACMEFailed", message, "setback", not_before)
+            return Failure("ACMEFailed", message, "transient", not_before)
 
 
 _ACME_REASONS: Final[dict[type[acme.ProblemError], str]] = {

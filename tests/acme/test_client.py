@@ -15,6 +15,7 @@ from certwright.acme import (
     ExternalAccountBinding,
     Headers,
     Identifier,
+    InvalidProfile,
     MalformedResponse,
     NotRegistered,
     OrderFailed,
@@ -25,8 +26,8 @@ from certwright.acme import (
     UserActionRequired,
     base64url,
 )
-from certwright.acme.authorization_client import MAX_CONCURRENT_FETCHES
-from certwright.acme.certificate_client import MAX_CHAIN_BYTES
+from certwright.acme.authorization import MAX_CONCURRENT_FETCHES
+from certwright.acme.certificate import MAX_CHAIN_BYTES
 
 if TYPE_CHECKING:
     from tests.fakes.acme import FakeCa
@@ -133,6 +134,7 @@ class TestOrder:
         }
 
     async def test_the_optional_members_are_sent_when_asked_for(self, client: Client, ca: FakeCa) -> None:
+        ca.meta["profiles"] = {"shortlived": "six days"}
         await client.new_order(
             NAMES,
             profile="shortlived",
@@ -148,6 +150,35 @@ class TestOrder:
             "notAfter": "2026-02-01T00:00:00Z",
             "replaces": "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE",
         }
+
+    async def test_a_profile_that_the_ca_has_added_is_found(self, client: Client, ca: FakeCa) -> None:
+        await client.server.directory()
+        ca.meta["profiles"] = {"shortlived": "six days"}
+        await client.new_order(NAMES, profile="shortlived")
+        await client.new_order(NAMES, profile="shortlived")
+        assert (ca.paths().count("/dir"), ca.paths().count("/new-order")) == (2, 2)
+
+    @pytest.mark.parametrize(
+        ("profiles", "words"), [({}, "none at all"), ({"tlsserver": "", "classic": ""}, "classic, tlsserver")]
+    )
+    async def test_a_profile_that_is_not_listed_costs_no_order(
+        self, client: Client, ca: FakeCa, profiles: dict[str, str], words: str
+    ) -> None:
+        ca.meta["profiles"] = profiles
+        with pytest.raises(InvalidProfile, match=f"ca.test:14000 has no profile 'gold'; it offers {words}") as caught:
+            await client.new_order(NAMES, profile="gold")
+        assert "refused" not in str(caught.value)
+        assert caught.value.offered == tuple(sorted(profiles))
+        assert caught.value.problem.kind == "invalidProfile"
+        assert not caught.value.temporary
+        assert ca.paths() == ["/dir", "/dir"], "looked for once more, and no order was placed"
+
+    async def test_a_profile_that_the_ca_refuses_all_the_same_is_told(self, client: Client, ca: FakeCa) -> None:
+        ca.meta["profiles"] = {"gold": ""}
+        ca.reply("/new-order", lambda request: ca.problem("invalidProfile", "not for you", request))
+        with pytest.raises(InvalidProfile, match=r"refused newOrder .* not for you") as caught:
+            await client.new_order(NAMES, profile="gold")
+        assert caught.value.offered is None
 
     async def test_it_is_not_placed_twice_when_the_connection_breaks(self, client: Client, ca: FakeCa) -> None:
         ca.reply("/new-order", ConnectionFailed("broken", host="ca.test", request_sent=True))
@@ -272,10 +303,10 @@ class TestAuthorizations:
         authorization = (await client.fetch_authorizations(await client.new_order(NAMES)))[0]
         challenge = authorization.challenge("dns-01")
         assert challenge is not None
-        ca.reply("/chall/0", ConnectionFailed("broken", host="ca.test", request_sent=True))
-        with pytest.raises(ConnectionFailed):
-            await client.answer_challenge(challenge)
-        assert ca.paths().count("/chall/0") == 1
+        seen = {**ca.authorization(0)["challenges"][1], "status": "processing"}
+        ca.reply("/chall/0", ConnectionFailed("broken", host="ca.test", request_sent=True), ca.json(seen))
+        assert (await client.answer_challenge(challenge)).status == "processing"
+        assert [request.payload for request in ca.requests if request.path == "/chall/0"] == [b"{}", b""]
 
     def test_the_proofs_belong_to_the_key(self, client: Client) -> None:
         assert client.key_authorization("abc") == f"abc.{client.key.thumbprint}"

@@ -3,8 +3,17 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+from typing import TYPE_CHECKING
+
+import pytest
 
 from certwright import acme
+from certwright.acme import errors
+from certwright.http import errors as http
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
 def test_all_names_each_thing_once_and_only_what_is_there() -> None:
@@ -31,3 +40,24 @@ def test_every_public_class_is_documented() -> None:
         name for name in acme.__all__ if inspect.isclass(getattr(acme, name)) and not getattr(acme, name).__doc__
     ]
     assert undocumented == []
+
+
+@pytest.mark.parametrize(("module", "root"), [(errors, acme.AcmeError), (http, http.HttpError)])
+def test_the_hierarchy_that_the_page_of_errors_shows_is_that_of_the_classes(
+    module: ModuleType, root: type[Exception]
+) -> None:
+    shown: dict[str, str] = {}
+    above = [root.__name__]
+    for indent, name in re.findall(r"^( +)· (\w+)", module.__doc__ or "", flags=re.MULTILINE):
+        depth = len(indent) // 2
+        above[depth:] = [name]
+        shown[name] = above[depth - 1]
+    package = acme if module is errors else module
+    for name, parent in shown.items():
+        bases = getattr(package, name).__bases__
+        assert getattr(package, parent) in bases, name
+    kinds = {name for name, kind in vars(package).items() if inspect.isclass(kind) and issubclass(kind, root)} - {
+        root.__name__
+    }
+    of_problems = {name for name in kinds if issubclass(getattr(package, name), acme.ProblemError)} - {"ProblemError"}
+    assert set(shown) == kinds - of_problems

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.acme import AccountKey, base64url
-from certwright.acme.jws import flattened, sign_request
+from certwright.acme.key import flattened, sign_request
 
 if TYPE_CHECKING:
     from certwright.acme import AccountKeyAlgorithm

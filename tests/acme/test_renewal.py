@@ -177,6 +177,7 @@ class TestReplacement:
         self, client: Client, ca: FakeCa, kind: str, status: int
     ) -> None:
         ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
+        ca.meta["profiles"] = {"p": ""}
         ca.reply("/new-order", lambda request: ca.problem(kind, "no", request, status=status))
         refusals: list[AcmeError] = []
         await client.new_replacement_order(NAMES, replaces="a.b", profile="p", on_refusal=refusals.append)

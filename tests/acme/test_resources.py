@@ -23,7 +23,7 @@ from certwright.acme import (
 )
 from certwright.acme.challenge import dns01_value, key_authorization
 from certwright.acme.fields import Fields
-from certwright.http.url import UrlPolicy
+from certwright.acme.transport import UrlPolicy
 
 URLS = UrlPolicy()
 URL = "https://ca.test/order/1"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright import acme
-    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.secret import SecretFacts
     from certwright.kube.events import Subject
     from certwright.runtime.result import Result
     from tests.fakes.operator import Body, Build, FakeKubeApi
@@ -70,7 +70,7 @@ class Bench:
         tools = Tools(
             kube_api=cast("Any", self.cluster),
             registry=self.registry,
-            solvers=self.solvers(),
+            presenters=self.solvers(),
             ledger=self.ledger,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             metrics=Metrics(),

@@ -114,11 +114,11 @@ async def test_what_the_operator_was_not_told_is_asked_for_before_any_order(
     assert (caught.value.reason, caught.value.costly) == (reason, False)
 
 
-def test_a_solver_error_is_a_setback(now: dt.datetime) -> None:
+def test_a_solver_error_is_transient(now: dt.datetime) -> None:
     failure = classify(SolverError("IngressNotFound", "The Ingress a/b does not exist."), now)
     assert (failure.reason, failure.kind, failure.message) == (
         "IngressNotFound",
-        "setback",
+        "transient",
         "The Ingress a/b does not exist.",
     )
 

@@ -7,15 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.certificates.need import issuance_need, renewal_time
-from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.need import Need, issuance_need
+from certwright.certificates.renewal import renewal_time
+from certwright.certificates.secret import SecretFacts
 from certwright.pki import CertificateFacts, generate_private_key
 
 if TYPE_CHECKING:
+    from certwright.certificates.order_request import OrderRequest
+    from certwright.resources import Certificate
     from tests.fakes.operator import Build
 
 DAY = dt.timedelta(days=1)
 MICROSECOND = dt.timedelta(microseconds=1)
+
+
+def need_of(
+    build: Build, now: dt.datetime, certificate: Certificate, secret: SecretFacts, request: OrderRequest | None
+) -> Need | None:
+    return issuance_need(build.observation(certificate, secret=secret, request=request), now)
 
 
 def facts_of(not_before: dt.datetime, life: dt.timedelta) -> CertificateFacts:
@@ -24,8 +33,8 @@ def facts_of(not_before: dt.datetime, life: dt.timedelta) -> CertificateFacts:
 
 def test_a_secret_that_is_as_asked_needs_nothing(build: Build, now: dt.datetime) -> None:
     certificate = build.certificate("b.example.test", "*.a.example.test", "a.example.test")
-    assert issuance_need(certificate, build.facts(certificate), build.wanted(certificate), now) is None
-    assert issuance_need(certificate, build.facts(certificate), None, now) is None
+    assert need_of(build, now, certificate, build.facts(certificate), build.request(certificate)) is None
+    assert need_of(build, now, certificate, build.facts(certificate), None) is None
 
 
 @pytest.mark.parametrize(
@@ -38,20 +47,20 @@ def test_a_secret_that_is_as_asked_needs_nothing(build: Build, now: dt.datetime)
     ],
 )
 def test_names_that_differ(build: Build, now: dt.datetime, spec: tuple[str, ...], said: str) -> None:
-    need = issuance_need(build.certificate(*spec), build.facts(), None, now)
+    need = need_of(build, now, build.certificate(*spec), build.facts(), None)
     assert need is not None
     assert (need.reason, need.message) == ("NamesChanged", f"the certificate in Secret web-tls {said}")
 
 
 def test_a_wildcard_is_not_its_apex(build: Build, now: dt.datetime) -> None:
     wildcard = build.facts(build.certificate("*.a.example.test"))
-    need = issuance_need(build.certificate("a.example.test"), wildcard, None, now)
+    need = need_of(build, now, build.certificate("a.example.test"), wildcard, None)
     assert need is not None
     assert need.reason == "NamesChanged"
 
 
 def test_upper_case_in_the_certificate_is_the_same_name(build: Build, now: dt.datetime) -> None:
-    assert issuance_need(build.certificate(), build.facts(names=("A.Example.TEST",)), None, now) is None
+    assert need_of(build, now, build.certificate(), build.facts(names=("A.Example.TEST",)), None) is None
 
 
 @pytest.mark.parametrize(
@@ -64,20 +73,20 @@ def test_upper_case_in_the_certificate_is_the_same_name(build: Build, now: dt.da
     ],
 )
 def test_a_secret_without_a_certificate(build: Build, now: dt.datetime, data: Any, reason: str, said: str) -> None:
-    need = issuance_need(build.certificate(), SecretFacts.of({**build.secret(), "data": data}), None, now)
+    need = need_of(build, now, build.certificate(), SecretFacts.of({**build.secret(), "data": data}), None)
     assert need is not None
     assert (need.reason, need.message) == (reason, said)
 
 
 @pytest.mark.parametrize(("private_key", "said"), [({"algorithm": "RSA"}, "not RSA"), ({"size": 384}, "not ECDSA 384")])
 def test_another_key_is_asked_for(build: Build, now: dt.datetime, private_key: Any, said: str) -> None:
-    need = issuance_need(build.certificate(privateKey=private_key), build.facts(), None, now)
+    need = need_of(build, now, build.certificate(privateKey=private_key), build.facts(), None)
     assert need is not None
     assert need.reason == "PrivateKeyChanged"
     assert said in need.message
     assert need.refusal is None
     never = build.certificate(privateKey={**private_key, "rotationPolicy": "Never"})
-    need = issuance_need(never, build.facts(), None, now)
+    need = need_of(build, now, never, build.facts(), None)
     assert need is not None
     assert need.refusal is not None
     assert need.refusal.reason == "PrivateKeyMismatch"
@@ -86,13 +95,13 @@ def test_another_key_is_asked_for(build: Build, now: dt.datetime, private_key: A
 def test_a_key_of_the_right_kind_is_kept(build: Build, now: dt.datetime) -> None:
     certificate = build.certificate(privateKey={"algorithm": "Ed25519", "rotationPolicy": "Never"})
     facts = build.facts(certificate, key=generate_private_key("Ed25519"))
-    assert issuance_need(certificate, facts, None, now) is None
+    assert need_of(build, now, certificate, facts, None) is None
 
 
 def test_an_immutable_secret_is_refused_only_when_it_must_change(build: Build, now: dt.datetime) -> None:
     secret = {**build.secret(), "immutable": True}
-    assert issuance_need(build.certificate(), SecretFacts.of(secret), None, now) is None
-    need = issuance_need(build.certificate("b.example.test"), SecretFacts.of(secret), None, now)
+    assert need_of(build, now, build.certificate(), SecretFacts.of(secret), None) is None
+    need = need_of(build, now, build.certificate("b.example.test"), SecretFacts.of(secret), None)
     assert need is not None
     assert need.refusal is not None
     assert need.refusal.reason == "SecretImmutable"
@@ -100,15 +109,15 @@ def test_an_immutable_secret_is_refused_only_when_it_must_change(build: Build, n
 
 def test_another_issuer_is_asked_for(build: Build, now: dt.datetime) -> None:
     for reference in ({"name": "other"}, {"name": "ca", "kind": "ClusterIssuer"}):
-        need = issuance_need(build.certificate(issuerRef=reference), build.facts(), None, now)
+        need = need_of(build, now, build.certificate(issuerRef=reference), build.facts(), None)
         assert need is not None
         assert (need.reason, need.message) == ("IssuerChanged", "the certificate is from Issuer ca")
 
 
 def test_the_issuer_is_at_another_ca_now(build: Build, now: dt.datetime) -> None:
     certificate = build.certificate()
-    wanted = build.wanted(certificate, server="https://other.example.test/directory")
-    need = issuance_need(certificate, build.facts(), wanted, now)
+    request = build.request(certificate, server="https://other.example.test/directory")
+    need = need_of(build, now, certificate, build.facts(), request)
     assert need is not None
     assert need.reason == "IssuerChanged"
 
@@ -117,15 +126,15 @@ def test_where_a_strangers_certificate_is_from_does_not_matter(build: Build, now
     secret = build.secret()
     del secret["metadata"]["labels"]
     certificate = build.certificate(issuerRef={"name": "other"})
-    wanted = build.wanted(certificate, server="https://other.example.test/directory")
-    assert issuance_need(certificate, SecretFacts.of(secret), wanted, now) is None
+    request = build.request(certificate, server="https://other.example.test/directory")
+    assert need_of(build, now, certificate, SecretFacts.of(secret), request) is None
 
 
 def test_time(build: Build, now: dt.datetime) -> None:
     certificate, facts = build.certificate(), build.facts(not_before=now, life=90 * DAY)
 
     def reason_at(instant: dt.datetime) -> str | None:
-        need = issuance_need(certificate, facts, None, instant)
+        need = need_of(build, instant, certificate, facts, None)
         return None if need is None else need.reason
 
     assert reason_at(now + 60 * DAY - MICROSECOND) is None

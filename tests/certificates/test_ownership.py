@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.certificates.ownership import conflict_over_secret, rival
-from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.ownership import OwnershipProblem, find_other_owner, ownership_problem
+from certwright.certificates.secret import SecretFacts
 
 if TYPE_CHECKING:
     from certwright.resources import Certificate
     from tests.fakes.operator import Build
+
+
+def problem_of(
+    build: Build, certificate: Certificate, secret: SecretFacts | None, other_owner: str | None
+) -> OwnershipProblem | None:
+    return ownership_problem(build.observation(certificate, secret=secret, other_owner=other_owner))
 
 
 def test_what_may_be_written(build: Build) -> None:
@@ -20,8 +26,8 @@ def test_what_may_be_written(build: Build) -> None:
     broken = {**ours, "data": {"tls.crt": "AAAA", "tls.key": "AAAA"}}
     empty = {**build.strange_secret(), "data": {"tls.crt": "", "tls.key": ""}}
     for secret in (ours, broken, empty, build.strange_secret()):
-        assert conflict_over_secret(certificate, SecretFacts.of(secret), None) is None
-    assert conflict_over_secret(certificate, None, None) is None
+        assert problem_of(build, certificate, SecretFacts.of(secret), None) is None
+    assert problem_of(build, certificate, None, None) is None
 
 
 @pytest.mark.parametrize(
@@ -39,24 +45,24 @@ def test_what_may_be_written(build: Build) -> None:
     ],
 )
 def test_what_is_not_ours_is_left_untouched(build: Build, names: list[str], changes: dict[str, Any], said: str) -> None:
-    conflict = conflict_over_secret(build.certificate(), SecretFacts.of(build.strange_secret(names, **changes)), None)
-    assert conflict is not None
-    assert conflict.reason == "SecretNotOurs"
-    assert said in conflict.message
-    assert "left untouched" in conflict.message
+    problem = problem_of(build, build.certificate(), SecretFacts.of(build.strange_secret(names, **changes)), None)
+    assert problem is not None
+    assert problem.reason == "SecretNotOurs"
+    assert said in problem.message
+    assert "left untouched" in problem.message
 
 
 def test_a_type_that_is_not_tls_cannot_be_changed_even_in_a_secret_of_ours(build: Build) -> None:
-    conflict = conflict_over_secret(build.certificate(), SecretFacts.of({**build.secret(), "type": "Opaque"}), None)
-    assert conflict is not None
-    assert conflict.reason == "SecretNotOurs"
+    problem = problem_of(build, build.certificate(), SecretFacts.of({**build.secret(), "type": "Opaque"}), None)
+    assert problem is not None
+    assert problem.reason == "SecretNotOurs"
 
 
-def test_a_rival_with_the_better_claim(build: Build) -> None:
-    conflict = conflict_over_secret(build.certificate(), build.facts(), "older")
-    assert conflict is not None
-    assert conflict.reason == "SecretClaimed"
-    assert "belongs to Certificate older" in conflict.message
+def test_another_owner_with_the_better_claim(build: Build) -> None:
+    problem = problem_of(build, build.certificate(), build.facts(), "older")
+    assert problem is not None
+    assert problem.reason == "SecretClaimed"
+    assert "belongs to Certificate older" in problem.message
 
 
 def claimant(build: Build, name: str, created: str | None = None) -> Certificate:
@@ -75,19 +81,19 @@ def test_who_wrote_the_secret_comes_first_then_the_older_then_the_name(build: Bu
     ):
         for certificate in (young, old, twin):
             expected = None if certificate is first else first.metadata.name
-            assert rival(certificate, [young, old, twin], secret) == expected
+            assert find_other_owner(certificate, [young, old, twin], secret) == expected
 
 
 def test_one_that_is_not_in_the_store_yet_takes_part(build: Build) -> None:
-    assert rival(claimant(build, "a"), [], None) is None
-    assert rival(claimant(build, "b"), [claimant(build, "a")], None) == "a"
+    assert find_other_owner(claimant(build, "a"), [], None) is None
+    assert find_other_owner(claimant(build, "b"), [claimant(build, "a")], None) == "a"
 
 
 @given(ages=st.dictionaries(st.sampled_from("abcde"), st.integers(1, 3), min_size=1), owner=st.sampled_from("abcdef"))
-def test_exactly_one_has_no_rival(build: Build, ages: dict[str, int], owner: str) -> None:
+def test_exactly_one_has_no_find_other_owner(build: Build, ages: dict[str, int], owner: str) -> None:
     claimants = [claimant(build, name, f"2026-01-0{age}T00:00:00Z") for name, age in ages.items()]
     secret = build.facts(claimant(build, owner))
-    rivals = [rival(certificate, claimants, secret) for certificate in claimants]
-    assert rivals.count(None) == 1
-    first = claimants[rivals.index(None)].metadata.name
-    assert {name for name in rivals if name} <= {first}
+    others = [find_other_owner(certificate, claimants, secret) for certificate in claimants]
+    assert others.count(None) == 1
+    first = claimants[others.index(None)].metadata.name
+    assert {name for name in others if name} <= {first}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -12,45 +13,39 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from certwright import dns
-from certwright.certificates.case import Case, Memory
+from certwright.certificates.failed_step import abandon_order, after_failure
 from certwright.certificates.need import issuance_need
 from certwright.certificates.plan import CLEAN_UP_PATIENCE, plan
-from certwright.certificates.proofs import presented_proofs
-from certwright.certificates.report import last_note, report
-from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.setback import take_failure
-from certwright.certificates.steps import (
-    Adopt,
-    AnswerChallenges,
-    AwaitIssuer,
-    CleanUp,
-    Finalize,
-    Forget,
-    Park,
-    PollOrder,
-    Present,
-    RecordFailure,
-    Refuse,
-    Release,
-    Resting,
-    ResumeOrder,
-    SelfCheck,
-    Settle,
-    Sleep,
-    StartOrder,
-    Step,
-    StoreCertificate,
-)
+from certwright.certificates.responses import presented_responses
+from certwright.certificates.secret import SecretFacts
+from certwright.certificates.status import last_note, report
+from certwright.certificates.steps.adopt import Adopt
+from certwright.certificates.steps.answer_challenges import AnswerChallenges
+from certwright.certificates.steps.clean_up import CleanUp, without_responses
+from certwright.certificates.steps.finalize import Finalize
+from certwright.certificates.steps.poll_order import PollOrder
+from certwright.certificates.steps.present import Present
+from certwright.certificates.steps.record_failure import RecordFailure
+from certwright.certificates.steps.release import Release
+from certwright.certificates.steps.resting import AwaitIssuer, Forget, Park, Refuse, Settle, Sleep
+from certwright.certificates.steps.resume_order import ResumeOrder
+from certwright.certificates.steps.self_check import SelfCheck
+from certwright.certificates.steps.start_order import StartOrder
+from certwright.certificates.steps.step import Rest
+from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.registry import IssuerView
 from certwright.resources import FINALIZER
+from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from certwright.certificates.observed import Flight
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.order_request import OrderRequest
+    from certwright.certificates.steps.step import Step
     from certwright.certificates.tools import Tools
-    from certwright.certificates.wanted import Wanted
     from certwright.challenges.response import ChallengeResponse
     from certwright.resources import Certificate, CertificateStatus
     from tests.fakes.operator import Build, OrderState
@@ -58,7 +53,7 @@ if TYPE_CHECKING:
 NAMES = (("a.example.test",), ("a.example.test", "*.a.example.test"))
 ALIVE = {"pending", "ready", "processing", "valid"}
 MOST_STEPS = 60
-SETBACK = dns.NameserverUnreachable("127.0.0.1:53", "silence")
+SILENCE = dns.NameserverUnreachable("127.0.0.1:53", "silence")
 
 
 class World(RuleBasedStateMachine):
@@ -88,6 +83,7 @@ class World(RuleBasedStateMachine):
                 recorder=SimpleNamespace(record=lambda *_: None),
             ),
         )
+        self.observation: Observation
         self.restart()
 
     # What the operator has at hand
@@ -99,16 +95,16 @@ class World(RuleBasedStateMachine):
     def refresh(self) -> None:
         """Take in what changed outside, as every pass of the reconciler does."""
         ready = self.issuer.state == "ready"
-        self.case.certificate = self.certificate
-        self.case.secret = self.secret
-        self.case.issuer_view = self.issuer
-        self.case.wanted = self.build.wanted(self.certificate, self.account) if ready else None
-        if self.case.memory.generation != self.metadata["generation"]:
-            self.case.memory.generation = self.metadata["generation"]
-            self.case.memory.clear_setbacks()
+        self.observation = replace(
+            self.observation.with_certificate(self.certificate),
+            issuer_view=self.issuer,
+            request=self.build.request(self.certificate, self.account) if ready else None,
+            memory=self.observation.memory.for_generation(self.metadata["generation"]),
+        ).with_secret(self.secret)
 
     def save(self) -> None:
-        self.case.status = self.saved = report(self.case.observed(), self.case.memory.note, self.now)
+        self.saved = report(self.observation, self.now)
+        self.observation = replace(self.observation, status=self.saved)
 
     def something_happens(self) -> None:
         """The same step may well be right again."""
@@ -118,15 +114,15 @@ class World(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.case = Case(
-            certificate=self.certificate,
+        note, generation = last_note(self.saved), self.saved.observed_generation or 0
+        self.observation = self.build.observation(
+            self.certificate,
             status=self.saved,
             secret=self.secret,
-            memory=Memory(note=last_note(self.saved)),
             issuer_view=self.issuer,
-            issuer=None,
-            wanted=None,
-            rival=None,
+            request=None,
+            note=note,
+            generation=generation,
         )
         self.last = None
 
@@ -141,8 +137,7 @@ class World(RuleBasedStateMachine):
         if state == "unknown":
             self.restart()
         self.issuer = IssuerView(state, "why")
-        self.case.memory.clear_setbacks()
-        self.case.memory.clean_up_at = None
+        self.observation = replace(self.observation, memory=self.observation.memory.for_changed_issuer())
 
     @rule()
     def account_is_registered_anew(self) -> None:
@@ -193,7 +188,7 @@ class World(RuleBasedStateMachine):
 
     @rule(
         steps=st.integers(0, 12),
-        luck=st.sampled_from(["good", "setback", "setback", "attempt", "crash"]),
+        luck=st.sampled_from(["good", "transient", "transient", "attempt", "crash"]),
         odds=st.sets(st.sampled_from(["unseen", "refused", "slow", "partly"]), max_size=2),
         patient=st.booleans(),
     )
@@ -207,24 +202,24 @@ class World(RuleBasedStateMachine):
 
     def act(self, luck: str = "good", odds: Collection[str] = ()) -> Step:
         self.refresh()
-        step = plan(self.case.observed(), self.now)
-        assert step == plan(self.case.observed(), self.now), "the same observation, another step"
+        step = plan(self.observation, self.now)
+        assert step == plan(self.observation, self.now), "the same observation, another step"
         assert self.last is None or step != self.last or luck != "good", f"{step} made no progress"
-        if isinstance(step, Resting):
+        if isinstance(step, Rest):
             self.rest(step)
             return step
         kept = None if self.secret is None else self.secret.leaf
         error: Exception | None = None
-        if luck == "setback" or type(step) is self.broken:
-            luck, error = "setback", SETBACK
+        if luck == "transient" or type(step) is self.broken:
+            luck, error = "transient", SILENCE
             odds = {"partly"} if type(step) is self.broken and self.breaks_half_way else odds
         elif luck == "attempt" and isinstance(step, StartOrder | StoreCertificate | ResumeOrder):
             error = IssuanceError("Refused", "The CA says no.", costly=True)
         try:
             self.perform(step, error, odds)
         except (IssuanceError, dns.DnsError) as raised:
-            take_failure(self.case, self.tools, step, classify(raised, self.now))
-            assert plan(self.case.observed(), self.now) != step, f"{step} failed and is tried again at once"
+            self.observation = after_failure(self.observation, self.tools, step, classify(raised, self.now))
+            assert plan(self.observation, self.now) != step, f"{step} failed and is tried again at once"
         now_there = None if self.secret is None else self.secret.leaf
         assert now_there == kept or isinstance(step, StoreCertificate), "the last good certificate was lost"
         self.last = step if luck == "good" else None
@@ -232,23 +227,21 @@ class World(RuleBasedStateMachine):
             self.restart()
         return step
 
-    def rest(self, step: Step) -> None:
+    def rest(self, step: Rest) -> None:
         self.last = None
         match step:
             case Sleep(until):
                 assert until > self.now
             case Settle(renew_at):
                 assert renew_at > self.now
-                self.case.memory.clear_setbacks()
             case Forget():
                 assert FINALIZER not in self.metadata["finalizers"]
-            case AwaitIssuer(reason, message) | Refuse(reason, message):
-                self.case.note(reason, message, under_way=False)
-        if not isinstance(step, Forget | Park):
+        if not step.is_silent:
+            self.observation = step.rest(self.observation, self.tools)
             self.save()
 
     def perform(self, step: Step, failing: Exception | None, odds: Collection[str]) -> None:
-        done = {
+        done: dict[type[Step], Any] = {
             StartOrder: self.start,
             ResumeOrder: self.resume,
             Present: self.present,
@@ -265,19 +258,22 @@ class World(RuleBasedStateMachine):
         cast("Callable[..., None]", done[type(step)])(failing, odds)
 
     @property
-    def wanted(self) -> Wanted:
-        assert self.case.wanted is not None
-        return self.case.wanted
+    def request(self) -> OrderRequest:
+        assert self.observation.request is not None
+        return self.observation.request
 
     @property
-    def flight(self) -> Flight:
-        return self.case.flight
+    def open_order(self) -> OpenOrder:
+        return self.observation.open_order
+
+    def change(self, **changes: Any) -> None:
+        self.observation = self.observation.with_open_order(**changes)
 
     def start(self, failing: Exception | None, odds: Collection[str]) -> None:
-        known = self.case.status.order
+        known = self.observation.status.order
         alive = known is not None and self.ca_orders.get(known.url or "") in ALIVE
-        assert known is None or not (alive and known.spec_hash == self.wanted.fingerprint and known.state != "invalid")
-        assert not presented_proofs(self.case.status), "records would be forgotten"
+        assert known is None or not (alive and known.spec_hash == self.request.fingerprint and known.state != "invalid")
+        assert not presented_responses(self.observation.status), "records would be forgotten"
         self.assert_needed()
         if failing is not None and "partly" not in odds:
             raise failing
@@ -286,102 +282,99 @@ class World(RuleBasedStateMachine):
         if failing is not None:
             raise failing  # the order is there, and nobody knows of it
         order = self.build.order_status(
-            self.certificate, url=url, account_url=self.account, spec_hash=self.wanted.fingerprint
+            self.certificate, url=url, account_url=self.account, spec_hash=self.request.fingerprint
         )
         self.metadata = {**self.metadata, "finalizers": [FINALIZER]}
-        self.case.certificate = self.certificate
-        self.case.status = self.case.status.replace(order=order)
-        self.case.memory.end_flight()
+        self.observation = self.observation.with_certificate(self.certificate).with_status(order=order)
         self.save()
-        self.case.memory.flight = self.build.flight(names=self.names, next_look=self.now)
+        self.observation = self.observation.remember(
+            open_order=self.build.open_order(names=self.names, next_look=self.now)
+        )
 
     def resume(self, failing: Exception | None, odds: Collection[str]) -> None:
         del odds
-        known = self.case.status.order
+        known = self.observation.status.order
         assert known is not None
         if failing is not None:
             raise failing
         state = self.ca_orders.get(known.url or "")
         if state is None:
-            self.case.change_order(spec_hash="gone")
+            self.observation = abandon_order(self.observation)
             return
-        self.case.memory.flight = self.build.flight(state, self.names, next_look=self.now)
+        self.observation = self.observation.remember(
+            open_order=self.build.open_order(state, self.names, next_look=self.now)
+        )
 
     def present(self, failing: Exception | None, odds: Collection[str]) -> None:
-        outside = presented_proofs(self.saved)
-        for name, record in self.flight.proofs.items():
+        outside = presented_responses(self.saved)
+        for name, record in self.open_order.responses.items():
             assert outside.get(name) == record, "presented before it was written down"
             if failing is None or "partly" in odds:
                 self.in_dns.add(record)
         assert FINALIZER in self.metadata["finalizers"]
         if failing is not None:
             raise failing
-        self.flight.presented_at = self.now
+        self.change(presented_at=self.now)
 
     def check(self, failing: Exception | None, odds: Collection[str]) -> None:
         if failing is not None:
             raise failing
-        self.flight.propagated = "unseen" not in odds
-        self.flight.next_look = self.now + dt.timedelta(seconds=1 if "unseen" in odds else 0)
+        unseen = "unseen" in odds
+        self.change(propagated=not unseen, next_look=self.now + dt.timedelta(seconds=1 if unseen else 0))
 
     def answer(self, failing: Exception | None, odds: Collection[str]) -> None:
-        assert self.flight.propagated
-        assert set(self.flight.proofs.values()) <= self.in_dns
+        assert self.open_order.propagated
+        assert set(self.open_order.responses.values()) <= self.in_dns
         if failing is not None:
             raise failing
-        self.flight.challenges.clear()
         self.at_the_ca("invalid" if "refused" in odds else "ready")
-        self.flight.next_look = self.now + dt.timedelta(seconds=1)
+        self.change(challenges={}, next_look=self.now + dt.timedelta(seconds=1))
 
     def poll(self, failing: Exception | None, odds: Collection[str]) -> None:
-        assert self.now >= self.flight.next_look
+        assert self.now >= self.open_order.next_look
         if failing is not None:
             raise failing
-        known = self.case.status.order
+        known = self.observation.status.order
         assert known is not None
         state = self.ca_orders.get(known.url or "")
         if state is None:
-            self.case.memory.flight = None
-            self.case.change_order(spec_hash="gone")
+            self.observation = abandon_order(self.observation.remember(open_order=None))
             return
         if state == "processing" and "slow" not in odds:
             state = self.ca_orders[known.url or ""] = "valid"
-        self.flight.order = self.build.order(state, self.names)
-        self.flight.next_look = self.now + dt.timedelta(seconds=1)
+        self.change(order=self.build.order(state, self.names), next_look=self.now + dt.timedelta(seconds=1))
 
     def finalize(self, failing: Exception | None, odds: Collection[str]) -> None:
-        assert self.flight.order.status == "ready"
+        assert self.open_order.order.status == "ready"
         if failing is not None:
             raise failing
         state: OrderState = "processing" if "slow" in odds else "valid"
         self.at_the_ca(state)
-        self.flight.finalized = True
-        self.flight.order = self.build.order(state, self.names)
-        self.flight.next_look = self.now + dt.timedelta(seconds=1)
+        order, next_look = self.build.order(state, self.names), self.now + dt.timedelta(seconds=1)
+        self.change(order=order, finalized=True, next_look=next_look)
 
     def store(self, failing: Exception | None, odds: Collection[str]) -> None:
         del odds
-        assert self.flight.order.status == "valid"
+        assert self.open_order.order.status == "valid"
         self.assert_needed()
         if failing is not None:
             raise failing
-        self.secret = self.case.secret = self.build.facts(self.certificate, not_before=self.now)
-        self.case.status = self.case.status.replace(
-            revision=self.case.status.revision + 1, failed_attempts=0, next_attempt_time=None
+        self.secret = self.build.facts(self.certificate, not_before=self.now)
+        self.observation = self.observation.with_secret(self.secret).remember(note=None, issuing=Backoff())
+        self.observation = self.observation.with_status(
+            revision=self.observation.status.revision + 1, failed_attempts=0, next_attempt_time=None
         )
-        self.case.memory.note = None
 
     def record_failure(self, failing: Exception | None, odds: Collection[str]) -> None:
         del odds
-        assert self.flight.order.status == "invalid"
+        assert self.open_order.order.status == "invalid"
         raise failing or IssuanceError("ValidationFailed", "It is not visible.", costly=True)
 
     def clean_up(self, step: CleanUp, failing: Exception | None, odds: Collection[str]) -> None:
-        records = presented_proofs(self.case.status)
-        gone = set(records.values())
+        gone = set(presented_responses(self.observation.status).values())
         if failing is not None and "partly" in odds:  # the records go, the pending key does not
             self.in_dns -= gone
-            self.case.change_authorizations(**{name: {"presented": False} for name in records})
+            self.observation = without_responses(self.observation, keep_url=step.keep_order)
             raise failing
         if failing is not None and not step.last_try:
             raise failing
@@ -389,11 +382,10 @@ class World(RuleBasedStateMachine):
             self.in_dns -= gone
         else:
             self.left_behind |= gone
-        self.case.change_authorizations(**{name: {"presented": False} for name in records})
+        self.observation = without_responses(self.observation, keep_url=step.keep_order)
         if not step.keep_order:
-            self.case.status = self.case.status.replace(order=None)
-            self.case.memory.end_flight()
-        self.case.memory.tidied_up()
+            self.observation = self.observation.with_status(order=None).remember(open_order=None)
+        self.observation = self.observation.remember(cleaning_up=Backoff())
 
     def adopt(self, failing: Exception | None, odds: Collection[str]) -> None:
         del odds
@@ -403,34 +395,34 @@ class World(RuleBasedStateMachine):
         leaf = self.secret.leaf
         made = self.build.facts(self.certificate)
         self.secret = SecretFacts(**{**vars(made), "leaf": leaf, "certificate": self.secret.certificate})
-        self.case.memory.tidied_up()
+        self.observation = self.observation.remember(cleaning_up=Backoff())
 
     def release(self, failing: Exception | None, odds: Collection[str]) -> None:
         del odds
         deleted = self.metadata.get("deletionTimestamp")
         if deleted is None or self.now < deleted + CLEAN_UP_PATIENCE:
-            assert not presented_proofs(self.case.status)
+            assert not presented_responses(self.observation.status)
         else:
-            self.left_behind |= set(presented_proofs(self.case.status).values())
+            self.left_behind |= set(presented_responses(self.observation.status).values())
         if failing is not None:
             raise failing
         self.metadata = {**self.metadata, "finalizers": []}
-        self.case.memory.tidied_up()
+        self.observation = self.observation.remember(cleaning_up=Backoff())
 
     def at_the_ca(self, state: OrderState) -> None:
-        known = self.case.status.order
+        known = self.observation.status.order
         assert known is not None
         if known.url in self.ca_orders:
             self.ca_orders[known.url] = state
 
     def assert_needed(self) -> None:
-        need = issuance_need(self.certificate, self.secret, self.case.wanted, self.now)
+        need = issuance_need(self.observation, self.now)
         assert need is not None, "a matching Secret is issued anew"
         assert need.refusal is None
 
     @invariant()
     def no_record_is_forgotten(self) -> None:
-        assert self.in_dns - self.left_behind <= set(presented_proofs(self.saved).values())
+        assert self.in_dns - self.left_behind <= set(presented_responses(self.saved).values())
 
     def teardown(self) -> None:
         """When nothing stands in the way any more, all comes to rest soon, with a certificate and nothing outside."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright import acme
-from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.secret import SecretFacts
 from certwright.resources import FINALIZER, ISSUING, READY
 from certwright.runtime.leadership import Leadership, NotLeading, boot_clock
 from certwright.runtime.result import Result

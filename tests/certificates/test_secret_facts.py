@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.certificates import secret_facts
-from certwright.certificates.secret_facts import SecretFacts, decoded
+from certwright.certificates import secret as secret_facts
+from certwright.certificates.secret import SecretFacts
+from certwright.kube.secrets import decoded
 from certwright.pki import generate_private_key, private_key_to_pem
 
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.secret_manifest import (
-    account_key_secret,
+from certwright.certificates.secret import (
+    SecretFacts,
     adopted_secret,
     metadata_fingerprint,
     pending_key_name,
     pending_key_secret,
     tls_secret,
 )
+from certwright.issuers.account import account_key_secret
 from certwright.pki import generate_private_key, private_key_to_pem
 
 if TYPE_CHECKING:

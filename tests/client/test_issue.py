@@ -355,6 +355,7 @@ async def test_an_order_that_is_of_no_use_any_more_gives_way_to_a_new_one(
             return ca.problem("malformed", "no such order", request, status=404)
         return ca.json({**ca.order(seen["status"]), **seen})
 
+    ca.meta["profiles"] = {"long": "", "short": ""}
     ca.reply("/order/1", look)
     ca.order_states.extend(["ready", "valid"])
     events = await resumed(client, ca, **options)

@@ -19,7 +19,7 @@ CODE: Final = PROJECT / "operator" / "certwright"
 SOURCES: Final = [*CODE.glob("*.py"), *(path for package in PACKAGES for path in (CODE / package).rglob("*.py"))]
 # The calls that take a reason as their first, or after a condition's status, an Event's subject and kind.
 GIVES_REASON: Final = re.compile(
-    r'(?:IssuanceError|SolverError|Failure|Refuse|Need|Conflict|_Fact|\.note|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
+    r'(?:IssuanceError|SolverError|Failure|Refusal|Refuse|Need|OwnershipProblem|_Fact|\.noting|record)\(\s*(?:\S*subject\S*,\s*)?(?:"(?:True|False|Normal'
     r'|Warning)",\s*)?"([A-Z][A-Za-z0-9]+)"'
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from certwright import acme
-from certwright.certificates.observed import Flight, Observed
-from certwright.certificates.secret_facts import SecretFacts
-from certwright.certificates.secret_manifest import tls_secret
-from certwright.certificates.wanted import Wanted
+from certwright.certificates.observation import Memory, Observation
+from certwright.certificates.open_order import OpenOrder
+from certwright.certificates.order_request import OrderRequest, requested_identifiers
+from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.challenges.response import RecordResponse
 from certwright.issuers.registry import IssuerView
 from certwright.kube.errors import Conflict
@@ -117,8 +117,8 @@ class Build:
             }
         )
 
-    def wanted(self, certificate: Certificate, account_url: str = ACCOUNT, **spec: Any) -> Wanted:
-        return Wanted.of(certificate, self.issuer(**spec), account_url)
+    def request(self, certificate: Certificate, account_url: str = ACCOUNT, **spec: Any) -> OrderRequest:
+        return OrderRequest.of(certificate, self.issuer(**spec), account_url)
 
     def secret(
         self, certificate: Certificate | None = None, chain: CertificateChain | None = None, key: PrivateKey = KEY
@@ -146,13 +146,13 @@ class Build:
         self, certificate: Certificate | None = None, *, presented: bool = True, **changes: Any
     ) -> OrderStatus:
         """An order of the status for what the Certificate asks, each name with its record."""
-        wanted = self.wanted(certificate or self.certificate())
+        request = self.request(certificate or self.certificate())
         order = OrderStatus(
             url=ORDER,
-            account_url=wanted.account_url,
-            server=wanted.server,
-            names=wanted.names,
-            spec_hash=wanted.fingerprint,
+            account_url=request.account_url,
+            server=request.server,
+            names=request.names,
+            spec_hash=request.fingerprint,
             state="pending",
             created_at=NOW,
             authorizations=tuple(
@@ -162,7 +162,7 @@ class Build:
                     presented=presented,
                     record=RecordStatus(name=record(name).name, value=record(name).value),
                 )
-                for name in wanted.names
+                for name in request.names
             ),
         )
         return order.replace(**changes)
@@ -177,34 +177,44 @@ class Build:
             certificate_url=f"{ORDER}/certificate" if status == "valid" else None,
         )
 
-    def flight(
+    def open_order(
         self, status: OrderState = "pending", names: Sequence[str] = ("a.example.test",), **changes: Any
-    ) -> Flight:
-        """An order under way; a pending one has everything still to be proved."""
-        proving = names if status == "pending" else ()
-        return Flight(
+    ) -> OpenOrder:
+        """An open order; a pending one has every challenge still to be answered."""
+        unanswered = names if status == "pending" else ()
+        return OpenOrder(
             **{
                 "order": self.order(status, names),
+                "started_at": NOW,
                 "next_look": NOW,
-                "proofs": {name: record(name) for name in proving},
-                "challenges": {name: challenge(name) for name in proving},
+                "responses": {name: record(name) for name in unanswered},
+                "challenges": {name: challenge(name) for name in unanswered},
                 **changes,
             }
         )
 
-    def observed(self, certificate: Certificate | None = None, **changes: Any) -> Observed:
-        """A Certificate with a ready issuer and nothing else."""
+    def observation(self, certificate: Certificate | None = None, **changes: Any) -> Observation:
+        """A Certificate with a ready issuer and nothing else; fields of the memory may be changed like its own."""
         certificate = certificate or self.certificate()
-        return Observed(
+        secret = changes.pop("secret", None)
+        known = {field.name for field in fields(Memory)}
+        memory = {name: changes.pop(name) for name in list(changes) if name in known}
+        observation = Observation(
             **{
                 "certificate": certificate,
+                "identifiers": requested_identifiers(certificate),
                 "status": certificate.status,
-                "wanted": self.wanted(certificate),
                 "secret": None,
-                "issuer": IssuerView("ready"),
+                "renew_at": None,
+                "issuer_view": IssuerView("ready"),
+                "issuer": None,
+                "request": self.request(certificate),
+                "other_owner": None,
+                "memory": Memory(**memory),
                 **changes,
             }
         )
+        return observation.with_secret(secret)
 
 
 class FakeKubeApi:

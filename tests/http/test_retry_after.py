@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.acme import Headers
+from certwright.http.message import Headers
 from certwright.http.retry_after import MAX_RETRY_AFTER, retry_after_seconds
 
 NOW = datetime(1994, 11, 6, 8, 49, 7, tzinfo=UTC)

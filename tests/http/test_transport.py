@@ -17,20 +17,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certwright.acme import (
-    ClientCertificate,
+from certwright.http.errors import (
     ConnectionFailed,
     Http2Unavailable,
-    HttpxTransport,
     InvalidProxy,
     InvalidTrustBundle,
     MalformedResponse,
     ResponseTooLarge,
     TimedOut,
-    Timeouts,
     UnsafeUrl,
     UntrustedServer,
 )
+from certwright.http.transport import HttpxTransport, Timeouts
+from certwright.http.trust import ClientCertificate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.acme import UnsafeUrl
+from certwright.http.errors import UnsafeUrl
 from certwright.http.url import UrlPolicy, host_of
 
 

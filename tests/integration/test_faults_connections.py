@@ -33,11 +33,19 @@ async def test_what_can_be_repeated_is_repeated(ordeal: Ordeal, resource: str) -
     assert ordeal.struck == MAX_RECONNECTS
 
 
-@pytest.mark.parametrize("resource", ["newOrder", "finalize"])
-async def test_what_may_have_taken_effect_is_not_repeated(ordeal: Ordeal, resource: str) -> None:
-    error = await ordeal.suffer(FAULTS["answer-lost"].at(resource))
+async def test_what_may_have_taken_effect_is_not_repeated(ordeal: Ordeal) -> None:
+    error = await ordeal.suffer(FAULTS["answer-lost"].at("newOrder"))
     assert isinstance(error, ConnectionFailed)
     assert error.request_sent
+    assert ordeal.struck == 1
+
+
+@pytest.mark.parametrize("fault", ["answer-lost", "reset-before-answer"])
+@pytest.mark.parametrize("resource", ["finalize", "challenge"])
+async def test_after_a_lost_answer_the_order_or_the_challenge_says_what_is_left_to_do(
+    ordeal: Ordeal, resource: str, fault: str
+) -> None:
+    assert await ordeal.suffer(FAULTS[fault].at(resource).only(1)) is None
     assert ordeal.struck == 1
 
 

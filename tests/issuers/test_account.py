@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright.acme import AccountKey
-from certwright.certificates.secret_manifest import account_key_secret
 from certwright.failures import IssuanceError
-from certwright.issuers.account import obtain_account_key
+from certwright.issuers.account import account_key_secret, obtain_account_key
 
 if TYPE_CHECKING:
     from certwright.kube.api import KubeApi

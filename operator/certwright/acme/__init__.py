@@ -1,8 +1,8 @@
-"""An ACME client: certificates from Let's Encrypt and every other CA that speaks RFC 8555.
+"""An ACME client (RFC 8555): certificates from Let's Encrypt and any other ACME CA.
 
-This is the protocol; `certwright.client` issues with one call. `Client` is one account at one CA. Below it
-`AcmeServer` knows the directory, the nonces and how to send signed requests, and a `Transport` carries them. All of
-it is asynchronous and bounded: bytes, tries and time.
+This is the protocol; `certwright.client` issues a certificate in one call. `Client` is one account at one CA. Below it,
+`AcmeServer` handles the directory, nonces and signed requests, and a `Transport` sends them. Everything is
+asynchronous and bounded: bytes, tries and time.
 
     key = AccountKey.generate()  # keep key.to_pem(): it is the account
     async with HttpxTransport() as transport:
@@ -19,32 +19,51 @@ it is asynchronous and bounded: bytes, tries and time.
         order = await client.poll_order(await client.finalize(order, csr_der), until={"valid"})
         chain = await client.download_certificate(order)
 
-Everything that goes wrong is an `AcmeError`: a `TransportError` when no answer came, a `ProblemError` when the server
-refused and said why, a `MalformedResponse` when something else than an ACME server answered, an `OrderFailed` that
-says which names failed.
+Every error is an `AcmeError`: a `TransportError` if no answer came, a `ProblemError` if the server refused and said
+why, a `MalformedResponse` if the answer is not ACME, an `OrderFailed` that says which domains failed.
 
-Beside it are pure functions for what a client computes: what answers each kind of challenge (`dns01_value`,
+Pure functions compute the rest: the response to each type of challenge (`dns01_value`,
 `dns_account01_name`, `dns_persist01_value`, `validation_certificate`), when to renew (`RenewalPlan`), which chain to
 take (`choose_chain`), and a `Budget` for the limits of a CA.
 
-What it does not do: it makes no certificate keys and no CSRs, does not check that a chain fits a key or leads to a
-trusted root, publishes no challenge, and stores nothing. `certwright.client` does the first three.
+The package creates no certificate keys and no CSRs, does not check that a chain matches a key or leads to a trusted
+root, publishes no challenge response, and stores nothing. `certwright.client` does the first three.
 """
 
-from certwright.acme.account import Account, AccountStatus
-from certwright.acme.account_client import AccountClient
-from certwright.acme.authorization import Authorization, AuthorizationStatus
-from certwright.acme.authorization_client import AuthorizationClient
+from certwright.acme.account import Account, AccountClient, AccountStatus, HeldKey, probe_keys
+from certwright.acme.account_credentials import AccountCredentials
+from certwright.acme.authorization import (
+    Authorization,
+    AuthorizationClient,
+    AuthorizationStatus,
+    Challenge,
+    ChallengeStatus,
+)
 from certwright.acme.budget import Budget, BudgetExhausted, OrderPurpose, Reservation
-from certwright.acme.certificate import CertificateChainPem
-from certwright.acme.certificate_client import CertificateClient, fetch_renewal_info
-from certwright.acme.chain_choice import choose_chain, issuer_names, leads_to
-from certwright.acme.challenge import Challenge, ChallengeStatus, dns01_value, key_authorization
+from certwright.acme.certificate import (
+    CertificateChainPem,
+    CertificateClient,
+    RevocationReason,
+    choose_chain,
+    issuer_names,
+    leads_to,
+    revoke_with_certificate_key,
+)
+from certwright.acme.challenge import (
+    ACME_TLS_1,
+    ValidationCertificate,
+    account_label,
+    dns01_value,
+    dns_account01_name,
+    http01_path,
+    http01_url,
+    key_authorization,
+    tls_alpn01_server_name,
+    validation_certificate,
+)
 from certwright.acme.client import Client
 from certwright.acme.clock import Clock
-from certwright.acme.credentials import AccountCredentials
 from certwright.acme.directory import Directory, DirectoryMeta
-from certwright.acme.dns_account01 import account_label, dns_account01_name
 from certwright.acme.dns_persist01 import (
     account_uri,
     dns_persist01_name,
@@ -81,14 +100,12 @@ from certwright.acme.errors import (
     UntrustedServer,
 )
 from certwright.acme.external_account import ExternalAccountBinding, MacAlgorithm
-from certwright.acme.http01 import http01_path, http01_url
 from certwright.acme.identifier import Identifier
 from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey
 from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.presets import KNOWN_AUTHORITIES, KnownAuthority, directory_url
-from certwright.acme.problem import Problem, Subproblem
-from certwright.acme.problem_error import (
+from certwright.acme.problem import (
     AccountDoesNotExist,
     AlreadyReplaced,
     AlreadyRevoked,
@@ -102,10 +119,12 @@ from certwright.acme.problem_error import (
     InvalidContact,
     InvalidProfile,
     OrderNotReady,
+    Problem,
     ProblemError,
     RateLimited,
     RejectedIdentifier,
     ServerInternal,
+    Subproblem,
     Unauthorized,
     UnsupportedIdentifier,
     UserActionRequired,
@@ -115,15 +134,14 @@ from certwright.acme.renewal_info import (
     RenewalInfo,
     RenewalPlan,
     certificate_identifier,
+    fetch_renewal_info,
     poll_interval,
     still_to_be_asked,
 )
-from certwright.acme.revocation import RevocationReason, revoke_with_certificate_key
-from certwright.acme.rollover import HeldKey, probe_keys
 from certwright.acme.server import AcmeServer, RequestRecord
-from certwright.acme.tls_alpn01 import ACME_TLS_1, ValidationCertificate, tls_alpn01_server_name, validation_certificate
+from certwright.acme.transport import HttpxTransport
 from certwright.http.message import Headers, Response, Transport
-from certwright.http.transport import HttpxTransport, Timeouts
+from certwright.http.transport import Timeouts
 from certwright.http.trust import ClientCertificate
 
 __all__ = [

@@ -1,21 +1,100 @@
-"""The right of an account to get certificates for an identifier (RFC 8555 sections 7.1.4 and 7.5)."""
+"""Authorizations and their challenges: an account's right to certificates for a domain (RFC 8555 section 7.5)."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
-from certwright.acme.challenge import Challenge
-from certwright.acme.fields import Fields
+from certwright.acme.account import AccountClient
+from certwright.acme.challenge import dns01_value, is_token, key_authorization
+from certwright.acme.directory import offered
+from certwright.acme.errors import ConnectionFailed, TimedOut
+from certwright.acme.fields import Fields, contradiction
+from certwright.acme.identifier import canonical, shown
+from certwright.acme.polling import poll
+from certwright.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from certwright.acme.identifier import Identifier
     from certwright.acme.problem import Problem
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
+
+# Types whose response is derived from a token (sections 8.3, 8.4, RFC 8737, draft-ietf-acme-dns-account-label).
+_WITH_TOKEN: Final = frozenset({"http-01", "dns-01", "tls-alpn-01", "dns-account-01"})
+
+MAX_CONCURRENT_FETCHES: Final = 10
+"""How many authorizations of an order are fetched at the same time."""
+
+
+class ChallengeStatus(StrEnum):
+    """States of a challenge (section 7.1.6)."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    VALID = "valid"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One way to validate an identifier.
+
+    Attributes:
+        type: `dns-01`, `http-01`, `tls-alpn-01` or a type that this client does not know.
+        url: Where to tell the server that it can be validated.
+        status: Its state.
+        token: The random part of the response in base64url, or None for types without one.
+        issuer_domain_names: The names by which dns-persist-01 records mean this CA; empty for other types.
+        validated: When it was validated, aware UTC, or None.
+        error: Why the validation failed, or None.
+        retry_after: Seconds that the server asks to wait before the next request, or None.
+    """
+
+    type: str
+    url: str
+    status: ChallengeStatus
+    token: str | None = None
+    issuer_domain_names: tuple[str, ...] = ()
+    validated: datetime | None = None
+    error: Problem | None = None
+    retry_after: float | None = None
+
+    @classmethod
+    def parse(cls, fields: Fields, *, retry_after: float | None = None) -> Challenge:
+        """Parse a challenge object.
+
+        Raises:
+            MalformedResponse: The object is not a challenge, is pending without the token that its type needs, or its
+                token is not base64url: a token becomes part of a path and a record (section 8.1).
+            UnsafeUrl: It contains a URL that must not be requested.
+        """
+        token = fields.optional_text("token")
+        if token is not None and not is_token(token):
+            fields.fail("token", "not base64url")
+        kind, status = printable(fields.text("type"), 100), fields.status(ChallengeStatus)
+        if token is None and status is ChallengeStatus.PENDING and kind in _WITH_TOKEN:
+            fields.fail("token", "missing")
+        return cls(
+            type=kind,
+            url=fields.url("url"),
+            status=status,
+            token=token,
+            # Spelled with hyphens up to draft -01 (Pebble, Boulder), in camel case from -02 on.
+            issuer_domain_names=tuple(
+                printable(name, 255)
+                for member in ("issuerDomainNames", "issuer-domain-names")
+                for name in fields.texts(member)
+            ),
+            validated=fields.instant("validated"),
+            error=fields.problem("error"),
+            retry_after=retry_after,
+        )
 
 
 class AuthorizationStatus(StrEnum):
@@ -31,16 +110,16 @@ class AuthorizationStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Authorization:
-    """The state of the proof for one identifier.
+    """The validation of one identifier.
 
     Attributes:
-        url: Where it is.
-        status: Its state; `valid` ones may come with a new order, reused from an earlier one.
-        identifier: What it is for, without `*.`.
-        wildcard: Whether the order asked for the wildcard of the identifier.
-        challenges: The ways to prove control, in the server's order; one valid challenge is enough.
-        expires: When the server forgets it, aware UTC, or None.
-        retry_after: Seconds that the server asks to wait before the next look, or None.
+        url: Its URL.
+        status: Its state; a new order may reuse `valid` authorizations of an earlier one.
+        identifier: The domain or address, without `*.`.
+        wildcard: Whether the order requested the wildcard of the identifier.
+        challenges: The challenges, in the server's order; one valid challenge is enough.
+        expires: When it expires, aware UTC, or None.
+        retry_after: Seconds that the server asks to wait before the next request, or None.
     """
 
     url: str
@@ -68,11 +147,11 @@ class Authorization:
 
     @classmethod
     def parse(cls, response: Response, url: str, urls: UrlPolicy, *, retry_after: float | None = None) -> Authorization:
-        """Read an authorization.
+        """Parse an authorization.
 
         Raises:
-            MalformedResponse: It is no authorization object.
-            UnsafeUrl: It names a URL that must not be asked.
+            MalformedResponse: The body is not an authorization object.
+            UnsafeUrl: It contains a URL that must not be requested.
         """
         fields = Fields.of(response, "the authorization", urls)
         identifier = fields.child("identifier")
@@ -85,3 +164,155 @@ class Authorization:
             expires=fields.instant("expires"),
             retry_after=retry_after,
         )
+
+
+class _Ordered(Protocol):
+    """What an order says about its authorizations; `Order` is one."""
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]: ...
+    @property
+    def authorization_urls(self) -> tuple[str, ...]: ...
+
+
+def check_authorization(authorization: Authorization, order: _Ordered) -> None:
+    """Check that an authorization is for a domain of its order or a parent of one (RFC 9444 section 4).
+
+    A server that confuses orders is found out before a record is put into an unrelated zone.
+
+    Raises:
+        MalformedResponse: It is for another identifier.
+    """
+    validated = canonical(authorization.identifier)
+    if not any(_covers(validated, canonical(identifier)) for identifier in order.identifiers):
+        raise contradiction(
+            authorization.url,
+            f"the order is for {shown(order.identifiers)}, and this authorization for {shown([validated])}",
+        )
+
+
+def _covers(validated: Identifier, wanted: Identifier) -> bool:
+    if validated.type != wanted.type:
+        return False
+    domain, name = validated.value.removeprefix("*."), wanted.value.removeprefix("*.")
+    return name == domain or (validated.type == "dns" and name.endswith(f".{domain}"))
+
+
+SETTLED_AUTHORIZATION: Final = frozenset(AuthorizationStatus) - {AuthorizationStatus.PENDING}
+"""The states that an authorization does not leave by itself (section 7.1.6)."""
+
+
+class AuthorizationClient(AccountClient):
+    """Adds authorizations and challenges to `AccountClient`."""
+
+    async def new_authorization(self, identifier: Identifier) -> Authorization:
+        """Request an authorization before any order (section 7.4.1).
+
+        Args:
+            identifier: A domain or an address; wildcards can only be ordered.
+
+        Raises:
+            NotOffered: The server has no pre-authorization; the large public CAs do not.
+            RejectedIdentifier: The CA does not issue for the domain.
+        """
+        directory = await self.server.directory()
+        url = offered(directory.new_authz, "newAuthz", directory)
+        response = await self._post("newAuthz", url, {"identifier": identifier.to_json()}, repeatable=False)
+        return Authorization.parse(
+            response, self._location(response), self.server.urls, retry_after=self._retry_after(response)
+        )
+
+    async def deactivate_authorization(self, authorization: Authorization) -> Authorization:
+        """Deactivate a valid authorization, so that a stolen account key cannot use it (section 7.5.2).
+
+        Pending authorizations are not accepted, although the RFC allows it: Boulder counts them as failed validations,
+        which are rate-limited, and they expire by themselves.
+
+        Raises:
+            ValueError: The authorization is not `valid`.
+        """
+        if authorization.status is not AuthorizationStatus.VALID:
+            raise ValueError(f"only a valid authorization is given up; this one is {authorization.status}")
+        response = await self._post("authorization", authorization.url, {"status": "deactivated"})
+        return Authorization.parse(response, authorization.url, self.server.urls)
+
+    async def fetch_authorization(self, url: str) -> Authorization:
+        """Fetch an authorization."""
+        response = await self._post("authorization", url, None)
+        return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
+
+    async def fetch_authorizations(self, order: _Ordered) -> tuple[Authorization, ...]:
+        """Fetch all authorizations of an order concurrently, in the order of `order.authorization_urls`.
+
+        Raises:
+            MalformedResponse: Among other things: one is for a domain that is not in the order.
+        """
+        slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
+
+        async def fetch(url: str) -> Authorization:
+            async with slots:
+                authorization = await self.fetch_authorization(url)
+            check_authorization(authorization, order)
+            return authorization
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(fetch(url)) for url in order.authorization_urls]
+        except ExceptionGroup as failures:
+            # The first failure cancelled the rest: there is one thing to report, and callers catch AcmeError.
+            raise failures.exceptions[0] from None
+        return tuple(task.result() for task in tasks)
+
+    async def answer_challenge(self, challenge: Challenge) -> Challenge:
+        """Tell the server that the challenge can be validated now (section 7.5.1).
+
+        If the answer is lost, read the challenge and respond again only if it is still `pending`: a second response may
+        cost another validation attempt.
+
+        Returns:
+            The challenge as last seen.
+        """
+        try:
+            return await self._answer_once(challenge)
+        except (ConnectionFailed, TimedOut) as error:
+            if isinstance(error, ConnectionFailed) and not error.request_sent:
+                raise
+            seen = await self.fetch_challenge(challenge.url)
+            return await self._answer_once(seen) if seen.status is ChallengeStatus.PENDING else seen
+
+    async def fetch_challenge(self, url: str) -> Challenge:
+        """Fetch a challenge."""
+        return self._challenge(await self._post("challenge", url, None))
+
+    async def _answer_once(self, challenge: Challenge) -> Challenge:
+        return self._challenge(await self._post("challenge", challenge.url, {}, repeatable=False))
+
+    def _challenge(self, response: Response) -> Challenge:
+        fields = Fields.of(response, "the challenge", self.server.urls)
+        return Challenge.parse(fields, retry_after=self._retry_after(response))
+
+    async def poll_authorization(
+        self,
+        authorization: Authorization,
+        *,
+        until: Collection[str] = SETTLED_AUTHORIZATION,
+        timeout: float = 60.0,  # noqa: ASYNC109 - it bounds many requests and the waits between them
+    ) -> Authorization:
+        """Poll an authorization until it is in one of the states; see `poll_order`.
+
+        Raises:
+            PollTimedOut: It did not reach one of the states in time, or the server asks to wait longer.
+        """
+
+        async def look(last: Authorization) -> Authorization:
+            return await self.fetch_authorization(last.url)
+
+        return await poll(authorization, look, until=frozenset(until), timeout=timeout, clock=self.server.clock)
+
+    def key_authorization(self, token: str) -> str:
+        """Return the key authorization for a token, which http-01 serves (section 8.1)."""
+        return key_authorization(token, self.key.thumbprint)
+
+    def dns01_value(self, token: str) -> str:
+        """Return the TXT value of dns-01 for a token (section 8.4)."""
+        return dns01_value(self.key_authorization(token))

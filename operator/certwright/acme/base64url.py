@@ -25,5 +25,5 @@ def decode(text: str) -> bytes:
 
 
 def is_base64url(text: str) -> bool:
-    """Whether the text is not empty and only made of the base64url alphabet."""
+    """Return whether the text is not empty and uses only the base64url alphabet."""
     return _ALPHABET.fullmatch(text) is not None

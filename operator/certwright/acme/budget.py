@@ -1,7 +1,7 @@
-"""A budget for a CA's rate limits: when may the next order be made, without being refused for it.
+"""A budget for a CA's rate limits: when the next order can be placed without being refused.
 
-One budget for each CA and public IP address, shared by all that order there. It knows what went through it: after a
-restart it starts full, and what others use up it learns from the refusals.
+Keep one budget for each CA and public IP address, shared by everything that orders there. It only knows what went
+through it: after a restart it starts full, and it learns about other clients from the CA's refusals.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from certwright.acme.clock import Clock
 from certwright.acme.errors import AcmeError
 from certwright.acme.limits import NO_LIMITS
 from certwright.acme.registered_domain import registered_domain
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
 
     from certwright.acme.identifier import Identifier
     from certwright.acme.limits import Limit, LimitProfile
-    from certwright.acme.problem_error import RateLimited
+    from certwright.acme.problem import RateLimited
 
-#: How many counters are kept; beyond it those that were not used for longest are forgotten.
 MAX_COUNTERS: Final = 50_000
+"""How many counters are kept; the least recently used ones are dropped beyond that."""
 
 _Key: TypeAlias = tuple[str, ...]
 
-#: How long a refusal without Retry-After is heeded, in seconds.
 DEFAULT_PAUSE: Final = 3600.0
+"""How long a refusal without Retry-After is respected, in seconds."""
 
 # What sums of floating-point seconds are off by at most.
 _ROUNDING: Final = 1e-6
@@ -46,7 +47,7 @@ class _Counts(StrEnum):
 
 @dataclass(frozen=True)
 class _Claim:
-    """One counter that an order needs room in, and when the CA counts there: with the order, or what comes of it."""
+    """One limit that applies to an order, and whether the CA counts the order, its certificate or its failures."""
 
     key: _Key
     limit: Limit | None
@@ -58,10 +59,10 @@ class OrderPurpose(StrEnum):
     """Why a certificate is ordered; renewals are exempt from some limits, or all."""
 
     NEW = "new"
-    #: For exactly the names of a certificate that was issued before, without `replaces`.
     SAME_NAMES = "same names"
-    #: A renewal with `replaces`, within the window of its renewal information (RFC 9773).
+    """For exactly the names of a certificate that was issued before, without `replaces`."""
     RENEWAL_INFO = "renewal info"
+    """A renewal with `replaces`, within the window of its renewal information (RFC 9773)."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Reservation:
 
     @property
     def granted(self) -> bool:
-        """Whether to go ahead."""
+        """Whether the order may go ahead."""
         return self.seconds <= 0
 
 
@@ -96,7 +97,7 @@ class BudgetExhausted(AcmeError):
     temporary = True
 
     def __init__(self, reservation: Reservation) -> None:
-        until = f"{reservation.retry_at:%Y-%m-%dT%H:%M:%SZ}" if reservation.retry_at else "later"
+        until = rfc3339(reservation.retry_at) if reservation.retry_at else "later"
         super().__init__(
             f"The CA would refuse this order: {reservation.limit} is used up. There is room again at {until}",
             retry_after=reservation.seconds,
@@ -107,7 +108,7 @@ class BudgetExhausted(AcmeError):
 
 @dataclass
 class _Counter:
-    """One token bucket, kept as the instant at which it is full again (the generic cell rate algorithm)."""
+    """One token bucket, kept as the time at which it is full again (the generic cell rate algorithm)."""
 
     full_at: float
 
@@ -122,7 +123,7 @@ class _Counter:
 
 
 class Budget:
-    """Counts orders, failures and requests against the limits of one CA. Pure: it never waits and asks nobody.
+    """Counts orders, failures and requests against the limits of one CA. Pure: it never waits and sends nothing.
 
     `reserve` is one step without a pause in between, so tasks of one event loop can share a budget; threads cannot.
     """
@@ -130,7 +131,7 @@ class Budget:
     def __init__(
         self, limits: LimitProfile = NO_LIMITS, *, clock: Clock | None = None, max_counters: int = MAX_COUNTERS
     ) -> None:
-        """Start with nothing used.
+        """Start with all limits unused.
 
         Args:
             limits: What the CA publishes; see `limits_of`.
@@ -147,10 +148,10 @@ class Budget:
     def reserve(
         self, *, account: str, identifiers: Iterable[Identifier], purpose: OrderPurpose = OrderPurpose.NEW
     ) -> Reservation:
-        """Ask for an order: if it is granted it is counted; else nothing is, and the answer says when to come back.
+        """Reserve an order. A granted order is counted; otherwise nothing is, and the answer says when to retry.
 
-        The CA counts certificates when they are issued, here they count from the order on, so that orders under way
-        together do not overrun a limit: `give_back` what an order did not need in the end.
+        The CA counts certificates when it issues them. Here they count from the order on, so that concurrent orders do
+        not exceed a limit together: `give_back` what an order did not use.
 
         Args:
             account: The account URL.
@@ -198,11 +199,11 @@ class Budget:
         return self._reserve_one(("request", action), self.limits.requests.get(action), words)
 
     def record_failure(self, *, account: str, identifier: Identifier) -> None:
-        """Count a failed validation; too many for one name hold up the orders with it."""
+        """Count a failed validation; too many for one domain block orders with it."""
         self._take(_failures(account, identifier), self.limits.failed_validations, self._clock.monotonic())
 
     def learn(self, error: RateLimited, *, account: str, identifiers: Iterable[Identifier]) -> None:
-        """Heed a refusal: the same names, or the account if it was no order, are not tried before the CA says.
+        """Respect a refusal: block the same domains, or the account if it was not an order, until the CA allows more.
 
         Args:
             error: What the CA said.
@@ -270,6 +271,6 @@ def _failures(account: str, identifier: Identifier) -> _Key:
 
 
 def _exact_set(names: Iterable[Identifier]) -> _Key:
-    # A digest, so that a hundred names cost no more memory than one.
+    # A digest, so that a hundred domains take no more memory than one.
     text = "\n".join(sorted(f"{name.type}:{name.value}" for name in names))
     return ("names", hashlib.sha256(text.encode()).hexdigest())

@@ -1,4 +1,4 @@
-"""The three ways in which the client depends on time, so that a test can hold them still."""
+"""The three ways in which the client depends on time, for tests to replace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directory: where a server's resources are, and what it says about itself (RFC 8555 section 7.1.1)."""
+"""The directory: the URLs of a server's resources and its metadata (RFC 8555 section 7.1.1)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Directory:
 
     Attributes:
         url: Where the directory itself is.
-        new_nonce: Gives nonces (section 7.2).
-        new_account: Makes and finds accounts (section 7.3).
-        new_order: Makes orders (section 7.4).
-        new_authz: Authorizes a name before any order (section 7.4.1).
+        new_nonce: Issues nonces (section 7.2).
+        new_account: Creates and finds accounts (section 7.3).
+        new_order: Creates orders (section 7.4).
+        new_authz: Authorizes a domain before any order (section 7.4.1).
         revoke_cert: Revokes certificates (section 7.6).
         key_change: Replaces an account's key (section 7.3.5).
         renewal_info: Says when to renew (RFC 9773).
@@ -68,11 +68,11 @@ class Directory:
 
     @classmethod
     def parse(cls, response: Response, urls: UrlPolicy) -> Directory:
-        """Read a directory.
+        """Parse a directory.
 
         Raises:
-            MalformedResponse: It is no directory.
-            UnsafeUrl: It names a URL that must not be asked.
+            MalformedResponse: The body is not a directory.
+            UnsafeUrl: It contains a URL that must not be requested.
         """
         fields = Fields.of(response, "the directory", urls)
         meta = fields.child("meta")
@@ -93,7 +93,7 @@ def _parse_meta(fields: Fields) -> DirectoryMeta:
     profiles = fields.child("profiles")
     names = () if profiles is None else profiles.document
     return DirectoryMeta(
-        # Shown to people and never asked, so the rules for URLs do not apply; that they are printable does.
+        # Only shown and never requested, so they need not be safe URLs, only printable.
         terms_of_service=printable(fields.optional_text("termsOfService") or "") or None,
         website=printable(fields.optional_text("website") or "") or None,
         caa_identities=tuple(printable(name) for name in fields.texts("caaIdentities")),

@@ -1,8 +1,8 @@
-"""dns-persist-01: one TXT record that stays, for every issuance to come (draft-ietf-acme-dns-persist).
+"""dns-persist-01: one permanent TXT record for all future issuances (draft-ietf-acme-dns-persist).
 
-A server of draft -02 says in its directory what hashed account URIs begin with, and wants one in the record. One of
-an earlier draft (Pebble, Boulder) wants the account URL itself. Nothing of either depends on a token, so the record
-can be made before the first order.
+A server of draft -02 publishes the prefix of hashed account URIs in its directory and expects one in the record. A
+server of an earlier draft (Pebble, Boulder) expects the account URL itself. Neither depends on a token, so the record
+can be created before the first order.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from certwright.acme.directory import DirectoryMeta
 
-#: What the record stands below.
 VALIDATION_LABEL: Final = "_validation-persist"
+"""The label of the record, in front of the domain."""
 
 _MAX_DOMAIN: Final = 255
 # What a value of RFC 8659 section 4.2 may hold: visible ASCII without the semicolon.
@@ -29,15 +29,15 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def dns_persist01_name(name: str) -> str:
-    """Return where the TXT record stands; a wildcard's stands at the name it is a wildcard of."""
+    """Return the name of the TXT record; a leading `*.` is dropped."""
     return f"{VALIDATION_LABEL}.{name.removeprefix('*.')}"
 
 
 def hashed_account_uri(prefix: str, *, domain: str, thumbprint: str, account_url: str) -> str:
-    """Return the URI that binds the account to a domain without showing its URL (draft -02 section 4.1).
+    """Return the URI that binds the account to a domain without revealing its URL (draft -02 section 4.1).
 
-    It depends on the account key: after a rollover the record has to be written anew before the server's
-    `keyRotationPeriod` is over.
+    It depends on the account key: after a rollover the record must be replaced before the server's `keyRotationPeriod`
+    ends.
 
     Args:
         prefix: The directory's `meta.accountHashPrefix`.
@@ -56,7 +56,7 @@ def hashed_account_uri(prefix: str, *, domain: str, thumbprint: str, account_url
 
 
 def account_uri(meta: DirectoryMeta, *, domain: str, thumbprint: str, account_url: str) -> str:
-    """Return what the record names the account by: hashed if the server has a prefix for that, else its URL."""
+    """Return the account URI in the record: the hashed one if the server has a prefix for it, else the URL."""
     if meta.account_hash_prefix is None:
         return account_url
     return hashed_account_uri(meta.account_hash_prefix, domain=domain, thumbprint=thumbprint, account_url=account_url)
@@ -70,11 +70,11 @@ def dns_persist01_value(
     Args:
         issuer: One of the challenge's issuer domain names.
         account_uri: The account URL, or the hashed URI where the server wants that.
-        wildcard: Whether it also stands for wildcards of the name, and for names below it.
-        persist_until: When it ends to count, aware; None for never.
+        wildcard: Whether it also covers wildcards and subdomains.
+        persist_until: When it expires, aware; None for never.
 
     Raises:
-        ValueError: A part would make the record malformed: white space, a semicolon, another alphabet.
+        ValueError: A part would make the record malformed: white space, a semicolon or a non-ASCII character.
     """
     for part in (issuer, account_uri):
         if not _VALUE.fullmatch(part):
@@ -90,14 +90,14 @@ def dns_persist01_value(
 def persistent_record_allows(
     text: str, *, issuers: Sequence[str], account_uri: str, wildcard: bool, now: datetime | None = None
 ) -> bool:
-    """Whether a TXT value found in the DNS authorizes the account, read as strictly as CAs read it.
+    """Return whether a TXT value in the DNS authorizes the account, as strictly as CAs read it.
 
     Args:
         text: The value.
         issuers: The challenge's issuer domain names.
         account_uri: See `account_uri`; compared letter by letter.
-        wildcard: Whether the proof is for a wildcard.
-        now: The time, aware; None for the system's.
+        wildcard: Whether a wildcard is validated.
+        now: The current time, aware; None for the system's.
     """
     issuer, *parameters = (part.strip(" \t") for part in text.split(";"))
     if issuer.lower() not in {name.lower() for name in issuers}:

@@ -1,19 +1,52 @@
-"""What can go wrong, apart from what the server says in a problem document (see problem_error).
+"""The errors of this package. Each is an `AcmeError`.
 
-Every error of the package is an `AcmeError`, says in its message what happened and what to do, and never
-quotes a body that is not an ACME problem document.
+Each message says what happened and what to do, and never quotes a body that is not an ACME problem document.
+
+AcmeError
+  · TransportError
+    · ConnectionFailed
+    · TimedOut
+    · UntrustedServer
+    · ResponseTooLarge
+  · ServerResponseError
+    · MalformedResponse
+    · ServiceUnavailable
+    · RedirectRefused
+    · AccountKeyInUse
+    · ProblemError (in `problem`, with a class for each type of problem)
+  · OrderFailed (in `order`)
+  · PollTimedOut
+  · BudgetExhausted (in `budget`)
+  · RolloverUnconfirmed
+  · NotOffered
+  · NotRegistered
+  · NoSuchChain
+  · UnsupportedChallenge
+  · UnsafeUrl
+  · InvalidAccountKey
+  · InvalidCertificate
+  · InvalidCredentials
+  · InvalidExternalAccountKey
+  · InvalidIdentifier
+  · InvalidProxy
+  · InvalidTrustBundle
+  · Http2Unavailable
+
+Those that a transport raises also inherit from the error of the same name in `certwright.http.errors`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from certwright.http import errors as http
 
 
 class AcmeError(Exception):
     """The root of all errors of this package.
 
     Attributes:
-        temporary: Whether the same request may succeed later although nobody changes anything.
+        temporary: Whether the same request may succeed later without any change.
         retry_after: Seconds that the server asked to wait before the next try, or None.
     """
 
@@ -24,81 +57,56 @@ class AcmeError(Exception):
         self.retry_after = retry_after
 
 
-class TransportError(AcmeError):
+class TransportError(http.TransportError, AcmeError):
     """No complete answer came back.
 
     Attributes:
-        host: Host and port that were asked.
+        host: Host and port of the request.
     """
 
-    temporary: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, host: str) -> None:
-        super().__init__(message)
-        self.host = host
-
-
-class ConnectionFailed(TransportError):
+class ConnectionFailed(TransportError, http.ConnectionFailed):
     """The connection could not be made, or it broke.
 
     Attributes:
-        request_sent: False if the server certainly saw nothing of it, so that any request may be repeated.
+        request_sent: False if the request certainly did not reach the server, so that it may be repeated.
     """
 
-    def __init__(self, message: str, *, host: str, request_sent: bool) -> None:
-        super().__init__(message, host=host)
-        self.request_sent = request_sent
+
+class TimedOut(TransportError, http.TimedOut):
+    """The server did not connect, answer or finish in time. It may still have acted on the request."""
 
 
-class TimedOut(TransportError):
-    """The server did not connect, answer or finish in time. It may have acted on the request all the same."""
-
-
-class UntrustedServer(TransportError):
+class UntrustedServer(TransportError, http.UntrustedServer):
     """The certificate of the server did not verify (RFC 8555 section 6.1).
 
     Attributes:
         reason: What the TLS library found, such as "self-signed certificate in certificate chain".
     """
 
-    temporary: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, host: str, reason: str) -> None:
-        super().__init__(message, host=host)
-        self.reason = reason
+class ResponseTooLarge(TransportError, http.ResponseTooLarge):
+    """The answer is longer than any legitimate one; the rest of it was not read."""
 
 
-class ResponseTooLarge(TransportError):
-    """The answer is longer than any honest one would be; the rest of it was not read."""
-
-    temporary: ClassVar[bool] = False
-
-
-class ServerResponseError(AcmeError):
-    """An answer came, but it is not one to work with.
+class ServerResponseError(http.ServerResponseError, AcmeError):
+    """An answer came, but it cannot be used.
 
     Attributes:
-        request_url: The URL that was asked.
+        request_url: The URL of the request.
         status: The HTTP status of the answer.
     """
 
-    def __init__(self, message: str, *, url: str, status: int, retry_after: float | None = None) -> None:
-        super().__init__(message, retry_after=retry_after)
-        self.request_url = url
-        self.status = status
 
+class MalformedResponse(ServerResponseError, http.MalformedResponse):
+    """The answer does not conform to ACME: HTML, truncated JSON, a missing field or header.
 
-class MalformedResponse(ServerResponseError):
-    """The answer is not what ACME says it must be: HTML, truncated JSON, a missing field or header.
-
-    Counted as temporary: gateways and maintenance pages are its usual cause.
+    Counted as temporary: gateways and maintenance pages are the usual cause.
     """
-
-    temporary: ClassVar[bool] = True
 
 
 class ServiceUnavailable(ServerResponseError):
-    """A 5xx status without a problem document: what stands before the ACME server answered, or it is down."""
+    """A 5xx status without a problem document: the ACME server is down, or a gateway in front of it answered."""
 
     temporary: ClassVar[bool] = True
 
@@ -112,10 +120,10 @@ class RedirectRefused(ServerResponseError):
 
 
 class AccountKeyInUse(ServerResponseError):
-    """The new key of a rollover belongs to another account already (RFC 8555 section 7.3.5): make another key.
+    """The new key of a rollover already belongs to another account (RFC 8555 section 7.3.5). Use another key.
 
     Attributes:
-        account_url: The account that has it, or None if the server does not say.
+        account_url: The account that uses it, or None if the server does not say.
     """
 
     def __init__(self, message: str, *, url: str, status: int, account_url: str | None) -> None:
@@ -124,9 +132,9 @@ class AccountKeyInUse(ServerResponseError):
 
 
 class RolloverUnconfirmed(AcmeError):
-    """The server accepted a rollover, and the account cannot be read with the new key. The cause is in `__cause__`.
+    """The server accepted a rollover, but the account cannot be read with the new key. The cause is in `__cause__`.
 
-    The account may have either key: keep both, and ask `probe_keys`.
+    The account may use either key: keep both, and call `probe_keys`.
     """
 
 
@@ -143,10 +151,10 @@ class NotOffered(AcmeError):
 
 
 class NoSuchChain(AcmeError):
-    """No chain that the server offers for the certificate leads to the wanted issuer.
+    """No chain that the server offers for the certificate leads to the requested issuer.
 
     Attributes:
-        wanted: The common name that was asked for.
+        wanted: The common name that was requested.
         offered: The common names of the issuers that the offered chains lead to, the default chain's first.
     """
 
@@ -158,7 +166,7 @@ class NoSuchChain(AcmeError):
 
 
 class InvalidCertificate(AcmeError):
-    """A certificate that was given cannot be read, or lacks what the request needs of it."""
+    """A given certificate cannot be read, or lacks what the request needs."""
 
 
 class InvalidCredentials(AcmeError):
@@ -166,7 +174,7 @@ class InvalidCredentials(AcmeError):
 
 
 class InvalidIdentifier(AcmeError):
-    """A text is neither a domain name nor an IP address that a certificate can be for."""
+    """A text is neither a domain name nor an IP address that a certificate can contain."""
 
 
 class UnsupportedChallenge(AcmeError):
@@ -181,27 +189,27 @@ class UnsupportedChallenge(AcmeError):
         self.type = type
 
 
-class Http2Unavailable(AcmeError):
-    """HTTP/2 was asked for, and the package that speaks it is not installed."""
+class Http2Unavailable(http.Http2Unavailable, AcmeError):
+    """HTTP/2 was requested, but the package for it is not installed."""
 
 
-class UnsafeUrl(AcmeError):
-    """A URL that must not be asked: not https, with credentials, or no URL at all."""
+class UnsafeUrl(http.UnsafeUrl, AcmeError):
+    """A URL that must not be requested: not https, with credentials, or not a URL."""
 
 
 class InvalidAccountKey(AcmeError):
-    """The PEM text holds no private key that ACME can use."""
+    """The text contains no private key that ACME can use."""
 
 
 class InvalidExternalAccountKey(AcmeError):
     """The key of an external account binding is not base64url."""
 
 
-class InvalidProxy(AcmeError):
+class InvalidProxy(http.InvalidProxy, AcmeError):
     """The URL of a proxy, given or from the environment, cannot be used. The message never quotes it."""
 
 
-class InvalidTrustBundle(AcmeError):
+class InvalidTrustBundle(http.InvalidTrustBundle, AcmeError):
     """The CA bundle or the client certificate of a transport cannot be loaded."""
 
 
@@ -210,7 +218,7 @@ class NotRegistered(AcmeError):
 
 
 class PollTimedOut(AcmeError):
-    """The state that was waited for did not come in time.
+    """The resource did not reach the expected state in time.
 
     Attributes:
         url: The resource that was polled.
@@ -223,3 +231,27 @@ class PollTimedOut(AcmeError):
         super().__init__(message, retry_after=retry_after)
         self.url = url
         self.status = status
+
+
+def _counterparts() -> dict[type[http.HttpError], type[AcmeError]]:
+    """Find the class here for each error of the transport: the one that inherits from it under the same name."""
+    found: dict[type[http.HttpError], type[AcmeError]] = {}
+    for kind in globals().values():
+        for base in kind.__bases__ if isinstance(kind, type) and issubclass(kind, AcmeError) else ():
+            if issubclass(base, http.HttpError) and not issubclass(base, AcmeError):
+                found[base] = kind
+    return found
+
+
+_COUNTERPARTS: Final = _counterparts()
+
+
+def of_http(error: http.HttpError) -> AcmeError:
+    """Return an error of the transport as one of this package, with the same message and attributes."""
+    if isinstance(error, AcmeError):
+        return error
+    kind = next((_COUNTERPARTS[base] for base in type(error).__mro__ if base in _COUNTERPARTS), AcmeError)
+    translated = kind.__new__(kind)
+    translated.args = error.args
+    vars(translated).update(vars(error))
+    return translated

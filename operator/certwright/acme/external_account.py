@@ -1,4 +1,4 @@
-"""Binding an account to a customer of the CA (RFC 8555 section 7.3.4)."""
+"""External account binding: an account bound to a customer of the CA (RFC 8555 section 7.3.4)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidExternalAccountKey
-from certwright.acme.jws import compact_json, flattened
+from certwright.acme.key import compact_json, flattened
 
 if TYPE_CHECKING:
     from certwright.acme.key import AccountKey
 
-#: MAC algorithms of a binding (RFC 7518 section 3.2).
 MacAlgorithm: TypeAlias = Literal["HS256", "HS384", "HS512"]
+"""MAC algorithms of a binding (RFC 7518 section 3.2)."""
 
 _DIGESTS: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 
 
 @dataclass(frozen=True)
 class ExternalAccountBinding:
-    """What a CA hands out to a customer.
+    """The credentials that a CA gives to a customer.
 
     Attributes:
         key_id: The identifier of the MAC key.
         mac_key: The MAC key itself, decoded.
-        algorithm: How to compute the MAC; nearly all CAs want HS256.
+        algorithm: The MAC algorithm; nearly all CAs use HS256.
     """
 
     key_id: str
@@ -40,7 +40,7 @@ class ExternalAccountBinding:
 
     @classmethod
     def from_text(cls, key_id: str, text: str, algorithm: MacAlgorithm = "HS256") -> ExternalAccountBinding:
-        """Take the MAC key as CAs show it: base64url, with or without padding, white space around it ignored.
+        """Parse the MAC key as CAs show it: base64url, with or without padding, surrounding white space ignored.
 
         Raises:
             InvalidExternalAccountKey: It is not base64url. The message does not quote it.

@@ -1,4 +1,4 @@
-"""Reads JSON that comes from outside, field by field, with an error that names the field."""
+"""Parsing of untrusted JSON, field by field, with errors that name the field."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from enum import StrEnum
 
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
 _Status = TypeVar("_Status", bound="StrEnum")
 
@@ -28,11 +28,11 @@ _MAX_IDENTIFIER = 255
 class Fields:
     """The members of one JSON object of a response.
 
-    Unknown members are never looked at (RFC 8555 section 7.1). A member that is null counts as absent.
+    Unknown members are ignored (RFC 8555 section 7.1). A null member counts as absent.
 
     Attributes:
         document: The object.
-        what: What it is, for messages: "the order", "challenge 1 of the authorization".
+        what: Its description, for messages: "the order", "challenge 1 of the authorization".
         source: The response it came in.
         urls: Which URLs are acceptable.
     """
@@ -44,10 +44,10 @@ class Fields:
 
     @classmethod
     def of(cls, response: Response, what: str, urls: UrlPolicy) -> Fields:
-        """Read the object in the body of a response.
+        """Parse the object in the body of a response.
 
         Raises:
-            MalformedResponse: It is not JSON by content type or by content, or no object.
+            MalformedResponse: The content type or the content is not JSON, or it is not an object.
         """
         if response.media_type != "application/json" and not response.media_type.endswith("+json"):
             media_type = printable(response.media_type, 80) or "no content type"
@@ -62,7 +62,7 @@ class Fields:
         raise malformed(self.source, f"{name!r} of {self.what} is {expectation}")
 
     def text(self, name: str) -> str:
-        """Return a string that must be there."""
+        """Return a required string."""
         value = self.optional_text(name)
         return self.fail(name, "missing") if value is None else value
 
@@ -77,10 +77,10 @@ class Fields:
         return False if value is None else value if isinstance(value, bool) else self.fail(name, "no boolean")
 
     def url(self, name: str) -> str:
-        """Return a URL that must be there.
+        """Return a required URL.
 
         Raises:
-            UnsafeUrl: It must not be asked.
+            UnsafeUrl: It must not be requested.
         """
         return self.urls.check(self.text(name), what=f"{name!r} of {self.what}")
 
@@ -137,7 +137,7 @@ class Fields:
         return None if child is None else parse_problem(child.document)
 
     def identifier(self) -> Identifier:
-        """Read this object as an identifier."""
+        """Parse this object as an identifier."""
         kind, value = self.text("type"), self.text("value")
         if not value or len(value) > _MAX_IDENTIFIER or printable(value) != value:
             self.fail("value", "no name or address")
@@ -150,7 +150,7 @@ class Fields:
 
 
 def load_json(body: bytes) -> object:
-    """Parse JSON; return None for what is none, or nests deeper than a parser should follow."""
+    """Parse JSON; return None if it is invalid or nested too deeply."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -158,10 +158,15 @@ def load_json(body: bytes) -> object:
 
 
 def malformed(response: Response, complaint: str) -> MalformedResponse:
-    """Make the error for a response that is not what it should be; the body itself is never quoted."""
+    """Return the error for a response that does not conform; the body is never quoted."""
     return MalformedResponse(
         f"Not an ACME answer from {response.url} (HTTP {response.status}): {complaint}."
         " Check that the URL is that of an ACME server and that nothing in between answers for it",
         url=response.url,
         status=response.status,
     )
+
+
+def contradiction(url: str, complaint: str) -> MalformedResponse:
+    """Return the error for an object that contradicts the request."""
+    return MalformedResponse(f"The server at {url} contradicts itself: {complaint}", url=url, status=200)

@@ -1,16 +1,19 @@
-"""Identifiers: the names and addresses that a certificate is for (RFC 8555 section 9.7.7, RFC 8738)."""
+"""Identifiers: the domains and addresses in a certificate (RFC 8555 section 9.7.7, RFC 8738)."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import idna
 
 from certwright.acme.errors import InvalidIdentifier
-from certwright.text import printable
+from certwright.text import listed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAX_NAME: Final = 253
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -18,10 +21,10 @@ _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 @dataclass(frozen=True, order=True)
 class Identifier:
-    """A name or an address.
+    """A domain or an address.
 
     Attributes:
-        type: `dns` or `ip`; a server may know more.
+        type: `dns` or `ip`; a server may support others.
         value: The name in ASCII (A-labels), possibly with a leading `*.` in an order, or the address.
     """
 
@@ -30,24 +33,24 @@ class Identifier:
 
     @classmethod
     def dns(cls, name: str) -> Identifier:
-        """Make an identifier of a domain name, in lower case and without a trailing dot."""
+        """Return the identifier of a domain name, in lower case and without a trailing dot."""
         return cls("dns", name.removesuffix(".").lower())
 
     @classmethod
     def ip(cls, address: str) -> Identifier:
-        """Make an identifier of an address in the canonical text form that RFC 8738 section 3 asks for.
+        """Return the identifier of an address in the canonical text form that RFC 8738 section 3 requires.
 
         Raises:
-            ValueError: It is no IPv4 or IPv6 address.
+            ValueError: The text is not an IPv4 or IPv6 address.
         """
         return cls("ip", ipaddress.ip_address(address).compressed)
 
     @classmethod
     def parse(cls, text: str) -> Identifier:
-        """Read what a person wrote: an address, a domain name, or a wildcard; in any alphabet (RFC 5890).
+        """Parse user input: an address, a domain name or a wildcard, in any script (RFC 5890).
 
         Raises:
-            InvalidIdentifier: It is none of these.
+            InvalidIdentifier: The text is none of these.
         """
         stripped = text.strip()
         try:
@@ -56,7 +59,7 @@ class Identifier:
             return cls("dns", _domain_name(stripped))
 
     def to_json(self) -> dict[str, str]:
-        """Return the object that a newOrder request carries."""
+        """Return the object for a newOrder request."""
         return {"type": self.type, "value": self.value}
 
     def __str__(self) -> str:
@@ -84,3 +87,17 @@ def _domain_name(text: str) -> str:
 
 def _invalid(text: str, reason: str) -> InvalidIdentifier:
     return InvalidIdentifier(f"{printable(text, 100)!r} is no name or address for a certificate: {reason}")
+
+
+def canonical(identifier: Identifier) -> Identifier:
+    """Return an identifier as it is compared: without a final dot, in lower case, an address in its shortest form."""
+    value = identifier.value.removesuffix(".").lower()
+    try:
+        return Identifier.ip(value) if identifier.type == "ip" else Identifier(identifier.type, value)
+    except ValueError:
+        return Identifier(identifier.type, value)
+
+
+def shown(identifiers: Iterable[Identifier]) -> str:
+    """Return the values for a message, sorted, the first few of them."""
+    return listed(sorted(printable(identifier.value, 100) for identifier in identifiers))

@@ -1,4 +1,4 @@
-"""The account key: signs every request and is nobody's certificate key (RFC 8555 sections 6.2 and 11.1)."""
+"""Account keys, JSON Web Keys, and signed requests as flattened JWS (RFC 8555 section 6.2, RFC 7515, RFC 7517)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,19 +16,27 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidAccountKey
-from certwright.acme.jwk import private_key_of, uint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-#: JWS algorithms of account keys (RFC 7518 section 3.1, RFC 8037 section 3.1).
 AccountKeyAlgorithm: TypeAlias = Literal["ES256", "ES384", "ES512", "RS256", "EdDSA"]
+"""JWS algorithms of account keys (RFC 7518 section 3.1, RFC 8037 section 3.1)."""
 
-#: What an account key, or a certificate key that signs its own revocation, can be.
 SigningKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+"""The types of account keys, and of certificate keys that sign their own revocation."""
 
 _RSA_BITS: Final = 2048
+
 _MAX_PEM: Final = 16 * 1024
+
+_MAX_MEMBER: Final = 2048
+
+JOSE_JSON: Final = "application/jose+json"
+"""The content type of every POST (section 6.2)."""
+
+# Created once: json.dumps would create one for each call.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ class AccountKey:
     """A private key of an ACME account.
 
     Attributes:
-        algorithm: How it signs; the algorithm follows from the kind of key.
+        algorithm: The signature algorithm; it follows from the type of key.
         jwk: The public key as a JSON Web Key (RFC 7517) with its required members only, in lexical order.
         thumbprint: The JWK thumbprint (RFC 7638), SHA-256 in base64url: a part of every key authorization.
     """
@@ -74,7 +82,7 @@ class AccountKey:
         """Wrap a key of the cryptography library.
 
         Raises:
-            InvalidAccountKey: The curve or the size is none that ACME servers take.
+            InvalidAccountKey: ACME servers do not accept the curve or the size.
         """
         self._private_key = private_key
         self._curve: _Curve | None = None
@@ -102,7 +110,7 @@ class AccountKey:
 
     @classmethod
     def generate(cls, algorithm: AccountKeyAlgorithm = "ES256") -> AccountKey:
-        """Make a new key; for RS256 one of 2048 bits, which takes about 0.1 s of a core.
+        """Generate a key. RS256 means 2048 bits and takes about 0.1 s of CPU.
 
         Raises:
             ValueError: There is no such algorithm.
@@ -142,10 +150,10 @@ class AccountKey:
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, object]) -> AccountKey:
-        """Load a private JSON Web Key (RFC 7517, 7518, 8037), the form in which some ACME clients keep theirs.
+        """Load a private JSON Web Key (RFC 7517, 7518, 8037), the format of some other ACME clients.
 
         Raises:
-            InvalidAccountKey: It is no such key. The message does not quote it.
+            InvalidAccountKey: It is not such a key. The message does not quote it.
         """
         return cls(private_key_of(jwk))
 
@@ -158,7 +166,7 @@ class AccountKey:
     def sign(self, data: bytes) -> bytes:
         """Return the JWS signature (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).
 
-        For EC keys that is r and s in fixed width, for RSA keys PKCS #1 v1.5 unless the server wanted PSS.
+        For EC keys this is r and s in fixed width, for RSA keys PKCS #1 v1.5 unless the server asked for PSS.
         """
         if isinstance(self._private_key, ed25519.Ed25519PrivateKey):
             return self._private_key.sign(data)
@@ -173,9 +181,9 @@ class AccountKey:
         return r.to_bytes(self._curve.width, "big") + s.to_bytes(self._curve.width, "big")
 
     def signing_with(self, accepted: Iterable[str]) -> AccountKey | None:
-        """Return this key signing with the first of the algorithms that it can do and does not use already.
+        """Return a copy of this key that signs with the first accepted algorithm that it supports and does not use yet.
 
-        Only an RSA key has a choice. None: there is no such algorithm (RFC 8555 section 6.2).
+        Only RSA keys have a choice. Return None if there is no such algorithm (RFC 8555 section 6.2).
         """
         if not isinstance(self._private_key, rsa.RSAPrivateKey):
             return None
@@ -219,3 +227,96 @@ def _rsa_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
 
 def _okp_jwk(key: ed25519.Ed25519PublicKey) -> dict[str, str]:
     return {"crv": "Ed25519", "kty": "OKP", "x": base64url.encode(key.public_bytes_raw())}
+
+
+def private_key_of(jwk: Mapping[str, object]) -> SigningKey:
+    """Return the private key in a JWK of type EC, RSA or OKP (RFC 7518 section 6, RFC 8037 section 2).
+
+    Raises:
+        InvalidAccountKey: A member is missing or not base64url, the parts do not belong together, or the type is
+            unsupported. The message quotes no member.
+    """
+    kind = jwk.get("kty")
+    try:
+        if kind == "EC":
+            return _ec_key(jwk)
+        if kind == "RSA":
+            return _rsa_key(jwk)
+        if kind == "OKP" and jwk.get("crv") == "Ed25519":
+            return _ed25519_key(jwk)
+    except (ValueError, UnsupportedAlgorithm):
+        # The cause is cut off: the library's message may describe the numbers it was given.
+        raise InvalidAccountKey("The account key is a JSON Web Key whose parts do not make a key") from None
+    raise InvalidAccountKey("The account key is a JSON Web Key of another type than EC, RSA and Ed25519")
+
+
+def uint(number: int) -> str:
+    """Encode as Base64urlUInt (RFC 7518 section 2)."""
+    return base64url.encode(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def _ec_key(jwk: Mapping[str, object]) -> ec.EllipticCurvePrivateKey:
+    name = jwk.get("crv")
+    known = _CURVES.get(name) if isinstance(name, str) else None
+    if known is None:
+        raise InvalidAccountKey("The account key is a JSON Web Key on another curve than P-256, P-384 and P-521")
+    public = ec.EllipticCurvePublicNumbers(_number(jwk, "x"), _number(jwk, "y"), known.curve)
+    return ec.EllipticCurvePrivateNumbers(_number(jwk, "d"), public).private_key()
+
+
+def _rsa_key(jwk: Mapping[str, object]) -> rsa.RSAPrivateKey:
+    e, n, d = (_number(jwk, name) for name in ("e", "n", "d"))
+    if "p" in jwk:
+        p, q, dp, dq, qi = (_number(jwk, name) for name in ("p", "q", "dp", "dq", "qi"))
+    else:
+        p, q = rsa.rsa_recover_prime_factors(n, e, d)
+        dp, dq, qi = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
+    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n)).private_key()
+
+
+def _ed25519_key(jwk: Mapping[str, object]) -> ed25519.Ed25519PrivateKey:
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(_octets(jwk, "d"))
+    if key.public_key().public_bytes_raw() != _octets(jwk, "x"):
+        raise ValueError("the halves belong to different keys")
+    return key
+
+
+def _number(jwk: Mapping[str, object], name: str) -> int:
+    return int.from_bytes(_octets(jwk, name), "big")
+
+
+def _octets(jwk: Mapping[str, object], name: str) -> bytes:
+    value = jwk.get(name)
+    if not isinstance(value, str) or not value or len(value) > _MAX_MEMBER:
+        raise InvalidAccountKey(f"The member {name!r} of the JSON Web Key is missing or no base64url")
+    return base64url.decode(value)
+
+
+def sign_request(key: AccountKey, *, url: str, nonce: str, payload: Mapping[str, Any] | None, kid: str | None) -> bytes:
+    """Return the body of a signed POST.
+
+    Args:
+        key: The key that signs.
+        url: The URL of the request, byte for byte (section 6.4).
+        nonce: A nonce not used before (section 6.5).
+        payload: The JSON object to send, or None for POST-as-GET, whose payload is empty (section 6.3).
+        kid: The account URL. None puts the public key itself into the header, as newAccount requires.
+    """
+    identity: dict[str, Any] = {"jwk": dict(key.jwk)} if kid is None else {"kid": kid}
+    protected = {"alg": key.algorithm, **identity, "nonce": nonce, "url": url}
+    return compact_json(flattened(protected, b"" if payload is None else compact_json(payload), key.sign))
+
+
+def flattened(protected: Mapping[str, Any], payload: bytes, sign: Callable[[bytes], bytes]) -> dict[str, str]:
+    """Return a flattened JWS with a protected header only."""
+    head, body = base64url.encode(compact_json(protected)), base64url.encode(payload)
+    return {
+        "protected": head,
+        "payload": body,
+        "signature": base64url.encode(sign(f"{head}.{body}".encode("ascii"))),
+    }
+
+
+def compact_json(document: Mapping[str, Any]) -> bytes:
+    """Serialise without white space, in ASCII."""
+    return _COMPACT.encode(document).encode("ascii")

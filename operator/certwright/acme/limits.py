@@ -1,4 +1,4 @@
-"""The limits that a CA publishes, as numbers (https://letsencrypt.org/docs/rate-limits/, August 2026)."""
+"""The published rate limits of CAs (https://letsencrypt.org/docs/rate-limits/, August 2026)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Limit:
-    """So many in so long, refilled evenly: a token bucket, which is how Boulder counts.
+    """A number of requests in a period, refilled evenly: a token bucket, as in Boulder.
 
     Attributes:
-        count: How many at once after a long rest.
-        period: How long it takes to refill all of them.
+        count: The size of the bucket.
+        period: How long it takes to refill the empty bucket.
     """
 
     count: int
@@ -25,20 +25,19 @@ class Limit:
 
     @property
     def seconds_each(self) -> float:
-        """How long one token takes to come back."""
+        """How long it takes to refill one token."""
         return self.period.total_seconds() / self.count
 
 
 @dataclass(frozen=True)
 class LimitProfile:
-    """The limits of one CA; None where it publishes none.
+    """The limits of one CA; None for each that it does not publish.
 
     Attributes:
         orders_per_account: New orders of an account.
-        certificates_per_registered_domain: New certificates with names of one registered domain, by all accounts
-            together.
-        certificates_per_exact_set: New certificates for exactly the same names.
-        failed_validations: Failed validations of one name by one account.
+        certificates_per_registered_domain: New certificates under one registered domain, by all accounts together.
+        certificates_per_exact_set: New certificates for exactly the same set of domains.
+        failed_validations: Failed validations of one domain by one account.
         accounts_per_address: New accounts from one IP address.
         requests: Requests a second from one IP address, by the action they are for (see `RequestRecord.action`).
     """
@@ -51,10 +50,9 @@ class LimitProfile:
     requests: Mapping[str, Limit] = field(default_factory=dict)
 
 
-#: What is assumed of a CA that publishes nothing: its 429s teach the rest.
 NO_LIMITS: Final = LimitProfile()
+"""The assumption about a CA that publishes no limits; the budget learns from its 429 responses."""
 
-#: Those of the production environment, as published in August 2026; see `limits_of`.
 LETS_ENCRYPT: Final = LimitProfile(
     orders_per_account=Limit(300, timedelta(hours=3)),
     certificates_per_registered_domain=Limit(50, timedelta(days=7)),
@@ -73,8 +71,8 @@ LETS_ENCRYPT: Final = LimitProfile(
         }.items()
     },
 )
+"""The limits of Let's Encrypt's production environment, as published in August 2026; see `limits_of`."""
 
-#: The staging environment has its own, far wider ones; what tests could exceed is here.
 LETS_ENCRYPT_STAGING: Final = LimitProfile(
     orders_per_account=Limit(1500, timedelta(hours=3)),
     certificates_per_registered_domain=Limit(30_000, timedelta(days=7)),
@@ -83,6 +81,7 @@ LETS_ENCRYPT_STAGING: Final = LimitProfile(
     accounts_per_address=Limit(50, timedelta(hours=3)),
     requests=LETS_ENCRYPT.requests,
 )
+"""The limits of Let's Encrypt's staging environment, far wider; only those that tests could exceed."""
 
 _BY_HOST: Final[Mapping[str, LimitProfile]] = {
     "acme-v02.api.letsencrypt.org": LETS_ENCRYPT,
@@ -91,7 +90,7 @@ _BY_HOST: Final[Mapping[str, LimitProfile]] = {
 
 
 def limits_of(directory_url: str) -> LimitProfile:
-    """Return the limits of the CA at a directory URL, as far as they are known."""
+    """Return the known limits of the CA at a directory URL."""
     try:
         host = urlsplit(directory_url).hostname or ""
     except ValueError:

@@ -10,8 +10,8 @@ from urllib.parse import urljoin
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: More links than this are not looked at; an honest response has a handful.
 MAX_LINKS: Final = 50
+"""The most links that are parsed; a legitimate response has a handful."""
 
 _LINK = re.compile(
     r'\s*<(?P<target>[^<>"\s]*)>(?P<parameters>(?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)'
@@ -27,7 +27,7 @@ class Link:
     """One link.
 
     Attributes:
-        url: Where it points to, absolute.
+        url: The target, absolute.
         relations: The relation types, in lower case.
     """
 
@@ -38,7 +38,7 @@ class Link:
 def parse_links(values: Iterable[str], *, base: str) -> tuple[Link, ...]:
     """Parse the values of all `Link` fields of a response.
 
-    What cannot be read ends the field it stands in: the links before it count, nothing is guessed after it.
+    Parsing of a field ends at the first error: the links before it count.
 
     Args:
         values: The field values; each may hold several links.

@@ -1,4 +1,4 @@
-"""Nonces: one for each signed request, taken from the answers before it (RFC 8555 sections 6.5 and 7.2)."""
+"""Nonces: one for each signed request, collected from earlier responses (RFC 8555 sections 6.5 and 7.2)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from certwright.http.message import Headers
 
-#: How many unused nonces are kept; more than requests in flight are never needed.
 DEFAULT_LIMIT: Final = 64
+"""How many unused nonces are kept; no more than the requests in flight are ever needed."""
 
-#: Seconds after which an unused nonce is dropped. A stale one costs the round trip that a fresh one costs.
 MAX_AGE: Final = 300.0
+"""Seconds after which an unused nonce is dropped. A stale one costs the round trip that a fresh one costs."""
 
 _MAX_LENGTH: Final = 512
 
@@ -30,12 +30,12 @@ class NoncePool:
         self._monotonic = monotonic
 
     def put(self, nonce: str | None) -> None:
-        """Keep a nonce; beyond the limit the oldest goes. None is nothing to keep."""
+        """Keep a nonce, and drop the oldest beyond the limit. Ignore None."""
         if nonce is not None:
             self._unused.append((self._monotonic(), nonce))
 
     def take(self) -> str | None:
-        """Remove and return a nonce, or None if there is none left that is young enough."""
+        """Remove and return a nonce, or None if no fresh one is left."""
         if not self._unused:
             return None
         received, nonce = self._unused.pop()

@@ -1,4 +1,4 @@
-"""Waiting for a state: as long as Retry-After asks, and never without end (RFC 8555 section 7.5.1)."""
+"""Polling until a resource reaches a state: paced by Retry-After, and bounded (RFC 8555 section 7.5.1)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     from certwright.acme.clock import Clock
 
-#: Seconds between two looks if the server does not say: from the first to the last of a doubling row.
 FIRST_PAUSE: Final = 0.5
+"""Seconds between two looks if the server does not say: from the first to the last of a doubling row."""
 LAST_PAUSE: Final = 8.0
 
-#: A server that asks for no wait at all still gets this much peace.
 SHORTEST_PAUSE: Final = 0.2
+"""The least pause between two requests, in seconds, even if the server asks for none."""
 
 
 class _Pollable(Protocol):
@@ -39,11 +39,11 @@ async def poll(
     timeout: float,  # noqa: ASYNC109 - it bounds the waiting between requests, not one request
     clock: Clock,
 ) -> _Resource:
-    """Look at a resource again and again until its status is one of `until`.
+    """Poll a resource until its status is one of `until`.
 
     Raises:
-        PollTimedOut: It did not come within `timeout` seconds, or the server asks to wait longer than is
-            left; then `retry_after` says how long, so that the caller can come back instead of waiting.
+        PollTimedOut: It did not get there within `timeout` seconds, or the server asks to wait longer than is left;
+            `retry_after` then says how long, so that the caller can come back instead of waiting.
     """
     deadline = clock.monotonic() + timeout
     pause = FIRST_PAUSE

@@ -1,4 +1,4 @@
-"""Directories of well-known CAs, so that a name is enough. Any other CA is used by its URL."""
+"""Directories of well-known CAs by name. Any other CA is used by its URL."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KnownAuthority:
-    """A public CA, or a test CA that many have.
+    """A public CA, or a common test CA.
 
     Attributes:
-        name: What it is called here.
-        title: What it calls itself.
-        directory_url: Where its directory is.
+        name: Its name here.
+        title: Its own name.
+        directory_url: The URL of its directory.
         trusted: Whether browsers trust its certificates; those of a staging CA are for tests.
         external_account_required: Whether a new account needs an external account binding (RFC 8555 section 7.3.4). The
             directory says so too, and is right if they differ.
@@ -31,7 +31,6 @@ class KnownAuthority:
     external_account_required: bool = False
 
 
-#: By name. Buypass Go SSL is not among them: it ended in 2025.
 KNOWN_AUTHORITIES: Final[Mapping[str, KnownAuthority]] = {
     authority.name: authority
     for authority in (
@@ -68,13 +67,14 @@ KNOWN_AUTHORITIES: Final[Mapping[str, KnownAuthority]] = {
         KnownAuthority("pebble", "Pebble on this machine", "https://localhost:14000/dir", trusted=False),
     )
 }
+"""By name. Buypass Go SSL is not among them: it ended in 2025."""
 
 
 def directory_url(name_or_url: str) -> str:
     """Return the directory URL of a CA by its name here, or the URL itself.
 
     Raises:
-        UnsafeUrl: It is neither; the message lists the names.
+        UnsafeUrl: The text is neither; the message lists the names.
     """
     if "://" in name_or_url:
         return name_or_url

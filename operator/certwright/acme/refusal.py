@@ -1,4 +1,4 @@
-"""Turns an answer that is no success into the error that says why."""
+"""The error for an unsuccessful response."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme.errors import AccountKeyInUse, AcmeError, RedirectRefused, ServiceUnavailable
 from certwright.acme.fields import load_json, malformed
 from certwright.acme.link import links_to, parse_links
-from certwright.acme.problem import ERROR_NAMESPACE, Problem, is_problem, parse_problem
-from certwright.acme.problem_error import (
+from certwright.acme.problem import (
+    ERROR_NAMESPACE,
     ERRORS_BY_KIND,
+    Problem,
     ProblemError,
     RateLimited,
     ServerInternal,
     UserActionRequired,
+    is_problem,
+    parse_problem,
 )
 from certwright.http.retry_after import retry_after_seconds
 from certwright.text import printable
@@ -23,17 +26,17 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from certwright.http.message import Response
 
-# Some servers say plain JSON where the RFC wants application/problem+json; nothing else is looked into.
+# Some servers send plain JSON where the RFC requires application/problem+json. Other types are not parsed.
 _PROBLEM_TYPES: Final = frozenset({"application/problem+json", "application/json"})
 
 
 def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | None:
-    """Return the error that a response stands for, or None if it is a success.
+    """Return the error for a response, or None if it is a success.
 
     Args:
-        response: The answer.
-        action: What was asked for, for the message.
-        now: The time, aware, for Retry-After.
+        response: The response.
+        action: The request, for the message.
+        now: The current time, aware, for Retry-After.
     """
     if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         return None

@@ -1,4 +1,4 @@
-"""Whose domain a name is in: what CAs count certificates by (https://publicsuffix.org)."""
+"""Registered domains, by which CAs count certificates (https://publicsuffix.org)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def registered_domain(identifier: Identifier) -> str:
-    """Return what an identifier is counted under.
+    """Return the registered domain of an identifier.
 
-    For a name that is the public suffix and the label before it (`example.co.uk`), or the name itself where it is a
-    public suffix. An IPv4 address is counted by itself, an IPv6 address by its /64.
+    That is the public suffix and the label before it (`example.co.uk`), or the domain itself if it is a public suffix.
+    An IPv4 address counts by itself, an IPv6 address by its /64.
     """
     value = identifier.value.removeprefix("*.")
     if identifier.type == "ip":
@@ -29,5 +29,5 @@ def registered_domain(identifier: Identifier) -> str:
 
 @cache
 def _list() -> PublicSuffixList:
-    # Read on first use: it takes a tenth of a second, and who keeps no budget needs none of it.
+    # Loaded on first use: it takes a tenth of a second, and only budgets need it.
     return PublicSuffixList()

@@ -1,4 +1,4 @@
-"""When the CA wants a certificate renewed: ACME Renewal Information (RFC 9773)."""
+"""ACME Renewal Information: when the CA wants a certificate renewed (RFC 9773)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from typing import TYPE_CHECKING, Final
 from cryptography import x509
 
 from certwright.acme import base64url
+from certwright.acme.directory import offered
 from certwright.acme.errors import InvalidCertificate
 from certwright.acme.fields import Fields
+from certwright.http.retry_after import retry_after_seconds
 from certwright.text import printable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from certwright.acme.server import AcmeServer
+    from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
-    from certwright.http.url import UrlPolicy
 
-#: Between which bounds a server's Retry-After is believed (section 4.3.2), in seconds.
 SHORTEST_POLL: Final = 60.0
+"""The shortest and longest Retry-After that is respected (section 4.3.2), in seconds."""
 LONGEST_POLL: Final = 86_400.0
 
-#: When to ask again if the server does not say, in seconds; public CAs say six hours.
 DEFAULT_POLL: Final = 6 * 3600.0
+"""The interval if the server does not say, in seconds; public CAs say six hours."""
 
-#: When to ask again after an error that is likely to pass (section 4.3.3), in seconds: the RFC's six hours.
 RETRY_AFTER_ERROR: Final = 6 * 3600.0
+"""When to ask again after an error that is likely to pass (section 4.3.3), in seconds: the RFC's six hours."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class RenewalInfo:
     """The window that the CA suggests for the renewal of one certificate.
 
     Attributes:
-        start: Where it begins, aware UTC.
-        end: Where it ends, aware UTC, after `start`.
-        explanation_url: A page that says why the window is where it is, for people, or None.
-        retry_after: Seconds until the next look, between a minute and a day.
+        start: Its start, aware UTC.
+        end: Its end, aware UTC, after `start`.
+        explanation_url: A page that explains the window, or None.
+        retry_after: Seconds until the next request, between a minute and a day.
     """
 
     start: datetime
@@ -49,10 +52,10 @@ class RenewalInfo:
 
     @classmethod
     def parse(cls, response: Response, urls: UrlPolicy, *, retry_after: float | None = None) -> RenewalInfo:
-        """Read renewal information (section 4.2).
+        """Parse renewal information (section 4.2).
 
         Raises:
-            MalformedResponse: It is none, or its window ends before it begins: no answer (section 4.2).
+            MalformedResponse: The body is not renewal information, or its window ends before it begins (section 4.2).
         """
         fields = Fields.of(response, "the renewal information", urls)
         window = fields.child("suggestedWindow")
@@ -67,18 +70,18 @@ class RenewalInfo:
         return cls(start, end, printable(page or "") or None, poll_interval(retry_after))
 
     def choose(self, *, rng: random.Random | None = None) -> datetime:
-        """Choose an instant in the window, each as likely as any other (section 4.2). Choose once and keep it."""
+        """Choose a uniformly random time in the window (section 4.2). Choose once and store it."""
         return self.start + (self.end - self.start) * (rng or random.SystemRandom()).random()
 
 
 @dataclass(frozen=True)
 class RenewalPlan:
-    """What was chosen, to be kept wherever the certificate is kept.
+    """The chosen renewal time, to be stored with the certificate.
 
     Attributes:
-        start: Where the window began when it was chosen.
-        end: Where it ended.
-        at: The chosen instant, aware UTC; in the past means now.
+        start: The start of the window it was chosen from.
+        end: The end of that window.
+        at: The chosen time, aware UTC; in the past means now.
     """
 
     start: datetime
@@ -89,39 +92,39 @@ class RenewalPlan:
     def follow(
         cls, info: RenewalInfo, previous: RenewalPlan | None = None, *, rng: random.Random | None = None
     ) -> RenewalPlan:
-        """Keep the instant that was chosen as long as the window is the same; otherwise choose in the new one.
+        """Keep the chosen time as long as the window is the same; otherwise choose in the new window.
 
-        Choosing again at every look would make early instants likelier, and all clients of a CA come early.
+        Choosing again at every request would favour early times, and make all clients of a CA renew early.
         """
         if previous is not None and (previous.start, previous.end) == (info.start, info.end):
             return previous
         return cls(info.start, info.end, info.choose(rng=rng))
 
     def is_due(self, now: datetime, *, next_look: float = 0.0) -> bool:
-        """Whether to renew now: the instant is past, or would pass before the next look (section 4.2).
+        """Return whether to renew now: the time is past, or would pass before the next check (section 4.2).
 
         Args:
-            now: The time, aware.
-            next_look: Seconds until this is asked again.
+            now: The current time, aware.
+            next_look: Seconds until the next check.
         """
         return self.at <= now + timedelta(seconds=next_look)
 
 
 def poll_interval(retry_after: float | None) -> float:
-    """Return the seconds until renewal information is asked for again: between a minute and a day."""
+    """Return the seconds until the next request for renewal information, between a minute and a day."""
     return DEFAULT_POLL if retry_after is None else min(max(retry_after, SHORTEST_POLL), LONGEST_POLL)
 
 
 def still_to_be_asked(*, not_after: datetime, replaced: bool, now: datetime) -> bool:
-    """Whether a certificate's renewal information is still worth asking for.
+    """Return whether to keep requesting renewal information for a certificate.
 
-    It is not once the certificate is expired or replaced (section 4.3.3).
+    That ends when the certificate is expired or replaced (section 4.3.3).
     """
     return not replaced and now < not_after
 
 
 def certificate_identifier(certificate_der: bytes) -> str:
-    """Return how renewal information and `replaces` name a certificate (section 4.1).
+    """Return the identifier of a certificate in renewal information and `replaces` (section 4.1).
 
     That is the key identifier of its authority key identifier, and its serial number as DER writes it, both base64url.
 
@@ -143,6 +146,28 @@ def certificate_identifier(certificate_der: bytes) -> str:
     # DER puts a zero octet before a first bit that is set, and it counts.
     octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big")
     return f"{base64url.encode(extension.value.key_identifier)}.{base64url.encode(octets)}"
+
+
+async def fetch_renewal_info(server: AcmeServer, certificate_der: bytes) -> RenewalInfo:
+    """Fetch the renewal information of a certificate (RFC 9773 section 4.1); no account is needed.
+
+    After a temporary error, retry after `RETRY_AFTER_ERROR`; until then the last answer holds.
+
+    Args:
+        server: The CA that issued it.
+        certificate_der: The end-entity certificate.
+
+    Raises:
+        NotOffered: The server has no renewal information: renew by the certificate's lifetime.
+        InvalidCertificate: The certificate has no authority key identifier.
+        MalformedResponse: The body is not renewal information, or its window ends before it begins.
+        ProblemError: The server does not know the certificate.
+    """
+    directory = await server.directory()
+    base = offered(directory.renewal_info, "renewalInfo", directory)
+    response = await server.get("renewalInfo", f"{base.rstrip('/')}/{certificate_identifier(certificate_der)}")
+    wait = retry_after_seconds(response.headers, now=server.clock.now())
+    return RenewalInfo.parse(response, server.urls, retry_after=wait)
 
 
 def _no_key_identifier() -> InvalidCertificate:

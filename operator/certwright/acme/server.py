@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.clock import Clock
 from certwright.acme.directory import Directory
-from certwright.acme.errors import ConnectionFailed
+from certwright.acme.errors import AcmeError, ConnectionFailed, of_http
 from certwright.acme.fields import malformed
-from certwright.acme.jws import JOSE_JSON, sign_request
+from certwright.acme.key import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
-from certwright.acme.problem_error import BadNonce, BadSignatureAlgorithm
+from certwright.acme.problem import BadNonce, BadSignatureAlgorithm, InvalidProfile
 from certwright.acme.refusal import refusal
-from certwright.http.url import UrlPolicy
+from certwright.acme.transport import UrlPolicy
+from certwright.http import errors as http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,27 +25,31 @@ if TYPE_CHECKING:
     from certwright.acme.key import AccountKey
     from certwright.http.message import Response, Transport
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
-#: The most bytes of JSON that are read. An order of 100 long names takes 40 KiB, and twice that again if all of them
-#: failed and the server explains each.
 MAX_JSON_BYTES: Final = 256 * 1024
+"""The most bytes of JSON that are read.
 
-#: How often one request is signed anew with a fresh nonce. A server that rejects half of them on purpose lets
-#: one request in 65,000 fail; one that rejects all of them is given up on quickly.
+An order of 100 long names takes 40 KiB, and twice that again if all of them failed and the server explains each.
+"""
+
 MAX_NONCE_TRIES: Final = 16
+"""How often one request is signed again with a fresh nonce.
 
-#: How often a request is repeated after the connection failed.
+A server that rejects half of them on purpose lets one request in 65,000 fail; one that rejects all of them is given
+up on quickly.
+"""
+
 MAX_RECONNECTS: Final = 2
+"""How often a request is repeated after the connection failed."""
 
-#: Seconds after which a request is not sent once more, whatever it failed for: what a slow server needs for one try it
-#: must not take for each of sixteen.
 MAX_REPEAT_SECONDS: Final = 60.0
+"""Seconds after which a failed request is not repeated: a slow server must not take its time for each of 16 tries."""
 
-#: Seconds for which a directory is believed.
 DIRECTORY_MAX_AGE: Final = 3600.0
+"""Seconds for which a directory is cached."""
 
-# For how many keys another algorithm than their first is remembered.
+# For how many keys another algorithm than the default is remembered.
 _MAX_ALGORITHMS: Final = 256
 
 
@@ -53,7 +58,7 @@ class RequestRecord:
     """One HTTP exchange, for metrics.
 
     Attributes:
-        action: What was asked for: `directory`, `newNonce`, `newAccount`, `account`, `orders`, `keyChange`, `newOrder`,
+        action: The request: `directory`, `newNonce`, `newAccount`, `account`, `orders`, `keyChange`, `newOrder`,
             `order`, `newAuthz`, `authorization`, `challenge`, `finalize`, `certificate`, `revokeCert` or `renewalInfo`.
         status: The HTTP status, or None if there was no answer.
         seconds: How long it took.
@@ -65,14 +70,14 @@ class RequestRecord:
 
 
 class AcmeServer:
-    """The plumbing of all accounts at one CA: keep one for each directory URL.
+    """The server side of all accounts at one CA: create one for each directory URL.
 
-    It caches the directory, keeps a pool of nonces harvested from every answer, and repeats what can safely
-    be repeated. It does not own the transport; whoever made that closes it.
+    It caches the directory, collects nonces from every response, and repeats requests where that is safe. It does
+    not own the transport; the caller closes it.
 
     Attributes:
-        directory_url: Where the directory is.
-        urls: Which URLs may be asked.
+        directory_url: The URL of the directory.
+        urls: Decides which URLs may be requested.
         clock: The time.
     """
 
@@ -87,19 +92,19 @@ class AcmeServer:
         accept_language: str = "en",
         clock: Clock | None = None,
     ) -> None:
-        """Take what is needed; nothing is asked yet.
+        """Create the server; no request is sent yet.
 
         Args:
-            directory_url: Where the directory is: the only URL that has to be known.
+            directory_url: The URL of the directory, from which all others follow.
             transport: Carries the requests.
             nonce_limit: How many unused nonces are kept at most; at least one.
-            allow_insecure: Accept a directory URL with plain http, and then more of them. For test benches.
+            allow_insecure: Accept plain http, if the directory URL uses it. For test benches.
             on_request: Called after each HTTP exchange; must not raise.
-            accept_language: Which language the server's explanations should be in (RFC 8555 section 6.1).
+            accept_language: The preferred language of the server's explanations (RFC 8555 section 6.1).
             clock: The time.
 
         Raises:
-            UnsafeUrl: The directory URL must not be asked.
+            UnsafeUrl: The directory URL must not be requested.
         """
         self.urls = UrlPolicy(allow_http=allow_insecure and directory_url.startswith("http://"))
         self.directory_url = self.urls.check(directory_url, what="the directory URL")
@@ -115,22 +120,42 @@ class AcmeServer:
         self._nonce_fetch: asyncio.Task[None] | None = None
 
     async def directory(self, *, refresh: bool = False) -> Directory:
-        """Return the directory, asked for once an hour at most, by however many callers.
+        """Return the directory, fetched at most once an hour for all callers.
 
         Args:
-            refresh: Ask for it in any case.
+            refresh: Fetch it in any case.
 
         Raises:
-            AcmeError: It cannot be had; the next call tries again.
+            AcmeError: It cannot be fetched; the next call tries again.
         """
         known = self._directory
         if known is not None and not refresh and self.clock.monotonic() < self._directory_expiry:
             return known
-        # One fetch for all who wait: if the server is down they learn it together, not one time-out after another.
+        # One fetch for all callers: if the server is down, they all learn it after one time-out.
         if self._directory_fetch is None:
             self._directory_fetch = asyncio.create_task(self._fetch_directory())
             self._directory_fetch.add_done_callback(self._directory_fetched)
         return await asyncio.shield(self._directory_fetch)
+
+    async def directory_with_profile(self, profile: str | None) -> Directory:
+        """Return the directory, fetched again if the known one does not list a certificate profile.
+
+        Use it before an order with a profile: a refused order counts against the limits of some CAs.
+
+        Args:
+            profile: The profile, or None: then any directory will do.
+
+        Raises:
+            InvalidProfile: The directory does not list the profile; see `InvalidProfile.offered`.
+            AcmeError: The directory cannot be fetched.
+        """
+        directory = await self.directory()
+        if profile is None or profile in directory.meta.profiles:
+            return directory
+        directory = await self.directory(refresh=True)
+        if profile not in directory.meta.profiles:
+            raise InvalidProfile.not_listed(profile, offered=directory.meta.profiles, url=directory.url)
+        return directory
 
     async def post(
         self,
@@ -146,31 +171,31 @@ class AcmeServer:
     ) -> Response:
         """Send a signed request.
 
-        A rejected nonce is replaced by the one that came with the rejection (RFC 8555 section 6.5), because
-        that one is the freshest there is, and the request signed again. So it is, once, with another algorithm if
-        the server wants one that the key can do (section 6.2).
+        If the nonce is rejected, sign the request again with the nonce of the rejection, which is the freshest one (RFC
+        8555 section 6.5). If the algorithm is rejected, sign again once with one that the server accepts and the key
+        supports (section 6.2).
 
         Args:
-            action: What is asked for, for messages and metrics; see `RequestRecord.action`.
-            url: Where to.
+            action: The request, for messages and metrics; see `RequestRecord.action`.
+            url: The URL.
             payload: The JSON object to send, or None for POST-as-GET.
             key: The account key.
             kid: The account URL, or None to send the public key along.
-            repeatable: Whether the request may be sent a second time when the connection broke after it was
-                sent. True for reading, and for what comes out the same when done twice. Not for newOrder: the
-                server may have made the first order, and orders are rationed; nor for finalize, whose second
-                time is an error. A request that certainly did not reach the server is repeated in any case.
-            accept: The content type wanted.
-            max_bytes: The most that is read of the answer.
+            repeatable: Whether the request may be sent again after the connection broke. True for reading and for
+                idempotent requests. Not for newOrder, because the server may have created the first order and limits
+                their number; nor for finalize, whose second time is an error. A request that certainly did not
+                reach the server is repeated in any case.
+            accept: The expected content type.
+            max_bytes: The maximum length of the response.
 
         Returns:
             The answer, with a status of 2xx.
 
         Raises:
-            UnsafeUrl: The URL must not be asked.
+            UnsafeUrl: The URL must not be requested.
             TransportError: There was no complete answer.
             ProblemError: The server refused.
-            ServerResponseError: The answer is no ACME answer.
+            ServerResponseError: The response is not an ACME response.
         """
         self.urls.check(url, what=f"the URL for {action}")
         nonce: str | None = None
@@ -199,7 +224,7 @@ class AcmeServer:
                 nonce = fresh
                 continue
             if isinstance(error_said, BadSignatureAlgorithm) and signer is key:
-                # Once only: whatever the server says to the second algorithm is its answer.
+                # Once only: the answer to the second algorithm is final.
                 other = key.signing_with(error_said.problem.algorithms)
                 if other is not None:
                     self._keep_algorithm(key, other)
@@ -211,17 +236,17 @@ class AcmeServer:
             return response
 
     async def get(self, action: str, url: str) -> Response:
-        """Ask without a signature: for the directory, nonces and renewal information (RFC 8555 section 6.3).
+        """Send a GET, without a signature: for the directory, nonces and renewal information (RFC 8555 section 6.3).
 
         Args:
-            action: What is asked for; see `RequestRecord.action`.
-            url: Where.
+            action: The request; see `RequestRecord.action`.
+            url: The URL.
 
         Raises:
-            UnsafeUrl: The URL must not be asked.
+            UnsafeUrl: The URL must not be requested.
             TransportError: There was no complete answer.
             ProblemError: The server refused.
-            ServerResponseError: The answer is no ACME answer.
+            ServerResponseError: The response is not an ACME response.
         """
         return await self._get(action, self.urls.check(url, what=f"the URL for {action}"))
 
@@ -243,7 +268,7 @@ class AcmeServer:
     def _directory_fetched(self, fetch: asyncio.Task[Directory]) -> None:
         self._directory_fetch = None
         if not fetch.cancelled():
-            # Looked at here, so that nothing complains when all who waited for it were cancelled.
+            # Retrieve the exception, so that asyncio does not complain if all callers were cancelled.
             fetch.exception()
 
     async def _get(self, action: str, url: str, *, method: str = "GET") -> Response:
@@ -269,8 +294,7 @@ class AcmeServer:
             nonce = self._nonces.take()
             if nonce is not None:
                 return nonce
-            # One request for all who wait: what was signed meanwhile brings nonces, too, and nothing is rationed by CAs
-            # as newNonce is.
+            # One request for all callers: other responses bring nonces, too, and CAs limit newNonce more than anything.
             if self._nonce_fetch is None or self._nonce_fetch.done():
                 self._nonce_fetch = asyncio.create_task(self._fetch_nonce())
                 self._nonce_fetch.add_done_callback(self._nonce_fetched)
@@ -311,13 +335,18 @@ class AcmeServer:
                 max_bytes=max_bytes,
             )
             status = response.status
+        except http.HttpError as error:
+            if isinstance(error, AcmeError):
+                raise
+            # A transport that knows nothing of ACME raises errors of its own.
+            raise of_http(error) from error
         finally:
             seconds = self.clock.monotonic() - started
-            _logger.debug("%s: %s %s -> %s in %.3f s", action, method, url, status or "no answer", seconds)
+            logger.debug("%s: %s %s -> %s in %.3f s", action, method, url, status or "no answer", seconds)
             if self._on_request is not None:
                 self._on_request(RequestRecord(action, status, seconds))
         return response
 
     async def _pause(self, failures: int) -> None:
-        # Spread out, so that all that failed together does not come back together.
+        # Jitter, so that requests that failed together are not repeated together.
         await self.clock.sleep(random.uniform(0.5, 1.5) * 0.3 * 3 ** (failures - 1))  # noqa: S311 - no secret

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.steps import Refuse
-from certwright.certificates.wanted import wanted_names
+from certwright.certificates.order_request import certified_identifiers, names_of
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     import datetime as dt
 
-    from certwright.certificates.secret_facts import SecretFacts
-    from certwright.certificates.wanted import Wanted
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.secret import SecretFacts
     from certwright.pki import CertificateFacts
     from certwright.resources import Certificate
+
+
+MAX_NAMED: Final = 3
+"""How many names a message shows that are missing, or too many."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a certificate that is needed is not issued: a reason of one word and a message for people."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -29,71 +41,51 @@ class Need:
 
     reason: str
     message: str
-    refusal: Refuse | None = None
+    refusal: Refusal | None = None
 
 
-def issuance_need(
-    certificate: Certificate, secret: SecretFacts | None, wanted: Wanted | None, now: dt.datetime
-) -> Need | None:
-    """Tell why a certificate must be issued, or None if the Secret holds what the spec asks for.
+def issuance_need(observation: Observation, now: dt.datetime) -> Need | None:
+    """Tell why a certificate must be issued, or return None if the Secret holds what the spec asks for.
 
     Args:
-        certificate: The Certificate.
-        secret: Its Secret, or None if there is none.
-        wanted: What would be ordered; None while the issuer is not ready, when a change of CA cannot be seen.
-        now: The present instant.
+        observation: What is known. While there is no request, as the issuer is not ready, a change of CA is not seen.
+        now: The present time.
     """
+    secret = observation.secret
     if secret is None:
-        return Need("DoesNotExist", f"Secret {certificate.spec.secret_name} does not exist")
-    need = _content_need(certificate, secret, wanted, now)
+        return Need("DoesNotExist", f"Secret {observation.certificate.spec.secret_name} does not exist")
+    need = _content_need(observation, secret, now)
     if need is None or need.refusal is not None or not secret.immutable:
         return need
     message = (
         f"Secret {secret.name} is immutable, so no certificate can be put there, and one is needed: {need.message}. "
         "Delete the Secret, and it is made anew, or choose another secretName."
     )
-    return Need(need.reason, need.message, Refuse("SecretImmutable", message))
+    return Need(need.reason, need.message, Refusal("SecretImmutable", message))
 
 
-def _content_need(
-    certificate: Certificate, secret: SecretFacts, wanted: Wanted | None, now: dt.datetime
-) -> Need | None:
+def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetime) -> Need | None:
     facts = secret.certificate
     if facts is None:
         if secret.empty:
             return Need("DoesNotExist", f"Secret {secret.name} is empty")
         return Need("Unusable", f"Secret {secret.name} is of no use: {secret.problem}")
     return (
-        _names_need(certificate, secret, facts)
-        or _key_need(certificate, secret)
-        or _issuer_need(certificate, secret, wanted)
-        or _time_need(certificate, facts, now)
+        _names_need(observation, secret, facts)
+        or _key_need(observation.certificate, secret)
+        or _issuer_need(observation, secret)
+        or _time_need(observation, facts, now)
     )
 
 
-def renewal_time(certificate: Certificate, facts: CertificateFacts) -> dt.datetime:
-    """Return the instant from which the certificate is to be renewed.
-
-    ``renewBefore`` (or its percentage) ahead of the end, if that lies within the certificate's real life, else after
-    two thirds of it: a CA may issue for less time than was asked, and then must not be asked without end.
-    """
-    life = facts.not_after - facts.not_before
-    before = certificate.spec.renew_before
-    if before is None and certificate.spec.renew_before_percentage is not None:
-        before = life * certificate.spec.renew_before_percentage / 100
-    if before is None or before >= life:
-        before = life / 3
-    return facts.not_after - before
-
-
-def _names_need(certificate: Certificate, secret: SecretFacts, facts: CertificateFacts) -> Need | None:
-    names = wanted_names(certificate)
-    if facts.dns_names == names and not facts.ip_addresses:
+def _names_need(observation: Observation, secret: SecretFacts, facts: CertificateFacts) -> Need | None:
+    requested, certified = observation.identifiers, certified_identifiers(facts)
+    if certified == requested:
         return None
-    missing = sorted(set(names) - set(facts.dns_names))
-    surplus = sorted({*facts.dns_names, *facts.ip_addresses} - set(names))
+    missing = names_of(sorted(set(requested) - set(certified)))
+    surplus = names_of(sorted(set(certified) - set(requested)))
     differences = [
-        f"{word} {', '.join(some[:3])}{' and more' if len(some) > 3 else ''}"  # noqa: PLR2004 - a line to be read, not a limit
+        f"{word} {', '.join(some[:MAX_NAMED])}{' and more' if len(some) > MAX_NAMED else ''}"
         for word, some in (("lacks", missing), ("still has", surplus))
         if some
     ]
@@ -112,23 +104,23 @@ def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
         f"The private key in Secret {secret.name} is not {asked}, and rotationPolicy Never forbids making another. The "
         "last good certificate stays. Set spec.privateKey to what the Secret holds, or rotationPolicy to Always."
     )
-    return Need(need.reason, need.message, Refuse("PrivateKeyMismatch", message))
+    return Need(need.reason, need.message, Refusal("PrivateKeyMismatch", message))
 
 
-def _issuer_need(certificate: Certificate, secret: SecretFacts, wanted: Wanted | None) -> Need | None:
-    reference = certificate.spec.issuer_ref
+def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
+    reference, request = observation.certificate.spec.issuer_ref, observation.request
     if secret.issuer_name is not None and secret.certificate_name is not None:
         was = (secret.issuer_kind, secret.issuer_name)
         if was != (reference.kind, reference.name):
             return Need("IssuerChanged", f"the certificate is from {was[0]} {was[1]}")
-    if wanted is not None and secret.certificate_name is not None and secret.server not in {None, wanted.server}:
+    if request is not None and secret.certificate_name is not None and secret.server not in {None, request.server}:
         return Need("IssuerChanged", f"the certificate is from another CA, {secret.server}")
     return None
 
 
-def _time_need(certificate: Certificate, facts: CertificateFacts, now: dt.datetime) -> Need | None:
+def _time_need(observation: Observation, facts: CertificateFacts, now: dt.datetime) -> Need | None:
     if now >= facts.not_after:
-        return Need("Expired", f"the certificate expired at {facts.not_after:%Y-%m-%dT%H:%M:%SZ}")
-    if now >= renewal_time(certificate, facts):
-        return Need("Renewal", f"the certificate is due for renewal; it ends at {facts.not_after:%Y-%m-%dT%H:%M:%SZ}")
+        return Need("Expired", f"the certificate expired at {rfc3339(facts.not_after)}")
+    if observation.renew_at is not None and now >= observation.renew_at:
+        return Need("Renewal", f"the certificate is due for renewal; it ends at {rfc3339(facts.not_after)}")
     return None

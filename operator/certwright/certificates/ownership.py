@@ -5,53 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.certificates.secret_facts import TLS_TYPE
-from certwright.certificates.wanted import wanted_names
+from certwright.certificates.order_request import certified_identifiers, names_of
+from certwright.certificates.secret import TLS_TYPE
+from certwright.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.acme import Identifier
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.secret import SecretFacts
     from certwright.resources import Certificate
 
 
 @dataclass(frozen=True)
-class Conflict:
+class OwnershipProblem:
     """Why the Secret is not for this Certificate: a reason of one word and a message for people."""
 
     reason: str
     message: str
 
 
-def conflict_over_secret(
-    certificate: Certificate, secret: SecretFacts | None, rival_name: str | None
-) -> Conflict | None:
-    """Tell why the Secret must be left alone, or None if this Certificate may write it.
-
-    Args:
-        certificate: The Certificate.
-        secret: The Secret it names, or None if there is none.
-        rival_name: Another Certificate with the better claim, see `rival`.
-    """
-    if rival_name is not None:
-        return Conflict(
+def ownership_problem(observation: Observation) -> OwnershipProblem | None:
+    """Tell why the Secret must be left alone, or return None if this Certificate may write it."""
+    if observation.other_owner is not None:
+        return OwnershipProblem(
             "SecretClaimed",
-            f"Secret {certificate.spec.secret_name} belongs to Certificate {rival_name}, which was there first. Give "
-            "this Certificate a secretName of its own, or delete the other one.",
+            f"Secret {observation.certificate.spec.secret_name} belongs to Certificate {observation.other_owner}, "
+            "which was there first. Give this Certificate a secretName of its own, or delete the other one.",
         )
-    return _conflict_with_content(certificate, secret)
+    return _content_problem(observation.secret, observation.identifiers)
 
 
-def _conflict_with_content(certificate: Certificate, secret: SecretFacts | None) -> Conflict | None:
+def _content_problem(secret: SecretFacts | None, requested: tuple[Identifier, ...]) -> OwnershipProblem | None:
     """Tell why the Secret that is there must be left alone, or None if it may be written.
 
-    It may be written if Certwright wrote it, if it is empty, or if it holds a certificate for exactly the names that
-    are wanted (a restored backup, a move from another cluster or tool): such a one is adopted.
+    It may be written if Certwright wrote it, if it is empty, or if it holds a certificate for exactly the requested
+    identifiers (a restored backup, a move from another cluster or tool): such a one is adopted.
     """
     if secret is None:
         return None
     if secret.type != TLS_TYPE:
-        return Conflict(
+        return OwnershipProblem(
             "SecretNotOurs",
             f"Secret {secret.name} exists with type {secret.type}, which cannot be changed to {TLS_TYPE}. "
             "It was left untouched. Delete it, or choose another secretName.",
@@ -59,23 +54,25 @@ def _conflict_with_content(certificate: Certificate, secret: SecretFacts | None)
     if secret.certificate_name is not None or secret.empty:
         return None
     if secret.certificate is None:
-        return Conflict(
+        return OwnershipProblem(
             "SecretNotOurs",
             f"Secret {secret.name} holds data that Certwright did not write and cannot use: {secret.problem}. "
             "It was left untouched. Delete it, or choose another secretName.",
         )
-    names = wanted_names(certificate)
-    if secret.certificate.dns_names == names and not secret.certificate.ip_addresses:
+    certified = certified_identifiers(secret.certificate)
+    if certified == requested:
         return None
-    return Conflict(
+    return OwnershipProblem(
         "SecretNotOurs",
         f"Secret {secret.name} holds a certificate that Certwright did not write, for "
-        f"{_listed(secret.certificate.dns_names)} and not for {_listed(names)}. It was left untouched. "
-        "Delete it, or choose another secretName.",
+        f"{listed(names_of(certified), none='no DNS name')} and not for {listed(names_of(requested))}. "
+        "It was left untouched. Delete it, or choose another secretName.",
     )
 
 
-def rival(certificate: Certificate, claimants: Iterable[Certificate], secret: SecretFacts | None) -> str | None:
+def find_other_owner(
+    certificate: Certificate, claimants: Iterable[Certificate], secret: SecretFacts | None
+) -> str | None:
     """Name the Certificate whose claim to the same Secret comes first, or None if it is this one's.
 
     First comes the one that wrote the Secret, then the older one, then the one whose name sorts first.
@@ -95,8 +92,3 @@ def rival(certificate: Certificate, claimants: Iterable[Certificate], secret: Se
     )
     first = ranked[0].metadata.name
     return None if first == certificate.metadata.name else first
-
-
-def _listed(names: tuple[str, ...], most: int = 3) -> str:
-    shown = ", ".join(names[:most]) or "no DNS name"
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -8,34 +8,29 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.need import Need, issuance_need, renewal_time
-from certwright.certificates.ownership import conflict_over_secret
-from certwright.certificates.secret_manifest import metadata_fingerprint
-from certwright.certificates.steps import (
-    Adopt,
-    AnswerChallenges,
-    AwaitIssuer,
-    CleanUp,
-    Finalize,
-    Forget,
-    Park,
-    PollOrder,
-    Present,
-    RecordFailure,
-    Refuse,
-    Release,
-    ResumeOrder,
-    SelfCheck,
-    Settle,
-    Sleep,
-    StartOrder,
-    Step,
-    StoreCertificate,
-)
+from certwright.certificates.need import Need, issuance_need
+from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.secret import metadata_fingerprint
+from certwright.certificates.steps.adopt import Adopt
+from certwright.certificates.steps.answer_challenges import AnswerChallenges
+from certwright.certificates.steps.clean_up import CleanUp
+from certwright.certificates.steps.finalize import Finalize
+from certwright.certificates.steps.poll_order import PollOrder
+from certwright.certificates.steps.present import Present
+from certwright.certificates.steps.record_failure import RecordFailure
+from certwright.certificates.steps.release import Release
+from certwright.certificates.steps.resting import AwaitIssuer, Forget, Park, Refuse, Settle, Sleep
+from certwright.certificates.steps.resume_order import ResumeOrder
+from certwright.certificates.steps.self_check import SelfCheck
+from certwright.certificates.steps.start_order import StartOrder
+from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.resources import FINALIZER
 
 if TYPE_CHECKING:
-    from certwright.certificates.observed import Flight, Observed
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.steps.step import Step
+    from certwright.runtime.backoff import Backoff
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
 """How long a deleted Certificate is held for records that cannot be removed: its namespace must be deletable."""
@@ -46,114 +41,120 @@ The name that was mistyped, or whose zone is gone, is what people take out of a 
 """
 
 
-def plan(observed: Observed, now: dt.datetime) -> Step:
+def plan(observation: Observation, now: dt.datetime) -> Step:
     """Name the next step.
 
     Args:
-        observed: All that is known.
-        now: The present instant.
+        observation: All that is known.
+        now: The present time.
 
     Returns:
-        A step. After a `Resting` one nothing more is to be done before its time or an event.
+        A step. After a `Rest` nothing more is to be done before its time or an event.
     """
-    if observed.certificate.metadata.deletion_timestamp is not None:
-        return _leave(observed, observed.certificate.metadata.deletion_timestamp, now)
-    conflict = conflict_over_secret(observed.certificate, observed.secret, observed.rival)
-    if conflict is not None:
-        return _let_go_first(observed, now) or Refuse(conflict.reason, conflict.message)
-    need = issuance_need(observed.certificate, observed.secret, observed.wanted, now)
+    if observation.certificate.metadata.deletion_timestamp is not None:
+        return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
+    problem = ownership_problem(observation)
+    if problem is not None:
+        return _let_go_first(observation, now) or Refuse(problem.reason, problem.message)
+    need = issuance_need(observation, now)
     if need is None:
-        return _keep(observed, now)
-    return _issue(observed, need, now)
+        return _keep(observation, now)
+    return _issue(observation, need, now)
 
 
-def _leave(observed: Observed, deleted: dt.datetime, now: dt.datetime) -> Step:
+def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> Step:
     if now < deleted + CLEAN_UP_PATIENCE:
-        return _let_go_first(observed, now) or Forget()
-    return _release_first(observed, now) or Forget()
+        return _let_go_first(observation, now) or Forget()
+    return _release_first(observation, now) or Forget()
 
 
-def _keep(observed: Observed, now: dt.datetime) -> Step:
-    """The Secret is right: tidy up what led to it, then rest until the renewal."""
-    secret = observed.secret
-    if secret is None or secret.certificate is None:
+def _keep(observation: Observation, now: dt.datetime) -> Step:
+    """The Secret is right: clean up what led to it, then rest until the renewal."""
+    secret = observation.secret
+    if secret is None or observation.renew_at is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
-    if observed.status.order is not None:
-        return _clean_up_first(observed, now) or _not_before(observed.clean_up_at, now) or CleanUp()
-    if secret.metadata_fingerprint != metadata_fingerprint(observed.certificate):
-        return _not_before(observed.clean_up_at, now) or Adopt()
-    return _release_first(observed, now) or Settle(renewal_time(observed.certificate, secret.certificate))
+    if observation.status.order is not None:
+        return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
+    if secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
+        return _after(observation.memory.cleaning_up, now) or Adopt()
+    return _release_first(observation, now) or Settle(observation.renew_at)
 
 
-def _issue(observed: Observed, need: Need, now: dt.datetime) -> Step:
+def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
-        return _let_go_first(observed, now) or need.refusal
-    if observed.issuer.state == "unknown":
+        return _let_go_first(observation, now) or Refuse(need.refusal.reason, need.refusal.message)
+    view, memory = observation.issuer_view, observation.memory
+    if view.state == "unknown":
         return Park()
-    if observed.issuer.state != "ready" or observed.wanted is None:
-        reason = "IssuerNotFound" if observed.issuer.state == "missing" else "IssuerNotReady"
-        return AwaitIssuer(reason, observed.issuer.message)
-    order = observed.status.order
-    if order is not None and order.spec_hash != observed.wanted.fingerprint:
-        return _not_before(observed.clean_up_at, now) or CleanUp(last_try=_tried_enough(observed))
-    if order is not None and (order.state == "invalid" or order.url is None):
-        pause = _not_before(observed.status.next_attempt_time, now)
-        tidy = _clean_up_first(observed, now, new_order_waits=pause is None)
+    if view.state != "ready" or observation.request is None:
+        return AwaitIssuer("IssuerNotFound" if view.state == "missing" else "IssuerNotReady", view.message)
+    order = observation.status.order
+    if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
+        pause = _not_before(observation.status.next_attempt_time, now)
+        tidy = _clean_up_first(observation, now, new_order_waits=pause is None)
         if tidy is None and pause is not None:
-            tidy = _release_first(observed, now) or pause
+            tidy = _release_first(observation, now) or pause
         if tidy is not None:
             return tidy
         order = None
-    pause = _not_before(observed.retry_at, now)
+    if order is not None and (order.url is None or order.spec_hash != observation.request.fingerprint):
+        # It is for another spec, or was given up: see `abandon_order`.
+        return _after(memory.cleaning_up, now) or CleanUp(last_try=_tried_enough(observation))
+    pause = _after(memory.issuing, now)
     if pause is not None:
         return pause
     if order is None:
         return StartOrder(need.reason, need.message)
-    return ResumeOrder() if observed.flight is None else _fly(observed.flight, now)
+    return ResumeOrder() if memory.open_order is None else _continue(memory.open_order, now)
 
 
-def _fly(flight: Flight, now: dt.datetime) -> Step:
-    """The next step of an order under way (RFC 8555 section 7.1.6)."""
-    match flight.order.status:
+def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
+    """Name the next step of an open order (RFC 8555 section 7.1.6)."""
+    match open_order.order.status:
         case "invalid":
             return RecordFailure()
-        case "pending" if flight.proofs and flight.presented_at is None:
+        case "pending" if open_order.responses and open_order.presented_at is None:
             return Present()
-        case "pending" if flight.challenges:
-            return _not_before(flight.next_look, now) or (AnswerChallenges() if flight.propagated else SelfCheck())
-        case "ready" if not flight.finalized:
+        case "pending" if open_order.challenges:
+            seen = open_order.propagated
+            return _not_before(open_order.next_look, now) or (AnswerChallenges() if seen else SelfCheck())
+        case "ready" if not open_order.finalized:
             return Finalize()
         case "valid":
             return StoreCertificate()
         case _:
-            return _not_before(flight.next_look, now) or PollOrder()
+            return _not_before(open_order.next_look, now) or PollOrder()
 
 
-def _let_go_first(observed: Observed, now: dt.datetime) -> Step | None:
+def _let_go_first(observation: Observation, now: dt.datetime) -> Step | None:
     """Remove what is outside, then the finalizer; None if neither is there."""
-    return _clean_up_first(observed, now) or _release_first(observed, now)
+    return _clean_up_first(observation, now) or _release_first(observation, now)
 
 
-def _clean_up_first(observed: Observed, now: dt.datetime, *, new_order_waits: bool = False) -> Step | None:
-    order = observed.status.order
+def _clean_up_first(observation: Observation, now: dt.datetime, *, new_order_waits: bool = False) -> Step | None:
+    order = observation.status.order
     if order is None or not any(authorization.presented for authorization in order.authorizations):
         return None
-    if observed.issuer.state == "unknown":
+    if observation.issuer_view.state == "unknown":
         return Park()
-    return _not_before(observed.clean_up_at, now) or CleanUp(
-        keep_order=order.state == "invalid", last_try=new_order_waits and _tried_enough(observed)
+    return _after(observation.memory.cleaning_up, now) or CleanUp(
+        keep_order=order.state == "invalid", last_try=new_order_waits and _tried_enough(observation)
     )
 
 
-def _tried_enough(observed: Observed) -> bool:
-    return observed.clean_up_failures >= CLEAN_UP_TRIES
+def _tried_enough(observation: Observation) -> bool:
+    return observation.memory.cleaning_up.failures >= CLEAN_UP_TRIES
 
 
-def _release_first(observed: Observed, now: dt.datetime) -> Step | None:
-    if FINALIZER not in observed.certificate.metadata.finalizers:
+def _release_first(observation: Observation, now: dt.datetime) -> Step | None:
+    if FINALIZER not in observation.certificate.metadata.finalizers:
         return None
-    return _not_before(observed.clean_up_at, now) or Release()
+    return _after(observation.memory.cleaning_up, now) or Release()
 
 
-def _not_before(instant: dt.datetime | None, now: dt.datetime) -> Sleep | None:
-    return Sleep(instant) if instant is not None and now < instant else None
+def _after(backoff: Backoff, now: dt.datetime) -> Sleep | None:
+    return _not_before(backoff.not_before, now)
+
+
+def _not_before(time: dt.datetime | None, now: dt.datetime) -> Sleep | None:
+    return Sleep(time) if time is not None and now < time else None

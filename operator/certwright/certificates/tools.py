@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.secret import SecretFacts
     from certwright.challenges.holders import RecordLedger
     from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
@@ -26,11 +26,11 @@ class Tools:
     Attributes:
         kube_api: The API server.
         registry: The issuers.
-        solvers: Makes DNS solvers from an issuer's spec.
+        presenters: Makes presenters of an issuer's solvers.
         ledger: Who needs which record.
         recorder: For Events.
         metrics: Counts what happens.
-        clock: The present instant, aware UTC.
+        clock: The present time, aware UTC.
         leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
@@ -38,7 +38,7 @@ class Tools:
 
     kube_api: KubeApi
     registry: IssuerRegistry
-    solvers: PresenterFactory
+    presenters: PresenterFactory
     ledger: RecordLedger
     recorder: EventRecorder
     metrics: Metrics

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from certwright.acme.http01 import WELL_KNOWN_PATH
+from certwright.acme.challenge import WELL_KNOWN_PATH
 from certwright.dns import TxtRecord
 
 

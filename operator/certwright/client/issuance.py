@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 from certwright.acme import (
     AcmeError,
     BudgetExhausted,
-    ConnectionFailed,
     Identifier,
     InvalidCertificate,
     MalformedResponse,
     NoSuchChain,
     OrderFailed,
-    OrderNotReady,
     OrderPurpose,
     OrderStatus,
     ProblemError,
@@ -175,7 +173,7 @@ class Issuance:
         self._notify(OrderReady(order))
         self._may_be_issued = True
         try:
-            self.order = await self._finalize(order, csr)
+            self.order = await self._client.finalize(order, csr)
         except ProblemError:
             self._may_be_issued = False
             raise
@@ -252,18 +250,6 @@ class Issuance:
     def _replacement_refused(self, error: AcmeError) -> None:
         self._replaces_refused = True
         self._notify(ReplacementRefused(error))
-
-    async def _finalize(self, order: Order, csr: bytes) -> Order:
-        try:
-            return await self._client.finalize(order, csr)
-        except (ConnectionFailed, OrderNotReady):
-            # It may have arrived, or the order may be further than it seemed: its own state says so.
-            seen = await self._client.fetch_order(order.url)
-            if seen.status is OrderStatus.READY:
-                return await self._client.finalize(seen, csr)
-            if seen.status in (OrderStatus.PROCESSING, OrderStatus.VALID):
-                return seen
-            raise
 
     def _checked(self, chain: CertificateChainPem, order: Order, current: bytes | None) -> IssuedCertificate:
         assert self._key is not None  # noqa: S101 - set before the order was finalized

@@ -84,7 +84,7 @@ async def issue(
         KeyReused: The key is the account's.
         BudgetExhausted: There is no room within the time given.
         IssuanceTimedOut: It took longer than `timeout`.
-        AcmeError: What else can go wrong; see `certwright.acme.errors` and `problem_error`.
+        AcmeError: What else can go wrong; see `certwright.acme.errors` and `certwright.acme.problem`.
     """
     identifiers = tuple(dict.fromkeys(map(_identifier, names)))
     issuance = Issuance(client, identifiers, on_event, timeout)

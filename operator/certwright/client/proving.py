@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme import AcmeError, AuthorizationStatus, ChallengeStatus, ConnectionFailed
+from certwright.acme import AcmeError, AuthorizationStatus, ChallengeStatus
 from certwright.challenges.proof import Proof
 from certwright.challenges.solver import solvers_for
 from certwright.client.clean_up import in_any_case
@@ -26,7 +26,7 @@ from certwright.dns import DnsError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
 
-    from certwright.acme import Authorization, Client, Order
+    from certwright.acme import Client, Order
     from certwright.challenges.solver import Solver, Solvers
     from certwright.client.events import OnEvent
 
@@ -35,7 +35,7 @@ CLEAN_UP_SECONDS: Final = 60.0
 
 _MAX_CONCURRENT_ANSWERS: Final = 10
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -118,20 +118,9 @@ async def tell(client: Client, assignments: Sequence[Assignment], notify: OnEven
         # One that is processing was answered before, and a second answer may count as another attempt.
         if proof.challenge.status is ChallengeStatus.PENDING:
             async with slots:
-                await _answer(client, proof)
+                await client.answer_challenge(proof.challenge)
 
     await _together([answer(proof) for proof in proofs])
-
-
-async def _answer(client: Client, proof: Proof) -> None:
-    try:
-        await client.answer_challenge(proof.challenge)
-    except ConnectionFailed:
-        # It may have arrived. Look, and answer once more only if it did not.
-        seen: Authorization = await client.fetch_authorization(proof.authorization.url)
-        challenge = seen.challenge(proof.challenge.type)
-        if challenge is not None and challenge.status is ChallengeStatus.PENDING:
-            await client.answer_challenge(challenge)
 
 
 async def _present(assignment: Assignment, notify: OnEvent) -> None:
@@ -151,7 +140,7 @@ async def _clean_up_one(assignment: Assignment, notify: OnEvent) -> None:
             await _guarded(assignment, "clean up", assignment.solver.clean_up(assignment.proofs))
     except (AcmeError, TimeoutError) as error:
         failure = error if isinstance(error, AcmeError) else _too_slow(assignment)
-        _logger.warning("%s", failure)
+        logger.warning("%s", failure)
         notify(CleanUpFailed(assignment.proofs, failure))
     else:
         notify(CleanedUp(assignment.proofs))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
-    from certwright.certificates.secret_facts import SecretFacts
+    from certwright.certificates.secret import SecretFacts
     from certwright.handlers.invalid import InvalidObject
     from certwright.issuers.presenters import Http01Options
     from certwright.kube.resource import Resource
@@ -102,7 +102,7 @@ class Controller:
         tools = Tools(
             kube_api=kube_api,
             registry=self.registry,
-            solvers=solvers,
+            presenters=solvers,
             ledger=RecordLedger(),
             recorder=self._recorder,
             metrics=self.metrics,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from certwright.certificates.secret_facts import SecretFacts
+from certwright.certificates.secret import SecretFacts
 from certwright.handlers.invalid import REASON
 from certwright.handlers.kinds import WatchedKind
 from certwright.issuers.registry import issuer_key

@@ -1,1 +1,1 @@
-"""HTTPS as every client of Certwright speaks it: bytes, time-outs, TLS trust and proxies; no ACME, no DNS."""
+"""HTTPS for every client of Certwright: requests, time-outs, TLS trust and proxies; no ACME, no DNS."""

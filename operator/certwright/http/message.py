@@ -1,4 +1,4 @@
-"""HTTP as the client needs it: what a transport is given and what it gives back."""
+"""HTTP headers, responses and the transport protocol."""
 
 from __future__ import annotations
 
@@ -34,31 +34,31 @@ class Headers:
 
 @dataclass(frozen=True)
 class Response:
-    """One answer of the server.
+    """One response of a server.
 
     Attributes:
         status: The HTTP status code.
         headers: The header fields.
         body: The content, at most as long as the request allowed.
-        url: The URL that was asked.
+        url: The URL of the request.
     """
 
     status: int
     headers: Headers = field(default_factory=Headers)
-    # Kept out of repr: whatever a server sent must not reach a log by accident.
+    # Not in repr: the content must not reach a log by accident.
     body: bytes = field(default=b"", repr=False)
     url: str = ""
 
     @property
     def media_type(self) -> str:
-        """The content type in lower case without its parameters, empty if there is none."""
+        """The content type in lower case without its parameters, or an empty string."""
         return (self.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
 
 
 class Transport(Protocol):
-    """Carries HTTP requests.
+    """Sends HTTP requests.
 
-    `HttpxTransport` is the real one; tests and other HTTP stacks bring their own.
+    `HttpxTransport` is the real one; tests and other HTTP stacks implement their own.
     """
 
     async def request(
@@ -70,22 +70,21 @@ class Transport(Protocol):
         content: bytes | None = None,
         max_bytes: int,
     ) -> Response:
-        """Send one request and read its answer.
+        """Send one request and read the response.
 
-        The request goes to exactly this URL, byte for byte: an ACME server compares it with the signed one
-        (RFC 8555 section 6.4). Redirects are not followed, but returned. Every status is an answer, not an
-        error.
+        Send it to exactly this URL, byte for byte: an ACME server compares it with the signed one (RFC 8555 section
+        6.4). Return redirects instead of following them. Return every status; none is an error.
 
         Args:
             method: `GET`, `HEAD` or `POST`.
             url: An absolute URL.
             headers: Header fields to send; the transport adds `User-Agent`.
             content: The body of a POST.
-            max_bytes: How much of the body is read at most. Beyond it, or where it breaks off, the body of an error
-                status is cut, because its status still counts; any other answer is an error.
+            max_bytes: The maximum length of the body. The longer or incomplete body of an error status is cut, because
+                the status still counts; any other response is then an error.
 
         Raises:
-            ConnectionFailed: There was no connection, or it broke.
+            ConnectionFailed: The connection could not be made, or it broke.
             TimedOut: The server did not answer in time.
             UntrustedServer: The server's certificate did not verify.
             ResponseTooLarge: The body is longer than `max_bytes`.
@@ -93,5 +92,5 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Close what is open. The transport is of no use afterwards."""
+        """Close all connections. The transport cannot be used afterwards."""
         ...

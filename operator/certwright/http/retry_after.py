@@ -1,4 +1,4 @@
-"""Retry-After: seconds or a date, from servers that mean well and from others (RFC 9110 section 10.2.3)."""
+"""Retry-After: seconds or a date, from untrusted servers (RFC 9110 section 10.2.3)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from certwright.http.message import Headers
 
-#: The longest wait that is believed. The longest limits of public CAs run over a week.
 MAX_RETRY_AFTER = timedelta(days=7).total_seconds()
+"""The longest wait that is respected. The longest limits of public CAs cover a week."""
 
 _SECONDS = re.compile(r"[0-9]+")
 _HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{10,40}")
@@ -20,15 +20,14 @@ _HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{10,40}")
 def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
     """Return how long the server asks to wait, between 0 and `MAX_RETRY_AFTER` seconds.
 
-    A date is taken relative to the server's own `Date` where it sent one, so that a clock that is wrong here
-    does not turn a second into an hour.
+    A date is relative to the server's own `Date` if it sent one, so that a wrong local clock does not matter.
 
     Args:
         headers: The header fields of the response.
-        now: The time here, aware.
+        now: The local time, aware.
 
     Returns:
-        Seconds, or None if there is no such field or it makes no sense.
+        Seconds, or None if the field is missing or invalid.
     """
     value = headers.get("Retry-After")
     if value is None:

@@ -1,4 +1,4 @@
-"""HTTP by httpx: the only file of the package that knows it."""
+"""The transport on httpx: the only file that imports it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from certwright.acme.errors import (
+from certwright.http.errors import (
     ConnectionFailed,
     Http2Unavailable,
     InvalidProxy,
@@ -28,7 +28,7 @@ from certwright.acme.errors import (
 )
 from certwright.http.message import Headers, Response
 from certwright.http.proxy import environment_proxies, environment_proxy
-from certwright.http.trust import ClientCertificate, private_trust, untrusted_server
+from certwright.http.trust import ClientCertificate, Trust, untrusted_server
 from certwright.http.url import UrlPolicy, host_of
 from certwright.text import printable
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
 
-#: What the client calls itself unless told otherwise (RFC 8555 section 6.1).
 USER_AGENT: Final = (
     f"certwright/{version('certwright')} python-httpx/{httpx.__version__} python/{platform.python_version()}"
 )
+"""The default `User-Agent` (RFC 8555 section 6.1)."""
 
-# Raised before anything of the request was sent, so that even newOrder may be repeated.
+# Raised before any part of the request was sent, so that any request may be repeated.
 _NOTHING_SENT: Final = (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)
 
 _KEEPALIVE_SECONDS: Final = 30.0
 
-# A CA has one host, or a few: more are not remembered, only looked up again.
+# A server has one host, or a few: more are not cached, only looked up again.
 _MAX_ROUTES: Final = 64
 
 
@@ -56,9 +56,9 @@ class Timeouts:
 
     Attributes:
         connect: To connect, including the TLS handshake.
-        read: Between two pieces of the answer, and to write one of the request.
-        total: For everything from connecting to the last byte of the answer. Waiting for one of the transport's
-            `max_connections` comes before it and is not counted: each request ahead is bounded itself.
+        read: Between two parts of the response, and to write one part of the request.
+        total: For everything from connecting to the last byte of the response. Waiting for one of the transport's
+            `max_connections` comes before and does not count: each request ahead is bounded itself.
     """
 
     connect: float = 10.0
@@ -67,9 +67,9 @@ class Timeouts:
 
 
 class _ExactUrl(httpx.URL):
-    """A URL whose path and query go out as they were written: httpx itself would resolve dots and quote anew.
+    """A URL whose path and query are sent as written: httpx itself would resolve dots and change the quoting.
 
-    Not by httpx's extension `target`: that would also be what a proxy is asked to connect to.
+    httpx's extension `target` is no alternative: it would also replace the host that a proxy connects to.
     """
 
     def __init__(self, origin: httpx.URL, path: str) -> None:
@@ -83,11 +83,11 @@ class _ExactUrl(httpx.URL):
 
 @dataclass(frozen=True)
 class _Route:
-    """How requests for one host get there.
+    """How requests reach one host.
 
     Attributes:
         origin: Scheme, host and port.
-        transport: Has the connections.
+        transport: The pool of connections.
         proxy: Host and port of the proxy on the way, or None.
     """
 
@@ -97,10 +97,10 @@ class _Route:
 
 
 class HttpxTransport:
-    """Carries requests over one long-lived pool of connections: make one for each trust configuration.
+    """Sends requests over one long-lived pool of connections: create one for each trust configuration.
 
-    Redirects are not followed, content codings not asked for, cookies not kept. Use it as an asynchronous
-    context manager or call `aclose`.
+    It follows no redirects, requests no content coding and stores no cookies. Use it as an asynchronous context
+    manager or call `aclose`.
     """
 
     def __init__(
@@ -118,53 +118,49 @@ class HttpxTransport:
         before_send: Callable[[], None] | None = None,
         http2: bool = False,
     ) -> None:
-        """Load the trust anchors, which takes about 30 ms, and open nothing yet.
+        """Load the trust anchors, unless a transport with equal trust already has, and open no connection yet.
 
         Args:
-            ca_bundle: Certificates in PEM; only what they vouch for is trusted then. None: the public CAs.
-            verify: False accepts any certificate of the server. For test benches.
+            ca_bundle: Certificates in PEM, trusted in place of the public CAs; or None.
+            verify: False accepts any server certificate. For test benches.
             timeout: How long one request may take.
             proxy: URL of a proxy for all requests: http, https, or with the package socksio socks5.
-            client_certificate: What to show to servers that ask for one.
-            user_agent: The value of the header field that ACME servers insist on.
-            max_connections: How many requests are under way, and connections open, at most; others wait for their turn.
-            allow_insecure: Also talk plain http. For test benches.
-            http2: Speak HTTP/2 with servers that offer it; needs the extra `certwright[http2]`. It costs half again as
-                much CPU for each request, and saves connections where many are under way at once.
+            client_certificate: The certificate for servers that request one.
+            user_agent: The value of `User-Agent`, which ACME servers require.
+            max_connections: The maximum number of open connections and concurrent requests; others wait.
+            allow_insecure: Also allow plain http. For test benches.
+            http2: Use HTTP/2 with servers that offer it; needs the extra `certwright[http2]`. It takes half again as
+                much CPU for each request, and saves connections if many requests are concurrent.
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
-            before_send: Called when a connection is there and the next thing is to write the request to it, and again
-                before its body. What it raises ends the request; for programs that may lose the right to send.
+            before_send: Called right before the request is written to an open connection, and again before its body. An
+                exception from it ends the request; for programs that may lose the right to send.
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
-            InvalidProxy: The proxy, the given one or one of the environment's, is none that can be used.
-            Http2Unavailable: HTTP/2 is asked for, and its package is not installed.
+            InvalidProxy: The given proxy, or one from the environment, cannot be used.
+            Http2Unavailable: HTTP/2 is requested, but its package is not installed.
         """
         if http2 and find_spec("h2") is None:
             raise Http2Unavailable("HTTP/2 needs the package h2: install certwright[http2], or do without")
         self._timeouts = timeout or Timeouts()
         self._urls = UrlPolicy(allow_http=allow_insecure)
-        # Nobody waits for a connection inside.
+        # httpx never has to wait for a connection itself; see below.
         patience = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None)
         self._extensions: dict[str, object] = {"timeout": patience.as_dict()}
         if before_send is not None:
             self._extensions["trace"] = _before_send(before_send)
-        context = httpx.create_ssl_context(trust_env=trust_env) if ca_bundle is None else private_trust(ca_bundle)
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if client_certificate is not None:
-            client_certificate.load_into(context)
-        # httpx looks at all of its connections for every request that waits in its pool: with many waiting, that is
-        # most of the work. Here they wait outside, for nothing.
+        trust = Trust(ca_bundle, verify, trust_env, http2, client_certificate)
+        context = trust.context(partial(httpx.create_ssl_context, trust_env=trust_env))
+        # httpx checks all of its connections for every request that waits in its pool: with many waiting, that is
+        # most of the work. Here they wait outside, at no cost.
         self._places = asyncio.Semaphore(max_connections)
         limits = httpx.Limits(
             max_connections=max_connections,
             max_keepalive_connections=max_connections,
             keepalive_expiry=_KEEPALIVE_SECONDS,
         )
-        # The transport of httpx without its client: redirects, cookies, authentication and decoding are not wanted, and
-        # were a third of the work for each request.
+        # The transport of httpx without its client: redirects, cookies, authentication and decoding are not needed,
+        # and were a third of the work for each request.
         self._open = partial(httpx.AsyncHTTPTransport, verify=context, http2=http2, limits=limits)
         self._proxy = proxy
         self._trust_env = trust_env
@@ -186,16 +182,16 @@ class HttpxTransport:
         content: bytes | None = None,
         max_bytes: int,
     ) -> Response:
-        """Send one request and read its answer; see `Transport.request`.
+        """Send one request and read the response; see `Transport.request`.
 
         Raises:
-            UnsafeUrl: The URL must not be asked.
-            ConnectionFailed: There was no connection, or it broke.
+            UnsafeUrl: The URL must not be requested.
+            ConnectionFailed: The connection could not be made, or it broke.
             TimedOut: The server did not answer in time.
             UntrustedServer: The server's certificate did not verify.
             ResponseTooLarge: The body is longer than `max_bytes`.
             Exception: Whatever `before_send` raises.
-            MalformedResponse: The body is compressed, although that was not asked for. The body of an error status is
+            MalformedResponse: The body is compressed, although that was not requested. The body of an error status is
                 dropped instead.
         """
         self._urls.check(url, what="the URL of a request")
@@ -212,7 +208,7 @@ class HttpxTransport:
         )
         request.url = _ExactUrl(route.origin, rest[len(host) :])
         try:
-            # A turn to wait for is no fault of the server's: its time starts with the request.
+            # Waiting for a place is not the server's fault: its time starts with the request.
             async with self._places, asyncio.timeout(self._timeouts.total):
                 return await self._send(request, route, url, max_bytes)
         except TimeoutError:
@@ -252,7 +248,7 @@ class HttpxTransport:
 
     async def _send(self, request: httpx.Request, route: _Route, url: str, max_bytes: int) -> Response:
         if self._closed:
-            # httpx would open a new connection; yet whoever closed them all had a reason.
+            # httpx would open a new connection, although all of them were closed on purpose.
             raise ConnectionFailed(
                 f"The connections to {host_of(url)} were closed on our side", host=host_of(url), request_sent=False
             )
@@ -291,7 +287,7 @@ class HttpxTransport:
 
 
 def _before_send(check: Callable[[], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
-    """Return httpcore's trace callback: of all it tells, what comes right before bytes of the request are written."""
+    """Return a trace callback for httpcore that calls the check right before bytes of the request are written."""
 
     async def trace(event: str, _: Mapping[str, object]) -> None:
         if event.endswith((".send_request_headers.started", ".send_request_body.started")):
@@ -302,7 +298,7 @@ def _before_send(check: Callable[[], None]) -> Callable[[str, Mapping[str, objec
 
 async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
     body = bytearray()
-    # The status and headers of an error say enough; a page that is too long or breaks off must not hide them.
+    # The status and headers of an error are enough; a page that is too long or incomplete must not hide them.
     is_error = response.status_code >= HTTPStatus.BAD_REQUEST
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - of an asynchronous transport
     try:
@@ -312,7 +308,7 @@ async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
                 if is_error:
                     return bytes(body[:max_bytes])
                 raise ResponseTooLarge(
-                    f"{host_of(url)} sent more than {max_bytes} bytes, which no ACME answer needs",
+                    f"{host_of(url)} sent more than {max_bytes} bytes, which no honest answer needs",
                     host=host_of(url),
                 )
     except httpx.HTTPError:
@@ -339,16 +335,16 @@ def _translate(error: httpx.HTTPError, url: str, proxy: str | None) -> Transport
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        # Several addresses, each with a failure of its own: the first stands for all.
+        # Several addresses, each with its own failure: report the first.
         error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
 
 
 def _reason(causes: tuple[BaseException, ...]) -> str:
     if isinstance(causes[0], httpx.RemoteProtocolError):
-        # Its text may quote what the server sent: it is only looked at to tell the two cases apart.
+        # Its text may quote the server, so it is only used to distinguish the two cases.
         gone = any(word in str(causes[0]) for word in ("disconnected", "closed", "Terminated"))
         return "it hung up before its answer was complete" if gone else "its answer is no HTTP that can be read"
-    # The system's own words say more than those of the layers above: "Connection refused".
+    # The system's message says more than those of the layers above: "Connection refused".
     for cause in reversed(causes):
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:
             return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or "unknown host"

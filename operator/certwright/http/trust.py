@@ -1,22 +1,37 @@
-"""Whom a transport trusts, and how it shows who it is itself."""
+"""The trust of a transport: CA bundles, client certificates and shared TLS contexts."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import ssl
+from collections import deque
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
-from certwright.acme.errors import InvalidTrustBundle, UntrustedServer
+from certwright.http.errors import InvalidTrustBundle, UntrustedServer
 from certwright.text import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Hashable
 
-# OpenSSL's X509_V_ERR codes for a chain that ends at nobody who is trusted.
+# OpenSSL's X509_V_ERR codes for a chain without a trusted root.
 _NO_ANCHOR: Final = range(18, 22)
 
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----", re.ASCII)
+
+_TRUST_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+# Where Python's default contexts log session secrets, for debugging.
+_KEY_LOG_VARIABLE: Final = "SSLKEYLOGFILE"
+
+_MAX_RECENT: Final = 4
+
+# All contexts in use; and the last few, for programs that create one transport after another.
+_CONTEXTS: Final[WeakValueDictionary[Hashable, ssl.SSLContext]] = WeakValueDictionary()
+_RECENT: Final[deque[ssl.SSLContext]] = deque(maxlen=_MAX_RECENT)
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,7 @@ class ClientCertificate:
     Attributes:
         certificate_file: The certificate and its chain in PEM.
         private_key_file: Its key in PEM.
-        password: Of the key, if it is encrypted.
+        password: The password of the key, if it is encrypted.
     """
 
     certificate_file: Path
@@ -34,7 +49,7 @@ class ClientCertificate:
     password: str | None = field(default=None, repr=False)
 
     def load_into(self, context: ssl.SSLContext) -> None:
-        """Make connections of the context show this certificate.
+        """Load this certificate into a context.
 
         Raises:
             InvalidTrustBundle: The files cannot be read or do not belong together.
@@ -48,13 +63,80 @@ class ClientCertificate:
             ) from None
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Whom a transport trusts. Transports with equal trust share one TLS context, which costs 30 ms and nearly 1 MB.
+
+    Attributes:
+        ca_bundle: The certificates in PEM that are trusted, or None: the public CAs.
+        verify: Whether to verify the server's certificate.
+        trust_env: Whether `SSL_CERT_FILE` or `SSL_CERT_DIR` in the environment may replace the public CAs.
+        http2: Whether to offer HTTP/2, which is a setting of the context.
+        client_certificate: The certificate for servers that request one. A context with one is never shared.
+    """
+
+    ca_bundle: str | None = field(default=None, repr=False)
+    verify: bool = True
+    trust_env: bool = False
+    http2: bool = False
+    client_certificate: ClientCertificate | None = None
+
+    def context(self, public_trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """Return the TLS context for this trust, a new one only if there is none yet or the files behind it changed.
+
+        Args:
+            public_trust: Create a context that trusts the public CAs, or those of the environment.
+
+        Raises:
+            InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
+        """
+        if self.client_certificate is not None:
+            context = self._make(public_trust)
+            self.client_certificate.load_into(context)
+            return context
+        key = self._key()
+        shared = _CONTEXTS.get(key)
+        if shared is None:
+            shared = _CONTEXTS[key] = self._make(public_trust)
+        if shared not in _RECENT:
+            _RECENT.append(shared)
+        return shared
+
+    def _make(self, public_trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        context = public_trust() if self.ca_bundle is None else private_trust(self.ca_bundle)
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def _key(self) -> Hashable:
+        """Return everything a context depends on: the settings, and the current files of the environment."""
+        if self.ca_bundle is not None:
+            anchors: Hashable = hashlib.sha256(self.ca_bundle.encode()).digest()
+        else:
+            anchors = tuple(map(_file_named_by, _TRUST_VARIABLES)) if self.trust_env else None
+        return anchors, self.verify, self.http2, os.environ.get(_KEY_LOG_VARIABLE)
+
+
+def _file_named_by(variable: str) -> Hashable:
+    """Return path, inode, size and modification time of the file in an environment variable, or None."""
+    path = os.environ.get(variable)
+    if not path:
+        return None
+    try:
+        seen = Path(path).stat()
+    except OSError:
+        return path
+    return path, seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
 def private_trust(ca_bundle: str) -> ssl.SSLContext:
-    """Return a context that trusts what these certificates in PEM vouch for, and nothing else.
+    """Return a context that trusts only these certificates in PEM.
 
     Raises:
-        InvalidTrustBundle: There are no certificates in PEM in it.
+        InvalidTrustBundle: The bundle contains no certificate in PEM, or an invalid one.
     """
-    # Blocks only: bundles carry comments, in any alphabet. And never none, for then the system's trust would apply.
+    # Blocks only: bundles contain comments, in any script. Never none, for the system's trust would apply then.
     certificates = _CERTIFICATE.findall(ca_bundle)
     if not certificates:
         raise InvalidTrustBundle("The CA bundle holds no certificates in PEM")
@@ -62,14 +144,14 @@ def private_trust(ca_bundle: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata="\n".join(certificates))
     except (ssl.SSLError, ValueError):
         raise InvalidTrustBundle("A certificate of the CA bundle cannot be read") from None
-    # The same for every Python: an intermediate in the bundle is an anchor, and private CAs are not held to the
-    # letter of RFC 5280, which few of them follow.
+    # The same for every Python: an intermediate in the bundle is an anchor, and private CAs need not follow RFC 5280
+    # to the letter, as few of them do.
     context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def untrusted_server(error: ssl.SSLCertVerificationError, host: str) -> UntrustedServer:
-    """Make the error for a server whose certificate did not verify."""
+    """Return the error for a server whose certificate did not verify."""
     reason = printable(error.verify_message, 200).rstrip(".")
     hint = ". If this is a private CA, give its root as CA bundle" if error.verify_code in _NO_ANCHOR else ""
     return UntrustedServer(f"The certificate of {host} is not trusted: {reason}{hint}", host=host, reason=reason)

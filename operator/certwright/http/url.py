@@ -1,17 +1,17 @@
-"""Which URLs may be asked. A server names all of them but the first, so all of them are checked."""
+"""Which URLs may be requested. All but the first come from a server, so each is checked."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from certwright.acme.errors import UnsafeUrl
+from certwright.http.errors import UnsafeUrl
 from certwright.text import printable
 
-#: Longer URLs are refused: they would be signed, logged and kept in a status.
 MAX_URL: Final = 2048
+"""The longest accepted URL: URLs are signed, logged and stored in a status."""
 
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -19,32 +19,35 @@ _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,
 
 @dataclass(frozen=True)
 class UrlPolicy:
-    """Decides whether a URL may be asked.
+    """Decides whether a URL may be requested.
 
     Attributes:
-        allow_http: Also accept plain http. RFC 8555 section 6.1 wants https; this is for CAs on a test bench.
+        allow_http: Also accept plain http, for test benches. RFC 8555 section 6.1 requires https.
     """
+
+    error: ClassVar[type[UnsafeUrl]] = UnsafeUrl
+    """The error to raise; a subclass may have its own."""
 
     allow_http: bool = False
 
     def check(self, url: str, *, what: str) -> str:
-        """Return the URL as it is.
+        """Return the URL unchanged if it may be requested.
 
         Args:
             url: The URL to check.
-            what: What the URL is, for the message: "the directory URL", "newOrder in the directory".
+            what: A description for the message: "the directory URL", "newOrder in the directory".
 
         Raises:
-            UnsafeUrl: It is not https (or http where that is allowed), has no host, a wrong port,
-                credentials, a fragment, or characters that have no place in a URL.
+            UnsafeUrl: The URL is not https (or http if allowed), or has no host, an invalid port, credentials, a
+                fragment, or invalid characters.
         """
         reason = self._objection(url)
         if reason is not None:
-            raise UnsafeUrl(f"{what} is refused because {reason}: {_without_credentials(url)!r}")
+            raise self.error(f"{what} is refused because {reason}: {_without_credentials(url)!r}")
         return url
 
     def accepts(self, url: str) -> bool:
-        """Whether `check` would let the URL pass."""
+        """Return whether `check` accepts the URL."""
         return self._objection(url) is None
 
     def _objection(self, url: str) -> str | None:

@@ -20,8 +20,8 @@ class IssuerView:
     """What a Certificate needs to know of its issuer.
 
     Attributes:
-        state: ``unknown`` until the operator has reconciled it for the first time since it started.
-        message: Why it is not ready, for the user.
+        state: ``unknown`` until the operator has looked at it since its start.
+        message: Why it is not ready, for people.
     """
 
     state: Literal["unknown", "missing", "not-ready", "ready"]

@@ -1,0 +1,61 @@
+"""The authorizations of an order: which challenge is answered, and how a status shows each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certwright.certificates.responses import response_fields
+from certwright.failures import IssuanceError
+from certwright.resources import AuthorizationStatus, ChallengeStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from certwright.acme import Authorization, Challenge
+    from certwright.certificates.open_order import OpenOrder
+
+
+def pending(authorizations: Iterable[Authorization]) -> list[Authorization]:
+    """Return those for which the CA has still to see a response."""
+    return [authorization for authorization in authorizations if authorization.status == "pending"]
+
+
+def find_challenge(authorization: Authorization, challenge_type: str) -> Challenge:
+    """Return an authorization's challenge of a type.
+
+    Raises:
+        IssuanceError: The CA offers none.
+    """
+    challenge = authorization.challenge(challenge_type)
+    if challenge is None or challenge.token is None:
+        offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
+        raise IssuanceError(
+            "NoChallenge",
+            f"The CA offers no {challenge_type} challenge for {authorization.name}; it offers {offered}.",
+            costly=True,
+        )
+    return challenge
+
+
+def authorization_entries(
+    authorizations: Iterable[Authorization], open_order: OpenOrder, kept: Iterable[AuthorizationStatus] = ()
+) -> tuple[AuthorizationStatus, ...]:
+    """Return the authorizations as a status has them.
+
+    Args:
+        authorizations: As the CA has them.
+        open_order: Those with a challenge and a response in it count as presented from now on.
+        kept: What the status says of them so far.
+    """
+    known = {entry.name: entry for entry in kept}
+    entries = []
+    for authorization in sorted(authorizations, key=lambda one: one.name):
+        response = open_order.responses.get(authorization.name)
+        challenge = open_order.challenges.get(authorization.name)
+        entry = known.get(authorization.name) or AuthorizationStatus(name=authorization.name, state="pending")
+        changes: dict[str, object] = {"url": authorization.url, "state": authorization.status.value}
+        if response is not None and challenge is not None:
+            shown = ChallengeStatus(type=challenge.type, url=challenge.url)
+            changes |= {"challenge": shown, **response_fields(response), "presented": True}
+        entries.append(entry.replace(**changes))
+    return tuple(entries)

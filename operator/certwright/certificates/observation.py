@@ -1,0 +1,212 @@
+"""Everything that is known about one Certificate at one time: all that `plan` and its steps look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from certwright.certificates.order_request import requested_identifiers
+from certwright.certificates.renewal import renewal_time
+from certwright.failures import MAX_MESSAGE_CHARACTERS
+from certwright.kube.events import subject_of
+from certwright.runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from certwright.acme import Identifier, Order
+    from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.order_request import OrderRequest
+    from certwright.certificates.secret import SecretFacts
+    from certwright.challenges.presenter import Presenter
+    from certwright.issuers.registry import IssuerView, ReadyIssuer
+    from certwright.kube.events import Subject
+    from certwright.resources import Certificate, CertificateStatus
+
+
+@dataclass(frozen=True)
+class Note:
+    """What to tell people about where things stand.
+
+    Attributes:
+        reason: One word, CamelCase.
+        message: For people.
+        under_way: Whether an issuance is going on; False for a failure or a wait for someone else.
+    """
+
+    reason: str
+    message: str
+    under_way: bool
+
+
+@dataclass(frozen=True)
+class UnwatchedSecret:
+    """What was found when a Secret that is not watched was last read.
+
+    Attributes:
+        facts: The Secret, or None if there was none.
+        read_at: When.
+    """
+
+    facts: SecretFacts | None
+    read_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What one pass over a Certificate remembers for the next; losing it costs nothing but time.
+
+    Attributes:
+        open_order: The order that this process is working on.
+        presenters: Who presented the response for each name; kept so that the responses can be removed once the
+            issuer is gone.
+        note: The latest note.
+        issuing: The back-off of everything that issues.
+        cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
+            neither waits for the other's failures.
+        generation: The generation of the spec that the back-off and the note are about.
+        saved_at: When the status was last written.
+        caught_up: Whether the object is known to be no older than this process's right to act.
+        unwatched: The Secret, if it is not watched.
+        refusals: How often in a row the Certificate was refused.
+    """
+
+    open_order: OpenOrder | None = None
+    presenters: Mapping[str, Presenter] = field(default_factory=dict)
+    note: Note | None = None
+    issuing: Backoff = field(default_factory=Backoff)
+    cleaning_up: Backoff = field(default_factory=Backoff)
+    generation: int = 0
+    saved_at: dt.datetime | None = None
+    caught_up: bool = False
+    unwatched: UnwatchedSecret | None = None
+    refusals: int = 0
+
+    def for_generation(self, generation: int) -> Memory:
+        """Return what is still of use for a spec: back-off and note of another one are not."""
+        if self.generation == generation:
+            return self
+        note = self.note if self.note is not None and self.note.under_way else None
+        return replace(self, generation=generation, note=note, issuing=Backoff())
+
+    def for_changed_issuer(self) -> Memory:
+        """Return what is still of use when the issuer has changed: what stood in the way may be gone."""
+        order = self.open_order
+        if order is not None and order.challenges:
+            order = replace(order, presented_at=None)  # its presenters may be others now
+        # The number of failures stays: after one, clean-up takes its credentials from the issuer as it is now.
+        cleaning_up = replace(self.cleaning_up, not_before=None, reported=None)
+        return replace(self, open_order=order, issuing=Backoff(), cleaning_up=cleaning_up)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One Certificate and everything around it. Nothing in it is ever edited: a step returns another one.
+
+    Attributes:
+        certificate: The object, as last seen or written.
+        identifiers: What the certificate is to be for, see `requested_identifiers`.
+        status: The draft of its status: as last seen, with what this pass has added.
+        secret: The Secret it names, or None if there is none; see `with_secret`.
+        renew_at: When the certificate in the Secret is to be renewed; None if there is none.
+        issuer_view: The state of its issuer.
+        issuer: The issuer, if it is ready.
+        request: What would be ordered; None while the issuer is not ready.
+        other_owner: Name of the Certificate that has the better claim to the Secret, or None.
+        memory: What is kept between passes.
+    """
+
+    certificate: Certificate
+    identifiers: tuple[Identifier, ...]
+    status: CertificateStatus
+    secret: SecretFacts | None
+    renew_at: dt.datetime | None
+    issuer_view: IssuerView
+    issuer: ReadyIssuer | None
+    request: OrderRequest | None
+    other_owner: str | None
+    memory: Memory
+
+    @property
+    def ready_issuer(self) -> ReadyIssuer:
+        """The issuer, for steps that `plan` takes only when it is ready."""
+        if self.issuer is None:
+            raise AssertionError("a step that needs the issuer was planned without one")
+        return self.issuer
+
+    @property
+    def open_order(self) -> OpenOrder:
+        """The open order, for steps that `plan` takes only with one."""
+        if self.memory.open_order is None:
+            raise AssertionError("a step of an order was planned without one")
+        return self.memory.open_order
+
+    @property
+    def uid(self) -> str:
+        """The Certificate's UID."""
+        return self.certificate.metadata.uid
+
+    @property
+    def namespace(self) -> str:
+        """The Certificate's namespace."""
+        return self.certificate.metadata.namespace or ""
+
+    @property
+    def subject(self) -> Subject:
+        """The Certificate as the subject of an Event."""
+        return subject_of("Certificate", self.certificate.metadata)
+
+    def remember(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the memory changed."""
+        return replace(self, memory=replace(self.memory, **changes))
+
+    def noting(self, reason: str, message: str, *, under_way: bool = True) -> Observation:
+        """Return the observation with another note of where things stand."""
+        return self.remember(note=Note(reason, message[:MAX_MESSAGE_CHARACTERS], under_way))
+
+    def with_open_order(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the open order changed."""
+        return self.remember(open_order=replace(self.open_order, **changes))
+
+    def with_certificate(self, certificate: Certificate) -> Observation:
+        """Return the observation with the object as it is now, and what follows from its spec; the draft stays."""
+        if certificate.spec == self.certificate.spec:
+            return replace(self, certificate=certificate)
+        identifiers = requested_identifiers(certificate)
+        return replace(self, certificate=certificate, identifiers=identifiers).with_secret(self.secret)
+
+    def with_secret(self, secret: SecretFacts | None) -> Observation:
+        """Return the observation with the Secret as it is now, and the time of renewal that follows from it."""
+        facts = secret.certificate if secret is not None else None
+        renew_at = renewal_time(self.certificate, facts) if facts is not None else None
+        return replace(self, secret=secret, renew_at=renew_at)
+
+    def with_status(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the draft changed."""
+        return replace(self, status=self.status.replace(**changes))
+
+    def with_order(self, **changes: Any) -> Observation:
+        """Return the observation with fields of the order in the draft changed, if there is one."""
+        if self.status.order is None:
+            return self
+        return self.with_status(order=self.status.order.replace(**changes))
+
+    def with_order_state(self, order: Order) -> Observation:
+        """Return the observation with the state of the order in the draft.
+
+        ``invalid`` is left to `RecordFailure`, which writes it with its reasons: alone, it would look dealt with.
+        """
+        return self if order.status == "invalid" else self.with_order(state=order.status.value)
+
+    def with_authorizations(self, changes: Mapping[str, Mapping[str, Any]]) -> Observation:
+        """Return the observation with fields of some authorizations in the draft changed, by their name."""
+        order = self.status.order
+        if order is None or not changes:
+            return self
+        return self.with_order(
+            authorizations=tuple(
+                entry.replace(**changes[entry.name]) if entry.name in changes else entry
+                for entry in order.authorizations
+            )
+        )

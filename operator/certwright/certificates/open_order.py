@@ -1,0 +1,67 @@
+"""The order that this process is working on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.acme import Challenge, Order
+    from certwright.challenges.response import ChallengeResponse
+    from certwright.pki import PrivateKey
+
+FIRST_POLL_SECONDS: Final = 0.25
+SHORTEST_POLL_SECONDS: Final = 0.1
+LONGEST_POLL_SECONDS: Final = 15.0
+LONGEST_ASKED_SECONDS: Final = 3600.0
+"""A longer Retry-After than this is not believed while an order is open."""
+
+
+@dataclass(frozen=True)
+class OpenOrder:
+    """An open order as held in memory; after a restart it is made again from the status and the CA.
+
+    Attributes:
+        order: As last seen at the CA.
+        started_at: When it was placed.
+        next_look: Nothing is to be asked before this time.
+        responses: What the CA is to find, by the authorization's name; an answered one stays until the order is done.
+        challenges: The challenge of each that is not answered yet, by the same name.
+        key: The private key of the order, once it is in a Secret.
+        resumed: Whether an earlier process placed the order and may have left its key in a Secret.
+        presented_at: When this process put the responses in place; None before.
+        propagated: Whether they were seen where the CA looks, or need not be.
+        checks: How often they were looked for.
+        polls: How often the CA was asked since the last progress.
+        finalized: Whether this process has sent the CSR.
+        warned: What Events have said of responses that could not be seen: the reason, and the cause.
+    """
+
+    order: Order
+    started_at: dt.datetime
+    next_look: dt.datetime
+    responses: Mapping[str, ChallengeResponse] = field(default_factory=dict)
+    challenges: Mapping[str, Challenge] = field(default_factory=dict)
+    key: PrivateKey | None = field(default=None, repr=False)
+    resumed: bool = False
+    presented_at: dt.datetime | None = None
+    propagated: bool = False
+    checks: int = 0
+    polls: int = 0
+    finalized: bool = False
+    warned: frozenset[tuple[str, str]] = frozenset()
+
+    def polled(self, asked: float | None, now: dt.datetime) -> OpenOrder:
+        """Return the order with its next look: when the CA asked for it, else a little later each time.
+
+        Args:
+            asked: Seconds that the CA asked to wait, or None.
+            now: The present time.
+        """
+        if asked is None:
+            asked = min(FIRST_POLL_SECONDS * 2**self.polls, LONGEST_POLL_SECONDS)
+        pause = min(max(asked, SHORTEST_POLL_SECONDS), LONGEST_ASKED_SECONDS)
+        return replace(self, next_look=now + dt.timedelta(seconds=pause))

@@ -1,0 +1,118 @@
+"""What is requested of the CA: a Certificate's spec and its issuer, added up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from certwright.acme import Identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from certwright.pki import CertificateFacts
+    from certwright.resources import AcmeIssuerSpec, Certificate
+
+
+@dataclass(frozen=True)
+class OrderRequest:
+    """The parts of an order that, when they change, make it another order.
+
+    Attributes:
+        identifiers: What the certificate is for, see `requested_identifiers`.
+        server: Directory URL of the CA.
+        account_url: The account that orders.
+        profile: ACME profile, or None.
+        duration_seconds: Lifetime to ask for, or None for the CA's own.
+        key: Algorithm and size of the private key: a CA that refuses one may take another, so it need not wait.
+        common_name: For the CSR, or None.
+    """
+
+    identifiers: tuple[Identifier, ...]
+    server: str
+    account_url: str
+    profile: str | None = None
+    duration_seconds: int | None = None
+    key: tuple[str, int | None] = ("ECDSA", None)
+    common_name: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The identifiers as a status has them."""
+        return names_of(self.identifiers)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short digest that is equal for equal orders.
+
+        It is kept in the status of an open order. A version that computes it differently gives up every order that is
+        open when the operator is upgraded.
+        """
+        return digest(
+            {
+                "names": self.names,
+                "server": self.server,
+                "account_url": self.account_url,
+                "profile": self.profile,
+                "duration_seconds": self.duration_seconds,
+                "key": self.key,
+                "common_name": self.common_name,
+            }
+        )
+
+    @classmethod
+    def of(cls, certificate: Certificate, issuer: AcmeIssuerSpec, account_url: str) -> OrderRequest:
+        """Combine a Certificate with its issuer."""
+        spec = certificate.spec
+        asks_duration = issuer.enable_duration_feature and spec.duration is not None
+        return cls(
+            identifiers=requested_identifiers(certificate),
+            server=issuer.server,
+            account_url=account_url,
+            profile=issuer.profile,
+            duration_seconds=int(spec.duration.total_seconds()) if asks_duration and spec.duration else None,
+            key=(spec.private_key.algorithm, spec.private_key.size),
+            common_name=spec.common_name,
+        )
+
+
+class SubjectNames(NamedTuple):
+    """Identifiers by type, as CSRs and checks of certificates take them."""
+
+    dns_names: tuple[str, ...]
+    ip_addresses: tuple[str, ...]
+
+
+def requested_identifiers(certificate: Certificate) -> tuple[Identifier, ...]:
+    """Return what a Certificate asks to be certified: in lower case, each once, sorted."""
+    return tuple(sorted({Identifier.dns(name) for name in certificate.spec.dns_names}))
+
+
+def certified_identifiers(facts: CertificateFacts) -> tuple[Identifier, ...]:
+    """Return what an issued certificate is for, in the form of `requested_identifiers`."""
+    names = [Identifier("dns", name) for name in facts.dns_names]
+    addresses = [Identifier("ip", address) for address in facts.ip_addresses]
+    return tuple(sorted(names + addresses))
+
+
+def subject_names(identifiers: Iterable[Identifier]) -> SubjectNames:
+    """Sort identifiers by their type."""
+    known = tuple(identifiers)
+    return SubjectNames(
+        dns_names=tuple(identifier.value for identifier in known if identifier.type == "dns"),
+        ip_addresses=tuple(identifier.value for identifier in known if identifier.type == "ip"),
+    )
+
+
+def names_of(identifiers: Iterable[Identifier]) -> tuple[str, ...]:
+    """Return identifiers as texts."""
+    return tuple(identifier.value for identifier in identifiers)
+
+
+def digest(value: Any) -> str:
+    """Return 16 hex digits that are equal for equal JSON values."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -1,0 +1,26 @@
+"""When a certificate is to be renewed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from certwright.pki import CertificateFacts
+    from certwright.resources import Certificate
+
+
+def renewal_time(certificate: Certificate, facts: CertificateFacts) -> dt.datetime:
+    """Return the time from which the certificate is to be renewed.
+
+    ``renewBefore`` (or its percentage) ahead of the end, if that lies within the certificate's real lifetime, else
+    after two thirds of it: a CA may issue for less time than was requested, and then must not be asked without end.
+    """
+    life = facts.not_after - facts.not_before
+    before = certificate.spec.renew_before
+    if before is None and certificate.spec.renew_before_percentage is not None:
+        before = life * certificate.spec.renew_before_percentage / 100
+    if before is None or before >= life:
+        before = life / 3
+    return facts.not_after - before

@@ -1,0 +1,144 @@
+"""Challenge responses: which presenter answers for which name, and what of it is, or may be, in place.
+
+A status says what was put in place, or was about to be: that is all that clean-up needs after a restart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from certwright.challenges.presenter import PresentedObject
+from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
+from certwright.concurrency import gather_all
+from certwright.failures import IssuanceError
+from certwright.http01.responder import PATH
+from certwright.issuers.solver_choice import choose_solver
+from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.presenter import Presenter
+    from certwright.resources import AuthorizationStatus, CertificateStatus
+
+
+async def presenters_for(observation: Observation, tools: Tools, names: Iterable[str]) -> dict[str, Presenter]:
+    """Choose and make the presenter for each name; names with the same solver of the issuer share one."""
+    issuer, certificate = observation.ready_issuer, observation.certificate
+    made: dict[int, Presenter] = {}
+    by_name: dict[str, Presenter] = {}
+    for name in names:
+        chosen = choose_solver(issuer.spec.solvers, name, certificate.metadata.labels)
+        if id(chosen) not in made:
+            made[id(chosen)] = await tools.presenters.make(issuer, chosen, certificate)
+        by_name[name] = made[id(chosen)]
+    return by_name
+
+
+async def same_presenters(
+    observation: Observation, tools: Tools, responses: Mapping[str, ChallengeResponse]
+) -> dict[str, Presenter]:
+    """Make the presenters for responses that were chosen earlier.
+
+    Raises:
+        IssuanceError: The issuer's solver for a name is now of another kind: another order is placed.
+    """
+    presenters = await presenters_for(observation, tools, responses)
+    for name, response in responses.items():
+        if presenters[name].challenge_type != response.challenge_type:
+            raise IssuanceError(
+                "SolverChanged",
+                f"The issuer's solver for {name} is {presenters[name].challenge_type} by now, and the order was begun "
+                "with another: a new one is made.",
+                abandons_order=True,
+            )
+    return presenters
+
+
+async def present_all(responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]) -> None:
+    """Put all responses in place together, all presenters at the same time."""
+    await gather_all(presenter.present(group) for presenter, group in by_presenter(responses, presenters))
+
+
+def by_presenter(
+    responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]
+) -> list[tuple[Presenter, list[ChallengeResponse]]]:
+    """Group responses by the presenter of their name, each presenter once."""
+    groups: dict[int, tuple[Presenter, list[ChallengeResponse]]] = {}
+    for name, response in responses.items():
+        presenter = presenters[name]
+        groups.setdefault(id(presenter), (presenter, []))[1].append(response)
+    return list(groups.values())
+
+
+def records_of(responses: Iterable[ChallengeResponse]) -> list[RecordResponse]:
+    """Return those that are DNS records: only what holds credentials can remove them."""
+    return [response for response in responses if isinstance(response, RecordResponse)]
+
+
+def files_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:
+    """Return those that are files: objects in the cluster answer for them, found by their labels."""
+    return [response for response in responses if isinstance(response, FileResponse)]
+
+
+def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
+    """Return the response that an authorization's entry names, or None if it names none (any more)."""
+    if entry.record is not None:
+        return RecordResponse(entry.record.name, entry.record.value)
+    if entry.resource is None:
+        return None
+    url = urlsplit(entry.resource.url)
+    if not url.hostname or not url.path.startswith(PATH):
+        return None
+    return FileResponse(url.hostname, url.path.removeprefix(PATH), entry.resource.key_authorization)
+
+
+def response_fields(response: ChallengeResponse) -> dict[str, Any]:
+    """Return the fields of an authorization's entry that name a response."""
+    if isinstance(response, RecordResponse):
+        return {"record": RecordStatus(name=response.name, value=response.value)}
+    if isinstance(response, FileResponse):
+        return {"resource": HttpResourceStatus(url=response.url, key_authorization=response.key_authorization)}
+    raise AssertionError(f"a status has no place for {response.title}")
+
+
+def presented_responses(status: CertificateStatus) -> dict[str, ChallengeResponse]:
+    """Return the responses that are, or may be, in place for a Certificate, by authorization name."""
+    if status.order is None:
+        return {}
+    entries = (entry for entry in status.order.authorizations if entry.presented)
+    return {entry.name: response for entry in entries if (response := response_of(entry)) is not None}
+
+
+def presented_objects(status: CertificateStatus) -> tuple[PresentedObject, ...]:
+    """Return the objects that are, or may be, in the cluster for a Certificate's order."""
+    return as_objects(status.order.solver_objects if status.order is not None else ())
+
+
+def as_objects(listed: Iterable[SolverObjectStatus]) -> tuple[PresentedObject, ...]:
+    """Return the objects that a status lists."""
+    return tuple(PresentedObject(one.kind, one.name, edited=one.edited) for one in listed)
+
+
+def objects_to_make(
+    responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]
+) -> tuple[SolverObjectStatus, ...]:
+    """Return what the presenters will make for these responses, to be written down before they do."""
+    return tuple(
+        SolverObjectStatus(kind=one.kind, name=one.name, edited=one.edited)
+        for presenter, group in by_presenter(responses, presenters)
+        for one in presenter.objects_for(group)
+    )
+
+
+def must_be_held(responses: Mapping[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> bool:
+    """Whether something is to be put where Kubernetes does not remove it with the Certificate."""
+    return bool(records_of(responses.values())) or any(one.edited for one in made)
+
+
+def waiting_reason(responses: Mapping[str, ChallengeResponse]) -> str:
+    """Return the reason of a note that says that these are waited for."""
+    return min(response.waiting_reason for response in responses.values())

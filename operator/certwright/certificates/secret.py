@@ -1,0 +1,263 @@
+"""TLS Secrets: what matters about one, as plain values, and the manifests that Certwright writes.
+
+Nothing of a Secret's content is kept in memory. Every manifest is whole, for one server-side apply.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.certificates.order_request import digest, names_of, requested_identifiers
+from certwright.kube.secrets import decoded, encoded
+from certwright.pki import (
+    CertificateFacts,
+    PkiError,
+    load_private_key,
+    parse_chain,
+    public_key_matches,
+    public_key_matches_spec,
+)
+from certwright.resources import (
+    ALT_NAMES_ANNOTATION,
+    API_VERSION,
+    CERTIFICATE_NAME_ANNOTATION,
+    COMPONENT_LABEL,
+    ISSUER_GROUP_ANNOTATION,
+    ISSUER_KIND_ANNOTATION,
+    ISSUER_NAME_ANNOTATION,
+    MANAGED_LABEL,
+    MANAGED_VALUE,
+    group,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography import x509
+
+    from certwright.pki import CertificateChain, KeyAlgorithm
+    from certwright.resources import Certificate
+
+TLS_TYPE: Final = "kubernetes.io/tls"
+METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
+CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
+"""SHA-256 over chain and key as we wrote them: equal means that the slow comparison of key and leaf can be skipped."""
+SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
+REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
+"""Written with the certificate in one write: a crash before the status is written cannot lose count."""
+MAX_REVISION_DIGITS: Final = 9
+PENDING_KEY: Final = "pending-key"
+
+
+@dataclass(frozen=True)
+class SecretFacts:
+    """A Secret as far as issuing is concerned.
+
+    Attributes:
+        certificate_name: The Certificate that wrote it, or None if Certwright did not.
+        server: Directory URL of the CA that its certificate is from, as far as we know.
+        empty: Whether it holds no data at all.
+        certificate: The leaf's facts, or None with `problem` set.
+        leaf: The leaf itself, for comparisons of its public key.
+        problem: Why chain and key are of no use, for people; None if they are.
+        metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
+        immutable: Whether its data can never be changed.
+        revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    type: str
+    certificate_name: str | None
+    issuer_name: str | None
+    issuer_kind: str | None
+    server: str | None
+    empty: bool
+    certificate: CertificateFacts | None
+    leaf: x509.Certificate | None
+    problem: str | None
+    metadata_fingerprint: str | None
+    immutable: bool = False
+    revision: int = 0
+
+    def has_key_of(self, algorithm: KeyAlgorithm, size: int | None) -> bool:
+        """Whether the certificate's key is of this algorithm and size (None: the algorithm's default)."""
+        return self.leaf is not None and public_key_matches_spec(self.leaf, algorithm, size)
+
+    @classmethod
+    def of(cls, secret: Mapping[str, Any]) -> SecretFacts:
+        """Read a ``v1`` Secret. Slow (85 ms) for an RSA key that someone else wrote: call it in a thread."""
+        metadata = secret["metadata"]
+        annotations = metadata.get("annotations") or {}
+        managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
+        data = secret.get("data") or {}
+        leaf, problem = _leaf(data, annotations.get(CONTENT_DIGEST_ANNOTATION))
+        facts = None
+        if leaf is not None:
+            try:
+                facts = CertificateFacts.of(leaf)
+            except PkiError as error:
+                leaf, problem = None, str(error)
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata.get("uid", ""),
+            resource_version=metadata.get("resourceVersion", ""),
+            type=secret.get("type") or "Opaque",
+            certificate_name=annotations.get(CERTIFICATE_NAME_ANNOTATION) if managed else None,
+            issuer_name=annotations.get(ISSUER_NAME_ANNOTATION),
+            issuer_kind=annotations.get(ISSUER_KIND_ANNOTATION),
+            server=annotations.get(SERVER_ANNOTATION),
+            empty=not any(data.values()),
+            certificate=facts,
+            leaf=leaf,
+            problem=problem,
+            metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
+            immutable=secret.get("immutable") is True,
+            revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
+        )
+
+
+def content_digest(chain_pem: bytes, key_pem: bytes) -> str:
+    """Return the digest that says "chain and key are as Certwright wrote them"."""
+    return hashlib.sha256(chain_pem + b"\0" + key_pem).hexdigest()
+
+
+def tls_secret(
+    certificate: Certificate, chain: CertificateChain, key_pem: bytes, *, server: str, revision: int = 1
+) -> dict[str, Any]:
+    """Return the ``kubernetes.io/tls`` Secret for a freshly issued chain and its key.
+
+    Args:
+        certificate: The Certificate it belongs to.
+        chain: Leaf first; its root, if it came along, goes to ``ca.crt``.
+        key_pem: The private key.
+        server: Directory URL of the CA.
+        revision: Which one of the Certificate's this is, counted from 1.
+    """
+    data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
+    if chain.root_pem is not None:
+        data["ca.crt"] = encoded(chain.root_pem)
+    annotations = {
+        ISSUER_NAME_ANNOTATION: certificate.spec.issuer_ref.name,
+        ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
+        ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
+        SERVER_ANNOTATION: server,
+        REVISION_ANNOTATION: str(revision),
+    }
+    return _manifest(certificate, data, annotations)
+
+
+def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the Secret that is there, content unchanged, with our labels, annotations and owner.
+
+    It carries the resourceVersion it was read at: if someone changes it meanwhile, the write is refused.
+    """
+    data = {
+        entry: content
+        for entry, content in (existing.get("data") or {}).items()
+        if entry in {"tls.crt", "tls.key", "ca.crt"}
+    }
+    known = existing["metadata"].get("annotations") or {}
+    mine = known.get(CERTIFICATE_NAME_ANNOTATION) is not None
+    kept = {
+        name: known[name]
+        for name in (
+            ISSUER_NAME_ANNOTATION,
+            ISSUER_KIND_ANNOTATION,
+            ISSUER_GROUP_ANNOTATION,
+            SERVER_ANNOTATION,
+            REVISION_ANNOTATION,
+        )
+        if mine and name in known
+    }
+    manifest = _manifest(certificate, data, kept)
+    manifest["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
+    return manifest
+
+
+def metadata_fingerprint(certificate: Certificate) -> str:
+    """Return a digest of all that the Certificate's spec says about its Secret's metadata."""
+    template = certificate.spec.secret_template
+    return digest(
+        {
+            "name": certificate.metadata.name,
+            "owner": certificate.metadata.uid if certificate.spec.secret_owner_reference else None,
+            "template": template.to_json() if template else None,
+        }
+    )
+
+
+def pending_key_name(certificate: Certificate) -> str:
+    """Return the name of the Secret that keeps the new private key until its certificate is there."""
+    return f"certwright-pending-{digest(certificate.metadata.uid)}"
+
+
+def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, Any]:
+    """Return the Secret that keeps the new private key; it goes when the Certificate goes."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "namespace": certificate.metadata.namespace,
+            "name": pending_key_name(certificate),
+            "labels": {COMPONENT_LABEL: PENDING_KEY},
+            "annotations": {CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name},
+            "ownerReferences": [_owner(certificate)],
+        },
+        "data": {"tls.key": encoded(key_pem)},
+    }
+
+
+def _revision(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) <= MAX_REVISION_DIGITS else 0
+
+
+def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate | None, str | None]:
+    chain_pem, key_pem = decoded(data, "tls.crt"), decoded(data, "tls.key")
+    for entry, content in (("tls.crt", chain_pem), ("tls.key", key_pem)):
+        if not content:
+            return None, f"its {entry} is missing"
+    try:
+        leaf = parse_chain(chain_pem).leaf
+        if digest != content_digest(chain_pem, key_pem) and not public_key_matches(leaf, load_private_key(key_pem)):
+            return None, "its tls.key does not belong to its tls.crt"
+    except PkiError as error:
+        return None, str(error)
+    return leaf, None
+
+
+def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
+    template = certificate.spec.secret_template
+    metadata: dict[str, Any] = {
+        "namespace": certificate.metadata.namespace,
+        "name": certificate.spec.secret_name,
+        "labels": {**(template.labels if template else {}), MANAGED_LABEL: MANAGED_VALUE},
+        "annotations": {
+            **(template.annotations if template else {}),
+            **annotations,
+            CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
+            ALT_NAMES_ANNOTATION: ",".join(names_of(requested_identifiers(certificate))),
+            METADATA_FINGERPRINT_ANNOTATION: metadata_fingerprint(certificate),
+            CONTENT_DIGEST_ANNOTATION: content_digest(decoded(data, "tls.crt"), decoded(data, "tls.key")),
+        },
+    }
+    if certificate.spec.secret_owner_reference:
+        metadata["ownerReferences"] = [_owner(certificate)]
+    return {"apiVersion": "v1", "kind": "Secret", "type": TLS_TYPE, "metadata": metadata, "data": data}
+
+
+def _owner(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "Certificate",
+        "name": certificate.metadata.name,
+        "uid": certificate.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }

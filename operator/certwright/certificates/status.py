@@ -1,0 +1,135 @@
+"""The status that people read: what it says (`report`, pure, so a restart says the same as before), and writing it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from certwright.certificates.finalizer import written
+from certwright.certificates.need import issuance_need
+from certwright.certificates.observation import Note
+from certwright.certificates.ownership import ownership_problem
+from certwright.resources import ISSUING, READY, Certificate, Condition, find_condition, set_condition
+from certwright.text import rfc3339, sentence
+
+if TYPE_CHECKING:
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+    from certwright.resources import CertificateStatus, ConditionStatus
+
+NOTHING_TO_DO: Final = "NothingToDo"
+MAX_SERIAL_DIGITS: Final = 64
+"""RFC 5280 allows 40; a Secret that someone else filled may hold anything."""
+RENEWAL_REASONS: Final = frozenset({"Renewal"})
+"""Needs that leave the certificate in the Secret as good as it was."""
+QUIET: Final = dt.timedelta(seconds=5)
+"""While an order is open its small steps are written no oftener than this: most orders are done by then."""
+
+
+class _Fact(NamedTuple):
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
+    """Return the complete status.
+
+    Args:
+        observation: What is known, with the draft of the status in it.
+        now: The present time.
+    """
+    generation = observation.certificate.metadata.generation
+    secret, draft = observation.secret, observation.status
+    problem = ownership_problem(observation)
+    ready = _Fact("False", problem.reason, problem.message) if problem is not None else _ready(observation, now)
+    conditions = draft.conditions
+    for kind, fact in ((READY, ready), (ISSUING, _issuing(observation.memory.note))):
+        condition = Condition(
+            type=kind,
+            status=fact.status,
+            reason=fact.reason,
+            message=fact.message,
+            observed_generation=generation,
+        )
+        conditions = set_condition(conditions, condition, now)
+    facts: dict[str, Any] = dict.fromkeys(("not_before", "not_after", "renewal_time", "serial_number"))
+    if problem is None and secret is not None and secret.certificate is not None:
+        counted = secret.revision if secret.certificate_name == observation.certificate.metadata.name else 0
+        facts = {
+            "revision": max(draft.revision, counted),
+            "not_before": secret.certificate.not_before,
+            "not_after": secret.certificate.not_after,
+            "renewal_time": observation.renew_at,
+            "serial_number": secret.certificate.serial[:MAX_SERIAL_DIGITS],
+        }
+    return draft.replace(conditions=conditions, observed_generation=generation, **facts)
+
+
+def last_note(status: CertificateStatus) -> Note | None:
+    """Return the note that a status was written with: after a restart it is still the last word."""
+    issuing = find_condition(status.conditions, ISSUING)
+    if issuing is None or issuing.reason == NOTHING_TO_DO:
+        return None
+    return Note(issuing.reason, issuing.message, issuing.status == "True")
+
+
+def _ready(observation: Observation, now: dt.datetime) -> _Fact:
+    need = issuance_need(observation, now)
+    secret, note = observation.secret, observation.memory.note
+    usable = secret.certificate if secret is not None else None
+    if usable is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
+        ends, renews = rfc3339(usable.not_after), rfc3339(observation.renew_at)
+        if need is None:
+            return _Fact("True", "Ready", f"The certificate is valid until {ends} and is renewed at {renews}.")
+        what = f" {note.message}" if note is not None else ""
+        return _Fact("True", "Renewing", f"The certificate is valid until {ends} and is being renewed.{what}")
+    if need is not None and need.refusal is not None:
+        return _Fact("False", need.refusal.reason, need.refusal.message)
+    if note is not None:
+        return _Fact("False", note.reason, note.message)
+    return _Fact("False", need.reason if need else "Unknown", sentence(need.message) if need else "")
+
+
+def _issuing(note: Note | None) -> _Fact:
+    if note is None:
+        return _Fact("False", NOTHING_TO_DO, "Nothing is being issued.")
+    return _Fact("True" if note.under_way else "False", note.reason, note.message)
+
+
+async def save(observation: Observation, tools: Tools) -> Observation:
+    """Write the status, whole, if it says anything new.
+
+    Raises:
+        KubeError: It could not be written; `NotFound` and `Conflict` mean that the Certificate is gone.
+    """
+    now = tools.clock()
+    status = report(observation, now)
+    observation = replace(observation, status=status)
+    certificate = observation.certificate
+    if _material(status) == _material(certificate.status):
+        return observation
+    identity = certificate.metadata.identity
+    body = await tools.kube_api.apply_status(Certificate.PLURAL, Certificate.KIND, identity, status.to_json())
+    return written(observation.remember(saved_at=now), tools, body)
+
+
+async def save_unless_quiet(observation: Observation, tools: Tools) -> Observation:
+    """Like `save`, but leave out what will be said better in a moment: the small steps of a young order."""
+    memory = observation.memory
+    young = memory.saved_at is not None and tools.clock() - memory.saved_at < QUIET
+    if memory.open_order is not None and memory.note is not None and memory.note.under_way and young:
+        return observation
+    return await save(observation, tools)
+
+
+def _material(status: CertificateStatus) -> dict[str, Any]:
+    """Return what is worth a write: everything but the times of looks."""
+    content = status.to_json()
+    order = content.get("order")
+    if order:
+        order.pop("nextLookTime", None)
+        for entry in order.get("authorizations", ()):
+            entry.pop("lastLookTime", None)
+    return content

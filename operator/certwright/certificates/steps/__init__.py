@@ -1,0 +1,1 @@
+"""The steps that `plan` chooses from, each beside its act; see `step`."""

@@ -1,0 +1,54 @@
+"""Adopt a Secret."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from certwright.certificates.secret import SecretFacts, adopted_secret, metadata_fingerprint
+from certwright.certificates.steps.step import Act
+from certwright.failures import IssuanceError
+from certwright.runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+
+
+@dataclass(frozen=True)
+class Adopt(Act):
+    """The Secret's content is right: write our labels, annotations and owner, and leave the content byte for byte."""
+
+    cleans_up: ClassVar[bool] = True
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
+        """Adopt it.
+
+        Raises:
+            IssuanceError: It changed at the same moment, or something takes the metadata off again.
+        """
+        certificate, known = observation.certificate, observation.secret
+        name = certificate.spec.secret_name
+        existing = await tools.kube_api.read_secret(observation.namespace, name)
+        observation = observation.remember(unwatched=None)
+        if existing is None or known is None or existing["metadata"]["resourceVersion"] != known.resource_version:
+            yield observation  # it is read again
+            raise IssuanceError("SecretChanged", f"Secret {name} changed just now; it is looked at again.")
+        written = await tools.kube_api.apply_secret(adopted_secret(certificate, existing), force=True)
+        secret = await asyncio.to_thread(SecretFacts.of, written)
+        tools.on_secret_written(secret)
+        observation = observation.with_secret(secret)
+        yield observation
+        if secret.metadata_fingerprint != metadata_fingerprint(certificate):
+            raise IssuanceError(
+                "SecretChanged",
+                f"Secret {name} came back without the labels and annotations that were written: something in the "
+                "cluster takes them off.",
+            )
+        yield observation.remember(cleaning_up=Backoff())
+        if known.certificate_name is None:
+            message = f"Secret {name} held a certificate for these names; it is kept and renewed."
+            tools.recorder.record(observation.subject, "Normal", "Adopted", message)

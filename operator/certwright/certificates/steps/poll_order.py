@@ -1,0 +1,47 @@
+"""Ask the CA how far the order is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from certwright.certificates.steps.step import Act
+from certwright.failures import IssuanceError
+from certwright.text import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+
+LONGEST_ORDER: Final = dt.timedelta(days=7)
+"""How long an order is followed if it does not end before; that is how long Let's Encrypt keeps one."""
+
+
+@dataclass(frozen=True)
+class PollOrder(Act):
+    """Ask the CA once how far the order is."""
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
+        """Ask.
+
+        Raises:
+            IssuanceError: It has not progressed although its time is over: it would be asked about for ever.
+        """
+        before = observation.open_order
+        order = await observation.ready_issuer.client.fetch_order(before.order.url)
+        now = tools.clock()
+        latest = before.started_at + LONGEST_ORDER
+        end = latest if order.expires is None else min(order.expires, latest)
+        if order.status in ("pending", "processing") and now > end:
+            raise IssuanceError(
+                "OrderExpired",
+                f"The order {order.url} is still {order.status.value}, and its time was over at {rfc3339(end)}. "
+                "Another one is made.",
+                costly=True,
+            )
+        polls = before.polls + 1 if order.status is before.order.status else 0
+        polled = replace(before, order=order, polls=polls).polled(order.retry_after, now)
+        yield observation.remember(open_order=polled).with_order_state(order)

@@ -1,0 +1,101 @@
+"""Put the responses in place."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certwright.certificates.finalizer import hold
+from certwright.certificates.responses import (
+    as_objects,
+    by_presenter,
+    files_of,
+    must_be_held,
+    objects_to_make,
+    present_all,
+    records_of,
+    same_presenters,
+    waiting_reason,
+)
+from certwright.certificates.status import save
+from certwright.certificates.steps.step import Act
+from certwright.concurrency import gather_all
+from certwright.dns import DnsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.presenter import Presenter
+    from certwright.challenges.response import ChallengeResponse
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Present(Act):
+    """Put the responses for every name in place, those of different presenters in parallel.
+
+    The issuer may have changed since the order was placed. What it asks for now is written down before it is made, and
+    what it no longer asks for is removed.
+    """
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
+        """Present.
+
+        Raises:
+            KubeError: Something could not be written or removed; the next try does it again.
+            SolverError: Rules could not be taken out of an Ingress that others change all the time.
+        """
+        now = tools.clock()
+        responses = observation.open_order.responses
+        # Made again, because the credentials that failed at the last try may have been corrected meanwhile.
+        presenters = await same_presenters(observation, tools, responses)
+        await _leave_other_places(observation, tools, presenters)
+        observation = observation.remember(presenters=presenters)
+        yield observation
+        order, made = observation.status.order, objects_to_make(responses, presenters)
+        if order is not None and set(made) != set(order.solver_objects):
+            known = order.solver_objects
+            if set(made) - set(known):
+                observation = observation.with_order(solver_objects=tuple(dict.fromkeys([*known, *made])))
+                if must_be_held(responses, made):
+                    observation = await hold(observation, tools)
+                observation = await save(observation, tools)
+                yield observation
+            files = files_of(responses.values())
+            await tools.presenters.remove_superseded(
+                observation.certificate, as_objects(known), as_objects(made), files
+            )
+            observation = observation.with_order(solver_objects=made)
+            yield observation
+        await present_all(responses, presenters)
+        yield observation.with_open_order(presented_at=now, propagated=False, checks=0, next_look=now).noting(
+            waiting_reason(responses), "The proofs are in place; waiting until they can be seen."
+        )
+
+
+async def _leave_other_places(observation: Observation, tools: Tools, presenters: Mapping[str, Presenter]) -> None:
+    """Remove the records from where an issuer that changed meanwhile had them put; what fails there is told, once."""
+    before = observation.memory.presenters
+    moved: dict[str, ChallengeResponse] = {}
+    for name, response in observation.open_order.responses.items():
+        old, new = before.get(name), presenters[name]
+        if old is not None and old.challenge_type == new.challenge_type and old.destination != new.destination:
+            moved[name] = response
+    records = set(records_of(moved.values()))
+    if not records:
+        return
+    async with tools.ledger.releasing(observation.uid, records) as removable:
+        gone = {name: response for name, response in moved.items() if response in removable}
+        try:
+            await gather_all(presenter.clean_up(group) for presenter, group in by_presenter(gone, before))
+        except DnsError as error:
+            names = sorted({record.name for record in removable})
+            left = f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"  # noqa: PLR2004 - a line to be read
+            message = f"The issuer's DNS provider was changed, and at the one before stay behind: {left}. {error}."
+            logger.warning("%s: %s", observation.certificate.display_name, message)
+            tools.recorder.record(observation.subject, "Warning", "LeftBehind", message)
+    await tools.ledger.hold(observation.uid, records)

@@ -1,0 +1,33 @@
+"""Find out why the CA gave an order up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certwright.certificates.steps.step import Act
+from certwright.failures import IssuanceError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+
+
+@dataclass(frozen=True)
+class RecordFailure(Act):
+    """The CA gave the order up: find out which names failed and why; the failure of this step carries it."""
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:  # noqa: ARG002 - as every step
+        """Ask.
+
+        Raises:
+            IssuanceError: Always.
+        """
+        yield observation
+        error = await observation.ready_issuer.client.order_failure(observation.open_order.order)
+        by_name = {name: str(problem) for name, problem in error.by_identifier.items()}
+        reason = "ValidationFailed" if by_name else "OrderFailed"
+        message = f"{error}. The last good certificate, if any, stays."
+        raise IssuanceError(reason, message, costly=True, by_name=by_name)

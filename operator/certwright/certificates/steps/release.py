@@ -1,0 +1,45 @@
+"""Take the finalizer off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from certwright.certificates.finalizer import let_go
+from certwright.certificates.responses import presented_responses
+from certwright.certificates.steps.clean_up import leave_behind
+from certwright.certificates.steps.step import Act
+from certwright.failures import IssuanceError
+from certwright.resources import FINALIZER
+from certwright.runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+
+
+@dataclass(frozen=True)
+class Release(Act):
+    """Take our finalizer off: nothing is left to clean up, or it has taken too long."""
+
+    cleans_up: ClassVar[bool] = True
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
+        """Let the Certificate go.
+
+        Raises:
+            IssuanceError: The finalizer is still there, because another field manager wrote it as well.
+        """
+        if presented_responses(observation.status):
+            leave_behind(observation, tools, "The Certificate goes all the same.")
+        observation = await let_go(observation, tools)
+        yield observation
+        if FINALIZER in observation.certificate.metadata.finalizers:
+            raise IssuanceError(
+                "FinalizerHeld",
+                f"The finalizer {FINALIZER} cannot be taken off, because another field manager (a backup, a kubectl "
+                "apply) wrote it too. Nothing is left to clean up: remove it by hand.",
+            )
+        yield observation.remember(cleaning_up=Backoff())

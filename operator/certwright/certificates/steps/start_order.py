@@ -1,0 +1,135 @@
+"""Place an order, and write it down with every response before any of them is put in place."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from certwright.certificates.authorizations import authorization_entries, find_challenge, pending
+from certwright.certificates.finalizer import hold
+from certwright.certificates.open_order import OpenOrder
+from certwright.certificates.private_keys import obtain_key
+from certwright.certificates.responses import (
+    files_of,
+    must_be_held,
+    objects_to_make,
+    presenters_for,
+    records_of,
+)
+from certwright.certificates.status import save
+from certwright.certificates.steps.step import Act
+from certwright.concurrency import gather_all
+from certwright.failures import IssuanceError
+from certwright.resources import OrderStatus
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from certwright.acme import Authorization, Client, Order
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.order_request import OrderRequest
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.presenter import Presenter
+    from certwright.challenges.response import ChallengeResponse
+    from certwright.resources import SolverObjectStatus
+
+
+@dataclass(frozen=True)
+class StartOrder(Act):
+    """Order a certificate.
+
+    Attributes:
+        reason: One word, for the Event.
+        message: Why, for people.
+    """
+
+    reason: str
+    message: str
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
+        """Order; what can fail without the CA (solvers, credentials, CNAMEs) comes first: a mistake costs no order."""
+        issuer, request = observation.ready_issuer, observation.request
+        if request is None:
+            raise AssertionError("an order was planned without a request")
+        now = tools.clock()
+        observation = observation.remember(open_order=None, presenters={})
+        presenters = await presenters_for(observation, tools, request.names)
+        found = await gather_all(presenters[name].place(name) for name in request.names)
+        places = dict(zip(request.names, found, strict=True))
+        # A Secret is often gone because its namespace is going. Nothing can be created there then: no order is placed.
+        key_first = observation.secret is None and observation.status.revision
+        key = await obtain_key(observation, tools.kube_api) if key_first else None
+        message = f"Ordering a certificate ({self.reason}): {self.message}."
+        tools.recorder.record(observation.subject, "Normal", "Issuing", message)
+        lifetime = request.duration_seconds
+        order = await issuer.client.new_order(
+            request.identifiers,
+            profile=request.profile,
+            not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
+        )
+        authorizations = await issuer.client.fetch_authorizations(order)
+        open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
+        open_order = _with_responses(open_order, authorizations, presenters, places, issuer.client)
+        responses = open_order.responses
+        await tools.ledger.hold(observation.uid, records_of(responses.values()))
+        presenters = {name: presenters[name] for name in responses}
+        made = objects_to_make(responses, presenters)
+        entries = authorization_entries(authorizations, open_order)
+        status = _order_status(request, order, now).replace(authorizations=entries, solver_objects=made)
+        observation = observation.remember(presenters=presenters).with_status(order=status)
+        observation = observation.noting("Presenting", f"Putting in place {_counted(responses, made)}: {self.message}.")
+        yield observation  # the order is placed, whatever becomes of writing it down
+        if must_be_held(responses, made):
+            observation = await hold(observation, tools)
+        observation = await save(observation, tools)
+        yield observation.remember(open_order=open_order)
+
+
+def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:
+    return OrderStatus(
+        url=order.url,
+        account_url=request.account_url,
+        server=request.server,
+        names=request.names,
+        spec_hash=request.fingerprint,
+        state=order.status.value,
+        created_at=now,
+        expires=order.expires,
+    )
+
+
+def _with_responses(
+    open_order: OpenOrder,
+    authorizations: tuple[Authorization, ...],
+    presenters: Mapping[str, Presenter],
+    places: Mapping[str, str],
+    client: Client,
+) -> OpenOrder:
+    """Return the order with the response to each authorization that is not valid yet."""
+    challenges, responses = {}, {}
+    for authorization in pending(authorizations):
+        name = authorization.name
+        if name not in places:
+            raise IssuanceError(
+                "ForeignAuthorization",
+                f"The CA wants {name} proved, which is none of the certificate's names. A CA that wants the domain "
+                "above them proved is not supported.",
+                costly=True,
+            )
+        challenge = find_challenge(authorization, presenters[name].challenge_type)
+        token = challenge.token or ""
+        challenges[name] = challenge
+        responses[name] = presenters[name].respond(places[name], token, client.key_authorization(token))
+    return replace(open_order, challenges=challenges, responses=responses)
+
+
+def _counted(responses: Mapping[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> str:
+    records, files = len(records_of(responses.values())), len(files_of(responses.values()))
+    parts = []
+    if records or not files:
+        parts.append(f"{records} DNS record{'s' * (records != 1)}")
+    if files:
+        kinds = ", ".join(f"{one.kind} {one.name}" for one in made[:4])
+        parts.append(f"{files} file{'s' * (files != 1)} ({kinds})")
+    return " and ".join(parts)

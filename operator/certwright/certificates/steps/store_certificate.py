@@ -1,0 +1,104 @@
+"""Store what was issued."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from certwright.certificates.need import issuance_need
+from certwright.certificates.order_request import subject_names
+from certwright.certificates.private_keys import with_key
+from certwright.certificates.secret import SecretFacts, tls_secret
+from certwright.certificates.steps.step import Act
+from certwright.failures import IssuanceError
+from certwright.kube.errors import Conflict, Invalid
+from certwright.pki import check_before_write, parse_chain, private_key_to_pem
+from certwright.runtime.backoff import Backoff
+from certwright.text import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.tools import Tools
+    from certwright.pki import CertificateChain, PrivateKey
+
+
+@dataclass(frozen=True)
+class StoreCertificate(Act):
+    """Download the chain, pass it through the gate, and replace the Secret in one write."""
+
+    async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
+        """Store it.
+
+        Raises:
+            GateRefused: The chain is not what was requested; the Secret is untouched.
+            IssuanceError: The Secret is not ours to write, or what is in it now is not what the spec asks for.
+        """
+        observation, key = await with_key(observation, tools.kube_api)
+        yield observation
+        certificate, open_order = observation.certificate, observation.open_order
+        chain = await _checked_chain(observation, tools, key)
+        revision = observation.status.revision + 1
+        key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
+        server = observation.ready_issuer.spec.server
+        manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
+        observation = observation.remember(unwatched=None)
+        yield observation  # the Secret is read again, whatever becomes of the write
+        secret = await _replace_secret(observation, tools, manifest)
+        now = tools.clock()
+        tools.metrics.issued(certificate, (now - open_order.started_at).total_seconds())
+        observation = observation.with_secret(secret)
+        ends = rfc3339(chain.leaf.not_valid_after_utc)
+        message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
+        tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        need = issuance_need(observation, now)
+        if need is not None:
+            yield observation.with_status(revision=revision)
+            # Without a pause the next one would be ordered at once, and the next, until the CA's limits are used up.
+            raise IssuanceError(
+                "NotAsAsked",
+                f"The CA's certificate is in Secret {secret.name}, and yet {need.message}. Compare the spec (names, "
+                "renewBefore) with what the CA issues.",
+                costly=True,
+            )
+        observation = observation.with_status(
+            revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
+        )
+        yield observation.remember(issuing=Backoff(), note=None)
+
+
+async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
+    """Download the chain, and return it if it passes the gate."""
+    downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
+    chain, current = parse_chain(downloaded.pem), observation.secret
+    names = subject_names(observation.identifiers)
+    await asyncio.to_thread(
+        check_before_write,
+        chain,
+        key,
+        dns_names=names.dns_names,
+        ip_addresses=names.ip_addresses,
+        now=tools.clock(),
+        current=current.leaf if current is not None else None,
+    )
+    return chain
+
+
+async def _replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:
+    """Replace the Secret as it was when that was decided, or create it."""
+    current, name = observation.secret, observation.certificate.spec.secret_name
+    if current is not None:
+        manifest["metadata"]["resourceVersion"] = current.resource_version
+    try:
+        written = await tools.kube_api.apply_secret(manifest, force=current is not None)
+    except (Conflict, Invalid) as error:
+        raise IssuanceError(
+            "SecretNotWritten",
+            f"Secret {name} changed or appeared while the certificate was being issued, or cannot be changed. It was "
+            f"left untouched and is looked at again. The API server said: {error.message}",
+        ) from error
+    secret = SecretFacts.of(written)
+    tools.on_secret_written(secret)
+    return secret
