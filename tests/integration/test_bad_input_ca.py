@@ -132,7 +132,7 @@ def bundle_is_no_pem(wrong: Wrong) -> Mistake:
     return wrong.not_ready(
         "bundle-is-no-pem",
         "InvalidSpec",
-        "spec.acme: caBundle is base64, but what is in it is no PEM certificate",
+        "spec.acme: caBundle is base64 but contains no PEM certificate",
         "until it is corrected",
         put_right=lambda: wrong.issuer("bundle-is-no-pem"),
     )

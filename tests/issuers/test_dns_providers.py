@@ -17,7 +17,7 @@ from certwright.issuers import dns_providers as module
 from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import AcmeIssuerSpec, Dns01
-from certwright.resources.secret_ref import SecretKeyRef
+from certwright.resources.references import SecretKeyRef
 from certwright.resources.solver import DnsProvider
 from certwright.runtime.key import Key
 

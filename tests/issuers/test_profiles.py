@@ -8,7 +8,7 @@ import pytest
 
 from certwright.acme import Directory, DirectoryMeta
 from certwright.failures import IssuanceError
-from certwright.issuers.profiles import directory_with_profile
+from certwright.issuers.account import directory_with_profile
 
 URL = "https://ca.example/directory"
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.pki import KeyAlgorithm, generate_private_key
-from certwright.pki.public_keys import public_key_matches_spec
+from certwright.pki.keys import public_key_matches_spec
 
 if TYPE_CHECKING:
     from tests.fakes.pki import Ca

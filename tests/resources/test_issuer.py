@@ -75,7 +75,7 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"caBundle": PEM}, "spec.acme.caBundle: is PEM as it is"),
         ({"caBundle": "AAA"}, "caBundle is no base64 text"),
         ({"caBundle": "AAAA"}, "no PEM certificate"),
-        ({"caBundle": BUNDLE, "skipTLSVerify": True}, "exclude each other"),
+        ({"caBundle": BUNDLE, "skipTLSVerify": True}, "mutually exclusive"),
         ({"accountKeyAlgorithm": "ES255"}, "spec.acme.accountKeyAlgorithm: .*'ES256'"),
         ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
         ({"solvers": [{}]}, r"spec.acme.solvers\[0\]: must have exactly one of dns01 and http01"),
@@ -84,7 +84,7 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"solvers": [{"dns01": {"rfc2136": {"nameserver": "a b"}}}]}, "rfc2136.nameserver: is no server"),
         (
             {"solvers": [{"dns01": {"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}}]},
-            "dns01.rfc2136: tsigKeyName and tsigSecretSecretRef belong together",
+            "dns01.rfc2136: tsigKeyName and tsigSecretSecretRef must be set together",
         ),
         ({"solvers": [{"dns01": {**RFC2136, "propagationTimeout": "0s"}}]}, "must be 1s or longer"),
         (

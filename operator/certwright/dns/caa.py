@@ -10,6 +10,7 @@ import dns.message
 import dns.rdatatype
 
 from certwright.dns.records import self_and_parents, to_text
+from certwright.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -159,8 +160,7 @@ def judge_caa(
     mine = [policy for policy in policies if policy.issuer in {name.lower() for name in identities} and policy.issuer]
     if not mine:
         others = sorted({policy.issuer for policy in policies if policy.issuer}) or ["nobody"]
-        more = f" and {len(others) - _SHOWN_ISSUERS} more" if len(others) > _SHOWN_ISSUERS else ""
-        named = ", ".join(others[:_SHOWN_ISSUERS]) + more
+        named = listed(others, most=_SHOWN_ISSUERS)
         reason = f"the CAA records of {found.name} let {named} issue, not {' or '.join(identities)}"
         return CaaVerdict(allowed=False, reason=reason, found=found)
     objections = [_objection(policy, account_url, methods) for policy in mine]

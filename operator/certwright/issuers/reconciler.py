@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.failures import Failure, classify
-from certwright.issuers.account_keys import obtain_account_key
-from certwright.issuers.accounts import load_account
+from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.registry import ReadyIssuer
 from certwright.kube.errors import Conflict, NotFound
@@ -23,14 +22,15 @@ from certwright.resources import (
     find_condition,
     set_condition,
 )
-from certwright.runtime.backoff import pause_after
+from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.issuers.accounts import LoadedAccount
+    from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi
@@ -45,13 +45,18 @@ AnyIssuer = Issuer | ClusterIssuer
 
 
 @dataclass(frozen=True)
-class _Setback:
-    """The latest of some failures in a row, and the version of the issuer that it was seen with."""
+class _Failing:
+    """Failures in a row of one version of an issuer.
+
+    Attributes:
+        version: The issuer's UID and generation; a changed issuer starts over.
+        failure: The last failure.
+        backoff: How many there were, and the pause after the last.
+    """
 
     version: tuple[str, int]
-    count: int
     failure: Failure
-    next_look: dt.datetime
+    backoff: Backoff
 
 
 class IssuerReconciler:
@@ -93,7 +98,7 @@ class IssuerReconciler:
         self._operator_namespace = operator_namespace
         self._wake = wake
         self._clock = clock
-        self._setbacks: dict[Key, _Setback] = {}
+        self._failing: dict[Key, _Failing] = {}
         self._loading: dict[Key, Authority] = {}
         self._lost_accounts: set[Key] = set()
 
@@ -113,11 +118,13 @@ class IssuerReconciler:
         if known is not None and (known.uid, known.generation) == version:
             return Result.ON_EVENT
         now = self._clock()
-        setback = self._setbacks.get(key)
-        if setback is not None and setback.version == version and now < setback.next_look:
-            # Woken by something else than time: that must not cut the pause short.
-            await self._show(issuer, setback)
-            return Result.again_at(setback.next_look, now)
+        failing = self._failing.get(key)
+        if failing is not None and failing.version == version:
+            next_try = failing.backoff.pause(now)
+            if next_try is not None:
+                # An event, not the timer, brought the issuer here: it must not cut the pause short.
+                await self._show(issuer, failing)
+                return Result.again_at(next_try, now)
         try:
             try:
                 account = await self._load(key, issuer)
@@ -137,7 +144,7 @@ class IssuerReconciler:
         return None if body is None else kind.parse(body)
 
     async def _forget(self, key: Key) -> None:
-        self._setbacks.pop(key, None)
+        self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
@@ -181,7 +188,7 @@ class IssuerReconciler:
                 secrets_namespace=self._secrets_namespace(key),
             )
         )
-        self._setbacks.pop(key, None)
+        self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         await self._authorities.keep_only(self._authorities_in_use())
         if was_ready is None or was_ready.status != "True":
@@ -196,10 +203,10 @@ class IssuerReconciler:
 
     async def _failed(self, key: Key, issuer: AnyIssuer, failure: Failure, error: BaseException) -> Result:
         now = self._clock()
-        version, before = _version(issuer), self._setbacks.get(key)
-        count = before.count + 1 if before is not None and before.version == version else 1
-        next_look = max(now + pause_after(count), failure.not_before or now)
-        setback = self._setbacks[key] = _Setback(version, count, failure, next_look)
+        version, before = _version(issuer), self._failing.get(key)
+        backoff = before.backoff if before is not None and before.version == version else Backoff()
+        backoff = backoff.failed(now, not_before=failure.not_before)
+        failing = self._failing[key] = _Failing(version, failure, backoff)
         if failure.expected:
             logger.warning("%s is not ready (%s): %s", key, failure.reason, failure.message)
         else:
@@ -209,14 +216,16 @@ class IssuerReconciler:
             self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Warning", failure.reason, failure.message)
         self._registry.set_not_ready(key, f"{key} is not ready ({failure.reason}): {failure.message}")
         self._wake(key)
-        await self._show(issuer, setback)
-        return Result.again_in(0) if self._has_newer(key, version) else Result.again_at(next_look, now)
+        await self._show(issuer, failing)
+        if self._has_newer(key, version):
+            return Result.again_in(0)
+        return Result.again_at(backoff.not_before or now, now)
 
-    async def _show(self, issuer: AnyIssuer, setback: _Setback) -> None:
-        failure = setback.failure
-        message = f"{failure.message} The next try is at {setback.next_look:%Y-%m-%dT%H:%M:%SZ}."
+    async def _show(self, issuer: AnyIssuer, failing: _Failing) -> None:
+        failure, next_try = failing.failure, failing.backoff.not_before
+        message = failure.message if next_try is None else f"{failure.message} The next try is at {rfc3339(next_try)}."
         status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
-        await self._write(issuer, status.replace(failed_attempts=setback.count, next_attempt_time=setback.next_look))
+        await self._write(issuer, status.replace(failed_attempts=failing.backoff.failures, next_attempt_time=next_try))
 
     def _status(
         self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: str, message: str

@@ -4,6 +4,7 @@ Pure functions over `cryptography`, without I/O and without asyncio: what is slo
 put in a thread. Knows nothing of ACME or Kubernetes.
 """
 
+from certwright.pki.certificate import CertificateFacts
 from certwright.pki.chain import CertificateChain, check_links, parse_chain
 from certwright.pki.csr import build_csr
 from certwright.pki.errors import (
@@ -21,7 +22,6 @@ from certwright.pki.errors import (
     PrivateKeyError,
     UnsupportedKey,
 )
-from certwright.pki.facts import CertificateFacts
 from certwright.pki.gate import check_before_write
 from certwright.pki.keys import (
     KeyAlgorithm,
@@ -32,9 +32,9 @@ from certwright.pki.keys import (
     load_private_key,
     private_key_to_pem,
     public_key_matches,
+    public_key_matches_spec,
 )
 from certwright.pki.pkcs12 import Pkcs12Encryption, check_keystore_password, to_pkcs12
-from certwright.pki.public_keys import public_key_matches_spec
 from certwright.pki.request import SigningRequest, read_csr
 
 __all__ = [

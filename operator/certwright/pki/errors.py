@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certwright.text import rfc3339
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
@@ -62,8 +64,8 @@ class NotYetValid(GateRefused):
     def __init__(self, not_before: datetime, now: datetime) -> None:
         self.not_before = not_before
         super().__init__(
-            f"the certificate is valid only from {not_before:%Y-%m-%dT%H:%M:%SZ}, and here it is "
-            f"{now:%Y-%m-%dT%H:%M:%SZ}: compare this machine's clock with the CA's"
+            f"the certificate is valid only from {rfc3339(not_before)}, and here it is "
+            f"{rfc3339(now)}: compare this machine's clock with the CA's"
         )
 
 
@@ -72,7 +74,7 @@ class Expired(GateRefused):
 
     def __init__(self, not_after: datetime) -> None:
         self.not_after = not_after
-        super().__init__(f"the certificate expired at {not_after:%Y-%m-%dT%H:%M:%SZ}")
+        super().__init__(f"the certificate expired at {rfc3339(not_after)}")
 
 
 class OlderThanCurrent(GateRefused):
@@ -81,6 +83,5 @@ class OlderThanCurrent(GateRefused):
     def __init__(self, not_before: datetime, current: datetime) -> None:
         self.not_before = not_before
         super().__init__(
-            f"the certificate starts at {not_before:%Y-%m-%dT%H:%M:%SZ}, "
-            f"before the one it would replace ({current:%Y-%m-%dT%H:%M:%SZ})"
+            f"the certificate starts at {rfc3339(not_before)}, before the one it would replace ({rfc3339(current)})"
         )

@@ -6,9 +6,9 @@ import ipaddress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from certwright.pki.certificate import CertificateFacts
 from certwright.pki.chain import check_links
 from certwright.pki.errors import Expired, KeyMismatch, MissingNames, NotYetValid, OlderThanCurrent
-from certwright.pki.facts import CertificateFacts
 from certwright.pki.keys import public_key_matches
 
 if TYPE_CHECKING:

@@ -123,6 +123,22 @@ def public_key_matches(leaf: x509.Certificate, key: PrivateKey | SigningRequest)
         return False
 
 
+def public_key_matches_spec(leaf: x509.Certificate, algorithm: KeyAlgorithm, size: int | None = None) -> bool:
+    """Whether a certificate's key is what a spec asks for; a size of None means the algorithm's default size."""
+    size = size or DEFAULT_SIZES[algorithm]
+    try:
+        key = leaf.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    match algorithm:
+        case "ECDSA":
+            return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size == size
+        case "RSA":
+            return isinstance(key, rsa.RSAPublicKey) and key.key_size == size
+        case "Ed25519":
+            return isinstance(key, ed25519.Ed25519PublicKey)
+
+
 def _checked_size(algorithm: KeyAlgorithm, size: int | None) -> int | None:
     if algorithm not in get_args(KeyAlgorithm):
         raise UnsupportedKey(f"there is no key algorithm {algorithm!r}: use {', '.join(get_args(KeyAlgorithm))}")

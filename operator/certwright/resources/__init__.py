@@ -47,8 +47,7 @@ from certwright.resources.issuer import (
     IssuerSpec,
     IssuerStatus,
 )
-from certwright.resources.issuer_ref import IssuerKind, IssuerRef
-from certwright.resources.metadata import Metadata
+from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
     AuthorizationStatus,
@@ -60,7 +59,7 @@ from certwright.resources.order_status import (
     SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
-from certwright.resources.secret_ref import AccountKeyRef, SecretKeyRef
+from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
@@ -70,7 +69,7 @@ from certwright.resources.solver import (
     TsigAlgorithm,
     UpdateProtocol,
 )
-from certwright.resources.timestamp import Timestamp, format_timestamp
+from certwright.resources.timestamp import Timestamp
 
 __all__ = [
     "ACCOUNT_KEY_COMPONENT",
@@ -140,7 +139,6 @@ __all__ = [
     "UpdateProtocol",
     "find_condition",
     "format_duration",
-    "format_timestamp",
     "is_true",
     "parse_duration",
     "set_condition",

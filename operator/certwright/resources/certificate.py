@@ -1,4 +1,4 @@
-"""Certificate: the names, the issuer and the Secret that the certificate is kept in."""
+"""Certificate: its domains, its issuer, and the Secret that stores it."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,23 +10,22 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import Condition
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
-from certwright.resources.issuer_ref import IssuerRef
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
-from certwright.resources.metadata import Metadata
 from certwright.resources.names import CommonName, DnsName, ObjectName, Unique
-from certwright.resources.object import Object
+from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
+from certwright.resources.references import IssuerRef
 from certwright.resources.rules import CONDITIONS, SET, rule, validations
 from certwright.resources.timestamp import Timestamp
 
 _COMMON_NAME = "commonName must be one of dnsNames"
-_RENEW_ONCE = "renewBefore and renewBeforePercentage exclude each other: give one"
-_RENEW_EARLY = "renewBefore must be shorter than duration: the certificate would be renewed without end"
+_RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
+_RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
 
 
 class SecretTemplate(Model):
-    """What the Secret is to have besides the certificate."""
+    """Metadata for the Secret."""
 
     labels: Annotated[Mapping[str, str], LABELS_TO_WRITE] = {}
     """Labels for the Secret."""
@@ -35,7 +34,7 @@ class SecretTemplate(Model):
 
 
 class CertificateSpec(Model):
-    """What the certificate is to be, and where to keep it."""
+    """The desired certificate and the Secret that stores it."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(
@@ -61,35 +60,35 @@ class CertificateSpec(Model):
 
     dns_names: Annotated[tuple[DnsName, ...], Field(min_length=1, max_length=100, json_schema_extra=SET), Unique]
     """
-    The names the certificate is for, 1 to 100 of them, lower-case, such as example.com or *.example.com. A
-    wildcard covers one level of names, and not the name behind it: give both if both are needed.
+    The DNS names of the certificate, 1 to 100, in lower case, such as example.com or *.example.com. A wildcard
+    covers one level of subdomains but not the domain itself; list both if you need both.
     """
     common_name: CommonName | None = None
-    """The subject's common name, for programs that still read it: one of dnsNames, 64 characters at most."""
+    """The subject's common name, for software that still reads it: one of dnsNames, at most 64 characters."""
     secret_name: ObjectName
     """
-    The Secret of type kubernetes.io/tls, in the Certificate's namespace, that the operator makes and keeps:
-    tls.crt is the certificate with its chain, tls.key the private key. A Secret that is there already and
-    holds anything else is left alone. Two Certificates cannot share one.
+    The name of the kubernetes.io/tls Secret that the operator creates and maintains in the Certificate's
+    namespace: tls.crt holds the certificate and its chain, tls.key the private key. An existing Secret with
+    other content is left untouched. Two Certificates cannot share a Secret.
     """
     secret_template: SecretTemplate | None = None
     """Labels and annotations for the Secret."""
     secret_owner_reference: bool = False
-    """Whether deleting the Certificate deletes the Secret, and with it what servers may still be using."""
+    """Whether deleting the Certificate also deletes the Secret, which servers may still be using."""
     issuer_ref: IssuerRef
-    """Who issues the certificate."""
+    """The issuer of the certificate."""
     duration: Annotated[timedelta, AtLeast("1h")] | None = None
     """
-    The lifetime to ask for, such as 2160h. The CA is asked only if the issuer has enableDurationFeature; most
-    CAs decide by themselves. Without it, what the CA gives.
+    The requested lifetime, such as 2160h. It is sent to the CA only if the issuer sets enableDurationFeature;
+    most CAs choose the lifetime themselves. If unset, the CA decides.
     """
     renew_before: Annotated[timedelta, AtLeast("5m")] | None = None
     """
-    How long before it expires to renew the certificate, such as 360h. Without it, when a third of its life is
-    left.
+    How long before expiry to renew the certificate, such as 360h. If unset, the certificate is renewed when one
+    third of its lifetime remains.
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
-    """How much of its life is left when the certificate is renewed, in percent. Excludes renewBefore."""
+    """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
 
@@ -105,37 +104,37 @@ class CertificateSpec(Model):
 
 
 class CertificateStatus(Model):
-    """What the operator found and did. Nobody else writes here."""
+    """The observed state. Only the operator writes it."""
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS)] = ()
     """
-    Ready: the Secret holds a certificate that fits the spec and has not expired. Issuing: a certificate is on
-    its way.
+    Ready: the Secret holds a certificate that matches the spec and has not expired. Issuing: a certificate is
+    being issued.
     """
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this status is about."""
+    """The metadata.generation that this status describes."""
     not_before: Timestamp | None = None
-    """When the certificate in the Secret began to be valid."""
+    """When the certificate in the Secret became valid."""
     not_after: Timestamp | None = None
     """When the certificate in the Secret expires."""
     renewal_time: Timestamp | None = None
-    """When the certificate is renewed."""
+    """When the certificate will be renewed."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
-    """The serial number of the certificate in the Secret, hexadecimal."""
+    """The serial number of the certificate in the Secret, in hexadecimal."""
     revision: Annotated[int, Field(ge=0)] = 0
-    """How many certificates have been issued for this object."""
+    """The number of certificates issued for this object."""
     failed_attempts: Annotated[int, Field(ge=0)] = 0
-    """How many attempts have failed since the last success."""
+    """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None
     """When the last attempt failed."""
     next_attempt_time: Timestamp | None = None
-    """When the next attempt starts."""
+    """When the next attempt will start."""
     order: OrderStatus | None = None
-    """The order at the CA while a certificate is on its way: what each name needs, and what was last seen."""
+    """The order in progress at the CA: what each domain needs, and what was last observed."""
 
 
 class Certificate(Object):
-    """A TLS certificate that is issued, kept in a Secret, and renewed in time."""
+    """A TLS certificate that Certwright issues, stores in a Secret and keeps renewed."""
 
     KIND: ClassVar[str] = "Certificate"
     PLURAL: ClassVar[str] = CERTIFICATES
@@ -144,6 +143,6 @@ class Certificate(Object):
     kind: Literal["Certificate"] = "Certificate"
     metadata: Metadata
     spec: CertificateSpec
-    """What the certificate is to be, and where to keep it."""
+    """The desired certificate and the Secret that stores it."""
     status: CertificateStatus = CertificateStatus()
-    """What the operator found and did. Nobody else writes here."""
+    """The observed state. Only the operator writes it."""

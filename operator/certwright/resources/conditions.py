@@ -18,20 +18,20 @@ _LONGEST_MESSAGE = 4096
 
 
 class Condition(Model):
-    """One fact about the object, whether it holds, and why."""
+    """One aspect of the object's state."""
 
     type: Annotated[str, Field(min_length=1, max_length=316)]
-    """Which fact this is, such as Ready."""
+    """The type of the condition, such as Ready."""
     status: ConditionStatus
-    """Whether it holds: True, False or Unknown."""
+    """True, False or Unknown."""
     reason: Annotated[str, Field(max_length=1024)] = ""
-    """One word for programs that says why."""
+    """The machine-readable reason for the status, in CamelCase."""
     message: Annotated[str, Field(max_length=32768)] = ""
-    """A sentence for people that says why, and what to do if something is to be done."""
+    """The human-readable reason for the status, and what to do about it."""
     last_transition_time: Timestamp | None = None
     """When the status last changed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this was found for; an older one than the object's is out of date."""
+    """The metadata.generation that this condition describes. If the object's is newer, the condition is out of date."""
 
 
 def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:

@@ -39,17 +39,17 @@ class Column:
         return {**column, "priority": self.priority} if self.priority else column
 
 
-_READY_COLUMN: Final = Column("Ready", f"{_READY}.status", "Whether it is in order.")
-_STATUS_COLUMN: Final = Column("Status", f"{_READY}.message", "Why it is or is not ready.", priority=1)
+_READY_COLUMN: Final = Column("Ready", f"{_READY}.status", "Whether it is ready.")
+_STATUS_COLUMN: Final = Column("Status", f"{_READY}.message", "Why it is ready or not.", priority=1)
 _AGE_COLUMN: Final = Column("Age", ".metadata.creationTimestamp", "How long it has existed.", type="date")
 
 _CERTIFICATE_COLUMNS: Final = (
     _READY_COLUMN,
     Column("Secret", ".spec.secretName", "The Secret that holds the certificate."),
-    Column("Issuer", ".spec.issuerRef.name", "Who issues it."),
+    Column("Issuer", ".spec.issuerRef.name", "The issuer of the certificate."),
     # A column of type date would show how long ago it was: nothing, for an instant to come.
     Column("Expires", ".status.notAfter", "When the certificate expires."),
-    Column("Renews", ".status.renewalTime", "When it is renewed."),
+    Column("Renews", ".status.renewalTime", "When the certificate will be renewed."),
     _STATUS_COLUMN,
     _AGE_COLUMN,
 )

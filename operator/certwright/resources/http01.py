@@ -1,4 +1,4 @@
-"""The http01 solver: who answers the CA's request, and the route by which it gets there."""
+"""The http01 solver: what answers the CA's request, and the route that leads to it."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -19,11 +19,11 @@ SelfCheck = Literal["required", "advisory", "off"]
 
 _ONE_ROUTE = "must have exactly one of ingress and gatewayHTTPRoute"
 _ONE_INGRESS = "must have at most one of ingressClassName, class and name"
-_NO_POD = "podTemplate has no meaning with responder shared: there is no pod"
+_NO_POD = "podTemplate cannot be used with responder shared: there is no pod"
 
 
 class TemplateMetadata(Model):
-    """Labels and annotations for an object of the solver."""
+    """Labels and annotations for a solver object."""
 
     labels: Annotated[Mapping[str, str], LABELS_TO_WRITE] = {}
     """Labels for the object."""
@@ -32,68 +32,68 @@ class TemplateMetadata(Model):
 
 
 class Toleration(Model):
-    """A taint that the solver pod does not mind, as in a pod's spec."""
+    """A toleration for the solver pod, as in a pod spec."""
 
     key: Annotated[str, Field(max_length=317)] | None = None
-    """The taint's key; without it, every key (the operator must be Exists then)."""
+    """The key of the taint. If unset, all keys match; operator must then be Exists."""
     operator: Literal["Exists", "Equal", "Lt", "Gt"] | None = None
-    """How the value is compared. Equal if not given."""
+    """How the value is compared. If unset, Equal."""
     value: Annotated[str, Field(max_length=63)] | None = None
-    """The taint's value."""
+    """The value of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect; without it, every effect."""
+    """The effect of the taint. If unset, all effects match."""
     toleration_seconds: int | None = None
-    """For NoExecute: how long the pod may stay."""
+    """For NoExecute: how long, in seconds, the pod tolerates the taint."""
 
 
 class LocalObjectReference(Model):
     """An object in the Certificate's namespace."""
 
     name: ObjectName
-    """Its name."""
+    """The name of the object."""
 
 
 class PodTemplateSpec(Model):
-    """What the solver pod's spec is to have besides what it needs."""
+    """Additions to the spec of the solver pod."""
 
     node_selector: Annotated[Mapping[str, str], LABELS] = {}
-    """Labels that the node must have; kubernetes.io/os is linux unless it says otherwise."""
+    """Labels that the node must have. kubernetes.io/os is linux unless set here."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32, json_schema_extra=ATOMIC_LIST)] = ()
-    """Taints that the pod does not mind."""
+    """Tolerations for the solver pod."""
     affinity: FreeForm | None = None
-    """Where the pod is to run, as in a pod's spec."""
+    """Affinity rules for the solver pod, as in a pod spec."""
     priority_class_name: ObjectName | None = None
-    """The pod's priority class."""
+    """The priority class of the solver pod."""
     service_account_name: ObjectName | None = None
-    """The pod's service account; its token is not mounted in any case."""
+    """The service account of the solver pod. Its token is never mounted."""
     image_pull_secrets: Annotated[
         tuple[LocalObjectReference, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)
     ] = ()
-    """Secrets in the Certificate's namespace with credentials for the image's registry."""
+    """Secrets in the Certificate's namespace that hold credentials for the image registry."""
     security_context: FreeForm | None = None
-    """Fields of the pod's security context that are to differ from the restricted ones."""
+    """Overrides for the pod security context, which is restricted by default."""
     resources: FreeForm | None = None
-    """Requests and limits of the pod's one container, in place of the default ones."""
+    """Resource requests and limits of the pod's container, instead of the defaults."""
 
 
 class PodTemplate(Model):
-    """What the solver pod is to have besides what it needs."""
+    """Additions to the solver pod."""
 
     metadata: TemplateMetadata | None = None
     """Labels and annotations for the pod."""
     spec: PodTemplateSpec | None = None
-    """Where and how the pod runs."""
+    """Scheduling, security and resources of the pod."""
 
 
 class IngressTemplate(Model):
-    """What the solver's Ingress is to have besides what it needs."""
+    """Additions to the solver's Ingress."""
 
     metadata: TemplateMetadata | None = None
     """Labels and annotations for the Ingress."""
 
 
 class Http01Ingress(Model):
-    """A route by an Ingress of its own, or by rules added to one that is there."""
+    """A route through an Ingress: a new one, or rules added to an existing one."""
 
     model_config = ConfigDict(
         populate_by_name=True,
@@ -106,22 +106,23 @@ class Http01Ingress(Model):
     )
 
     ingress_class_name: ObjectName | None = None
-    """The spec.ingressClassName of the Ingress. Without any of the three, the cluster's default class."""
+    """The spec.ingressClassName of the Ingress. If this, class and name are all unset, the default class."""
     ingress_class: ObjectName | None = Field(default=None, alias="class")
     """
-    The kubernetes.io/ingress.class annotation of the Ingress, for controllers that know no ingressClassName.
+    The kubernetes.io/ingress.class annotation of the Ingress, for controllers that do not support
+    ingressClassName.
     """
     name: ObjectName | None = None
     """
-    An Ingress in the Certificate's namespace that is edited in place: for load balancers that give each Ingress
-    an address of its own. The rules are taken out again.
+    An existing Ingress in the Certificate's namespace to edit in place, for load balancers that assign each
+    Ingress its own address. The added rules are removed afterwards.
     """
     service_type: ServiceType = "ClusterIP"
-    """The type of the solver's Service. NodePort for load balancers that reach nodes only."""
+    """The type of the solver's Service. Use NodePort for load balancers that can only reach nodes."""
     pod_template: PodTemplate | None = None
-    """What the solver pod is to have besides what it needs."""
+    """Additions to the solver pod."""
     ingress_template: IngressTemplate | None = None
-    """What the Ingress is to have besides what it needs; of no effect with name."""
+    """Additions to the solver's Ingress. Ignored if name is set."""
 
     @model_validator(mode="after")
     def _one_ingress(self) -> Self:
@@ -134,34 +135,34 @@ class ParentRef(Model):
     """A Gateway (or another parent) that the HTTPRoute attaches to."""
 
     group: Annotated[str, Field(max_length=253)] = "gateway.networking.k8s.io"
-    """The parent's API group."""
+    """The API group of the parent."""
     kind: Annotated[str, Field(max_length=63)] = "Gateway"
-    """The parent's kind."""
+    """The kind of the parent."""
     namespace: ObjectName | None = None
-    """The parent's namespace; the Certificate's own if not given. The listener must allow routes from there."""
+    """The namespace of the parent. If unset, the Certificate's. The listener must allow routes from the latter."""
     name: ObjectName
-    """The parent's name."""
+    """The name of the parent."""
     section_name: Annotated[str, Field(max_length=253)] | None = None
-    """The listener. It must be one for HTTP on port 80."""
+    """The name of the listener. It must serve HTTP on port 80."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """The port of the listener."""
 
 
 class Http01GatewayHTTPRoute(Model):
-    """A route by an HTTPRoute of the Gateway API."""
+    """A route through an HTTPRoute of the Gateway API."""
 
     labels: Annotated[Mapping[str, str], LABELS_TO_WRITE] = {}
-    """Labels for the HTTPRoute, for Gateways that select routes by them."""
+    """Labels for the HTTPRoute, for Gateways that select routes by label."""
     parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
-    """The Gateways that are to serve the route: those that the names lead to."""
+    """The Gateways that serve the route: those that the domains resolve to."""
     service_type: ServiceType = "ClusterIP"
     """The type of the solver's Service."""
     pod_template: PodTemplate | None = None
-    """What the solver pod is to have besides what it needs."""
+    """Additions to the solver pod."""
 
 
 class Http01(Model):
-    """Proof by a file under http://<name>/.well-known/acme-challenge/ (RFC 8555, section 8.3)."""
+    """Validation by a file under http://<domain>/.well-known/acme-challenge/ (RFC 8555, section 8.3)."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(
@@ -176,32 +177,31 @@ class Http01(Model):
     )
 
     ingress: Http01Ingress | None = None
-    """Leads the CA's request to the solver by an Ingress."""
+    """Routes the CA's request to the solver through an Ingress."""
     gateway_http_route: Http01GatewayHTTPRoute | None = Field(default=None, alias="gatewayHTTPRoute")
-    """Leads the CA's request to the solver by an HTTPRoute of the Gateway API."""
+    """Routes the CA's request to the solver through an HTTPRoute of the Gateway API."""
     responder: Responder = "pod"
     """
-    Who answers. pod: a pod in the Certificate's namespace, one for each order, however many names it has.
-    shared: the operator itself, without any pod, where the ingress controller can reach it (the operator's
-    network policy allows its port, and the controller takes endpoints that are in another namespace).
+    What answers the CA. pod: one pod for each order, in the Certificate's namespace. shared: the operator
+    itself, without a pod. The ingress controller must then be able to reach the operator: the network policy
+    must allow its port, and the controller must accept endpoints in another namespace.
     """
     self_check: SelfCheck = "required"
     """
-    Whether the operator asks for the file as the CA would, before the CA is told to look. required: the CA is
-    not asked before it was seen. advisory: after selfCheckTimeout the CA is asked all the same, with a warning.
-    off: it is not looked for, as where the names lead elsewhere from inside the cluster; the CA is asked 5 s
-    after the pod runs.
+    Whether the operator requests the file, as the CA would, before it asks the CA to validate. required: the CA
+    is asked only once the file is visible. advisory: after selfCheckTimeout the CA is asked anyway, with a
+    warning. off: no check, for domains that resolve differently inside the cluster; the CA is asked 5 s after
+    the pod is running.
     """
     nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """
-    Recursive servers at which the self-check looks the names up, each as host, host:port or [IPv6
-    address]:port. Without it, those of the operator's own resolv.conf: give it where names lead elsewhere from
-    inside the cluster.
+    Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in
+    the operator's resolv.conf. Set it if domains resolve differently inside the cluster.
     """
     self_check_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=1)
     """
-    How long the file is looked for. After it, with required, the Certificate says what was seen; the order is
-    kept, the solver made again, and the wait begins anew after a pause.
+    How long to wait until the file is visible. If it is not by then and selfCheck is required, the Certificate
+    reports what was found; after a pause the solver is created again for the same order and the wait restarts.
     """
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Issuer and ClusterIssuer: an account at a CA, and how to prove control over names to it."""
+"""Issuer and ClusterIssuer: an account at a CA, and how to validate domains."""
 
 import base64
 import binascii
@@ -9,23 +9,22 @@ from pydantic import ConfigDict, Field, model_validator
 from certwright.resources.base import Model
 from certwright.resources.conditions import Condition
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
-from certwright.resources.metadata import Metadata
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
-from certwright.resources.object import Object
+from certwright.resources.object import Metadata, Object
+from certwright.resources.references import AccountKeyRef
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, rule, validations
-from certwright.resources.secret_ref import AccountKeyRef
 from certwright.resources.solver import IssuerSolver
 from certwright.resources.timestamp import Timestamp
 
 AccountKeyAlgorithm = Literal["ES256", "ES384", "ES512", "RS256"]
 
-_TRUST = "caBundle and skipTLSVerify exclude each other: a bundle is there to be verified against"
-_NO_PEM = "is base64, but what is in it is no PEM certificate"
+_TRUST = "caBundle and skipTLSVerify are mutually exclusive"
+_NO_PEM = "is base64 but contains no PEM certificate"
 _PEM_START = "-----BEGIN CERTIFICATE-----"
 
 
 class AcmeIssuerSpec(Model):
-    """An account at an ACME CA (RFC 8555). Registering it agrees to the CA's terms of service."""
+    """An account at an ACME CA (RFC 8555). Registering the account accepts the CA's terms of service."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(
@@ -36,34 +35,34 @@ class AcmeIssuerSpec(Model):
     server: HttpsUrl
     """The URL of the CA's ACME directory, such as https://acme-staging-v02.api.letsencrypt.org/directory."""
     email: Email | None = None
-    """Where the CA may write to about the account. A change is sent to the CA."""
+    """The contact address of the account. Changes are sent to the CA."""
     private_key_secret_ref: AccountKeyRef
     """
-    The Secret that holds the account's private key. The operator makes it if it is not there. Keep it: it is
-    the account, and all that can be done at the CA in its name.
+    The Secret that holds the account's private key. The operator creates it if it does not exist. Protect it
+    and back it up: whoever holds the key controls the account.
     """
     account_key_algorithm: AccountKeyAlgorithm = "ES256"
-    """The kind of account key to make. A key that is there already is used as it is."""
+    """The algorithm of a generated account key. An existing key is used as it is."""
     disable_account_key_generation: bool = False
-    """Whether to wait for somebody else to put the account key into the Secret in place of making one."""
+    """Whether to wait until the user provides the account key in the Secret instead of generating one."""
     ca_bundle: Base64Pem | None = Field(default=None, alias="caBundle")
     """
-    Certificates to trust for the connection to the CA, PEM in base64, for CAs inside a company. Without it, those
-    in the file that the operator's SSL_CERT_FILE names, or the CAs that browsers trust.
+    Base64-encoded PEM certificates to trust for the connection to the CA, for private CAs. If unset, those in
+    the operator's SSL_CERT_FILE, or else the publicly trusted CAs.
     """
     skip_tls_verify: bool = Field(default=False, alias="skipTLSVerify")
     """
-    Whether to talk to the CA without knowing who it is. For trials only: whoever is in between can issue for
-    you.
+    Whether to skip verification of the CA's server certificate. For testing only: an attacker in the network
+    path can issue certificates for your domains.
     """
     profile: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    """The CA's profile for the certificates, such as shortlived, for CAs that have a choice."""
+    """The certificate profile, such as shortlived, for CAs that offer several."""
     enable_duration_feature: bool = False
-    """Whether to ask the CA for the duration of the Certificate. Many CAs refuse orders that ask."""
+    """Whether to request the Certificate's duration from the CA. Many CAs reject orders that request one."""
     solvers: Annotated[tuple[IssuerSolver, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
     """
-    How to prove control over names. For each name the best fitting solver is taken: an exact name first, then
-    the longest zone, then the most labels, then the order of this list.
+    How to validate domains. Each domain uses the solver that matches best: an exact name first, then the longest
+    zone, then the most labels, then the order of this list.
     """
 
     @property
@@ -91,10 +90,10 @@ def _decode_pem(text: str) -> str:
 
 
 class IssuerSpec(Model):
-    """Which CA, and how."""
+    """The CA and how to use it."""
 
     acme: AcmeIssuerSpec
-    """An account at an ACME CA (RFC 8555). Registering it agrees to the CA's terms of service."""
+    """An account at an ACME CA (RFC 8555). Registering the account accepts the CA's terms of service."""
 
 
 class AcmeIssuerStatus(Model):
@@ -103,34 +102,34 @@ class AcmeIssuerStatus(Model):
     uri: Annotated[str, Field(max_length=2048)] | None = None
     """The URL of the account."""
     server: Annotated[str, Field(max_length=2048)] | None = None
-    """The ACME directory that the account was registered at."""
+    """The ACME directory of the CA that the account is registered with."""
     terms_of_service: Annotated[str, Field(max_length=2048)] | None = None
-    """The terms of service that registering agreed to."""
+    """The terms of service that were accepted at registration."""
     last_registered_email: Annotated[str, Field(max_length=320)] | None = None
-    """The address that the CA was last told."""
+    """The contact address that was last sent to the CA."""
     key_thumbprint: Annotated[str, Field(max_length=128)] | None = None
     """The thumbprint of the account key (RFC 7638)."""
 
 
 class IssuerStatus(Model):
-    """What the operator found and did. Nobody else writes here."""
+    """The observed state. Only the operator writes it."""
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS)] = ()
     """Ready: the account is registered and certificates can be ordered."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this status is about."""
+    """The metadata.generation that this status describes."""
     acme: AcmeIssuerStatus | None = None
     """The account at the CA."""
     failed_attempts: Annotated[int, Field(ge=0)] = 0
-    """How many attempts to register have failed since the last success."""
+    """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None
-    """When the next attempt starts."""
+    """When the next attempt will start."""
 
 
 class Issuer(Object):
     """An account at a CA for the Certificates of one namespace.
 
-    Its Secrets (account key, credentials of solvers) are read from that namespace.
+    Its Secrets (account key and solver credentials) are read from that namespace.
     """
 
     KIND: ClassVar[str] = "Issuer"
@@ -140,15 +139,15 @@ class Issuer(Object):
     kind: Literal["Issuer"] = "Issuer"
     metadata: Metadata
     spec: IssuerSpec
-    """Which CA, and how to prove control over names to it."""
+    """The CA, the account there, and how to validate domains."""
     status: IssuerStatus = IssuerStatus()
-    """What the operator found and did. Nobody else writes here."""
+    """The observed state. Only the operator writes it."""
 
 
 class ClusterIssuer(Object):
     """An account at a CA for the Certificates of every namespace.
 
-    Its Secrets (account key, credentials of solvers) are read from the namespace that the operator runs in.
+    Its Secrets (account key and solver credentials) are read from the operator's namespace.
     """
 
     KIND: ClassVar[str] = "ClusterIssuer"
@@ -159,6 +158,6 @@ class ClusterIssuer(Object):
     kind: Literal["ClusterIssuer"] = "ClusterIssuer"
     metadata: Metadata
     spec: IssuerSpec
-    """Which CA, and how to prove control over names to it."""
+    """The CA, the account there, and how to validate domains."""
     status: IssuerStatus = IssuerStatus()
-    """What the operator found and did. Nobody else writes here."""
+    """The observed state. Only the operator writes it."""

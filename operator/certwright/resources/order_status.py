@@ -1,4 +1,4 @@
-"""`status.order`: where the certificate is on its way from the CA, name by name."""
+"""`status.order`: the progress of an order, domain by domain."""
 
 from typing import Annotated, Literal
 
@@ -16,68 +16,68 @@ _Name = Annotated[str, Field(max_length=253)]
 
 
 class ChallengeStatus(Model):
-    """The challenge chosen for a name."""
+    """The challenge selected for a domain."""
 
     type: Annotated[str, Field(max_length=64)]
     """The type of the challenge, such as dns-01."""
     url: _Url
-    """The challenge at the CA."""
+    """The URL of the challenge at the CA."""
 
 
 class RecordStatus(Model):
-    """The DNS record that a name needs."""
+    """The DNS record that a domain needs."""
 
     name: Annotated[str, Field(max_length=255)]
-    """Where the record is, after CNAMEs."""
+    """The name of the record, after following CNAMEs."""
     type: Literal["TXT"] = "TXT"
     """The type of the record."""
     value: Annotated[str, Field(max_length=255)]
-    """What the record holds."""
+    """The value of the record."""
 
 
 class HttpResourceStatus(Model):
-    """The file that a name needs (RFC 8555, section 8.3)."""
+    """The file that a domain needs (RFC 8555, section 8.3)."""
 
     url: _Url
-    """Where the CA asks for it."""
+    """The URL that the CA requests."""
     key_authorization: Annotated[str, Field(max_length=1024)]
-    """What it must hold. It is no secret."""
+    """The expected content. It is not secret."""
 
 
 class SolverObjectStatus(Model):
     """An object that exists only to answer a challenge."""
 
     kind: Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
-    """Its kind."""
+    """The kind of the object."""
     name: Annotated[str, Field(max_length=253)]
-    """Its name, in the Certificate's namespace."""
+    """The name of the object, in the Certificate's namespace."""
     edited: bool = False
-    """Whether it is somebody else's Ingress, into which rules were put that are taken out again."""
+    """Whether the object is an existing Ingress to which rules were added. They are removed afterwards."""
 
 
 class AuthorizationStatus(Model):
-    """The proof of control over one name."""
+    """The validation of one domain."""
 
     name: _Name
-    """The name, with *. in front for a wildcard."""
+    """The domain, with a leading *. for a wildcard."""
     url: _Url | None = None
-    """The authorization at the CA. Absent if the CA refused to open one."""
+    """The URL of the authorization at the CA. Unset if the CA refused to create one."""
     state: AuthorizationState
-    """Its state at the CA when last looked at (RFC 8555, section 7.1.6)."""
+    """The last known state at the CA (RFC 8555, section 7.1.6)."""
     error: Annotated[str, Field(max_length=4096)] | None = None
-    """What stands in the way."""
+    """Why validation failed."""
     challenge: ChallengeStatus | None = None
-    """The challenge that is answered."""
+    """The selected challenge."""
     record: RecordStatus | None = None
-    """The record that the CA looks for, with dns-01."""
+    """The record that the CA looks up, for dns-01."""
     resource: HttpResourceStatus | None = None
-    """The file that the CA asks for, with http-01."""
+    """The file that the CA requests, for http-01."""
     presented: bool = False
-    """Whether the record or file was put in place, or was about to be; it is removed when the order is done."""
+    """Whether the record or file was created, or was about to be. It is removed when the order is done."""
     last_seen: Annotated[str, Field(max_length=4096)] | None = None
-    """What the authoritative servers, or the web server, answered at the last look."""
+    """The last answer of the authoritative DNS servers, or of the web server."""
     last_look_time: Timestamp | None = None
-    """When they were last asked."""
+    """When the servers were last queried."""
 
 
 class OrderStatus(Model):
@@ -86,26 +86,26 @@ class OrderStatus(Model):
     model_config = ConfigDict(json_schema_extra=ATOMIC_MAP)
 
     url: _Url | None = None
-    """The order at the CA. Absent if the CA refused to open one."""
+    """The URL of the order at the CA. Unset if the CA refused to create one."""
     account_url: _Url = Field(alias="accountURL")
-    """The account that placed it."""
+    """The URL of the account that placed the order."""
     server: _Url
     """The ACME directory of the CA."""
     names: Annotated[tuple[_Name, ...], Field(max_length=100, json_schema_extra=ATOMIC_LIST)]
-    """The names that were ordered."""
+    """The domains of the order."""
     spec_hash: Annotated[str, Field(max_length=128)]
-    """A digest of the spec it was placed for; the order is given up when the spec no longer has it."""
+    """A digest of the spec that the order was placed for. The order is abandoned when the spec no longer matches."""
     state: OrderState
-    """Its state at the CA when last looked at (RFC 8555, section 7.1.6)."""
+    """The last known state at the CA (RFC 8555, section 7.1.6)."""
     created_at: Timestamp
-    """When it was placed."""
+    """When the order was placed."""
     expires: Timestamp | None = None
-    """When the CA forgets it."""
+    """When the order expires at the CA."""
     next_look_time: Timestamp | None = None
-    """When the operator looks at it next."""
+    """When the operator will next check the order."""
     authorizations: Annotated[
         tuple[AuthorizationStatus, ...], Field(max_length=100, json_schema_extra=ATOMIC_LIST)
     ] = ()
-    """The proof of control, name by name."""
+    """The validation of each domain."""
     solver_objects: Annotated[tuple[SolverObjectStatus, ...], Field(max_length=200, json_schema_extra=ATOMIC_LIST)] = ()
     """The objects that answer http-01 challenges, until the order is done."""

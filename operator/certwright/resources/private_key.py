@@ -1,4 +1,4 @@
-"""What the private key of a certificate is to be."""
+"""The private key of a certificate: algorithm, size, encoding and rotation."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,7 +16,7 @@ _SIZES: dict[KeyAlgorithm, tuple[int, ...]] = {
     "RSA": (2048, 3072, 4096),
     "Ed25519": (),
 }
-_SIZE_MESSAGE = "size must be 256, 384 or 521 for ECDSA, 2048, 3072 or 4096 for RSA, and left out for Ed25519"
+_SIZE_MESSAGE = "size must be 256, 384 or 521 for ECDSA, 2048, 3072 or 4096 for RSA, and unset for Ed25519"
 _ENCODING_MESSAGE = "an Ed25519 key has no PKCS1 form: use PKCS8"
 
 
@@ -40,18 +40,19 @@ class PrivateKey(Model):
     )
 
     algorithm: KeyAlgorithm = "ECDSA"
-    """ECDSA, RSA or Ed25519. ECDSA keys are small and fast, and every current client takes them."""
+    """ECDSA, RSA or Ed25519. ECDSA keys are small and fast, and all current clients support them."""
     size: Annotated[int, Field(ge=256, le=4096)] | None = None
     """
-    ECDSA: the curve, 256 (the default), 384 or 521. RSA: the bits, 2048 (the default), 3072 or 4096.
-    Ed25519: not to be given.
+    The key size in bits. ECDSA: 256 (the default), 384 or 521. RSA: 2048 (the default), 3072 or 4096. Ed25519:
+    leave unset.
     """
     encoding: KeyEncoding = "PKCS8"
     """
-    The form of tls.key: PKCS8, which every program reads, or PKCS1 for RSA and SEC 1 for ECDSA, for old ones.
+    The encoding of tls.key. PKCS8 works with all current software. PKCS1 (SEC 1 for ECDSA keys) is for old
+    software.
     """
     rotation_policy: RotationPolicy = "Always"
-    """Always makes a new key for every certificate. Never keeps the Secret's key while it fits the spec."""
+    """Always generates a new key for every certificate. Never reuses the Secret's key while it matches the spec."""
 
     @property
     def effective_size(self) -> int | None:

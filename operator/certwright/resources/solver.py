@@ -1,4 +1,4 @@
-"""Solvers: how an Issuer proves to the CA that the names of a certificate are ours."""
+"""Solvers: how an Issuer validates domains."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,8 +11,8 @@ from certwright.resources.duration import AtLeast
 from certwright.resources.http01 import Http01
 from certwright.resources.labels import LABELS
 from certwright.resources.names import DnsName, Endpoint, TsigKeyName, Unique, ZoneName
+from certwright.resources.references import SecretKeyRef
 from certwright.resources.rules import ATOMIC_LIST, SET, rule, validations
-from certwright.resources.secret_ref import SecretKeyRef
 
 CnameStrategy = Literal["None", "Follow"]
 TsigAlgorithm = Literal[
@@ -30,18 +30,18 @@ UpdateProtocol = Literal["TCP", "UDP"]
 
 _REF = "_secret_ref"
 _ONE_CHALLENGE = "must have exactly one of dns01 and http01"
-_TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef belong together: give both, or none for updates without a key"
+_TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef must be set together; leave both unset for unsigned updates"
 
 
 class Selector(Model):
-    """Which names a solver is for: those that fit everything given here."""
+    """Selects the domains for a solver: those that match every field that is set."""
 
     dns_names: Annotated[tuple[DnsName, ...], Field(max_length=64, json_schema_extra=SET), Unique] = ()
-    """Exactly these names, a wildcard being a name of its own. An exact name beats a zone."""
+    """Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone."""
     dns_zones: Annotated[tuple[ZoneName, ...], Field(max_length=64, json_schema_extra=SET), Unique] = ()
-    """Every name in these zones and below, wildcards included. The longest matching zone wins."""
+    """All domains in these zones, including subdomains and wildcards. The longest matching zone wins."""
     match_labels: Annotated[Mapping[str, str], LABELS] = {}
-    """Only Certificates that have all of these labels."""
+    """Labels that the Certificate must have."""
 
 
 class DnsProvider(Model):
@@ -67,7 +67,7 @@ class DnsProvider(Model):
 
 
 class Rfc2136(DnsProvider):
-    """Dynamic updates (RFC 2136), which BIND, Knot, PowerDNS and Microsoft's DNS server take."""
+    """Dynamic updates (RFC 2136), as supported by BIND, Knot, PowerDNS and Microsoft DNS."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(rule("has(self.tsigKeyName) == has(self.tsigSecretSecretRef)", _TSIG_PAIR))
@@ -75,18 +75,19 @@ class Rfc2136(DnsProvider):
 
     nameserver: Endpoint
     """
-    The server that takes the updates, as host, host:port or [IPv6 address]:port. The port is 53 if not given.
+    The server to send updates to, as host, host:port or [IPv6 address]:port. The default port is 53.
     """
     tsig_key_name: TsigKeyName | None = None
-    """The name of the TSIG key, as the server's configuration has it."""
+    """The name of the TSIG key, as in the server's configuration."""
     tsig_algorithm: TsigAlgorithm = "HMACSHA256"
     """The algorithm of the TSIG key."""
     tsig_secret_secret_ref: SecretKeyRef | None = None
     """
-    Where the TSIG key is: base64, as tsig-keygen prints it, which a Secret's `stringData` takes as it is.
+    The Secret entry that holds the TSIG key in base64, as printed by tsig-keygen. Paste it into the Secret's
+    `stringData` unchanged.
     """
     protocol: UpdateProtocol = "TCP"
-    """How updates are sent."""
+    """The transport protocol for updates."""
 
     @model_validator(mode="after")
     def _tsig_is_whole(self) -> Self:
@@ -115,34 +116,33 @@ def _one_provider_rule(schema: dict[str, Any], model: type[Model]) -> None:
 
 
 class Dns01(Model):
-    """Proof by a TXT record at _acme-challenge.<name> (RFC 8555, section 8.4). The only way to a wildcard."""
+    """Validation by a TXT record at _acme-challenge.<domain> (RFC 8555, section 8.4). Required for wildcards."""
 
     model_config = ConfigDict(json_schema_extra=_one_provider_rule)
 
     cname_strategy: CnameStrategy = "Follow"
     """
-    What to do if _acme-challenge.<name> is a CNAME. Follow writes the record where the CNAME leads, which is
-    where the CA looks. None writes it at the name itself, for servers that answer differently inside and
-    outside.
+    What to do if _acme-challenge.<domain> is a CNAME. Follow creates the record at the target of the CNAME,
+    where the CA looks it up. None creates it at the name itself, for split-horizon DNS.
     """
     nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """
-    Recursive servers that find CNAMEs, zones and their name servers, each as host, host:port or [IPv6
-    address]:port. Without it, those of the operator's own resolv.conf.
+    Recursive DNS servers for looking up CNAMEs, zones and name servers, each as host, host:port or [IPv6
+    address]:port. If unset, those in the operator's resolv.conf.
     """
     authoritative_nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """
-    The servers that must show the record before the CA is told to look, each as host, host:port or [IPv6
-    address]:port. Without it, those in the zone's NS records. Give it where these cannot be reached from the
-    cluster.
+    DNS servers that must serve the record before the CA is asked to validate, each as host, host:port or [IPv6
+    address]:port. If unset, those in the zone's NS records. Set it if the cluster cannot reach these.
     """
     propagation_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=2)
     """
-    How long to wait until every authoritative server shows the record. After it the Certificate says what is
-    missing where; the order is kept, the record written again, and the wait begins anew after a pause.
+    How long to wait until all authoritative servers serve the record. If they do not by then, the Certificate
+    reports which servers lack it; after a pause the record is written again for the same order and the wait
+    restarts.
     """
     rfc2136: Rfc2136 | None = None
-    """Writes the records by dynamic updates (RFC 2136)."""
+    """Creates records by dynamic updates (RFC 2136)."""
 
     @property
     def provider(self) -> tuple[str, DnsProvider]:
@@ -162,18 +162,18 @@ class Dns01(Model):
 
 
 class IssuerSolver(Model):
-    """One way of proving control over names, and the names it is for."""
+    """A way to validate domains, and the domains to use it for."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(rule("has(self.dns01) != has(self.http01)", _ONE_CHALLENGE))
     )
 
     selector: Selector | None = None
-    """Which names this solver is for. Without it, every name for which no other solver fits better."""
+    """The domains to use this solver for. If unset, all domains that no other solver matches better."""
     dns01: Dns01 | None = None
-    """Proof by a TXT record."""
+    """Validation by a TXT record."""
     http01: Http01 | None = None
-    """Proof by a file served over HTTP on port 80; wildcards cannot be proved so."""
+    """Validation by a file served over HTTP on port 80. Wildcards require dns01."""
 
     @model_validator(mode="after")
     def _one_challenge(self) -> Self:

@@ -5,20 +5,17 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer, WithJsonSchema
 
+from certwright.text import rfc3339
+
 
 def _whole_seconds_utc(instant: datetime) -> datetime:
     # Cut on the way in, so that a model equals what the API server gives back for it.
     return instant.astimezone(UTC).replace(microsecond=0)
 
 
-def format_timestamp(instant: datetime) -> str:
-    """Writes an aware instant as `2026-01-31T12:00:00Z`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 Timestamp = Annotated[
     AwareDatetime,
     AfterValidator(_whole_seconds_utc),
-    PlainSerializer(format_timestamp, return_type=str, when_used="json"),
+    PlainSerializer(rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]

@@ -7,7 +7,7 @@ import pytest
 
 from certwright.acme import AccountKey
 from certwright.failures import IssuanceError
-from certwright.issuers.account_keys import account_key_secret, obtain_account_key
+from certwright.issuers.account import account_key_secret, obtain_account_key
 
 if TYPE_CHECKING:
     from certwright.kube.api import KubeApi

@@ -1,0 +1,168 @@
+"""An issuer's account at its CA: the private key in a Secret, the registration, and the certificate profile."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.acme import AccountKey, AccountStatus, AcmeError, Client
+from certwright.failures import IssuanceError
+from certwright.kube.errors import Conflict
+from certwright.kube.secrets import encoded, entry_of
+from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL, AcmeIssuerStatus
+from certwright.text import listed
+
+if TYPE_CHECKING:
+    from certwright.acme import AcmeServer, Directory
+    from certwright.kube.api import KubeApi
+    from certwright.resources import AcmeIssuerSpec
+
+MAX_LISTED_PROFILES: Final = 20
+
+
+@dataclass(frozen=True)
+class LoadedAccount:
+    """A registered account.
+
+    Attributes:
+        client: Sends the account's requests.
+        status: The account as the issuer's status records it.
+    """
+
+    client: Client
+    status: AcmeIssuerStatus
+
+
+async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace: str) -> AccountKey:
+    """Return the account key that an issuer's ``privateKeySecretRef`` names; generate and store it if it is missing.
+
+    Args:
+        kube_api: The API server.
+        spec: The issuer's spec.
+        namespace: The namespace of the issuer's Secrets.
+
+    Raises:
+        IssuanceError: The Secret is missing and must not be created, or it holds something else.
+        KubeError: The API server did not answer or refused.
+    """
+    reference = spec.private_key_secret_ref
+    found = await kube_api.read_secret(namespace, reference.name)
+    if found is None:
+        if spec.disable_account_key_generation:
+            raise IssuanceError(
+                "AccountKeyMissing",
+                f"Secret {namespace}/{reference.name} does not exist; disableAccountKeyGeneration forbids making it. "
+                f"Create it with the account's private key in the entry {reference.key}.",
+            )
+        key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm)
+        try:
+            # The key is stored before the CA sees it: a crash in between loses no account.
+            await kube_api.create_secret(account_key_secret(namespace, reference.name, reference.key, key.to_pem()))
+        except Conflict:
+            # Another writer was faster; its key is the account's key now.
+            found = await kube_api.read_secret(namespace, reference.name)
+        else:
+            return key
+    pem = entry_of(found, reference.key)
+    if not pem:
+        raise IssuanceError(
+            "AccountKeyMissing",
+            f"Secret {namespace}/{reference.name} exists, but has no entry {reference.key}. It was left untouched. Put "
+            "the account's private key there, or name another Secret in privateKeySecretRef.",
+        )
+    try:
+        return await asyncio.to_thread(AccountKey.from_pem, pem)
+    except AcmeError as error:
+        raise IssuanceError(
+            "AccountKeyUnusable",
+            f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
+            "untouched. Put the account's private key there, or delete the Secret, and a new account is made.",
+        ) from error
+
+
+def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
+    """Return the Secret that stores an issuer's account key. It has no owner: a deleted Issuer may be recreated."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"namespace": namespace, "name": name, "labels": {COMPONENT_LABEL: ACCOUNT_KEY_COMPONENT}},
+        "data": {entry: encoded(key_pem)},
+    }
+
+
+async def load_account(
+    server: AcmeServer, key: AccountKey, spec: AcmeIssuerSpec, was: AcmeIssuerStatus | None
+) -> LoadedAccount:
+    """Return the account of a key, with the contact address of the spec.
+
+    The account in the status is used if it still belongs to this key and CA. Otherwise the account is registered, or
+    found by its key.
+
+    Args:
+        server: The CA.
+        key: The account key.
+        spec: The issuer's spec.
+        was: The account in the issuer's status; None to ask the CA in any case.
+
+    Raises:
+        IssuanceError: The account was closed, or the CA does not offer the profile.
+        AcmeError: The CA did not answer or refused.
+    """
+    directory = await directory_with_profile(server, spec.profile)
+    contact = (f"mailto:{spec.email}",) if spec.email else ()
+    if was is not None and was.uri is not None and (was.server, was.key_thumbprint) == (spec.server, key.thumbprint):
+        client = Client(server, key, account_url=was.uri)
+        if was.last_registered_email != spec.email:
+            await client.update_account(contact=contact)
+    else:
+        client = Client(server, key)
+        await _register(client, contact, spec.private_key_secret_ref.name)
+    status = AcmeIssuerStatus(
+        uri=client.account_url,
+        server=spec.server,
+        terms_of_service=directory.meta.terms_of_service,
+        last_registered_email=spec.email,
+        key_thumbprint=key.thumbprint,
+    )
+    return LoadedAccount(client, status)
+
+
+async def _register(client: Client, contact: tuple[str, ...], secret_name: str) -> None:
+    account = await client.register(contact=contact, terms_of_service_agreed=True)
+    if not account.created and account.status == AccountStatus.VALID and account.contact != contact:
+        # The account existed, with another address. (Some CAs omit the contact of one that was just created.)
+        account = await client.update_account(contact=contact)
+    if account.status != AccountStatus.VALID:
+        raise IssuanceError(
+            "AccountNotValid",
+            f"The account {account.url} is {account.status.value}, which cannot be undone. For a new account delete "
+            f"the Secret {secret_name}, or name another one in privateKeySecretRef.",
+        )
+
+
+async def directory_with_profile(server: AcmeServer, profile: str | None) -> Directory:
+    """Return the CA's directory, fetched again if it does not list the profile.
+
+    The CA would reject an order with a profile that its directory does not list, and rejected orders count.
+
+    Args:
+        server: The CA.
+        profile: The issuer's profile, or None.
+
+    Raises:
+        IssuanceError: The CA has no such profile.
+        AcmeError: The directory cannot be fetched.
+    """
+    directory = await server.directory()
+    if profile is None or profile in directory.meta.profiles:
+        return directory
+    directory = await server.directory(refresh=True)
+    if profile not in directory.meta.profiles:
+        offered = listed(sorted(directory.meta.profiles), most=MAX_LISTED_PROFILES, none="none at all")
+        raise IssuanceError(
+            "InvalidProfile",
+            f"The CA {directory.url} has no profile {profile}; it offers {offered}. Correct spec.acme.profile.",
+        )
+    return directory
