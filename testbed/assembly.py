@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from .arrangement import Objects
 from .binaries import find_or_build
 from .debian import NETWORK_POLICY_TOOLS, NODE_TOOLS, PLAIN_TOOLS, find_or_install
 from .errors import BedError
 from .gateway_api import find_gateway_definitions
 from .network import HTTP_PORT, HTTPS_PORT
 from .parts.apiserver import ApiServer
+from .parts.arrangement import Objects
 from .parts.backend import Backend
 from .parts.bind import Bind
 from .parts.challtestsrv import ChallengeTestServer

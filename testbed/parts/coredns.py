@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from testbed.arrangement import apply_objects
 from testbed.network import ADDRESS, CLUSTER_DOMAIN, DNS_SERVICE
 from testbed.part import Part, Site
+from testbed.parts.arrangement import apply_objects
 from testbed.ports import LOOPBACK
 from testbed.web import answers
 

@@ -7,9 +7,9 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from testbed.arrangement import Arrangement, apply_objects
 from testbed.errors import PartFailed
 from testbed.kubectl import Kubectl
+from testbed.parts.arrangement import Arrangement, apply_objects
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from testbed.arrangement import Arrangement
 from testbed.cgroups import CgroupTree
 from testbed.errors import BedError, CommandFailed
 from testbed.isolation import bed_cgroup
 from testbed.network import ADDRESS, BRIDGE, SERVICE_RANGE
+from testbed.parts.arrangement import Arrangement
 
 if TYPE_CHECKING:
     from testbed.part import Site

@@ -7,15 +7,15 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from .errors import CommandFailed
-from .kubectl import Kubectl
-from .part import Part, Site
+from testbed.errors import CommandFailed
+from testbed.kubectl import Kubectl
+from testbed.part import Part, Site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from .parts.apiserver import ApiServer
+    from testbed.parts.apiserver import ApiServer
 
 NAMESPACE_SECONDS = 120.0
 
