@@ -36,11 +36,25 @@ def cluster_for_charts(bed: TestBed) -> TestBed:
     for kind in ("servicemonitors", "podmonitors"):
         path = monitors / "example" / "prometheus-operator-crd" / f"monitoring.coreos.com_{kind}.yaml"
         bed.kubectl("apply", "--server-side", "-f", str(path))
-        bed.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(path))
+        wait_established(bed, path)
     for name in NAMESPACES:
         bed.kubectl("create", "namespace", name, check=False)
         bed.kubectl("label", "namespace", name, "--overwrite", "pod-security.kubernetes.io/enforce=restricted")
     return bed
+
+
+def wait_established(bed: TestBed, path: Path) -> None:
+    """Wait for a CRD; kubectl fails at once as long as a new one has no conditions at all."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            bed.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(path))
+        except CommandFailed:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 @pytest.fixture(scope="module")
