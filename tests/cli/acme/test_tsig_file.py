@@ -49,6 +49,15 @@ def test_of_several_keys_one_has_to_be_chosen(tmp_path: Path) -> None:
     assert (key.name, key.algorithm, key.secret_base64) == ("other", "HMACSHA256", "c2Vj")
 
 
+@pytest.mark.parametrize("secret", ["ab//cd==", "a//b//c=", "abcd//=="])
+@pytest.mark.parametrize("statement", ['secret "{}";', "secret {}; // {}", 'secret "{}"; /* "{}" */'])
+def test_slashes_of_base64_are_no_comment(tmp_path: Path, secret: str, statement: str) -> None:
+    text = f'# of "one" server\nkey k {{ // {{ }}\n{statement.replace("{}", secret)}\n}}; // end'
+    key = load_tsig_key(written(tmp_path, text))
+    assert key is not None
+    assert (key.name, key.secret_base64) == ("k", secret)
+
+
 def test_the_environment_has_it_where_no_file_does(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_tsig_key(SolverSettings()) is None
     with pytest.raises(UsageError, match="CERTWRIGHT_TSIG_SECRET"):

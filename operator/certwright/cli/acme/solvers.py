@@ -46,7 +46,8 @@ TSIG_VARIABLE: Final = "CERTWRIGHT_TSIG_SECRET"
 """The environment variable that holds a TSIG secret that is in no file."""
 
 _MAX_KEY_BYTES: Final = 16 * 1024
-_COMMENT: Final = re.compile(r"/\*.*?\*/|(?://|#)[^\n]*", re.DOTALL)
+_QUOTED_OR_COMMENT: Final = re.compile(r'("[^"\n]*")|/\*.*?\*/|(?:(?<=[\s;{}])|\A)(?://|#)[^\n]*', re.DOTALL)
+"""What is quoted comes first, and a comment starts after a space or a mark: base64 has `//` of its own."""
 _CLAUSE: Final = re.compile(r'\bkey\s+"?([^\s"{;]+)"?\s*\{([^}]*)\}\s*;?')
 _ALGORITHM: Final = re.compile(r'\balgorithm\s+"?([A-Za-z0-9-]+)"?\s*;')
 _SECRET: Final = re.compile(r'\bsecret\s+"?([A-Za-z0-9+/=\s]+?)"?\s*;')
@@ -278,7 +279,7 @@ def load_tsig_key(settings: SolverSettings) -> TsigKey | None:
 
 
 def _parse_key(text: str, settings: SolverSettings, *, source: str) -> TsigKey:
-    bare = _COMMENT.sub("", text) if "{" in text else text
+    bare = _QUOTED_OR_COMMENT.sub(lambda match: match.group(1) or "", text) if "{" in text else text
     clauses = _CLAUSE.findall(bare)
     if not clauses:
         return _name_key(text, settings, source=source)
