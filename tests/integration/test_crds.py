@@ -177,10 +177,10 @@ def test_a_manifest_cannot_write_the_status(apply: Apply) -> None:
 @pytest.mark.parametrize(
     ("field", "text"),
     [
-        ("certificates.spec.dnsNames", "covers one level of names"),
+        ("certificates.spec.dnsNames", "covers one level of subdomains"),
         ("certificates.spec.privateKey.rotationPolicy", "Default: Always."),
-        ("certificates.status.order", "The order at the CA"),
-        ("issuers.spec.acme.privateKeySecretRef.name", "for a ClusterIssuer, to the operator's namespace"),
+        ("certificates.status.order", "The order in progress at the CA"),
+        ("issuers.spec.acme.privateKeySecretRef.name", "or in the operator's namespace for a ClusterIssuer"),
         ("issuers.spec.acme.solvers.dns01.propagationTimeout", "Default: 2m."),
         ("clusterissuers", "for the Certificates of every namespace"),
     ],
