@@ -28,7 +28,7 @@ class DiskFull(BedError):
 
 
 class PartFailed(BedError):
-    """A part ended by itself, or was not ready in time."""
+    """A part ended unexpectedly, or was not ready in time."""
 
 
 class PortTaken(PartFailed):

@@ -102,7 +102,7 @@ class OperatorProcess:
         began = time.monotonic()
         while time.monotonic() - began < READY_SECONDS:
             if not self.running:
-                raise AssertionError(f"the operator ended by itself:\n{self.tail()}")
+                raise AssertionError(f"the operator ended unexpectedly:\n{self.tail()}")
             try:
                 if fetch(f"http://127.0.0.1:{self._port}/readyz", timeout=2.0).status == 200:  # noqa: PLR2004 - OK
                     return time.monotonic() - began

@@ -126,7 +126,7 @@ def test_a_node_that_takes_no_pods_is_told_in_the_schedulers_words(troubled: Spa
     troubled.bed.kubectl("cordon", troubled.bed.node.name)
     try:
         troubled.apply(NAME, troubled.host(NAME), issuer_name="good")
-        troubled.told(NAME, "cannot be placed on a node: 0/1 nodes are available", "unschedulable")
+        troubled.told(NAME, "cannot be scheduled: 0/1 nodes are available", "unschedulable")
         troubled.goes_on("shared")
     finally:
         troubled.bed.kubectl("uncordon", troubled.bed.node.name)
@@ -203,7 +203,7 @@ def troubles(node_bed: TestBed, cluster: Cluster, operator_release: Release, con
 
 def test_a_pod_that_is_too_big_for_the_node_is_told_and_a_corrected_issuer_is_used(troubles: Troubles) -> None:
     troubled = troubles[too_big]
-    troubled.told(NAME, "cannot be placed on a node: 0/1 nodes are available", "Insufficient memory")
+    troubled.told(NAME, "cannot be scheduled: 0/1 nodes are available", "Insufficient memory")
     troubled.goes_on()
     troubled.http01("big")
     troubled.ready(NAME)

@@ -100,7 +100,7 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
         case pki.GateRefused():
             return Failure(
                 "CertificateRefused",
-                f"The CA's certificate was not used: {message}. The last good one stays.",
+                f"The CA's certificate was not used: {message}. The last good one is kept.",
                 "attempt",
             )
         case pki.PkiError():
@@ -112,7 +112,7 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             # The text of an unforeseen error may hold anything: it goes to the log only.
             return Failure(
                 "InternalError",
-                f"An unforeseen {type(error).__name__} stopped this step; the operator's log has the details.",
+                f"An unexpected {type(error).__name__} stopped this step; the operator's log has the details.",
                 "transient",
                 expected=False,
             )
@@ -130,14 +130,14 @@ def _ended(text: str) -> str:
 _DNS_REASONS: Final[dict[type[dns.DnsError], tuple[str, str]]] = {
     dns.NameserverUnreachable: (
         "DNSServerUnreachable",
-        "Check that it runs and that the solver has its address and port",
+        "Check that it is running, and the solver's address and port",
     ),
     dns.UpdateRefused: ("DNSUpdateRefused", "Correct the server's policy, or the solver's nameserver and key"),
     dns.TsigRejected: ("TSIGRejected", "Compare the key's name, algorithm and secret with the server's"),
-    dns.InvalidTsigKey: ("InvalidTSIGKey", "Write it as the server's configuration has it"),
-    dns.ZoneNotFound: ("ZoneNotFound", "Check the name, and that the solver's nameserver holds its zone"),
+    dns.InvalidTsigKey: ("InvalidTSIGKey", "Copy it from the server's configuration"),
+    dns.ZoneNotFound: ("ZoneNotFound", "Check the domain, and that the solver's nameserver serves its zone"),
     dns.CnameLoop: ("CNAMELoop", "Correct the CNAME records"),
-    dns.ResolutionFailed: ("DNSLookupFailed", "Check the name, and the solver's nameservers"),
+    dns.ResolutionFailed: ("DNSLookupFailed", "Check the domain and the solver's nameservers"),
     dns.UpdatesFailed: ("DNSUpdateFailed", ""),
 }
 """For each error its reason, and what people can do."""

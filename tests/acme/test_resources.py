@@ -284,7 +284,7 @@ class TestOrderFailed:
 )
 def test_what_is_no_complete_json_object_is_malformed(body: bytes) -> None:
     response = Response(200, Headers({"Content-Type": "application/json"}), body, URL)
-    with pytest.raises(MalformedResponse, match="no complete JSON object"):
+    with pytest.raises(MalformedResponse, match="not a complete JSON object"):
         Fields.of(response, "the order", URLS)
 
 

@@ -69,7 +69,7 @@ def test_a_transient_failure_costs_nothing_but_time(build: Build, told: Told) ->
     assert (observation.memory.open_order, observation.status) == (before.memory.open_order, before.status)
     note = observation.memory.note
     assert note is not None
-    assert note.message == f"No answer. The next try is at {again:%Y-%m-%dT%H:%M:%SZ}."
+    assert note.message == f"No answer. The next attempt is at {again:%Y-%m-%dT%H:%M:%SZ}."
     assert not note.under_way
 
 

@@ -68,8 +68,8 @@ def test_upper_case_in_the_certificate_is_the_same_name(build: Build, now: dt.da
     [
         (None, "DoesNotExist", "Secret web-tls is empty"),
         ({"tls.crt": "", "tls.key": ""}, "DoesNotExist", "Secret web-tls is empty"),
-        ({"tls.crt": "AAAA"}, "Unusable", "Secret web-tls is of no use: its tls.key is missing"),
-        ({"tls.crt": "AAAA", "tls.key": "!"}, "Unusable", "Secret web-tls is of no use: its tls.key is missing"),
+        ({"tls.crt": "AAAA"}, "Unusable", "Secret web-tls cannot be used: its tls.key is missing"),
+        ({"tls.crt": "AAAA", "tls.key": "!"}, "Unusable", "Secret web-tls cannot be used: its tls.key is missing"),
     ],
 )
 def test_a_secret_without_a_certificate(build: Build, now: dt.datetime, data: Any, reason: str, said: str) -> None:
@@ -111,7 +111,7 @@ def test_another_issuer_is_asked_for(build: Build, now: dt.datetime) -> None:
     for reference in ({"name": "other"}, {"name": "ca", "kind": "ClusterIssuer"}):
         need = need_of(build, now, build.certificate(issuerRef=reference), build.facts(), None)
         assert need is not None
-        assert (need.reason, need.message) == ("IssuerChanged", "the certificate is from Issuer ca")
+        assert (need.reason, need.message) == ("IssuerChanged", "the certificate was issued by Issuer ca")
 
 
 def test_the_issuer_is_at_another_ca_now(build: Build, now: dt.datetime) -> None:

@@ -26,7 +26,7 @@ GARBAGE = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFI
         ({"tls.crt": GARBAGE}, "certificate 1 of the chain is damaged"),
         ({"tls.crt": "AAAA"}, "there is no PEM certificate in the certificate chain"),
         ({"tls.key": "AAAA"}, "the private key cannot be read: it is not PEM, or it is damaged"),
-        ({"tls.key": OTHER_PEM}, "its tls.key does not belong to its tls.crt"),
+        ({"tls.key": OTHER_PEM}, "its tls.key does not match its tls.crt"),
     ],
 )
 def test_what_is_wrong_with_chain_or_key_is_said(build: Build, changes: dict[str, Any], problem: str) -> None:

@@ -34,9 +34,9 @@ def said(status: CertificateStatus, kind: str) -> tuple[str, str, str]:
 def test_all_is_well(build: Build, now: dt.datetime) -> None:
     facts = build.facts(not_before=now, life=90 * DAY)
     status = told(build.observation(secret=facts), None, now)
-    until = "2026-08-30T12:00:00Z and is renewed at 2026-07-31T12:00:00Z"
+    until = "2026-08-30T12:00:00Z and will be renewed at 2026-07-31T12:00:00Z"
     assert said(status, READY) == ("True", "Ready", f"The certificate is valid until {until}.")
-    assert said(status, ISSUING) == ("False", "NothingToDo", "Nothing is being issued.")
+    assert said(status, ISSUING) == ("False", "NothingToDo", "No certificate is being issued.")
     assert status.observed_generation == 1
     assert (status.not_before, status.not_after) == (now, now + 90 * DAY)
     assert status.renewal_time == now + 60 * DAY

@@ -32,7 +32,7 @@ async def test_what_is_there_passes(proof: MakeProof) -> None:
 
 @pytest.mark.parametrize(
     ("shown", "complaint"),
-    [("other", "HTTP 404 Not Found"), ("token", r"something else \(text/plain\) than the proof")],
+    [("other", "HTTP 404 Not Found"), ("token", r"something other \(text/plain\) than the key authorization")],
 )
 async def test_what_is_wrong_is_told(proof: MakeProof, shown: str, complaint: str) -> None:
     server = Http01Server(host=HOST, port=0)
@@ -110,18 +110,18 @@ async def test_a_redirect_is_followed(proof: MakeProof, then: Response | AcmeErr
         (
             redirect("/elsewhere"),
             Response(200, Headers({"Content-Type": "text/html; charset=utf-8"}), b"<html>"),
-            f"redirects to http://{HOST}, which answers with something else (text/html) than the proof",
+            f"redirects to http://{HOST}, which answers with something other (text/html) than the key authorization",
         ),
         (
             redirect("https://b.test/"),
             ConnectionFailed("refused", host="b.test", request_sent=False),
             "redirects to https://b.test, which gives no answer: refused",
         ),
-        (redirect("https://b.test:8443/"), None, "redirects to https://b.test:8443, where no CA follows"),
-        (redirect("ftp://b.test/"), None, "redirects to ftp://b.test, where no CA follows"),
-        (redirect("https://user:secret@b.test:99999/"), None, "redirects to https://b.test:99999, where no CA follows"),
+        (redirect("https://b.test:8443/"), None, "redirects to https://b.test:8443, which no CA follows"),
+        (redirect("ftp://b.test/"), None, "redirects to ftp://b.test, which no CA follows"),
+        (redirect("https://user:secret@b.test:99999/"), None, "redirects to https://b.test:99999, which no CA follows"),
         (redirect("https://[b.test/"), None, "redirects to what is no URL"),
-        (redirect("https://%62.test/"), None, "redirects to https://%62.test, where no CA follows"),
+        (redirect("https://%62.test/"), None, "redirects to https://%62.test, which no CA follows"),
         (redirect("/round"), redirect("/round"), "redirects more than 10 times"),
         (Response(301), None, "answers with HTTP 301 Moved Permanently"),
         (Response(299), None, "answers with HTTP 299."),

@@ -273,7 +273,7 @@ class TestManual:
 
 
 def test_a_challenge_without_a_token_is_told(proof: MakeProof) -> None:
-    with pytest.raises(UnsupportedChallenge, match="without a token"):
+    with pytest.raises(UnsupportedChallenge, match="has no token"):
         _ = proof(token=None).key_authorization
     with pytest.raises(UnsupportedChallenge, match="not answered by a TXT record"):
         _ = proof("a.example", "http-01").txt_name

@@ -121,17 +121,17 @@ def test_the_command_line_counts_more_than_the_environment(operator: Operator, m
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("http-port", "70000", "'70000' is no number from 0 to 65535"),
-        ("http-port", "-1", "'-1' is no number from 0 to 65535"),
-        ("http-port", "http", "'http' is no number from 0 to 65535"),
+        ("http-port", "70000", "'70000' is not a number from 0 to 65535"),
+        ("http-port", "-1", "'-1' is not a number from 0 to 65535"),
+        ("http-port", "http", "'http' is not a number from 0 to 65535"),
         ("leader-elect", "yes", "'yes' is neither true nor false"),
-        ("workers", "1", "'1' is no number from 2 to 256"),
-        ("workers", "257", "'257' is no number from 2 to 256"),
-        ("responder-address", "here", "'here' is no IP address"),
-        ("responder-address", "127.0.0.1", "127.0.0.1 is an address that nobody else can reach this process at"),
-        ("responder-address", "::", ":: is an address that nobody else can reach this process at"),
-        ("log-level", "loud", "'loud' is none of debug, info, warning, error"),
-        ("log-format", "xml", "'xml' is none of json, text"),
+        ("workers", "1", "'1' is not a number from 2 to 256"),
+        ("workers", "257", "'257' is not a number from 2 to 256"),
+        ("responder-address", "here", "'here' is not an IP address"),
+        ("responder-address", "127.0.0.1", "127.0.0.1 is not an address at which other hosts can reach this process"),
+        ("responder-address", "::", ":: is not an address at which other hosts can reach this process"),
+        ("log-level", "loud", "'loud' is not one of debug, info, warning, error"),
+        ("log-format", "xml", "'xml' is not one of json, text"),
     ],
 )
 def test_a_wrong_value_is_said_wherever_it_is_from(
@@ -162,10 +162,13 @@ def test_alone_unless_told_otherwise(operator: Operator, monkeypatch: pytest.Mon
 
 
 def test_a_lost_lease_has_an_exit_code_of_its_own(operator: Operator, capsys: pytest.CaptureFixture[str]) -> None:
-    operator.error = LeadershipLost("the lease is lost: pod-b has it")
+    operator.error = LeadershipLost("the lease is lost: pod-b holds it")
     assert main(["--log-format=json", "--leader-elect"]) == 75
     [line] = capsys.readouterr().err.splitlines()
-    assert json.loads(line)["message"] == "the operator ends and acts no more: the lease is lost: pod-b has it"
+    assert (
+        json.loads(line)["message"]
+        == "the operator stops and takes no further action: the lease is lost: pod-b holds it"
+    )
 
 
 def test_what_hangs_after_a_loss_is_ended_hard() -> None:
@@ -180,7 +183,7 @@ time.sleep(60)
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=30
     )
     assert done.returncode == 75
-    assert "did not end within 0.2 s after it lost the lease" in done.stderr
+    assert "did not stop within 0.2 s of losing the lease" in done.stderr
 
 
 def failed(cause: Exception | None) -> OperatorFailed:
@@ -193,9 +196,9 @@ def failed(cause: Exception | None) -> OperatorFailed:
     ("error", "message", "traceback"),
     [
         (NoCredentials("no credentials: none"), "no credentials: none", None),
-        (failed(None), "the operator ends: the watches failed", None),
-        (failed(OSError("refused")), "the operator ends: the watches failed", "OSError: refused"),
-        (ZeroDivisionError("oh"), "the operator ends: an unforeseen error", "ZeroDivisionError: oh"),
+        (failed(None), "the operator stops: the watches failed", None),
+        (failed(OSError("refused")), "the operator stops: the watches failed", "OSError: refused"),
+        (ZeroDivisionError("oh"), "the operator stops: unexpected error", "ZeroDivisionError: oh"),
     ],
     ids=["no credentials", "failed", "failed for a reason", "defect"],
 )

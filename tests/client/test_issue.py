@@ -342,7 +342,7 @@ async def test_an_order_that_was_made_before_is_gone_on_with_from_where_it_is(
         (
             {"status": "ready", "notAfter": "2026-04-01T00:00:00Z"},
             {"not_after": datetime(2026, 5, 1, tzinfo=UTC)},
-            "it is for another time",
+            "it has another validity period",
         ),
         (None, {}, "404"),
     ],

@@ -55,7 +55,9 @@ class TestPrepare:
         assert assignment.proofs[0].key_authorization == f"token-0.{client.key.thumbprint}"
 
     async def test_names_without_a_solver_are_told_together(self, client: Client, ca: FakeCa) -> None:
-        with pytest.raises(NoSolver, match=r"a\.example: new-99, dns-01; b\.example: .*solvers for http-01") as caught:
+        with pytest.raises(
+            NoSolver, match=r"a\.example: new-99, dns-01; b\.example: .*There are solvers for http-01"
+        ) as caught:
             await select(client, order_for(ca, "a.example", "b.example"), [Recorder("http-01")], print)
         assert caught.value.offered == dict.fromkeys(("a.example", "b.example"), ("new-99", "dns-01"))
 

@@ -117,7 +117,7 @@ def test_who_may_issue(records: list[str], *, wildcard: bool, allowed: bool) -> 
 def test_of_a_ca_without_a_name_nothing_is_known() -> None:
     verdict = judge_caa(caa_set("issue ;"), identities=())
     assert verdict.allowed
-    assert verdict.reason == "the CA does not say what it is in the CAA records of example.com"
+    assert verdict.reason == "the CA does not say which name it uses in the CAA records of example.com"
 
 
 def test_reasons_stay_short() -> None:

@@ -101,4 +101,4 @@ def test_the_cause_is_the_same_whichever_server_it_is_that_lacks_the_record(
 
 
 def test_the_description_tells_why_nobody_could_be_asked() -> None:
-    assert Propagation(RECORD, complete=False, error="no DNS zone holds it").describe() == "no DNS zone holds it"
+    assert Propagation(RECORD, complete=False, error="no DNS zone contains it").describe() == "no DNS zone contains it"

@@ -36,8 +36,8 @@ def test_white_space_in_the_secret_is_ignored() -> None:
         ("acme-key", "geheim-ü", "HMACSHA256", "the secret of the TSIG key acme-key is not base64"),
         ("acme-key", " \n", "HMACSHA256", "the secret of the TSIG key acme-key is empty"),
         ("acme-key", SECRET, "HMACSHA3", "acme-key has the unknown algorithm 'HMACSHA3'.*HMACSHA256"),
-        ("a..b", SECRET, "HMACSHA256", "'a..b' is no domain name"),
-        ("schlüssel", SECRET, "HMACSHA256", "no domain name"),
+        ("a..b", SECRET, "HMACSHA256", "'a..b' is not a domain name"),
+        ("schlüssel", SECRET, "HMACSHA256", "not a domain name"),
         (".", SECRET, "HMACSHA256", "no name"),
     ],
 )

@@ -266,7 +266,7 @@ async def test_a_system_without_resolvers_is_told_what_to_do(monkeypatch: pytest
         raise dns.resolver.NoResolverConfiguration
 
     monkeypatch.setattr("dns.resolver.Resolver.__init__", unreadable)
-    with pytest.raises(ResolutionFailed, match=r"resolv\.conf names no resolver"):
+    with pytest.raises(ResolutionFailed, match=r"resolv\.conf lists no resolver"):
         await DnsView().follow_cname("a.example.test")
 
 

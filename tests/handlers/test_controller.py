@@ -112,7 +112,7 @@ async def test_a_worker_survives_a_defect(
     await until(lambda: len(reconciler.looked_at) == 6 and not controller.manager.queue.held)
     assert len(controller.manager.scheduler) == 1, "it is tried again"
     [record] = [record for record in caplog.records if record.exc_info]
-    assert record.message == "Certificate shop/web: an unforeseen error; next look in 10 s"
+    assert record.message == "Certificate shop/web: unexpected error; retrying in 10 s"
 
 
 @pytest.mark.usefixtures("running")
@@ -223,7 +223,7 @@ async def test_no_part_dies_in_silence(
         case _:
             monkeypatch.setattr(controller.manager.queue, "done", fail)
             await controller.manager.queue.add(WEB)
-    with pytest.raises(OperatorFailed, match=r"^(scheduler|events|worker-\d) ended by itself$") as caught:
+    with pytest.raises(OperatorFailed, match=r"^(scheduler|events|worker-\d) ended unexpectedly$") as caught:
         async with asyncio.timeout(60):
             await running
     assert victim == "events" or isinstance(caught.value.__cause__, ZeroDivisionError)

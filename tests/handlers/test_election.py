@@ -77,7 +77,7 @@ def test_time_that_ran_out_unnoticed_by_the_elector_is_a_loss(
     leadership.extend(1006)
     assert candidate.lost is None
     clock.now = 1007
-    assert candidate.lost == "the lease is lost: its time ran out while this process stood still"
+    assert candidate.lost == "the lease is lost: it expired while this process was frozen"
 
 
 def test_who_has_resigned_loses_nothing(candidate: Candidate, leadership: Leadership) -> None:

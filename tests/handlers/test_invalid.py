@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
 ERROR = InvalidResource("Certificate shop/web", ("spec.dnsNames: is odd", "spec.duration: is short"))
-MESSAGE = "spec.dnsNames: is odd; spec.duration: is short. Nothing is done until it is corrected."
+MESSAGE = "spec.dnsNames: is odd; spec.duration: is short. Certwright ignores it until it is corrected."
 
 Body = dict[str, Any]
 

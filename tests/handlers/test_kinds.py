@@ -196,7 +196,7 @@ async def test_one_that_cannot_be_read_is_told_and_not_reconciled(
     await settled(manager)
     await manager.take_event(CONFIG_MAPS, "MODIFIED", body(version=2, key="pem"))
     await settled(manager)
-    assert reconciler.invalid == [(ROOTS, "data.ca: is missing. Nothing is done until it is corrected.")]
+    assert reconciler.invalid == [(ROOTS, "data.ca: is missing. Certwright ignores it until it is corrected.")]
     assert (reconciler.looks, kind.store.get("shop", "roots")) == ({ROOTS: 1}, "one")
     await manager.take_event(CONFIG_MAPS, "MODIFIED", body(version=3, ca="three"))
     await settled(manager)

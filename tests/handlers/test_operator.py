@@ -309,8 +309,8 @@ async def test_a_lost_lease_ends_it_at_once(
         os.kill(os.getpid(), signal.SIGTERM)
         await until(lambda status: status == 503, port)
         assert not task.done(), "it waits for the workers"
-    candidate.lose(LeadershipLost("the lease is lost: pod-b has it"))
-    with pytest.raises(LeadershipLost, match="pod-b has it"):
+    candidate.lose(LeadershipLost("the lease is lost: pod-b holds it"))
+    with pytest.raises(LeadershipLost, match="pod-b holds it"):
         async with asyncio.timeout(60):
             await task
     assert "resigns" not in candidate.events
@@ -331,7 +331,7 @@ async def test_a_defect_of_the_election_ends_it_too(standing: tuple[asyncio.Task
     [
         (kopf.LoginError("no"), "the watches failed: LoginError: no"),
         (OSError("cannot connect"), "the watches failed: OSError: cannot connect"),
-        (None, "the watches ended by themselves"),
+        (None, "the watches ended unexpectedly"),
     ],
     ids=["login", "network", "silent"],
 )
@@ -355,14 +355,14 @@ async def test_a_failure_of_the_controller_ends_the_watches_too(
     async def run(*_: object) -> None:
         if ready:
             await asyncio.sleep(0.05)
-        raise OperatorFailed("scheduler ended by itself")
+        raise OperatorFailed("scheduler ended unexpectedly")
 
     monkeypatch.setattr(Controller, "run", run)
     if ready:
         watching.is_ready.set()
     else:
         asyncio.get_running_loop().call_later(0.05, watching.is_ready.set)
-    with pytest.raises(OperatorFailed, match="scheduler ended by itself"):
+    with pytest.raises(OperatorFailed, match="scheduler ended unexpectedly"):
         async with asyncio.timeout(60):
             await run_operator(options)
     assert watching.stopped

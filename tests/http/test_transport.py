@@ -295,7 +295,7 @@ class TestTrust:
         assert caught.value.reason == "unable to get local issuer certificate"
         assert str(caught.value) == (
             f"The certificate of localhost:{server.port} is not trusted: unable to get local issuer certificate."
-            " If this is a private CA, give its root as CA bundle"
+            " If this is a private CA, set its root as the CA bundle"
         )
 
     async def test_an_intermediate_in_the_bundle_is_an_anchor(self, tmp_path: Path, root: Issued) -> None:
@@ -625,7 +625,7 @@ class TestConnections:
             with pytest.raises(ConnectionFailed) as caught:
                 await transport.request("GET", server.url, headers={}, max_bytes=1000)
         assert str(caught.value) == (
-            f"The connection broke while talking to localhost:{server.port}: its answer is no HTTP that can be read"
+            f"The connection broke while talking to localhost:{server.port}: its answer is not valid HTTP"
         )
 
     async def test_who_hangs_up_is_told_as_such(self, root: Issued, leaf: Issued) -> None:
@@ -633,7 +633,7 @@ class TestConnections:
             writer.close()
 
         async with serving(hang_up, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
-            with pytest.raises(ConnectionFailed, match="it hung up before its answer was complete"):
+            with pytest.raises(ConnectionFailed, match="it closed the connection before its answer was complete"):
                 await transport.request("GET", server.url, headers={}, max_bytes=1000)
 
     async def test_an_outer_time_out_is_not_mistaken_for_the_servers(self, root: Issued, leaf: Issued) -> None:

@@ -50,7 +50,7 @@ def test_what_only_the_machine_or_link_knows_is_off_limits(address: str, *, off_
 
 
 async def test_a_name_that_leads_to_the_metadata_service_leads_nowhere(leading: Callable[..., Addresses]) -> None:
-    with pytest.raises(OSError, match=r"evil.test leads to 169.254.169.254, where no CA gets"):
+    with pytest.raises(OSError, match=r"evil.test resolves to 169.254.169.254, which no CA can reach"):
         await leading("169.254.169.254").resolve("evil.test", 80)
     [one] = await leading("169.254.169.254", "192.0.2.1").resolve("evil.test", 80)
     assert (one["host"], one["port"]) == ("192.0.2.1", 80)

@@ -39,25 +39,28 @@ UNPLACED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are
         (None, "the solver pod is gone"),
         (pod("Running"), ""),
         (pod("Failed", reason="Evicted", message="the node had no memory"), "has failed (Evicted: the node had no"),
-        (pod("Failed"), "has failed; it is made again"),
-        (pod("Succeeded", reason="Evicted"), "has ended (Evicted); it is made again"),
-        (pod("Succeeded", conditions=[EVICTED]), "has ended (EvictionByEvictionAPI: evicting); it is made again"),
-        (LEAVING, "the solver pod cw-web is being removed; it is made again"),
+        (pod("Failed"), "has failed; it will be created again"),
+        (pod("Succeeded", reason="Evicted"), "has ended (Evicted); it will be created again"),
+        (
+            pod("Succeeded", conditions=[EVICTED]),
+            "has ended (EvictionByEvictionAPI: evicting); it will be created again",
+        ),
+        (LEAVING, "the solver pod cw-web is being removed; it will be created again"),
         (
             {**LEAVING, "status": {"phase": "Running", "conditions": [EVICTED]}},
-            "is being removed (EvictionByEvictionAPI: evicting); it is made again",
+            "is being removed (EvictionByEvictionAPI: evicting); it will be created again",
         ),
         (
             pod("Pending", conditions=[UNPLACED]),
-            "cannot be placed on a node: 0/1 nodes are available: 1 Too many pods.",
+            "cannot be scheduled: 0/1 nodes are available: 1 Too many pods.",
         ),
         (waiting("ErrImagePull", "no such image"), "its image cannot be pulled (no such image)"),
         (waiting("ErrImageNeverPull"), "its image is not on the node, and imagePullPolicy is Never"),
-        (waiting("CrashLoopBackOff", "back-off 10s"), "its container ends again and again (back-off 10s)"),
+        (waiting("CrashLoopBackOff", "back-off 10s"), "its container keeps crashing (back-off 10s)"),
         (waiting("ContainerCreating"), "is being started"),
-        (pod("Pending"), "has not been given a node yet"),
-        (pod(), "has not been given a node yet"),
-        (pod("Pending", conditions=[{**UNPLACED, "status": "True"}]), "whose kubelet has not started it yet"),
+        (pod("Pending"), "has not been scheduled yet"),
+        (pod(), "has not been scheduled yet"),
+        (pod("Pending", conditions=[{**UNPLACED, "status": "True"}]), "but the kubelet has not started it yet"),
     ],
 )
 def test_what_is_wrong_with_a_pod(seen: dict[str, Any] | None, words: str) -> None:
@@ -93,7 +96,7 @@ def parent(status: str, reason: str = "NoMatchingParent") -> dict[str, Any]:
             [parent("False")],
             "the Gateway gateway does not serve the HTTPRoute cw (Accepted: NoMatchingParent: no",
         ),
-        ([], "no Gateway has taken up the HTTPRoute cw"),
+        ([], "no Gateway has accepted the HTTPRoute cw"),
     ],
 )
 def test_what_gateways_say_of_a_route(parents: list[dict[str, Any]], words: str) -> None:
@@ -118,8 +121,8 @@ def sighting(status: int | None, *, redirected: bool = False) -> HttpSighting:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ({}, "names no address: see that this controller runs, and that the name leads to it"),
-        ({"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}, {"hostname": "lb.test"}]}}, "at 192.0.2.7, lb.test: see"),
+        ({}, "has no address: check that this controller is running, and that the domain points to it"),
+        ({"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}, {"hostname": "lb.test"}]}}, "at 192.0.2.7, lb.test: check"),
     ],
 )
 async def test_the_controller_that_should_have_answered_is_named(
@@ -171,4 +174,6 @@ async def test_a_gateway_that_is_not_there_is_named(objects: FakeObjects, owner:
     objects.put("HTTPRoute", "cw", status={"parents": [parent("True")]})
     assert await route_trouble(objects, owner, ["cw"], route) == ""
     objects.missing.add("gateway")
-    assert "there is no Gateway infra/gateway" in await route_trouble(objects, owner, ["cw"], route)
+    assert "the Gateway infra/gateway in the issuer's parentRefs does not exist" in await route_trouble(
+        objects, owner, ["cw"], route
+    )

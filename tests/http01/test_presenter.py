@@ -204,7 +204,7 @@ async def test_an_ingress_that_others_change_all_the_time_is_given_up(
 ) -> None:
     objects.put("Ingress", "front", spec={})
     objects.conflicts = 100
-    with pytest.raises(SolverError, match="changed by others at each of 5 tries") as told:
+    with pytest.raises(SolverError, match="changed by other clients during each of 5 attempts") as told:
         await make(POD, IngressRoute(edit="front")).present(FILES)
     assert told.value.reason == "IngressBusy"
 
@@ -323,7 +323,7 @@ async def test_a_pod_that_is_over_is_made_again(
     assert objects.calls == ["read Pod", "delete Pod", "create Pod"]
     del objects.held[key]
     time.now += 10
-    assert "the solver pod is gone; it is made again" in (await solver.check(FILES))[0].describe()
+    assert "the solver pod is gone; it will be created again" in (await solver.check(FILES))[0].describe()
     assert key in objects.held
 
 
@@ -360,7 +360,7 @@ async def test_without_self_check_a_pod_has_to_run_all_the_same(
     assert not (await solver.check(FILES))[0].complete
     [pod] = [body for (kind, _), body in objects.held.items() if kind == "Pod"]
     pod["status"] = {"phase": "Running"}
-    assert "the ingress controller is given 5 s to take up the route" in (await solver.check(FILES))[0].describe()
+    assert "waiting 5 s for the ingress controller to pick up the route" in (await solver.check(FILES))[0].describe()
     objects.calls.clear()
     assert not (await solver.check(FILES))[0].complete
     time.now += SETTLING_SECONDS

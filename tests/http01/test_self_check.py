@@ -127,16 +127,16 @@ async def port(seen: list[web.Request]) -> AsyncIterator[int]:
         ("-odd", False, "HTTP 299"),
         ("-bad-gateway", False, "HTTP 502 Bad Gateway"),
         ("-loop", False, "more than 10 redirects, redirected to http://localhost and http://localhost and"),
-        ("-elsewhere", False, "a redirect to port 2222, which no CA follows: only 80 and 443 are"),
+        ("-elsewhere", False, "a redirect to port 2222, which no CA follows: only 80 and 443"),
         ("-ftp", False, "a redirect to something that is neither HTTP nor HTTPS"),
-        ("-port", False, "a redirect to what is no URL"),
+        ("-port", False, "a redirect to an invalid URL"),
         ("-address", False, "a redirect to an IP address, which CAs do not follow"),
         ("-mapped", False, "a redirect to an IP address, which CAs do not follow"),
         ("-number", False, "a redirect to an IP address, which CAs do not follow"),
         ("-short", False, "a redirect to an IP address, which CAs do not follow"),
         ("-hex", False, "a redirect to an IP address, which CAs do not follow"),
-        ("-quoted", False, "a redirect to what is no URL"),
-        ("-wide", False, "a redirect to what is no URL"),
+        ("-quoted", False, "a redirect to an invalid URL"),
+        ("-wide", False, "a redirect to an invalid URL"),
         ("-body", False, "redirected to http://localhost: HTTP 500"),
         ("-typed", False, "HTTP 200 with other content than the key authorization at 127.0.0.1"),
         ("-closed", False, "the connection was closed without an answer at 127.0.0.1"),
@@ -180,7 +180,7 @@ async def test_redirects_that_are_slow_one_after_the_other_are_given_up(
 async def test_a_dns_that_is_silent_is_told_from_a_web_server_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.1)
     [seen] = await SelfCheck(port=80).look([file("silent.test")])
-    assert seen.describe() == "the DNS did not say where silent.test leads within 0.1 s"
+    assert seen.describe() == "the DNS did not resolve silent.test within 0.1 s"
 
 
 async def test_names_are_not_looked_up_in_the_threads_that_keys_are_made_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def cut_json(wrong: Wrong) -> Mistake:
     return wrong.not_ready(
         "cut-json",
         "CAMalformedResponse",
-        f"{proxy.directory_url} (HTTP 200): the directory is no complete JSON object",
+        f"{proxy.directory_url} (HTTP 200): the directory is not a complete JSON object",
         put_right=proxy.reset,
     )
 

@@ -138,7 +138,7 @@ def wrong_tsig_secret(wrong: Wrong) -> Mistake:
     return Mistake(
         "TSIGRejected",
         (
-            f"The DNS server {wrong.tenant.bed.bind.address} has another secret",
+            f"The DNS server {wrong.tenant.bed.bind.address} has a different secret",
             "BADSIG",
             f"the entry secret of Secret {wrong.tenant.namespace}/{secret}",
             f"for _acme-challenge.{wrong.dns_name('wrong-tsig-secret')}",
@@ -270,7 +270,7 @@ def test_the_mistake_is_told_in_the_condition_and_an_event(
     mistake = mistakes[name]
     message = place.not_ready(name, mistake.reason)["message"]
     assert not [words for words in mistake.words if words not in message], message
-    assert "The next try is at " in message
+    assert "The next attempt is at " in message
     event = wait_event(place.cluster, place.namespace, name, mistake.reason)
     assert event["type"] == "Warning"
     assert not [words for words in mistake.words if words not in event["message"]], event["message"]
@@ -290,7 +290,7 @@ def test_what_was_put_right_goes_on_by_itself(place: Tenant, name: str) -> None:
 @pytest.mark.usefixtures("mistakes")
 def test_no_key_is_shown(place: Tenant, operator_log: Path) -> None:
     seen = shown(place, operator_log)
-    assert "has another secret" in seen
+    assert "has a different secret" in seen
     keys = [NOT_BASE64, OTHER_SECRET, *(key.secret for key in place.bed.bind.tsig_keys.values())]
     assert not [key for key in keys if key in seen or base64.b64encode(key.encode()).decode() in seen]
     assert "PRIVATE KEY" not in seen

@@ -56,7 +56,7 @@ def test_a_name_that_the_ca_refuses_is_named_and_not_ordered_again(tenant: Tenan
         assert bad in message
         assert "Leave the name out, or use another CA" in message
         found = tenant.cluster.get("Certificate", tenant.namespace, "shop") or {}
-        assert f"The next try is at {found['status']['nextAttemptTime']}" in message
+        assert f"The next attempt is at {found['status']['nextAttemptTime']}" in message
         assert found["status"]["failedAttempts"] == 1
         entries = {entry["name"]: entry for entry in found["status"]["order"]["authorizations"]}
         assert bad in entries[bad]["error"]

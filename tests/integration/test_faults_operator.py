@@ -29,7 +29,7 @@ WORDS = {
     "leaf-for-another-key": ("another private key", "The last good one stays"),
     "expired-leaf": ("the certificate expired at", "The last good one stays"),
     "authorization-for-other-name": ("this authorization for other.example.test",),
-    "processing-beyond-its-end": ("is still processing, and its time was over at 2020-01-01T00:00:00Z",),
+    "processing-beyond-its-end": ("is still processing, but it expired at 2020-01-01T00:00:00Z",),
     "no-challenges": ("offers no dns-01 challenge",),
     "rate-limited-until-date": ("too many new orders", "accepts requests again at"),
     "hang-before-answer": ("did not answer in time",),

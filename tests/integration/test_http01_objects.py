@@ -51,7 +51,7 @@ def nothing_left(tenant: Tenant) -> None:
 def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_served(tenant: Tenant) -> None:
     tenant.add_issuer("http", solvers=http01(tenant))
     tenant.apply("web", *NAMES, issuerRef={"name": "http"})
-    found = under_way(tenant, "web", f"http://{NAMES[0]}/.well-known/acme-challenge/", "has not been given a node yet")
+    found = under_way(tenant, "web", f"http://{NAMES[0]}/.well-known/acme-challenge/", "has not been scheduled yet")
     made = solver_objects(tenant.cluster, tenant.namespace)
     assert sorted(one["kind"] for one in made) == ["Ingress", "Pod", "Service"]
     for one in made:
@@ -79,7 +79,7 @@ def test_after_its_timeout_the_self_check_fails_and_the_order_is_kept(tenant: Te
     assert "After 3 s http://" in told
     assert "does not answer with the key authorization" in told
     assert "the solver pod cw-web-" in told
-    assert "The next try is at" in told
+    assert "The next attempt is at" in told
     event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckFailed")
     assert event["type"] == "Warning"
     found = tenant.cluster.get("Certificate", tenant.namespace, "web") or {}
@@ -229,7 +229,7 @@ def test_a_quota_is_told_in_kubernetes_words_and_the_rest_goes_on(tenant: Tenant
     tenant.ready("other")
     tenant.bed.kubectl("delete", "-n", tenant.namespace, "quota", "no-pods")
     # The pauses between tries have grown meanwhile.
-    under_way(tenant, "web", "has not been given a node yet", seconds=180)
+    under_way(tenant, "web", "has not been scheduled yet", seconds=180)
 
 
 @pytest.fixture
@@ -284,13 +284,13 @@ def _probe(tenant: Tenant) -> Any:
 def test_a_pod_that_admission_changed_is_no_hindrance_after_a_restart(mutated: Tenant) -> None:
     mutated.add_issuer("http", solvers=http01(mutated))
     mutated.apply("web", NAMES[0], issuerRef={"name": "http"})
-    under_way(mutated, "web", "has not been given a node yet")
+    under_way(mutated, "web", "has not been scheduled yet")
     [pod] = _soon(mutated, "Pod")
     assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
     mutated.operator.kill()
     events = len(mutated.cluster.events(mutated.namespace, "web"))
     mutated.operator.start()
-    under_way(mutated, "web", "has not been given a node yet")
+    under_way(mutated, "web", "has not been scheduled yet")
     mutated.cluster.wait_for(
         "nothing is told anew",
         lambda: {"status": {"events": mutated.cluster.events(mutated.namespace, "web")}},
@@ -319,7 +319,7 @@ def test_a_restart_in_the_middle_keeps_the_order_and_its_objects(tenant: Tenant,
     else:
         tenant.operator.stop()
     tenant.operator.start()
-    after = under_way(tenant, "web", "has not been given a node yet")
+    after = under_way(tenant, "web", "has not been scheduled yet")
     assert after["status"]["order"]["url"] == before["status"]["order"]["url"]
     assert {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)} == names
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
@@ -365,4 +365,4 @@ def test_the_api_server_takes_the_pod_at_the_restricted_level(tenant: Tenant) ->
         tenant.cluster.apply(refused)
     tenant.add_issuer("http", solvers=http01(tenant))
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
-    under_way(tenant, "web", "has not been given a node yet")
+    under_way(tenant, "web", "has not been scheduled yet")

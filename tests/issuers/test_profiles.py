@@ -30,7 +30,7 @@ async def test_a_profile_that_the_ca_has_added_is_found() -> None:
     server.directory.assert_awaited_with(refresh=True)
 
 
-@pytest.mark.parametrize(("offered", "words"), [(("b", "a"), "it offers a, b"), ((), "it offers none at all")])
+@pytest.mark.parametrize(("offered", "words"), [(("b", "a"), "it offers a, b"), ((), "it offers none")])
 async def test_the_error_says_what_the_ca_offers(offered: tuple[str, ...], words: str) -> None:
     server = Mock(directory=AsyncMock(return_value=directory(*offered)))
     with pytest.raises(IssuanceError, match=f"The CA {URL} has no profile gold; {words}") as caught:

@@ -365,7 +365,7 @@ async def test_the_connection_of_an_issuer_that_is_being_loaded_is_left_open(ben
 @pytest.mark.parametrize(
     ("secret", "reason", "words"),
     [
-        (None, "AccountKeyMissing", "Secret shop/account does not exist; disableAccountKeyGeneration forbids"),
+        (None, "AccountKeyMissing", "Secret shop/account does not exist, and disableAccountKeyGeneration forbids"),
         ({}, "AccountKeyMissing", "Secret shop/account exists, but has no entry tls.key. It was left untouched"),
         ({"tls.key": "bm8gUEVN"}, "AccountKeyUnusable", "tls.key of Secret shop/account cannot be used"),
     ],

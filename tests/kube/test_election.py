@@ -198,7 +198,7 @@ def test_a_short_outage_costs_nothing(server: LeaseServer, caplog: pytest.LogCap
 
     travel(scenario())
     assert caplog.text.count("could not write Lease tools/certwright: HTTP 503") == 1, "said once"
-    assert "Lease tools/certwright can be had again" in caplog.text
+    assert "Lease tools/certwright is accessible again" in caplog.text
 
 
 def test_answers_that_are_lost_are_made_up_for(server: LeaseServer) -> None:
@@ -333,7 +333,7 @@ def test_another_holder_ends_leadership_at_the_next_renewal(server: LeaseServer)
         first = Candidate(server, "a")
         await first.leads()
         server.edit(holderIdentity="somebody", acquireTime="now")
-        with pytest.raises(LeadershipLost, match="the lease is lost: somebody has it"):
+        with pytest.raises(LeadershipLost, match="the lease is lost: somebody holds it"):
             async with asyncio.timeout(2 * TIMING.retry):
                 await first.task
         assert len(first.lost_at) == 1
@@ -355,7 +355,7 @@ def test_an_earlier_process_of_the_same_identity_is_waited_out(
         await again.kill()
 
     travel(scenario())
-    assert "is held by an earlier process of the same identity, a" in caplog.text
+    assert "is held by an earlier process with the same identity, a" in caplog.text
 
 
 def test_a_missing_right_is_said_and_waited_for(server: LeaseServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -403,7 +403,7 @@ def test_one_that_may_read_but_not_write_could_not_take_over(
     travel(scenario())
     # Each is said once, however often it is tried.
     assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
-    assert caplog.text.count("can be had again") == 1
+    assert caplog.text.count("is accessible again") == 1
 
 
 def test_one_that_stood_still_past_its_lease_asks_for_nothing_more(server: LeaseServer) -> None:
@@ -453,4 +453,4 @@ def test_what_cannot_be_given_back_ends_by_itself(server: LeaseServer, caplog: p
         assert not candidate.leadership.holds()
 
     travel(scenario())
-    assert "was not given back and ends by itself within 9 s" in caplog.text
+    assert "was not released; it expires within 9 s" in caplog.text

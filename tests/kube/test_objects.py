@@ -141,7 +141,7 @@ async def test_what_is_created_stays_as_it_is_if_it_is_there(server: ApiServer, 
     assert seen.query == {"fieldManager": "certwright"}
     server.refuse(409, "AlreadyExists", "it is there")
     await objects.create(POD)
-    server.refuse(409, "Conflict", "something else")
+    server.refuse(409, "Conflict", "something other")
     with pytest.raises(Conflict, match="could not create Pod shop/cw-web"):
         await objects.create(POD)
 

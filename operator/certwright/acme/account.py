@@ -221,7 +221,7 @@ class AccountClient:
             await type(self)(self.server, new_key, account_url=self._kid()).fetch_account()
         except AcmeError as error:
             raise RolloverUnconfirmed(
-                f"{self._kid()} cannot be read with its new key. Keep both keys, and find out which one it has"
+                f"{self._kid()} cannot be read with its new key. Keep both keys, and find out which one it uses"
             ) from error
         self.key = new_key
 
@@ -238,7 +238,7 @@ class AccountClient:
         """
         account = await self.fetch_account()
         if account.orders_url is None:
-            raise NotOffered(f"The server keeps no list of orders for {account.url}", resource="orders")
+            raise NotOffered(f"The server provides no list of orders for {account.url}", resource="orders")
         page: str | None = account.orders_url
         found: dict[str, None] = {}
         while page is not None and len(found) < limit:
@@ -249,7 +249,7 @@ class AccountClient:
                 iter(links_to(parse_links(response.headers.get_all("Link"), base=response.url), "next")), None
             )
             if following is not None and len(found) == before:
-                raise malformed(response, "a page of the list of orders brings nothing new and names another page")
+                raise malformed(response, "a page of the list of orders has nothing new and links to another page")
             page = None if following is None else self.server.urls.check(following, what="the next page of orders")
         return tuple(found)[:limit]
 
@@ -302,7 +302,7 @@ class AccountClient:
         try:
             url = resolve(response.url, location)
         except ValueError:
-            raise malformed(response, "the Location of the answer is no URL") from None
+            raise malformed(response, "the Location of the answer is not a URL") from None
         return self.server.urls.check(url, what="the Location of the answer")
 
     def _retry_after(self, response: Response) -> float | None:

@@ -76,16 +76,16 @@ def _load(text: str | bytes) -> dict[str, Any]:
     try:
         document = json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError):
-        raise InvalidCredentials("The account credentials are no JSON, or have a member twice") from None
+        raise InvalidCredentials("The account credentials are not JSON, or have a duplicate member") from None
     if not isinstance(document, dict):
-        raise InvalidCredentials("The account credentials are no JSON object")
+        raise InvalidCredentials("The account credentials are not a JSON object")
     return document
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member is there twice")
+        raise ValueError("a member is duplicated")
     return members
 
 
@@ -98,7 +98,7 @@ def _url(document: Mapping[str, Any], name: str, urls: UrlPolicy) -> str | None:
     try:
         return urls.check(value, what=name)
     except UnsafeUrl:
-        _fail(name, "no https URL")
+        _fail(name, "not an https URL")
 
 
 def _key(value: object) -> AccountKey:
@@ -108,7 +108,7 @@ def _key(value: object) -> AccountKey:
         if isinstance(value, Mapping):
             return AccountKey.from_jwk(value)
     except (InvalidAccountKey, UnicodeError):
-        return _fail("privateKey", "no account key in PEM or as JSON Web Key")
+        return _fail("privateKey", "not an account key in PEM or as JSON Web Key")
     return _fail("privateKey", "missing, or neither text nor an object")
 
 

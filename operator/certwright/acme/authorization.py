@@ -232,7 +232,7 @@ class AuthorizationClient(AccountClient):
             ValueError: The authorization is not `valid`.
         """
         if authorization.status is not AuthorizationStatus.VALID:
-            raise ValueError(f"only a valid authorization is given up; this one is {authorization.status}")
+            raise ValueError(f"only a valid authorization can be deactivated; this one is {authorization.status}")
         response = await self._post("authorization", authorization.url, {"status": "deactivated"})
         return Authorization.parse(response, authorization.url, self.server.urls)
 

@@ -99,7 +99,7 @@ class BudgetExhausted(AcmeError):
     def __init__(self, reservation: Reservation) -> None:
         until = rfc3339(reservation.retry_at) if reservation.retry_at else "later"
         super().__init__(
-            f"The CA would refuse this order: {reservation.limit} is used up. There is room again at {until}",
+            f"The CA would refuse this order: {reservation.limit} is used up. The next order is possible at {until}",
             retry_after=reservation.seconds,
         )
         self.limit = reservation.limit

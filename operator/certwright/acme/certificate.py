@@ -88,13 +88,13 @@ class CertificateChainPem:
 def _certificates(response: Response) -> tuple[bytes, ...]:
     foreign = next((label for label in _LABEL.findall(response.body) if label != b"CERTIFICATE"), None)
     if foreign is not None:
-        raise malformed(response, f"the certificate chain holds a block of type {foreign.decode('ascii')}")
+        raise malformed(response, f"the certificate chain contains a block of type {foreign.decode('ascii')}")
     certificates = []
     position = len(response.body) - len(response.body.lstrip())
     while position < len(response.body):
         match = _BLOCK.match(response.body, position)
         if match is None:
-            raise malformed(response, "the certificate chain has something else than PEM blocks of certificates")
+            raise malformed(response, "the certificate chain contains something other than PEM certificates")
         certificates.append(_from_base64(match[2], response))
         position = match.end()
     return tuple(certificates)

@@ -160,7 +160,7 @@ class NoSuchChain(AcmeError):
 
     def __init__(self, *, wanted: str, offered: tuple[str, ...]) -> None:
         shown = ", ".join(repr(name) for name in offered) or "none that have a name"
-        super().__init__(f"The server offers no chain to {wanted!r}. Choose one of these issuers: {shown}")
+        super().__init__(f"The server offers no chain to {wanted!r}. Available issuers: {shown}")
         self.wanted = wanted
         self.offered = offered
 

@@ -54,7 +54,7 @@ class Fields:
             raise malformed(response, f"{what} came as {media_type} instead of application/json")
         document = load_json(response.body)
         if not isinstance(document, Mapping):
-            raise malformed(response, f"{what} is no complete JSON object")
+            raise malformed(response, f"{what} is not a complete JSON object")
         return cls(document, what, response, urls)
 
     def fail(self, name: str, expectation: str) -> NoReturn:
@@ -96,7 +96,9 @@ class Fields:
     def texts(self, name: str) -> tuple[str, ...]:
         """Return an array of strings, empty if it is absent."""
         items = self.items(name)
-        return tuple(items) if all(isinstance(item, str) for item in items) else self.fail(name, "no array of strings")
+        return (
+            tuple(items) if all(isinstance(item, str) for item in items) else self.fail(name, "not an array of strings")
+        )
 
     def url_list(self, name: str) -> tuple[str, ...]:
         """Return an array of URLs, empty if it is absent."""
@@ -110,9 +112,9 @@ class Fields:
         try:
             # Section 5.6 of the RFC lets T and Z be written small; Python does not.
             parsed = datetime.fromisoformat(value.upper())
-            return self.fail(name, "no time with a zone") if parsed.tzinfo is None else parsed.astimezone(UTC)
+            return self.fail(name, "not a time with a zone") if parsed.tzinfo is None else parsed.astimezone(UTC)
         except (ValueError, OverflowError):
-            self.fail(name, "no time of RFC 3339")
+            self.fail(name, "not an RFC 3339 time")
 
     def status(self, kind: type[_Status]) -> _Status:
         """Return the member `status` as one of the states that section 7.1.6 defines."""
@@ -120,7 +122,7 @@ class Fields:
         try:
             return kind(value)
         except ValueError:
-            self.fail("status", f"{printable(value, 40)!r}, which is none of {', '.join(kind)}")
+            self.fail("status", f"{printable(value, 40)!r}, which is not one of {', '.join(kind)}")
 
     def child(self, name: str) -> Fields | None:
         """Return the object in a member, or None."""
@@ -140,7 +142,7 @@ class Fields:
         """Parse this object as an identifier."""
         kind, value = self.text("type"), self.text("value")
         if not value or len(value) > _MAX_IDENTIFIER or printable(value) != value:
-            self.fail("value", "no name or address")
+            self.fail("value", "not a domain or address")
         return Identifier(printable(kind, 20), value)
 
     def _object(self, value: object, name: str) -> Fields:
@@ -160,7 +162,7 @@ def load_json(body: bytes) -> object:
 def malformed(response: Response, complaint: str) -> MalformedResponse:
     """Return the error for a response that does not conform; the body is never quoted."""
     return MalformedResponse(
-        f"Not an ACME answer from {response.url} (HTTP {response.status}): {complaint}."
+        f"Not an ACME response from {response.url} (HTTP {response.status}): {complaint}."
         " Check that the URL is that of an ACME server and that nothing in between answers for it",
         url=response.url,
         status=response.status,

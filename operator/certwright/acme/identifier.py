@@ -73,7 +73,7 @@ def _domain_name(text: str) -> str:
         try:
             name = idna.encode(name, uts46=True).decode("ascii")
         except idna.IDNAError:
-            raise _invalid(text, "its letters cannot be written in the domain name system (RFC 5891)") from None
+            raise _invalid(text, "it is not a valid internationalised domain name (RFC 5891)") from None
     if len(wildcard + name) > _MAX_NAME:
         raise _invalid(text, f"it is longer than {_MAX_NAME} characters")
     if "*" in name:
@@ -81,12 +81,12 @@ def _domain_name(text: str) -> str:
     if not all(_LABEL.fullmatch(label) for label in name.split(".")):
         raise _invalid(text, "write it as in www.example.com, without scheme, port or path")
     if name.rpartition(".")[2].isdigit():
-        raise _invalid(text, "no top-level domain is a number, and it is no address either")
+        raise _invalid(text, "a top-level domain cannot be a number, and it is not an address")
     return wildcard + name
 
 
 def _invalid(text: str, reason: str) -> InvalidIdentifier:
-    return InvalidIdentifier(f"{printable(text, 100)!r} is no name or address for a certificate: {reason}")
+    return InvalidIdentifier(f"{printable(text, 100)!r} is not a domain or address for a certificate: {reason}")
 
 
 def canonical(identifier: Identifier) -> Identifier:

@@ -247,7 +247,7 @@ def private_key_of(jwk: Mapping[str, object]) -> SigningKey:
     except (ValueError, UnsupportedAlgorithm):
         # The cause is cut off: the library's message may describe the numbers it was given.
         raise InvalidAccountKey("The account key is a JSON Web Key whose parts do not make a key") from None
-    raise InvalidAccountKey("The account key is a JSON Web Key of another type than EC, RSA and Ed25519")
+    raise InvalidAccountKey("The account key is a JSON Web Key of a type other than EC, RSA or Ed25519")
 
 
 def uint(number: int) -> str:
@@ -259,7 +259,7 @@ def _ec_key(jwk: Mapping[str, object]) -> ec.EllipticCurvePrivateKey:
     name = jwk.get("crv")
     known = _CURVES.get(name) if isinstance(name, str) else None
     if known is None:
-        raise InvalidAccountKey("The account key is a JSON Web Key on another curve than P-256, P-384 and P-521")
+        raise InvalidAccountKey("The account key is a JSON Web Key on a curve other than P-256, P-384 or P-521")
     public = ec.EllipticCurvePublicNumbers(_number(jwk, "x"), _number(jwk, "y"), known.curve)
     return ec.EllipticCurvePrivateNumbers(_number(jwk, "d"), public).private_key()
 
@@ -288,7 +288,7 @@ def _number(jwk: Mapping[str, object], name: str) -> int:
 def _octets(jwk: Mapping[str, object], name: str) -> bytes:
     value = jwk.get(name)
     if not isinstance(value, str) or not value or len(value) > _MAX_MEMBER:
-        raise InvalidAccountKey(f"The member {name!r} of the JSON Web Key is missing or no base64url")
+        raise InvalidAccountKey(f"The member {name!r} of the JSON Web Key is missing or not base64url")
     return base64url.decode(value)
 
 

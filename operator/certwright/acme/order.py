@@ -178,7 +178,7 @@ def check_identifiers(order: Order, asked: Iterable[Identifier]) -> None:
     missing, foreign = wanted - found, found - wanted
     if missing or foreign:
         parts = [f"without {shown(missing)}"] if missing else []
-        parts += [f"with {shown(foreign)}, which nobody asked for"] if foreign else []
+        parts += [f"with {shown(foreign)}, which was not requested"] if foreign else []
         raise contradiction(order.url, f"the order came back {' and '.join(parts)}")
 
 

@@ -60,7 +60,7 @@ def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | No
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ServiceUnavailable(
             f"{action} at {response.url} failed with HTTP {response.status} and no ACME problem document:"
-            " the CA, or what stands before it, is out of service",
+            " the CA, or a gateway in front of it, is out of service",
             url=response.url,
             status=response.status,
             retry_after=wait,
@@ -72,7 +72,7 @@ def _key_in_use(response: Response) -> AccountKeyInUse:
     # By status and Location (RFC 8555 section 7.3.5); not every server adds a problem document.
     url = printable(response.headers.get("Location") or "", 300) or None
     return AccountKeyInUse(
-        f"The new account key belongs to {url or 'another account'} already. Make another key",
+        f"The new account key belongs to {url or 'another account'} already. Generate another key",
         url=response.url,
         status=response.status,
         account_url=url,

@@ -46,7 +46,7 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
     else:
         backoff = _failed_again(before, failure, now)
         observation = _try_again(observation, failure).remember(issuing=backoff)
-    message = f"{failure.message} The next try is at {rfc3339(backoff.not_before or now)}."
+    message = f"{failure.message} The next attempt is at {rfc3339(backoff.not_before or now)}."
     if not step.cleans_up:
         observation = observation.noting(failure.reason, message, under_way=False)
     if failure.kind == "attempt" or backoff.reported != before.reported:

@@ -58,8 +58,8 @@ def issuance_need(observation: Observation, now: dt.datetime) -> Need | None:
     if need is None or need.refusal is not None or not secret.immutable:
         return need
     message = (
-        f"Secret {secret.name} is immutable, so no certificate can be put there, and one is needed: {need.message}. "
-        "Delete the Secret, and it is made anew, or choose another secretName."
+        f"Secret {secret.name} is immutable, so the certificate it needs cannot be stored there: {need.message}. "
+        "Delete the Secret to have it recreated, or choose another secretName."
     )
     return Need(need.reason, need.message, Refusal("SecretImmutable", message))
 
@@ -69,7 +69,7 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
     if facts is None:
         if secret.empty:
             return Need("DoesNotExist", f"Secret {secret.name} is empty")
-        return Need("Unusable", f"Secret {secret.name} is of no use: {secret.problem}")
+        return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}")
     return (
         _names_need(observation, secret, facts)
         or _key_need(observation.certificate, secret)
@@ -101,8 +101,8 @@ def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
     if key.rotation_policy == "Always":
         return need
     message = (
-        f"The private key in Secret {secret.name} is not {asked}, and rotationPolicy Never forbids making another. The "
-        "last good certificate stays. Set spec.privateKey to what the Secret holds, or rotationPolicy to Always."
+        f"The private key in Secret {secret.name} is not {asked}, and rotationPolicy Never forbids a new one. The "
+        "last good certificate is kept. Set spec.privateKey to match the Secret, or rotationPolicy to Always."
     )
     return Need(need.reason, need.message, Refusal("PrivateKeyMismatch", message))
 
@@ -112,9 +112,9 @@ def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
     if secret.issuer_name is not None and secret.certificate_name is not None:
         was = (secret.issuer_kind, secret.issuer_name)
         if was != (reference.kind, reference.name):
-            return Need("IssuerChanged", f"the certificate is from {was[0]} {was[1]}")
+            return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
     if request is not None and secret.certificate_name is not None and secret.server not in {None, request.server}:
-        return Need("IssuerChanged", f"the certificate is from another CA, {secret.server}")
+        return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
     return None
 
 
@@ -122,5 +122,5 @@ def _time_need(observation: Observation, facts: CertificateFacts, now: dt.dateti
     if now >= facts.not_after:
         return Need("Expired", f"the certificate expired at {rfc3339(facts.not_after)}")
     if observation.renew_at is not None and now >= observation.renew_at:
-        return Need("Renewal", f"the certificate is due for renewal; it ends at {rfc3339(facts.not_after)}")
+        return Need("Renewal", f"the certificate is due for renewal; it expires at {rfc3339(facts.not_after)}")
     return None

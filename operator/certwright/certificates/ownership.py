@@ -32,7 +32,7 @@ def ownership_problem(observation: Observation) -> OwnershipProblem | None:
         return OwnershipProblem(
             "SecretClaimed",
             f"Secret {observation.certificate.spec.secret_name} belongs to Certificate {observation.other_owner}, "
-            "which was there first. Give this Certificate a secretName of its own, or delete the other one.",
+            "which claimed it first. Choose another secretName for this Certificate, or delete the other one.",
         )
     return _content_problem(observation.secret, observation.identifiers)
 

@@ -133,7 +133,7 @@ class CertificateReconciler:
         metadata = certificate.metadata
         if found is not None and found["metadata"]["uid"] == metadata.uid:
             return Result.again_in(LONGEST_REFUSED_PAUSE_SECONDS)
-        logger.info("%s is gone", certificate.display_name)
+        logger.info("%s was deleted", certificate.display_name)
         self._certificates.remove({**metadata.identity, "resourceVersion": metadata.resource_version})
         self.forget(metadata.uid)
         if found is None:
@@ -204,10 +204,10 @@ class CertificateReconciler:
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
                 failure = classify(error, self._tools.clock())
                 if not failure.expected:
-                    logger.exception("%s: an unforeseen error in %s", observation.certificate.display_name, step)
+                    logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
                 observation = self._keep(self._failed(observation, step, failure))
         name = observation.certificate.display_name
-        logger.error("%s: no rest after %d steps, the last was %s", name, MAX_STEPS, step)
+        logger.error("%s: did not settle after %d steps; the last was %s", name, MAX_STEPS, step)
         return observation, Sleep(self._tools.clock() + dt.timedelta(seconds=DEFECT_PAUSE_SECONDS))
 
     def _failed(self, observation: Observation, step: Act, failure: Failure) -> Observation:

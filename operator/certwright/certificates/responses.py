@@ -51,8 +51,8 @@ async def same_presenters(
         if presenters[name].challenge_type != response.challenge_type:
             raise IssuanceError(
                 "SolverChanged",
-                f"The issuer's solver for {name} is {presenters[name].challenge_type} by now, and the order was begun "
-                "with another: a new one is made.",
+                f"The issuer's solver for {name} is {presenters[name].challenge_type} now, but the order was started "
+                "with another type: placing a new order.",
                 abandons_order=True,
             )
     return presenters

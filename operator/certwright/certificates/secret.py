@@ -226,7 +226,7 @@ def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate
     try:
         leaf = parse_chain(chain_pem).leaf
         if digest != content_digest(chain_pem, key_pem) and not public_key_matches(leaf, load_private_key(key_pem)):
-            return None, "its tls.key does not belong to its tls.crt"
+            return None, "its tls.key does not match its tls.crt"
     except PkiError as error:
         return None, str(error)
     return leaf, None

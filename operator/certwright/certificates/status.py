@@ -82,7 +82,7 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
     if usable is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
         ends, renews = rfc3339(usable.not_after), rfc3339(observation.renew_at)
         if need is None:
-            return _Fact("True", "Ready", f"The certificate is valid until {ends} and is renewed at {renews}.")
+            return _Fact("True", "Ready", f"The certificate is valid until {ends} and will be renewed at {renews}.")
         what = f" {note.message}" if note is not None else ""
         return _Fact("True", "Renewing", f"The certificate is valid until {ends} and is being renewed.{what}")
     if need is not None and need.refusal is not None:
@@ -94,7 +94,7 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
 
 def _issuing(note: Note | None) -> _Fact:
     if note is None:
-        return _Fact("False", NOTHING_TO_DO, "Nothing is being issued.")
+        return _Fact("False", NOTHING_TO_DO, "No certificate is being issued.")
     return _Fact("True" if note.under_way else "False", note.reason, note.message)
 
 

@@ -147,5 +147,5 @@ class Proof:
         token = self.challenge.token
         if token is None:
             kind = self.challenge.type
-            raise UnsupportedChallenge(f"The {kind} challenge for {self.name} came without a token", type=kind)
+            raise UnsupportedChallenge(f"The {kind} challenge for {self.name} has no token", type=kind)
         return token

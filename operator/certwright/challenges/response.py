@@ -107,7 +107,7 @@ class FileResponse:
     failure_reason: ClassVar[str] = "SelfCheckFailed"
     warn_after: ClassVar[dt.timedelta] = dt.timedelta(seconds=5)
     advice: ClassVar[str] = (
-        "Check that the name leads to the ingress controller, on port 80. If it does so from outside only, set the "
+        "Check that the domain points to the ingress controller, on port 80. If it does so only from outside, set the "
         "solver's selfCheck to advisory or off."
     )
 

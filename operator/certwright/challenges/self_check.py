@@ -309,7 +309,7 @@ def _complaint(finding: Finding) -> str:
         case Found.WRONG_STATUS:
             return f"{via}answers with {finding.status_line}"
         case Found.WRONG_CONTENT:
-            return f"{via}answers with something else ({finding.detail or 'of no type'}) than the proof"
+            return f"{via}answers with something other ({finding.detail or 'of no type'}) than the key authorization"
         case Found.NO_ANSWER:
             return f"{via}gives no answer: {finding.detail}"
         case Found.TIMED_OUT:
@@ -318,4 +318,4 @@ def _complaint(finding: Finding) -> str:
             return f"redirects more than {MAX_REDIRECTS} times"
         case _:
             goal = finding.detail or "what is no URL"
-            return f"{via}redirects to {goal}, where no CA follows: only to http and https at ports 80 and 443"
+            return f"{via}redirects to {goal}, which no CA follows: only http and https on ports 80 and 443"

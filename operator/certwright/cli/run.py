@@ -68,15 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logger.error("%s", error)  # noqa: TRY400 - a mistake of configuration, not of the program: no traceback
         return EXIT_FAILED
     except LeadershipLost as error:
-        logger.error("the operator ends and acts no more: %s", error)  # noqa: TRY400 - no defect of the program
+        logger.error("the operator stops and takes no further action: %s", error)  # noqa: TRY400 - no defect of the program
         return EXIT_LEADERSHIP_LOST
     except OperatorFailed as error:
-        logger.error("the operator ends: %s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause's is enough
+        logger.error("the operator stops: %s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause's is enough
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except Exception:
-        logger.exception("the operator ends: an unforeseen error")
+        logger.exception("the operator stops: unexpected error")
         return EXIT_FAILED
     return 0
 
@@ -211,7 +211,7 @@ def _end_soon() -> None:
 
 
 def _end_now() -> None:
-    logger.error("the operator did not end within %g s after it lost the lease, and is ended hard", LAST_SECONDS)
+    logger.error("the operator did not stop within %g s of losing the lease, and is killed", LAST_SECONDS)
     os._exit(EXIT_LEADERSHIP_LOST)
 
 
@@ -227,7 +227,7 @@ def _list(text: str) -> list[str]:
 def _one_of(*choices: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if text not in choices:
-            raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(choices)}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(choices)}")
         return text
 
     return check
@@ -237,10 +237,10 @@ def _ip_address(text: str) -> str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IP address") from None
     if address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast:
         # The API server takes no such in an EndpointSlice, and each order would find out for itself.
-        raise argparse.ArgumentTypeError(f"{text} is an address that nobody else can reach this process at")
+        raise argparse.ArgumentTypeError(f"{text} is not an address at which other hosts can reach this process")
     return str(address)
 
 
@@ -253,7 +253,7 @@ def _truth(text: str) -> bool:
 def _number(least: int, most: int) -> Callable[[str], int]:
     def check(text: str) -> int:
         if not (text.isdecimal() and least <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
         return int(text)
 
     return check

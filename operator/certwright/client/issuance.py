@@ -244,7 +244,7 @@ class Issuance:
             return f"it has the profile {order.profile}"
         for wanted, has in ((not_before, order.not_before), (not_after, order.not_after)):
             if wanted is not None and has is not None and wanted.replace(microsecond=0) != has:
-                return "it is for another time"
+                return "it has another validity period"
         return None
 
     def _replacement_refused(self, error: AcmeError) -> None:

@@ -148,7 +148,9 @@ def judge_caa(
     if found is None:
         return CaaVerdict(allowed=True, reason="there are no CAA records")
     if not identities:
-        return CaaVerdict(allowed=True, reason=f"the CA does not say what it is in the CAA records of {found.name}")
+        return CaaVerdict(
+            allowed=True, reason=f"the CA does not say which name it uses in the CAA records of {found.name}"
+        )
     unknown = sorted({record.tag for record in found.records if record.critical and record.tag not in _KNOWN_TAGS})
     if unknown:
         reason = f"{found.name} has a critical CAA record of a kind that CAs do not know ({', '.join(unknown)})"

@@ -137,4 +137,4 @@ def _port(text: str, whole: str) -> int:
 
 
 def _invalid(text: str, remedy: str) -> InvalidServer:
-    return InvalidServer(f"{text[:300]!r} is no DNS server: {remedy}")
+    return InvalidServer(f"{text[:300]!r} is not the address of a DNS server: {remedy}")

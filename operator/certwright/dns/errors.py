@@ -51,7 +51,7 @@ class MalformedAnswer(DnsError):
 
     def __init__(self, server: str) -> None:
         self.server = server
-        super().__init__(f"the DNS server {server} sent something that is no DNS answer to the question")
+        super().__init__(f"the DNS server {server} sent an invalid DNS response")
 
 
 class ResolutionFailed(DnsError):

@@ -49,8 +49,8 @@ _BACKEND: Any = dns.asyncbackend.get_backend("asyncio")  # dnspython leaves make
 _RCODE_WORDS = {
     "SERVFAIL": "it failed to answer (SERVFAIL)",
     "REFUSED": "it refuses to answer (REFUSED)",
-    "NOTIMP": "it does not know this kind of question (NOTIMP)",
-    "FORMERR": "it does not understand the question (FORMERR)",
+    "NOTIMP": "it does not support this query (NOTIMP)",
+    "FORMERR": "it does not understand the query (FORMERR)",
     "NOTAUTH": "it is not authoritative for the name (NOTAUTH)",
 }
 

@@ -53,9 +53,9 @@ def to_name(name: str) -> dns.name.Name:
         # An ASCII text needs no IDNA codec; another is refused instead of being guessed at.
         parsed = dns.name.from_text(name.encode("ascii").decode("ascii"))
     except (UnicodeError, dns.exception.DNSException):
-        raise InvalidName(f"{name[:300]!r} is no domain name (as A-labels)") from None
+        raise InvalidName(f"{name[:300]!r} is not a domain name (in A-labels)") from None
     if parsed == dns.name.root:
-        raise InvalidName(f"{name!r} is no domain name")
+        raise InvalidName(f"{name!r} is not a domain name")
     return parsed
 
 

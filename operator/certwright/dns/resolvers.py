@@ -101,6 +101,6 @@ def _system_servers() -> tuple[Server, ...]:
         resolver = dns.resolver.Resolver(configure=True)
     except dns.resolver.NoResolverConfiguration:
         raise ResolutionFailed(
-            "the system's resolv.conf names no resolver: add one there or configure resolvers"
+            "the system's resolv.conf lists no resolver: add one there or configure resolvers"
         ) from None
     return tuple(Server(str(address), DNS_PORT) for address in resolver.nameservers)

@@ -59,7 +59,7 @@ class TsigKey:
         try:
             name = dns.name.from_text(self.name.encode("ascii").decode("ascii"))
         except (UnicodeError, dns.exception.DNSException):
-            raise InvalidTsigKey(f"the TSIG key name {self.name[:300]!r} is no domain name") from None
+            raise InvalidTsigKey(f"the TSIG key name {self.name[:300]!r} is not a domain name") from None
         if name == dns.name.root:
             raise InvalidTsigKey("the TSIG key has no name")
         return dns.tsig.Key(name, self._secret(), _ALGORITHMS[self.algorithm])

@@ -130,8 +130,8 @@ class UpdateServer:
             "REFUSED": policy,
             "NOTAUTH": "it is not a primary server of that zone",
             "NOTZONE": "a record is not within that zone",
-            "NOTIMP": "it does not do dynamic updates",
-            "SERVFAIL": "it failed, and its log says why",
+            "NOTIMP": "it does not support dynamic updates",
+            "SERVFAIL": "it failed; see its log",
         }
         reason = f": {reasons[rcode]}" if rcode in reasons else ""
         return f"the DNS server {self} refused to update the zone {zone}{reason} ({rcode})"
@@ -139,16 +139,16 @@ class UpdateServer:
     def _explain_tsig(self, error: Exception) -> TsigRejected:
         reason = _PEER_REASONS.get(type(error), "ANSWER")
         if isinstance(error, dns.tsig.BadTime):
-            what = f"the answer of the DNS server {self} is signed at another time: compare the clocks"
+            what = f"the answer of the DNS server {self} has a signature from another time: compare the clocks"
         elif isinstance(error, UnsignedAnswer):
-            what = f"the DNS server {self} does not sign its answer: perhaps it does not take updates at all"
+            what = f"the DNS server {self} does not sign its answer: it may not accept updates at all"
         else:
-            what = f"the answer of the DNS server {self} is not signed with the TSIG key as we have it"
+            what = f"the answer of the DNS server {self} is not signed with our TSIG key"
         words = {
             "BADKEY": f"the DNS server {self} does not know the TSIG key, or not with this algorithm",
-            "BADSIG": f"the DNS server {self} has another secret for the TSIG key",
-            "BADTIME": f"the DNS server {self} has another time than we: compare the clocks",
-            "BADTRUNC": f"the DNS server {self} wants longer signatures than this algorithm makes",
+            "BADSIG": f"the DNS server {self} has a different secret for the TSIG key",
+            "BADTIME": f"the DNS server {self} has a different time than this host: compare the clocks",
+            "BADTRUNC": f"the DNS server {self} requires longer signatures than this algorithm produces",
         }
         return self._rejected(reason, words.get(reason, what))
 

@@ -54,8 +54,8 @@ async def find_apex(name: str, ask: Callable[[str, str], Awaitable[dns.message.M
             return apex
         if _is_referral(answer):
             # Going on upward would end in the parent's zone, where the record would never be seen.
-            raise _not_found(name, f"the zone that holds {candidate} is delegated to servers that were not asked")
-    raise _not_found(name, "there is no start of authority at it or above it")
+            raise _not_found(name, f"the zone that contains {candidate} is delegated to servers that were not asked")
+    raise _not_found(name, "there is no SOA record at it or above it")
 
 
 def _apex_in(answer: dns.message.Message, candidate: dns.name.Name) -> str | None:
@@ -80,6 +80,6 @@ def _is_referral(answer: dns.message.Message) -> bool:
 
 
 def _not_found(name: str, why: str) -> ZoneNotFound:
-    error = ZoneNotFound(f"no DNS zone holds {name}: {why}")
+    error = ZoneNotFound(f"no DNS zone contains {name}: {why}")
     error.names = (name,)
     return error

@@ -124,7 +124,7 @@ class Controller:
         """Work while this process leads, until told to stop; then close. See `Workers.run`.
 
         Raises:
-            OperatorFailed: A part ended by itself.
+            OperatorFailed: A part ended unexpectedly.
         """
         try:
             await self.manager.run(stop)

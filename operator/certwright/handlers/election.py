@@ -93,7 +93,7 @@ class Candidate:
         if self._elector.lost is not None or self._resign.is_set():
             return self._elector.lost
         if self._leadership.begun.is_set() and not self._leadership.holds():
-            return "the lease is lost: its time ran out while this process stood still"
+            return "the lease is lost: it expired while this process was frozen"
         return None
 
     async def run(self, watching: asyncio.Event) -> None:

@@ -43,7 +43,7 @@ class InvalidObject:
     @classmethod
     def of(cls, body: Mapping[str, Any], error: InvalidResource) -> InvalidObject:
         """Keep a refused object with the words of the refusal."""
-        return cls(body, f"{'; '.join(error.problems)}. Nothing is done until it is corrected.")
+        return cls(body, f"{'; '.join(error.problems)}. Certwright ignores it until it is corrected.")
 
 
 async def tell(
@@ -91,7 +91,7 @@ async def _show(
     since = rfc3339(now) if changed else before.get("lastTransitionTime")
     conditions[READY] = {**said, "lastTransitionTime": since}
     subject = subject_of(resource.kind, Metadata.model_validate(metadata))
-    logger.warning("%s is left alone until it is corrected: %s", resource.key(metadata), invalid.message)
+    logger.warning("%s is ignored until it is corrected: %s", resource.key(metadata), invalid.message)
     recorder.record(subject, "Warning", REASON, invalid.message)
     # The rest of the status stays: an order in it is gone on with once the spec is corrected.
     status["conditions"] = list(conditions.values())
@@ -103,6 +103,7 @@ async def _let_go(resource: Resource, metadata: Mapping[str, Any], kube_api: Kub
     if FINALIZER not in (metadata.get("finalizers") or ()):
         return
     logger.warning(
-        "%s goes, and TXT records of it may stay behind: its spec or status cannot be read", resource.key(metadata)
+        "%s is being deleted, and its TXT records may be left behind: its spec or status cannot be read",
+        resource.key(metadata),
     )
     await kube_api.apply_finalizers(resource.plural, resource.kind, metadata, ())

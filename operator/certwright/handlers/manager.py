@@ -68,7 +68,7 @@ class Manager:
         """Work while this process leads, until told to stop. See `Workers.run`.
 
         Raises:
-            OperatorFailed: A part ended by itself.
+            OperatorFailed: A part ended unexpectedly.
         """
         try:
             await self._workers.run(stop)

@@ -198,7 +198,7 @@ async def _see(watcher: Watcher, may_lead: asyncio.Event) -> None:
         async with asyncio.timeout(BLIND_SECONDS):
             await watcher.complete.wait()
     except TimeoutError:
-        logger.warning("not ready, and at work with what is seen: %s", watcher.trouble)
+        logger.warning("not ready, but working with what is visible: %s", watcher.trouble)
         may_lead.set()
         await watcher.complete.wait()
     may_lead.set()
@@ -231,7 +231,7 @@ def _raise_failure(*tasks: asyncio.Task[None], asked: bool) -> None:
         if error is not None:
             raise OperatorFailed(f"the {task.get_name()} failed: {type(error).__name__}: {error}") from error
     if not asked:
-        raise OperatorFailed("the watches ended by themselves")
+        raise OperatorFailed("the watches ended unexpectedly")
 
 
 def _error_of(task: asyncio.Task[Any]) -> BaseException | None:

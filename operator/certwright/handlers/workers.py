@@ -67,7 +67,7 @@ class Workers:
             stop: Set it to stop.
 
         Raises:
-            OperatorFailed: A worker, the scheduler or the poster of Events ended by itself: a defect, after which
+            OperatorFailed: A worker, the scheduler or the poster of Events ended unexpectedly: a defect, after which
                 some objects would not be looked at any more.
         """
         told = asyncio.create_task(stop.wait(), name="stop")
@@ -89,7 +89,7 @@ class Workers:
 
     async def _work_until(self, told: asyncio.Task[Any]) -> None:
         if self._leadership.is_limited:
-            logger.info("taking up the work: %d objects are looked at", len(self._queue))
+            logger.info("starting work: checking %d objects", len(self._queue))
         workers = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._number)]
         helpers = [
             asyncio.create_task(self._scheduler.run(), name="scheduler"),
@@ -102,13 +102,13 @@ class Workers:
             return
         for task in self._tasks:
             if task.done():
-                raise OperatorFailed(f"{task.get_name()} ended by itself") from _error_of(task)
-        logger.info("stopping: %d objects are being looked at", self._queue.held)
+                raise OperatorFailed(f"{task.get_name()} ended unexpectedly") from _error_of(task)
+        logger.info("stopping: %d objects in progress", self._queue.held)
         await self._queue.close()
         _, late = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
         if late:
             logger.warning(
-                "%d objects took longer than %g s; they are taken up at the next start",
+                "%d objects took longer than %g s; they continue at the next start",
                 len(late),
                 DRAIN_SECONDS,
             )
@@ -121,7 +121,7 @@ class Workers:
                 result = await self._look(key)
             except Exception:
                 # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
-                logger.exception("%s: an unforeseen error; next look in %g s", key, RETRY_SECONDS)
+                logger.exception("%s: unexpected error; retrying in %g s", key, RETRY_SECONDS)
                 result = Result.again_in(RETRY_SECONDS)
             finally:
                 await self._queue.done(key)

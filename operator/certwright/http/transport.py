@@ -225,7 +225,7 @@ class HttpxTransport:
             try:
                 origin = httpx.URL(f"{scheme}://{host}")
             except httpx.InvalidURL:
-                raise UnsafeUrl(f"Not a host that can be asked: {printable(host, 200)!r}") from None
+                raise UnsafeUrl(f"Not a valid host: {printable(host, 200)!r}") from None
             proxy = self._proxy
             if proxy is None and self._trust_env:
                 proxy = environment_proxy(scheme, host)
@@ -244,7 +244,7 @@ class HttpxTransport:
             raise InvalidProxy("A SOCKS proxy needs the package socksio: install it, or use another proxy") from None
         except (ValueError, httpx.InvalidURL):
             # Not quoted: it may hold a password.
-            raise InvalidProxy("The URL of the proxy is none: write it as http://HOST:PORT") from None
+            raise InvalidProxy("The proxy URL is invalid: write it as http://HOST:PORT") from None
 
     async def _send(self, request: httpx.Request, route: _Route, url: str, max_bytes: int) -> Response:
         if self._closed:
@@ -265,7 +265,7 @@ class HttpxTransport:
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 return Response(response.status_code, headers, b"", url)
             raise MalformedResponse(
-                f"{host_of(url)} sent a body with the content coding {printable(coding, 40)}, which was not asked for",
+                f"{host_of(url)} sent a body with the content coding {printable(coding, 40)}, which was not requested",
                 url=url,
                 status=response.status_code,
             )
@@ -343,7 +343,7 @@ def _reason(causes: tuple[BaseException, ...]) -> str:
     if isinstance(causes[0], httpx.RemoteProtocolError):
         # Its text may quote the server, so it is only used to distinguish the two cases.
         gone = any(word in str(causes[0]) for word in ("disconnected", "closed", "Terminated"))
-        return "it hung up before its answer was complete" if gone else "its answer is no HTTP that can be read"
+        return "it closed the connection before its answer was complete" if gone else "its answer is not valid HTTP"
     # The system's message says more than those of the layers above: "Connection refused".
     for cause in reversed(causes):
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:

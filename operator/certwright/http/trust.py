@@ -139,7 +139,7 @@ def private_trust(ca_bundle: str) -> ssl.SSLContext:
     # Blocks only: bundles contain comments, in any script. Never none, for the system's trust would apply then.
     certificates = _CERTIFICATE.findall(ca_bundle)
     if not certificates:
-        raise InvalidTrustBundle("The CA bundle holds no certificates in PEM")
+        raise InvalidTrustBundle("The CA bundle contains no PEM certificates")
     try:
         context = ssl.create_default_context(cadata="\n".join(certificates))
     except (ssl.SSLError, ValueError):
@@ -153,5 +153,5 @@ def private_trust(ca_bundle: str) -> ssl.SSLContext:
 def untrusted_server(error: ssl.SSLCertVerificationError, host: str) -> UntrustedServer:
     """Return the error for a server whose certificate did not verify."""
     reason = printable(error.verify_message, 200).rstrip(".")
-    hint = ". If this is a private CA, give its root as CA bundle" if error.verify_code in _NO_ANCHOR else ""
+    hint = ". If this is a private CA, set its root as the CA bundle" if error.verify_code in _NO_ANCHOR else ""
     return UntrustedServer(f"The certificate of {host} is not trusted: {reason}{hint}", host=host, reason=reason)

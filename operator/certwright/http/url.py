@@ -59,13 +59,13 @@ class UrlPolicy:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            return "it is no valid URL"
+            return "it is not a valid URL"
         if parts.scheme != "https" and not (self.allow_http and parts.scheme == "http"):
             return "it is not https"
         if "@" in parts.netloc:
             return "it has credentials"
         if not _HOST_AND_PORT.fullmatch(parts.netloc) or port == 0:
-            return "it names no host"
+            return "it has no host"
         return "it has a fragment" if "#" in url else None
 
 

@@ -50,7 +50,7 @@ class Addresses(AbstractResolver):
             raise OSError(None, str(error)) from error
         results = [_result(host, port, address) for address in found if not is_off_limits(address)]
         if found and not results:
-            raise OSError(None, f"{host} leads to {found[0]}, where no CA gets")
+            raise OSError(None, f"{host} resolves to {found[0]}, which no CA can reach")
         fitting = [result for result in results if family in {socket.AF_UNSPEC, result["family"]}]
         if not fitting:
             raise OSError(None, f"{host} has no address in the DNS")

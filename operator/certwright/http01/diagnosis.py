@@ -22,28 +22,28 @@ WAITING_REASONS: Final = {
     "ErrImagePull": "its image cannot be pulled",
     "ImagePullBackOff": "its image cannot be pulled",
     "ErrImageNeverPull": "its image is not on the node, and imagePullPolicy is Never",
-    "InvalidImageName": "its image has no valid name",
-    "CreateContainerConfigError": "its container cannot be made",
-    "CreateContainerError": "its container cannot be made",
+    "InvalidImageName": "its image name is invalid",
+    "CreateContainerConfigError": "its container cannot be created",
+    "CreateContainerError": "its container cannot be created",
     "RunContainerError": "its container cannot be started",
-    "CrashLoopBackOff": "its container ends again and again",
+    "CrashLoopBackOff": "its container keeps crashing",
 }
 
 
 def pod_trouble(pod: Mapping[str, Any] | None) -> str:
     """Say what is wrong with the solver pod; an empty text if it runs, or has only just been made."""
     if pod is None:
-        return "the solver pod is gone; it is made again"
+        return "the solver pod is gone; it will be created again"
     status: Mapping[str, Any] = pod.get("status") or {}
     name = pod["metadata"]["name"]
     if pod["metadata"].get("deletionTimestamp"):
-        return f"the solver pod {name} is being removed{_why_it_ends(status)}; it is made again"
+        return f"the solver pod {name} is being removed{_why_it_ends(status)}; it will be created again"
     if status.get("phase") in OVER:
         what = "has failed" if status["phase"] == "Failed" else "has ended"
-        return f"the solver pod {name} {what}{_why_it_ends(status)}; it is made again"
+        return f"the solver pod {name} {what}{_why_it_ends(status)}; it will be created again"
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return f"the solver pod {name} cannot be placed on a node: {_words(condition.get('message'))}"
+            return f"the solver pod {name} cannot be scheduled: {_words(condition.get('message'))}"
     for container in status.get("containerStatuses") or ():
         waiting = (container.get("state") or {}).get("waiting") or {}
         reason = str(waiting.get("reason") or "")
@@ -52,7 +52,7 @@ def pod_trouble(pod: Mapping[str, Any] | None) -> str:
             return f"the solver pod {name} does not start: {WAITING_REASONS[reason]} ({said})"
     if status.get("phase") in {None, "Pending"} and not status.get("containerStatuses"):
         scheduled = any(one.get("type") == "PodScheduled" for one in status.get("conditions") or ())
-        what = "has a node, whose kubelet has not started it" if scheduled else "has not been given a node"
+        what = "is scheduled, but the kubelet has not started it" if scheduled else "has not been scheduled"
         return f"the solver pod {name} {what} yet"
     if status.get("phase") == "Pending":
         return f"the solver pod {name} is being started"
@@ -88,14 +88,14 @@ async def route_trouble(
     if ingress is None:
         if route.edit is not None:
             return f"the Ingress {name}, which the issuer names, is gone"
-        return f"the Ingress {name} of the solver is gone; it is made again"
+        return f"the Ingress {name} of the solver is gone; it will be created again"
     wanted = _class_of(ingress)
     if wanted is None:
         if route.class_annotation is not None or route.edit is not None:
             return ""
         return (
-            f"the Ingress {name} has no class, as the issuer names none and the cluster has no default: "
-            "give the solver an ingressClassName"
+            f"the Ingress {name} has no class, because the issuer names none and the cluster has no default: "
+            "set the solver's ingressClassName"
         )
     if await objects.inspect("IngressClass", None, wanted) is None:
         return f"there is no IngressClass {wanted} in the cluster, so no controller serves the Ingress {name}"
@@ -128,11 +128,11 @@ async def controller_trouble(
     if addresses:
         return (
             f"the Ingress {name} is of {by}, and its status says that it is served at {_words(', '.join(addresses))}: "
-            "see whether the name leads there"
+            "check that the domain points there"
         )
     return (
-        f"the Ingress {name} is of {by}, and its status names no address: see that this controller runs, and that the "
-        "name leads to it"
+        f"the Ingress {name} is of {by}, and its status has no address: check that this controller is running, "
+        "and that the domain points to it"
     )
 
 
@@ -149,7 +149,7 @@ def _from_elsewhere(sighting: HttpSighting) -> bool:
 def http_route_trouble(route: Mapping[str, Any] | None) -> str:
     """Say why Gateways do not serve an HTTPRoute, by what their controllers wrote into its status."""
     if route is None:
-        return "the solver's HTTPRoute is gone; it is made again"
+        return "the solver's HTTPRoute is gone; it will be created again"
     name = route["metadata"]["name"]
     parents: Iterable[Mapping[str, Any]] = (route.get("status") or {}).get("parents") or ()
     for parent in parents:
@@ -159,7 +159,7 @@ def http_route_trouble(route: Mapping[str, Any] | None) -> str:
                 said = _words(f"{condition.get('type')}: {condition.get('reason')}", condition.get("message"))
                 return f"the Gateway {gateway} does not serve the HTTPRoute {name} ({said})"
     if not parents:
-        return f"no Gateway has taken up the HTTPRoute {name}: see whether the issuer's parentRefs are right"
+        return f"no Gateway has accepted the HTTPRoute {name}: check the issuer's parentRefs"
     return ""
 
 
@@ -169,7 +169,7 @@ async def _gateway_missing(objects: Objects, owner: Owner, route: GatewayRoute) 
             continue
         namespace = parent.get("namespace") or owner.namespace
         if await objects.inspect("Gateway", namespace, parent["name"]) is None:
-            return f"there is no Gateway {namespace}/{parent['name']}, which the issuer's parentRefs name"
+            return f"the Gateway {namespace}/{parent['name']} in the issuer's parentRefs does not exist"
     return ""
 
 

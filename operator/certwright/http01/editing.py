@@ -30,7 +30,7 @@ async def read_ingress(objects: Objects, namespace: str, name: str) -> dict[str,
     if found is None:
         raise SolverError(
             "IngressNotFound",
-            f"The Ingress {namespace}/{name}, which the issuer's http01 solver is to edit, does not exist. Create it, "
+            f"The Ingress {namespace}/{name}, which the issuer's http01 solver should edit, does not exist. Create it, "
             "or correct ingress.name in the issuer.",
         )
     return found
@@ -88,5 +88,6 @@ async def _edit(
             if routes.has_challenges(changed) or await objects.disown(found):
                 return
     raise SolverError(
-        "IngressBusy", f"The Ingress {namespace}/{name} was changed by others at each of {EDIT_TRIES} tries to edit it."
+        "IngressBusy",
+        f"The Ingress {namespace}/{name} was changed by other clients during each of {EDIT_TRIES} attempts to edit it.",
     )

@@ -31,7 +31,7 @@ async def policy_trouble(
         return ""
     return (
         f"the NetworkPolicy {', '.join(blocking[:3])} selects the solver pod and may keep the ingress controller from "
-        f"its port {PORT}: allow it"
+        f"its port {PORT}; allow it"
     )
 
 

@@ -196,9 +196,9 @@ class Http01Presenter:
             if not trouble:
                 self._settled_at = self._monotonic() + SETTLING_SECONDS
         complete = self._settled_at is not None and self._monotonic() >= self._settled_at
-        seen = "not asked for, as selfCheck is off"
+        seen = "not checked, because selfCheck is off"
         if not complete and not trouble:
-            seen += f", and the ingress controller is given {SETTLING_SECONDS:g} s to take up the route"
+            seen += f"; waiting {SETTLING_SECONDS:g} s for the ingress controller to pick up the route"
         return tuple(HttpSighting(one, complete=complete, seen=seen, cause=trouble) for one in files)
 
     async def _diagnose(self, files: Sequence[FileResponse], missing: Sequence[HttpSighting]) -> str:

@@ -152,14 +152,14 @@ def _words(finding: Finding, *, looked_up: bool, at: str) -> str:
             return finding.detail + at
         case Found.TIMED_OUT:
             found = looked_up or is_address(finding.host)
-            what = "no answer" if found else f"the DNS did not say where {finding.host} leads"
+            what = "no answer" if found else f"the DNS did not resolve {finding.host}"
             return f"{what} within {SECONDS_OF_REDIRECTS if finding.via else SECONDS:g} s{at}"
         case Found.NO_URL:
-            return "a redirect to what is no URL"
+            return "a redirect to an invalid URL"
         case Found.OTHER_SCHEME:
             return "a redirect to something that is neither HTTP nor HTTPS, which no CA follows"
         case Found.OTHER_PORT:
-            return f"a redirect to port {finding.detail.rpartition(':')[2]}, which no CA follows: only 80 and 443 are"
+            return f"a redirect to port {finding.detail.rpartition(':')[2]}, which no CA follows: only 80 and 443"
         case Found.ADDRESS:
             return "a redirect to an IP address, which CAs do not follow"
         case _:

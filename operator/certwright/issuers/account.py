@@ -52,8 +52,8 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
         if spec.disable_account_key_generation:
             raise IssuanceError(
                 "AccountKeyMissing",
-                f"Secret {namespace}/{reference.name} does not exist; disableAccountKeyGeneration forbids making it. "
-                f"Create it with the account's private key in the entry {reference.key}.",
+                f"Secret {namespace}/{reference.name} does not exist, and disableAccountKeyGeneration forbids creating "
+                f"it. Create it with the account's private key in the entry {reference.key}.",
             )
         key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm)
         try:
@@ -77,7 +77,7 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
         raise IssuanceError(
             "AccountKeyUnusable",
             f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
-            "untouched. Put the account's private key there, or delete the Secret, and a new account is made.",
+            "untouched. Put the account's private key there, or delete the Secret to register a new account.",
         ) from error
 
 

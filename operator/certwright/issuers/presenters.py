@@ -157,15 +157,15 @@ class PresenterFactory:
             if options.responder_address is None:
                 raise IssuanceError(
                     "ResponderUnavailable",
-                    f"{issuer.key} has an http01 solver with responder shared, and the operator was not told its own "
+                    f"{issuer.key} has an http01 solver with responder shared, but the operator does not know its own "
                     "address: start it with --responder-address (the Helm chart does), or use responder pod.",
                 )
             return SharedSettings(options.responder_address, options.responder_port)
         if options.image is None:
             raise IssuanceError(
                 "SolverImageUnknown",
-                f"{issuer.key} has an http01 solver, and the operator was not told which image solver pods are made "
-                "of: start it with --solver-image (the Helm chart does), or use responder shared.",
+                f"{issuer.key} has an http01 solver, but the operator does not know which image solver pods "
+                "use: start it with --solver-image (the Helm chart does), or use responder shared.",
             )
         template = spec.pod_template.to_json() if spec.pod_template is not None else {}
         return PodSettings(options.image, options.pull_policy, template)

@@ -105,7 +105,7 @@ class IssuerReconciler:
     def account_lost(self, key: Key) -> None:
         """Note that the CA does not know the account any more; the next look registers it again."""
         self._lost_accounts.add(key)
-        self._registry.set_not_ready(key, "The CA does not know the account any more; it is being registered again.")
+        self._registry.set_not_ready(key, "The CA no longer knows the account; registering it again.")
 
     async def reconcile(self, key: Key) -> Result:
         """Look at an issuer; return when to look again."""
@@ -210,7 +210,7 @@ class IssuerReconciler:
         if failure.expected:
             logger.warning("%s is not ready (%s): %s", key, failure.reason, failure.message)
         else:
-            logger.error("%s: an unforeseen error", key, exc_info=error)
+            logger.error("%s: unexpected error", key, exc_info=error)
         was = find_condition(issuer.status.conditions, READY)
         if was is None or (was.status, was.reason) != ("False", failure.reason):
             self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Warning", failure.reason, failure.message)
@@ -223,7 +223,9 @@ class IssuerReconciler:
 
     async def _show(self, issuer: AnyIssuer, failing: _Failing) -> None:
         failure, next_try = failing.failure, failing.backoff.not_before
-        message = failure.message if next_try is None else f"{failure.message} The next try is at {rfc3339(next_try)}."
+        message = (
+            failure.message if next_try is None else f"{failure.message} The next attempt is at {rfc3339(next_try)}."
+        )
         status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
         await self._write(issuer, status.replace(failed_attempts=failing.backoff.failures, next_attempt_time=next_try))
 

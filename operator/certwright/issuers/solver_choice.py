@@ -37,16 +37,16 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
     if not fitting:
         raise IssuanceError(
             "NoSolver",
-            f"No solver of the issuer is for {name}: its selectors match other names, zones or labels. "
-            "Add a solver for it, or take a selector away.",
+            f"No solver of the issuer matches {name}: their selectors are for other domains, zones or labels. "
+            "Add a solver for it, or remove a selector.",
         )
     if name.startswith("*."):
         usable = [solvers[-position] for _, position in fitting if solvers[-position].dns01 is not None]
         if not usable:
             raise IssuanceError(
                 "WildcardNeedsDNS01",
-                f"{name} is a wildcard, and only dns-01 can prove control of one (RFC 8555 section 7.1.3), but "
-                "the issuer has an http01 solver only. Add a dns01 solver to the issuer, or take the wildcard out.",
+                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but "
+                "the issuer has only an http01 solver. Add a dns01 solver to the issuer, or remove the wildcard.",
             )
         return usable[0]
     return solvers[-fitting[0][1]]

@@ -168,7 +168,7 @@ class KubeClient:
                 seen = str(answer.status)
                 raw = await _read(answer.response, action)
         except TimeoutError as error:
-            raise Unreachable(action, message=f"none within {self._patience.request:g} s") from error
+            raise Unreachable(action, message=f"timed out after {self._patience.request:g} s") from error
         except (aiohttp.ClientError, OSError, ConfigException) as error:
             # ConfigException: the service account's token, read again every minute, is empty just now.
             raise Unreachable(action, message=_words(error)) from error
@@ -200,7 +200,7 @@ def _decode(raw: bytes, action: str, status: int) -> dict[str, Any]:
         return decoded
     if status >= HTTPStatus.BAD_REQUEST:
         return {}
-    raise KubeError(action, status=status, message="the answer is no JSON object; is this the API server?")
+    raise KubeError(action, status=status, message="the answer is not a JSON object; is this the API server?")
 
 
 def _error(action: str, status: int, decoded: Mapping[str, Any], retry_after: str | None) -> KubeError:

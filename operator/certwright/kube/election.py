@@ -186,11 +186,9 @@ class Elector:
                 LeaseRecord(duration=RELEASED, acquired=now, renewed=now, transitions=held.record.transitions),
             )
         except KubeError as error:
-            logger.warning(
-                "%s was not given back and ends by itself within %d s: %s", self._lock, self._timing.lease, error
-            )
+            logger.warning("%s was not released; it expires within %d s: %s", self._lock, self._timing.lease, error)
         else:
-            logger.info("%s is given back", self._lock)
+            logger.info("%s is released", self._lock)
 
     async def _campaign(self) -> None:
         found = await self._lock.read()
@@ -214,7 +212,7 @@ class Elector:
                 found, self._record(self._identity, acquired=self._term, transitions=transitions)
             )
         except (Conflict, NotFound):
-            logger.debug("%s: somebody else was faster", self._lock)
+            logger.debug("%s: another replica was faster", self._lock)
             self._answered(found)
             return
         self._answered(self._held)
@@ -243,7 +241,7 @@ class Elector:
                 self._held = await self._replace_ours(found)
             else:
                 self._observe(found)
-                self._lose(f"{found.record.holder} has it")
+                self._lose(f"{found.record.holder} holds it")
                 return
         self._answered(self._held)
         self._leadership.extend(sent + self._timing.deadline)
@@ -266,11 +264,11 @@ class Elector:
 
     def _tell_holder(self, record: LeaseRecord) -> None:
         if not record.holder:
-            logger.info("%s: nobody leads", self._lock)
+            logger.info("%s: no replica leads", self._lock)
         elif record.holder == self._identity and not self._is_ours(record):
             logger.warning(
-                "%s is held by an earlier process of the same identity, %s, or by another one that was given it; it is "
-                "waited out",
+                "%s is held by an earlier process with the same identity, %s, or by another one that uses it; waiting "
+                "until it expires",
                 self._lock,
                 self._identity,
             )
@@ -293,7 +291,7 @@ class Elector:
     def _answered(self, lease: Lease | None) -> None:
         """Note that what was to be done now could be done: one that may read and not write could not take over."""
         if self._failure:
-            logger.info("%s can be had again", self._lock)
+            logger.info("%s is accessible again", self._lock)
         self._failure = ""
         self._answered_at = self._clock()
         if lease is not None:

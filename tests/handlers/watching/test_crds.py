@@ -80,7 +80,7 @@ async def test_it_waits_until_everything_is_served(
     assert watches.trouble is not None
     assert watches.trouble.startswith("certificates.certwright.io are not watched yet; ")
     assert watches.unwatched == [f"{plural}.certwright.io" for plural in OURS]
-    assert caplog.text.count("connection refused; asked again") == 1
+    assert caplog.text.count("connection refused; retrying") == 1
 
 
 async def test_what_cannot_be_found_out_is_no_lack(server: Server, watches: Watches, crds: Crds) -> None:

@@ -165,7 +165,7 @@ async def test_the_api_servers_reason_is_given_until_the_list_arrives(
     assert world.why() == ""
     assert world.watches.complete.is_set()
     assert [record.message for record in caplog.records] == [
-        f"certificates.certwright.io cannot be watched, and nothing new is seen of them until they can: {words}",
+        f"certificates.certwright.io cannot be watched; the operator sees no changes until they can: {words}",
         "certificates.certwright.io can be watched again",
     ]
 
@@ -209,7 +209,7 @@ async def test_a_right_that_is_taken_away_for_good_is_missed(seeing: World) -> N
     seeing.clock.now += REFUSED_SECONDS
     seeing.refuses(watch)
     assert seeing.why() == (
-        f"certificates.certwright.io in shop cannot be watched any more: HTTP 403 Forbidden: {FORBIDDEN}"
+        f"certificates.certwright.io in shop can no longer be watched: HTTP 403 Forbidden: {FORBIDDEN}"
     )
     # kopf gives up on a namespace that is gone, and so do we.
     seeing.clock.now += ABANDONED_SECONDS + 1
@@ -232,7 +232,7 @@ async def test_an_api_server_that_begins_to_serve_a_resource_is_said_once(
     for _ in range(3):
         world.refuses(f"{OURS}/issuers", 429, STARTING)
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("INFO", "issuers.certwright.io: the API server has only just begun to serve them, and is asked again")
+        ("INFO", "issuers.certwright.io: the API server has only just begun to serve them; retrying")
     ]
     assert world.failures == [("issuers", "429")] * 3
 

@@ -36,7 +36,7 @@ class Adopt(Act):
         observation = observation.remember(unwatched=None)
         if existing is None or known is None or existing["metadata"]["resourceVersion"] != known.resource_version:
             yield observation  # it is read again
-            raise IssuanceError("SecretChanged", f"Secret {name} changed just now; it is looked at again.")
+            raise IssuanceError("SecretChanged", f"Secret {name} has just changed; it will be checked again.")
         written = await tools.kube_api.apply_secret(adopted_secret(certificate, existing), force=True)
         secret = await asyncio.to_thread(SecretFacts.of, written)
         tools.on_secret_written(secret)
@@ -45,10 +45,10 @@ class Adopt(Act):
         if secret.metadata_fingerprint != metadata_fingerprint(certificate):
             raise IssuanceError(
                 "SecretChanged",
-                f"Secret {name} came back without the labels and annotations that were written: something in the "
-                "cluster takes them off.",
+                f"Secret {name} lost the labels and annotations that were written: something in the "
+                "cluster removes them.",
             )
         yield observation.remember(cleaning_up=Backoff())
         if known.certificate_name is None:
-            message = f"Secret {name} held a certificate for these names; it is kept and renewed."
+            message = f"Secret {name} already holds a certificate for these domains; it is kept and will be renewed."
             tools.recorder.record(observation.subject, "Normal", "Adopted", message)

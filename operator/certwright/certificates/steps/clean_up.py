@@ -58,7 +58,7 @@ class CleanUp(Act):
         except (DnsError, IssuanceError, SolverError, KubeError) as error:
             if not self.last_try:
                 raise
-            leave_behind(observation, tools, f"The last of many tries failed: {error}")
+            leave_behind(observation, tools, f"The last of many attempts failed: {error}")
         observation = without_responses(observation, keep_url=self.keep_order)
         yield observation
         if not self.keep_order:
@@ -72,7 +72,7 @@ def leave_behind(observation: Observation, tools: Tools, why: str) -> None:
     records = records_of(presented_responses(observation.status).values())
     left = [f"the TXT record {name}" for name in sorted({record.name for record in records})]
     left += [f"{one.kind} {one.name}" for one in presented_objects(observation.status)]
-    message = f"What could not be removed stays behind: {', '.join(left)}. {why}"
+    message = f"Could not be removed and is left behind: {', '.join(left)}. {why}"
     logger.warning("%s: %s", observation.certificate.display_name, message)
     tools.recorder.record(observation.subject, "Warning", "LeftBehind", message)
     tools.ledger.forget(observation.uid)
@@ -134,6 +134,6 @@ async def _presenters_of(
     if left := [name for name in unknown if name not in presenters]:
         raise IssuanceError(
             "CleanUpBlocked",
-            f"The record for {left[0]} cannot be removed: the issuer has no dns01 solver for it any more.",
+            f"The record for {left[0]} cannot be removed: the issuer no longer has a dns01 solver for it.",
         )
     return presenters

@@ -47,7 +47,8 @@ class Finalize(Act):
             # The client has looked at the order already, and it is not on its way to a certificate.
             yield observation.remember(open_order=None)  # the next try takes it up as it is then
             raise IssuanceError(
-                "OrderNotReady", f"{issuer.spec.server} says that the order is ready, and that it is not."
+                "OrderNotReady",
+                f"{issuer.spec.server} reports the order as ready but rejects finalization (orderNotReady).",
             ) from None
         finalized = replace(open_order, order=order, finalized=True, polls=0).polled(order.retry_after, tools.clock())
         yield (

@@ -38,8 +38,8 @@ class PollOrder(Act):
         if order.status in ("pending", "processing") and now > end:
             raise IssuanceError(
                 "OrderExpired",
-                f"The order {order.url} is still {order.status.value}, and its time was over at {rfc3339(end)}. "
-                "Another one is made.",
+                f"The order {order.url} is still {order.status.value}, but it expired at {rfc3339(end)}. "
+                "A new one will be placed.",
                 costly=True,
             )
         polls = before.polls + 1 if order.status is before.order.status else 0

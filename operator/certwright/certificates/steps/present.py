@@ -73,7 +73,7 @@ class Present(Act):
             yield observation
         await present_all(responses, presenters)
         yield observation.with_open_order(presented_at=now, propagated=False, checks=0, next_look=now).noting(
-            waiting_reason(responses), "The proofs are in place; waiting until they can be seen."
+            waiting_reason(responses), "The challenge responses are in place; waiting until they are visible."
         )
 
 
@@ -95,7 +95,9 @@ async def _leave_other_places(observation: Observation, tools: Tools, presenters
         except DnsError as error:
             names = sorted({record.name for record in removable})
             left = f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"  # noqa: PLR2004 - a line to be read
-            message = f"The issuer's DNS provider was changed, and at the one before stay behind: {left}. {error}."
+            message = (
+                f"The issuer's DNS provider was changed; these records are left at the previous one: {left}. {error}."
+            )
             logger.warning("%s: %s", observation.certificate.display_name, message)
             tools.recorder.record(observation.subject, "Warning", "LeftBehind", message)
     await tools.ledger.hold(observation.uid, records)

@@ -29,5 +29,5 @@ class RecordFailure(Act):
         error = await observation.ready_issuer.client.order_failure(observation.open_order.order)
         by_name = {name: str(problem) for name, problem in error.by_identifier.items()}
         reason = "ValidationFailed" if by_name else "OrderFailed"
-        message = f"{error}. The last good certificate, if any, stays."
+        message = f"{error}. The last good certificate, if any, is kept."
         raise IssuanceError(reason, message, costly=True, by_name=by_name)

@@ -33,13 +33,13 @@ class Release(Act):
             IssuanceError: The finalizer is still there, because another field manager wrote it as well.
         """
         if presented_responses(observation.status):
-            leave_behind(observation, tools, "The Certificate goes all the same.")
+            leave_behind(observation, tools, "The Certificate is deleted anyway.")
         observation = await let_go(observation, tools)
         yield observation
         if FINALIZER in observation.certificate.metadata.finalizers:
             raise IssuanceError(
                 "FinalizerHeld",
-                f"The finalizer {FINALIZER} cannot be taken off, because another field manager (a backup, a kubectl "
-                "apply) wrote it too. Nothing is left to clean up: remove it by hand.",
+                f"The finalizer {FINALIZER} cannot be removed, because another field manager (a backup, a kubectl "
+                "apply) also set it. Nothing is left to clean up: remove it by hand.",
             )
         yield observation.remember(cleaning_up=Backoff())

@@ -41,8 +41,8 @@ class ResumeOrder(Act):
         if urlsplit(kept.url).netloc != urlsplit(issuer.account_url).netloc:
             raise IssuanceError(
                 "OrderElsewhere",
-                f"status.order.url, {kept.url[:200]}, is not at the host of the account. Somebody changed it; the "
-                "order is given up.",
+                f"status.order.url, {kept.url[:200]}, is not on the account's host. Another client changed it; the "
+                "order is abandoned.",
                 costly=True,
             )
         order = await issuer.client.fetch_order(kept.url)
@@ -58,7 +58,7 @@ class ResumeOrder(Act):
         await tools.ledger.hold(observation.uid, records_of(outside.values()))
         if must_be_held(outside, kept.solver_objects):
             observation = await hold(observation, tools)  # an earlier try may have failed between the order and this
-        message = f"Going on with the order {kept.url}, which is {order.status.value}."
+        message = f"Resuming the order {kept.url}, which is {order.status.value}."
         yield observation.with_order_state(order).remember(open_order=open_order).noting("Resuming", message)
 
 
@@ -70,7 +70,7 @@ def _with_responses(open_order: OpenOrder, authorizations: tuple[Authorization, 
         name = authorization.name
         if name not in responses:
             raise IssuanceError(
-                "OrderChanged", f"The order {kept.url} asks for {name}, which it did not before.", costly=True
+                "OrderChanged", f"The order {kept.url} now requires {name}, which it did not before.", costly=True
             )
         names.add(name)
         challenge = find_challenge(authorization, responses[name].challenge_type)

@@ -55,7 +55,7 @@ class SelfCheck(Act):
         if not blocking:
             if given_up:
                 what = _describe_missing(responses, words, given_up)
-                message = f"{what}. The CA is asked all the same (selfCheck: advisory)."
+                message = f"{what}. Asking the CA anyway (selfCheck: advisory)."
                 tools.recorder.record(observation.subject, "Warning", "SelfCheckSkipped", message)
             yield observation.with_open_order(propagated=True)
             return
@@ -105,4 +105,4 @@ def _describe_missing(responses: Mapping[str, ChallengeResponse], words: Mapping
     first = names[0]
     others = len(names) - 1
     what = responses[first].describe_missing(first, words[first])
-    return what + (f" ({others} more name{'s wait' if others > 1 else ' waits'} as well)" if others else "")
+    return what + (f" ({others} more domain{'s' if others > 1 else ''} also waiting)" if others else "")

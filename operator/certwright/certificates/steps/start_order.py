@@ -78,7 +78,7 @@ class StartOrder(Act):
         entries = authorization_entries(authorizations, open_order)
         status = _order_status(request, order, now).replace(authorizations=entries, solver_objects=made)
         observation = observation.remember(presenters=presenters).with_status(order=status)
-        observation = observation.noting("Presenting", f"Putting in place {_counted(responses, made)}: {self.message}.")
+        observation = observation.noting("Presenting", f"Presenting {_counted(responses, made)}: {self.message}.")
         yield observation  # the order is placed, whatever becomes of writing it down
         if must_be_held(responses, made):
             observation = await hold(observation, tools)
@@ -113,8 +113,8 @@ def _with_responses(
         if name not in places:
             raise IssuanceError(
                 "ForeignAuthorization",
-                f"The CA wants {name} proved, which is none of the certificate's names. A CA that wants the domain "
-                "above them proved is not supported.",
+                f"The CA requires validation of {name}, which is not a domain of the certificate. CAs that validate "
+                "the parent domain are not supported.",
                 costly=True,
             )
         challenge = find_challenge(authorization, presenters[name].challenge_type)

@@ -59,7 +59,7 @@ class StoreCertificate(Act):
             # Without a pause the next one would be ordered at once, and the next, until the CA's limits are used up.
             raise IssuanceError(
                 "NotAsAsked",
-                f"The CA's certificate is in Secret {secret.name}, and yet {need.message}. Compare the spec (names, "
+                f"The CA's certificate is in Secret {secret.name}, but {need.message}. Compare the spec (names, "
                 "renewBefore) with what the CA issues.",
                 costly=True,
             )
@@ -97,7 +97,7 @@ async def _replace_secret(observation: Observation, tools: Tools, manifest: dict
         raise IssuanceError(
             "SecretNotWritten",
             f"Secret {name} changed or appeared while the certificate was being issued, or cannot be changed. It was "
-            f"left untouched and is looked at again. The API server said: {error.message}",
+            f"left untouched and will be checked again. The API server said: {error.message}",
         ) from error
     secret = SecretFacts.of(written)
     tools.on_secret_written(secret)

@@ -59,7 +59,8 @@ class Crds:
             since = since or loop.time()
             if loop.time() - since > UNNOTICED_SECONDS:
                 raise OperatorFailed(
-                    f"{', '.join(self._watches.unwatched)} came back, and the watches did not notice; start it again"
+                    f"{', '.join(self._watches.unwatched)} came back, but the watches did not notice; "
+                    "restart the operator"
                 )
 
     async def _are_served(self) -> bool:
@@ -71,7 +72,7 @@ class Crds:
             answer = {}
         except KubeError as error:
             if str(error) != self._failure:
-                logger.warning("%s; asked again", error)
+                logger.warning("%s; retrying", error)
             self._failure = str(error)
             self._watches.undiscovered(str(error))
             return False

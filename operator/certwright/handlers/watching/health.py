@@ -209,14 +209,14 @@ class Watches:
         if not _is_refusal(status):
             watch.refused_since = None
             if message == STARTING and not again:
-                logger.info("%s: the API server has only just begun to serve them, and is asked again", place)
+                logger.info("%s: the API server has only just begun to serve them; retrying", place)
             return
         if watch.refused_since is None:
             watch.refused_since = self._clock()
         # One 401 is how a token ends; it is read again then.
         if watch.told != words and (again or status != str(int(HTTPStatus.UNAUTHORIZED))):
             watch.told = words
-            logger.warning("%s cannot be watched, and nothing new is seen of them until they can: %s", place, words)
+            logger.warning("%s cannot be watched; the operator sees no changes until they can: %s", place, words)
 
     def _went_well(self, place: Place) -> None:
         watch = self._watches.setdefault(place, _Watch(self._clock()))
@@ -245,7 +245,7 @@ class Watches:
             if not watch.listed:
                 yield f"the list of {place} has not arrived" + (f": {watch.failure}" if watch.failure else "")
             elif watch.refused_since is not None and self._clock() - watch.refused_since >= REFUSED_SECONDS:
-                yield f"{place} cannot be watched any more: {watch.failure}"
+                yield f"{place} can no longer be watched: {watch.failure}"
 
     def _place(self, url: URL) -> Place | None:
         """Return what a list or watch is of, or None if it is of something else."""

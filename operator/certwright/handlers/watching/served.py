@@ -50,11 +50,11 @@ class Served:
         self.lost.update(missing)
         if missing:
             logger.warning(
-                "the API server does not serve %s; are the CRDs applied? They are watched as soon as it does",
+                "the API server does not serve %s; are the CRDs applied? Watching starts as soon as it does",
                 titles(missing),
             )
         else:
-            logger.info("the API server serves %s by now", titles(self.ours))
+            logger.info("the API server now serves %s", titles(self.ours))
 
 
 def titles(resources: Iterable[Resource]) -> str:
