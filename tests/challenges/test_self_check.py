@@ -110,7 +110,7 @@ async def test_a_redirect_is_followed(proof: MakeProof, then: Response | AcmeErr
         (
             redirect("/elsewhere"),
             Response(200, Headers({"Content-Type": "text/html; charset=utf-8"}), b"<html>"),
-            f"redirects to http://{HOST}, which answers with something other (text/html) than the key authorization",
+            f"redirects to http://{HOST}, which answers with other content (text/html) than the key authorization",
         ),
         (
             redirect("https://b.test/"),
