@@ -95,9 +95,9 @@ def _names_need(observation: Observation, secret: SecretFacts, facts: Certificat
 
 def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
     key = certificate.spec.private_key
-    if secret.has_key_of(key.algorithm, key.size):
+    if key.is_any or secret.has_key_of(key.effective_algorithm, key.size):
         return None
-    asked = f"{key.algorithm}{f' {key.size}' if key.size else ''}"
+    asked = f"{key.effective_algorithm}{f' {key.size}' if key.size else ''}"
     need = Need("PrivateKeyChanged", f"the private key in Secret {secret.name} is not {asked}")
     if key.rotation_policy == "Always":
         return need

@@ -4,6 +4,7 @@ from certwright.resources.certificate import Certificate, CertificateSpec, Certi
 from certwright.resources.conditions import (
     ISSUING,
     READY,
+    UNOBSERVED,
     Condition,
     ConditionStatus,
     find_condition,
@@ -89,6 +90,7 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "READY",
+    "UNOBSERVED",
     "RESERVED_PREFIX",
     "VERSION",
     "AccountKeyAlgorithm",

@@ -1,11 +1,11 @@
 """The forms of names: what a certificate is for, what Kubernetes calls things, where servers are."""
 
-from collections.abc import Hashable
 from dataclasses import replace
 from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, JsonValue
 
+from certwright.resources.rules import ATOMIC_LIST
 from certwright.resources.text_rule import Hint, TextRule
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -130,15 +130,29 @@ HttpsUrl = Annotated[str, HTTPS_URL]
 Email = Annotated[str, EMAIL]
 Base64Pem = Annotated[str, BASE64_PEM]
 
-_Item = TypeVar("_Item", bound=Hashable)
+_Item = TypeVar("_Item", bound=str)
 
 
 def _refuse_duplicates(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
-    if len(set(items)) < len(items):
-        twice = next(item for item in items if items.count(item) > 1)
+    folded = [item.lower() for item in items]
+    if len(set(folded)) < len(folded):
+        twice = next(item for item, text in zip(items, folded, strict=True) if folded.count(text) > 1)
         raise ValueError(f"has {twice!r} more than once")
     return items
 
 
+_TWICE = "!self.exists_one(other, other.lowerAscii() == one.lowerAscii())"
+
+UNIQUE_LIST: Final[dict[str, JsonValue]] = {
+    **ATOMIC_LIST,
+    "x-kubernetes-validations": [
+        {
+            "rule": f"!self.exists(one, {_TWICE})",
+            "message": "has an entry more than once",
+            "messageExpression": f"'has ' + self.filter(one, {_TWICE})[0] + ' more than once'",
+        }
+    ],
+}
+"""A list of names or addresses that one writer owns as a whole; the API server refuses duplicates, in any case."""
 Unique = AfterValidator(_refuse_duplicates)
-"""Python's side of a list of kind `set`."""
+"""Python's side of `UNIQUE_LIST`."""

@@ -10,9 +10,9 @@ from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
 from certwright.resources.http01 import Http01
 from certwright.resources.labels import LABELS
-from certwright.resources.names import DnsName, Endpoint, TsigKeyName, Unique, ZoneName
+from certwright.resources.names import UNIQUE_LIST, DnsName, Endpoint, TsigKeyName, Unique, ZoneName
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.rules import ATOMIC_LIST, SET, rule, validations
+from certwright.resources.rules import rule, validations
 
 CnameStrategy = Literal["None", "Follow"]
 TsigAlgorithm = Literal[
@@ -36,9 +36,9 @@ _TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef must be set together; leave bo
 class Selector(Model):
     """Selects the domains for a solver: those that match every field that is set."""
 
-    dns_names: Annotated[tuple[DnsName, ...], Field(max_length=64, json_schema_extra=SET), Unique] = ()
+    dns_names: Annotated[tuple[DnsName, ...], Field(max_length=64, json_schema_extra=UNIQUE_LIST), Unique] = ()
     """Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone."""
-    dns_zones: Annotated[tuple[ZoneName, ...], Field(max_length=64, json_schema_extra=SET), Unique] = ()
+    dns_zones: Annotated[tuple[ZoneName, ...], Field(max_length=64, json_schema_extra=UNIQUE_LIST), Unique] = ()
     """All domains in these zones, including subdomains and wildcards. The longest matching zone wins."""
     match_labels: Annotated[Mapping[str, str], LABELS] = {}
     """Labels that the Certificate must have."""
@@ -125,12 +125,12 @@ class Dns01(Model):
     What to do if _acme-challenge.<domain> is a CNAME. Follow creates the record at the target of the CNAME,
     where the CA looks it up. None creates it at the name itself, for split-horizon DNS.
     """
-    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_LIST), Unique] = ()
     """
     Recursive DNS servers for looking up CNAMEs, zones and name servers, each as host, host:port or [IPv6
     address]:port. If unset, those in the operator's resolv.conf.
     """
-    authoritative_nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    authoritative_nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_LIST), Unique] = ()
     """
     DNS servers that must serve the record before the CA is asked to validate, each as host, host:port or [IPv6
     address]:port. If unset, those in the zone's NS records. Set it if the cluster cannot reach these.
