@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
+    from certwright.reasons import Reason
     from certwright.resources import AcmeIssuerStatus
     from certwright.runtime.key import Key
 
@@ -233,7 +234,7 @@ class IssuerReconciler:
         )
 
     def _status(
-        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: str, message: str
+        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: Reason, message: str
     ) -> IssuerStatus:
         condition = Condition(
             type=READY,
