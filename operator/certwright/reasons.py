@@ -17,6 +17,7 @@ NormalReason = Literal[
     "WaitingForHTTP",
     "Validating",
     "Finalizing",
+    "WaitingForStart",
     "Resuming",
     "Issuing",
     "Issued",
