@@ -16,7 +16,7 @@ from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef
-from certwright.resources.rules import CONDITIONS, rule, validations
+from certwright.resources.rules import CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.timestamp import Timestamp
 
 _COMMON_NAME = "commonName must be one of dnsNames"
@@ -58,7 +58,9 @@ class CertificateSpec(Model):
         )
     )
 
-    dns_names: Annotated[tuple[DnsName, ...], Field(min_length=1, max_length=100, json_schema_extra=UNIQUE_LIST), Unique]
+    dns_names: Annotated[
+        tuple[DnsName, ...], Field(min_length=1, max_length=100, json_schema_extra=UNIQUE_LIST), Unique
+    ]
     """
     The DNS names of the certificate, 1 to 100, in lower case, such as example.com or *.example.com. A wildcard
     covers one level of subdomains but not the domain itself; list both if you need both.
@@ -121,9 +123,9 @@ class CertificateStatus(Model):
     """When the certificate will be renewed."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
-    revision: Annotated[int, Field(ge=0)] = 0
+    revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
-    failed_attempts: Annotated[int, Field(ge=0)] = 0
+    failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None
     """When the last attempt failed."""
