@@ -39,6 +39,7 @@ SpecReason = Literal[
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",
+    "StaleEntries",
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
