@@ -1,8 +1,8 @@
 """Private keys in PEM as other people wrote them: sizes and arithmetic are checked before OpenSSL sees a number.
 
-OpenSSL's own check of an RSA key tests its factors for being prime with Python's lock held: 0.1 s for 2048 bits, 8 s for
-8192 bits, minutes for what fits into a Secret. Here a key is read in well under a millisecond, whatever is in it. That its
-numbers belong together is computed; whoever is going to sign with a key tries it as well (`prove`).
+OpenSSL's own check of an RSA key tests its factors for being prime with Python's lock held: 0.1 s for 2048 bits, 8 s
+for 8192 bits, minutes for what fits into a Secret. Here a key is read in well under a millisecond, whatever is in it.
+That its numbers belong together is computed; whoever is going to sign with a key tries it as well (`prove`).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from certwright.failures import IssuanceError
 from certwright.kube.secrets import EntryTooLarge, entry_of
 from certwright.pki import (
     PkiError,
+    PrivateKeyError,
     generate_private_key,
     key_matches_spec,
     load_private_key,
@@ -71,9 +72,11 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
             return None
         key = await asyncio.to_thread(load_private_key, pem)
     except (PkiError, EntryTooLarge) as error:
-        if reuses_key(observation):
-            raise IssuanceError("InvalidKeyOrChain", f"Secret {name} cannot be used: {error}.") from error
-        return None
+        if not reuses_key(observation):
+            return None
+        if isinstance(error, EntryTooLarge):
+            raise PrivateKeyError(f"Secret {name} cannot be used: {error}") from error
+        raise
     if key_matches_spec(key, private_key.algorithm, private_key.size):
         return key
     if reuses_key(observation):

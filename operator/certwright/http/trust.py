@@ -138,8 +138,8 @@ def private_trust(ca_bundle: str) -> ssl.SSLContext:
     """Return a context that trusts only these certificates in PEM.
 
     Raises:
-        InvalidTrustBundle: The bundle contains no certificate in PEM, an invalid one, more than 300 of them, or more than
-            512 KiB.
+        InvalidTrustBundle: The bundle contains no certificate in PEM, an invalid one, more than 300 of them, or more
+            than 512 KiB.
     """
     if len(ca_bundle) > _MAX_BUNDLE_BYTES:
         raise InvalidTrustBundle(f"The CA bundle is {len(ca_bundle)} bytes long; the limit is {_MAX_BUNDLE_BYTES}")

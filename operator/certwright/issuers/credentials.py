@@ -42,7 +42,7 @@ async def read_credential(
         content = entry_of(found, reference.key)
     except EntryTooLarge as error:
         raise IssuanceError(
-            "CredentialsUnusable", f"{place} cannot be used: {error}. Put the {what} in the entry {reference.key}."
+            "CredentialsMissing", f"{place} cannot be used: {error}. Put the {what} in the entry {reference.key}."
         ) from None
     if not content:
         raise IssuanceError("CredentialsMissing", f"{place} has no entry {reference.key}. Put the {what} there.")
