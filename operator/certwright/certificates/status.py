@@ -10,6 +10,7 @@ from certwright.certificates.finalizer import written
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Note
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.progress import sealed
 from certwright.resources import ISSUING, READY, Certificate, Condition, find_condition, set_condition
 from certwright.text import rfc3339, sentence
 
@@ -107,6 +108,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
         KubeError: It could not be written; `NotFound` and `Conflict` mean that the Certificate is gone.
     """
     now = tools.clock()
+    observation = sealed(observation)
     status = report(observation, now)
     observation = replace(observation, status=status)
     certificate = observation.certificate
