@@ -17,7 +17,7 @@ from certwright.pki.errors import BrokenChain, ChainError, KeyMismatch
 from certwright.pki.keys import public_key_matches
 
 if TYPE_CHECKING:
-    from certwright.pki.keys import PrivateKey
+    from certwright.key_file import PrivateKey
     from certwright.pki.request import SigningRequest
 
 MAX_CHAIN_BYTES = 256 * 1024
