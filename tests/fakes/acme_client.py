@@ -34,6 +34,8 @@ class FakeAcmeClient:
         self.not_ready = 0
         self.undecided = False
         self.chain = b""
+        self.begins = dt.timedelta(hours=-1)
+        self.changed: Callable[[bytes], bytes] = lambda chain: chain
 
     async def new_order(self, identifiers: Sequence[acme.Identifier], **_: Any) -> acme.Order:
         names = [identifier.value for identifier in identifiers]
@@ -66,8 +68,9 @@ class FakeAcmeClient:
         key = x509.load_der_x509_csr(csr).public_key()
         names = [*(identifier.value for identifier in order.identifiers), *self.extra_names]
         keyed = SimpleNamespace(public_key=lambda: key)
-        begin = self.clock() - dt.timedelta(hours=1)
-        self.chain = self.build.ca.chain(names, key=cast("Any", keyed), not_before=begin, **self.life).pem
+        begin = self.clock() + self.begins
+        chain = self.build.ca.chain(names, key=cast("Any", keyed), not_before=begin, **self.life).pem
+        self.chain = self.changed(chain)
         self.orders[order.url] = replace(order, status=acme.OrderStatus.VALID, certificate_url=f"{order.url}/cert")
         return self.orders[order.url]
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
+    from certwright.reasons import Reason
     from certwright.resources import Certificate, CertificateStatus
 
 
@@ -161,7 +162,7 @@ class Observation:
         """Return the observation with fields of the memory changed."""
         return replace(self, memory=replace(self.memory, **changes))
 
-    def noting(self, reason: str, message: str, *, under_way: bool = True) -> Observation:
+    def noting(self, reason: Reason, message: str, *, under_way: bool = True) -> Observation:
         """Return the observation with another note of where things stand."""
         return self.remember(note=Note(reason, message[:MAX_MESSAGE_CHARACTERS], under_way))
 

@@ -121,7 +121,7 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
         case "ready" if not open_order.finalized:
             return Finalize()
         case "valid":
-            return StoreCertificate()
+            return _not_before(open_order.usable_from, now) or StoreCertificate()
         case _:
             return _not_before(open_order.next_look, now) or PollOrder()
 

@@ -89,7 +89,9 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
         return _Fact("False", need.refusal.reason, need.refusal.message)
     if note is not None:
         return _Fact("False", note.reason, note.message)
-    return _Fact("False", need.reason if need else "Unknown", sentence(need.message) if need else "")
+    if need is None:
+        raise AssertionError("a certificate is not needed, and yet there is none")
+    return _Fact("False", need.reason, sentence(need.message))
 
 
 def _issuing(note: Note | None) -> _Fact:

@@ -13,9 +13,11 @@ class DnsError(Exception):
 
     Attributes:
         names: The record names that it concerns, where it is about some of several; else empty.
+        retry_after: Seconds that the server asked to wait before the next try, or None.
     """
 
     names: tuple[str, ...] = ()
+    retry_after: float | None = None
 
 
 class InvalidName(DnsError):
@@ -52,6 +54,19 @@ class MalformedAnswer(DnsError):
     def __init__(self, server: str) -> None:
         self.server = server
         super().__init__(f"the DNS server {server} sent an invalid DNS response")
+
+
+class ProviderUnreachable(DnsError):
+    """The API of a DNS provider gave no answer that can be used: a broken connection, a time-out, a 429, a 5xx.
+
+    Attributes:
+        host: Host and port of the API.
+    """
+
+    def __init__(self, message: str, *, host: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.host = host
+        self.retry_after = retry_after
 
 
 class ResolutionFailed(DnsError):
@@ -119,4 +134,5 @@ class UpdatesFailed(DnsError):
     def __init__(self, errors: Sequence[DnsError]) -> None:
         self.errors = tuple(errors)
         self.names = tuple(sorted({name for error in errors for name in error.names}))
+        self.retry_after = max((error.retry_after for error in errors if error.retry_after is not None), default=None)
         super().__init__("; ".join(str(error) for error in errors))

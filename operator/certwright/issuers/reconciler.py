@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
+    from certwright.reasons import Reason
     from certwright.resources import AcmeIssuerStatus
     from certwright.runtime.key import Key
 
@@ -230,7 +231,7 @@ class IssuerReconciler:
         await self._write(issuer, status.replace(failed_attempts=failing.backoff.failures, next_attempt_time=next_try))
 
     def _status(
-        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: str, message: str
+        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: Reason, message: str
     ) -> IssuerStatus:
         condition = Condition(
             type=READY,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
+    from certwright.reasons import NeedReason
     from certwright.resources import SolverObjectStatus
 
 
@@ -40,11 +41,11 @@ class StartOrder(Act):
     """Order a certificate.
 
     Attributes:
-        reason: One word, for the Event.
+        reason: For the Event.
         message: Why, for people.
     """
 
-    reason: str
+    reason: NeedReason
     message: str
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
