@@ -110,6 +110,7 @@ class DnsProviders:
             pooled.view,
             destination=config.destination,
             follow_cname=spec.cname_strategy == "Follow",
+            allowed_targets=_allowed_targets(issuer, spec),
             patience=spec.propagation_timeout,
         )
 
@@ -164,3 +165,8 @@ class DnsProviders:
                 user_agent=self._user_agent, trust_env=True, before_send=self._before_send, addresses=self._addresses
             )
         return self._transport
+
+
+def _allowed_targets(issuer: ReadyIssuer, spec: Dns01) -> tuple[str, ...] | None:
+    """Return the zones that CNAMEs may lead to; None for all: the credentials of an Issuer are its tenant's own."""
+    return spec.allowed_targets if spec.allowed_targets or issuer.key.kind == "ClusterIssuer" else None
