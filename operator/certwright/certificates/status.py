@@ -6,11 +6,11 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from certwright.certificates.belief import sealed
 from certwright.certificates.finalizer import written
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Note
 from certwright.certificates.ownership import ownership_problem
-from certwright.certificates.progress import sealed
 from certwright.resources import ISSUING, READY, Certificate, Condition, find_condition, set_condition
 from certwright.text import rfc3339, sentence
 

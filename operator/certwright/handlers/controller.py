@@ -83,7 +83,10 @@ class Controller:
         self._recorder = EventRecorder(kube_api)
         self.manager = Manager(workers=workers, recorder=self._recorder, metrics=self.metrics, leadership=leadership)
         self._authorities = Authorities(
-            user_agent=user_agent, on_request=self.metrics.acme_request, leadership=leadership
+            user_agent=user_agent,
+            on_request=self.metrics.acme_request,
+            leadership=leadership,
+            addresses=http01.addresses if http01 is not None else None,
         )
         self._issuer_reconciler = IssuerReconciler(
             kube_api=kube_api,
