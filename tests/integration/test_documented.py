@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 YAML: Final = [block for page in pages() for block in blocks(page) if block.language == "yaml"]
 KUBECTL: Final = [command for command in commands() if command.program == "kubectl"]
-#: Commands that change nothing and end by themselves; what they name must be there.
 HARMLESS: Final = {"explain", "get"}
+"""Commands that change nothing and end by themselves; what they name must be there."""
 ISSUER: Final = {
     "server": "https://ca.example/directory",
     "privateKeySecretRef": {"name": "account"},

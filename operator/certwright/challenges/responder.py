@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from certwright.well_known import WELL_KNOWN_PATH
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     LookUp: TypeAlias = Callable[[str, str], str | None]
 
-PATH: Final = "/.well-known/acme-challenge/"
 HEALTH: Final = "/healthz"
 MAX_REQUEST_BYTES: Final = 8 * 1024
 MAX_CONNECTIONS: Final = 128
@@ -116,7 +117,7 @@ def _respond(look_up: LookUp, method: str, path: str, host: str) -> tuple[str, b
         return "405 Method Not Allowed", b"only GET and HEAD\n"
     if path == HEALTH:
         return "200 OK", b"ok\n"
-    found = look_up(host, path.removeprefix(PATH)) if path.startswith(PATH) else None
+    found = look_up(host, path.removeprefix(WELL_KNOWN_PATH)) if path.startswith(WELL_KNOWN_PATH) else None
     if found is None:
         return "404 Not Found", b"no challenge with this token is pending for this host\n"
     return "200 OK", found.encode("ascii")
