@@ -17,6 +17,7 @@ NormalReason = Literal[
     "WaitingForHTTP",
     "Validating",
     "Finalizing",
+    "WaitingForStart",
     "Resuming",
     "Issuing",
     "Issued",
@@ -67,6 +68,8 @@ DnsReason = Literal[
     "InvalidTSIGKey",
     "ZoneNotFound",
     "CNAMELoop",
+    "CNAMENotAllowed",
+    "InvalidName",
     "RecordNotVisible",
     "CleanUpBlocked",
     "LeftBehind",
@@ -86,6 +89,7 @@ CaReason = Literal[
     "CAInternalError",
     "BadNonce",
     "CAUntrusted",
+    "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
     "ValidationFailed",
@@ -104,13 +108,13 @@ CaReason = Literal[
     "OrderGone",
     "OrderChanged",
     "OrderElsewhere",
+    "OrderNotOurs",
     "OrderNotReady",
     "ACMEFailed",
 ]
 ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
-    "FinalizerHeld",
     "InternalError",
 ]
 
