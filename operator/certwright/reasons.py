@@ -68,6 +68,8 @@ DnsReason = Literal[
     "InvalidTSIGKey",
     "ZoneNotFound",
     "CNAMELoop",
+    "CNAMENotAllowed",
+    "InvalidName",
     "RecordNotVisible",
     "CleanUpBlocked",
     "LeftBehind",
@@ -87,6 +89,7 @@ CaReason = Literal[
     "CAInternalError",
     "BadNonce",
     "CAUntrusted",
+    "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
     "ValidationFailed",
@@ -105,13 +108,13 @@ CaReason = Literal[
     "OrderGone",
     "OrderChanged",
     "OrderElsewhere",
+    "OrderNotOurs",
     "OrderNotReady",
     "ACMEFailed",
 ]
 ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
-    "FinalizerHeld",
     "InternalError",
 ]
 

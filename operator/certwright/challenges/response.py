@@ -156,6 +156,11 @@ class Sighting(Protocol):
         """What keeps it from being seen, in words that are the same as long as it is the same; or an empty text."""
         ...
 
+    @property
+    def remark(self) -> str:
+        """What could not be looked at from here, in words, although it is complete; or an empty text."""
+        ...
+
     def describe(self) -> str:
         """Say for people what was seen, where."""
         ...

@@ -87,6 +87,24 @@ class CnameLoop(DnsError):
         super().__init__(f"the chain of CNAME records at {self.chain[0]} {what}: {' -> '.join(self.chain)}")
 
 
+class CnameNotAllowed(DnsError):
+    """A CNAME leads to where nothing is to be written.
+
+    Attributes:
+        owner: The name that is an alias.
+        target: Where it leads.
+        allowed: The zones that it may lead to, besides the validated domain itself.
+    """
+
+    def __init__(self, owner: str, target: str, allowed: Sequence[str]) -> None:
+        self.owner = owner
+        self.target = target
+        self.allowed = tuple(allowed)
+        self.names = (owner,)
+        where = f"outside of {', '.join(self.allowed)}" if allowed else "and the solver has no allowedTargets"
+        super().__init__(f"{owner} is a CNAME that leads to another domain, {target}, {where}")
+
+
 class ZoneNotFound(DnsError):
     """No zone can be found that holds a name, or the zone lists no name server."""
 
