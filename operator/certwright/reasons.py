@@ -90,6 +90,7 @@ CaReason = Literal[
     "CAInternalError",
     "BadNonce",
     "CAUntrusted",
+    "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
     "ValidationFailed",
