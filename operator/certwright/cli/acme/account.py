@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import PRIVATE_FILE, read_file, write_file
 from certwright.cli.acme.output import confirm
 from certwright.cli.acme.session import Outcome, server_name
+from certwright.text import PLACEHOLDER_DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -290,5 +292,15 @@ def _outcome(session: Session, client: Client, account: Account, news: str = "")
 
 
 def contact_urls(emails: Iterable[str]) -> list[str]:
-    """Return contacts as URLs (RFC 8555 section 7.3); one that is a URL already is left as it is."""
-    return [email if ":" in email else f"mailto:{email}" for email in emails]
+    """Return contacts as URLs (RFC 8555 section 7.3); one that is a URL already is left as it is.
+
+    Raises:
+        UsageError: An address is the placeholder of an example.
+    """
+    urls = [email if ":" in email else f"mailto:{email}" for email in emails]
+    for url in urls:
+        if re.search(f"{PLACEHOLDER_DOMAIN}$", url):
+            raise UsageError(
+                f"{url.removeprefix('mailto:')} is a placeholder: give your own address, or leave --email out"
+            )
+    return urls
