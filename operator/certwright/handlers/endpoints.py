@@ -23,11 +23,13 @@ class Endpoints:
     Args:
         metrics: What ``/metrics`` shows.
         why_not_ready: What keeps ``/readyz`` from saying yes; None if nothing does.
+        notice: What it tells besides; None if there is nothing to tell.
     """
 
-    def __init__(self, metrics: Metrics, *, why_not_ready: Callable[[], str | None]) -> None:
+    def __init__(self, metrics: Metrics, *, why_not_ready: Callable[[], str | None], notice: Callable[[], str | None] = lambda: None) -> None:
         self._metrics = metrics
         self._why_not_ready = why_not_ready
+        self._notice = notice
         app = web.Application(client_max_size=1024)
         app.add_routes(
             [
@@ -64,7 +66,8 @@ class Endpoints:
     async def _readyz(self, _: web.Request) -> web.Response:
         why = self._why_not_ready()
         if why is None:
-            return web.Response(text="ok\n")
+            notice = self._notice()
+            return web.Response(text="ok\n" if notice is None else f"ok\n{notice}\n")
         return web.Response(status=503, text=f"not ready: {why}\n")
 
     async def _show_metrics(self, _: web.Request) -> web.Response:
