@@ -83,6 +83,7 @@ Http01Reason = Literal[
 ]
 CaReason = Literal[
     "CAUnreachable",
+    "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
     "BadNonce",

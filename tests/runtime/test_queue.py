@@ -179,7 +179,7 @@ async def test_a_key_keeps_the_place_it_was_added_with() -> None:
     assert await took(queue) == "key"
     assert queue._of_namespace == {"second": 1}
     queue.done("key")
-    assert not (queue._of_namespace or queue._of_issuer or queue._of_authority)
+    assert not queue._of_namespace + queue._of_issuer
 
 
 async def test_closing_wakes_everybody(queue: WorkQueue[str]) -> None:

@@ -26,7 +26,13 @@ class Endpoints:
         notice: What it tells besides; None if there is nothing to tell.
     """
 
-    def __init__(self, metrics: Metrics, *, why_not_ready: Callable[[], str | None], notice: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        why_not_ready: Callable[[], str | None],
+        notice: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._metrics = metrics
         self._why_not_ready = why_not_ready
         self._notice = notice

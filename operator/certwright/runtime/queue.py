@@ -1,4 +1,4 @@
-"""The work queue: each key once, one worker a key, and turns by namespace, then by issuer, so that none starves others."""
+"""The work queue: each key once, one worker a key, and turns by namespace, then by issuer: none starves others."""
 
 from __future__ import annotations
 
@@ -154,9 +154,8 @@ class WorkQueue(Generic[K]):
 
     def _may_take(self, place: Place) -> bool:
         left = self._workers - len(self._held)
-        if place.authority is not None and self._workers > 1:
-            if self._of_authority[place.authority] >= self._workers - self._for_namespaces:
-                return False
+        if place.authority is not None and self._of_authority[place.authority] >= self._workers - self._for_namespaces:
+            return False
         if not self._of_namespace[place.namespace]:
             return True
         if not self._of_issuer[place.namespace, place.issuer]:
