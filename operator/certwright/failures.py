@@ -141,6 +141,11 @@ _DNS_REASONS: Final[dict[type[dns.DnsError], tuple[Reason, str]]] = {
     dns.InvalidTsigKey: ("InvalidTSIGKey", "Copy it from the server's configuration"),
     dns.ZoneNotFound: ("ZoneNotFound", "Check the domain, and that the solver's nameserver serves its zone"),
     dns.CnameLoop: ("CNAMELoop", "Correct the CNAME records"),
+    dns.CnameNotAllowed: (
+        "CNAMENotAllowed",
+        "No record was created. Correct the CNAME, or add its zone to the allowedTargets of the issuer's dns01 solver",
+    ),
+    dns.InvalidName: ("InvalidName", "Correct or remove the domain, or validate it by http-01"),
     dns.ResolutionFailed: ("DNSLookupFailed", "Check the domain and the solver's nameservers"),
     dns.UpdatesFailed: ("DNSUpdateFailed", ""),
 }
@@ -184,6 +189,10 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
         case acme.InvalidTrustBundle():
             return Failure(
                 "InvalidCABundle", f"{message}. Correct the issuer's spec.acme.caBundle", "transient", not_before
+            )
+        case acme.AddressRefused():
+            return Failure(
+                "CAAddressRefused", f"{message}. Correct the issuer's spec.acme.server", "transient", not_before
             )
         case acme.ResponseTooLarge() | acme.UnsafeUrl():
             # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)

@@ -68,6 +68,8 @@ DnsReason = Literal[
     "InvalidTSIGKey",
     "ZoneNotFound",
     "CNAMELoop",
+    "CNAMENotAllowed",
+    "InvalidName",
     "RecordNotVisible",
     "CleanUpBlocked",
     "LeftBehind",
@@ -88,6 +90,7 @@ CaReason = Literal[
     "CAInternalError",
     "BadNonce",
     "CAUntrusted",
+    "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
     "ValidationFailed",
@@ -106,13 +109,13 @@ CaReason = Literal[
     "OrderGone",
     "OrderChanged",
     "OrderElsewhere",
+    "OrderNotOurs",
     "OrderNotReady",
     "ACMEFailed",
 ]
 ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
-    "FinalizerHeld",
     "InternalError",
 ]
 

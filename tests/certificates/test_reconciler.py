@@ -148,7 +148,7 @@ async def test_a_ca_of_two_minds_about_an_order_is_asked_again(bench: Bench) -> 
 
 
 async def test_an_order_whose_finalizer_could_not_be_held_presents_nothing_before_it_is(bench: Bench) -> None:
-    bench.cluster.failing = {"apply_finalizers"}
+    bench.cluster.failing = {"add_finalizer"}
     await bench.run(60)
     assert not bench.dns.records
     bench.cluster.failing = set()
@@ -205,12 +205,25 @@ async def test_a_clean_up_that_fails_is_tried_again_at_growing_pauses(bench: Ben
     assert (bench.status.order, bench.secret_names) == (None, {"web-tls"})
 
 
-async def test_a_finalizer_that_somebody_else_holds_too_is_said_and_is_no_busy_loop(bench: Bench) -> None:
-    bench.cluster.sticky_finalizer = True
+async def test_a_finalizer_that_cannot_be_taken_off_just_now_is_no_busy_loop(bench: Bench) -> None:
+    bench.cluster.failing = {"remove_finalizer"}
     await bench.run(600)
     assert bench.condition().status == "True"
-    assert "FinalizerHeld" in bench.events
+    assert bench.finalizers == [FINALIZER]
     assert bench.passes < 40
+    bench.cluster.failing = set()
+    await bench.run(600)
+    assert bench.finalizers == []
+
+
+async def test_a_certificate_that_is_gone_when_it_is_let_go_is_no_failure(bench: Bench) -> None:
+    bench.dns.hidden = True
+    await bench.run(5)
+    bench.write(metadata={"deletionTimestamp": bench.now.isoformat()})
+    bench.cluster.gone = True
+    await bench.run(60)
+    assert bench.passes < 20
+    assert bench.events == ["Issuing"]
 
 
 async def test_metadata_that_is_taken_off_again_is_no_busy_loop(bench: Bench, build: Build) -> None:

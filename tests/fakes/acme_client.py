@@ -26,6 +26,7 @@ class FakeAcmeClient:
     def __init__(self, build: Build, clock: Callable[[], dt.datetime]) -> None:
         self.build = build
         self.clock = clock
+        self.key = acme.AccountKey.generate()
         self.orders: dict[str, acme.Order] = {}
         self.proved: set[str] = set()
         self.verdict: OrderState = "ready"
@@ -82,15 +83,15 @@ class FakeAcmeClient:
         return f"{token}.thumbprint"
 
     def _authorization(self, name: str) -> acme.Authorization:
-        token = name.replace("*", "any")
-        url = f"{PLACE}/challenge/{token}"
+        last = name.replace("*", "any")
+        url, token = f"{PLACE}/challenge/{last}", last.replace(".", "-")
         answered = url in self.proved
         state = acme.ChallengeStatus.PROCESSING if answered and self.undecided else acme.ChallengeStatus.PENDING
         challenge = acme.Challenge("dns-01", url, state, token)
         status = "valid" if answered and not self.undecided else "pending"
         bare = acme.Identifier.dns(name.removeprefix("*."))
         return acme.Authorization(
-            f"{PLACE}/authorization/{token}",
+            f"{PLACE}/authorization/{last}",
             acme.AuthorizationStatus(status),
             bare,
             name.startswith("*."),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime as dt
 import socket
 import sys
@@ -122,6 +123,23 @@ async def test_how_long_and_whether_aliases_are_followed_is_each_solvers_own(poo
     assert patient._provider is strict._provider
     assert (patient.patience.total_seconds(), strict.patience.total_seconds()) == (540, 120)
     assert (patient._follow_cname, strict._follow_cname) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "zones", "allowed"),
+    [
+        ("Issuer", [], None),
+        ("Issuer", ["acme.example"], ("acme.example",)),
+        ("ClusterIssuer", [], ()),
+        ("ClusterIssuer", ["acme.example"], ("acme.example",)),
+    ],
+)
+async def test_a_cluster_issuer_follows_aliases_only_to_zones_that_it_names(
+    pool: DnsProviders, kind: str, zones: list[str], allowed: tuple[str, ...] | None
+) -> None:
+    named = dataclasses.replace(issuer(), key=Key(kind, "", "ca"))
+    made: Any = await pool.presenter(named, Dns01.model_validate({**OPEN, "allowedTargets": zones}))
+    assert made._allowed_targets == allowed
 
 
 async def test_a_provider_outlives_its_look_and_a_corrected_credential_makes_another(

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from certwright.certificates.belief import sealed
 from certwright.certificates.finalizer import written
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Note
@@ -107,6 +108,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
         KubeError: It could not be written; `NotFound` and `Conflict` mean that the Certificate is gone.
     """
     now = tools.clock()
+    observation = sealed(observation)
     status = report(observation, now)
     observation = replace(observation, status=status)
     certificate = observation.certificate

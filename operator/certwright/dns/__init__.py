@@ -7,6 +7,7 @@ from certwright.dns.caa import CaaPolicy, CaaRecord, CaaSet, CaaVerdict, check_c
 from certwright.dns.endpoint import Endpoint, Server
 from certwright.dns.errors import (
     CnameLoop,
+    CnameNotAllowed,
     DnsError,
     InvalidName,
     InvalidServer,
@@ -34,6 +35,7 @@ __all__ = [
     "CaaSet",
     "CaaVerdict",
     "CnameLoop",
+    "CnameNotAllowed",
     "DnsError",
     "DnsView",
     "Endpoint",

@@ -49,11 +49,15 @@ class NameserverUnreachable(DnsError):
 
 
 class MalformedAnswer(DnsError):
-    """A server sent what is no answer to the question."""
+    """A server sent what is no answer to the question, or more than any answer has.
 
-    def __init__(self, server: str) -> None:
+    Attributes:
+        server: The server, as people would write it.
+    """
+
+    def __init__(self, server: str, what: str = "") -> None:
         self.server = server
-        super().__init__(f"the DNS server {server} sent an invalid DNS response")
+        super().__init__(f"the DNS server {server} sent an invalid DNS response{f' {what}' if what else ''}")
 
 
 class ProviderUnreachable(DnsError):
@@ -85,6 +89,24 @@ class CnameLoop(DnsError):
         self.names = self.chain[:1]
         what = "is a loop" if looped else f"is longer than {len(self.chain) - 1} steps"
         super().__init__(f"the chain of CNAME records at {self.chain[0]} {what}: {' -> '.join(self.chain)}")
+
+
+class CnameNotAllowed(DnsError):
+    """A CNAME leads to where nothing is to be written.
+
+    Attributes:
+        owner: The name that is an alias.
+        target: Where it leads.
+        allowed: The zones that it may lead to, besides the validated domain itself.
+    """
+
+    def __init__(self, owner: str, target: str, allowed: Sequence[str]) -> None:
+        self.owner = owner
+        self.target = target
+        self.allowed = tuple(allowed)
+        self.names = (owner,)
+        where = f"outside of {', '.join(self.allowed)}" if allowed else "and the solver has no allowedTargets"
+        super().__init__(f"{owner} is a CNAME that leads to another domain, {target}, {where}")
 
 
 class ZoneNotFound(DnsError):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import AccountKey, AccountStatus, AcmeError, Client
 from certwright.failures import IssuanceError
+from certwright.http.url import same_origin
 from certwright.kube.errors import Conflict
-from certwright.kube.secrets import encoded, entry_of
+from certwright.kube.secrets import EntryTooLarge, encoded, entry_of
 from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL, AcmeIssuerStatus
 from certwright.text import listed
 
@@ -64,7 +65,10 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
             found = await kube_api.read_secret(namespace, reference.name)
         else:
             return key
-    pem = entry_of(found, reference.key)
+    try:
+        pem = entry_of(found, reference.key)
+    except EntryTooLarge as error:
+        raise _unusable(namespace, spec, error) from None
     if not pem:
         raise IssuanceError(
             "AccountKeyMissing",
@@ -74,11 +78,16 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
     try:
         return await asyncio.to_thread(AccountKey.from_pem, pem)
     except AcmeError as error:
-        raise IssuanceError(
-            "AccountKeyUnusable",
-            f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
-            "untouched. Put the account's private key there, or delete the Secret to register a new account.",
-        ) from error
+        raise _unusable(namespace, spec, error) from error
+
+
+def _unusable(namespace: str, spec: AcmeIssuerSpec, error: Exception) -> IssuanceError:
+    reference = spec.private_key_secret_ref
+    return IssuanceError(
+        "AccountKeyUnusable",
+        f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
+        "untouched. Put the account's private key there, or delete the Secret to register a new account.",
+    )
 
 
 def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
@@ -97,8 +106,8 @@ async def load_account(
 ) -> LoadedAccount:
     """Return the account of a key, with the contact address of the spec.
 
-    The account in the status is used if it still belongs to this key and CA. Otherwise the account is registered, or
-    found by its key.
+    The account in the status is used if it still belongs to this key and CA, and its URL is at the CA. Otherwise the
+    account is registered, or found by its key.
 
     Args:
         server: The CA.
@@ -112,8 +121,9 @@ async def load_account(
     """
     directory = await directory_with_profile(server, spec.profile)
     contact = (f"mailto:{spec.email}",) if spec.email else ()
-    if was is not None and was.uri is not None and (was.server, was.key_thumbprint) == (spec.server, key.thumbprint):
-        client = Client(server, key, account_url=was.uri)
+    known = None if was is None else _known_url(was, spec, key, directory)
+    if was is not None and known is not None:
+        client = Client(server, key, account_url=known)
         if was.last_registered_email != spec.email:
             await client.update_account(contact=contact)
     else:
@@ -127,6 +137,13 @@ async def load_account(
         key_thumbprint=key.thumbprint,
     )
     return LoadedAccount(client, status)
+
+
+def _known_url(was: AcmeIssuerStatus, spec: AcmeIssuerSpec, key: AccountKey, directory: Directory) -> str | None:
+    """Return the account's URL in a status, if the status is about this key and CA, and the URL at this CA."""
+    if was.uri is None or (was.server, was.key_thumbprint) != (spec.server, key.thumbprint):
+        return None
+    return was.uri if any(same_origin(was.uri, one) for one in (spec.server, directory.new_account)) else None
 
 
 async def _register(client: Client, contact: tuple[str, ...], secret_name: str) -> None:

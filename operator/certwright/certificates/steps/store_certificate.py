@@ -14,6 +14,7 @@ from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
+from certwright.resources import MAX_COUNT
 from certwright.runtime.backoff import Backoff
 from certwright.text import rfc3339
 
@@ -48,7 +49,7 @@ class StoreCertificate(Act):
                 raise
             yield _waiting(observation, tools, early)
             return
-        revision = observation.status.revision + 1
+        revision = min(observation.status.revision + 1, MAX_COUNT)
         key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
         server = observation.ready_issuer.spec.server
         manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
