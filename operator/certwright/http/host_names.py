@@ -5,8 +5,8 @@ has a wildcard record, `ca.example.com` leads there. The rule:
 
 - A name in `/etc/hosts`, a name without a dot and one that ends in `.svc` or `.localhost` is looked up as it is
   written: these forms need the hosts file or a search domain.
-- Any other name is looked up with its final dot. A name with a single dot that does not exist then is looked up as it is
-  written, as it may be `service.namespace`.
+- Any other name is looked up with its final dot. A name with a single dot that does not exist then is looked up as it
+  is written, as it may be `service.namespace`.
 
 The final dot is for the look-up only: TLS, the `Host` header and SNI have the name without it.
 """
