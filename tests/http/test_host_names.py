@@ -1,4 +1,4 @@
-"""Names are looked up as absolute ones, whatever a search domain would answer; TLS and HTTP get them without the dot."""
+"""Names are looked up as absolute ones, whatever a search domain would answer; TLS and HTTP do without the dot."""
 
 from __future__ import annotations
 
