@@ -81,6 +81,7 @@ Http01Reason = Literal[
     "IngressNotFound",
     "IngressBusy",
     "SolverImageUnknown",
+    "TemplateRefused",
     "ResponderUnavailable",
 ]
 CaReason = Literal[
