@@ -86,6 +86,7 @@ Http01Reason = Literal[
 ]
 CaReason = Literal[
     "CAUnreachable",
+    "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
     "BadNonce",

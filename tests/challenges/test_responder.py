@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.challenges import responder as module
-from certwright.challenges.responder import PATH, Responder
+from certwright.challenges.responder import Responder
+from certwright.well_known import WELL_KNOWN_PATH as PATH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -12,6 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from certwright.http.server import BoundedServer, Bounds, read_request, write_answer
+from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     LookUp: TypeAlias = Callable[[str, str], str | None]
 
-PATH: Final = "/.well-known/acme-challenge/"
 HEALTH: Final = "/healthz"
 HEALTH_PATHS: Final = frozenset({"/", HEALTH})
 """`/` is what load balancers ask for unless they are told otherwise: those of Google Cloud and AWS among them."""
@@ -97,7 +97,7 @@ def _respond(look_up: LookUp, method: str, path: str, host: str) -> tuple[str, b
         return "400 Bad Request", b"not an HTTP request of sane size\n"
     if method not in METHODS:
         return "405 Method Not Allowed", b"only GET and HEAD\n"
-    found = look_up(host, path.removeprefix(PATH)) if path.startswith(PATH) else None
+    found = look_up(host, path.removeprefix(WELL_KNOWN_PATH)) if path.startswith(WELL_KNOWN_PATH) else None
     if found is None:
         return "404 Not Found", b"no challenge with this token is pending for this host\n"
     return "200 OK", found.encode("ascii")

@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from certwright.acme.challenge import WELL_KNOWN_PATH
 from certwright.dns import TxtRecord
+from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     from certwright.reasons import Reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,12 @@ from certwright.handlers.manager import WORKERS, Manager
 from certwright.handlers.registrations import (
     CLUSTER_ISSUERS,
     ISSUERS,
+    Unclaimed,
     certificate_kind,
     issuer_kind,
     secret_kind,
 )
+from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
@@ -34,7 +37,6 @@ from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from kubernetes.aio.client.api_client import ApiClient
@@ -76,6 +78,7 @@ class Controller:
         self.metrics.watch_leadership(leadership.holds)
         self.certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
+        self._unclaimed = Unclaimed(self.secrets, self.certificates)
         self.issuers: Store[Issuer] = Store()
         self.cluster_issuers: Store[ClusterIssuer] = Store()
         self.registry = IssuerRegistry()
@@ -133,9 +136,12 @@ class Controller:
         Raises:
             OperatorFailed: A part ended unexpectedly.
         """
+        dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
         try:
             await self.manager.run(stop)
         finally:
+            dropping.cancel()
+            await asyncio.wait([dropping])
             await self._authorities.aclose()
             await self._presenters.aclose()
 
@@ -147,20 +153,25 @@ class Controller:
         kinds = self.manager.kinds
         kinds.register(
             certificate_kind(
-                self.certificates, self._certificate_reconciler, metrics=self.metrics, tell=self._tell_invalid
+                self.certificates,
+                self._certificate_reconciler,
+                authority_of=self._authority_of,
+                metrics=self.metrics,
+                tell=self._tell_invalid,
             )
         )
         of_issuers = partial(
             issuer_kind,
             reconciler=self._issuer_reconciler,
             registry=self.registry,
+            authority_of=self._authority_of,
             metrics=self.metrics,
             wake_certificates=self._wake_certificates_of,
             tell=self._tell_invalid,
         )
         kinds.register(of_issuers(ISSUERS, Issuer, self.issuers))
         kinds.register(of_issuers(CLUSTER_ISSUERS, ClusterIssuer, self.cluster_issuers))
-        kinds.register(secret_kind(self.secrets, self.certificates))
+        kinds.register(secret_kind(self.secrets, self.certificates, keeps=self._unclaimed.keeps))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())
@@ -185,6 +196,13 @@ class Controller:
             "resourceVersion": facts.resource_version,
         }
         self.secrets.put(metadata, facts)
+
+    def _authority_of(self, issuer: Key) -> str | None:
+        """Return host and port of an issuer's CA, or None if the issuer is not known."""
+        stores: dict[str, Store[Issuer] | Store[ClusterIssuer]]
+        stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
+        found = stores[issuer.kind].get(issuer.namespace, issuer.name)
+        return None if found is None else host_of(found.spec.acme.server)
 
     def _wake_certificates_of(self, issuer: Key) -> None:
         keys = self.certificates.of_issuer(issuer)
