@@ -45,7 +45,7 @@ NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
             "securityContext",
         ),
         (
-            'admission webhook "validate.nginx" denied the request: path /.well-known cannot be used with pathType Exact',
+            'admission webhook "nginx" denied the request: path /.well-known cannot be used with pathType Exact',
             "ImplementationSpecific",
         ),
         (
