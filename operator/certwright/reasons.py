@@ -82,6 +82,7 @@ Http01Reason = Literal[
     "IngressNotFound",
     "IngressBusy",
     "SolverImageUnknown",
+    "TemplateRefused",
     "ResponderUnavailable",
 ]
 CaReason = Literal[

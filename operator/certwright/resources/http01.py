@@ -14,6 +14,7 @@ from certwright.resources.names import UNIQUE_ENDPOINTS, Endpoint, ObjectName, U
 from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 ServiceType = Literal["ClusterIP", "NodePort"]
+PathType = Literal["ImplementationSpecific", "Exact", "Prefix"]
 Responder = Literal["pod", "shared"]
 SelfCheck = Literal["required", "advisory", "off"]
 SelfCheckAddresses = Literal["all", "any"]
@@ -117,6 +118,11 @@ class Http01Ingress(Model):
     """
     An existing Ingress in the Certificate's namespace to edit in place, for load balancers that assign each
     Ingress its own address. The added rules are removed afterwards.
+    """
+    path_type: PathType = "ImplementationSpecific"
+    """
+    The type of the paths. ingress-nginx refuses the dot in /.well-known in paths of type Exact and Prefix, unless
+    its strict-validate-path-type is off.
     """
     service_type: ServiceType = "ClusterIP"
     """The type of the solver's Service. Use NodePort for load balancers that can only reach nodes."""
