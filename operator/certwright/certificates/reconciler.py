@@ -207,7 +207,8 @@ class CertificateReconciler:
         if watched is not None:
             return (memory if memory.unwatched is None else replace(memory, unwatched=None)), watched
         now, unwatched = self._tools.clock(), memory.unwatched
-        if unwatched is None or memory.refusals or now - unwatched.read_at > UNWATCHED_FOR:
+        fresh = unwatched is not None and dt.timedelta() <= now - unwatched.read_at <= UNWATCHED_FOR
+        if unwatched is None or memory.refusals or not fresh:
             found = await self._tools.kube_api.read_secret(namespace, name)
             facts = await asyncio.to_thread(SecretFacts.of, found) if found is not None else None
             if facts is not None and facts.certificate_name is not None:

@@ -11,6 +11,7 @@ from certwright.handlers.kinds import Kinds
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.kube.errors import KubeError
 from certwright.resources import InvalidResource
+from certwright.runtime.clock_watch import ClockWatch
 from certwright.runtime.queue import WorkQueue
 from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
@@ -63,6 +64,7 @@ class Manager:
             recorder=recorder,
             metrics=metrics,
             leadership=leadership,
+            clock=ClockWatch(self.wake_all),
         )
         metrics.watch_queue(self.queue, self.scheduler)
 
