@@ -88,6 +88,11 @@ class CertificateReconciler:
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
 
+    def start_over(self) -> None:
+        """Drop what is remembered of every Certificate: it may be about versions that there are no more."""
+        self._memories.clear()
+        self._with_changed_issuer.clear()
+
     def issuer_changed(self, key: Key) -> None:
         """Have the next look at the Certificate try again at once: what stood in the way may be gone."""
         certificate = self._certificates.get(key)

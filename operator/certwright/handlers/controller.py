@@ -128,6 +128,7 @@ class Controller:
             look_at_issuer=self.manager.wake,
             account_lost=self._account_lost,
         )
+        self.manager.on_rewind = self._certificate_reconciler.start_over
         self._register()
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import kopf
@@ -11,6 +11,7 @@ from aiohttp import web
 from certwright.handlers.registrations import CERTIFICATES, SECRETS
 from certwright.handlers.watching import session as module
 from certwright.handlers.watching.health import Watches
+from certwright.handlers.watching.rewinds import Rewinds
 from certwright.handlers.watching.session import Login, open_session
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def told() -> Told:
 
 
 @pytest.fixture
+def quiet() -> Rewinds:
+    """Versions that never go back."""
+    return Rewinds(cast("Any", None))
+
+
+@pytest.fixture
 async def url() -> AsyncIterator[str]:
     """An API server that does what its caller asks for in the query."""
 
@@ -65,8 +72,8 @@ async def url() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def session(told: Told) -> AsyncIterator[aiohttp.ClientSession]:
-    opened = open_session(kopf.ConnectionInfo(server="https://api", token="token"), told)
+async def session(told: Told, quiet: Rewinds) -> AsyncIterator[aiohttp.ClientSession]:
+    opened = open_session(kopf.ConnectionInfo(server="https://api", token="token"), told, quiet)
     assert opened.server == "https://api"
     yield opened.aiohttp_session
     await opened.aiohttp_session.close()
@@ -114,17 +121,21 @@ async def test_no_answer_is_told(session: aiohttp.ClientSession, told: Told, url
     assert "certificates.certwright.io has not arrived: no answer: ClientConnectorError" in str(told.trouble)
 
 
-async def test_in_a_pod_the_api_server_is_found_by_its_address(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_in_a_pod_the_api_server_is_found_by_its_address(
+    told: Told, quiet: Rewinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
     info = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="token", default_namespace="tools")
     monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: info)
-    found = await Login(told, in_pod=True).log_in(settings=kopf.OperatorSettings())
+    found = await Login(told, quiet, in_pod=True).log_in(settings=kopf.OperatorSettings())
     assert found is not None
     assert (found.server, found.default_namespace) == ("https://10.96.0.1:443", "tools")
     await found.aiohttp_session.close()
 
 
-async def test_the_same_credentials_are_tried_again_after_a_pause(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_same_credentials_are_tried_again_after_a_pause(
+    told: Told, quiet: Rewinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tokens = iter(["old", "old", "new"])
     monkeypatch.setattr(
         kopf, "login_with_kubeconfig", lambda **_: kopf.ConnectionInfo(server="https://api", token=next(tokens))
@@ -135,7 +146,7 @@ async def test_the_same_credentials_are_tried_again_after_a_pause(told: Told, mo
         pauses.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    login = Login(told, in_pod=False)
+    login = Login(told, quiet, in_pod=False)
     seen = []
     for _ in range(3):
         found = await login.log_in()
@@ -146,6 +157,8 @@ async def test_the_same_credentials_are_tried_again_after_a_pause(told: Told, mo
     assert pauses == [module.PAUSE_SECONDS]
 
 
-async def test_without_credentials_there_is_no_session(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_credentials_there_is_no_session(
+    told: Told, quiet: Rewinds, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kopf, "login_with_kubeconfig", lambda **_: None)
-    assert await Login(told, in_pod=False).log_in() is None
+    assert await Login(told, quiet, in_pod=False).log_in() is None

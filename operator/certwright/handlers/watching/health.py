@@ -63,6 +63,7 @@ class _Watch:
         asked_at: When a request for it was sent last.
         listed: Whether its first list has arrived.
         uids: Of what the list under way, which may come in parts, has held so far.
+        known: The newest version that was known when that list was asked for.
         failure: Why the last request failed; None if it did not.
         refused_since: Since when the API server refuses it; None if it does not.
         told: The refusal that the log has.
@@ -71,6 +72,7 @@ class _Watch:
     asked_at: float
     listed: bool = False
     uids: set[str] = field(default_factory=set)
+    known: int = -1
     failure: str | None = None
     refused_since: float | None = None
     told: str | None = None
@@ -83,6 +85,9 @@ class Watches:
         resources: What must be seen before this process is of use.
         on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
             and its resourceVersion.
+        latest: Returns the newest version that is known of a resource in a namespace, or everywhere.
+        on_rewind: Called with the resource and the namespace or None when a list is older than what was known when it
+            was asked for; before `on_list` is.
         on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
             request.
         clock: Seconds.
@@ -97,8 +102,12 @@ class Watches:
         *,
         on_list: Callable[[Resource, str | None, set[str], int], Awaitable[None]],
         on_failure: Callable[[str, str], None],
+        latest: Callable[[Resource, str | None], int] = lambda _resource, _namespace: -1,
+        on_rewind: Callable[[Resource, str | None], None] = lambda _resource, _namespace: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._latest = latest
+        self._on_rewind = on_rewind
         self._resources = {(resource.root, resource.plural): resource for resource in resources}
         self._on_list = on_list
         self._on_failure = on_failure
@@ -151,6 +160,7 @@ class Watches:
         watch.asked_at = self._clock()
         if "continue" not in url.query:
             watch.uids.clear()
+            watch.known = -1 if "watch" in url.query else self._latest(*place)
 
     def opened(self, url: URL) -> None:
         """Note that the API server lets us watch."""
@@ -175,13 +185,18 @@ class Watches:
             return
         self._went_well(place)
         watch, metadata = self._watches[place], body.get("metadata") or {}
+        version = int(metadata.get("resourceVersion") or 0)
+        if 0 < version < watch.known:
+            # Before kopf tells of the objects in it: all of them are older than what is known.
+            watch.known = -1
+            self._on_rewind(*place)
         watch.uids.update(item["metadata"]["uid"] for item in body.get("items") or ())
         if metadata.get("continue"):
             return
         uids, watch.uids = watch.uids, set()
         watch.listed = True
         # Nothing is judged by a list that does not say of when it is.
-        await self._on_list(*place, uids, int(metadata.get("resourceVersion") or 0))
+        await self._on_list(*place, uids, version)
         self._check_complete()
 
     def refused(self, url: URL, status: int, body: Any) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from certwright.handlers.watching.health import Watches
+    from certwright.handlers.watching.rewinds import Rewinds
 
 PAUSE_SECONDS: Final = 5.0
 """Before credentials are tried that were refused, or whose connections broke, a moment ago."""
@@ -31,11 +32,13 @@ class Login:
 
     Args:
         watches: Told of every request.
+        rewinds: Told of every list and watch.
         in_pod: Whether to use the pod's service account, else a kubeconfig.
     """
 
-    def __init__(self, watches: Watches, *, in_pod: bool) -> None:
+    def __init__(self, watches: Watches, rewinds: Rewinds, *, in_pod: bool) -> None:
         self._watches = watches
+        self._rewinds = rewinds
         self._in_pod = in_pod
         self._last: kopf.ConnectionInfo | None = None
 
@@ -52,11 +55,11 @@ class Login:
         if info == self._last:
             await asyncio.sleep(PAUSE_SECONDS)
         self._last = info
-        return open_session(info, self._watches)
+        return open_session(info, self._watches, self._rewinds)
 
 
-def open_session(info: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSession:
-    """Return a session with these credentials that tells `watches` of every answer; kopf closes it."""
+def open_session(info: kopf.ConnectionInfo, watches: Watches, rewinds: Rewinds) -> kopf.AiohttpSession:
+    """Return a session with these credentials that tells of every answer; kopf closes it."""
 
     class Answer(aiohttp.ClientResponse):
         """kopf reads what is no stream by this method, refusals too."""
@@ -69,6 +72,7 @@ def open_session(info: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSes
                 if self.status >= HTTPStatus.BAD_REQUEST:
                     watches.refused(self.url, self.status, body)
             if self.status < HTTPStatus.BAD_REQUEST:
+                rewinds.listed(self.url, _version(body))
                 await watches.answered(self.url, body)
             return body
 
@@ -78,7 +82,7 @@ def open_session(info: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSes
         proxy=info.proxy_url,
         trust_env=info.trust_env,
         response_class=Answer,
-        trace_configs=[_trace(watches)],
+        trace_configs=[_trace(watches, rewinds)],
     )
     return kopf.AiohttpSession(
         server=info.server,
@@ -88,17 +92,19 @@ def open_session(info: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSes
     )
 
 
-def _trace(watches: Watches) -> aiohttp.TraceConfig:
+def _trace(watches: Watches, rewinds: Rewinds) -> aiohttp.TraceConfig:
     async def start(
         _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestStartParams
     ) -> None:
         watches.asked(request.url)
+        rewinds.asked(request.url)
 
     async def end(
         _session: aiohttp.ClientSession, _context: SimpleNamespace, answer: aiohttp.TraceRequestEndParams
     ) -> None:
         if "watch" in answer.url.query and answer.response.status < HTTPStatus.BAD_REQUEST:
             watches.opened(answer.url)
+            rewinds.opened(answer.url, answer.response)
 
     async def fail(
         _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams
@@ -111,6 +117,12 @@ def _trace(watches: Watches) -> aiohttp.TraceConfig:
     trace.on_request_end.append(end)
     trace.on_request_exception.append(fail)
     return trace
+
+
+def _version(body: Any) -> str:
+    """Return the resourceVersion of a list, or nothing."""
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    return str(metadata.get("resourceVersion") or "") if isinstance(metadata, dict) else ""
 
 
 def _service_account(**arguments: Any) -> kopf.ConnectionInfo | None:
