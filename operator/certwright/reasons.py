@@ -39,6 +39,7 @@ SpecReason = Literal[
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",
+    "StaleEntries",
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
@@ -81,10 +82,12 @@ Http01Reason = Literal[
     "IngressNotFound",
     "IngressBusy",
     "SolverImageUnknown",
+    "TemplateRefused",
     "ResponderUnavailable",
 ]
 CaReason = Literal[
     "CAUnreachable",
+    "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
     "BadNonce",
