@@ -74,6 +74,7 @@ from certwright.acme.dns_persist01 import (
 from certwright.acme.errors import (
     AccountKeyInUse,
     AcmeError,
+    CertificateNotNamed,
     ConnectionFailed,
     Http2Unavailable,
     InvalidAccountKey,
@@ -175,6 +176,7 @@ __all__ = [
     "CaaForbids",
     "CertificateChainPem",
     "CertificateClient",
+    "CertificateNotNamed",
     "Challenge",
     "ChallengeStatus",
     "Client",
