@@ -94,6 +94,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         document["offered"] = list(error.offered)
     if isinstance(error, IssuanceTimedOut | UnusableCertificate):
         document["order_url"] = error.order_url
+    if isinstance(error, IssuanceTimedOut):
+        document["reasons"] = error.reasons
     return document
 
 
