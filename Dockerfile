@@ -22,7 +22,7 @@ RUN set -eu; \
     /build/tools/bin/pip install $locked -r /build/requirements/build.txt; \
     rm -rf /build/requirements
 COPY docker /build/docker
-# Without the columns of each instruction the byte code of libraries is smaller, on disk and in memory.
+# Without the columns of each instruction the byte code is smaller, on disk and in memory; tracebacks have their lines.
 RUN PYTHONPATH=/build/docker PYTHONNODEBUGRANGES=1 python3 -m rootfs base /certwright /rootfs
 
 
@@ -35,7 +35,7 @@ RUN set -eu; \
     cd /build/project; \
     /build/tools/bin/pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir /build/dist .; \
     /build/tools/bin/pip --python /certwright/bin/python3 install --quiet --no-deps --no-index --no-compile /build/dist/*.whl; \
-    PYTHONPATH=/build/docker python3 -m rootfs project /certwright /project; \
+    PYTHONPATH=/build/docker PYTHONNODEBUGRANGES=1 python3 -m rootfs project /certwright /project; \
     cp -a /project/. /rootfs/; \
     cp /build/docker/check_root.py /rootfs/check_root.py; \
     chroot --userspec=65532:65532 /rootfs /certwright/bin/python3 -B /check_root.py; \

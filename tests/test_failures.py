@@ -58,6 +58,7 @@ def problem(
         (acme.InvalidTrustBundle("no certificate in it"), "InvalidCABundle", "transient"),
         (acme.UnsafeUrl("http"), "CAMalformedResponse", "transient"),
         (dns.NameserverUnreachable("ns1", "silence"), "DNSServerUnreachable", "transient"),
+        (dns.ProviderUnreachable("down", host="api.dns.example"), "DNSProviderUnreachable", "transient"),
         (dns.UpdateRefused("ns1", "example.test", "REFUSED", "no"), "DNSUpdateRefused", "transient"),
         (dns.TsigRejected("ns1", "key", "BADSIG", "no"), "TSIGRejected", "transient"),
         (dns.InvalidTsigKey("no base64"), "InvalidTSIGKey", "transient"),
@@ -71,9 +72,9 @@ def problem(
         (pki.ChainError("no PEM"), "InvalidKeyOrChain", "attempt"),
         (kube.Forbidden("write it", status=403, reason="Forbidden"), "APIServerRefused", "transient"),
         (kube.Unreachable("write it"), "APIServerUnreachable", "transient"),
-        (IssuanceError("Own", "Own words."), "Own", "transient"),
-        (IssuanceError("Own", "Own words.", costly=True), "Own", "attempt"),
-        (IssuanceError("Own", "Own words.", abandons_order=True), "Own", "order"),
+        (IssuanceError("OrderFailed", "Own words."), "OrderFailed", "transient"),
+        (IssuanceError("OrderFailed", "Own words.", costly=True), "OrderFailed", "attempt"),
+        (IssuanceError("OrderChanged", "Own words.", abandons_order=True), "OrderChanged", "order"),
         (RuntimeError("secret words"), "InternalError", "transient"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
@@ -117,9 +118,11 @@ def test_the_trust_that_is_missing_is_named_where_it_belongs() -> None:
         (problem(acme.ServerInternal, status=503, wait=30.0), NOW + dt.timedelta(seconds=30)),
         (acme.ServiceUnavailable("down", url=URL, status=503, retry_after=7.0), NOW + dt.timedelta(seconds=7)),
         (acme.ConnectionFailed("refused", host=HOST, request_sent=False), None),
+        (dns.ProviderUnreachable("busy", host=HOST, retry_after=30.0), NOW + dt.timedelta(seconds=30)),
+        (dns.ProviderUnreachable("busy", host=HOST, retry_after=86400.0), NOW + dt.timedelta(hours=1)),
     ],
 )
-def test_what_the_ca_asks_to_wait_is_kept(error: Exception, not_before: dt.datetime | None) -> None:
+def test_what_the_ca_or_a_dns_provider_asks_to_wait_is_kept(error: Exception, not_before: dt.datetime | None) -> None:
     assert classify(error, NOW).not_before == not_before
 
 
@@ -131,7 +134,11 @@ def test_a_rate_limit_that_names_its_end() -> None:
 
 @given(st.text(min_size=1))
 def test_messages_are_bounded(text: str) -> None:
-    for error in (IssuanceError("Own", text * 2000), acme.UnsafeUrl(text * 2000), dns.ZoneNotFound(text * 2000)):
+    for error in (
+        IssuanceError("BadCSR", text * 2000),
+        acme.UnsafeUrl(text * 2000),
+        dns.ZoneNotFound(text * 2000),
+    ):
         assert len(classify(error, NOW).message) <= MAX_MESSAGE_CHARACTERS + 200
 
 

@@ -101,5 +101,5 @@ def test_the_process_itself_is_shown(metrics: Metrics) -> None:
 
 
 def test_two_of_them_do_not_share_anything(metrics: Metrics) -> None:
-    Metrics().failed("X")
+    Metrics().failed("OrderFailed")
     assert shown(metrics, "certwright_issuance_failures_total") == {}

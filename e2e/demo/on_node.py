@@ -134,9 +134,9 @@ def _keep(bed: TestBed) -> None:
   alias kubectl={bed.programs["kubectl"]} helm={_helm_program()}
 
   kubectl get pods --all-namespaces --output wide
-  kubectl -n {NAMESPACE} get certificates,secrets,ingresses,events
+  kubectl -n {NAMESPACE} get cwcert,secrets,ingresses,events
   kubectl -n {HOME} get lease certwright
-  kubectl -n {NAMESPACE} delete secret demo-tls && kubectl -n {NAMESPACE} get certificate demo -o wide -w
+  kubectl -n {NAMESPACE} delete secret demo-tls && kubectl -n {NAMESPACE} get cwcert demo -o wide -w
   helm -n {HOME} get values certwright
 
   curl --cacert {root} --connect-to {HOST}:443:127.0.0.1:443 https://{HOST}/

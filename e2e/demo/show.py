@@ -80,10 +80,10 @@ def _keep(bed: TestBed) -> None:
   export KUBECONFIG={bed.kubeconfig}
   alias kubectl={kubectl}
 
-  kubectl -n {NAMESPACE} get certificates,issuers,secrets,events
-  kubectl -n {NAMESPACE} describe certificate demo
-  kubectl explain certificates.spec
-  kubectl -n {NAMESPACE} delete secret demo-tls && kubectl -n {NAMESPACE} get certificate demo -o wide -w
+  kubectl -n {NAMESPACE} get cwcert,cwiss,secrets,events
+  kubectl -n {NAMESPACE} describe cwcert demo
+  kubectl explain cwcert.spec
+  kubectl -n {NAMESPACE} delete secret demo-tls && kubectl -n {NAMESPACE} get cwcert demo -o wide -w
 
   curl --cacert {root} --connect-to {HOST}:443:127.0.0.1:{bed.traefik.https_port} https://{HOST}/
 

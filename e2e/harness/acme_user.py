@@ -92,9 +92,7 @@ class AcmeUser:
         order = await client.finalize(order, build_csr(key, dns_names=names))
         order = await client.poll_order(order, timeout=self.poll_seconds)
         self.issued = await client.download_certificate(order)
-        chain = parse_chain(self.issued.pem)
-        check_before_write(chain, key, dns_names=names, now=datetime.now(UTC))
-        return chain
+        return check_before_write(parse_chain(self.issued.pem), key, dns_names=names, now=datetime.now(UTC))
 
 
 @asynccontextmanager

@@ -78,13 +78,15 @@ BODIES: Final = {
     **_named(Outcome(acme.ResponseTooLarge, "CAMalformedResponse"), "large-body", "endless-body"),
 }
 CHAINS: Final = {
-    **_named(MALFORMED, "truncated-pem", "empty-chain", "text-in-chain", "private-key-in-chain", "long-chain"),
+    **_named(TOLERATED, "text-in-chain", "chain-out-of-order", "chain-with-strangers"),
+    **_named(MALFORMED, "truncated-pem", "empty-chain", "private-key-in-chain", "long-chain"),
     "garbage-certificate": Outcome(pki.ChainError, "InvalidKeyOrChain"),
-    **_named(Outcome(pki.KeyMismatch, "CertificateRefused"), "leaf-for-another-key", "chain-out-of-order"),
+    "leaf-for-another-key": Outcome(pki.KeyMismatch, "CertificateRefused"),
     "foreign-issuer": Outcome(pki.BrokenChain, "CertificateRefused"),
     "leaf-lacks-name": Outcome(pki.MissingNames, "CertificateRefused"),
     "expired-leaf": Outcome(pki.Expired, "CertificateRefused"),
     "leaf-of-tomorrow": Outcome(pki.NotYetValid, "CertificateRefused"),
+    "leaf-of-a-clock-ahead": Outcome(pki.NotYetValid, "WaitingForStart", found_by_operator=True),
 }
 PROTOCOL: Final = {
     **_named(TOLERATED, "answer-without-nonce", "used-nonce", "doubled-headers"),

@@ -73,7 +73,7 @@ class Replicas:
             How many seconds have passed since `began`.
         """
         while not any(leads(one) for one in self.pods() if one["metadata"]["uid"] != pod["metadata"]["uid"]):
-            assert time.monotonic() - began < SECONDS, f"nobody leads but {pod['metadata']['name']}: {self.lease()}"
+            assert time.monotonic() - began < SECONDS, f"only {pod['metadata']['name']} leads: {self.lease()}"
             time.sleep(POLL_SECONDS)
         return time.monotonic() - began
 

@@ -79,7 +79,7 @@ def test_an_installation_is_rolled_out_unprivileged_and_issues(
     began = time.monotonic()
     notes = release.install()
     show(f"helm install --wait: {time.monotonic() - began:.1f} s")
-    assert f"kubectl get clusterissuer {ISSUER}" in notes
+    assert f"kubectl get cwciss {ISSUER}" in notes
     assert f"kubectl --namespace {release.namespace} rollout status deployment/certwright" in notes
     cluster.wait_ready("ClusterIssuer", None, ISSUER)
     began = time.monotonic()
@@ -185,7 +185,7 @@ def test_uninstalling_takes_the_crds_if_it_is_told_to_and_what_comes_again_finds
     before = {key: uid for key, uid in kept(cluster, release, workspace).items() if key[0] == "Secret"}
     watched.begin(workspace, "under-way", issuer_kind="ClusterIssuer")
     # As docs/helm.md says: without the operator, nothing removes the finalizer of a Certificate with an order.
-    node_bed.kubectl("delete", "certificates", "--all", "--all-namespaces", "--timeout=80s")
+    node_bed.kubectl("delete", "certificates.certwright.io", "--all", "--all-namespaces", "--timeout=80s")
     assert workspace.challenge_values(f"_acme-challenge.under-way.{workspace.namespace}.example.test") == []
     watched.ca.reset()
     release.uninstall()
@@ -255,7 +255,7 @@ def kept(cluster: Cluster, release: Release, workspace: Workspace) -> dict[tuple
 
 
 def columns(cluster: Cluster) -> set[str]:
-    """Return what `kubectl get certificates` shows."""
+    """Return what `kubectl get cwcert` shows."""
     return {column["name"] for column in _version(cluster)["additionalPrinterColumns"]}
 
 

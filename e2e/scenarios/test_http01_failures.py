@@ -93,7 +93,7 @@ def test_a_pod_that_a_drain_evicts_or_somebody_deletes_is_made_again(troubled: S
     identity = {"name": pod["metadata"]["name"], "namespace": troubled.namespace}
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": identity}
     troubled.bed.kubectl("create", "--raw", f"{place}/eviction", "-f", "-", stdin=json.dumps(eviction))
-    troubled.told(NAME, "the solver pod", "it is made again")
+    troubled.told(NAME, "the solver pod", "it will be created again")
     again = wait_for_another(troubled, pod)
     troubled.goes_on()
     troubled.cluster.delete("Pod", troubled.namespace, pod["metadata"]["name"])
@@ -230,7 +230,7 @@ def test_a_class_of_a_controller_that_does_not_run_is_named_with_it(troubled: Sp
         troubled.told(
             NAME,
             "HTTP 404 Not Found at 10.200.0.1",
-            f"is of the class {name}, which is for the controller {controller}, and its status names no address",
+            f"is of the class {name}, which is for the controller {controller}, and its status has no address",
         )
         troubled.goes_on()
         troubled.http01("inner")
@@ -279,7 +279,7 @@ def test_a_redirect_to_https_where_the_file_is_not_served_is_told(
 
 def test_a_pod_that_its_node_evicts_is_made_again(troubles: Troubles) -> None:
     troubled = troubles[evicted]
-    troubled.told(NAME, "the solver pod cw-", "(Evicted: Pod ephemeral local storage", "made again")
+    troubled.told(NAME, "the solver pod cw-", "(Evicted: Pod ephemeral local storage", "created again")
     troubled.goes_on()
     troubled.cluster.wait_for(
         "the pod is not made again",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from certwright import acme, dns, pki
 from certwright.http01.errors import SolverError
 from certwright.kube import errors as kube
 from certwright.text import listed
+
+if TYPE_CHECKING:
+    from certwright.reasons import Reason
 
 MAX_MESSAGE_CHARACTERS: Final = 1500
 ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))
@@ -28,7 +31,7 @@ class IssuanceError(Exception):
     """A step failed for a reason that is ours to name.
 
     Attributes:
-        reason: One word, CamelCase, for the condition.
+        reason: For the condition.
         message: For people: what happened, to which name, and what to do.
         costly: Whether the attempt cost something at the CA, so that the next one has to wait longer.
         abandons_order: Whether the present order can be of no more use, and a new one may be placed soon.
@@ -37,7 +40,7 @@ class IssuanceError(Exception):
 
     def __init__(
         self,
-        reason: str,
+        reason: Reason,
         message: str,
         *,
         costly: bool = False,
@@ -57,7 +60,7 @@ class Failure:
     """One failure, classified.
 
     Attributes:
-        reason: One word, CamelCase, for conditions and events.
+        reason: For conditions and Events.
         message: For people.
         kind: ``transient``: nothing was lost, the same step is tried again soon. ``attempt``: the CA counted it; order
             is given up and the next attempt waits 1, 10, 100 minutes, then a day. ``account``: the CA does not know our
@@ -67,7 +70,7 @@ class Failure:
         expected: False for a defect of ours, which is logged with its traceback.
     """
 
-    reason: str
+    reason: Reason
     message: str
     kind: FailureKind
     not_before: dt.datetime | None = None
@@ -96,7 +99,7 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
         case acme.AcmeError():
             return _of_acme(error, message, now)
         case dns.DnsError():
-            return _of_dns(error, message)
+            return _of_dns(error, message, now)
         case pki.GateRefused():
             return Failure(
                 "CertificateRefused",
@@ -106,7 +109,7 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
         case pki.PkiError():
             return Failure("InvalidKeyOrChain", message, "attempt")
         case kube.KubeError():
-            reason = "APIServerRefused" if error.status is not None else "APIServerUnreachable"
+            reason: Reason = "APIServerRefused" if error.status is not None else "APIServerUnreachable"
             return Failure(reason, message, "transient")
         case _:
             # The text of an unforeseen error may hold anything: it goes to the log only.
@@ -127,34 +130,45 @@ def _ended(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-_DNS_REASONS: Final[dict[type[dns.DnsError], tuple[str, str]]] = {
+_DNS_REASONS: Final[dict[type[dns.DnsError], tuple[Reason, str]]] = {
     dns.NameserverUnreachable: (
         "DNSServerUnreachable",
         "Check that it is running, and the solver's address and port",
     ),
+    dns.ProviderUnreachable: ("DNSProviderUnreachable", "Check network policies, the proxy and the provider's status"),
     dns.UpdateRefused: ("DNSUpdateRefused", "Correct the server's policy, or the solver's nameserver and key"),
     dns.TsigRejected: ("TSIGRejected", "Compare the key's name, algorithm and secret with the server's"),
     dns.InvalidTsigKey: ("InvalidTSIGKey", "Copy it from the server's configuration"),
     dns.ZoneNotFound: ("ZoneNotFound", "Check the domain, and that the solver's nameserver serves its zone"),
     dns.CnameLoop: ("CNAMELoop", "Correct the CNAME records"),
+    dns.CnameNotAllowed: (
+        "CNAMENotAllowed",
+        "No record was created. Correct the CNAME, or add its zone to the allowedTargets of the issuer's dns01 solver",
+    ),
+    dns.InvalidName: ("InvalidName", "Correct or remove the domain, or validate it by http-01"),
     dns.ResolutionFailed: ("DNSLookupFailed", "Check the domain and the solver's nameservers"),
     dns.UpdatesFailed: ("DNSUpdateFailed", ""),
 }
 """For each error its reason, and what people can do."""
 
 
-def _of_dns(error: dns.DnsError, message: str) -> Failure:
+def _of_dns(error: dns.DnsError, message: str, now: dt.datetime) -> Failure:
     reason, remedy = _DNS_REASONS.get(type(error), ("DNSFailed", ""))
     # The package writes its messages to be continued; here they begin a sentence.
     said = message[:1].upper() + message[1:]
     if error.names and not any(name in message for name in error.names):
         said += f", for {listed(error.names)}"
-    return Failure(reason, f"{said}. {remedy}" if remedy else said, "transient")
+    not_before = _asked(error.retry_after, now)
+    return Failure(reason, f"{said}. {remedy}" if remedy else said, "transient", not_before)
+
+
+def _asked(retry_after: float | None, now: dt.datetime) -> dt.datetime | None:
+    return None if retry_after is None else now + min(dt.timedelta(seconds=retry_after), LONGEST_ASKED)
 
 
 def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
     asked = None if error.retry_after is None else dt.timedelta(seconds=error.retry_after)
-    not_before = None if asked is None else now + min(asked, LONGEST_ASKED)
+    not_before = _asked(error.retry_after, now)
     match error:
         case acme.AccountDoesNotExist():
             return Failure("AccountUnknown", message, "account", not_before)
@@ -187,7 +201,7 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             return Failure("ACMEFailed", message, "transient", not_before)
 
 
-_ACME_REASONS: Final[dict[type[acme.ProblemError], str]] = {
+_ACME_REASONS: Final[dict[type[acme.ProblemError], Reason]] = {
     acme.RejectedIdentifier: "RejectedIdentifier",
     acme.UnsupportedIdentifier: "RejectedIdentifier",
     acme.CaaForbids: "CAAForbids",

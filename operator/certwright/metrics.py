@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.acme import RequestRecord
+    from certwright.reasons import Reason
     from certwright.resources import Certificate
 
 _ISSUANCE_SECONDS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
@@ -156,7 +157,7 @@ class Metrics:
         if seconds is not None:
             self._issuance.observe(seconds)
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: Reason) -> None:
         """Count a failure."""
         self._failures.labels(reason).inc()
 

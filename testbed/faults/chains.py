@@ -71,6 +71,14 @@ def chain_out_of_order(exchange: Exchange) -> Response:
 
 
 @changing("certificate")
+def chain_with_strangers(exchange: Exchange) -> Response:
+    """The chain has duplicates, a certificate that does not belong to it, and `subject=` lines between its blocks."""
+    stranger = exchange.forger.certificate.public_bytes(Encoding.PEM)
+    blocks = [stranger, *reversed(_blocks(exchange)), *_blocks(exchange)]
+    return with_body(exchange.answer, b"".join(f"subject=CN = {MARKER}\r\n".encode() + block for block in blocks))
+
+
+@changing("certificate")
 def foreign_issuer(exchange: Exchange) -> Response:
     """The certificate after the leaf is not its issuer."""
     stranger = exchange.forger.certificate.public_bytes(Encoding.PEM)
@@ -100,3 +108,9 @@ def expired_leaf(exchange: Exchange) -> Response:
 def leaf_of_tomorrow(exchange: Exchange) -> Response:
     """The leaf is not yet valid."""
     return with_body(exchange.answer, exchange.forger.chain(_leaf(exchange), begins=timedelta(days=1)))
+
+
+@changing("certificate")
+def leaf_of_a_clock_ahead(exchange: Exchange) -> Response:
+    """The leaf becomes valid in 20 minutes."""
+    return with_body(exchange.answer, exchange.forger.chain(_leaf(exchange), begins=timedelta(minutes=20)))

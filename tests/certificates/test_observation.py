@@ -116,7 +116,7 @@ def test_who_it_is(observation: Observation) -> None:
 
 
 def test_a_note_is_of_bounded_length(observation: Observation) -> None:
-    note = observation.noting("Why", "x" * 100_000).memory.note
+    note = observation.noting("OrderFailed", "x" * 100_000).memory.note
     assert note is not None
     assert len(note.message) <= 4096
 

@@ -214,7 +214,7 @@ class World(RuleBasedStateMachine):
             luck, error = "transient", SILENCE
             odds = {"partly"} if type(step) is self.broken and self.breaks_half_way else odds
         elif luck == "attempt" and isinstance(step, StartOrder | StoreCertificate | ResumeOrder):
-            error = IssuanceError("Refused", "The CA says no.", costly=True)
+            error = IssuanceError("CARefused", "The CA says no.", costly=True)
         try:
             self.perform(step, error, odds)
         except (IssuanceError, dns.DnsError) as raised:

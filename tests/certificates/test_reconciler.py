@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import datetime as dt
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,13 @@ import pytest
 
 from certwright import acme
 from certwright.certificates.secret import SecretFacts
+from certwright.issuing import is_self_issued
+from certwright.pki import parse_chain
 from certwright.resources import FINALIZER, ISSUING, READY
 from certwright.runtime.leadership import Leadership, NotLeading, boot_clock
 from certwright.runtime.result import Result
 from tests.fakes.acme_client import PLACE
+from tests.fakes.operator import Issuing
 from tests.fakes.solvers import FakeDns
 
 from .bench import CA, WEB, Bench
@@ -94,6 +98,47 @@ async def test_a_ca_that_never_issues_what_is_asked_is_not_asked_without_end(
     assert bench.passes < 100
 
 
+async def test_a_certificate_of_a_ca_whose_clock_is_ahead_is_kept_and_waited_for(bench: Bench) -> None:
+    bench.ca.begins = dt.timedelta(minutes=15)
+    began = bench.now
+    await bench.run(60)
+    assert (bench.condition().status, bench.condition(ISSUING).reason) == ("False", "WaitingForStart")
+    assert "valid only from" in (bench.condition(ISSUING).message or "")
+    assert "web-tls" not in bench.secret_names
+    assert bench.dns.records, "the order is not over"
+    bench.restart()
+    await bench.run(3600)
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts, bench.events.count("Issued")) == (1, 0, 1)
+    assert bench.secret_names == {"web-tls"}
+    assert bench.now - began > dt.timedelta(minutes=10)
+
+
+async def test_a_certificate_that_starts_much_later_is_refused(bench: Bench) -> None:
+    bench.ca.begins = dt.timedelta(hours=2)
+    await bench.run(30)
+    assert bench.condition(ISSUING).reason == "CertificateRefused"
+    assert bench.status.failed_attempts == 1
+
+
+async def test_a_secret_has_its_chain_in_order_and_nothing_else(bench: Bench, kube_api: FakeKubeApi) -> None:
+    stranger = Issuing().chain().pem
+    bench.ca.changed = lambda chain: b"subject=/CN=x\r\n" + _reversed(chain) + stranger + chain + b"\0"
+    await bench.run(60)
+    data = kube_api.secrets["team", "web-tls"]["data"]
+    written = base64.b64decode(data["tls.crt"])
+    parsed = parse_chain(written)
+    assert [len(parsed.issuers), parsed.pem] == [1, written]
+    assert is_self_issued(parsed.issuers[0])
+    assert data["ca.crt"] == base64.b64encode(parsed.root_pem or b"").decode()
+    assert len(bench.ca.orders) == 1
+
+
+def _reversed(chain: bytes) -> bytes:
+    end = b"-----END CERTIFICATE-----\n"
+    return b"".join(block + end for block in reversed(chain.split(end)[:-1]))
+
+
 async def test_a_ca_of_two_minds_about_an_order_is_asked_again(bench: Bench) -> None:
     bench.ca.not_ready = 2
     await bench.run(60)
@@ -103,7 +148,7 @@ async def test_a_ca_of_two_minds_about_an_order_is_asked_again(bench: Bench) -> 
 
 
 async def test_an_order_whose_finalizer_could_not_be_held_presents_nothing_before_it_is(bench: Bench) -> None:
-    bench.cluster.failing = {"apply_finalizers"}
+    bench.cluster.failing = {"add_finalizer"}
     await bench.run(60)
     assert not bench.dns.records
     bench.cluster.failing = set()
@@ -160,12 +205,25 @@ async def test_a_clean_up_that_fails_is_tried_again_at_growing_pauses(bench: Ben
     assert (bench.status.order, bench.secret_names) == (None, {"web-tls"})
 
 
-async def test_a_finalizer_that_somebody_else_holds_too_is_said_and_is_no_busy_loop(bench: Bench) -> None:
-    bench.cluster.sticky_finalizer = True
+async def test_a_finalizer_that_cannot_be_taken_off_just_now_is_no_busy_loop(bench: Bench) -> None:
+    bench.cluster.failing = {"remove_finalizer"}
     await bench.run(600)
     assert bench.condition().status == "True"
-    assert "FinalizerHeld" in bench.events
+    assert bench.finalizers == [FINALIZER]
     assert bench.passes < 40
+    bench.cluster.failing = set()
+    await bench.run(600)
+    assert bench.finalizers == []
+
+
+async def test_a_certificate_that_is_gone_when_it_is_let_go_is_no_failure(bench: Bench) -> None:
+    bench.dns.hidden = True
+    await bench.run(5)
+    bench.write(metadata={"deletionTimestamp": bench.now.isoformat()})
+    bench.cluster.gone = True
+    await bench.run(60)
+    assert bench.passes < 20
+    assert bench.events == ["Issuing"]
 
 
 async def test_metadata_that_is_taken_off_again_is_no_busy_loop(bench: Bench, build: Build) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from certwright.challenges.dns01 import Dns01Presenter
 from certwright.challenges.response import RecordResponse
-from certwright.dns import CnameLoop, Propagation
+from certwright.dns import CnameLoop, CnameNotAllowed, InvalidName, Propagation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,48 @@ def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Presenter:
 )
 async def test_where_the_record_has_to_stand(zones: Zones, name: str, record: str, *, follow: bool) -> None:
     assert await solver(zones, follow_cname=follow).place(name) == record
+
+
+@pytest.mark.parametrize(
+    ("target", "allowed", "followed"),
+    [
+        ("a.proofs.example", None, True),
+        ("a.proofs.example", ["proofs.example"], True),
+        ("proofs.example", ["other.example", "Proofs.Example"], True),
+        ("a.proofs.example", [], False),
+        ("a.not-proofs.example", ["proofs.example"], False),
+        ("example", ["proofs.example"], False),
+        ("_acme-challenge.a.example", [], True),
+        ("proofs.a.example", [], True),
+        ("b.example", [], False),
+        ("evila.example", [], False),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.example", "*.a.example"])
+async def test_a_cname_leads_below_the_domain_or_to_an_allowed_zone_and_nowhere_else(
+    zones: Zones, name: str, target: str, allowed: list[str] | None, *, followed: bool
+) -> None:
+    zones.cnames["_acme-challenge.a.example"] = target
+    made = Dns01Presenter(zones, zones, allowed_targets=allowed)  # type: ignore[arg-type]  # a stand-in for the view
+    if followed:
+        assert await made.place(name) == target
+        return
+    with pytest.raises(CnameNotAllowed, match=f"_acme-challenge.a.example is a CNAME that leads to .* {target}, "):
+        await made.place(name)
+
+
+@pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize(("length", "fits"), [(237, True), (238, False), (245, False), (253, False)])
+async def test_a_name_that_has_no_room_for_the_record_is_refused_before_an_order(
+    zones: Zones, length: int, *, fits: bool, follow: bool
+) -> None:
+    name = ".".join(["a" * 60] * 5)[: length - 8] + ".example"
+    assert len(name) == length
+    if fits:
+        assert await solver(zones, follow_cname=follow).place(f"*.{name}") == f"_acme-challenge.{name}"
+        return
+    with pytest.raises(InvalidName, match=f"that has {length + 16} characters, and the DNS allows 253"):
+        await solver(zones, follow_cname=follow).place(name)
 
 
 async def test_a_chain_of_cnames_that_cannot_be_followed_is_said(zones: Zones) -> None:

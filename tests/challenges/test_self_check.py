@@ -32,7 +32,7 @@ async def test_what_is_there_passes(proof: MakeProof) -> None:
 
 @pytest.mark.parametrize(
     ("shown", "complaint"),
-    [("other", "HTTP 404 Not Found"), ("token", r"something other \(text/plain\) than the key authorization")],
+    [("other", "HTTP 404 Not Found"), ("token", r"other content \(text/plain\) than the key authorization")],
 )
 async def test_what_is_wrong_is_told(proof: MakeProof, shown: str, complaint: str) -> None:
     server = Http01Server(host=HOST, port=0)
@@ -110,7 +110,7 @@ async def test_a_redirect_is_followed(proof: MakeProof, then: Response | AcmeErr
         (
             redirect("/elsewhere"),
             Response(200, Headers({"Content-Type": "text/html; charset=utf-8"}), b"<html>"),
-            f"redirects to http://{HOST}, which answers with something other (text/html) than the key authorization",
+            f"redirects to http://{HOST}, which answers with other content (text/html) than the key authorization",
         ),
         (
             redirect("https://b.test/"),

@@ -25,7 +25,7 @@ def test_the_first_thing_is_to_wait_for_the_rollout(helm: Helm, name: str) -> No
     deployment = next(one["metadata"]["name"] for one in objects if one["kind"] == "Deployment")
     said = notes(helm, case(name))
     assert f"kubectl --namespace certwright rollout status deployment/{deployment}\n" in said
-    assert "kubectl describe certificate NAME" in said
+    assert "kubectl describe cwcert NAME" in said
     assert "docs/operating.md" in said
     assert "%!" not in said
     assert "<no value>" not in said
@@ -55,8 +55,8 @@ def test_the_issuer_that_is_shown_is_one(
 
 def test_issuers_that_were_given_are_to_be_looked_at_in_place_of_an_example(helm: Helm) -> None:
     said = notes(helm, case("issuers"))
-    assert "kubectl get clusterissuer letsencrypt-staging\n" in said
-    assert "kubectl --namespace chart-a get issuer internal\n" in said
+    assert "kubectl get cwciss letsencrypt-staging\n" in said
+    assert "kubectl --namespace chart-a get cwiss internal\n" in said
     assert "apiVersion" not in said
 
 

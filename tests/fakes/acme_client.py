@@ -26,6 +26,7 @@ class FakeAcmeClient:
     def __init__(self, build: Build, clock: Callable[[], dt.datetime]) -> None:
         self.build = build
         self.clock = clock
+        self.key = acme.AccountKey.generate()
         self.orders: dict[str, acme.Order] = {}
         self.proved: set[str] = set()
         self.verdict: OrderState = "ready"
@@ -34,6 +35,8 @@ class FakeAcmeClient:
         self.not_ready = 0
         self.undecided = False
         self.chain = b""
+        self.begins = dt.timedelta(hours=-1)
+        self.changed: Callable[[bytes], bytes] = lambda chain: chain
 
     async def new_order(self, identifiers: Sequence[acme.Identifier], **_: Any) -> acme.Order:
         names = [identifier.value for identifier in identifiers]
@@ -66,8 +69,9 @@ class FakeAcmeClient:
         key = x509.load_der_x509_csr(csr).public_key()
         names = [*(identifier.value for identifier in order.identifiers), *self.extra_names]
         keyed = SimpleNamespace(public_key=lambda: key)
-        begin = self.clock() - dt.timedelta(hours=1)
-        self.chain = self.build.ca.chain(names, key=cast("Any", keyed), not_before=begin, **self.life).pem
+        begin = self.clock() + self.begins
+        chain = self.build.ca.chain(names, key=cast("Any", keyed), not_before=begin, **self.life).pem
+        self.chain = self.changed(chain)
         self.orders[order.url] = replace(order, status=acme.OrderStatus.VALID, certificate_url=f"{order.url}/cert")
         return self.orders[order.url]
 
@@ -79,15 +83,15 @@ class FakeAcmeClient:
         return f"{token}.thumbprint"
 
     def _authorization(self, name: str) -> acme.Authorization:
-        token = name.replace("*", "any")
-        url = f"{PLACE}/challenge/{token}"
+        last = name.replace("*", "any")
+        url, token = f"{PLACE}/challenge/{last}", last.replace(".", "-")
         answered = url in self.proved
         state = acme.ChallengeStatus.PROCESSING if answered and self.undecided else acme.ChallengeStatus.PENDING
         challenge = acme.Challenge("dns-01", url, state, token)
         status = "valid" if answered and not self.undecided else "pending"
         bare = acme.Identifier.dns(name.removeprefix("*."))
         return acme.Authorization(
-            f"{PLACE}/authorization/{token}",
+            f"{PLACE}/authorization/{last}",
             acme.AuthorizationStatus(status),
             bare,
             name.startswith("*."),

@@ -6,7 +6,6 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from certwright.kube.errors import NotFound, Unreachable
-from certwright.resources import FINALIZER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ class FakeCluster:
         self.secrets = secrets
         self.body: Body = {}
         self.failing: set[str] = set()
-        self.sticky_finalizer = False
         self.strips_metadata = False
         self.gone = False
         self.successor: Body | None = None
@@ -59,11 +57,27 @@ class FakeCluster:
         self.take({**self.body, "status": dict(status)})
         return self.body
 
-    async def apply_finalizers(self, _plural: str, _kind: str, _metadata: Any, finalizers: Sequence[str]) -> Body:
-        self.refuse("apply_finalizers")
-        kept = [FINALIZER] if self.sticky_finalizer else list(finalizers)
-        self.take({**self.body, "metadata": {**self.body["metadata"], "finalizers": kept}})
+    async def add_finalizer(self, _plural: str, _kind: str, _metadata: Any, finalizer: str) -> Body:
+        self.refuse("add_finalizer")
+        self.set_finalizers([*self.finalizers, finalizer])
         return self.body
+
+    async def remove_finalizer(
+        self, _plural: str, _kind: str, _metadata: Any, finalizer: str, *, known: Sequence[str]
+    ) -> Body | None:
+        self.refuse("remove_finalizer")
+        assert finalizer in known
+        if self.gone:
+            return None
+        self.set_finalizers([one for one in self.finalizers if one != finalizer])
+        return self.body
+
+    @property
+    def finalizers(self) -> list[str]:
+        return list(self.body["metadata"].get("finalizers", ()))
+
+    def set_finalizers(self, finalizers: list[str]) -> None:
+        self.take({**self.body, "metadata": {**self.body["metadata"], "finalizers": finalizers}})
 
     def refuse(self, verb: str) -> None:
         if verb in self.failing:

@@ -264,7 +264,9 @@ class FakeKubeApi:
 
 
 def record(name: str) -> RecordResponse:
-    return RecordResponse(f"_acme-challenge.{name.removeprefix('*.')}", f"value-of-{name.replace('*', 'any')}")
+    return RecordResponse(
+        f"_acme-challenge.{name.removeprefix('*.')}", f"value-of-{name.replace('*', 'any').replace('.', '-')}"
+    )
 
 
 def challenge(name: str) -> acme.Challenge:

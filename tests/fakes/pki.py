@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
@@ -65,13 +65,47 @@ class Ca:
         return builder.sign(self.key, hashes.SHA256())
 
 
-def make_ca(name: str, parent: Ca | None = None) -> Ca:
+def make_ca(name: str, parent: Ca | None = None, *, key: ec.EllipticCurvePrivateKey | None = None) -> Ca:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     life = (NOW - timedelta(days=1000), NOW + timedelta(days=1000))
     builder = _builder(subject, parent.name if parent else subject, *life).public_key(key.public_key())
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return Ca(subject, key, builder.sign(parent.key if parent else key, hashes.SHA256()))
+
+
+def signed_with(digest: hashes.HashAlgorithm, key: PrivateKey) -> tuple[x509.Certificate, ...]:
+    """Return a leaf for the key, its RSA intermediate and its root; both of these signed with this digest.
+
+    By hand, as `cryptography` does not sign with SHA-1 any more.
+    """
+    root_key, issuing_key = (rsa.generate_private_key(65537, 2048) for _ in range(2))
+    root_name, issuing_name = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Old", "Newer"))
+    life = (NOW - timedelta(days=1000), NOW + timedelta(days=1000))
+    root, intermediate = (
+        _resigned(
+            _builder(name, root_name, *life)
+            .public_key(public.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(root_key, hashes.SHA256()),
+            root_key,
+            digest,
+        )
+        for name, public in ((root_name, root_key), (issuing_name, issuing_key))
+    )
+    leaf = _builder(x509.Name([]), issuing_name, *life).public_key(key.public_key())
+    return leaf.sign(issuing_key, hashes.SHA256()), intermediate, root
+
+
+def _resigned(certificate: x509.Certificate, key: rsa.RSAPrivateKey, digest: hashes.HashAlgorithm) -> x509.Certificate:
+    sha256, wanted = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05"
+    if isinstance(digest, hashes.SHA256):
+        return certificate
+    signed = certificate.tbs_certificate_bytes.replace(sha256, wanted)
+    signature = key.sign(signed, padding.PKCS1v15(), digest)
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    der = der.replace(certificate.tbs_certificate_bytes, signed).replace(sha256, wanted)
+    return x509.load_der_x509_certificate(der.replace(certificate.signature, signature))
 
 
 def make_leaf(

@@ -25,7 +25,7 @@ Body = dict[str, Any]
 
 @pytest.fixture
 def kube_api() -> Mock:
-    return Mock(apply_status=AsyncMock(), apply_finalizers=AsyncMock())
+    return Mock(apply_status=AsyncMock(), remove_finalizer=AsyncMock())
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_it_holds_up_no_deletion(
 ) -> None:
     body = certificate(deletionTimestamp="2026-06-01T11:59:00Z", finalizers=finalizers)
     await told(body, kube_api, recorder)
-    assert kube_api.apply_finalizers.await_count == released
+    assert kube_api.remove_finalizer.await_count == released
     kube_api.apply_status.assert_not_awaited()
 
 

@@ -581,6 +581,23 @@ class TestConnections:
         assert caught.value.request_sent is False
         assert len(server.requests) == 1
 
+    async def test_an_idle_connection_that_the_server_closed_is_replaced(self, root: Issued, leaf: Issued) -> None:
+        peers = []
+
+        async def answer_once(_: bytes, writer: asyncio.StreamWriter) -> None:
+            peers.append(writer.get_extra_info("peername"))
+            writer.write(OK)  # without `Connection: close`, as a server that is restarted
+            if len(peers) != 2:
+                asyncio.get_running_loop().call_later(0.02, writer.transport.abort)
+
+        async with serving(answer_once, leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
+            for _ in range(3):
+                response = await transport.request("POST", server.url, headers={}, content=b"x", max_bytes=100)
+                assert response.status == 200
+                await asyncio.sleep(0.05)  # for the close to arrive
+        assert len(set(peers)) == 2, "the second answer left its connection open: the third request uses it"
+        assert peers[1] == peers[2]
+
     async def test_many_hosts_cost_no_memory(self, root: Issued, unused_tcp_port: int) -> None:
         async with HttpxTransport(ca_bundle=root.pem, timeout=QUICK) as transport:
             for number in range(1, 200):

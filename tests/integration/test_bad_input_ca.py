@@ -70,7 +70,7 @@ def wrong_path(wrong: Wrong) -> Mistake:
     return wrong.not_ready(
         "wrong-path",
         "CAMalformedResponse",
-        f"Not an ACME answer from {url} (HTTP 404)",
+        f"Not an ACME response from {url} (HTTP 404)",
         "Check that the URL is that of an ACME server",
         put_right=lambda: wrong.issuer("wrong-path"),
     )
@@ -99,7 +99,7 @@ def no_bundle(wrong: Wrong) -> Mistake:
         "no-bundle",
         "CAUntrusted",
         f"The certificate of {LOOPBACK}:{wrong.tenant.bed.pebble.ports['acme']} is not trusted",
-        "give its root as CA bundle in the issuer's spec.acme.caBundle",
+        "set its root as the CA bundle in the issuer's spec.acme.caBundle",
         put_right=lambda: wrong.issuer("no-bundle"),
     )
 
@@ -145,7 +145,7 @@ def html_in_place_of_acme(wrong: Wrong) -> Mistake:
     return wrong.not_ready(
         "html",
         "CAMalformedResponse",
-        f"Not an ACME answer from {proxy.directory_url} (HTTP 200)",
+        f"Not an ACME response from {proxy.directory_url} (HTTP 200)",
         "text/html instead of application/json",
         "nothing in between answers for it",
         put_right=proxy.reset,

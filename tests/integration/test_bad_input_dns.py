@@ -63,7 +63,7 @@ def wildcard_by_http01(wrong: Wrong) -> Mistake:
     wrong.apply("wildcard-by-http01", name, solver={"http01": {"ingress": {}}})
     return Mistake(
         "WildcardNeedsDNS01",
-        (f"{name} is a wildcard", "only dns-01 can prove", "Add a dns01 solver"),
+        (f"{name} is a wildcard", "which requires dns-01", "Add a dns01 solver"),
         lambda: wrong.issuer("wildcard-by-http01"),
     )
 
@@ -81,7 +81,7 @@ def no_solver_fits(wrong: Wrong) -> Mistake:
     wrong.apply("no-solver-fits", solver={**wrong.solver(), "selector": {"dnsZones": ["elsewhere.test"]}})
     return Mistake(
         "NoSolver",
-        (f"No solver of the issuer is for {wrong.dns_name('no-solver-fits')}", "its selectors"),
+        (f"No solver of the issuer matches {wrong.dns_name('no-solver-fits')}", "their selectors"),
         lambda: wrong.issuer("no-solver-fits"),
     )
 
@@ -126,7 +126,7 @@ def tsig_secret_is_not_base64(wrong: Wrong) -> Mistake:
         (
             "is not base64",
             f"the entry secret of Secret {wrong.tenant.namespace}/{secret}",
-            "as the server's configuration",
+            "from the server's configuration",
         ),
         lambda: wrong.good_secret(secret),
     )
@@ -179,7 +179,7 @@ def update_server_is_down(wrong: Wrong) -> Mistake:
     wrong.apply("update-server-is-down", solver=wrong.solver({"nameserver": nobody}))
     return Mistake(
         "DNSServerUnreachable",
-        (f"The DNS server {nobody} cannot be reached", "connection refused", "Check that it runs"),
+        (f"The DNS server {nobody} cannot be reached", "connection refused", "Check that it is running"),
         lambda: wrong.issuer("update-server-is-down"),
     )
 
@@ -198,7 +198,7 @@ def name_outside_the_zones(wrong: Wrong) -> Mistake:
     wrong.apply("name-outside-the-zones", "web.outside.test")
     return Mistake(
         "DNSLookupFailed",
-        ("_acme-challenge.web.outside.test", wrong.tenant.bed.bind.address, "REFUSED", "Check the name"),
+        ("_acme-challenge.web.outside.test", wrong.tenant.bed.bind.address, "REFUSED", "Check the domain"),
         lambda: wrong.tenant.apply(
             "name-outside-the-zones", wrong.dns_name("inside"), issuerRef={"name": "name-outside-the-zones"}
         ),

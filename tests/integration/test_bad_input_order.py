@@ -32,7 +32,7 @@ def test_a_page_in_the_middle_of_an_order_is_told_and_got_over(tenant: Tenant, o
         proxy.on_response = interfere
         tenant.apply("paged", f"paged.{tenant.namespace}.example.test", issuerRef={"name": "behind"})
         message = tenant.not_ready("paged", "CAMalformedResponse")["message"]
-        assert f"Not an ACME answer from {proxy.url}/order-plz (HTTP 200)" in message
+        assert f"Not an ACME response from {proxy.url}/order-plz (HTTP 200)" in message
         found = tenant.ready("paged")
     assert sorted(served) == sorted(pages)
     assert found["status"]["revision"] == 1

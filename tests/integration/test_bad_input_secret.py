@@ -177,7 +177,7 @@ def test_the_second_of_two_certificates_for_one_secret_waits_for_the_first(tenan
     tenant.apply("second", second, secretName="shared")
     message = tenant.not_ready("second", "SecretClaimed")["message"]
     assert "Secret shared belongs to Certificate first" in message
-    assert "Give this Certificate a secretName of its own" in message
+    assert "Choose another secretName for this Certificate" in message
     assert wait_event(cluster, namespace, "second", "SecretClaimed")["message"] == message
     tenant.apply("beside", dns_name(tenant, "beside"))
     tenant.ready("beside")

@@ -161,6 +161,14 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         ),
         (http01({"ingress": {}, "selfCheck": "maybe"}), 'supported values: "required", "advisory", "off"'),
         (http01({"ingress": {}, "selfCheckTimeout": "0s"}), "must be 1s or longer"),
+        (
+            solver(dns01={**RFC2136, "cnameStrategy": "None", "allowedTargets": ["acme.example"]}),
+            "dns01.allowedTargets: Forbidden: allowedTargets is for cnameStrategy Follow",
+        ),
+        (
+            solver(dns01={**RFC2136, "allowedTargets": ["*.acme.example"]}),
+            "must be a zone such as example.com, without *",
+        ),
         (solver(dns01={}), "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: rfc2136"),
         (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
         (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "must be set together"),

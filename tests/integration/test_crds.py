@@ -162,10 +162,9 @@ def test_kubectl_shows_the_columns(bed: TestBed, namespace: str, apply: Apply) -
 def test_the_short_names_and_the_category_find_our_objects(bed: TestBed, namespace: str, apply: Apply) -> None:
     apply(certificate())
     apply(issuer())
-    for short in ("cert", "certs", "cwcert"):
-        assert bed.kubectl("get", short, "-n", namespace, "-o", "name") == "certificate.certwright.io/a\n"
-    for short in ("iss", "cwiss"):
-        assert bed.kubectl("get", short, "-n", namespace, "-o", "name") == "issuer.certwright.io/ca\n"
+    assert bed.kubectl("get", "cwcert", "-n", namespace, "-o", "name") == "certificate.certwright.io/a\n"
+    assert bed.kubectl("get", "cwiss", "-n", namespace, "-o", "name") == "issuer.certwright.io/ca\n"
+    assert bed.kubectl("explain", "cwcert.spec.dnsNames").startswith("GROUP:      certwright.io\n")
     found = set(bed.kubectl("get", "certwright", "-n", namespace, "-o", "name").splitlines())
     assert {"certificate.certwright.io/a", "issuer.certwright.io/ca"} <= found
 

@@ -26,7 +26,7 @@ async def test_a_wrong_chain_is_refused_for_what_is_wrong(ordeal: Ordeal, name: 
 
 async def test_a_foreign_block_is_named_by_its_kind(ordeal: Ordeal) -> None:
     error = await ordeal.suffer(FAULTS["private-key-in-chain"])
-    assert "holds a block of type EC PRIVATE KEY" in str(error)
+    assert "contains a block of type EC PRIVATE KEY" in str(error)
 
 
 async def test_several_faults_at_once_end_in_the_first_that_is_met(ordeal: Ordeal) -> None:

@@ -25,9 +25,10 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 WORDS = {
     "endless-body": ("sent more than 262144 bytes",),
-    "private-key-in-chain": ("holds a block of type EC PRIVATE KEY",),
-    "leaf-for-another-key": ("another private key", "The last good one stays"),
-    "expired-leaf": ("the certificate expired at", "The last good one stays"),
+    "private-key-in-chain": ("contains a block of type EC PRIVATE KEY",),
+    "leaf-for-another-key": ("another private key", "The last good one is kept"),
+    "expired-leaf": ("the certificate expired at", "The last good one is kept"),
+    "leaf-of-a-clock-ahead": ("valid only from", "any current one stays"),
     "authorization-for-other-name": ("this authorization for other.example.test",),
     "processing-beyond-its-end": ("is still processing, but it expired at 2020-01-01T00:00:00Z",),
     "no-challenges": ("offers no dns-01 challenge",),
@@ -38,6 +39,7 @@ WORDS = {
 NOT_SOON = (
     "leaf-for-another-key",
     "expired-leaf",
+    "leaf-of-a-clock-ahead",
     "processing-beyond-its-end",
     "no-challenges",
     "rate-limited-until-date",

@@ -66,7 +66,7 @@ def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_s
         assert entry["resource"]["url"].startswith(f"http://{entry['name']}/.well-known/acme-challenge/")
         assert "HTTP 50" in entry["lastSeen"] or "HTTP 404" in entry["lastSeen"]
     assert "finalizers" not in found["metadata"], "Kubernetes removes everything with the Certificate"
-    assert f"({len(NAMES) - 1} more name waits as well)" in message_of(found, "Issuing")
+    assert f"({len(NAMES) - 1} more domain also waiting)" in message_of(found, "Issuing")
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
     tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
     nothing_left(tenant)
@@ -91,7 +91,7 @@ def test_advisory_asks_the_ca_all_the_same_and_says_so(tenant: Tenant) -> None:
     tenant.add_issuer("http", solvers=http01(tenant, selfCheck="advisory", selfCheckTimeout="1s"))
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckSkipped")
-    assert "The CA is asked all the same (selfCheck: advisory)" in event["message"]
+    assert "Asking the CA anyway (selfCheck: advisory)" in event["message"]
     told = tenant.not_ready("web", "ValidationFailed")["message"]
     assert NAMES[0] in told
     nothing_left(tenant)
@@ -175,7 +175,7 @@ def test_an_ingress_to_edit_that_is_not_there_is_named_and_looked_for_again(tena
     tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
     tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     told = tenant.not_ready("web", "IngressNotFound")["message"]
-    assert f"The Ingress {tenant.namespace}/front, which the issuer's http01 solver is to edit, does not exist" in told
+    assert f"The Ingress {tenant.namespace}/front, which the issuer's http01 solver should edit, does not exist" in told
     assert solver_objects(tenant.cluster, tenant.namespace) == []
 
 

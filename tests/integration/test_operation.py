@@ -36,10 +36,10 @@ def test_events_tell_the_story(tenant: Tenant) -> None:
 def test_kubectl_shows_what_matters(tenant: Tenant) -> None:
     tenant.apply("web", "columns.example.test")
     tenant.ready("web")
-    header, row = tenant.bed.kubectl("get", "certificates", "-n", tenant.namespace, "-o", "wide").splitlines()
+    header, row = tenant.bed.kubectl("get", "cwcert", "-n", tenant.namespace, "-o", "wide").splitlines()
     assert header.split() == ["NAME", "READY", "SECRET", "ISSUER", "EXPIRES", "RENEWS", "STATUS", "AGE"]
     assert row.split()[:4] == ["web", "True", "web-tls", "pebble"]
-    header, row = tenant.bed.kubectl("get", "issuers", "-n", tenant.namespace).splitlines()
+    header, row = tenant.bed.kubectl("get", "cwiss", "-n", tenant.namespace).splitlines()
     assert header.split()[:2] == ["NAME", "READY"]
     assert row.split()[:2] == ["pebble", "True"]
 

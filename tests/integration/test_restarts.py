@@ -114,7 +114,7 @@ def test_a_ca_that_is_down_for_a_while_holds_an_order_up_no_longer(
     forgetful.stop()
     dns_front.show()
     condition = tenant.not_ready("web", "CAUnreachable")
-    assert "next try" in condition["message"]
+    assert "next attempt" in condition["message"]
     forgetful.start()
     found = tenant.ready("web")
     assert found["metadata"]["uid"] == waiting["metadata"]["uid"]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import datetime as dt
+import socket
 import sys
 from dataclasses import dataclass, field, fields
 from types import ModuleType
@@ -9,10 +12,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 
 from certwright.challenges.response import RecordResponse
-from certwright.dns import InvalidServer, InvalidTsigKey
+from certwright.dns import InvalidServer, InvalidTsigKey, ProviderUnreachable
 from certwright.dns import providers as registry
 from certwright.dns.credential import Credential, credential, credential_name
-from certwright.failures import IssuanceError
+from certwright.failures import IssuanceError, classify
 from certwright.issuers import dns_providers as module
 from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
-    from certwright.http.message import Transport
     from certwright.resources.base import Model
 
 SIGNED = {
@@ -75,21 +77,23 @@ def pool(secrets: Secrets, time: Time) -> DnsProviders:
     return DnsProviders(secrets, monotonic=time)  # type: ignore[arg-type]  # the one method it needs
 
 
-def issuer(name: str = "ca") -> ReadyIssuer:
+def issuer(name: str = "ca", namespace: str = "shop") -> ReadyIssuer:
     spec = {"server": "https://ca.example/d", "privateKeySecretRef": {"name": "account"}, "solvers": [{"dns01": OPEN}]}
     return ReadyIssuer(
-        key=Key("Issuer", "shop", name),
+        key=Key("Issuer", namespace, name),
         uid=f"uid-{name}",
         generation=1,
         spec=AcmeIssuerSpec.model_validate(spec),
         client=None,  # type: ignore[arg-type]  # no CA is asked
         account_url="https://ca.example/account/1",
-        secrets_namespace="shop",
+        secrets_namespace=namespace,
     )
 
 
-async def provider(pool: DnsProviders, spec: dict[str, Any] = SIGNED, *, of: str = "ca") -> Any:
-    presenter: Any = await pool.presenter(issuer(of), Dns01.model_validate(spec))
+async def provider(
+    pool: DnsProviders, spec: dict[str, Any] = SIGNED, *, of: str = "ca", namespace: str = "shop"
+) -> Any:
+    presenter: Any = await pool.presenter(issuer(of, namespace), Dns01.model_validate(spec))
     return presenter._provider
 
 
@@ -119,6 +123,23 @@ async def test_how_long_and_whether_aliases_are_followed_is_each_solvers_own(poo
     assert patient._provider is strict._provider
     assert (patient.patience.total_seconds(), strict.patience.total_seconds()) == (540, 120)
     assert (patient._follow_cname, strict._follow_cname) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "zones", "allowed"),
+    [
+        ("Issuer", [], None),
+        ("Issuer", ["acme.example"], ("acme.example",)),
+        ("ClusterIssuer", [], ()),
+        ("ClusterIssuer", ["acme.example"], ("acme.example",)),
+    ],
+)
+async def test_a_cluster_issuer_follows_aliases_only_to_zones_that_it_names(
+    pool: DnsProviders, kind: str, zones: list[str], allowed: tuple[str, ...] | None
+) -> None:
+    named = dataclasses.replace(issuer(), key=Key(kind, "", "ca"))
+    made: Any = await pool.presenter(named, Dns01.model_validate({**OPEN, "allowedTargets": zones}))
+    assert made._allowed_targets == allowed
 
 
 async def test_a_provider_outlives_its_look_and_a_corrected_credential_makes_another(
@@ -184,7 +205,18 @@ async def test_a_credential_is_shown_by_nothing_that_prints_its_holder() -> None
     config: Any = registry.config_type("rfc2136")
     made = config("ns1.example", "key", tsig_secret=Credential("c2VjcmV0", source="a Secret"))
     assert "c2VjcmV0" not in repr(made)
-    assert made == config("ns1.example", "key", tsig_secret=Credential("c2VjcmV0", source="another Secret"))
+
+
+async def test_the_same_secret_in_two_namespaces_makes_two_providers_whose_errors_name_their_own(
+    pool: DnsProviders, secrets: Secrets
+) -> None:
+    secrets.values["tsig"] = "n0t base64!"
+    for namespace in ("shop", "bank"):
+        with pytest.raises(InvalidTsigKey, match=f"Secret {namespace}/tsig"):
+            await provider(pool, namespace=namespace)
+    secrets.values["tsig"] = "c2VjcmV0"
+    assert await provider(pool, namespace="shop") is not await provider(pool, namespace="bank")
+    assert len(pool) == 2
 
 
 def test_every_provider_of_the_registry_is_a_field_of_the_issuer_with_the_same_settings() -> None:
@@ -229,16 +261,17 @@ class Toy:
         self.config = config
         self.context = context
 
-    @property
-    def transport(self) -> Transport:
-        return self.context.transport()
-
     async def present(self, records: Sequence[TxtRecord]) -> None:
-        for record in records:
-            await self.transport.request("POST", f"https://{self.config.zone}/{record.name}", headers={}, max_bytes=100)
+        await self._send("PUT", records)
 
     async def clean_up(self, records: Sequence[TxtRecord]) -> None:
-        await self.present(records)
+        await self._send("DELETE", records)
+
+    async def _send(self, method: str, records: Sequence[TxtRecord]) -> None:
+        headers = {"Authorization": f"Bearer {self.config.api_token.value}"}
+        for record in records:
+            url = f"https://{self.config.zone}/{record.name}"
+            await self.context.request(method, url, headers=headers, content=record.value.encode())
 
 
 class ToyModel(DnsProvider):
@@ -283,24 +316,42 @@ async def test_providers_share_one_transport_which_is_closed_with_the_pool(
     secrets.values["token"] = "another"
     two: Any = await pool.presenter(issuer(), toy)
     assert one._provider is not two._provider
-    assert one._provider.transport is two._provider.transport
+    assert one._provider.context._transport() is two._provider.context._transport()
     await pool.aclose()
     assert len(pool) == 0
     assert pool._transport is None
 
 
 def test_exactly_one_provider_is_named_by_a_rule_that_grows_with_them() -> None:
+    names = ", ".join(registry.PROVIDERS)
     both = {"toy": {"zone": "z", "apiTokenSecretRef": {"name": "t", "key": "k"}}, **OPEN}
     for wrong in (both, {}):
-        with pytest.raises(ValueError, match="must name one DNS provider: rfc2136, toy"):
+        with pytest.raises(ValueError, match=f"must name one DNS provider: {names}, toy"):
             ToyDns01.model_validate(wrong)
     (rule,) = ToyDns01.model_json_schema()["x-kubernetes-validations"]
-    assert rule["rule"] == "[has(self.rfc2136), has(self.toy)].exists_one(given, given)"
+    given = ", ".join(f"has(self.{name})" for name in [*registry.PROVIDERS, "toy"])
+    assert rule["rule"] == f"[{given}].exists_one(given, given)"
     (rule,) = Dns01.model_json_schema()["x-kubernetes-validations"]
-    assert rule == {"rule": "has(self.rfc2136)", "message": "must name one DNS provider: rfc2136"}
+    assert rule["message"] == f"must name one DNS provider: {names}"
 
 
 async def test_a_server_that_is_none_is_told(pool: DnsProviders) -> None:
     spec = Dns01.model_construct(rfc2136=Dns01.model_validate(OPEN).rfc2136.model_copy(update={"nameserver": ""}))  # type: ignore[union-attr]  # it is there
     with pytest.raises(InvalidServer):
         await pool.presenter(issuer(), spec)
+
+
+async def test_a_provider_whose_api_cannot_be_reached_is_a_dns_failure_and_shows_no_token(
+    pool: DnsProviders, toy: ToyDns01
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{closed.getsockname()[1]}"
+        toy = ToyDns01(toy=ToyModel(zone=nobody, api_token_secret_ref=SecretKeyRef(name="token", key="secret")))
+        presenter: Any = await pool.presenter(issuer(), toy)
+        with pytest.raises(ProviderUnreachable, match="Connection refused") as caught:
+            await presenter.clean_up([RECORD])
+    await pool.aclose()
+    failure = classify(caught.value, dt.datetime.now(dt.UTC))
+    assert (failure.reason, failure.kind) == ("DNSProviderUnreachable", "transient")
+    assert "t0ken" not in failure.message

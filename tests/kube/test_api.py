@@ -130,18 +130,33 @@ async def test_the_status_of_a_cluster_scoped_object(server: ApiServer, kube_api
     assert seen.body["metadata"] == {"name": "ca", "uid": "u-2"}
 
 
-@pytest.mark.parametrize(
-    ("finalizers", "written", "words"),
-    [(("certwright.io/clean-up",), {"finalizers": ["certwright.io/clean-up"]}, "hold"), ((), {}, "release")],
-)
-async def test_finalizers_have_a_manager_of_their_own(
-    server: ApiServer, kube_api: KubeApi, finalizers: tuple[str, ...], written: dict[str, Any], words: str
+async def test_what_another_field_manager_keeps_in_a_status_is_taken_out_of_it(
+    server: ApiServer, kube_api: KubeApi
 ) -> None:
+    kept = {"revision": 2, "order": {"url": "x"}, "acme": {"uri": "y", "old": 1}, "conditions": [{"type": "Other"}]}
+    server.reply(200, {"metadata": {"uid": "u-1", "resourceVersion": "8"}, "status": kept})
+    server.reply(200, {"metadata": {"uid": "u-1", "resourceVersion": "9"}, "status": {}})
+    wanted = {"revision": 2, "acme": {"uri": "y"}, "conditions": []}
+    body = await kube_api.apply_status("certificates", "Certificate", CERTIFICATE, wanted)
+    assert body["metadata"]["resourceVersion"] == "9"
+    _, seen = server.seen
+    assert (seen.path, seen.headers["Content-Type"]) == (server.seen[0].path, "application/merge-patch+json")
+    assert seen.body == {
+        "metadata": {"uid": "u-1", "resourceVersion": "8"},
+        "status": {"order": None, "acme": {"old": None}},
+    }
+
+
+FINALIZER = "certwright.io/clean-up"
+FINALIZED = {"metadata": {"uid": "u-1", "finalizers": ["other/one", FINALIZER]}}
+
+
+async def test_a_finalizer_is_held_by_a_field_manager_of_its_own(server: ApiServer, kube_api: KubeApi) -> None:
     server.reply(200, {"kind": "Certificate"})
-    await kube_api.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
+    await kube_api.add_finalizer("certificates", "Certificate", CERTIFICATE, FINALIZER)
     server.refuse(409, "Conflict", "Precondition failed: UID in precondition: u-1, UID in object meta: u-9")
-    with pytest.raises(Conflict, match=f"could not {words} Certificate shop/web: .*UID in object meta"):
-        await kube_api.apply_finalizers("certificates", "Certificate", CERTIFICATE, finalizers)
+    with pytest.raises(Conflict, match=r"could not hold Certificate shop/web: .*UID in object meta"):
+        await kube_api.add_finalizer("certificates", "Certificate", CERTIFICATE, FINALIZER)
     seen = server.seen[0]
     assert (seen.method, seen.path) == ("PATCH", "/apis/certwright.io/v1/namespaces/shop/certificates/web")
     assert seen.query == {"fieldManager": "certwright-finalizer", "force": "true"}
@@ -149,8 +164,39 @@ async def test_finalizers_have_a_manager_of_their_own(
     assert seen.body == {
         "apiVersion": "certwright.io/v1",
         "kind": "Certificate",
-        "metadata": {"name": "web", "namespace": "shop", "uid": "u-1", **written},
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u-1", "finalizers": [FINALIZER]},
     }
+
+
+async def test_a_finalizer_is_taken_off_where_it_is_and_nowhere_else(server: ApiServer, kube_api: KubeApi) -> None:
+    server.refuse(422, "Invalid", "the test operation failed")  # another entry went meanwhile
+    server.reply(200, FINALIZED)
+    server.reply(200, {"kind": "Certificate"})
+    body = await kube_api.remove_finalizer(
+        "certificates", "Certificate", CERTIFICATE, FINALIZER, known=("gone/one", "other/one", FINALIZER)
+    )
+    assert body == {"kind": "Certificate"}
+    first, _, last = server.seen
+    assert first.headers["Content-Type"] == last.headers["Content-Type"] == "application/json-patch+json"
+    assert last.body == [
+        {"op": "test", "path": "/metadata/uid", "value": "u-1"},
+        {"op": "test", "path": "/metadata/finalizers/1", "value": FINALIZER},
+        {"op": "remove", "path": "/metadata/finalizers/1"},
+    ]
+    assert first.body[1]["path"] == "/metadata/finalizers/2"
+
+
+@pytest.mark.parametrize("found", [None, {"metadata": {"uid": "u-9", "finalizers": [FINALIZER]}}])
+async def test_an_object_that_is_gone_need_not_be_let_go(
+    server: ApiServer, kube_api: KubeApi, found: dict[str, Any] | None
+) -> None:
+    if found is None:
+        server.refuse(404, "NotFound", "gone")
+    else:
+        server.refuse(422, "Invalid", "the test operation failed")
+        server.reply(200, found)
+    removed = await kube_api.remove_finalizer("certificates", "Certificate", CERTIFICATE, FINALIZER, known=[FINALIZER])
+    assert removed is None
 
 
 async def test_an_event_is_posted_once(server: ApiServer, kube_api: KubeApi) -> None:

@@ -14,6 +14,8 @@ from certwright.kube.events import MAX_MESSAGE_CHARACTERS, MAX_WAITING, EventRec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from certwright.reasons import Reason
+
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -100,21 +102,22 @@ async def test_the_name_is_valid_and_its_own(posts: Posts, recorder: EventRecord
 
 
 async def test_a_long_message_is_cut(posts: Posts, recorder: EventRecorder) -> None:
-    recorder.record(subject(), "Warning", "X", "m" * 5000)
+    recorder.record(subject(), "Warning", "OrderFailed", "m" * 5000)
     await recorder.drain()
     assert posts.posted[0][1]["message"] == "m" * MAX_MESSAGE_CHARACTERS
 
 
 async def test_events_are_posted_in_the_background_in_order(posts: Posts, recorder: EventRecorder) -> None:
     task = asyncio.create_task(recorder.run())
-    for number in range(3):
-        recorder.record(subject(), "Normal", f"R{number}", "")
+    reasons: tuple[Reason, ...] = ("Issuing", "Adopted", "Issued")
+    for reason in reasons:
+        recorder.record(subject(), "Normal", reason, "")
     while len(posts.posted) < 3:  # noqa: ASYNC110 - nothing tells when it is done
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [event["reason"] for _, event in posts.posted] == ["R0", "R1", "R2"]
+    assert [event["reason"] for _, event in posts.posted] == list(reasons)
 
 
 async def test_what_went_well_is_in_the_log_and_what_did_not_is_left_to_those_who_log_it(
@@ -134,10 +137,11 @@ async def test_what_went_well_is_in_the_log_and_what_did_not_is_left_to_those_wh
 async def test_the_queue_is_bounded_and_says_what_it_drops(
     posts: Posts, recorder: EventRecorder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for number in range(MAX_WAITING + 1):
-        recorder.record(subject(), "Normal", f"R{number}", "")
+    for _ in range(MAX_WAITING):
+        recorder.record(subject(), "Normal", "Issuing", "")
+    recorder.record(subject(), "Normal", "Issued", "")
     assert [record.message for record in caplog.records if record.levelno > logging.INFO] == [
-        f"Event dropped, {MAX_WAITING} are waiting: R{MAX_WAITING} web"
+        f"Event dropped, {MAX_WAITING} are waiting: Issued web"
     ]
     await recorder.drain()
     assert len(posts.posted) == MAX_WAITING

@@ -1,22 +1,24 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from itertools import permutations
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.pki import (
     BrokenChain,
     ChainError,
+    KeyMismatch,
+    arrange_chain,
     check_links,
     generate_private_key,
     parse_chain,
     private_key_to_pem,
 )
-
-if TYPE_CHECKING:
-    from tests.fakes.pki import Ca
+from tests.fakes.pki import NOW, Ca, make_ca, signed_with
 
 KEY = generate_private_key()
 
@@ -112,6 +114,74 @@ def test_a_chain_cut_anywhere_is_refused_or_loses_whole_certificates_only(part: 
 def test_no_garbage_raises_anything_but_a_chain_error(garbage: bytes) -> None:
     with pytest.raises(ChainError):
         parse_chain(b"-----BEGIN CERTIFICATE-----\n" + garbage + b"\n-----END CERTIFICATE-----\n")
+
+
+def test_a_chain_in_any_order_with_duplicates_and_strangers_is_put_in_order(
+    root: Ca, intermediate: Ca, other_ca: Ca
+) -> None:
+    leaf, others = intermediate.issue(KEY), [intermediate.certificate, root.certificate, other_ca.certificate]
+    stranger = other_ca.issue(generate_private_key())
+    for order in permutations([leaf, *others, stranger]):
+        arranged = arrange_chain(parse_chain(root.pem(*order, *order[:2])), KEY)
+        assert (arranged.leaf, arranged.issuers) == (leaf, (intermediate.certificate, root.certificate))
+        assert arranged.pem == root.pem(leaf, intermediate.certificate, root.certificate)
+        check_links(arranged)
+
+
+def test_a_chain_of_the_leaf_only_stays_one(root: Ca, intermediate: Ca) -> None:
+    leaf = intermediate.issue(KEY)
+    assert arrange_chain(parse_chain(root.pem(leaf, leaf)), KEY).pem == root.pem(leaf)
+
+
+def test_of_several_certificates_for_the_key_the_newest_with_an_issuer_is_the_leaf(root: Ca, other_ca: Ca) -> None:
+    old = root.issue(KEY, not_before=NOW - timedelta(days=2))
+    new = root.issue(KEY, not_before=NOW - timedelta(days=1))
+    alone = other_ca.issue(KEY, not_before=NOW)
+    for order in permutations([old, alone, root.certificate, new]):
+        arranged = arrange_chain(parse_chain(root.pem(*order)), KEY)
+        assert (arranged.leaf, arranged.issuers) == (new, (root.certificate,))
+
+
+def test_of_cross_signed_issuers_the_one_that_the_ca_put_first_is_taken(root: Ca, other_ca: Ca) -> None:
+    issuing = make_ca("Issuing", root)
+    crossed = make_ca("Issuing", other_ca, key=issuing.key)
+    leaf = issuing.issue(KEY)
+    sent = (crossed.certificate, leaf, issuing.certificate, root.certificate)
+    assert arrange_chain(parse_chain(root.pem(*sent)), KEY).issuers == (crossed.certificate,)
+    assert arrange_chain(parse_chain(root.pem(*sent[2:], *sent[:2])), KEY).issuers == sent[2:]
+
+
+def test_issuers_that_sign_each_other_end_somewhere(root: Ca) -> None:
+    one, other = make_ca("One"), make_ca("Other")
+    circle = (make_ca("One", other, key=one.key).certificate, make_ca("Other", one, key=other.key).certificate)
+    arranged = arrange_chain(parse_chain(root.pem(*circle, one.issue(KEY))), KEY)
+    assert arranged.issuers == circle
+
+
+@pytest.mark.parametrize("digest", [hashes.SHA1(), hashes.SHA256()])  # noqa: S303 - what old roots have
+def test_an_issuer_signed_with_sha1_stays_in_the_chain(digest: hashes.HashAlgorithm) -> None:
+    leaf, intermediate, root = signed_with(digest, KEY)
+    chain = parse_chain(Ca.pem(root, leaf, intermediate))
+    arranged = arrange_chain(chain, KEY)
+    assert (arranged.leaf, arranged.issuers) == (leaf, (intermediate, root))
+    check_links(arranged)
+    assert arranged.root_pem == Ca.pem(root)
+
+
+def test_a_chain_without_a_certificate_for_the_key_is_refused(root: Ca) -> None:
+    with pytest.raises(KeyMismatch):
+        arrange_chain(parse_chain(root.pem(root.issue(KEY), root.certificate)), generate_private_key())
+
+
+def test_a_leaf_is_refused_when_nothing_beside_it_issued_it(root: Ca, intermediate: Ca, other_ca: Ca) -> None:
+    leaf = intermediate.issue(KEY)
+    impostor = type(other_ca)(intermediate.name, other_ca.key, other_ca.certificate)
+    for certificates, why in (
+        ((leaf, root.certificate, other_ca.certificate), "names differ"),
+        ((intermediate.certificate, impostor.issue(KEY), root.certificate), "signature is invalid"),
+    ):
+        with pytest.raises(BrokenChain, match=why):
+            arrange_chain(parse_chain(root.pem(*certificates)), KEY)
 
 
 def test_links_break_where_the_order_is_wrong_or_a_certificate_is_missing(root: Ca, intermediate: Ca) -> None:

@@ -135,7 +135,7 @@ def test_a_definition_says_how_kubectl_shows_it(kind: str, scope: str, columns: 
 def test_short_names_are_unique_and_each_kind_has_one_of_its_own() -> None:
     names = [name for definition in DEFINITIONS.values() for name in definition["spec"]["names"]["shortNames"]]
     assert len(names) == len(set(names))
-    assert {"cwcert", "cwiss", "cwciss"} <= set(names)
+    assert set(names) == {"cwcert", "cwiss", "cwciss"}
 
 
 class Either(Model):

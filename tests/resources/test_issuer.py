@@ -81,6 +81,11 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"solvers": [{}]}, r"spec.acme.solvers\[0\]: must have exactly one of dns01 and http01"),
         ({"solvers": [{"http01": {"ingress": {}}, "dns01": RFC2136}]}, "must have exactly one"),
         ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),
+        (
+            {"solvers": [{"dns01": {**RFC2136, "cnameStrategy": "None", "allowedTargets": ["acme.example"]}}]},
+            "allowedTargets is for cnameStrategy Follow",
+        ),
+        ({"solvers": [{"dns01": {**RFC2136, "allowedTargets": ["*.acme.example"]}}]}, "must be a zone such as"),
         ({"solvers": [{"dns01": {"rfc2136": {"nameserver": "a b"}}}]}, "rfc2136.nameserver: is no server"),
         (
             {"solvers": [{"dns01": {"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}}]},

@@ -15,12 +15,13 @@ from cryptography.x509.oid import NameOID
 from certwright.acme import base64url
 from certwright.acme.account import AccountClient
 from certwright.acme.directory import offered
-from certwright.acme.errors import InvalidCertificate, NoSuchChain
+from certwright.acme.errors import InvalidCertificate, MalformedResponse, NoSuchChain
 from certwright.acme.fields import malformed
 from certwright.acme.key import AccountKey
 from certwright.acme.link import links_to, parse_links
-from certwright.acme.problem import AlreadyRevoked
+from certwright.acme.problem import AlreadyRevoked, ProblemError
 from certwright.acme.renewal_info import RenewalInfo, fetch_renewal_info
+from certwright.issuing import is_authority, issuers_of
 from certwright.text import printable
 
 if TYPE_CHECKING:
@@ -37,9 +38,15 @@ PEM_CERTIFICATE_CHAIN: Final = "application/pem-certificate-chain"
 MAX_CERTIFICATES: Final = 16
 """The most certificates that a chain may have."""
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,60})-----\s([A-Za-z0-9+/=\s]*?)-----END \1-----\s*")
+_LABELS: Final = (b"CERTIFICATE", b"X509 CERTIFICATE")
+"""The kinds of block that are certificates; RFC 7468 section 5.1 allows the second to readers."""
 
-_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 #]{1,60})-----")
+_BLOCK = re.compile(rb"-----BEGIN (X509 CERTIFICATE|CERTIFICATE)-----([A-Za-z0-9+/=\s]*)-----END \1-----")
+
+_LABEL = re.compile(rb"-----BEGIN ([^-\r\n]{1,60})-----")
+
+_REST = re.compile(rb"(?<!-)-----(?:BEGIN |END |[BEGIND]{0,5}\s*\Z)")
+"""What is left of a block that is damaged or was cut off."""
 
 MAX_CHAIN_BYTES: Final = 256 * 1024
 """The most bytes of a certificate chain that are read."""
@@ -69,10 +76,11 @@ class CertificateChainPem:
         """Parse a chain.
 
         Only blocks of certificates are accepted, because the file ends up where servers read their keys from
-        (section 11.4).
+        (section 11.4). Text around them, which RFC 7468 section 2 allows, is dropped. Their order is the server's.
 
         Raises:
-            MalformedResponse: The content type is wrong, or the body contains anything but certificates.
+            MalformedResponse: The content type is wrong, there is no certificate or too many, a block is of another
+                kind, or one is damaged.
         """
         if response.media_type != PEM_CERTIFICATE_CHAIN:
             media_type = printable(response.media_type, 80) or "no content type"
@@ -80,24 +88,20 @@ class CertificateChainPem:
         certificates = _certificates(response)
         if not certificates:
             raise malformed(response, "the certificate chain is empty")
-        if len(certificates) > MAX_CERTIFICATES:
-            raise malformed(response, f"the certificate chain has more than {MAX_CERTIFICATES} certificates")
         return cls(b"".join(map(_to_pem, certificates)), certificates, response.url, alternate_urls)
 
 
 def _certificates(response: Response) -> tuple[bytes, ...]:
-    foreign = next((label for label in _LABEL.findall(response.body) if label != b"CERTIFICATE"), None)
+    foreign = next((label for label in _LABEL.findall(response.body) if label not in _LABELS), None)
     if foreign is not None:
-        raise malformed(response, f"the certificate chain contains a block of type {foreign.decode('ascii')}")
-    certificates = []
-    position = len(response.body) - len(response.body.lstrip())
-    while position < len(response.body):
-        match = _BLOCK.match(response.body, position)
-        if match is None:
-            raise malformed(response, "the certificate chain contains something other than PEM certificates")
-        certificates.append(_from_base64(match[2], response))
-        position = match.end()
-    return tuple(certificates)
+        kind = printable(foreign.decode("ascii", "replace"), 60)
+        raise malformed(response, f"the certificate chain contains a block of type {kind}")
+    blocks = list(_BLOCK.finditer(response.body))
+    if _REST.search(_BLOCK.sub(b"", response.body)):
+        raise malformed(response, "a PEM block of the certificate chain is incomplete or damaged")
+    if len(blocks) > MAX_CERTIFICATES:
+        raise malformed(response, f"the certificate chain has more than {MAX_CERTIFICATES} certificates")
+    return tuple(_from_base64(block[2], response) for block in blocks)
 
 
 def _from_base64(text: bytes, response: Response) -> bytes:
@@ -119,16 +123,24 @@ def _to_pem(der: bytes) -> bytes:
 def issuer_names(chain: CertificateChainPem) -> tuple[str, ...]:
     """Return the common names of the issuers of a chain's certificates, the leaf's issuer first, the root's last.
 
-    An issuer without a common name is given by its whole distinguished name (RFC 4514).
+    Certificates in another order, and those that do not belong to the chain, do not matter: the leaf is the first
+    that may not issue others, where that leads to its issuers. An issuer without a common name is given by its whole
+    distinguished name (RFC 4514).
 
     Raises:
         InvalidCertificate: A certificate of the chain cannot be read.
     """
     try:
-        issuers = [x509.load_der_x509_certificate(der).issuer for der in chain.certificates]
+        certificates = [x509.load_der_x509_certificate(der) for der in chain.certificates]
+        return tuple(_name(certificate.issuer) for certificate in _path(certificates))
     except (ValueError, x509.InvalidVersion):
         raise InvalidCertificate(f"A certificate of the chain at {chain.url} cannot be read") from None
-    return tuple(map(_name, issuers))
+
+
+def _path(certificates: Sequence[x509.Certificate]) -> Sequence[x509.Certificate]:
+    leaf = next((certificate for certificate in certificates if not is_authority(certificate)), certificates[0])
+    issuers = issuers_of(leaf, certificates)
+    return (leaf, *issuers) if issuers else certificates
 
 
 def leads_to(chain: CertificateChainPem, issuer: str) -> bool:
@@ -265,9 +277,26 @@ class CertificateClient(AccountClient):
         return CertificateChainPem.parse(response, alternate_urls=alternates[:_MAX_ALTERNATES])
 
     async def download_alternates(self, chain: CertificateChainPem) -> tuple[CertificateChainPem, ...]:
-        """Fetch the other chains for the same certificate, at most ten of them (section 7.4.2)."""
-        others = (url for url in chain.alternate_urls if url != chain.url)
-        return tuple([await self.download_chain(url) for url in others])
+        """Fetch the other chains for the same certificate, at most ten of them (section 7.4.2).
+
+        One that the server refuses, or that is no chain, is left out: the default chain is still good.
+
+        Raises:
+            TransportError: The server cannot be reached, or is out of order.
+        """
+        chains = []
+        for url in (url for url in chain.alternate_urls if url != chain.url):
+            try:
+                found = await self.download_chain(url)
+                issuer_names(found)
+            except (MalformedResponse, InvalidCertificate):
+                continue
+            except ProblemError as error:
+                if error.temporary:
+                    raise
+                continue
+            chains.append(found)
+        return tuple(chains)
 
     async def choose_chain(self, chain: CertificateChainPem, issuer: str) -> CertificateChainPem:
         """Return the chain that leads to an issuer: this one or an alternate. Fetch alternates only if needed.

@@ -13,6 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidAccountKey
@@ -179,6 +180,17 @@ class AccountKey:
         assert self._curve is not None  # noqa: S101 - set in the constructor for every EC key
         r, s = decode_dss_signature(self._private_key.sign(data, ec.ECDSA(self._curve.digest)))
         return r.to_bytes(self._curve.width, "big") + s.to_bytes(self._curve.width, "big")
+
+    def derived_secret(self, purpose: str) -> bytes:
+        """Return 32 bytes that only holders of this key can compute (HKDF with SHA-256, RFC 5869).
+
+        Args:
+            purpose: What they are for; another purpose gives other bytes.
+        """
+        secret = self._private_key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
 
     def signing_with(self, accepted: Iterable[str]) -> AccountKey | None:
         """Return a copy of this key that signs with the first accepted algorithm that it supports and does not use yet.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.failures import attempt_pause
-from certwright.resources import AuthorizationStatus, OrderStatus
+from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def abandon_order(observation: Observation) -> Observation:
 
 
 def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetime) -> Observation:
-    attempts = observation.status.failed_attempts + 1
+    attempts = min(observation.status.failed_attempts + 1, MAX_COUNT)
     again = max(now + attempt_pause(attempts), failure.not_before or now)
     # The status says it too; while that cannot be written the CA must not be asked without end.
     issuing = replace(observation.memory.issuing, not_before=again, reported=(failure.reason, failure.message))

@@ -13,12 +13,26 @@ if TYPE_CHECKING:
 
 async def hold(observation: Observation, tools: Tools) -> Observation:
     """Keep the Certificate from vanishing before its records are removed."""
-    return await _write(observation, tools, (FINALIZER,))
+    metadata = observation.certificate.metadata
+    if FINALIZER in metadata.finalizers:
+        return observation
+    body = await tools.kube_api.add_finalizer(Certificate.PLURAL, Certificate.KIND, metadata.identity, FINALIZER)
+    return written(observation, tools, body)
 
 
 async def let_go(observation: Observation, tools: Tools) -> Observation:
-    """Let the Certificate go; another field manager may still hold it by the same finalizer."""
-    return await _write(observation, tools, ())
+    """Let the Certificate go, also if another field manager, such as a restored backup, set the finalizer as well."""
+    metadata = observation.certificate.metadata
+    if FINALIZER not in metadata.finalizers:
+        return observation
+    body = await tools.kube_api.remove_finalizer(
+        Certificate.PLURAL, Certificate.KIND, metadata.identity, FINALIZER, known=metadata.finalizers
+    )
+    if body is not None:
+        return written(observation, tools, body)
+    left = tuple(one for one in metadata.finalizers if one != FINALIZER)
+    gone = observation.certificate.replace(metadata=metadata.replace(finalizers=left))
+    return observation.with_certificate(gone)
 
 
 def written(observation: Observation, tools: Tools, body: dict[str, Any]) -> Observation:
@@ -27,11 +41,3 @@ def written(observation: Observation, tools: Tools, body: dict[str, Any]) -> Obs
         return observation
     tools.on_written(body)
     return observation.with_certificate(Certificate.parse(body))
-
-
-async def _write(observation: Observation, tools: Tools, finalizers: tuple[str, ...]) -> Observation:
-    metadata = observation.certificate.metadata
-    if (FINALIZER in metadata.finalizers) == bool(finalizers):
-        return observation
-    body = await tools.kube_api.apply_finalizers(Certificate.PLURAL, Certificate.KIND, metadata.identity, finalizers)
-    return written(observation, tools, body)

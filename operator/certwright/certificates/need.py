@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.secret import SecretFacts
     from certwright.pki import CertificateFacts
+    from certwright.reasons import NeedReason, SpecReason
     from certwright.resources import Certificate
 
 
@@ -25,7 +26,7 @@ MAX_NAMED: Final = 3
 class Refusal:
     """Why a certificate that is needed is not issued: a reason of one word and a message for people."""
 
-    reason: str
+    reason: SpecReason
     message: str
 
 
@@ -34,12 +35,12 @@ class Need:
     """A reason to issue.
 
     Attributes:
-        reason: One word, CamelCase.
+        reason: For the Event, and for the condition while nothing else is said.
         message: For people, without a full stop.
         refusal: Set if issuing would go against the spec; it says so to the user.
     """
 
-    reason: str
+    reason: NeedReason
     message: str
     refusal: Refusal | None = None
 

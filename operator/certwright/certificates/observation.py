@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from certwright.acme import Identifier, Order
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.order_request import OrderRequest
+    from certwright.certificates.progress import Progress
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
+    from certwright.reasons import Reason
     from certwright.resources import Certificate, CertificateStatus
 
 
@@ -70,6 +72,8 @@ class Memory:
         caught_up: Whether the object is known to be no older than this process's right to act.
         unwatched: The Secret, if it is not watched.
         refusals: How often in a row the Certificate was refused.
+        progress: What is known of the issuance, whatever the status says meanwhile.
+        voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
     """
 
     open_order: OpenOrder | None = None
@@ -82,6 +86,8 @@ class Memory:
     caught_up: bool = False
     unwatched: UnwatchedSecret | None = None
     refusals: int = 0
+    progress: Progress | None = None
+    voucher: str | None = None
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""
@@ -161,7 +167,7 @@ class Observation:
         """Return the observation with fields of the memory changed."""
         return replace(self, memory=replace(self.memory, **changes))
 
-    def noting(self, reason: str, message: str, *, under_way: bool = True) -> Observation:
+    def noting(self, reason: Reason, message: str, *, under_way: bool = True) -> Observation:
         """Return the observation with another note of where things stand."""
         return self.remember(note=Note(reason, message[:MAX_MESSAGE_CHARACTERS], under_way))
 

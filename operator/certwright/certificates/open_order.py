@@ -37,6 +37,7 @@ class OpenOrder:
         checks: How often they were looked for.
         polls: How often the CA was asked since the last progress.
         finalized: Whether this process has sent the CSR.
+        usable_from: When its certificate, which is issued, may be written; None if at once.
         warned: What Events have said of responses that could not be seen: the reason, and the cause.
     """
 
@@ -52,6 +53,7 @@ class OpenOrder:
     checks: int = 0
     polls: int = 0
     finalized: bool = False
+    usable_from: dt.datetime | None = None
     warned: frozenset[tuple[str, str]] = frozenset()
 
     def polled(self, asked: float | None, now: dt.datetime) -> OpenOrder:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from certwright.acme import Identifier
     from certwright.certificates.observation import Observation
     from certwright.certificates.secret import SecretFacts
+    from certwright.reasons import SpecReason
     from certwright.resources import Certificate
 
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class OwnershipProblem:
     """Why the Secret is not for this Certificate: a reason of one word and a message for people."""
 
-    reason: str
+    reason: SpecReason
     message: str
 
 

@@ -24,6 +24,7 @@ from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
+from certwright.failures import ATTEMPT_PAUSES
 from certwright.resources import FINALIZER
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ CLEAN_UP_TRIES: Final = 7
 
 The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
 """
+
+CLOCK_TOLERANCE: Final = dt.timedelta(hours=1)
+"""How far ahead the clock may be with which the time of an attempt was written."""
 
 
 def plan(observation: Observation, now: dt.datetime) -> Step:
@@ -90,7 +94,7 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         return AwaitIssuer("IssuerNotFound" if view.state == "missing" else "IssuerNotReady", view.message)
     order = observation.status.order
     if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
-        pause = _not_before(observation.status.next_attempt_time, now)
+        pause = _not_before(_believable(observation.status.next_attempt_time, now), now)
         tidy = _clean_up_first(observation, now, new_order_waits=pause is None)
         if tidy is None and pause is not None:
             tidy = _release_first(observation, now) or pause
@@ -121,7 +125,7 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
         case "ready" if not open_order.finalized:
             return Finalize()
         case "valid":
-            return StoreCertificate()
+            return _not_before(open_order.usable_from, now) or StoreCertificate()
         case _:
             return _not_before(open_order.next_look, now) or PollOrder()
 
@@ -150,6 +154,11 @@ def _release_first(observation: Observation, now: dt.datetime) -> Step | None:
     if FINALIZER not in observation.certificate.metadata.finalizers:
         return None
     return _after(observation.memory.cleaning_up, now) or Release()
+
+
+def _believable(time: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
+    """Return the time of the next attempt, unless it is later than any pause: then a wrong clock or someone set it."""
+    return None if time is None or time - now > ATTEMPT_PAUSES[-1] + CLOCK_TOLERANCE else time
 
 
 def _after(backoff: Backoff, now: dt.datetime) -> Sleep | None:

@@ -8,11 +8,13 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
+from certwright.certificates.progress import Progress
 from certwright.certificates.secret import SecretFacts
 from certwright.certificates.status import last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, Sleep
@@ -23,6 +25,7 @@ from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import Certificate
 from certwright.runtime.result import Result
+from certwright.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +99,8 @@ class CertificateReconciler:
             observation = await self._observe(certificate)
             if self._takeover.is_needed(observation):
                 await self._takeover.read_again(observation)
-                self._keep(observation.remember(caught_up=True))
+                if observation.uid in self._memories:
+                    self._memories[observation.uid] = replace(observation.memory, caught_up=True)
                 observation = await self._observe(self._certificates.get(key) or certificate)
             observation, step = await self._advance(observation)
             if not step.is_silent:
@@ -174,7 +178,22 @@ class CertificateReconciler:
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
         )
-        return self._keep(observation.with_secret(secret))
+        observation, is_foreign = believed(observation.with_secret(secret))
+        if is_foreign:
+            self._tell_foreign_order(observation, certificate)
+        if uid in self._memories:
+            self._memories[uid] = observation.memory
+        return observation
+
+    def _tell_foreign_order(self, observation: Observation, certificate: Certificate) -> None:
+        order = certificate.status.order
+        records = sorted({one.record.name for one in order.authorizations if one.record} if order else ())
+        message = (
+            "status.order is not as the operator wrote it, or the issuer's account key was replaced. The order is not "
+            f"continued, and no records are removed because of it (it names {listed(records)})."
+        )
+        logger.warning("%s: %s", certificate.display_name, message)
+        self._tools.recorder.record(observation.subject, "Warning", "OrderNotOurs", message)
 
     async def _secret(self, certificate: Certificate, memory: Memory) -> tuple[Memory, SecretFacts | None]:
         """Return the Secret as the watch shows it; one that is not watched is read, and remembered for a while."""
@@ -220,6 +239,8 @@ class CertificateReconciler:
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
+        if observation.memory.voucher is not None:
+            observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
         return observation

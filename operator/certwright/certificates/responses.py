@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
+    from certwright.reasons import Reason
     from certwright.resources import AuthorizationStatus, CertificateStatus
 
 
@@ -139,6 +140,6 @@ def must_be_held(responses: Mapping[str, ChallengeResponse], made: tuple[SolverO
     return bool(records_of(responses.values())) or any(one.edited for one in made)
 
 
-def waiting_reason(responses: Mapping[str, ChallengeResponse]) -> str:
+def waiting_reason(responses: Mapping[str, ChallengeResponse]) -> Reason:
     """Return the reason of a note that says that these are waited for."""
     return min(response.waiting_reason for response in responses.values())

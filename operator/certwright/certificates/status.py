@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from certwright.certificates.belief import sealed
 from certwright.certificates.finalizer import written
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Note
@@ -89,7 +90,9 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
         return _Fact("False", need.refusal.reason, need.refusal.message)
     if note is not None:
         return _Fact("False", note.reason, note.message)
-    return _Fact("False", need.reason if need else "Unknown", sentence(need.message) if need else "")
+    if need is None:
+        raise AssertionError("a certificate is not needed, and yet there is none")
+    return _Fact("False", need.reason, sentence(need.message))
 
 
 def _issuing(note: Note | None) -> _Fact:
@@ -105,6 +108,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
         KubeError: It could not be written; `NotFound` and `Conflict` mean that the Certificate is gone.
     """
     now = tools.clock()
+    observation = sealed(observation)
     status = report(observation, now)
     observation = replace(observation, status=status)
     certificate = observation.certificate

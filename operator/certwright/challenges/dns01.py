@@ -10,7 +10,7 @@ from certwright.acme import dns01_value
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
 from certwright.challenges.response import RecordResponse, dns01_name
-from certwright.dns import Propagation
+from certwright.dns import CnameNotAllowed, InvalidName, Propagation, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,6 +26,9 @@ PROPAGATION_SECONDS: Final = 300.0
 PATIENCE: Final = dt.timedelta(seconds=PROPAGATION_SECONDS)
 """The same, as a presenter has it."""
 
+MAX_NAME_CHARACTERS: Final = 253
+"""Of a name in the DNS, written without its final dot (RFC 1035 section 2.3.4)."""
+
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 10.0
 _SHOWN: Final = 3
@@ -39,6 +42,8 @@ class Dns01Presenter:
         view: Looks at them; None neither follows CNAMEs nor looks for records.
         destination: Where the provider puts records: those of presenters with another one are elsewhere.
         follow_cname: Whether a CNAME at `_acme-challenge` names the place for the record (delegation).
+        allowed_targets: Zones that such a CNAME may lead to, besides the domain that is validated; None for all. Who
+            owns a domain could otherwise have records written wherever the provider's credentials reach.
         self_check: Whether records must be seen before the CA is asked.
         patience: How long the records are looked for.
     """
@@ -52,12 +57,14 @@ class Dns01Presenter:
         *,
         destination: str = "",
         follow_cname: bool = True,
+        allowed_targets: Sequence[str] | None = None,
         self_check: SelfCheckMode = "required",
         patience: dt.timedelta = PATIENCE,
     ) -> None:
         self._provider = provider
         self._view = view
         self._follow_cname = follow_cname
+        self._allowed_targets = allowed_targets
         self.destination = destination
         self.self_check = self_check
         self.patience = patience
@@ -69,17 +76,30 @@ class Dns01Presenter:
             name: The identifier; of a wildcard the name below `*.` counts (RFC 8555 section 7.1.3).
 
         Raises:
+            InvalidName: The name of the record would be too long.
+            CnameNotAllowed: A CNAME leads to where no record is to be written.
             DnsError: The CNAME chain cannot be followed.
         """
-        return await self.target(dns01_name(name))
+        owner = dns01_name(name)
+        target = await self.target(owner)
+        zones = self._allowed_targets
+        if target == normalise(owner) or zones is None or _is_below(target, [name.removeprefix("*."), *zones]):
+            return target
+        raise CnameNotAllowed(owner, target, zones)
 
     async def target(self, owner: str) -> str:
         """Return where a record has to stand for the CA to find it at `owner`: there, or where a CNAME leads.
 
         Raises:
+            InvalidName: A name is too long.
             DnsError: The CNAME chain cannot be followed.
         """
-        return await self._view.follow_cname(owner) if self._view is not None and self._follow_cname else owner
+        _check_length(owner)
+        if self._view is None or not self._follow_cname:
+            return normalise(owner)
+        target = await self._view.follow_cname(owner)
+        _check_length(target)
+        return target
 
     def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record."""
@@ -210,6 +230,19 @@ async def until_seen(
         if missing:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _check_length(name: str) -> None:
+    """Check before an order what a name server would refuse after it. Raises `InvalidName`."""
+    if len(name) > MAX_NAME_CHARACTERS:
+        raise InvalidName(
+            f"the record of dns-01 cannot be named {name}: that has {len(name)} characters, and the DNS allows "
+            f"{MAX_NAME_CHARACTERS}"
+        )
+
+
+def _is_below(name: str, zones: Iterable[str]) -> bool:
+    return any(name == zone or name.endswith(f".{zone}") for zone in map(normalise, zones))
 
 
 def _records(responses: Iterable[ChallengeResponse]) -> list[RecordResponse]:

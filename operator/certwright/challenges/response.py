@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from certwright.acme.challenge import WELL_KNOWN_PATH
 from certwright.dns import TxtRecord
+
+if TYPE_CHECKING:
+    from certwright.reasons import Reason
 
 
 def dns01_name(name: str) -> str:
@@ -20,15 +23,15 @@ class ChallengeResponse(Protocol):
 
     Attributes:
         challenge_type: The type of the challenge.
-        waiting_reason: One word for a condition, while it is waited for.
-        failure_reason: One word for a condition, once it was waited for without success.
+        waiting_reason: For a condition, while it is waited for.
+        failure_reason: For a condition, once it was waited for without success.
         warn_after: How long it may take before an Event says that it takes long.
         advice: What the user can do if it cannot be seen.
     """
 
     challenge_type: ClassVar[str]
-    waiting_reason: ClassVar[str]
-    failure_reason: ClassVar[str]
+    waiting_reason: ClassVar[Reason]
+    failure_reason: ClassVar[Reason]
     warn_after: ClassVar[dt.timedelta]
     advice: ClassVar[str]
 
@@ -61,8 +64,8 @@ class RecordResponse(TxtRecord):
     """The TXT record of dns-01 (RFC 8555 section 8.4)."""
 
     challenge_type: ClassVar[str] = "dns-01"
-    waiting_reason: ClassVar[str] = "WaitingForDNS"
-    failure_reason: ClassVar[str] = "RecordNotVisible"
+    waiting_reason: ClassVar[Reason] = "WaitingForDNS"
+    failure_reason: ClassVar[Reason] = "RecordNotVisible"
     # The servers of a zone need a few seconds to take a record over from each other when all is well.
     warn_after: ClassVar[dt.timedelta] = dt.timedelta(seconds=10)
     advice: ClassVar[str] = "Check the zone's servers, or the solver's authoritativeNameservers and nameservers."
@@ -103,8 +106,8 @@ class FileResponse:
     """
 
     challenge_type: ClassVar[str] = "http-01"
-    waiting_reason: ClassVar[str] = "WaitingForHTTP"
-    failure_reason: ClassVar[str] = "SelfCheckFailed"
+    waiting_reason: ClassVar[Reason] = "WaitingForHTTP"
+    failure_reason: ClassVar[Reason] = "SelfCheckFailed"
     warn_after: ClassVar[dt.timedelta] = dt.timedelta(seconds=5)
     advice: ClassVar[str] = (
         "Check that the domain points to the ingress controller, on port 80. If it does so only from outside, set the "

@@ -309,7 +309,7 @@ def _complaint(finding: Finding) -> str:
         case Found.WRONG_STATUS:
             return f"{via}answers with {finding.status_line}"
         case Found.WRONG_CONTENT:
-            return f"{via}answers with something other ({finding.detail or 'of no type'}) than the key authorization"
+            return f"{via}answers with other content ({finding.detail or 'of no type'}) than the key authorization"
         case Found.NO_ANSWER:
             return f"{via}gives no answer: {finding.detail}"
         case Found.TIMED_OUT:

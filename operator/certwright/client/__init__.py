@@ -32,6 +32,7 @@ from certwright.client.certificate import IssuedCertificate, leaf_der
 from certwright.client.connect import connect
 from certwright.client.discover import Offer, discover
 from certwright.client.errors import (
+    CertificateStartsLater,
     InvalidPrivateKey,
     IssuanceTimedOut,
     KeyReused,
@@ -57,6 +58,7 @@ from certwright.client.events import (
     Presenting,
     RenewalInfoUnavailable,
     ReplacementRefused,
+    StartAwaited,
     Validating,
 )
 from certwright.client.issue import issue, renew
@@ -70,6 +72,7 @@ __all__ = [
     "CannotListen",
     "CannotWrite",
     "CertificateKey",
+    "CertificateStartsLater",
     "CleanUpFailed",
     "CleanedUp",
     "Dns01",
@@ -103,6 +106,7 @@ __all__ = [
     "Solver",
     "SolverFailed",
     "Solvers",
+    "StartAwaited",
     "TlsAlpn01Server",
     "UnusableCertificate",
     "Validating",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.acme import AcmeError, NoSuchChain
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from certwright.client.certificate import IssuedCertificate
 
@@ -58,6 +60,29 @@ class UnusableCertificate(AcmeError):
         super().__init__(message)
         self.order_url = order_url
         self.certificate_url = certificate_url
+
+
+class CertificateStartsLater(AcmeError):
+    """The certificate is issued, but the CA's clock is ahead of this machine's: it cannot be used in the time given.
+
+    Resume the order with the same key from `usable_from` on: no new one is placed.
+
+    Attributes:
+        not_before: When it becomes valid, UTC.
+        usable_from: When it is taken: a little earlier, as clocks differ.
+        order_url: The order, which is valid.
+    """
+
+    temporary = True
+
+    def __init__(self, not_before: datetime, usable_from: datetime, *, order_url: str) -> None:
+        super().__init__(
+            f"The certificate is issued, but is valid only from {rfc3339(not_before)}: the CA's clock is ahead of this"
+            " machine's"
+        )
+        self.not_before = not_before
+        self.usable_from = usable_from
+        self.order_url = order_url
 
 
 class PreferredChainMissing(NoSuchChain):

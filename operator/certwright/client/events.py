@@ -6,7 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from certwright.text import rfc3339
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from certwright.acme import AcmeError, Order, Reservation
     from certwright.challenges.proof import Proof
     from certwright.client.certificate import IssuedCertificate
@@ -219,6 +223,25 @@ class RenewalInfoUnavailable(Event):
 
     def __str__(self) -> str:
         return f"Cannot ask the CA when to renew: {self.error}"
+
+
+@dataclass(frozen=True)
+class StartAwaited(Event):
+    """The certificate is issued and starts soon: the CA's clock is ahead of this machine's.
+
+    Attributes:
+        not_before: When it becomes valid, UTC.
+        usable_from: When the wait ends: a little earlier, as clocks differ.
+    """
+
+    not_before: datetime
+    usable_from: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"The certificate is valid only from {rfc3339(self.not_before)}, as the CA's clock is ahead;"
+            f" waiting until {rfc3339(self.usable_from)}"
+        )
 
 
 @dataclass(frozen=True)

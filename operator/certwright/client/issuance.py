@@ -23,11 +23,17 @@ from certwright.acme import (
     UnsafeUrl,
     UserActionRequired,
     certificate_identifier,
+    issuer_names,
 )
 from certwright.acme.validation import Review
 from certwright.challenges.solver import solvers_for
 from certwright.client.certificate import IssuedCertificate, chain_of, leaf_der, names_of
-from certwright.client.errors import IssuanceTimedOut, PreferredChainMissing, UnusableCertificate
+from certwright.client.errors import (
+    CertificateStartsLater,
+    IssuanceTimedOut,
+    PreferredChainMissing,
+    UnusableCertificate,
+)
 from certwright.client.events import (
     AuthorizationReused,
     BudgetWaited,
@@ -39,11 +45,12 @@ from certwright.client.events import (
     OrderResumed,
     RenewalInfoUnavailable,
     ReplacementRefused,
+    StartAwaited,
 )
 from certwright.client.key import values
 from certwright.client.validation import answer, presented, select
 from certwright.dns import DnsError, check_caa
-from certwright.pki import PkiError, SigningRequest, check_before_write, private_key_to_pem
+from certwright.pki import NotYetValid, PkiError, SigningRequest, check_before_write, private_key_to_pem
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -210,19 +217,12 @@ class Issuance:
             self._may_be_issued = False
             raise
         chain = await client.download_certificate(order)
-        missing: NoSuchChain | None = None
+        issued = await self._usable(chain, order, current)
         if preferred_chain is not None:
-            try:
-                chain = await client.choose_chain(chain, preferred_chain)
-            except NoSuchChain as error:
-                missing = error
-        issued = self._checked(chain, order, current)
-        if missing is not None:
-            # Nothing is lost: what was issued, and its key, are in the error.
-            raise PreferredChainMissing(missing, issued) from missing
+            issued = await self._with_chain(preferred_chain, chain, issued, current)
         if (await client.server.directory()).renewal_info is not None:
             try:
-                issued = replace(issued, renewal_info=await client.fetch_renewal_info(chain.certificates[0]))
+                issued = replace(issued, renewal_info=await client.fetch_renewal_info(leaf_der(issued.chain_pem)))
             except AcmeError as error:
                 self._notify(RenewalInfoUnavailable(error))
         self._notify(Issued(issued))
@@ -276,12 +276,48 @@ class Issuance:
         self._replaces_refused = True
         self._notify(ReplacementRefused(error))
 
+    async def _usable(self, chain: CertificateChainPem, order: Order, current: bytes | None) -> IssuedCertificate:
+        """Check what was issued; wait for the start of a certificate from a CA whose clock is ahead.
+
+        Raises:
+            UnusableCertificate: It is not what was ordered.
+            CertificateStartsLater: It starts soon, but after the time given.
+        """
+        try:
+            return self._checked(chain, order, current)
+        except UnusableCertificate as error:
+            if not isinstance(error.__cause__, NotYetValid) or not error.__cause__.starts_soon:
+                raise
+            early = error.__cause__
+        seconds = (early.usable_from - self._clock.now()).total_seconds()
+        if seconds > self._left():
+            raise CertificateStartsLater(early.not_before, early.usable_from, order_url=order.url) from early
+        self._notify(StartAwaited(early.not_before, early.usable_from))
+        await self._clock.sleep(seconds + 1.0)
+        return self._checked(chain, order, current)
+
+    async def _with_chain(
+        self, preferred: str, chain: CertificateChainPem, issued: IssuedCertificate, current: bytes | None
+    ) -> IssuedCertificate:
+        """Return what was issued with the preferred chain.
+
+        Raises:
+            PreferredChainMissing: There is none that can be used; nothing is lost, as the certificate is in the error.
+        """
+        try:
+            chosen = await self._client.choose_chain(chain, preferred)
+            return issued if chosen is chain else self._checked(chosen, self._placed(), current)
+        except NoSuchChain as error:
+            raise PreferredChainMissing(error, issued) from error
+        except UnusableCertificate as error:
+            missing = NoSuchChain(wanted=preferred, offered=issuer_names(chain)[-1:])
+            raise PreferredChainMissing(missing, issued) from error
+
     def _checked(self, chain: CertificateChainPem, order: Order, current: bytes | None) -> IssuedCertificate:
         assert self._key is not None  # noqa: S101 - set before the order was finalized
         try:
-            parsed = chain_of(chain.pem)
-            check_before_write(
-                parsed,
+            parsed = check_before_write(
+                chain_of(chain.pem),
                 self._key,
                 dns_names=values(self._identifiers, "dns"),
                 ip_addresses=values(self._identifiers, "ip"),

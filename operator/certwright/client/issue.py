@@ -84,6 +84,7 @@ async def issue(
         OrderFailed: The CA could not validate a domain; see `by_identifier`.
         PreferredChainMissing: The preferred chain is not on offer; what was issued is in the error.
         UnusableCertificate: What the CA issued is not what was asked for.
+        CertificateStartsLater: What the CA issued starts soon, but after `timeout`; resume the order then.
         KeyReused: The key is the account's.
         BudgetExhausted: There is no room within the time given.
         IssuanceTimedOut: It took longer than `timeout`; see `reasons` for what the CA said.

@@ -14,11 +14,12 @@ class Credential:
 
     Attributes:
         value: The secret.
-        source: Where it was read, for messages: `the entry secret of Secret dns/tsig`.
+        source: Where it was read, for messages: `the entry secret of Secret dns/tsig`. It is a part of equality: the
+            same secret from two places is two credentials, so that no message names somebody else's Secret.
     """
 
     value: str = field(repr=False)
-    source: str = field(default="", compare=False)
+    source: str = ""
 
 
 def credential(what: str) -> dict[str, Any]:

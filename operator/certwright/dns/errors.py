@@ -13,9 +13,11 @@ class DnsError(Exception):
 
     Attributes:
         names: The record names that it concerns, where it is about some of several; else empty.
+        retry_after: Seconds that the server asked to wait before the next try, or None.
     """
 
     names: tuple[str, ...] = ()
+    retry_after: float | None = None
 
 
 class InvalidName(DnsError):
@@ -54,6 +56,19 @@ class MalformedAnswer(DnsError):
         super().__init__(f"the DNS server {server} sent an invalid DNS response")
 
 
+class ProviderUnreachable(DnsError):
+    """The API of a DNS provider gave no answer that can be used: a broken connection, a time-out, a 429, a 5xx.
+
+    Attributes:
+        host: Host and port of the API.
+    """
+
+    def __init__(self, message: str, *, host: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.host = host
+        self.retry_after = retry_after
+
+
 class ResolutionFailed(DnsError):
     """None of the recursive resolvers had an answer."""
 
@@ -70,6 +85,24 @@ class CnameLoop(DnsError):
         self.names = self.chain[:1]
         what = "is a loop" if looped else f"is longer than {len(self.chain) - 1} steps"
         super().__init__(f"the chain of CNAME records at {self.chain[0]} {what}: {' -> '.join(self.chain)}")
+
+
+class CnameNotAllowed(DnsError):
+    """A CNAME leads to where nothing is to be written.
+
+    Attributes:
+        owner: The name that is an alias.
+        target: Where it leads.
+        allowed: The zones that it may lead to, besides the validated domain itself.
+    """
+
+    def __init__(self, owner: str, target: str, allowed: Sequence[str]) -> None:
+        self.owner = owner
+        self.target = target
+        self.allowed = tuple(allowed)
+        self.names = (owner,)
+        where = f"outside of {', '.join(self.allowed)}" if allowed else "and the solver has no allowedTargets"
+        super().__init__(f"{owner} is a CNAME that leads to another domain, {target}, {where}")
 
 
 class ZoneNotFound(DnsError):
@@ -119,4 +152,5 @@ class UpdatesFailed(DnsError):
     def __init__(self, errors: Sequence[DnsError]) -> None:
         self.errors = tuple(errors)
         self.names = tuple(sorted({name for error in errors for name in error.names}))
+        self.retry_after = max((error.retry_after for error in errors if error.retry_after is not None), default=None)
         super().__init__("; ".join(str(error) for error in errors))

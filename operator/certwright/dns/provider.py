@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+import datetime as dt
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, Protocol
+
+from certwright.dns.errors import ProviderUnreachable
+from certwright.http.errors import HttpError
+from certwright.http.retry_after import retry_after_seconds
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from certwright.dns.records import TxtRecord
     from certwright.dns.zone import Zone
-    from certwright.http.message import Transport
+    from certwright.http.message import Response, Transport
+
+MAX_ANSWER_BYTES: Final = 1 << 20
+"""A page of a zone's records is shorter."""
+LONGEST_BUSY_SECONDS: Final = 3600.0
+"""A longer Retry-After of a DNS provider is not believed: a gateway in trouble may say anything."""
 
 
 class Provider(Protocol):
@@ -33,21 +45,94 @@ class Provider(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class ProviderContext:
-    """What a provider is given besides its configuration.
+    """What a provider is given besides its configuration: one for each provider.
 
     Attributes:
         find_zone: Finds the zone that holds a name, as the world sees it: `DnsView.find_zone`.
-        transport: Returns the transport for HTTPS that all providers share. Its owner closes it, so a provider holds
-            no connection of its own and may be dropped at any time.
-        before_send: Called right before each message is sent; what it raises keeps it from being sent. The transport
-            calls it by itself.
+        before_send: Called right before each message is sent; what it raises keeps it from being sent. `request` calls
+            it by itself.
     """
 
-    find_zone: Callable[[str], Awaitable[Zone]]
-    transport: Callable[[], Transport]
-    before_send: Callable[[], None] | None = None
+    def __init__(
+        self,
+        find_zone: Callable[[str], Awaitable[Zone]],
+        transport: Callable[[], Transport],
+        before_send: Callable[[], None] | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Create a context.
+
+        Args:
+            find_zone: See above.
+            transport: Returns the transport that all providers share. Its owner closes it, so a provider holds no
+                connection of its own and may be dropped at any time.
+            before_send: See above; the transport was given it too.
+            monotonic: The clock, in seconds.
+        """
+        self.find_zone = find_zone
+        self.before_send = before_send
+        self._transport = transport
+        self._monotonic = monotonic
+        self._busy: tuple[float, ProviderUnreachable] | None = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Response:
+        """Send one request to the provider's API over HTTPS; return its answer, unless that is a 429 or a 5xx.
+
+        After an answer with Retry-After (RFC 9110 section 10.2.3) nothing is sent until that time.
+
+        Args:
+            method: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+            url: An absolute https URL.
+            headers: Header fields, such as the token.
+            content: The body.
+            max_bytes: The maximum length of the answer's body.
+
+        Raises:
+            ProviderUnreachable: No answer came that can be used. Its message quotes neither headers nor bodies.
+        """
+        self._check_busy()
+        try:
+            response = await self._transport().request(
+                method, url, headers=headers, content=content, max_bytes=max_bytes
+            )
+        except HttpError as error:
+            raise ProviderUnreachable(
+                f"the request to the DNS provider failed: {error}", host=host_of(url), retry_after=error.retry_after
+            ) from error
+        if response.status != HTTPStatus.TOO_MANY_REQUESTS and response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return response
+        raise self._out_of_service(response, url)
+
+    def _out_of_service(self, response: Response, url: str) -> ProviderUnreachable:
+        wait = retry_after_seconds(response.headers, now=dt.datetime.now(dt.UTC))
+        host, status = host_of(url), response.status
+        why = "it receives too many requests" if status == HTTPStatus.TOO_MANY_REQUESTS else "it is out of service"
+        message = f"the DNS provider at {host} answered with HTTP {status}: {why}"
+        error = ProviderUnreachable(message, host=host, retry_after=wait)
+        if wait:
+            self._busy = (self._monotonic() + min(wait, LONGEST_BUSY_SECONDS), error)
+        return error
+
+    def _check_busy(self) -> None:
+        if self._busy is None:
+            return
+        until, error = self._busy
+        left = until - self._monotonic()
+        if left <= 0:
+            self._busy = None
+            return
+        # The same words, so that the same trouble is told once.
+        raise ProviderUnreachable(str(error), host=error.host, retry_after=left)
 
 
 class ProviderConfig(Protocol):

@@ -100,10 +100,11 @@ async def _show(
 
 async def _let_go(resource: Resource, metadata: Mapping[str, Any], kube_api: KubeApi) -> None:
     """Hold up no deletion: what it was waiting for cannot be read any more."""
-    if FINALIZER not in (metadata.get("finalizers") or ()):
+    finalizers = metadata.get("finalizers") or ()
+    if FINALIZER not in finalizers:
         return
     logger.warning(
         "%s is being deleted, and its TXT records may be left behind: its spec or status cannot be read",
         resource.key(metadata),
     )
-    await kube_api.apply_finalizers(resource.plural, resource.kind, metadata, ())
+    await kube_api.remove_finalizer(resource.plural, resource.kind, metadata, FINALIZER, known=finalizers)

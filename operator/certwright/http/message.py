@@ -76,10 +76,11 @@ class Transport(Protocol):
         6.4). Return redirects instead of following them. Return every status; none is an error.
 
         Args:
-            method: `GET`, `HEAD` or `POST`.
+            method: `GET`, `HEAD` or `POST`, which is all that ACME needs; `PUT`, `PATCH` or `DELETE` as well, for the
+                APIs of DNS providers.
             url: An absolute URL.
             headers: Header fields to send; the transport adds `User-Agent`.
-            content: The body of a POST.
+            content: The body, if any.
             max_bytes: The maximum length of the body. The longer or incomplete body of an error status is cut, because
                 the status still counts; any other response is then an error.
 

@@ -27,6 +27,7 @@ from certwright.http.errors import (
     UnsafeUrl,
 )
 from certwright.http.message import Headers, Response
+from certwright.http.network import NetworkBackend
 from certwright.http.proxy import environment_proxies, environment_proxy
 from certwright.http.trust import ClientCertificate, Trust, untrusted_server
 from certwright.http.url import UrlPolicy, host_of
@@ -161,7 +162,7 @@ class HttpxTransport:
         )
         # The transport of httpx without its client: redirects, cookies, authentication and decoding are not needed,
         # and were a third of the work for each request.
-        self._open = partial(httpx.AsyncHTTPTransport, verify=context, http2=http2, limits=limits)
+        self._open = partial(_open, verify=context, http2=http2, limits=limits)
         self._proxy = proxy
         self._trust_env = trust_env
         proxies = [proxy] if proxy is not None else environment_proxies() if trust_env else []
@@ -284,6 +285,14 @@ class HttpxTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _open(
+    *, verify: ssl.SSLContext, http2: bool, limits: httpx.Limits, proxy: str | None = None
+) -> httpx.AsyncHTTPTransport:
+    pool = httpx.AsyncHTTPTransport(verify=verify, http2=http2, limits=limits, proxy=proxy)
+    pool._pool._network_backend = NetworkBackend()  # noqa: SLF001 - httpcore has an argument for it, httpx none
+    return pool
 
 
 def _before_send(check: Callable[[], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:

@@ -73,6 +73,21 @@ def _without_credentials(url: str) -> str:
     return printable(re.sub(r"//[^/]*@", "//...@", url[:MAX_URL]), 200)
 
 
+def same_origin(one: str, other: str) -> bool:
+    """Return whether two URLs have the same scheme, host and port (RFC 6454); what is no URL has no origin."""
+    origin = _origin(one)
+    return origin is not None and origin == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str, int] | None:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+    except (ValueError, KeyError):
+        return None
+    return (parts.scheme, parts.hostname, port) if parts.hostname else None
+
+
 def host_of(url: str) -> str:
     """Return host and port of a URL for messages and logs."""
     return printable(url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2], 300)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from certwright.concurrency import gather_all
 from certwright.http01 import manifests
 from certwright.http01.editing import remove_rules
+from certwright.http01.settings import is_object_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection, Iterable, Sequence
@@ -28,7 +29,7 @@ async def remove(
     """Remove the objects of a Certificate by their labels, whatever their names, and its rules from an edited Ingress.
 
     Needs nothing of the issuer, which may be gone or changed. Names in `made`, which came from a status, are used for
-    an edited Ingress alone, and only the paths of these files to Services of ours are removed there.
+    an edited Ingress alone: in the Certificate's namespace, and for the paths of challenges to its own Services.
 
     Raises:
         KubeError: The API server refused something; the rest was removed.
@@ -80,5 +81,6 @@ def _edits(
     *,
     services: Collection[str],
 ) -> list[Awaitable[object]]:
-    ingresses = sorted({one.name for one in known if one.edited}) if services else []
-    return [remove_rules(objects, owner.namespace, name, files, services=services) for name in ingresses]
+    own = {name for name in services if is_object_name(owner, name)}
+    ingresses = sorted({one.name for one in known if one.edited}) if own else []
+    return [remove_rules(objects, owner.namespace, name, files, services=own) for name in ingresses]

@@ -141,5 +141,14 @@ def object_name(owner: Owner, files: Iterable[FileResponse], settings: Settings)
     of_pod = settings.responder if isinstance(settings.responder, PodSettings) else None
     made_of = [owner.uid, repr(of_pod), repr(settings.route), settings.service_type]
     content = "\n".join([*made_of, *sorted(f"{file.host} {file.token}" for file in files)])
+    return f"{_stem(owner)}-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
+
+
+def is_object_name(owner: Owner, name: str) -> bool:
+    """Return whether a name could be one that `object_name` gave for this Certificate; a status may have any other."""
+    return re.fullmatch(rf"{re.escape(_stem(owner))}-[0-9a-f]{{10}}", name) is not None
+
+
+def _stem(owner: Owner) -> str:
     stem = re.sub(r"[^a-z0-9-]", "-", owner.name)[:LONGEST_STEM].strip("-")
-    return f"cw-{stem}-{hashlib.sha256(content.encode()).hexdigest()[:10]}"
+    return f"cw-{stem}"

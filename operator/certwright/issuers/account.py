@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import AccountKey, AccountStatus, AcmeError, Client
 from certwright.failures import IssuanceError
+from certwright.http.url import same_origin
 from certwright.kube.errors import Conflict
 from certwright.kube.secrets import encoded, entry_of
 from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL, AcmeIssuerStatus
@@ -97,8 +98,8 @@ async def load_account(
 ) -> LoadedAccount:
     """Return the account of a key, with the contact address of the spec.
 
-    The account in the status is used if it still belongs to this key and CA. Otherwise the account is registered, or
-    found by its key.
+    The account in the status is used if it still belongs to this key and CA, and its URL is at the CA. Otherwise the
+    account is registered, or found by its key.
 
     Args:
         server: The CA.
@@ -112,8 +113,9 @@ async def load_account(
     """
     directory = await directory_with_profile(server, spec.profile)
     contact = (f"mailto:{spec.email}",) if spec.email else ()
-    if was is not None and was.uri is not None and (was.server, was.key_thumbprint) == (spec.server, key.thumbprint):
-        client = Client(server, key, account_url=was.uri)
+    known = None if was is None else _known_url(was, spec, key, directory)
+    if was is not None and known is not None:
+        client = Client(server, key, account_url=known)
         if was.last_registered_email != spec.email:
             await client.update_account(contact=contact)
     else:
@@ -127,6 +129,13 @@ async def load_account(
         key_thumbprint=key.thumbprint,
     )
     return LoadedAccount(client, status)
+
+
+def _known_url(was: AcmeIssuerStatus, spec: AcmeIssuerSpec, key: AccountKey, directory: Directory) -> str | None:
+    """Return the account's URL in a status, if the status is about this key and CA, and the URL at this CA."""
+    if was.uri is None or (was.server, was.key_thumbprint) != (spec.server, key.thumbprint):
+        return None
+    return was.uri if any(same_origin(was.uri, one) for one in (spec.server, directory.new_account)) else None
 
 
 async def _register(client: Client, contact: tuple[str, ...], secret_name: str) -> None:

@@ -1,7 +1,8 @@
-"""The DNS providers in use: one for each kind, endpoint and credential, shared by every issuer that names the same.
+"""The DNS providers in use: one for each kind, endpoint and credential.
 
-Tokens, throttles and zone caches are a provider's, so a provider outlives the look that made it. A credential is read
-again every few seconds; the provider changes when its content does.
+Issuers that name the same entry of the same Secret share one. Tokens, throttles and zone caches are a provider's, so a
+provider outlives the look that made it. A credential is read again every few seconds; the provider changes when its
+content does.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class DnsProviders:
             pooled.view,
             destination=config.destination,
             follow_cname=spec.cname_strategy == "Follow",
+            allowed_targets=_allowed_targets(issuer, spec),
             patience=spec.propagation_timeout,
         )
 
@@ -131,7 +133,9 @@ class DnsProviders:
         found = self._pool.pop(key, None)
         if found is None:
             view = self._view(key.view)
-            context = ProviderContext(view.find_zone, self._shared_transport, self._before_send)
+            context = ProviderContext(
+                view.find_zone, self._shared_transport, self._before_send, monotonic=self._monotonic
+            )
             found = _Pooled(key.config.build(context), view, now)
         found.used_at = now
         self._pool[key] = found  # at the end: the first is the one that was used least recently
@@ -155,3 +159,8 @@ class DnsProviders:
         if self._transport is None:
             self._transport = HttpxTransport(user_agent=self._user_agent, trust_env=True, before_send=self._before_send)
         return self._transport
+
+
+def _allowed_targets(issuer: ReadyIssuer, spec: Dns01) -> tuple[str, ...] | None:
+    """Return the zones that CNAMEs may lead to; None for all: the credentials of an Issuer are its tenant's own."""
+    return spec.allowed_targets if spec.allowed_targets or issuer.key.kind == "ClusterIssuer" else None

@@ -13,6 +13,7 @@ from certwright.issuers.registry import ReadyIssuer
 from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.events import subject_of
 from certwright.resources import (
+    MAX_COUNT,
     READY,
     ClusterIssuer,
     Condition,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
+    from certwright.reasons import Reason
     from certwright.resources import AcmeIssuerStatus
     from certwright.runtime.key import Key
 
@@ -227,10 +229,12 @@ class IssuerReconciler:
             failure.message if next_try is None else f"{failure.message} The next attempt is at {rfc3339(next_try)}."
         )
         status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
-        await self._write(issuer, status.replace(failed_attempts=failing.backoff.failures, next_attempt_time=next_try))
+        await self._write(
+            issuer, status.replace(failed_attempts=min(failing.backoff.failures, MAX_COUNT), next_attempt_time=next_try)
+        )
 
     def _status(
-        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: str, message: str
+        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: Reason, message: str
     ) -> IssuerStatus:
         condition = Condition(
             type=READY,

@@ -3,15 +3,18 @@
 Everything the operator owns is written by server-side apply, so a write needs no read before it and
 repeating one does no harm. Each write names the object's UID where there is one: applying to an object that was
 deleted and recreated in between is refused by the API server instead of hitting the wrong one.
+
+Server-side apply removes a field only if no other field manager wrote it as well, which a restored backup does, or a
+`kubectl apply` of an object as it was. So what has to go is taken out by patches that say so.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
-from certwright.kube.client import APPLY
-from certwright.kube.errors import NotFound
+from certwright.kube.client import APPLY, JSON_PATCH, MERGE
+from certwright.kube.errors import Conflict, Invalid, NotFound
+from certwright.kube.paths import object_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 FIELD_MANAGER: Final = "certwright"
 FINALIZER_MANAGER: Final = "certwright-finalizer"
 """A manager of its own, so that applying finalizers never touches what other writes own."""
+MAX_TRIES: Final = 5
+"""How often a change to what others write too is tried, each time on the object as it is then."""
 
 
 class KubeApi:
@@ -51,7 +56,7 @@ class KubeApi:
 
     async def collection_version(self, plural: str, namespace: str) -> int:
         """Return the resourceVersion that a namespace's custom resources of a kind have now. Raises `KubeError`."""
-        path = self._custom_path(plural, namespace, "").rstrip("/")
+        path = self._custom_path(plural, namespace)
         found = await self._client.request("GET", path, action=f"list {plural} in {namespace}", query={"limit": "1"})
         return int(found["metadata"]["resourceVersion"])
 
@@ -88,7 +93,7 @@ class KubeApi:
         namespace, name = secret["metadata"]["namespace"], secret["metadata"]["name"]
         return await self._client.request(
             "POST",
-            f"/api/v1/namespaces/{quote(namespace)}/secrets",
+            object_path("/api/v1", "secrets", namespace),
             action=f"create {label('Secret', namespace, name)}",
             query={"fieldManager": FIELD_MANAGER},
             body=secret,
@@ -114,13 +119,15 @@ class KubeApi:
             plural: Resource name, for example ``certificates``.
             kind: For example ``Certificate``.
             metadata: The object's own metadata; its name, namespace and UID say which object is meant.
-            status: The complete status: what is left out is removed.
+            status: The complete status: what is left out is removed, whoever wrote it, but for entries of lists.
         """
         namespace, name = metadata.get("namespace"), metadata["name"]
-        return await self._client.request(
+        path = self._custom_path(plural, namespace, name) + "/status"
+        action = f"write the status of {label(kind, namespace, name)}"
+        written = await self._client.request(
             "PATCH",
-            self._custom_path(plural, namespace, name) + "/status",
-            action=f"write the status of {label(kind, namespace, name)}",
+            path,
+            action=action,
             query={"fieldManager": FIELD_MANAGER, "force": "true"},
             body={
                 "apiVersion": self._api_version,
@@ -130,41 +137,113 @@ class KubeApi:
             },
             content_type=APPLY,
         )
+        surplus = _surplus(written.get("status") or {}, status)
+        if not surplus:
+            return written
+        as_written = {key: written["metadata"][key] for key in ("uid", "resourceVersion")}
+        return await self._client.request(
+            "PATCH",
+            path,
+            action=action,
+            query={"fieldManager": FIELD_MANAGER},
+            body={"metadata": as_written, "status": surplus},
+            content_type=MERGE,
+        )
 
-    async def apply_finalizers(
-        self, plural: str, kind: str, metadata: Mapping[str, Any], finalizers: Sequence[str]
+    async def add_finalizer(
+        self, plural: str, kind: str, metadata: Mapping[str, Any], finalizer: str
     ) -> dict[str, Any]:
-        """Make these the finalizers the operator holds on an object; an empty list lets it go."""
+        """Hold an object by a finalizer, and return the object."""
         namespace, name = metadata.get("namespace"), metadata["name"]
-        identity = _identity(metadata)
-        if finalizers:
-            identity["finalizers"] = list(finalizers)
         return await self._client.request(
             "PATCH",
             self._custom_path(plural, namespace, name),
-            action=f"{'hold' if finalizers else 'release'} {label(kind, namespace, name)}",
+            action=f"hold {label(kind, namespace, name)}",
             query={"fieldManager": FINALIZER_MANAGER, "force": "true"},
-            body={"apiVersion": self._api_version, "kind": kind, "metadata": identity},
+            body={
+                "apiVersion": self._api_version,
+                "kind": kind,
+                "metadata": {**_identity(metadata), "finalizers": [finalizer]},
+            },
             content_type=APPLY,
         )
+
+    async def remove_finalizer(
+        self, plural: str, kind: str, metadata: Mapping[str, Any], finalizer: str, *, known: Sequence[str]
+    ) -> dict[str, Any] | None:
+        """Let an object go, whoever else set the finalizer; return the object, or None if it is gone.
+
+        Args:
+            plural: Resource name, for example ``certificates``.
+            kind: For example ``Certificate``.
+            metadata: The object's own metadata; its name, namespace and UID say which object is meant.
+            finalizer: What to take off.
+            known: The finalizers as last seen.
+
+        Raises:
+            Conflict: Others change the finalizers all the time.
+        """
+        namespace, name, uid = metadata.get("namespace"), metadata["name"], metadata["uid"]
+        action = f"release {label(kind, namespace, name)}"
+        for _ in range(MAX_TRIES):
+            try:
+                return await self._client.request(
+                    "PATCH",
+                    self._custom_path(plural, namespace, name),
+                    action=action,
+                    query={"fieldManager": FINALIZER_MANAGER},
+                    body=_without_entry("/metadata/finalizers", known, finalizer, uid),
+                    content_type=JSON_PATCH,
+                )
+            except NotFound:
+                return None
+            except (Invalid, Conflict):
+                # The place in the list is another by now, or the object: an operation `test` failed.
+                found = await self.read_custom(plural, namespace, name)
+            if found is None or found["metadata"]["uid"] != uid:
+                return None
+            known = found["metadata"].get("finalizers") or ()
+            if finalizer not in known:
+                return found
+        raise Conflict(action, message="other clients changed its finalizers during each attempt")
 
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Post a core/v1 Event. Not repeated unless it was not looked at: a lost event is better than a doubled one."""
         await self._client.request(
             "POST",
-            f"/api/v1/namespaces/{quote(namespace)}/events",
+            object_path("/api/v1", "events", namespace),
             action=f"post an Event in {namespace}",
             body=event,
             idempotent=False,
         )
 
-    def _custom_path(self, plural: str, namespace: str | None, name: str) -> str:
-        middle = f"/namespaces/{quote(namespace)}" if namespace else ""
-        return f"/apis/{self._api_version}{middle}/{plural}/{quote(name)}"
+    def _custom_path(self, plural: str, namespace: str | None, name: str | None = None) -> str:
+        return object_path(f"/apis/{self._api_version}", plural, namespace or None, name)
 
 
 def _secret_path(namespace: str, name: str) -> str:
-    return f"/api/v1/namespaces/{quote(namespace)}/secrets/{quote(name)}"
+    return object_path("/api/v1", "secrets", namespace, name)
+
+
+def _surplus(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a merge patch that removes what is not wanted; lists (of conditions) may have entries of others."""
+    surplus: dict[str, Any] = {}
+    for key, value in found.items():
+        if key not in wanted:
+            surplus[key] = None
+        elif isinstance(value, dict) and isinstance(wanted[key], dict) and (inner := _surplus(value, wanted[key])):
+            surplus[key] = inner
+    return surplus
+
+
+def _without_entry(path: str, entries: Sequence[str], entry: str, uid: str) -> list[dict[str, Any]]:
+    """Return the JSON patch (RFC 6902) that takes an entry out of a list, if it is still where it was seen."""
+    place = f"{path}/{entries.index(entry)}"
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "test", "path": place, "value": entry},
+        {"op": "remove", "path": place},
+    ]
 
 
 def _identity(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 APPLY: Final = "application/apply-patch+yaml"
 JSON: Final = "application/json"
 MERGE: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 """etcd holds 1.5 MiB an object by default; managed fields and JSON add to it."""
@@ -100,7 +101,7 @@ class KubeClient:
         *,
         action: str,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | list[dict[str, Any]] | None = None,
         content_type: str = JSON,
         idempotent: bool = True,
     ) -> dict[str, Any]:
@@ -115,7 +116,7 @@ class KubeClient:
             path: Path below the API server's address, already escaped.
             action: What is attempted, in words, for the error.
             query: Query parameters.
-            body: The object to send.
+            body: The object to send; for a JSON patch its operations.
             content_type: The body's media type.
             idempotent: Whether repeating the request does no harm.
 
@@ -149,7 +150,7 @@ class KubeClient:
         *,
         action: str,
         query: dict[str, str],
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | list[dict[str, Any]] | None,
         content_type: str,
     ) -> dict[str, Any]:
         if self._leadership is not None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.kube.api import KubeApi
+    from certwright.reasons import Reason
     from certwright.resources import Metadata
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class EventRecorder:
         self,
         subject: Subject,
         kind: Literal["Normal", "Warning"],
-        reason: str,
+        reason: Reason,
         message: str,
         *,
         action: str = "Reconcile",
@@ -118,7 +119,9 @@ class EventRecorder:
             logger.log(logging.DEBUG if going else logging.WARNING, "an Event is lost (%s): %s", event["reason"], error)
 
 
-def _manifest(subject: Subject, namespace: str, *, kind: str, reason: str, message: str, action: str) -> dict[str, Any]:
+def _manifest(
+    subject: Subject, namespace: str, *, kind: str, reason: Reason, message: str, action: str
+) -> dict[str, Any]:
     now = dt.datetime.now(dt.UTC)
     stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from certwright.kube.errors import NotFound
+from certwright.kube.paths import object_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,8 +85,8 @@ class LeaseLock:
         self._client = client
         self._namespace = namespace
         self._name = name
-        self._collection = f"/apis/{GROUP_VERSION}/namespaces/{quote(namespace)}/leases"
-        self._path = f"{self._collection}/{quote(name)}"
+        self._collection = object_path(f"/apis/{GROUP_VERSION}", "leases", namespace)
+        self._path = object_path(f"/apis/{GROUP_VERSION}", "leases", namespace, name)
 
     def __str__(self) -> str:
         return f"Lease {self._namespace}/{self._name}"

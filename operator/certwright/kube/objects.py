@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from certwright.kube.api import FIELD_MANAGER, label
 from certwright.kube.client import APPLY, MERGE
 from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound
+from certwright.kube.paths import object_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -206,6 +206,5 @@ class ObjectApi:
 
 
 def _path(kind: str, namespace: str | None, name: str | None = None) -> str:
-    base, plural = _PATHS[kind]
-    middle = f"/namespaces/{quote(namespace)}" if namespace else ""
-    return f"{base}{middle}/{plural}" + (f"/{quote(name)}" if name else "")
+    root, plural = _PATHS[kind]
+    return object_path(root, plural, namespace, name)

@@ -5,7 +5,7 @@ put in a thread. Knows nothing of ACME or Kubernetes.
 """
 
 from certwright.pki.certificate import CertificateFacts
-from certwright.pki.chain import CertificateChain, check_links, parse_chain
+from certwright.pki.chain import CertificateChain, arrange_chain, check_links, parse_chain
 from certwright.pki.csr import build_csr
 from certwright.pki.errors import (
     BrokenChain,
@@ -58,6 +58,7 @@ __all__ = [
     "PrivateKeyError",
     "SigningRequest",
     "UnsupportedKey",
+    "arrange_chain",
     "build_csr",
     "check_before_write",
     "check_keystore_password",

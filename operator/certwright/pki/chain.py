@@ -5,22 +5,30 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
-from certwright.pki.errors import BrokenChain, ChainError
+from certwright.issuing import Link, is_self_issued, issuers_of, link
+from certwright.pki.errors import BrokenChain, ChainError, KeyMismatch
+from certwright.pki.keys import public_key_matches
+
+if TYPE_CHECKING:
+    from certwright.pki.keys import PrivateKey
+    from certwright.pki.request import SigningRequest
 
 MAX_CHAIN_BYTES = 256 * 1024
 MAX_CERTIFICATES = 20
+LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
+"""The kinds of block that are certificates; RFC 7468 section 5.1 allows the second to readers."""
 
 _BLOCK = re.compile(
-    rb"^-----BEGIN (?P<label>[^\r\n-]{0,64})-----[^\S\n]*$(?P<body>.*?)^-----END (?P=label)-----[^\S\n]*$",
-    re.DOTALL | re.MULTILINE,
+    rb"-----BEGIN (?P<label>[^\r\n-]{0,64})-----(?P<body>[^-]*)-----END (?P=label)-----",
 )
 _BEGIN = b"-----BEGIN "
-_DASHES = b"-----"
+_REST = re.compile(rb"(?<!-)-----(?:BEGIN |END |[BEGIND]{0,5}\s*\Z)")
+"""What is left of a block that is damaged or was cut off."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class CertificateChain:
 
     Attributes:
         leaf: The end-entity certificate: the first of the file.
-        issuers: What follows it; whether they really are its issuers is said by `check_links`.
+        issuers: What follows it; `arrange_chain` puts its issuers in order, and `check_links` checks them.
         pem: The chain written afresh: certificates only, no text around them, a newline at the end.
     """
 
@@ -41,7 +49,7 @@ class CertificateChain:
     def root_pem(self) -> bytes | None:
         """The last certificate as PEM if it is self-signed, for `ca.crt`. Most CAs leave their root out."""
         last = (self.leaf, *self.issuers)[-1]
-        return _to_pem(last) if _issued(last, last) is None else None
+        return _to_pem(last) if is_self_issued(last) else None
 
 
 def parse_chain(pem: bytes) -> CertificateChain:
@@ -64,18 +72,48 @@ def parse_chain(pem: bytes) -> CertificateChain:
     if begun > MAX_CERTIFICATES:
         raise ChainError(f"the certificate chain has {begun} certificates; {MAX_CERTIFICATES} is the limit")
     blocks = list(_BLOCK.finditer(pem))
-    if any(block["label"] != b"CERTIFICATE" for block in blocks):
+    if any(block["label"] not in LABELS for block in blocks):
         raise ChainError("the certificate chain contains a PEM block that is not a certificate")
-    # A block has four rows of dashes; more of them are the rest of one that was cut off.
-    if pem.count(_DASHES) != 4 * len(blocks):
+    if _REST.search(_BLOCK.sub(b"", pem)):
         raise ChainError("the certificate chain is damaged: a PEM block is incomplete")
     certificates = [_load(block.group(), place) for place, block in enumerate(blocks, start=1)]
-    return CertificateChain(certificates[0], tuple(certificates[1:]), b"".join(map(_to_pem, certificates)))
+    return _chain(certificates[0], tuple(certificates[1:]))
+
+
+def arrange_chain(chain: CertificateChain, key: PrivateKey | SigningRequest) -> CertificateChain:
+    """Return the chain of the certificate for a key: leaf first, then its issuers, without duplicates and strangers.
+
+    Where several certificates are for the key, the leaf is one that was issued by another of the chain, and of those
+    the newest.
+
+    Raises:
+        KeyMismatch: No certificate is for this key.
+        BrokenChain: There are other certificates, and none of them issued the leaf.
+    """
+    certificates = (chain.leaf, *chain.issuers)
+    leaves = [certificate for certificate in certificates if public_key_matches(certificate, key)]
+    if not leaves:
+        raise KeyMismatch
+    paths = [(leaf, issuers_of(leaf, certificates)) for leaf in leaves]
+    # The first of equals.
+    leaf, issuers = max(paths, key=lambda path: (bool(path[1]), path[0].not_valid_before_utc))
+    others = [certificate for certificate in certificates if certificate not in leaves]
+    if others and not issuers and not is_self_issued(leaf):
+        raise _broken(leaf, others)
+    return _chain(leaf, issuers)
+
+
+def _broken(leaf: x509.Certificate, others: list[x509.Certificate]) -> BrokenChain:
+    """Say why nothing in the chain is the leaf's issuer, by the one that comes closest."""
+    links = {link(leaf, other) for other in others}
+    closest = next(kind for kind in (Link.FORGED, Link.LIKELY, Link.UNREADABLE, Link.STRANGE) if kind in links)
+    return BrokenChain(f"none of the chain's certificates issued the one for the domains: {closest.value}")
 
 
 def check_links(chain: CertificateChain) -> None:
     """Check that each certificate was issued, by name and by signature, by the one after it.
 
+    Above the leaf, a signature that cannot be checked, such as one with SHA-1, leaves the names and key identifiers.
     The validity of the issuers is not looked at: CAs have served an expired cross-signed root on purpose.
 
     Raises:
@@ -83,30 +121,15 @@ def check_links(chain: CertificateChain) -> None:
     """
     certificates = (chain.leaf, *chain.issuers)
     for place, (subject, issuer) in enumerate(pairwise(certificates), start=1):
-        fault = _issued(subject, issuer)
-        if fault:
-            raise BrokenChain(f"certificate {place} of the chain was not issued by certificate {place + 1}: {fault}")
+        how = link(subject, issuer)
+        if how is not Link.ISSUED and (how is not Link.LIKELY or place == 1):
+            raise BrokenChain(
+                f"certificate {place} of the chain was not issued by certificate {place + 1}: {how.value}"
+            )
 
 
-def _issued(subject: x509.Certificate, issuer: x509.Certificate) -> str | None:
-    """Say why `issuer` did not issue `subject`, or None when it did."""
-    try:
-        subject.verify_directly_issued_by(issuer)
-    except InvalidSignature:
-        return "the signature is invalid"
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return _why_not(subject, issuer)
-    return None
-
-
-def _why_not(subject: x509.Certificate, issuer: x509.Certificate) -> str:
-    try:
-        alike = subject.issuer == issuer.subject
-    except ValueError:
-        return "the issuer or subject name cannot be read"
-    if not alike:
-        return "the issuer and subject names differ"
-    return "the issuer's key or signature algorithm is not supported"
+def _chain(leaf: x509.Certificate, issuers: tuple[x509.Certificate, ...]) -> CertificateChain:
+    return CertificateChain(leaf, issuers, b"".join(map(_to_pem, (leaf, *issuers))))
 
 
 def _load(block: bytes, place: int) -> x509.Certificate:

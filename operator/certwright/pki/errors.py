@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+
+LONGEST_WAIT_FOR_START: Final = timedelta(hours=1)
+"""How far ahead a certificate may start and still be waited for: a clock may be that wrong, more is intended."""
 
 
 class PkiError(Exception):
@@ -55,14 +60,22 @@ class MissingNames(GateRefused):
 
 
 class BrokenChain(GateRefused):
-    """One certificate of the chain was not signed by the next."""
+    """A certificate of the chain was not issued by the one that should have."""
 
 
 class NotYetValid(GateRefused):
-    """The leaf becomes valid later than now; a wrong clock on either side is the usual cause."""
+    """The leaf becomes valid later than now; a wrong clock on either side is the usual cause.
 
-    def __init__(self, not_before: datetime, now: datetime) -> None:
+    Attributes:
+        not_before: When it becomes valid.
+        usable_from: When it may be written: a little earlier, as clocks differ.
+        starts_soon: Whether that is so soon that it is worth waiting for.
+    """
+
+    def __init__(self, not_before: datetime, now: datetime, *, usable_from: datetime) -> None:
         self.not_before = not_before
+        self.usable_from = usable_from
+        self.starts_soon = usable_from - now <= LONGEST_WAIT_FOR_START
         super().__init__(
             f"the certificate is valid only from {rfc3339(not_before)}, and here it is "
             f"{rfc3339(now)}: compare this machine's clock with the CA's"

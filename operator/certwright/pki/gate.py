@@ -7,9 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from certwright.pki.certificate import CertificateFacts
-from certwright.pki.chain import check_links
-from certwright.pki.errors import Expired, KeyMismatch, MissingNames, NotYetValid, OlderThanCurrent
-from certwright.pki.keys import public_key_matches
+from certwright.pki.chain import arrange_chain
+from certwright.pki.errors import Expired, MissingNames, NotYetValid, OlderThanCurrent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,11 +33,11 @@ def check_before_write(
     ip_addresses: Sequence[str] = (),
     now: datetime,
     current: x509.Certificate | None = None,
-) -> None:
-    """Check everything that a server and its clients will rely on.
+) -> CertificateChain:
+    """Check everything that a server and its clients will rely on, and return the chain as it is to be written.
 
     Args:
-        chain: What the CA delivered.
+        chain: What the CA delivered, in any order.
         key: The key that will stand beside it, or the request that was made with it.
         dns_names: The requested names, as A-labels. Each must be a subjectAltName itself: a wildcard covers
             only the same wildcard, because what was requested is what must be there.
@@ -46,26 +45,29 @@ def check_before_write(
         now: The present, UTC.
         current: The certificate that is to be replaced, if there is one.
 
+    Returns:
+        The certificate for the key and its issuers; see `arrange_chain`.
+
     Raises:
-        KeyMismatch: The leaf is for another key.
+        KeyMismatch: No certificate of the chain is for the key.
         MissingNames: A requested name is not in the leaf.
-        BrokenChain: A certificate was not signed by the next.
-        NotYetValid: The leaf's life begins more than five minutes from now.
+        BrokenChain: The issuer of the leaf is not among the certificates beside it.
+        NotYetValid: The leaf's life begins more than five minutes from now; see `NotYetValid.usable_from`.
         Expired: The leaf's life is over.
         OlderThanCurrent: The leaf was issued before `current`.
         ChainError: The leaf's extensions or the name of its issuer cannot be read.
     """
-    if not public_key_matches(chain.leaf, key):
-        raise KeyMismatch
-    facts = CertificateFacts.of(chain.leaf)
+    arranged = arrange_chain(chain, key)
+    facts = CertificateFacts.of(arranged.leaf)
     _check_names(facts, dns_names, ip_addresses)
-    check_links(chain)
-    if facts.not_before > now + CLOCK_SKEW:
-        raise NotYetValid(facts.not_before, now)
     if facts.not_after <= now:
         raise Expired(facts.not_after)
     if current is not None:
-        _check_newer(chain.leaf, current, now)
+        _check_newer(arranged.leaf, current, now)
+    # Last: whoever waits for it will find nothing else wrong with it.
+    if facts.not_before > now + CLOCK_SKEW:
+        raise NotYetValid(facts.not_before, now, usable_from=facts.not_before - CLOCK_SKEW)
+    return arranged
 
 
 def _check_names(facts: CertificateFacts, dns_names: Sequence[str], ip_addresses: Sequence[str]) -> None:

@@ -60,6 +60,7 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
@@ -88,6 +89,7 @@ __all__ = [
     "ISSUING",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
+    "MAX_COUNT",
     "READY",
     "RESERVED_PREFIX",
     "VERSION",

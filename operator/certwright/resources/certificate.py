@@ -16,7 +16,7 @@ from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef
-from certwright.resources.rules import CONDITIONS, SET, rule, validations
+from certwright.resources.rules import CONDITIONS, MAX_COUNT, SET, rule, validations
 from certwright.resources.timestamp import Timestamp
 
 _COMMON_NAME = "commonName must be one of dnsNames"
@@ -121,9 +121,9 @@ class CertificateStatus(Model):
     """When the certificate will be renewed."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
-    revision: Annotated[int, Field(ge=0)] = 0
+    revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
-    failed_attempts: Annotated[int, Field(ge=0)] = 0
+    failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None
     """When the last attempt failed."""

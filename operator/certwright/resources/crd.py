@@ -60,9 +60,9 @@ def custom_resource_definitions() -> tuple[dict[str, Any], ...]:
     """All our CRDs, in JSON terms: Certificate, Issuer, ClusterIssuer."""
     # The familiar short names may also be another group's; the ones with cw never are.
     return (
-        _definition(Certificate, _CERTIFICATE_COLUMNS, short_names=("cert", "certs", "cwcert")),
-        _definition(Issuer, _ISSUER_COLUMNS, short_names=("iss", "cwiss")),
-        _definition(ClusterIssuer, _ISSUER_COLUMNS, short_names=("ciss", "cwciss")),
+        _definition(Certificate, _CERTIFICATE_COLUMNS, short_names=("cwcert",)),
+        _definition(Issuer, _ISSUER_COLUMNS, short_names=("cwiss",)),
+        _definition(ClusterIssuer, _ISSUER_COLUMNS, short_names=("cwciss",)),
     )
 
 

@@ -12,7 +12,7 @@ from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
 from certwright.resources.references import AccountKeyRef
-from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, rule, validations
+from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, VISIBLE_ASCII, rule, validations
 from certwright.resources.solver import IssuerSolver
 from certwright.resources.timestamp import Timestamp
 
@@ -99,15 +99,15 @@ class IssuerSpec(Model):
 class AcmeIssuerStatus(Model):
     """The account at the CA."""
 
-    uri: Annotated[str, Field(max_length=2048)] | None = None
+    uri: Annotated[str, Field(max_length=2048, pattern=VISIBLE_ASCII)] | None = None
     """The URL of the account."""
-    server: Annotated[str, Field(max_length=2048)] | None = None
+    server: Annotated[str, Field(max_length=2048, pattern=VISIBLE_ASCII)] | None = None
     """The ACME directory of the CA that the account is registered with."""
     terms_of_service: Annotated[str, Field(max_length=2048)] | None = None
     """The terms of service that were accepted at registration."""
     last_registered_email: Annotated[str, Field(max_length=320)] | None = None
     """The contact address that was last sent to the CA."""
-    key_thumbprint: Annotated[str, Field(max_length=128)] | None = None
+    key_thumbprint: Annotated[str, Field(max_length=128, pattern="^[A-Za-z0-9_-]+$")] | None = None
     """The thumbprint of the account key (RFC 7638)."""
 
 
@@ -120,7 +120,7 @@ class IssuerStatus(Model):
     """The metadata.generation that this status describes."""
     acme: AcmeIssuerStatus | None = None
     """The account at the CA."""
-    failed_attempts: Annotated[int, Field(ge=0)] = 0
+    failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None
     """When the next attempt will start."""

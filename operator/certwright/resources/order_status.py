@@ -1,24 +1,30 @@
-"""`status.order`: the progress of an order, domain by domain."""
+"""`status.order`: the progress of an order, domain by domain.
+
+Who may write a status may write anything that these patterns allow; what is done with it is checked where it is read.
+They are plain patterns and no rules with words, as no person fills these fields in.
+"""
 
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
 from certwright.resources.base import Model
-from certwright.resources.rules import ATOMIC_LIST, ATOMIC_MAP
+from certwright.resources.rules import ATOMIC_LIST, ATOMIC_MAP, VISIBLE_ASCII
 from certwright.resources.timestamp import Timestamp
 
 OrderState = Literal["pending", "ready", "processing", "valid", "invalid"]
 AuthorizationState = Literal["pending", "valid", "invalid", "deactivated", "expired", "revoked"]
 
-_Url = Annotated[str, Field(max_length=2048)]
-_Name = Annotated[str, Field(max_length=253)]
+_OBJECT_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+
+_Url = Annotated[str, Field(max_length=2048, pattern=VISIBLE_ASCII)]
+_Name = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9*_.:-]+$")]
 
 
 class ChallengeStatus(Model):
     """The challenge selected for a domain."""
 
-    type: Annotated[str, Field(max_length=64)]
+    type: Annotated[str, Field(max_length=64, pattern="^[a-z0-9-]+$")]
     """The type of the challenge, such as dns-01."""
     url: _Url
     """The URL of the challenge at the CA."""
@@ -27,12 +33,12 @@ class ChallengeStatus(Model):
 class RecordStatus(Model):
     """The DNS record that a domain needs."""
 
-    name: Annotated[str, Field(max_length=255)]
+    name: Annotated[str, Field(max_length=255, pattern=VISIBLE_ASCII)]
     """The name of the record, after following CNAMEs."""
     type: Literal["TXT"] = "TXT"
     """The type of the record."""
-    value: Annotated[str, Field(max_length=255)]
-    """The value of the record."""
+    value: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")]
+    """The value of the record: a digest in base64url."""
 
 
 class HttpResourceStatus(Model):
@@ -40,7 +46,7 @@ class HttpResourceStatus(Model):
 
     url: _Url
     """The URL that the CA requests."""
-    key_authorization: Annotated[str, Field(max_length=1024)]
+    key_authorization: Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")]
     """The expected content. It is not secret."""
 
 
@@ -49,7 +55,7 @@ class SolverObjectStatus(Model):
 
     kind: Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
     """The kind of the object."""
-    name: Annotated[str, Field(max_length=253)]
+    name: Annotated[str, Field(max_length=253, pattern=rf"^(?:{_OBJECT_LABEL}\.)*{_OBJECT_LABEL}$")]
     """The name of the object, in the Certificate's namespace."""
     edited: bool = False
     """Whether the object is an existing Ingress to which rules were added. They are removed afterwards."""
@@ -93,8 +99,13 @@ class OrderStatus(Model):
     """The ACME directory of the CA."""
     names: Annotated[tuple[_Name, ...], Field(max_length=100, json_schema_extra=ATOMIC_LIST)]
     """The domains of the order."""
-    spec_hash: Annotated[str, Field(max_length=128)]
+    spec_hash: Annotated[str, Field(max_length=128, pattern=VISIBLE_ASCII)]
     """A digest of the spec that the order was placed for. The order is abandoned when the spec no longer matches."""
+    seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
+    """
+    Shows that the operator wrote the URL and the records: a MAC, whose key is derived from the account key. After a
+    restart an order with another seal is abandoned, and its records are not removed.
+    """
     state: OrderState
     """The last known state at the CA (RFC 8555, section 7.1.6)."""
     created_at: Timestamp

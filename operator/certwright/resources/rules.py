@@ -15,6 +15,10 @@ CONDITIONS: Final[dict[str, JsonValue]] = {
     "x-kubernetes-list-map-keys": ["type"],
 }
 """A list of conditions: one of each type."""
+VISIBLE_ASCII: Final = "^[!-~]+$"
+"""The characters of a URL."""
+MAX_COUNT: Final = 999_999_999
+"""Of what a status counts: one that somebody else set can still be counted on from."""
 
 
 def rule(cel: str, message: str, *, field_path: str | None = None, reason: str | None = None) -> JsonValue:

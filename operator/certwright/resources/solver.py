@@ -30,6 +30,7 @@ UpdateProtocol = Literal["TCP", "UDP"]
 
 _REF = "_secret_ref"
 _ONE_CHALLENGE = "must have exactly one of dns01 and http01"
+_TARGETS_FOLLOW = "allowedTargets is for cnameStrategy Follow: with None no CNAME is followed"
 _TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef must be set together; leave both unset for unsigned updates"
 
 
@@ -123,7 +124,13 @@ class Dns01(Model):
     cname_strategy: CnameStrategy = "Follow"
     """
     What to do if _acme-challenge.<domain> is a CNAME. Follow creates the record at the target of the CNAME,
-    where the CA looks it up. None creates it at the name itself, for split-horizon DNS.
+    where the CA looks it up, if allowedTargets permits. None creates it at the name itself, for split-horizon DNS.
+    """
+    allowed_targets: Annotated[tuple[ZoneName, ...], Field(max_length=64, json_schema_extra=ATOMIC_LIST)] = ()
+    """
+    The zones, such as acme.example.net, to which CNAMEs at _acme-challenge.<domain> may lead; targets below the
+    validated domain itself are always allowed. If unset, an Issuer follows CNAMEs everywhere, and a ClusterIssuer to
+    no other domain: otherwise anyone who owns a domain could have records created wherever its credentials reach.
     """
     nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """
@@ -156,6 +163,12 @@ class Dns01(Model):
             raise ValueError(_one_provider_message(type(self)))
         return self
 
+    @model_validator(mode="after")
+    def _targets_are_followed(self) -> Self:
+        if self.allowed_targets and self.cname_strategy != "Follow":
+            raise ValueError(_TARGETS_FOLLOW)
+        return self
+
     def _providers(self) -> list[tuple[str, DnsProvider]]:
         given = ((name, getattr(self, name)) for name in type(self).model_fields)
         return [(name, value) for name, value in given if isinstance(value, DnsProvider)]
@@ -165,7 +178,15 @@ class IssuerSolver(Model):
     """A way to validate domains, and the domains to use it for."""
 
     model_config = ConfigDict(
-        json_schema_extra=validations(rule("has(self.dns01) != has(self.http01)", _ONE_CHALLENGE))
+        json_schema_extra=validations(
+            rule("has(self.dns01) != has(self.http01)", _ONE_CHALLENGE),
+            rule(
+                "!has(self.dns01) || !has(self.dns01.allowedTargets) || self.dns01.cnameStrategy == 'Follow'",
+                _TARGETS_FOLLOW,
+                field_path=".dns01.allowedTargets",
+                reason="FieldValueForbidden",
+            ),
+        )
     )
 
     selector: Selector | None = None

@@ -23,6 +23,7 @@ _KEYWORDS: Final = (
     "maximum",
     "minLength",
     "maxLength",
+    "pattern",
     "minItems",
     "maxItems",
     "maxProperties",

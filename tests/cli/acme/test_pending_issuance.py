@@ -31,6 +31,7 @@ from certwright.cli.acme.pending_issuance import MAX_AGE, MAX_FINALIZED_AGE, pen
 from certwright.cli.acme.session import Session
 from certwright.cli.acme.settings import IssuanceSettings
 from certwright.client import (
+    CertificateStartsLater,
     IssuanceTimedOut,
     KeySpec,
     OrderNotResumed,
@@ -98,6 +99,7 @@ async def cut_short(
         (CommandError("Cannot write: no space left on device"), True),
         (SolverFailed("present", challenge_type="dns-01", names=NAMES, reason="x"), True),
         (IssuanceTimedOut("too late", order_url=URL), True),
+        (CertificateStartsLater(datetime.now(UTC), datetime.now(UTC), order_url=URL), True),
         (RateLimited(PROBLEM, action="finalize", url=URL, status=429), True),
         (BadCsr(PROBLEM, action="finalize", url=URL, status=400), False),
         (OrderFailed(ORDER, {}), False),

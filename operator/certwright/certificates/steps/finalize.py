@@ -33,7 +33,7 @@ class Finalize(Act):
         observation, key = await with_key(observation, tools.kube_api)
         yield observation  # if the answer is lost, the CA may have taken this key
         open_order, issuer = observation.open_order, observation.ready_issuer
-        names = subject_names(open_order.order.identifiers)
+        names = subject_names(observation.identifiers)  # the spec's, whatever the order says
         csr = await asyncio.to_thread(
             build_csr,
             key,

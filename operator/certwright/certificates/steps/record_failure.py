@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
+    from certwright.reasons import CaReason
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,6 @@ class RecordFailure(Act):
         yield observation
         error = await observation.ready_issuer.client.order_failure(observation.open_order.order)
         by_name = {name: str(problem) for name, problem in error.by_identifier.items()}
-        reason = "ValidationFailed" if by_name else "OrderFailed"
+        reason: CaReason = "ValidationFailed" if by_name else "OrderFailed"
         message = f"{error}. The last good certificate, if any, is kept."
         raise IssuanceError(reason, message, costly=True, by_name=by_name)

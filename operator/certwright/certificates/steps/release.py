@@ -9,8 +9,6 @@ from certwright.certificates.finalizer import let_go
 from certwright.certificates.responses import presented_responses
 from certwright.certificates.steps.clean_up import leave_behind
 from certwright.certificates.steps.step import Act
-from certwright.failures import IssuanceError
-from certwright.resources import FINALIZER
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -27,19 +25,8 @@ class Release(Act):
     cleans_up: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
-        """Let the Certificate go.
-
-        Raises:
-            IssuanceError: The finalizer is still there, because another field manager wrote it as well.
-        """
+        """Let the Certificate go. Raises `KubeError`."""
         if presented_responses(observation.status):
             leave_behind(observation, tools, "The Certificate is deleted anyway.")
         observation = await let_go(observation, tools)
-        yield observation
-        if FINALIZER in observation.certificate.metadata.finalizers:
-            raise IssuanceError(
-                "FinalizerHeld",
-                f"The finalizer {FINALIZER} cannot be removed, because another field manager (a backup, a kubectl "
-                "apply) also set it. Nothing is left to clean up: remove it by hand.",
-            )
         yield observation.remember(cleaning_up=Backoff())

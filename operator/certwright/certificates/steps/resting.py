@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
+    from certwright.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Sleep(Rest):
 class AwaitIssuer(Rest):
     """The issuer is missing or not ready; its own event brings us back."""
 
-    reason: str
+    reason: Reason
     message: str
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
@@ -84,7 +85,7 @@ class AwaitIssuer(Rest):
 class Refuse(Rest):
     """The Certificate cannot be served as it is; only a change by its owner helps, and an event will tell of it."""
 
-    reason: str
+    reason: Reason
     message: str
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
@@ -111,7 +112,7 @@ class Forget(Rest):
     is_silent: ClassVar[bool] = True
 
 
-def _say(observation: Observation, tools: Tools, reason: str, message: str) -> Observation:
+def _say(observation: Observation, tools: Tools, reason: Reason, message: str) -> Observation:
     before = observation.memory.note
     observation = observation.noting(reason, message, under_way=False)
     if observation.memory.note != before:

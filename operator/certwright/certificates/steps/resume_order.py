@@ -1,83 +1,95 @@
-"""Go on with an order that an earlier process placed."""
+"""Go on with an order that an earlier process placed, or that could not be written down whole."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from certwright.certificates.authorizations import authorization_entries, find_challenge, pending
+from certwright.acme import MalformedResponse
+from certwright.acme.order import check_identifiers
+from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
-from certwright.certificates.responses import (
-    files_of,
-    must_be_held,
-    presented_responses,
-    records_of,
-    response_of,
-    same_presenters,
-)
+from certwright.certificates.preparation import prepare, with_responses
+from certwright.certificates.responses import files_of, must_be_held, presented_responses, records_of
+from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
+from certwright.http.url import same_origin
+from certwright.issuers.solver_choice import choose_solver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
-    from certwright.acme import Authorization
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
-    from certwright.resources import OrderStatus
+    from certwright.challenges.response import ChallengeResponse
+    from certwright.issuers.registry import ReadyIssuer
 
 
 @dataclass(frozen=True)
 class ResumeOrder(Act):
-    """Fetch the order that the status names: the operator was restarted meanwhile."""
+    """Fetch the order that the status names, and derive from it what is to be done, as if it had just been placed."""
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
-        """Fetch it, and go on where it is."""
-        issuer, kept = observation.ready_issuer, observation.status.order
-        if kept is None or kept.url is None:
+        """Fetch it, and go on where it is.
+
+        Raises:
+            IssuanceError: It is not the order that would be placed now: it is abandoned.
+        """
+        issuer, request, kept = observation.ready_issuer, observation.request, observation.status.order
+        if kept is None or kept.url is None or request is None:
             raise AssertionError("there is no order to resume")
-        if urlsplit(kept.url).netloc != urlsplit(issuer.account_url).netloc:
-            raise IssuanceError(
-                "OrderElsewhere",
-                f"status.order.url, {kept.url[:200]}, is not on the account's host. Another client changed it; the "
-                "order is abandoned.",
-                costly=True,
-            )
+        _check_place(kept.url, issuer)
+        for name in request.names:
+            choose_solver(issuer.spec.solvers, name, observation.certificate.metadata.labels)
         order = await issuer.client.fetch_order(kept.url)
-        open_order = OpenOrder(order=order, started_at=kept.created_at, next_look=tools.clock(), resumed=True)
+        try:
+            check_identifiers(order, request.identifiers)
+        except MalformedResponse as error:
+            raise IssuanceError("OrderChanged", f"{error}. The order is abandoned.", abandons_order=True) from error
+        started_at = min(kept.created_at, tools.clock())
+        open_order = OpenOrder(order=order, started_at=started_at, next_look=tools.clock(), resumed=True)
+        outside = presented_responses(observation.status)
         if order.status == "pending":
+            prepared = await prepare(observation, tools, request.names)
             authorizations = await issuer.client.fetch_authorizations(order)
-            open_order = _with_responses(open_order, authorizations, kept)
-            presenters = await same_presenters(observation, tools, open_order.responses)
+            files = files_of(outside.values())
+            open_order = with_responses(open_order, authorizations, prepared, issuer.client, kept=files)
+            _check_same(open_order.responses, outside)
+            presenters = {name: prepared.presenters[name] for name in open_order.responses}
             entries = authorization_entries(authorizations, open_order, kept.authorizations)
             observation = observation.remember(presenters=presenters).with_order(authorizations=entries)
             yield observation
-        outside = presented_responses(observation.status)
-        await tools.ledger.hold(observation.uid, records_of(outside.values()))
-        if must_be_held(outside, kept.solver_objects):
+        responses = presented_responses(observation.status)
+        await tools.ledger.hold(observation.uid, records_of(responses.values()))
+        if must_be_held(responses, kept.solver_objects):
             observation = await hold(observation, tools)  # an earlier try may have failed between the order and this
         message = f"Resuming the order {kept.url}, which is {order.status.value}."
-        yield observation.with_order_state(order).remember(open_order=open_order).noting("Resuming", message)
+        observation = observation.with_order_state(order).noting("Resuming", message)
+        if responses.items() - presented_responses(observation.certificate.status).items():
+            observation = await save(observation, tools)  # for nothing is presented that is not written down
+        yield observation.remember(open_order=open_order)
 
 
-def _with_responses(open_order: OpenOrder, authorizations: tuple[Authorization, ...], kept: OrderStatus) -> OpenOrder:
-    """Return the order with the responses that the status has, and the challenges that are still to be answered."""
-    responses = {entry.name: found for entry in kept.authorizations if (found := response_of(entry)) is not None}
-    challenges, names = {}, set()
-    for authorization in pending(authorizations):
-        name = authorization.name
-        if name not in responses:
+def _check_place(url: str, issuer: ReadyIssuer) -> None:
+    """Check that an order is at the issuer's CA: nobody else is to be sent requests that the account key signed."""
+    if same_origin(url, issuer.spec.server) or same_origin(url, issuer.account_url):
+        return
+    raise IssuanceError(
+        "OrderElsewhere",
+        f"status.order.url, {url[:200]}, is not at the issuer's CA. The order is abandoned.",
+        abandons_order=True,
+    )
+
+
+def _check_same(responses: Mapping[str, ChallengeResponse], outside: Mapping[str, ChallengeResponse]) -> None:
+    """Check that what was put in place for a name is what would be now; if not, all of it is removed first."""
+    for name, response in responses.items():
+        if name in outside and outside[name] != response:
             raise IssuanceError(
-                "OrderChanged", f"The order {kept.url} now requires {name}, which it did not before.", costly=True
+                "SolverChanged",
+                f"The response for {name} would be another one now, or elsewhere: the issuer's solver or a CNAME has "
+                "changed. Placing a new order.",
+                abandons_order=True,
             )
-        names.add(name)
-        challenge = find_challenge(authorization, responses[name].challenge_type)
-        if challenge.status == "pending":
-            challenges[name] = challenge
-    # Of those that are answered the CA may ask once more, and what answered may have gone with the earlier process.
-    # Files that are validated already stay with the others: those that answer for fewer would be other objects.
-    files = set(files_of(responses.values())) if names else set()
-    kept_responses = {name: one for name, one in responses.items() if name in names or one in files}
-    return replace(open_order, challenges=challenges, responses=kept_responses)

@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.certificates.authorizations import authorization_entries, find_challenge, pending
+from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
+from certwright.certificates.preparation import prepare, with_responses
 from certwright.certificates.private_keys import obtain_key
-from certwright.certificates.responses import (
-    files_of,
-    must_be_held,
-    objects_to_make,
-    presenters_for,
-    records_of,
-)
+from certwright.certificates.progress import OURS
+from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
-from certwright.concurrency import gather_all
-from certwright.failures import IssuanceError
 from certwright.resources import OrderStatus
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from certwright.acme import Authorization, Client, Order
+    from certwright.acme import Order
     from certwright.certificates.observation import Observation
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.tools import Tools
-    from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
+    from certwright.reasons import NeedReason
     from certwright.resources import SolverObjectStatus
 
 
@@ -40,23 +34,21 @@ class StartOrder(Act):
     """Order a certificate.
 
     Attributes:
-        reason: One word, for the Event.
+        reason: For the Event.
         message: Why, for people.
     """
 
-    reason: str
+    reason: NeedReason
     message: str
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
-        """Order; what can fail without the CA (solvers, credentials, CNAMEs) comes first: a mistake costs no order."""
+        """Order; what can fail without the CA comes first, and an order that exists is known whatever fails then."""
         issuer, request = observation.ready_issuer, observation.request
         if request is None:
             raise AssertionError("an order was planned without a request")
         now = tools.clock()
         observation = observation.remember(open_order=None, presenters={})
-        presenters = await presenters_for(observation, tools, request.names)
-        found = await gather_all(presenters[name].place(name) for name in request.names)
-        places = dict(zip(request.names, found, strict=True))
+        prepared = await prepare(observation, tools, request.names)
         # A Secret is often gone because its namespace is going. Nothing can be created there then: no order is placed.
         key_first = observation.secret is None and observation.status.revision
         key = await obtain_key(observation, tools.kube_api) if key_first else None
@@ -68,18 +60,20 @@ class StartOrder(Act):
             profile=request.profile,
             not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
         )
+        observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
+        yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
         authorizations = await issuer.client.fetch_authorizations(order)
         open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
-        open_order = _with_responses(open_order, authorizations, presenters, places, issuer.client)
+        open_order = with_responses(open_order, authorizations, prepared, issuer.client)
         responses = open_order.responses
         await tools.ledger.hold(observation.uid, records_of(responses.values()))
-        presenters = {name: presenters[name] for name in responses}
+        presenters = {name: prepared.presenters[name] for name in responses}
         made = objects_to_make(responses, presenters)
         entries = authorization_entries(authorizations, open_order)
-        status = _order_status(request, order, now).replace(authorizations=entries, solver_objects=made)
-        observation = observation.remember(presenters=presenters).with_status(order=status)
+        observation = observation.remember(presenters=presenters)
+        observation = observation.with_order(authorizations=entries, solver_objects=made)
         observation = observation.noting("Presenting", f"Presenting {_counted(responses, made)}: {self.message}.")
-        yield observation  # the order is placed, whatever becomes of writing it down
+        yield observation  # with its records, whatever becomes of writing them down
         if must_be_held(responses, made):
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
@@ -97,31 +91,6 @@ def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> Orde
         created_at=now,
         expires=order.expires,
     )
-
-
-def _with_responses(
-    open_order: OpenOrder,
-    authorizations: tuple[Authorization, ...],
-    presenters: Mapping[str, Presenter],
-    places: Mapping[str, str],
-    client: Client,
-) -> OpenOrder:
-    """Return the order with the response to each authorization that is not valid yet."""
-    challenges, responses = {}, {}
-    for authorization in pending(authorizations):
-        name = authorization.name
-        if name not in places:
-            raise IssuanceError(
-                "ForeignAuthorization",
-                f"The CA requires validation of {name}, which is not a domain of the certificate. CAs that validate "
-                "the parent domain are not supported.",
-                costly=True,
-            )
-        challenge = find_challenge(authorization, presenters[name].challenge_type)
-        token = challenge.token or ""
-        challenges[name] = challenge
-        responses[name] = presenters[name].respond(places[name], token, client.key_authorization(token))
-    return replace(open_order, challenges=challenges, responses=responses)
 
 
 def _counted(responses: Mapping[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> str:

@@ -13,7 +13,8 @@ from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid
-from certwright.pki import check_before_write, parse_chain, private_key_to_pem
+from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
+from certwright.resources import MAX_COUNT
 from certwright.runtime.backoff import Backoff
 from certwright.text import rfc3339
 
@@ -32,6 +33,8 @@ class StoreCertificate(Act):
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Store it.
 
+        A certificate that starts soon, from a CA whose clock is ahead, is waited for.
+
         Raises:
             GateRefused: The chain is not what was requested; the Secret is untouched.
             IssuanceError: The Secret is not ours to write, or what is in it now is not what the spec asks for.
@@ -39,8 +42,14 @@ class StoreCertificate(Act):
         observation, key = await with_key(observation, tools.kube_api)
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
-        chain = await _checked_chain(observation, tools, key)
-        revision = observation.status.revision + 1
+        try:
+            chain = await _checked_chain(observation, tools, key)
+        except NotYetValid as early:
+            if not early.starts_soon:
+                raise
+            yield _waiting(observation, tools, early)
+            return
+        revision = min(observation.status.revision + 1, MAX_COUNT)
         key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
         server = observation.ready_issuer.spec.server
         manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
@@ -69,21 +78,30 @@ class StoreCertificate(Act):
         yield observation.remember(issuing=Backoff(), note=None)
 
 
+def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Observation:
+    """Return the observation with an order whose certificate is fetched again once its life has begun."""
+    message = (
+        f"The certificate is issued, but is valid only from {rfc3339(early.not_before)}: the CA's clock is ahead of "
+        f"this one's. It is stored at {rfc3339(early.usable_from)}; any current one stays until then."
+    )
+    tools.recorder.record(observation.subject, "Warning", "WaitingForStart", message)
+    waiting = observation.with_open_order(usable_from=early.usable_from)
+    return waiting.noting("WaitingForStart", message, under_way=False)
+
+
 async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
     """Download the chain, and return it if it passes the gate."""
     downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
-    chain, current = parse_chain(downloaded.pem), observation.secret
-    names = subject_names(observation.identifiers)
-    await asyncio.to_thread(
+    current, names = observation.secret, subject_names(observation.identifiers)
+    return await asyncio.to_thread(
         check_before_write,
-        chain,
+        parse_chain(downloaded.pem),
         key,
         dns_names=names.dns_names,
         ip_addresses=names.ip_addresses,
         now=tools.clock(),
         current=current.leaf if current is not None else None,
     )
-    return chain
 
 
 async def _replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:

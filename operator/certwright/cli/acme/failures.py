@@ -33,9 +33,10 @@ from certwright.acme import (
     UserActionRequired,
 )
 from certwright.cli.acme.exits import CommandError, ExitCode
-from certwright.client import IssuanceTimedOut, NoSolver, SolverFailed, UnusableCertificate
+from certwright.client import CertificateStartsLater, IssuanceTimedOut, NoSolver, SolverFailed, UnusableCertificate
 from certwright.dns import DnsError, InvalidServer, InvalidTsigKey
 from certwright.pki import PkiError
+from certwright.text import rfc3339
 
 # The first match counts.
 _CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCode], ...]] = (
@@ -46,7 +47,7 @@ _CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCod
         (TransportError, ServiceUnavailable, MalformedResponse, RedirectRefused, ServerInternal, PollTimedOut),
         ExitCode.UNREACHABLE,
     ),
-    (IssuanceTimedOut, ExitCode.UNREACHABLE),
+    ((IssuanceTimedOut, CertificateStartsLater), ExitCode.UNREACHABLE),
     ((InvalidIdentifier, InvalidProxy, UnsafeUrl, InvalidServer, InvalidTsigKey), ExitCode.USAGE),
     ((ProblemError, UnusableCertificate, NoSuchChain, NotOffered, AccountKeyInUse), ExitCode.REFUSED),
     (InvalidCertificate, ExitCode.FAILED),
@@ -92,7 +93,9 @@ def describe(error: BaseException) -> dict[str, Any]:
         document["names"] = list(error.names)
     if isinstance(error, NoSuchChain):
         document["offered"] = list(error.offered)
-    if isinstance(error, IssuanceTimedOut | UnusableCertificate):
+    if isinstance(error, CertificateStartsLater):
+        document["retry_at"] = error.usable_from
+    if isinstance(error, IssuanceTimedOut | CertificateStartsLater | UnusableCertificate):
         document["order_url"] = error.order_url
     if isinstance(error, IssuanceTimedOut):
         document["reasons"] = error.reasons
@@ -125,6 +128,8 @@ def _remedy(error: BaseException) -> str:
         return " Nothing was saved; issue again with another --preferred-chain, or without it"
     if isinstance(error, IssuanceTimedOut) and error.order_url is not None:
         return " Use --timeout to wait longer"
+    if isinstance(error, CertificateStartsLater):
+        return f" Run the same command again from {rfc3339(error.usable_from)}; it takes the certificate that is there"
     if isinstance(error, NotRegistered):
         return " Register with: certwright acme register --agree-tos"
     return ""

@@ -26,6 +26,7 @@ from certwright.client import (
     OrderResumed,
     RenewalInfoUnavailable,
     ReplacementRefused,
+    StartAwaited,
     UnusableCertificate,
 )
 from certwright.pki import PkiError, SigningRequest, load_private_key, private_key_to_pem
@@ -49,7 +50,7 @@ MAX_FINALIZED_AGE: Final = timedelta(days=30)
 
 _SAVED: Final = "The order is saved; run the same command again to continue it."
 _FINALIZED: Final = ("processing", "valid")
-_WARNINGS: Final = (BudgetWaited, CaaObjected, CleanUpFailed, RenewalInfoUnavailable, ReplacementRefused)
+_WARNINGS: Final = (BudgetWaited, CaaObjected, CleanUpFailed, RenewalInfoUnavailable, ReplacementRefused, StartAwaited)
 
 
 class PendingIssuance:

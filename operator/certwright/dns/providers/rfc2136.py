@@ -228,7 +228,7 @@ class Rfc2136Provider:
             answer = await self._server.exchange(question)
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             why = describe_rcode(answer.rcode())
-            raise ZoneNotFound(f"the DNS server {self._server} does not tell which zone contains {name}: {why}")
+            raise ZoneNotFound(f"the DNS server {self._server} does not say which zone contains {name}: {why}")
         return answer
 
 

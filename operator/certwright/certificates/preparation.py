@@ -1,0 +1,107 @@
+"""How each name will be answered for: what is known before the CA is asked, and what follows from the CA's tokens.
+
+A new order and one that an earlier process placed go the same way. A response is derived from the issuer's solver, the
+CA's token and the account key, and from nothing else: what a status says of responses is only compared with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from certwright.certificates.authorizations import find_challenge, pending
+from certwright.certificates.responses import presenters_for
+from certwright.concurrency import gather_all
+from certwright.failures import IssuanceError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from certwright.acme import Authorization, Client
+    from certwright.certificates.observation import Observation
+    from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.tools import Tools
+    from certwright.challenges.presenter import Presenter
+    from certwright.challenges.response import ChallengeResponse
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """For each name of the spec its presenter, and where the response will have to be."""
+
+    presenters: Mapping[str, Presenter]
+    places: Mapping[str, str]
+
+    def response(self, authorization: Authorization, client: Client) -> ChallengeResponse:
+        """Return the response to an authorization's challenge.
+
+        Raises:
+            IssuanceError: It is for no name of the spec, or the CA offers no challenge that the solver answers.
+        """
+        name = authorization.name
+        if name not in self.places:
+            raise IssuanceError(
+                "ForeignAuthorization",
+                f"The CA requires validation of {name}, which is not a domain of the certificate. CAs that validate "
+                "the parent domain are not supported.",
+                costly=True,
+            )
+        presenter = self.presenters[name]
+        token = find_challenge(authorization, presenter.challenge_type).token or ""
+        return presenter.respond(self.places[name], token, client.key_authorization(token))
+
+
+async def prepare(observation: Observation, tools: Tools, names: Collection[str]) -> Preparation:
+    """Choose the solver of each name, and find out where its response will have to be.
+
+    What can fail without the CA (selectors, credentials, CNAMEs, lengths) fails here: a mistake costs no order.
+
+    Raises:
+        IssuanceError: No solver is for a name, or it lacks something.
+        DnsError: The place of a record cannot be found, or is not allowed.
+        SolverError: The Ingress that is to be edited does not exist.
+        KubeError: The API server cannot be asked.
+    """
+    presenters = await presenters_for(observation, tools, names)
+    found = await gather_all(presenters[name].place(name) for name in names)
+    return Preparation(presenters, dict(zip(names, found, strict=True)))
+
+
+def with_responses(
+    open_order: OpenOrder,
+    authorizations: Iterable[Authorization],
+    prepared: Preparation,
+    client: Client,
+    *,
+    kept: Collection[ChallengeResponse] = (),
+) -> OpenOrder:
+    """Return the order with the response to each authorization that is not valid yet, and what is to be answered.
+
+    Args:
+        open_order: The order.
+        authorizations: Its authorizations.
+        prepared: How names are answered for.
+        client: The account.
+        kept: Files that are served already. If one of them is validated it stays with the others: what serves fewer
+            would be other objects.
+    """
+    listed = list(authorizations)
+    waiting = pending(listed)
+    responses = {one.name: prepared.response(one, client) for one in waiting}
+    challenges = {}
+    for one in waiting:
+        challenge = find_challenge(one, prepared.presenters[one.name].challenge_type)
+        # The CA may still ask for an answered one, and what answered may have gone with an earlier process.
+        if challenge.status == "pending":
+            challenges[one.name] = challenge
+    if waiting and kept:
+        found = {one.name: _served(one, prepared, client) for one in listed}
+        responses |= {name: one for name, one in found.items() if one is not None and one in kept}
+    return replace(open_order, challenges=challenges, responses=responses)
+
+
+def _served(authorization: Authorization, prepared: Preparation, client: Client) -> ChallengeResponse | None:
+    try:
+        return prepared.response(authorization, client)
+    except IssuanceError:
+        return None  # a CA need not list the challenge any more

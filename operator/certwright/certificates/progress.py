@@ -1,0 +1,45 @@
+"""How far an issuance is, as this process knows it: a status that says otherwise was written by another client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from certwright.resources import CertificateStatus, OrderStatus
+
+OURS: Final = "this process"
+"""The voucher for an order that this process placed."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What must not be taken from the status while this process lives, by the names of the status's fields.
+
+    Attributes:
+        order: The order, if there is one.
+        failed_attempts: How many attempts in a row failed.
+        last_failure_time: When the last one did.
+        next_attempt_time: Before which there is none.
+        voucher: Who says so: `OURS`, or the thumbprint of the account key that sealed the order.
+    """
+
+    order: OrderStatus | None
+    failed_attempts: int
+    last_failure_time: dt.datetime | None
+    next_attempt_time: dt.datetime | None
+    voucher: str
+
+    @classmethod
+    def of(cls, status: CertificateStatus, voucher: str) -> Progress | None:
+        """Return what is to be remembered of a draft; None if there is nothing."""
+        if status.order is None and not status.failed_attempts:
+            return None
+        return cls(status.order, status.failed_attempts, status.last_failure_time, status.next_attempt_time, voucher)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of the status."""
+        return {name: value for name, value in vars(self).items() if name != "voucher"}

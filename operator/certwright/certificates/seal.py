@@ -1,0 +1,53 @@
+"""What of a status can be believed after a restart: what the operator itself wrote there, shown by a MAC.
+
+Whoever may write a Certificate's status could otherwise name another namespace's order there, or a record that is to be
+removed with a ClusterIssuer's key. Everything else in a status is at most a hint, and is derived and checked again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import base64url
+
+if TYPE_CHECKING:
+    from certwright.acme import AccountKey
+    from certwright.resources import OrderStatus
+
+PURPOSE: Final = "certwright.io/v1 seal of status.order"
+
+
+def seal_of(order: OrderStatus, uid: str, key: AccountKey) -> str:
+    """Return the MAC over what is obeyed of an order after a restart: its URL, and the records that are to be removed.
+
+    Files and the objects that serve them need none: they are found by their labels.
+
+    Args:
+        order: As it is to be written, or was read.
+        uid: Of the Certificate, so that a seal is of no use in another one.
+        key: The account key: what it seals, nobody else can.
+    """
+    records = sorted([one.record.name, one.record.value] for one in order.authorizations if one.record is not None)
+    content = json.dumps([uid, order.server, order.account_url, order.url, order.spec_hash, records])
+    return base64url.encode(hmac.digest(key.derived_secret(PURPOSE), content.encode(), hashlib.sha256))
+
+
+def is_sealed(order: OrderStatus, uid: str, key: AccountKey) -> bool:
+    """Return whether the operator wrote this order, for this Certificate and with this account key."""
+    return order.seal is not None and hmac.compare_digest(order.seal, seal_of(order, uid, key))
+
+
+def names_something(order: OrderStatus) -> bool:
+    """Return whether anything would be continued or removed because of this order, so that its seal matters."""
+    return order.url is not None or any(one.presented and one.record is not None for one in order.authorizations)
+
+
+def disowned(order: OrderStatus) -> OrderStatus:
+    """Return an order without what only its seal could vouch for: it is not continued, and cleaned up by labels."""
+    entries = tuple(
+        one.replace(record=None, presented=one.presented and one.resource is not None) for one in order.authorizations
+    )
+    return order.replace(url=None, seal=None, authorizations=entries)

@@ -1,0 +1,102 @@
+"""Which certificate issued which, and the path from a certificate to the last of its issuers among others.
+
+CAs send chains in another order, with duplicates, or with certificates that do not belong to them.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Link(Enum):
+    """How one certificate relates to another that may be its issuer. The value says it to people."""
+
+    ISSUED = "it was issued by it"
+    LIKELY = "the issuer's key or signature algorithm is not supported"
+    FORGED = "the signature is invalid"
+    STRANGE = "the issuer and subject names differ"
+    UNREADABLE = "the issuer or subject name cannot be read"
+
+
+def link(subject: x509.Certificate, issuer: x509.Certificate) -> Link:
+    """Return whether `issuer` issued `subject`: by name and signature.
+
+    A signature that cannot be checked, such as one with SHA-1, leaves the names and key identifiers: `Link.LIKELY`.
+    """
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except InvalidSignature:
+        return Link.FORGED
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return _unverified(subject, issuer)
+    return Link.ISSUED
+
+
+def is_self_issued(certificate: x509.Certificate) -> bool:
+    """Return whether a certificate is its own issuer, as a root is."""
+    return link(certificate, certificate) in (Link.ISSUED, Link.LIKELY)
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Return whether a certificate says that it may issue others (RFC 5280 section 4.2.1.9)."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False
+
+
+def issuers_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """Return the issuers of a certificate in the order that TLS sends them, as far as they are among `others`.
+
+    Of several that issued the same certificate (a cross-signed one and its root), the first is taken. At the leaf
+    only verified signatures count.
+    """
+    path: list[x509.Certificate] = []
+    last = leaf
+    accepted: tuple[Link, ...] = (Link.ISSUED,)
+    while not is_self_issued(last):
+        found = _first(last, [one for one in others if one != leaf and one not in path], accepted)
+        if found is None:
+            break
+        path.append(found)
+        last = found
+        accepted = (Link.ISSUED, Link.LIKELY)
+    return tuple(path)
+
+
+def _first(
+    subject: x509.Certificate, candidates: Iterable[x509.Certificate], accepted: tuple[Link, ...]
+) -> x509.Certificate | None:
+    links = [(link(subject, candidate), candidate) for candidate in candidates]
+    return next((one for kind in accepted for how, one in links if how is kind), None)
+
+
+def _unverified(subject: x509.Certificate, issuer: x509.Certificate) -> Link:
+    try:
+        if subject.issuer != issuer.subject:
+            return Link.STRANGE
+    except ValueError:
+        return Link.UNREADABLE
+    wanted, has = _issuer_key_id(subject), _key_id(issuer)
+    return Link.STRANGE if wanted and has and wanted != has else Link.LIKELY
+
+
+def _issuer_key_id(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return None
+
+
+def _key_id(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return None

@@ -1,0 +1,132 @@
+"""The reasons of conditions and Events: one word each, CamelCase, as users read them in `kubectl describe`.
+
+To add one, name it here, in its group, and give it a row in the table of that group in docs/operating.md ("Reasons").
+mypy refuses a reason that is not here, and tests/docs/test_operating.py one without a row, or a row without a reason.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+NormalReason = Literal[
+    "Ready",
+    "NothingToDo",
+    "Renewing",
+    "Presenting",
+    "WaitingForDNS",
+    "WaitingForHTTP",
+    "Validating",
+    "Finalizing",
+    "WaitingForStart",
+    "Resuming",
+    "Issuing",
+    "Issued",
+    "Adopted",
+    "AccountRegistered",
+]
+NeedReason = Literal[
+    "DoesNotExist",
+    "Unusable",
+    "NamesChanged",
+    "PrivateKeyChanged",
+    "IssuerChanged",
+    "Renewal",
+    "Expired",
+]
+SpecReason = Literal[
+    "SecretNotOurs",
+    "SecretClaimed",
+    "SecretImmutable",
+    "SecretChanged",
+    "SecretNotWritten",
+    "PrivateKeyMismatch",
+    "InvalidSpec",
+    "NotAsAsked",
+]
+IssuerReason = Literal[
+    "IssuerNotFound",
+    "IssuerNotReady",
+    "NoSolver",
+    "SolverChanged",
+    "WildcardNeedsDNS01",
+    "CredentialsMissing",
+    "AccountKeyMissing",
+    "AccountKeyUnusable",
+    "AccountNotValid",
+    "InvalidProfile",
+    "InvalidContact",
+    "ExternalAccountRequired",
+    "UserActionRequired",
+]
+DnsReason = Literal[
+    "DNSServerUnreachable",
+    "DNSProviderUnreachable",
+    "DNSLookupFailed",
+    "DNSUpdateRefused",
+    "DNSUpdateFailed",
+    "TSIGRejected",
+    "InvalidTSIGKey",
+    "ZoneNotFound",
+    "CNAMELoop",
+    "CNAMENotAllowed",
+    "InvalidName",
+    "RecordNotVisible",
+    "CleanUpBlocked",
+    "LeftBehind",
+    "DNSFailed",
+]
+Http01Reason = Literal[
+    "SelfCheckFailed",
+    "SelfCheckSkipped",
+    "IngressNotFound",
+    "IngressBusy",
+    "SolverImageUnknown",
+    "ResponderUnavailable",
+]
+CaReason = Literal[
+    "CAUnreachable",
+    "CAMalformedResponse",
+    "CAInternalError",
+    "BadNonce",
+    "CAUntrusted",
+    "InvalidCABundle",
+    "RateLimited",
+    "ValidationFailed",
+    "OrderFailed",
+    "RejectedIdentifier",
+    "CAAForbids",
+    "Unauthorized",
+    "BadCSR",
+    "CARefused",
+    "NoChallenge",
+    "ForeignAuthorization",
+    "CertificateRefused",
+    "InvalidKeyOrChain",
+    "AccountUnknown",
+    "OrderExpired",
+    "OrderGone",
+    "OrderChanged",
+    "OrderElsewhere",
+    "OrderNotOurs",
+    "OrderNotReady",
+    "ACMEFailed",
+]
+ClusterReason = Literal[
+    "APIServerUnreachable",
+    "APIServerRefused",
+    "InternalError",
+]
+
+Reason = NormalReason | NeedReason | SpecReason | IssuerReason | DnsReason | Http01Reason | CaReason | ClusterReason
+
+GROUPS: Final[dict[str, tuple[str, ...]]] = {
+    "Normal operation": get_args(NormalReason),
+    "Why a certificate is issued": get_args(NeedReason),
+    "Needs your action: the Secret and the spec": get_args(SpecReason),
+    "Needs your action: the issuer": get_args(IssuerReason),
+    "DNS": get_args(DnsReason),
+    "HTTP-01": get_args(Http01Reason),
+    "The CA": get_args(CaReason),
+    "The cluster, and defects": get_args(ClusterReason),
+}
+"""All reasons by the heading of their table in docs/operating.md."""

@@ -1,0 +1,169 @@
+"""Chains that are right but for their form, and certificates of a CA whose clock is ahead: none of them is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+
+from certwright.acme import AccountKey, AcmeServer, Client, Headers, Response, base64url
+from certwright.client import (
+    CertificateStartsLater,
+    Event,
+    KeySpec,
+    PreferredChainMissing,
+    StartAwaited,
+    UnusableCertificate,
+    issue,
+)
+from certwright.pki import parse_chain, public_key_matches
+from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa, Request
+from tests.fakes.pki import NOW, Ca, make_ca
+from tests.fakes.solvers import Recorder
+from tests.fakes.time import FakeTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HOST = "a.example"
+CHAIN = "application/pem-certificate-chain"
+
+
+class IssuingCa(FakeCa):
+    """Issues from a real hierarchy, and sends what a test makes of the chain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root, self.other_root = make_ca("Root"), make_ca("Other Root")
+        self.issuing = make_ca("Issuing", self.root)
+        self.crossed = make_ca("Issuing", self.other_root, key=self.issuing.key)
+        self.starts_in = timedelta(hours=-1)
+        self.sent: Callable[[x509.Certificate], Sequence[bytes]] = lambda leaf: [Ca.pem(leaf, self.issuing.certificate)]
+        self.orders = 0
+
+    def expect(self) -> None:
+        """Get ready for one issuance."""
+        self.order_states.extend(["ready"])
+        self.reply("/finalize", self._finalized)
+
+    def _finalized(self, request: Request) -> Response:
+        key = x509.load_der_x509_csr(base64url.decode(request.json["csr"])).public_key()
+        leaf = self.issuing.issue(_Keyed(key), [HOST], not_before=NOW + self.starts_in)  # type: ignore[arg-type]
+        default, *alternates = self.sent(leaf)
+        links = {"Link": ", ".join(f'<{ORIGIN}/alternate/{place}>;rel="alternate"' for place in range(len(alternates)))}
+        for _ in range(3):
+            self.reply("/cert", lambda _: self._chain(default, links if alternates else {}))
+        for place, alternate in enumerate(alternates):
+            self.reply(f"/alternate/{place}", partial(self._alternate, alternate))
+        self.order_states.extend(["valid"] * 3)
+        return self.json(self.order("valid"))
+
+    def _alternate(self, pem: bytes, _: Request) -> Response:
+        return self._chain(pem, {})
+
+    def _chain(self, pem: bytes, links: dict[str, str]) -> Response:
+        if not pem:
+            return self.problem("malformed", "there is no such chain", status=404)
+        return Response(200, Headers({"Content-Type": CHAIN, **self.nonce(), **links}), pem)
+
+
+class _Keyed:
+    def __init__(self, key: object) -> None:
+        self._key = key
+
+    def public_key(self) -> object:
+        return self._key
+
+
+@pytest.fixture
+def ca() -> IssuingCa:
+    return IssuingCa()
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime(start=NOW)
+
+
+@pytest.fixture
+def client(ca: IssuingCa, time: FakeTime) -> Client:
+    key = AccountKey.generate()
+    ca.keys[f"{ORIGIN}/account/1"] = dict(key.jwk)
+    return Client(AcmeServer(DIRECTORY_URL, ca, clock=time.clock()), key, account_url=f"{ORIGIN}/account/1")
+
+
+async def test_a_chain_in_disorder_is_put_in_order(client: Client, ca: IssuingCa) -> None:
+    def disorder(leaf: x509.Certificate) -> list[bytes]:
+        stranger = make_ca("Stranger")
+        between = b"\r\n subject=/CN=secret-text\r\n"
+        certificates = (stranger.certificate, ca.root.certificate, ca.issuing.certificate, leaf, leaf)
+        return [b"\xef\xbb\xbf" + between.join(Ca.pem(one).rstrip() for one in certificates) + b"\0\0"]
+
+    ca.sent = disorder
+    ca.expect()
+    issued = await issue(client, [HOST], solvers=[Recorder()])
+    chain = parse_chain(issued.chain_pem)
+    assert chain.issuers == (ca.issuing.certificate, ca.root.certificate)
+    assert chain.pem == issued.chain_pem
+    assert b"secret-text" not in issued.chain_pem
+
+
+async def test_a_preferred_chain_is_found_in_disorder_and_beside_broken_alternates(
+    client: Client, ca: IssuingCa
+) -> None:
+    ca.sent = lambda leaf: [
+        Ca.pem(ca.issuing.certificate, leaf, make_ca("Other Root").certificate),
+        b"",
+        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        Ca.pem(make_ca("Other Root").certificate, ca.crossed.certificate, leaf),
+    ]
+    ca.expect()
+    issued = await issue(client, [HOST], solvers=[Recorder()], preferred_chain="Other Root")
+    assert parse_chain(issued.chain_pem).issuers == (ca.crossed.certificate,)
+    assert issued.certificate_url == f"{ORIGIN}/alternate/2"
+
+
+async def test_a_preferred_chain_for_another_key_leaves_the_default_one(client: Client, ca: IssuingCa) -> None:
+    other = ca.crossed.issue(KeySpec().make())
+    ca.sent = lambda leaf: [Ca.pem(leaf, ca.issuing.certificate), Ca.pem(other, ca.crossed.certificate)]
+    ca.expect()
+    with pytest.raises(PreferredChainMissing) as caught:
+        await issue(client, [HOST], solvers=[Recorder()], preferred_chain="Other Root")
+    assert parse_chain(caught.value.certificate.chain_pem).issuers == (ca.issuing.certificate,)
+
+
+async def test_a_certificate_that_starts_in_some_minutes_is_waited_for(
+    client: Client, ca: IssuingCa, time: FakeTime
+) -> None:
+    ca.starts_in = timedelta(minutes=12)
+    ca.expect()
+    events: list[Event] = []
+    issued = await issue(client, [HOST], solvers=[Recorder()], on_event=events.append)
+    assert sum(time.slept) == pytest.approx(7 * 60, abs=10)
+    assert issued.not_before == NOW + timedelta(minutes=12)
+    awaited = next(event for event in events if isinstance(event, StartAwaited))
+    assert "the CA's clock is ahead" in str(awaited)
+
+
+async def test_what_starts_after_the_time_given_is_resumed_and_not_ordered_again(
+    client: Client, ca: IssuingCa, time: FakeTime
+) -> None:
+    ca.starts_in, key = timedelta(minutes=30), KeySpec().make()
+    ca.expect()
+    with pytest.raises(CertificateStartsLater, match="valid only from 2026-06-01T12:30:00Z") as caught:
+        await issue(client, [HOST], solvers=[Recorder()], key=key)
+    assert caught.value.temporary
+    await time.sleep((caught.value.usable_from - time.now).total_seconds())
+    issued = await issue(client, [HOST], solvers=[Recorder()], key=key, resume=caught.value.order_url)
+    assert public_key_matches(parse_chain(issued.chain_pem).leaf, key)
+    assert ca.paths().count("/new-order") == 1
+
+
+async def test_what_starts_much_later_is_not_what_was_ordered(client: Client, ca: IssuingCa) -> None:
+    ca.starts_in = timedelta(days=1)
+    ca.expect()
+    with pytest.raises(UnusableCertificate, match="valid only from"):
+        await issue(client, [HOST], solvers=[Recorder()])
