@@ -87,6 +87,7 @@ CaReason = Literal[
     "CAUnreachable",
     "CAMalformedResponse",
     "CAInternalError",
+    "NotFoundAtCA",
     "BadNonce",
     "CAUntrusted",
     "InvalidCABundle",

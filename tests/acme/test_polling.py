@@ -67,13 +67,14 @@ async def test_what_is_done_before_the_server_expects_it_is_found_at_the_time_ou
 
 
 async def test_a_look_that_the_server_puts_off_is_no_end(time: FakeTime) -> None:
-    looks = iter([ServiceUnavailable("busy", url="u", status=503, retry_after=20.0), Thing("valid")])
+    looks = 0
 
     async def look(_last: Thing) -> Thing:
-        found = next(looks)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ServiceUnavailable("busy", url="u", status=503, retry_after=20.0)
+        return Thing("valid")
 
     found = await poll(Thing("pending", 1), look, until=frozenset({"valid"}), timeout=60, clock=time.clock())
     assert (found.status, time.slept) == ("valid", [1, 20])

@@ -31,11 +31,14 @@ from certwright.acme.transport import UrlPolicy
 from tests.fakes.pki import make_leaf
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from certwright.acme import Client
     from tests.fakes.acme import FakeCa
 
 URLS = UrlPolicy()
 URL = "https://ca.test/order/1"
+UNREADABLE: list[object] = ["", "tomorrow", 7, []]
 DIRECTORY = {
     "newNonce": "https://ca.test/nonce",
     "newAccount": "https://ca.test/account",
@@ -115,7 +118,7 @@ class TestDirectory:
         ca.reply("/dir", lambda _: ca.json({**ca.directory(), name: value}))
         assert (await client.new_order([Identifier.dns("a.example")])).status == "pending"
         del ca.requests[:]
-        requests = {
+        requests: dict[str, Callable[[], Awaitable[Any]]] = {
             "revokeCert": lambda: client.revoke_certificate(b"x"),
             "newAuthz": lambda: client.new_authorization(Identifier.dns("a.example")),
             "renewalInfo": lambda: client.fetch_renewal_info(make_leaf(key_id=b"k", subject="leaf.example")),
@@ -228,11 +231,9 @@ class TestOrder:
     @pytest.mark.parametrize(
         "members",
         [
-            *(
-                {name: value}
-                for name in ("expires", "notBefore", "notAfter")
-                for value in ("", "tomorrow", 7, [], "0001")
-            ),
+            *({"expires": value} for value in UNREADABLE),
+            *({"notBefore": value} for value in UNREADABLE),
+            *({"notAfter": value} for value in UNREADABLE),
             {"expires": "2030-01-02T03:04:05"},
             {"expires": "0001-01-01T00:00:00+14:00"},
             {"profile": 7, "replaces": []},

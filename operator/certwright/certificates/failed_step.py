@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.certificates.ca_trouble import weighed
 from certwright.failures import attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339
@@ -35,6 +36,9 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         failure: Why.
     """
     now = tools.clock()
+    failure = weighed(observation, step, failure, now)
+    if failure.answered:
+        observation = observation.remember(ca_failures=observation.memory.ca_failures + 1)
     tools.metrics.failed(failure.reason)
     before = observation.memory.cleaning_up if step.cleans_up else observation.memory.issuing
     if step.cleans_up:
@@ -63,7 +67,7 @@ def _try_again(observation: Observation, failure: Failure) -> Observation:
     if failure.kind in ("order", "account"):
         observation = observation.remember(open_order=None)
     if failure.kind == "order":
-        observation = abandon_order(observation)
+        observation = abandon_order(observation).remember(ca_failures=0)
     errors = failure.by_name or {}
     return observation.with_authorizations({name: {"error": _cut(text)} for name, text in errors.items()})
 
@@ -88,7 +92,7 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
         order = _refused_order(observation, errors, now) or order
     if order is not None:
         order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
-    return observation.remember(open_order=None, issuing=issuing).with_status(
+    return observation.remember(open_order=None, issuing=issuing, ca_failures=0).with_status(
         order=order, failed_attempts=attempts, last_failure_time=now, next_attempt_time=again
     )
 

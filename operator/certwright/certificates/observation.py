@@ -65,6 +65,7 @@ class Memory:
             issuer is gone.
         note: The latest note.
         issuing: The back-off of everything that issues.
+        ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
         cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
             neither waits for the other's failures.
         generation: The generation of the spec that the back-off and the note are about.
@@ -80,6 +81,7 @@ class Memory:
     presenters: Mapping[str, Presenter] = field(default_factory=dict)
     note: Note | None = None
     issuing: Backoff = field(default_factory=Backoff)
+    ca_failures: int = 0
     cleaning_up: Backoff = field(default_factory=Backoff)
     generation: int = 0
     saved_at: dt.datetime | None = None
@@ -94,7 +96,7 @@ class Memory:
         if self.generation == generation:
             return self
         note = self.note if self.note is not None and self.note.under_way else None
-        return replace(self, generation=generation, note=note, issuing=Backoff())
+        return replace(self, generation=generation, note=note, issuing=Backoff(), ca_failures=0)
 
     def for_changed_issuer(self) -> Memory:
         """Return what is still of use when the issuer has changed: what stood in the way may be gone."""

@@ -63,7 +63,8 @@ class Authorities:
                     before_send=self._leadership.check,
                 )
                 try:
-                    server = AcmeServer(authority.server, transport, on_request=self._on_request)
+                    # Without patience: no worker is held by a wait, the key comes back to the queue instead.
+                    server = AcmeServer(authority.server, transport, on_request=self._on_request, patience=0)
                 except AcmeError:
                     await transport.aclose()
                     raise

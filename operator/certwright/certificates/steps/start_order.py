@@ -77,7 +77,7 @@ class StartOrder(Act):
         if must_be_held(responses, made):
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
-        yield observation.remember(open_order=open_order)
+        yield observation.remember(open_order=open_order, ca_failures=0)
 
 
 def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:
