@@ -90,6 +90,7 @@ class Patience:
         self._pause = min(self._pause * 2, LAST_PAUSE)
         if asked is not None:
             return max(asked, pause)
-        if left < _SHORTEST_REST:
-            return None
-        return min(pause, left)
+        if pause <= left:
+            return pause
+        # One last try at the very end, unless that is now.
+        return left if left >= _SHORTEST_REST else None

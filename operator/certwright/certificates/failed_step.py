@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FAILURES_PER_LOST_ORDER: Final = 4
+"""As so many failures an order counts that the CA does not know any more: the next one waits longer each time."""
+
 MAX_ERROR_CHARACTERS: Final = 4000
 """Of an error that a status shows for one name."""
 
@@ -48,6 +51,10 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         observation = _give_up_attempt(observation, failure, now)
         backoff = observation.memory.issuing
     else:
+        if failure.kind == "order" and failure.answered:
+            gone = observation.memory.orders_gone + 1
+            observation = observation.remember(orders_gone=gone)
+            before = replace(before, failures=max(before.failures, FAILURES_PER_LOST_ORDER * gone))
         backoff = _failed_again(before, failure, now)
         observation = _try_again(observation, failure).remember(issuing=backoff)
     message = f"{failure.message} The next attempt is at {rfc3339(backoff.not_before or now)}."

@@ -53,4 +53,4 @@ class AnswerChallenges(Act):
         failed = any(one.error is not None or one.status == "invalid" for one in answered.values())
         message = f"{observation.ready_issuer.spec.server} is validating {listed(names)}."
         polled = replace(open_order, polls=0).polled(asked, now).answered(asked, now, failed=failed)
-        yield observation.remember(open_order=polled, ca_failures=0).noting("Validating", message)
+        yield observation.remember(open_order=polled).after_progress().noting("Validating", message)

@@ -52,7 +52,8 @@ class Finalize(Act):
             ) from None
         finalized = replace(open_order, order=order, finalized=True, polls=0).polled(order.retry_after, tools.clock())
         yield (
-            observation.remember(open_order=finalized, ca_failures=0)
+            observation.remember(open_order=finalized)
+            .after_progress()
             .with_order_state(order)
             .noting("Finalizing", f"{issuer.spec.server} is issuing the certificate.")
         )

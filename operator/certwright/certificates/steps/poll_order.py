@@ -43,7 +43,7 @@ class PollOrder(Act):
             )
         polls = before.polls + 1 if order.status is before.order.status else 0
         polled = replace(before, order=order, polls=polls).polled(order.retry_after, now)
-        yield observation.remember(open_order=polled, ca_failures=0).with_order_state(order)
+        yield observation.remember(open_order=polled).after_progress().with_order_state(order)
 
 
 def end_of(started_at: dt.datetime, expires: dt.datetime | None) -> dt.datetime:
