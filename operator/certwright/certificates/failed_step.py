@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAILURES_PER_LOST_ORDER: Final = 4
-"""As so many failures an order counts that the CA does not know any more: the next one waits longer each time."""
+"""As so many failures each further order counts that was of no use: the next one waits longer each time."""
 
 MAX_ERROR_CHARACTERS: Final = 4000
 """Of an error that a status shows for one name."""
@@ -51,9 +51,9 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         observation = _give_up_attempt(observation, failure, now)
         backoff = observation.memory.issuing
     else:
-        if failure.kind == "order" and failure.answered:
-            gone = observation.memory.orders_gone + 1
-            observation = observation.remember(orders_gone=gone)
+        if failure.kind == "order":
+            gone = observation.memory.orders_gone
+            observation = observation.remember(orders_gone=gone + 1)
             before = replace(before, failures=max(before.failures, FAILURES_PER_LOST_ORDER * gone))
         backoff = _failed_again(before, failure, now)
         observation = _try_again(observation, failure).remember(issuing=backoff)

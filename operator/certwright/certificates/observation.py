@@ -66,7 +66,7 @@ class Memory:
         note: The latest note.
         issuing: The back-off of everything that issues.
         ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
-        orders_gone: How many orders in a row the CA did not know any more; each makes the next one wait longer.
+        orders_gone: How many orders in a row were of no use, without costing an attempt; the next one waits longer.
         cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
             neither waits for the other's failures.
         generation: The generation of the spec that the back-off and the note are about.
