@@ -4,8 +4,9 @@
 #   buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=... -t certwright .
 #
 # BASE is any Debian with Python 3.11 or newer, its venv module and ca-certificates. Nothing of it but files that are needed
-# gets into the result. Where no package index can be reached, put wheels into requirements/wheels.
-ARG BASE=python:3.13-slim
+# gets into the result. The default is pinned by its digest, so that a tag that moves changes nothing unseen: docs/image.md
+# says how to take a newer one. Where no package index can be reached, put wheels into requirements/wheels.
+ARG BASE=docker.io/library/python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 
 # What is installed from the lock: changes rarely, takes a minute, is one layer of the image.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from certwright import acme, dns, pki
 from certwright.http01.errors import SolverError
 from certwright.kube import errors as kube
+from certwright.kube.refusals import advice
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             return Failure(error.reason, message, kind, by_name=error.by_name)
         case SolverError():
             return Failure(error.reason, message, "transient")
+        case acme.OrderFailed():
+            return _of_failed_order(error, message)
         case acme.AcmeError():
             failure = _of_acme(error, message, now)
             return replace(failure, answered=isinstance(error, acme.ServerResponseError) and _is_about_an_order(error))
@@ -114,7 +117,8 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             return Failure("InvalidKeyOrChain", message, "attempt")
         case kube.KubeError():
             reason: Reason = "APIServerRefused" if error.status is not None else "APIServerUnreachable"
-            return Failure(reason, message, "transient")
+            said = f"{_ended(message)} {remedy}" if (remedy := advice(error)) else message
+            return Failure(reason, said, "transient")
         case _:
             # The text of an unforeseen error may hold anything: it goes to the log only.
             return Failure(
@@ -166,7 +170,7 @@ def _of_dns(error: dns.DnsError, message: str, now: dt.datetime) -> Failure:
     return Failure(reason, f"{said}. {remedy}" if remedy else said, "transient", not_before)
 
 
-def of_failed_order(error: acme.OrderFailed, message: str) -> Failure:
+def _of_failed_order(error: acme.OrderFailed, message: str) -> Failure:
     """Return the failure for an order that the CA gave up."""
     by_name = {name: str(problem) for name, problem in error.by_identifier.items()}
     said = f"{message}. The last good certificate, if any, is kept."
@@ -198,14 +202,16 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             by_name = {name: str(problem) for name, problem in error.problem.by_identifier.items()}
             kind: FailureKind = "transient" if error.temporary else "attempt"
             return Failure(_ACME_REASONS.get(type(error), "CARefused"), message, kind, not_before, by_name)
-        case acme.OrderFailed():
-            return of_failed_order(error, message)
         case acme.UntrustedServer():
             where = " in the issuer's spec.acme.caBundle" if message.endswith("CA bundle") else ""
             return Failure("CAUntrusted", f"{message}{where}", "transient", not_before)
         case acme.InvalidTrustBundle():
             return Failure(
                 "InvalidCABundle", f"{message}. Correct the issuer's spec.acme.caBundle", "transient", not_before
+            )
+        case acme.AddressRefused():
+            return Failure(
+                "CAAddressRefused", f"{message}. Correct the issuer's spec.acme.server", "transient", not_before
             )
         case acme.ResponseTooLarge() | acme.UnsafeUrl():
             # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)

@@ -8,6 +8,7 @@ AcmeError
     · TimedOut
     · UntrustedServer
     · ResponseTooLarge
+    · AddressRefused
   · ServerResponseError
     · MalformedResponse
       · CertificateNotNamed
@@ -19,6 +20,7 @@ AcmeError
   · PollTimedOut
   · BudgetExhausted (in `budget`)
   · RolloverUnconfirmed
+  · DeactivationUnconfirmed
   · NotOffered
   · NotRegistered
   · NoSuchChain
@@ -95,6 +97,10 @@ class ResponseTooLarge(TransportError, http.ResponseTooLarge):
     """The answer is longer than any legitimate one; the rest of it was not read."""
 
 
+class AddressRefused(http.AddressRefused, TransportError):
+    """The host has an address that must not be connected to; nothing was sent."""
+
+
 class ServerResponseError(http.ServerResponseError, AcmeError):
     """An answer came, but it cannot be used.
 
@@ -146,6 +152,10 @@ class RolloverUnconfirmed(AcmeError):
 
     The account may use either key: keep both, and call `probe_keys`.
     """
+
+
+class DeactivationUnconfirmed(AcmeError):
+    """The server accepted a deactivation, but the account is still valid: keep its key, and try again."""
 
 
 class NotOffered(AcmeError):

@@ -6,11 +6,17 @@ Nothing of a Secret's content is kept in memory. Every manifest is whole, for on
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from certwright.certificates.order_request import digest, names_of, requested_identifiers
-from certwright.kube.secrets import decoded, encoded
+from certwright.key_file import MAX_KEY_BYTES
+from certwright.kube.api import FIELD_MANAGER
+from certwright.kube.managed_fields import other_managers
+from certwright.kube.secrets import EntryTooLarge, decoded, encoded
 from certwright.pki import (
     CertificateFacts,
     PkiError,
@@ -19,6 +25,7 @@ from certwright.pki import (
     public_key_matches,
     public_key_matches_spec,
 )
+from certwright.pki.keys import is_of_kind
 from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,
@@ -35,19 +42,28 @@ from certwright.resources import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-    from certwright.pki import CertificateChain, KeyAlgorithm
+    from certwright.pki import CertificateChain
     from certwright.resources import Certificate
+    from certwright.resources import PrivateKey as PrivateKeySpec
 
 TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
 CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
-"""SHA-256 over chain and key as we wrote them: equal means that the slow comparison of key and leaf can be skipped."""
+"""SHA-256 over chain and key as we wrote them: equal means that key and leaf need not be compared."""
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
 MAX_REVISION_DIGITS: Final = 9
+ENTRIES: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
+"""What Certwright writes."""
+MAX_OTHER_ENTRIES: Final = 10
+MAX_ANNOTATION: Final = 2048
+"""The longest of our annotations is a URL; anybody may write longer ones, of which nothing is kept."""
+MAX_KEPT_NAMES: Final = 128
+"""Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
+MAX_TYPE: Final = 253
 PENDING_KEY: Final = "pending-key"
 
 
@@ -60,11 +76,15 @@ class SecretFacts:
         server: Directory URL of the CA that its certificate is from, as far as we know.
         empty: Whether it holds no data at all.
         certificate: The leaf's facts, or None with `problem` set.
+            Of more than 128 names it has the first ones.
         leaf: The leaf itself, for comparisons of its public key.
         problem: Why chain and key are of no use, for people; None if they are.
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
         immutable: Whether its data can never be changed.
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
+        lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
+        other_entries: What it holds besides what Certwright writes, as far as people need to know.
+        other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
 
     namespace: str
@@ -83,31 +103,48 @@ class SecretFacts:
     metadata_fingerprint: str | None
     immutable: bool = False
     revision: int = 0
+    lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
+    other_entries: tuple[str, ...] = ()
+    other_managers: tuple[str, ...] = ()
 
-    def has_key_of(self, algorithm: KeyAlgorithm, size: int | None) -> bool:
-        """Whether the certificate's key is of this algorithm and size (None: the algorithm's default)."""
-        return self.leaf is not None and public_key_matches_spec(self.leaf, algorithm, size)
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a private key that can be used, with or without its certificate."""
+        return self.leaf is not None or self.lone_key is not None
+
+    def has_key_for(self, spec: PrivateKeySpec) -> bool:
+        """Whether there is a private key that can be used, and that is of the kind that a spec asks for."""
+        if spec.is_any:
+            return self.has_key
+        kind = spec.effective_algorithm, spec.size
+        if self.leaf is not None:
+            return public_key_matches_spec(self.leaf, *kind)
+        return self.lone_key is not None and is_of_kind(self.lone_key, *kind)
 
     @classmethod
     def of(cls, secret: Mapping[str, Any]) -> SecretFacts:
-        """Read a ``v1`` Secret. Slow (85 ms) for an RSA key that someone else wrote: call it in a thread."""
+        """Read a ``v1`` Secret, whoever wrote it. The worst there can be takes 0.1 s: call it in a thread."""
         metadata = secret["metadata"]
-        annotations = metadata.get("annotations") or {}
+        annotations = _short(metadata.get("annotations") or {})
         managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
         data = secret.get("data") or {}
         leaf, problem = _leaf(data, annotations.get(CONTENT_DIGEST_ANNOTATION))
+        lone_key = _public_key(data) if leaf is None else None
         facts = None
         if leaf is not None:
             try:
-                facts = CertificateFacts.of(leaf)
+                facts = _cut(CertificateFacts.of(leaf))
             except PkiError as error:
                 leaf, problem = None, str(error)
+            else:
+                # What was parsed of the first one stays with it, thirty times its size.
+                leaf = x509.load_der_x509_certificate(leaf.public_bytes(Encoding.DER))
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
             uid=metadata.get("uid", ""),
             resource_version=metadata.get("resourceVersion", ""),
-            type=secret.get("type") or "Opaque",
+            type=(secret.get("type") or "Opaque")[:MAX_TYPE],
             certificate_name=annotations.get(CERTIFICATE_NAME_ANNOTATION) if managed else None,
             issuer_name=annotations.get(ISSUER_NAME_ANNOTATION),
             issuer_kind=annotations.get(ISSUER_KIND_ANNOTATION),
@@ -119,6 +156,9 @@ class SecretFacts:
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
+            lone_key=lone_key,
+            other_entries=_other_entries(secret),
+            other_managers=other_managers(metadata, field="data"),
         )
 
 
@@ -157,11 +197,7 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
 
     It carries the resourceVersion it was read at: if someone changes it meanwhile, the write is refused.
     """
-    data = {
-        entry: content
-        for entry, content in (existing.get("data") or {}).items()
-        if entry in {"tls.crt", "tls.key", "ca.crt"}
-    }
+    data = {entry: content for entry, content in (existing.get("data") or {}).items() if entry in ENTRIES}
     known = existing["metadata"].get("annotations") or {}
     mine = known.get(CERTIFICATE_NAME_ANNOTATION) is not None
     kept = {
@@ -214,22 +250,66 @@ def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, An
     }
 
 
+def _short(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: text
+        for name in (
+            CERTIFICATE_NAME_ANNOTATION,
+            ISSUER_NAME_ANNOTATION,
+            ISSUER_KIND_ANNOTATION,
+            SERVER_ANNOTATION,
+            METADATA_FINGERPRINT_ANNOTATION,
+            CONTENT_DIGEST_ANNOTATION,
+            REVISION_ANNOTATION,
+        )
+        if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1)
+    }
+
+
+def _cut(facts: CertificateFacts) -> CertificateFacts:
+    return replace(facts, dns_names=facts.dns_names[:MAX_KEPT_NAMES], ip_addresses=facts.ip_addresses[:MAX_KEPT_NAMES])
+
+
 def _revision(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) <= MAX_REVISION_DIGITS else 0
 
 
 def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate | None, str | None]:
-    chain_pem, key_pem = decoded(data, "tls.crt"), decoded(data, "tls.key")
+    try:
+        chain_pem, key_pem = decoded(data, "tls.crt"), decoded(data, "tls.key", limit=MAX_KEY_BYTES)
+    except EntryTooLarge as error:
+        return None, str(error)
     for entry, content in (("tls.crt", chain_pem), ("tls.key", key_pem)):
         if not content:
             return None, f"its {entry} is missing"
     try:
         leaf = parse_chain(chain_pem).leaf
-        if digest != content_digest(chain_pem, key_pem) and not public_key_matches(leaf, load_private_key(key_pem)):
-            return None, "its tls.key does not match its tls.crt"
+        if digest != content_digest(chain_pem, key_pem):
+            # What is only compared needs no trial.
+            key = load_private_key(key_pem, trusted=True)
+            if not public_key_matches(leaf, key):
+                return None, "its tls.key does not match its tls.crt"
     except PkiError as error:
         return None, str(error)
     return leaf, None
+
+
+def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of entries that hold something and that we do not own (``ca.crt`` may be another's)."""
+    data, owned = secret.get("data") or {}, ENTRIES
+    for entry in secret["metadata"].get("managedFields") or ():
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            owned = frozenset({"tls.crt", "tls.key"}) | {
+                name.removeprefix("f:") for name in (entry.get("fieldsV1") or {}).get("f:data") or ()
+            }
+    return tuple(sorted(name for name, content in data.items() if content and name not in owned))[:MAX_OTHER_ENTRIES]
+
+
+def _public_key(data: Mapping[str, str]) -> CertificatePublicKeyTypes | None:
+    try:
+        return load_private_key(decoded(data, "tls.key", limit=MAX_KEY_BYTES)).public_key()
+    except (PkiError, EntryTooLarge):
+        return None
 
 
 def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.dns.errors import InvalidServer, NameserverUnreachable
+from certwright.http.addresses import AddressPolicy
+from certwright.http.host_names import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 DNS_PORT = 53
 # More addresses of one server than this add waiting, not knowledge.
@@ -23,6 +24,7 @@ _HOST = re.compile(
     r"(?=.{1,254}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
 _MAX_PORT = 65535
+_ADDRESSES = AddressPolicy()
 
 
 @dataclass(frozen=True)
@@ -83,24 +85,33 @@ class Server:
         return join_host_port(self.host, self.port)
 
     async def endpoints(self, *, seconds: float) -> tuple[Endpoint, ...]:
-        """Look up its addresses (with the system's resolver, if it is a host name), at most four.
+        """Look up its addresses (with the system's resolver, if it is a host name; see `host_names`), at most four.
 
         Raises:
             NameserverUnreachable: The host name has no address, or the lookup takes longer than `seconds`.
         """
         if _is_address(self.host):
             return (Endpoint(str(self), self.host, self.port),)
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds):
-                found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+                found = await resolve(self.host, self.port)
         except TimeoutError:
             raise NameserverUnreachable(str(self), "looking up its address took too long", timed_out=True) from None
         except (OSError, UnicodeError):
             # The second for what the system's resolver takes for no name at all.
             raise NameserverUnreachable(str(self), "its host name has no address") from None
-        addresses = dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)
-        return tuple(Endpoint(str(self), address, self.port) for address in list(addresses)[:MAX_ADDRESSES])
+        addresses = usable_addresses(str(sockaddr[0]) for *_, sockaddr in found)
+        if not addresses:
+            raise NameserverUnreachable(str(self), "its host name leads to an address that no DNS server can have")
+        return tuple(Endpoint(str(self), address, self.port) for address in addresses[:MAX_ADDRESSES])
+
+
+def usable_addresses(found: Iterable[str]) -> list[str]:
+    """Return addresses that came from the DNS, each once, without those where no DNS server of others can be.
+
+    Addresses that people write into a configuration are not judged: a node's own DNS cache is at a link-local one.
+    """
+    return [address for address in dict.fromkeys(found) if _ADDRESSES.objection(address) is None]
 
 
 def parse_servers(texts: Sequence[str]) -> tuple[Server, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,14 @@ from certwright.handlers.manager import WORKERS, Manager
 from certwright.handlers.registrations import (
     CLUSTER_ISSUERS,
     ISSUERS,
+    Unclaimed,
     certificate_kind,
     issuer_kind,
     secret_kind,
 )
+from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
-from certwright.issuers.presenters import PresenterFactory
+from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
@@ -34,14 +37,13 @@ from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.certificates.secret import SecretFacts
     from certwright.handlers.invalid import InvalidObject
-    from certwright.issuers.presenters import Http01Options
+    from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
     from certwright.resources import Certificate
 
@@ -55,6 +57,7 @@ class Controller:
         user_agent: For the requests to CAs.
         workers: How many objects are looked at at once.
         http01: What http-01 solvers are made of.
+        common: Labels and annotations for every object that is made.
         leadership: Whether this process may act; without one it may always.
     """
 
@@ -66,22 +69,28 @@ class Controller:
         user_agent: str,
         workers: int = WORKERS,
         http01: Http01Options | None = None,
+        common: CommonMetadata | None = None,
         leadership: Leadership | None = None,
     ) -> None:
+        http01 = http01 or Http01Options()
         leadership = leadership or Leadership.unlimited()
         self.metrics = Metrics()
         self.metrics.watch_leadership(leadership.holds)
         self.certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
+        self._unclaimed = Unclaimed(self.secrets, self.certificates)
         self.issuers: Store[Issuer] = Store()
         self.cluster_issuers: Store[ClusterIssuer] = Store()
         self.registry = IssuerRegistry()
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
-        self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION)
+        self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
         self._recorder = EventRecorder(kube_api)
         self.manager = Manager(workers=workers, recorder=self._recorder, metrics=self.metrics, leadership=leadership)
         self._authorities = Authorities(
-            user_agent=user_agent, on_request=self.metrics.acme_request, leadership=leadership
+            user_agent=user_agent,
+            on_request=self.metrics.acme_request,
+            leadership=leadership,
+            addresses=http01.addresses,
         )
         self._issuer_reconciler = IssuerReconciler(
             kube_api=kube_api,
@@ -93,9 +102,10 @@ class Controller:
             operator_namespace=operator_namespace,
             wake=self._wake_certificates_of,
             clock=_now,
+            templates=http01.templates,
         )
         solvers = PresenterFactory(
-            kube_api, ObjectApi(client), http01=http01, user_agent=user_agent, before_send=leadership.check
+            kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -126,9 +136,12 @@ class Controller:
         Raises:
             OperatorFailed: A part ended unexpectedly.
         """
+        dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
         try:
             await self.manager.run(stop)
         finally:
+            dropping.cancel()
+            await asyncio.wait([dropping])
             await self._authorities.aclose()
             await self._presenters.aclose()
 
@@ -140,20 +153,25 @@ class Controller:
         kinds = self.manager.kinds
         kinds.register(
             certificate_kind(
-                self.certificates, self._certificate_reconciler, metrics=self.metrics, tell=self._tell_invalid
+                self.certificates,
+                self._certificate_reconciler,
+                authority_of=self._authority_of,
+                metrics=self.metrics,
+                tell=self._tell_invalid,
             )
         )
         of_issuers = partial(
             issuer_kind,
             reconciler=self._issuer_reconciler,
             registry=self.registry,
+            authority_of=self._authority_of,
             metrics=self.metrics,
             wake_certificates=self._wake_certificates_of,
             tell=self._tell_invalid,
         )
         kinds.register(of_issuers(ISSUERS, Issuer, self.issuers))
         kinds.register(of_issuers(CLUSTER_ISSUERS, ClusterIssuer, self.cluster_issuers))
-        kinds.register(secret_kind(self.secrets, self.certificates))
+        kinds.register(secret_kind(self.secrets, self.certificates, keeps=self._unclaimed.keeps))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())
@@ -178,6 +196,13 @@ class Controller:
             "resourceVersion": facts.resource_version,
         }
         self.secrets.put(metadata, facts)
+
+    def _authority_of(self, issuer: Key) -> str | None:
+        """Return host and port of an issuer's CA, or None if the issuer is not known."""
+        stores: dict[str, Store[Issuer] | Store[ClusterIssuer]]
+        stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
+        found = stores[issuer.kind].get(issuer.namespace, issuer.name)
+        return None if found is None else host_of(found.spec.acme.server)
 
     def _wake_certificates_of(self, issuer: Key) -> None:
         keys = self.certificates.of_issuer(issuer)

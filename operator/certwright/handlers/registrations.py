@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from certwright.certificates.secret import SecretFacts
@@ -18,10 +19,11 @@ from certwright.resources import (
     ClusterIssuer,
     Issuer,
 )
+from certwright.runtime.queue import Place
 from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from certwright.certificates.reconciler import CertificateReconciler
     from certwright.certificates.store import Certificates
@@ -41,10 +43,17 @@ ISSUERS: Final = Resource(GROUP, VERSION, Issuer.PLURAL, Issuer.KIND)
 CLUSTER_ISSUERS: Final = Resource(GROUP, VERSION, ClusterIssuer.PLURAL, ClusterIssuer.KIND)
 SECRETS: Final = Resource("", "v1", "secrets", "Secret", {MANAGED_LABEL: MANAGED_VALUE})
 """Those that Certwright wrote."""
+UNCLAIMED_SECONDS: Final = 60.0
+"""How often Secrets are dropped that no Certificate names; the first lists arrive long before."""
 
 
 def certificate_kind(
-    certificates: Certificates, reconciler: CertificateReconciler, *, metrics: Metrics, tell: TellInvalid
+    certificates: Certificates,
+    reconciler: CertificateReconciler,
+    *,
+    authority_of: Callable[[Key], str | None],
+    metrics: Metrics,
+    tell: TellInvalid,
 ) -> WatchedKind[Certificate]:
     """Return the declaration of Certificates. One that lets go of a Secret wakes the others that name it."""
 
@@ -62,9 +71,10 @@ def certificate_kind(
         metrics.forget(key.namespace, key.name)
         return Result.ON_EVENT
 
-    def bucket(key: Key) -> Hashable:
+    def place(key: Key) -> Place:
         certificate = certificates.get(key)
-        return (key.namespace, issuer_key(certificate) if certificate is not None else None)
+        issuer = issuer_key(certificate) if certificate is not None else None
+        return Place(key.namespace, issuer, authority_of(issuer) if issuer is not None else None)
 
     def on_gone(key: Key, uid: str) -> None:
         reconciler.forget(uid)
@@ -80,7 +90,7 @@ def certificate_kind(
         store=certificates.store,
         wakes=wakes,
         reconcile=reconcile,
-        bucket=bucket,
+        place=place,
         on_gone=on_gone,
         on_invalid=on_invalid,
     )
@@ -93,6 +103,7 @@ def issuer_kind(
     reconciler: IssuerReconciler,
     *,
     registry: IssuerRegistry,
+    authority_of: Callable[[Key], str | None],
     metrics: Metrics,
     wake_certificates: Callable[[Key], None],
     tell: TellInvalid,
@@ -116,18 +127,63 @@ def issuer_kind(
         wake_certificates(key)
         await tell(resource, invalid)
 
+    def place(key: Key) -> Place:
+        return Place(key.namespace, key, authority_of(key))
+
     return WatchedKind(
-        resource, parse=model.parse, store=store, wakes=wakes, reconcile=reconcile, on_invalid=on_invalid
+        resource,
+        parse=model.parse,
+        store=store,
+        wakes=wakes,
+        reconcile=reconcile,
+        place=place,
+        on_invalid=on_invalid,
     )
 
 
-def secret_kind(secrets: Store[SecretFacts], certificates: Certificates) -> WatchedKind[SecretFacts]:
+class Unclaimed:
+    """Secrets with our label that no Certificate names: whoever may write Secrets may fill our memory with them.
+
+    At the start everything is kept for a while, as Secrets may be listed before the Certificates that name them; later
+    a Secret that a Certificate comes to name is read once.
+
+    Args:
+        secrets: What is known of Secrets.
+        certificates: Who names them.
+    """
+
+    def __init__(self, secrets: Store[SecretFacts], certificates: Certificates) -> None:
+        self._secrets = secrets
+        self._certificates = certificates
+        self._settled = False
+
+    def keeps(self, key: Key) -> bool:
+        """Whether the facts of a Secret are kept."""
+        return not self._settled or bool(self._certificates.of_secret(key.namespace, key.name))
+
+    def drop(self) -> None:
+        """Drop what is known of Secrets that no Certificate names, and keep no more of them."""
+        self._settled = True
+        for facts in self._secrets:
+            if not self._certificates.of_secret(facts.namespace, facts.name):
+                self._secrets.drop(facts.namespace, facts.name)
+
+    async def run(self) -> None:
+        """Do so again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(UNCLAIMED_SECONDS)
+            self.drop()
+
+
+def secret_kind(
+    secrets: Store[SecretFacts], certificates: Certificates, *, keeps: Callable[[Key], bool] = lambda _key: True
+) -> WatchedKind[SecretFacts]:
     """Return the declaration of our Secrets, which wake the Certificates that name them."""
 
     def wakes(key: Key, _before: SecretFacts | None, _after: SecretFacts | None) -> Iterable[Key]:
         return certificates.keys_of_secret(key.namespace, key.name)
 
-    return WatchedKind(SECRETS, parse=SecretFacts.of, parses_in_thread=True, store=secrets, wakes=wakes)
+    return WatchedKind(SECRETS, parse=SecretFacts.of, keeps=keeps, parses_in_thread=True, store=secrets, wakes=wakes)
 
 
 def _version(issuer: Issuer | ClusterIssuer) -> tuple[str, int]:

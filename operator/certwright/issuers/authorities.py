@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from certwright.acme import AcmeError, AcmeServer, HttpxTransport
+from certwright.http.addresses import AddressPolicy
+from certwright.issuers.host_places import MAX_REQUESTS, FairTransport, HostPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,14 +37,24 @@ class Authorities:
         user_agent: Sent with every request (RFC 8555 section 6.1).
         on_request: Told of every HTTP exchange with a CA.
         leadership: Asked right before each request is written.
+        addresses: Where connections may lead: tenants write the URLs of CAs into their Issuers.
     """
 
-    def __init__(self, *, user_agent: str, on_request: Callable[[RequestRecord], None], leadership: Leadership) -> None:
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        on_request: Callable[[RequestRecord], None],
+        leadership: Leadership,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
+        self._addresses = addresses or AddressPolicy()
         self._user_agent = user_agent
         self._leadership = leadership
         self._on_request = on_request
         self._servers: dict[Authority, tuple[AcmeServer, HttpxTransport]] = {}
         self._making = asyncio.Lock()
+        self._places = HostPlaces()
 
     async def server(self, authority: Authority) -> AcmeServer:
         """Return the connection to a CA.
@@ -58,13 +70,20 @@ class Authorities:
                     ca_bundle=authority.ca_bundle_pem,
                     verify=not authority.skip_tls_verify,
                     user_agent=self._user_agent,
+                    max_connections=MAX_REQUESTS,
                     # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
                     trust_env=True,
                     before_send=self._leadership.check,
+                    addresses=self._addresses,
                 )
                 try:
-                    # Without patience: no worker is held by a wait, the key comes back to the queue instead.
-                    server = AcmeServer(authority.server, transport, on_request=self._on_request, patience=0)
+                    server = AcmeServer(
+                        authority.server,
+                        FairTransport(transport, self._places),
+                        on_request=self._on_request,
+                        # No worker is held by a wait: the key comes back to the queue instead.
+                        patience=0,
+                    )
                 except AcmeError:
                     await transport.aclose()
                     raise

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping  # noqa: TC003 - dataclasses are easier to read with real annotations
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.challenges.holders import Holders
 from certwright.failures import IssuanceError
+from certwright.http.addresses import AddressPolicy
 from certwright.http01.presenter import Http01Presenter
 from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.settings import (
@@ -20,6 +22,7 @@ from certwright.http01.settings import (
     SharedSettings,
 )
 from certwright.issuers.dns_providers import DnsProviders
+from certwright.issuers.template_policy import TemplatePolicy
 from certwright.resources import API_VERSION, Certificate
 
 if TYPE_CHECKING:
@@ -46,6 +49,9 @@ class Http01Options:
         responder_address: IP address at which ingress controllers reach the operator's responder; None if not said.
         responder_port: Its port.
         check_port: The port that CAs ask at.
+        addresses: Which addresses may be connected to, by self-checks and for DNS providers.
+        resources: Requests and limits of solver pods, unless an issuer has its own; None for the default.
+        templates: What issuers' templates may put on solver objects.
     """
 
     image: str | None = None
@@ -53,6 +59,9 @@ class Http01Options:
     responder_address: str | None = None
     responder_port: int = 8089
     check_port: int = 80
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
+    resources: Mapping[str, Any] | None = None
+    templates: TemplatePolicy = field(default_factory=TemplatePolicy)
 
 
 class PresenterFactory:
@@ -77,11 +86,15 @@ class PresenterFactory:
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._dns_providers = DnsProviders(
-            kube_api, user_agent=user_agent, before_send=before_send, monotonic=monotonic
-        )
         self._objects = objects
         self._http01 = http01 or Http01Options()
+        self._dns_providers = DnsProviders(
+            kube_api,
+            user_agent=user_agent,
+            before_send=before_send,
+            addresses=self._http01.addresses,
+            monotonic=monotonic,
+        )
         self._monotonic = monotonic
         self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
@@ -146,6 +159,8 @@ class PresenterFactory:
             self_check=spec.self_check,
             check_port=self._http01.check_port,
             nameservers=spec.nameservers,
+            every_address=spec.self_check_addresses == "all",
+            addresses=self._http01.addresses,
         )
         return Http01Presenter(
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
@@ -168,7 +183,7 @@ class PresenterFactory:
                 "use: start it with --solver-image (the Helm chart does), or use responder shared.",
             )
         template = spec.pod_template.to_json() if spec.pod_template is not None else {}
-        return PodSettings(options.image, options.pull_policy, template)
+        return PodSettings(options.image, options.pull_policy, template, options.resources)
 
     def _made(self, key: tuple[str, int, int], making: asyncio.Task[Presenter]) -> None:
         if making.cancelled() or making.exception() is not None:
@@ -205,6 +220,7 @@ def _route(spec: Http01) -> IngressRoute | GatewayRoute:
         class_name=spec.ingress.ingress_class_name,
         class_annotation=spec.ingress.ingress_class,
         edit=spec.ingress.name,
+        path_type=spec.ingress.path_type,
         labels=metadata.labels if metadata is not None else {},
         annotations=metadata.annotations if metadata is not None else {},
     )

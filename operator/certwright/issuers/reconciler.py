@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from certwright.failures import Failure, classify
+from certwright.failures import Failure, IssuanceError, classify
 from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.registry import ReadyIssuer
+from certwright.issuers.template_policy import TemplatePolicy
 from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.events import subject_of
 from certwright.resources import (
@@ -45,6 +47,9 @@ logger = logging.getLogger(__name__)
 
 AnyIssuer = Issuer | ClusterIssuer
 
+LONGEST_LOAD_SECONDS: Final = 120.0
+"""A look at an issuer that takes longer is interrupted: its CA would hold a worker for as long as it likes."""
+
 
 @dataclass(frozen=True)
 class _Failing:
@@ -74,6 +79,7 @@ class IssuerReconciler:
         operator_namespace: Where the Secrets of ClusterIssuers are.
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
+        templates: What the templates of issuers may put on solver objects.
     """
 
     def __init__(
@@ -88,7 +94,9 @@ class IssuerReconciler:
         operator_namespace: str,
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
+        templates: TemplatePolicy | None = None,
     ) -> None:
+        self._templates = templates or TemplatePolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
             "Issuer": issuers,
@@ -129,7 +137,7 @@ class IssuerReconciler:
                 return Result.again_at(next_try, now)
         try:
             try:
-                account = await self._load(key, issuer)
+                account = await self._load_in_time(key, issuer)
             except Exception as error:  # noqa: BLE001 - classified, shown in the condition, logged if it is a defect of ours
                 return await self._failed(key, issuer, classify(error, now), error)
             await self._succeeded(key, issuer, account)
@@ -161,8 +169,22 @@ class IssuerReconciler:
         """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
         return {*self._registry.authorities(), *self._loading.values()}
 
+    async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
+        try:
+            async with asyncio.timeout(LONGEST_LOAD_SECONDS) as deadline:
+                return await self._load(key, issuer)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise IssuanceError(
+                "DeadlineExceeded",
+                f"{issuer.spec.acme.server} took longer than {LONGEST_LOAD_SECONDS:g} s to load the account; this was "
+                "interrupted, so that others get their turn.",
+            ) from None
+
     async def _load(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
         spec = issuer.spec.acme
+        self._templates.check(spec)
         account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
         authority = self._loading[key] = Authority.of(spec)
         server = await self._authorities.server(authority)

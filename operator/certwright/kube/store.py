@@ -64,10 +64,20 @@ class Store(Generic[T]):
             self._unlink(key)
             del self._objects[key]
 
+    def drop(self, namespace: str | None, name: str) -> None:
+        """Drop what is known of an object that is there, but of no use. Any news about it may bring it back."""
+        key = (namespace or "", name)
+        self._unlink(key)
+        self._objects.pop(key, None)
+
     def get(self, namespace: str | None, name: str) -> T | None:
         """Return the object, or None if none is known."""
         known = self._objects.get((namespace or "", name))
         return known.parsed if known else None
+
+    def names(self) -> list[tuple[str, str]]:
+        """Return the namespace (empty for none) and the name of each object."""
+        return list(self._objects)
 
     def indexed(self, index: str, value: Hashable) -> list[T]:
         """Return the objects that have a value in an index, sorted by namespace and name."""

@@ -1,12 +1,13 @@
 """The forms of names: what a certificate is for, what Kubernetes calls things, where servers are."""
 
-from collections.abc import Hashable
 from dataclasses import replace
 from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, JsonValue
 
+from certwright.resources.rules import ATOMIC_LIST
 from certwright.resources.text_rule import Hint, TextRule
+from certwright.text import PLACEHOLDER_DOMAIN
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = rf"(?:{_LABEL}\.)*{_LABEL}"
@@ -21,30 +22,30 @@ _LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
 DNS_NAME: Final = TextRule(
     pattern=rf"(?:\*\.)?{_NAME}",
     unless=_NUMERIC_END,
-    message=f"is no DNS name: labels of {_LABEL_CHARACTERS}, separated by dots",
+    message=f"is not a DNS name: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
     hints=(
         Hint("^$", "is empty"),
         Hint("^[0-9.]+$", "is an IP address or a number: only DNS names are supported"),
         Hint("^[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$", "is an IP address: only DNS names are supported"),
-        Hint("[:/]", "must be a name alone, without scheme, port or path"),
+        Hint("[:/]", "must be only the domain, without scheme, port or path"),
         Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
-        Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as its whole first label, as in *.example.com"),
+        Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as the whole first label, as in *.example.com"),
         Hint("[A-Z]", "has upper-case letters: write it in lower case"),
         Hint("[.]$", "must not end with a dot"),
-        Hint("_", "has an underscore: host names have none, so no CA issues for it"),
+        Hint("_", "has an underscore: host names cannot have one, so no CA issues a certificate for it"),
         Hint("[.][0-9]+$", "ends in a number, as only IP addresses do"),
-        Hint("[^.]{64}", "has a label of more than 63 characters"),
+        Hint("[^.]{64}", "has a label longer than 63 characters"),
     ),
 )
 
 COMMON_NAME: Final = replace(DNS_NAME, max_length=64)
-"""A subject has room for no more (RFC 5280, appendix A, ub-common-name)."""
+"""The longest that a subject can have (RFC 5280, appendix A, ub-common-name)."""
 
 ZONE_NAME: Final = TextRule(
     pattern=_NAME,
     unless=_NUMERIC_END,
-    message=f"is no DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
+    message=f"is not a DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
     hints=(
         Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it"),
@@ -56,25 +57,25 @@ ZONE_NAME: Final = TextRule(
 OBJECT_NAME: Final = TextRule(
     # An RFC 1123 subdomain as Kubernetes means it: numbers everywhere are fine.
     pattern=_NAME,
-    message=f"is no name of a Kubernetes object: labels of {_LABEL_CHARACTERS}, separated by dots",
+    message=f"is not the name of a Kubernetes object: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
     hints=(
         Hint("^$", "is empty"),
-        Hint("[A-Z]", "has upper-case letters: names of Kubernetes objects are lower-case"),
-        Hint("_", "has an underscore: names of Kubernetes objects have none; use -"),
-        Hint("/", "must be a name alone: objects of other namespaces cannot be named here"),
+        Hint("[A-Z]", "has upper-case letters: names of Kubernetes objects are in lower case"),
+        Hint("_", "has an underscore: names of Kubernetes objects cannot have one; use -"),
+        Hint("/", "must be a name without a namespace: objects in other namespaces cannot be used"),
     ),
 )
 
 SECRET_KEY: Final = TextRule(
     pattern="[-._a-zA-Z0-9]+",
-    message="is no key of a Secret: 1 to 253 of A-Z, a-z, 0-9, -, . and _",
+    message="is not a key of a Secret: 1 to 253 of A-Z, a-z, 0-9, -, . and _",
     max_length=253,
 )
 
 ENDPOINT: Final = TextRule(
     pattern=rf"(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_.])?|{_BRACKETED}){_PORT}|{_BARE_IPV6}",
-    message="is no server: write host, host:port, or [address]:port for an IPv6 address",
+    message="is not a server: write host, host:port, or [address]:port for an IPv6 address",
     max_length=260,
     hints=(
         Hint("^$", "is empty"),
@@ -84,26 +85,28 @@ ENDPOINT: Final = TextRule(
 
 TSIG_KEY_NAME: Final = TextRule(
     pattern=r"[a-zA-Z0-9_-]{1,63}(?:\.[a-zA-Z0-9_-]{1,63})*\.?",
-    message="is no name of a TSIG key: labels of A-Z, a-z, 0-9, - and _, separated by dots",
+    message="is not the name of a TSIG key: labels of A-Z, a-z, 0-9, - and _, separated by dots",
     max_length=254,
 )
 
 HTTPS_URL: Final = TextRule(
     pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
-    message="is no https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
+    message="is not an https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
     max_length=2048,
     hints=(
-        Hint("^http://", "must start with https://: ACME has no plain-text form (RFC 8555, section 6.1)"),
-        Hint("^https://[^/]*@", "must not hold a user name or password"),
+        Hint("^http://", "must start with https://: ACME requires HTTPS (RFC 8555, section 6.1)"),
+        Hint("^https://[^/]*@", "must not contain a user name or password"),
     ),
 )
 
 EMAIL: Final = TextRule(
     # RFC 8555, section 7.3: one address, no header fields; the CA checks the rest.
     pattern="[!-+.-9;->A-~-]+@[a-zA-Z0-9.-]+",
-    message="is no e-mail address, such as admin@example.com",
+    unless=f".*{PLACEHOLDER_DOMAIN}",
+    message="is not an e-mail address, such as name@domain",
     max_length=320,
     hints=(
+        Hint(f"{PLACEHOLDER_DOMAIN}$", "is a placeholder: write your own address, or leave email out"),
         Hint("^mailto:", "must be the address alone, without mailto:"),
         Hint("[,; ]", "must be one address"),
     ),
@@ -111,11 +114,11 @@ EMAIL: Final = TextRule(
 
 BASE64_PEM: Final = TextRule(
     pattern=r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*",
-    message="is no base64 text: write the PEM file in base64, as `base64 < ca.pem` prints it",
+    message="is not base64: write the PEM file in base64, as `base64 < ca.pem` prints it",
     max_length=262_144,
     hints=(
         Hint("^$", "is empty"),
-        Hint("-----BEGIN", "is PEM as it is: write it in base64, as `base64 < ca.pem` prints it"),
+        Hint("-----BEGIN", "is PEM that is not encoded: write it in base64, as `base64 < ca.pem` prints it"),
     ),
 )
 
@@ -130,15 +133,34 @@ HttpsUrl = Annotated[str, HTTPS_URL]
 Email = Annotated[str, EMAIL]
 Base64Pem = Annotated[str, BASE64_PEM]
 
-_Item = TypeVar("_Item", bound=Hashable)
+_Item = TypeVar("_Item", bound=str)
 
 
 def _refuse_duplicates(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
-    if len(set(items)) < len(items):
-        twice = next(item for item in items if items.count(item) > 1)
+    folded = [item.lower() for item in items]
+    if len(set(folded)) < len(folded):
+        twice = next(item for item, text in zip(items, folded, strict=True) if folded.count(text) > 1)
         raise ValueError(f"has {twice!r} more than once")
     return items
 
 
+def _unique_list(twice: str) -> dict[str, JsonValue]:
+    return {
+        **ATOMIC_LIST,
+        "x-kubernetes-validations": [
+            {
+                "rule": f"!self.exists(one, {twice})",
+                "message": "has an entry more than once",
+                "messageExpression": f"'has ' + self.filter(one, {twice})[0] + ' more than once'",
+            }
+        ],
+    }
+
+
+# Of what CEL has for this, `exists_one` is estimated lowest: about 106 for each pair of names.
+UNIQUE_LIST: Final = _unique_list("!self.exists_one(other, one == other)")
+"""A list that one writer owns as a whole, of names that are in lower case; the API server refuses duplicates."""
+UNIQUE_ENDPOINTS: Final = _unique_list("!self.exists_one(other, one.lowerAscii() == other.lowerAscii())")
+"""The same for texts in which case means nothing. It costs the API server more: for short lists."""
 Unique = AfterValidator(_refuse_duplicates)
-"""Python's side of a list of kind `set`."""
+"""Python's side of both."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.steps.step import Act
@@ -34,15 +34,15 @@ class PollOrder(Act):
         order = await observation.ready_issuer.client.fetch_order(before.order.url, known=before.order)
         now = tools.clock()
         end = end_of(before.started_at, order.expires)
-        if order.status in ("pending", "processing") and now > end:
+        undecided = order.status in ("pending", "processing") or (order.status == "ready" and before.finalized)
+        if undecided and now > end:
             raise IssuanceError(
                 "OrderExpired",
                 f"The order {order.url} is still {order.status.value}, but it expired at {rfc3339(end)}. "
                 f"{_last_said(observation)}A new one will be placed.",
                 costly=True,
             )
-        polls = before.polls + 1 if order.status is before.order.status else 0
-        polled = replace(before, order=order, polls=polls).polled(order.retry_after, now)
+        polled = before.seen(order).polled(order.retry_after, now)
         yield observation.remember(open_order=polled).after_progress().with_order_state(order)
 
 

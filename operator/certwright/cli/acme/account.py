@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import (
     AccountCredentials,
+    AccountDoesNotExist,
     AccountKey,
     AcmeError,
     ExternalAccountBinding,
     InvalidAccountKey,
     InvalidCredentials,
     InvalidExternalAccountKey,
+    ProblemError,
 )
 from certwright.cli.acme.connection import (
+    UnknownKeys,
     connection_of,
     open_account,
     open_client,
@@ -28,6 +32,7 @@ from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import PRIVATE_FILE, read_file, write_file
 from certwright.cli.acme.output import confirm
 from certwright.cli.acme.session import Outcome, server_name
+from certwright.text import PLACEHOLDER_DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -65,7 +70,7 @@ class NewAccount:
 
     @property
     def contact(self) -> list[str]:
-        """The contacts as URLs."""
+        """The contacts as URLs; see `contact_urls`."""
         return contact_urls(self.emails)
 
     def binding(self) -> ExternalAccountBinding | None:
@@ -99,7 +104,16 @@ async def register(session: Session, new: NewAccount, restore: Path | None) -> O
     if restore is not None:
         return await _restore(session, restore)
     url = session.server()
-    async with registered(session, url, new) as client:
+    try:
+        return await _registered(session, url, new)
+    except (AccountDoesNotExist, UnknownKeys) as error:
+        session.output.warn(f"{server_name(url)} does not know the saved account any more: {error}")
+    session.output.say("Registering its key again; certificates that the account issued may have to be issued again")
+    return await _registered(session, url, new, again=True)
+
+
+async def _registered(session: Session, url: str, new: NewAccount, *, again: bool = False) -> Outcome:
+    async with registered(session, url, new, again=again) as client:
         account = await client.fetch_account()
         if new.emails and account.contact and set(account.contact) != set(new.contact):
             session.output.warn("The account already existed, with other contacts; `account --email` changes them")
@@ -107,18 +121,24 @@ async def register(session: Session, new: NewAccount, restore: Path | None) -> O
 
 
 @asynccontextmanager
-async def registered(session: Session, url: str, new: NewAccount) -> AsyncIterator[Client]:
+async def registered(session: Session, url: str, new: NewAccount, *, again: bool = False) -> AsyncIterator[Client]:
     """Open a client with the account that is saved for a CA, or with a new one; other runs may use it meanwhile.
+
+    Args:
+        session: The command.
+        url: The CA.
+        new: The options for a new account.
+        again: Register the key of the saved account again, as the CA has lost that account.
 
     Raises:
         CommandError: The user has to agree to the terms first.
     """
     folder = session.accounts.at(url)
     async with session.account_lock(url, shared=True) as lock:
-        if not folder.is_registered():
+        if again or not folder.is_registered():
             await lock.take()
         # Another run may have registered it while this one waited.
-        if folder.is_registered():
+        if folder.is_registered() and not again:
             folder.save_connection(connection_of(session, url))
             opened = use_account(session, url, lock)
         else:
@@ -133,7 +153,7 @@ async def _new(session: Session, url: str, new: NewAccount) -> AsyncIterator[Cli
     """Open a client with a new account, or continue an interrupted registration."""
     folder = session.accounts.at(url)
     credentials = folder.load()
-    binding = new.binding()
+    binding, contact = new.binding(), new.contact
     if new.hmac_file is not None:
         session.warn_of_readers(new.hmac_file)
     key = credentials.key if credentials is not None else _generate(new.key_algorithm)
@@ -149,9 +169,11 @@ async def _new(session: Session, url: str, new: NewAccount) -> AsyncIterator[Cli
         folder.save_connection(connection_of(session, url))
         folder.save(AccountCredentials.of(client))
         account = await client.register(
-            contact=new.contact, terms_of_service_agreed=agreed, external_account_binding=binding
+            contact=contact, terms_of_service_agreed=agreed, external_account_binding=binding
         )
         folder.save(AccountCredentials.of(client))
+        # That of a rollover at an account that is lost.
+        folder.drop_next()
         session.output.say(f"{'Registered' if account.created else 'Found'} the account {account.url}")
         yield client
 
@@ -160,12 +182,13 @@ async def show(session: Session, emails: tuple[str, ...], *, clear: bool, agree:
     """Show the account, after the requested changes."""
     if emails and clear:
         raise UsageError("--email and --no-email are mutually exclusive")
+    contact = contact_urls(emails)
     async with open_account(session, session.server()) as client:
         account = await client.fetch_account()
         if agree:
             account = await client.agree_to_terms()
         if emails or clear:
-            account = await client.update_account(contact=contact_urls(emails))
+            account = await client.update_account(contact=contact)
         if export is not None:
             write_file(export, AccountCredentials.of(client).to_json().encode(), mode=PRIVATE_FILE)
             session.output.warn(f"{export} contains the private key of the account: keep it secret")
@@ -182,9 +205,10 @@ async def rollover(session: Session, algorithm: str | None) -> Outcome:
         folder.save_next(AccountCredentials(url, client.account_url, new_key))
         try:
             await client.change_key(new_key)
-        except AcmeError:
+        except AcmeError as error:
             # Refused, or the response was lost: ask the CA which key it has. If that fails too, the next run asks.
-            await settle_key_change(session, folder, client)
+            refused = isinstance(error, ProblemError) and not error.temporary
+            await settle_key_change(session, folder, client, refused=refused)
             if client.key != new_key:
                 raise
         else:
@@ -290,5 +314,14 @@ def _outcome(session: Session, client: Client, account: Account, news: str = "")
 
 
 def contact_urls(emails: Iterable[str]) -> list[str]:
-    """Return contacts as URLs (RFC 8555 section 7.3); one that is a URL already is left as it is."""
-    return [email if ":" in email else f"mailto:{email}" for email in emails]
+    """Return contacts as URLs (RFC 8555 section 7.3); one that is a URL already is left as it is.
+
+    Raises:
+        UsageError: An address is the placeholder of an example.
+    """
+    urls = [email if ":" in email else f"mailto:{email}" for email in emails]
+    for url in urls:
+        if re.search(f"{PLACEHOLDER_DOMAIN}$", url):
+            address = url.removeprefix("mailto:")
+            raise UsageError(f"{address} is a placeholder: give your own address, or leave --email out")
+    return urls
