@@ -4,8 +4,9 @@
 #   buildah --storage-driver vfs bud --isolation chroot --build-arg BASE=... -t certwright .
 #
 # BASE is any Debian with Python 3.11 or newer, its venv module and ca-certificates. Nothing of it but files that are needed
-# gets into the result. Where no package index can be reached, put wheels into requirements/wheels.
-ARG BASE=python:3.13-slim
+# gets into the result. The default is pinned by its digest, so that a tag that moves changes nothing unseen: docs/image.md
+# says how to take a newer one. Where no package index can be reached, put wheels into requirements/wheels.
+ARG BASE=docker.io/library/python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 
 # What is installed from the lock: changes rarely, takes a minute, is one layer of the image.
@@ -22,7 +23,7 @@ RUN set -eu; \
     /build/tools/bin/pip install $locked -r /build/requirements/build.txt; \
     rm -rf /build/requirements
 COPY docker /build/docker
-# Without the columns of each instruction the byte code of libraries is smaller, on disk and in memory.
+# Without the columns of each instruction the byte code is smaller, on disk and in memory; tracebacks have their lines.
 RUN PYTHONPATH=/build/docker PYTHONNODEBUGRANGES=1 python3 -m rootfs base /certwright /rootfs
 
 
@@ -35,7 +36,7 @@ RUN set -eu; \
     cd /build/project; \
     /build/tools/bin/pip wheel --quiet --no-deps --no-index --no-build-isolation --wheel-dir /build/dist .; \
     /build/tools/bin/pip --python /certwright/bin/python3 install --quiet --no-deps --no-index --no-compile /build/dist/*.whl; \
-    PYTHONPATH=/build/docker python3 -m rootfs project /certwright /project; \
+    PYTHONPATH=/build/docker PYTHONNODEBUGRANGES=1 python3 -m rootfs project /certwright /project; \
     cp -a /project/. /rootfs/; \
     cp /build/docker/check_root.py /rootfs/check_root.py; \
     chroot --userspec=65532:65532 /rootfs /certwright/bin/python3 -B /check_root.py; \

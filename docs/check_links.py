@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-#: Elements that load what they name, as opposed to links that a reader may follow.
 LOADING: Final = frozenset({"script", "img", "link", "iframe", "source", "video", "audio", "embed", "object"})
-#: `link` elements of these kinds load nothing.
+"""Elements that load what they name, as opposed to links that a reader may follow."""
 NAMING: Final = frozenset({"next", "prev", "index", "search", "canonical", "author", "help"})
+"""`link` elements of these kinds load nothing."""
 LISTING: Final = "external-links.txt"
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 PACKAGES: Final = ("certwright.acme", "certwright.client", "certwright.pki", "certwright.dns")
-#: Before napoleon, whose priority is the default.
 PRIORITY: Final = 400
+"""Before napoleon, whose priority is the default."""
 
 _CODE: Final = re.compile(r"(?<!`)`([^`]+)`(?!`)", re.DOTALL)
 _SECTION: Final = re.compile(r"^(Args|Attributes|Raises|Returns|Yields|Example|Note):$")

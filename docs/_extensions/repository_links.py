@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-#: Files of the repository and the pages that include them, or say the same.
 PAGES: Final = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
@@ -21,6 +20,7 @@ PAGES: Final = {
     "SECURITY.md": "security.md",
     "examples/README.md": "examples.md",
 }
+"""Files of the repository and the pages that include them, or say the same."""
 _LINK: Final = re.compile(r"\[([^\]\n]+)\]\((\.\./[^)#\s]*)(#[^)\s]*)?\)")
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 _CONSTANT: Final = re.compile(r"(= ?)([A-Z][A-Z0-9_]+)\b")
-#: The name that stands last before the default, not one of those before it.
 _MADE: Final = re.compile(r"(\w+)(: (?:(?!\w+: )[^=])+?)( ?= ?)<factory>")
+"""The name that stands last before the default, not one of those before it."""
 _FUNCTION: Final = re.compile(r"<(?:built-in )?function \w+(?: at 0x\w+)?>")
 _PLAIN: Final = (int, float, str)
 

@@ -22,6 +22,8 @@ CHART: Final = PROJECT / "helm" / "certwright"
 RELEASE: Final = "certwright"
 NAMESPACE: Final = "certwright"
 SECONDS: Final = 280.0
+LOADED: Final = {"registry": "localhost"}
+"""The image of values that name none: one that was loaded onto the nodes."""
 # Without the C library the CRDs take a second to parse.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -63,12 +65,12 @@ class Helm:
             return output_of(self.program, arguments, environment=environment, seconds=SECONDS, stdin=stdin)
 
     def lint(self, values: Mapping[str, Any] | None = None) -> str:
-        """Lint the chart with values; warnings are errors.
+        """Lint the chart with values; warnings are errors. Without an image in the values, `LOADED` is used.
 
         Raises:
             CommandFailed: With what is wrong.
         """
-        return self.run("lint", "--strict", str(CHART), "--values=-", stdin=yaml.safe_dump(dict(values or {})))
+        return self.run("lint", "--strict", str(CHART), "--values=-", stdin=_with_image(values))
 
     def template(
         self,
@@ -82,7 +84,7 @@ class Helm:
         """Render the chart.
 
         Args:
-            values: What differs from `values.yaml`.
+            values: What differs from `values.yaml`. Without an image's place in them, `LOADED` is used.
             release: Name of the release.
             namespace: Of the release.
             api_versions: What the API server serves beside the kinds of Kubernetes, as ``group/version/Kind``.
@@ -100,9 +102,14 @@ class Helm:
             f"--namespace={namespace}",
             "--values=-",
             *(() if notes else served),
-            stdin=yaml.safe_dump(dict(values or {})),
+            stdin=_with_image(values),
         )
 
     def objects(self, values: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, Any]]:
         """Render the chart and return its objects; ``options`` are those of `template`."""
         return [found for found in yaml.load_all(self.template(values, **options), Loader=_LOADER) if found]
+
+
+def _with_image(values: Mapping[str, Any] | None) -> str:
+    given = dict(values or {})
+    return yaml.safe_dump({**given, "image": {**LOADED, **given.get("image", {})}})

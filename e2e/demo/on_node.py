@@ -99,7 +99,7 @@ def _install(bed: TestBed) -> None:
         "solvers": [{"http01": {"ingress": {"ingressClassName": "traefik"}}}],
     }
     values: dict[str, Any] = {
-        "image": {"tag": CERTWRIGHT.rpartition(":")[2]},
+        "image": {"registry": "localhost", "tag": CERTWRIGHT.rpartition(":")[2]},
         "replicas": 2,
         "clusterIssuers": [{"name": ISSUER, "spec": {"acme": issuer}}],
     }

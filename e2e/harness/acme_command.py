@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from testbed.parts.bind import Bind
 
-#: Seconds for one command.
 SECONDS: Final = 120.0
+"""Seconds for one command."""
 
-#: The program beside the interpreter that runs the tests.
 PROGRAM: Final = str(Path(sys.executable).with_name("certwright"))
+"""The program beside the interpreter that runs the tests."""
 
 
 # Loading takes more than half of the CPU of a command, and there are hundreds of them in the tests.

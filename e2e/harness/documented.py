@@ -25,6 +25,20 @@ _STARTS: Final = re.compile(rf"^(?:[A-Z_]+=\S* )*(?:{'|'.join(PROGRAMS)})(?: |$)
 """How a line starts that is a command of these; other indented lines are trees, cron tables, text of lists."""
 
 
+PLACEHOLDERS: Final = {
+    "you@example.com": "you@reader.test",
+    "REPLACE-WITH-THE-SECRET-OF-YOUR-KEY": "bm90IGEgcGxhY2Vob2xkZXI=",
+}
+"""What manifests show that is refused until the reader has replaced it."""
+
+
+def filled_in(manifest: str) -> str:
+    """Return a manifest as a reader applies it: with the placeholders replaced."""
+    for placeholder, own in PLACEHOLDERS.items():
+        manifest = manifest.replace(placeholder, own)
+    return manifest
+
+
 @dataclass(frozen=True)
 class Block:
     """A block of code.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,8 @@ from testbed.progress import reporter
 
 from .engines import build_with_buildah, build_with_engine, find_engine, has_base
 
-PUBLIC_BASE = "docker.io/library/python:3.13-slim"
+PUBLIC_BASE = re.findall(r"^ARG BASE=(.+)$", (PROJECT / "Dockerfile").read_text(), re.MULTILINE)[0]
+"""What the Dockerfile names, pinned by its digest."""
 
 
 def main() -> int:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RELEASE: Final = "certwright"
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 # The image that was loaded, and the CRDs that the bed has from its beginning.
-VALUES: Final = {"image": {"tag": CERTWRIGHT.rpartition(":")[2]}, "crds": {"install": False}}
+VALUES: Final = {"image": {"registry": "localhost", "tag": CERTWRIGHT.rpartition(":")[2]}, "crds": {"install": False}}
 SECONDS: Final = 240
 LABELS: Final = {"app.kubernetes.io/name": "certwright"}
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS: Final = 9.0
 EXIT_LEADERSHIP_LOST: Final = 75
-LOST: Final = "acts no more: the lease is lost: it could not be renewed within 6 s"
+LOST: Final = "takes no further action: the lease is lost: it could not be renewed within 6 s"
 EVICTED: Final = 201
 KEPT: Final = 429
 

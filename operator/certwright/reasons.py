@@ -89,6 +89,7 @@ CaReason = Literal[
     "CAInternalError",
     "BadNonce",
     "CAUntrusted",
+    "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
     "ValidationFailed",

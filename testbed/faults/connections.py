@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from .fault import Exchange
 
-#: Seconds between two pieces of an answer that is sent as slowly as can be.
 DRIP = 0.1
+"""Seconds between two pieces of an answer that is sent as slowly as can be."""
 HUGE_HEADER_BYTES = 2_000_000
 
 

@@ -14,8 +14,8 @@ from .resources import RESOURCES
 if TYPE_CHECKING:
     from .forger import Forger
 
-#: Stands in whatever a fault makes up. It must never be seen in an error, a log, an event or a status.
 MARKER = "b0dy-0f-somebody-else"
+"""Stands in whatever a fault makes up. It must never be seen in an error, a log, an event or a status."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from .refusals import HTML, problem
 if TYPE_CHECKING:
     from .fault import Exchange
 
-#: An origin at which nobody listens, and that is not the CA's.
 ELSEWHERE = "https://127.0.0.9:9"
+"""An origin at which nobody listens, and that is not the CA's."""
 
 
 @changing("newOrder")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from .fault import Exchange
 
-#: How long the CA asks to wait.
 WAIT = timedelta(minutes=10)
+"""How long the CA asks to wait."""
 HELP = "https://ca.example.test/limits"
 HTML = f"<html><title>{MARKER}</title></html>".encode()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Names are those of RFC 8555 section 7.1 as the client's metrics have them; the longest path that fits counts.
 PATHS: Final = {
     "/dir": "directory",
     "/nonce-plz": "newNonce",
@@ -21,6 +20,7 @@ PATHS: Final = {
     "/revoke-cert": "revokeCert",
     "/draft-ietf-acme-ari-03/renewalInfo/": "renewalInfo",
 }
+"""Names are those of RFC 8555 section 7.1 as the client's metrics have them; the longest path that fits counts."""
 RESOURCES: Final = frozenset(PATHS.values()) | {"alternate"}
 
 

@@ -85,14 +85,14 @@ def _pem(
 @pytest.mark.parametrize(
     ("pem", "reason"),
     [
-        (b"", "not a private key"),
-        (b"hunter2 is no key", "not a private key"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "not a private key"),
-        (b"x" * 20_000, "longer than"),
+        (b"", "cannot be read: it is not PEM"),
+        (b"hunter2 is no key", "cannot be read: it is not PEM"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot be read: it is not PEM"),
+        (b"x" * 20_000, "the limit is 16384"),
         (_pem(ec.generate_private_key(ec.SECP256R1()), b"hunter2"), "encrypted"),
         (_pem(ec.generate_private_key(ec.SECP256K1())), "secp256k1"),
         (_pem(rsa.generate_private_key(65537, 1024)), "1024 bits"),  # noqa: S505 - that is the mistake
-        (_pem(x25519.X25519PrivateKey.generate()), "neither an EC"),
+        (_pem(x25519.X25519PrivateKey.generate()), "neither RSA, ECDSA nor Ed25519"),
     ],
 )
 def test_unusable_keys_are_refused_without_being_quoted(pem: bytes, reason: str) -> None:

@@ -25,6 +25,7 @@ RAISED = [
     http.TimedOut("late", host="ca.test"),
     http.UntrustedServer("no", host="ca.test", reason="expired"),
     http.ResponseTooLarge("too long", host="ca.test"),
+    http.AddressRefused("a link-local address", host="ca.test"),
     http.ServerResponseError("what", url=URL, status=200, retry_after=3.0),
     http.MalformedResponse("compressed", url=URL, status=200),
     http.UnsafeUrl("no https"),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.challenges import responder as module
-from certwright.challenges.responder import PATH, Responder
+from certwright.challenges.responder import Responder
+from certwright.well_known import WELL_KNOWN_PATH as PATH
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,19 +63,23 @@ def get(path: str, host: str, method: str = "GET") -> bytes:
         (get(f"{PATH}token-2", "a.example.test"), b"404 Not Found", b"no challenge"),
         (get(f"{PATH}token-1", "b.example.test"), b"404 Not Found", b"no challenge"),
         (get(f"{PATH}../token-1", "a.example.test"), b"404 Not Found", b"no challenge"),
-        (get("/", "a.example.test"), b"404 Not Found", b"no challenge"),
+        (get("/", "a.example.test"), b"200 OK", b"ok\n"),
+        (get("/?probe", "203.0.113.7"), b"200 OK", b"ok\n"),
+        (get("/", "a.example.test", "HEAD"), b"200 OK", b""),
+        (get("/index.html", "a.example.test"), b"404 Not Found", b"no challenge"),
         (get("token-1", "a.example.test"), b"404 Not Found", b"no challenge"),
         (get(f"{PATH}token-1", "[::1]:80"), b"404 Not Found", b"no challenge"),
-        (b"GET / HTTP/1.1\r\n\r\n", b"404 Not Found", b"no challenge"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"200 OK", b"ok\n"),
         (get(f"{PATH}token-1", "a.example.test", "POST"), b"405 Method Not Allowed", b"only GET"),
         (b"hello\r\n\r\n", b"400 Bad Request", b"not an HTTP"),
         (b"GET / SPDY/3\r\n\r\n", b"400 Bad Request", b"not an HTTP"),
         (b"GET /\xff HTTP/1.1\r\n\r\n", b"404 Not Found", b"no challenge"),
         (get("http://a.example.test", "a.example.test"), b"404 Not Found", b"no challenge"),
+        (get("http://a.example.test/", "a.example.test"), b"200 OK", b"ok\n"),
         (get("/" + "x" * 20_000, "a.example.test"), b"400 Bad Request", b"not an HTTP"),
     ],
 )
-async def test_it_answers_its_own_hosts_and_tokens_and_nothing_else(
+async def test_it_answers_its_own_hosts_and_tokens_and_health_checks_and_nothing_else(
     port: int, request_: bytes, status: bytes, body: bytes
 ) -> None:
     answer = await ask(port, request_)
@@ -87,7 +92,7 @@ async def test_it_answers_its_own_hosts_and_tokens_and_nothing_else(
 
 async def test_what_was_answered_is_told(port: int, told: list[tuple[str, int]]) -> None:
     await ask(port, get(f"{PATH}token-1", "a.example.test"))
-    await ask(port, get("/", "evil.test"))
+    await ask(port, get("/x", "evil.test"))
     assert told == [("a.example.test", 200), ("evil.test", 404)]
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import stat
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from certwright.acme import DirectoryMeta, Identifier, UnsupportedChallenge
+from certwright.challenges import webroot
 from certwright.challenges.manual import instructions
 from certwright.client import CannotWrite, Dns01, DnsAccount01, DnsPersist01, Instruction, Manual, NotVisible, Webroot
 from certwright.dns import Propagation, ServerView, TxtRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from certwright.client import Proof
     from certwright.dns import DnsView
@@ -202,18 +203,49 @@ class TestWebroot:
     async def test_another_issuance_may_remove_the_empty_folder_in_between(
         self, proof: MakeProof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        write = Path.write_text
+        create, folder = webroot._create, tmp_path / ".well-known" / "acme-challenge"
         removed: list[Path] = []
 
-        def disturbed(path: Path, *arguments: Any, **options: Any) -> int:
+        def disturbed(*arguments: Any) -> None:
             if not removed:
-                path.parent.rmdir()
-                removed.append(path)
-            return write(path, *arguments, **options)
+                folder.rmdir()
+                removed.append(folder)
+            create(*arguments)
 
-        monkeypatch.setattr(Path, "write_text", disturbed)
+        monkeypatch.setattr(webroot, "_create", disturbed)
         await Webroot(tmp_path).present([proof()])
-        assert [path.read_text() for path in removed] == ["token.thumbprint"]
+        assert [(path / "token").read_text() for path in removed] == ["token.thumbprint"]
+
+    async def test_a_file_that_is_there_is_replaced_and_never_written_to(
+        self, proof: MakeProof, tmp_path: Path
+    ) -> None:
+        victim, folder = tmp_path / "victim", tmp_path / "www" / ".well-known" / "acme-challenge"
+        victim.write_text("secret")
+        victim.chmod(0o600)
+        folder.mkdir(parents=True)
+        for planted in (os.link, os.symlink):
+            planted(victim, folder / "token")
+            await Webroot(tmp_path / "www").present([proof()])
+            assert (folder / "token").read_text() == "token.thumbprint"
+            assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("secret", 0o600)
+            (folder / "token").unlink()
+
+    @pytest.mark.parametrize("linked", [".well-known", ".well-known/acme-challenge"])
+    async def test_a_link_among_the_folders_is_not_followed(
+        self, proof: MakeProof, tmp_path: Path, linked: str
+    ) -> None:
+        elsewhere, link = tmp_path / "elsewhere", tmp_path / "www" / linked
+        (elsewhere / "acme-challenge").mkdir(parents=True)
+        (elsewhere / "token").write_text("theirs")
+        link.parent.mkdir(parents=True)
+        link.symlink_to(elsewhere)
+        solver = Webroot(tmp_path / "www")
+        with pytest.raises(CannotWrite, match="links are not followed"):
+            await solver.present([proof()])
+        with pytest.raises(CannotWrite, match="links are not followed"):
+            await solver.clean_up([proof()])
+        assert (elsewhere / "token").read_text() == "theirs"
+        assert not list((elsewhere / "acme-challenge").iterdir())
 
     async def test_what_others_put_there_stays(self, proof: MakeProof, tmp_path: Path) -> None:
         (tmp_path / ".well-known").mkdir()

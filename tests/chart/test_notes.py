@@ -10,6 +10,7 @@ import yaml
 
 from certwright.resources import ClusterIssuer, Issuer
 from chart.matrix import MATRIX, case
+from harness.documented import filled_in
 
 if TYPE_CHECKING:
     from chart import Helm
@@ -45,7 +46,7 @@ def test_the_issuer_that_is_shown_is_one(
 ) -> None:
     shown = re.search(r" +apiVersion:.*?(?=\n\n)", notes(helm, values), re.DOTALL)
     assert shown
-    manifest = yaml.safe_load(shown[0])
+    manifest = yaml.safe_load(filled_in(shown[0]))
     assert manifest["kind"] == model.__name__
     assert manifest["metadata"].get("namespace") == ("chart-a" if model is Issuer else None)
     solver = manifest["spec"]["acme"]["solvers"][0]

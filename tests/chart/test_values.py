@@ -142,6 +142,11 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
     ("values", "message"),
     [
         (
+            {"image": {"registry": ""}},
+            "there is no published image of Certwright, so the chart must be told where yours is. Build one with",
+        ),
+        ({"image": {"registry": "YOUR-REGISTRY"}}, "image.registry: replace YOUR-REGISTRY with the registry"),
+        (
             {"replicas": 2, "leaderElection": {"enabled": False}},
             "replicas: more than one requires leaderElection.enabled",
         ),

@@ -34,8 +34,8 @@ LISTED: Final = subprocess.run(
     cwd=PROJECT,
     timeout=60,
 ).stdout
-#: What stands for a command of the reader's choice.
 PLACEHOLDER: Final = re.compile(r"[A-Z]+")
+"""What stands for a command of the reader's choice."""
 
 
 def shown(program: str) -> list[Any]:
@@ -119,7 +119,10 @@ def test_helm_and_the_chart_take_what_they_are_shown_with(command: Command, helm
     assert set(command.options) <= options_in(helm.run(action, "--help"))
     assert {word for word in words if word.startswith("helm/")} <= {str(CHART.relative_to(PROJECT))}
     settings = [words[number + 1] for number, word in enumerate(words) if word == "--set"]
-    helm.run("template", "certwright", str(CHART), *(f"--set={setting}" for setting in settings))
+    typed = [
+        setting.replace("YOUR-REGISTRY", "registry.example.com") for setting in ("image.registry=localhost", *settings)
+    ]
+    helm.run("template", "certwright", str(CHART), *(f"--set={setting}" for setting in typed))
     for setting in settings:
         values: Mapping[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
         for part in setting.partition("=")[0].split("."):

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
+from certwright.handlers import endpoints as module
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
 from certwright.metrics import Metrics
@@ -75,3 +78,46 @@ async def test_a_port_that_is_taken_is_said() -> None:
     finally:
         await first.stop()
         await first.stop()
+
+
+@pytest.fixture
+async def serving() -> AsyncIterator[tuple[Endpoints, int]]:
+    endpoints = Endpoints(Metrics(), why_not_ready=lambda: None)
+    yield endpoints, await endpoints.start("127.0.0.1", 0)
+    await endpoints.stop()
+
+
+async def test_unfinished_requests_are_ended_and_keep_no_probe_out(serving: tuple[Endpoints, int]) -> None:
+    endpoints, port = serving
+    unfinished = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+    for _, writer in unfinished:
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x")
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client, client.get("/healthz") as answer:
+        assert answer.status == 200
+    assert len(endpoints._server) <= module.MAX_CONNECTIONS
+    for reader, _ in unfinished[: -module.MAX_CONNECTIONS]:
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b"", "the eldest were ended"
+    for _, writer in unfinished:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /metrics HTTP/1.1\r\n", b"POST /metrics HTTP/1.1\r\nContent-Length: 9\r\n"]
+)
+async def test_a_request_that_is_never_finished_is_ended_after_its_seconds(
+    serving: tuple[Endpoints, int], monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(module, "REQUEST_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", serving[1])
+    writer.write(sent)
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_head_of_a_request_that_is_too_large_is_refused(serving: tuple[Endpoints, int]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", serving[1])
+    writer.write(b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 20_000)
+    with contextlib.suppress(ConnectionResetError):
+        assert (await reader.read()).startswith(b"HTTP/1.1 400")
+    writer.close()

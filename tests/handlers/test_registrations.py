@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,6 +165,36 @@ async def test_a_secret_whose_label_went_and_came_back_is_watched_again(
     assert controller.secrets.get("shop", "web-tls") is None
     await controller.manager.take_event(SECRETS, "ADDED", secret(version=3))
     assert controller.secrets.get("shop", "web-tls") is not None
+
+
+async def test_nothing_is_kept_of_a_secret_that_no_certificate_names(
+    controller: Controller, certificate: Callable[..., Body], secret: Callable[..., Body]
+) -> None:
+    take, unclaimed = controller.manager.take_event, controller._unclaimed
+    await take(SECRETS, None, secret(version=1))
+    assert controller.secrets.get("shop", "web-tls") is not None  # the Certificate may be listed after it
+    unclaimed.drop()
+    assert controller.secrets.get("shop", "web-tls") is None
+    await take(SECRETS, "MODIFIED", secret(version=2))
+    assert controller.secrets.get("shop", "web-tls") is None
+    await take(CERTIFICATES, "ADDED", certificate(version=3))
+    await take(SECRETS, "MODIFIED", secret(version=4))
+    unclaimed.drop()
+    assert controller.secrets.get("shop", "web-tls") is not None
+    await take(CERTIFICATES, "DELETED", certificate(version=5))
+    unclaimed.drop()
+    assert len(controller.secrets) == 0
+
+
+async def test_a_secret_that_no_certificate_names_is_not_parsed(
+    controller: Controller, secret: Callable[..., Body], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller._unclaimed.drop()
+    parsed: list[Any] = []
+    kind = controller.manager.kinds["Secret"]
+    monkeypatch.setitem(controller.manager.kinds._kinds, "Secret", replace(kind, parse=parsed.append))
+    await controller.manager.take_event(SECRETS, "ADDED", secret(version=1))
+    assert parsed == []
 
 
 def test_there_is_one_handler_for_each_of_our_kinds_and_for_secrets_with_our_label(controller: Controller) -> None:

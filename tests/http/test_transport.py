@@ -17,7 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from certwright.http import transport as module
+from certwright.http.addresses import AddressPolicy
 from certwright.http.errors import (
+    AddressRefused,
     ConnectionFailed,
     Http2Unavailable,
     InvalidProxy,
@@ -261,6 +264,65 @@ async def test_it_asks_after_the_connection_is_made(root: Issued, leaf: Issued) 
             with pytest.raises(NotAllowed):
                 await transport.request("GET", server.url, headers={}, max_bytes=100)
     assert server.requests == []
+
+
+NO_LOOPBACK = AddressPolicy(allow_loopback=False)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"])
+async def test_a_host_at_a_refused_address_is_sent_nothing_whatever_it_is_called(
+    root: Issued, leaf: Issued, host: str
+) -> None:
+    async with (
+        serving(answering(OK), leaf) as server,
+        HttpxTransport(ca_bundle=root.pem, addresses=NO_LOOPBACK) as transport,
+    ):
+        with pytest.raises(AddressRefused, match="leads to a loopback address, to which no request is sent from here"):
+            await transport.request("GET", f"https://{host}:{server.port}/", headers={}, max_bytes=100)
+    assert server.requests == []
+
+
+async def test_what_counts_is_where_the_connection_led_and_not_what_the_dns_said_before(
+    root: Issued, leaf: Issued, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: a look-up of our own would have found a harmless address."""
+
+    async def harmless(*_: object, **__: object) -> None:
+        pytest.fail("a second look-up is no proof")
+
+    async with (
+        serving(answering(OK), leaf) as server,
+        HttpxTransport(ca_bundle=root.pem, addresses=NO_LOOPBACK) as transport,
+    ):
+        monkeypatch.setattr(module, "_check_resolved", harmless)
+        with pytest.raises(AddressRefused):
+            await transport.request("GET", server.url, headers={}, max_bytes=100)
+
+
+async def test_open_and_closed_ports_at_a_refused_address_cannot_be_told_apart(root: Issued, leaf: Issued) -> None:
+    async with (
+        serving(answering(OK), leaf) as server,
+        HttpxTransport(ca_bundle=root.pem, addresses=NO_LOOPBACK) as transport,
+    ):
+        said = set()
+        for port in (server.port, 1):
+            with pytest.raises(AddressRefused) as caught:
+                await transport.request("GET", f"https://localhost:{port}/", headers={}, max_bytes=100)
+            said.add(str(caught.value).replace(f":{port}", ""))
+    assert len(said) == 1
+
+
+async def test_an_allowed_address_is_asked_and_a_proxy_may_be_anywhere(root: Issued, leaf: Issued) -> None:
+    asked: list[bytes] = []
+    async with serving(answering(OK), leaf) as server, tunnelling(asked, server) as proxy:
+        async with HttpxTransport(ca_bundle=root.pem, addresses=AddressPolicy()) as transport:
+            assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+        way = f"http://127.0.0.1:{proxy}"
+        async with HttpxTransport(ca_bundle=root.pem, addresses=NO_LOOPBACK, proxy=way) as transport:
+            assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+            with pytest.raises(AddressRefused, match="metadata service"):
+                await transport.request("GET", "https://169.254.169.254/", headers={}, max_bytes=100)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("path", ["/a|b/{c}", "/a%7eb/%2F", "/a/../b/./c", "//double", "/q?x=%20&y=[1]&z", "", "?q"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.dns import ResolutionFailed
-from certwright.http01.addresses import MAX_ADDRESSES, Addresses, is_off_limits
+from certwright.http01.addresses import MAX_ADDRESSES, Addresses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,31 +22,14 @@ def leading(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Addresses]:
         async def answer(_host: str) -> tuple[str, ...]:
             return found
 
+        async def has(_name: str, *_types: str) -> bool:
+            return False
+
         monkeypatch.setattr(addresses._resolvers, "addresses", answer)
+        monkeypatch.setattr(addresses._resolvers, "has", has)
         return addresses
 
     return made
-
-
-@pytest.mark.parametrize(
-    ("address", "off_limits"),
-    [
-        ("169.254.169.254", True),
-        ("::ffff:169.254.169.254", True),
-        ("fe80::1", True),
-        ("0.0.0.0", True),  # noqa: S104 - a name that leads there
-        ("::", True),
-        ("224.0.0.1", True),
-        ("ff02::1", True),
-        ("192.0.2.1", False),
-        ("10.200.0.1", False),
-        ("127.0.0.1", False),
-        ("fd00::1", False),
-        ("2001:db8::1", False),
-    ],
-)
-def test_what_only_the_machine_or_link_knows_is_off_limits(address: str, *, off_limits: bool) -> None:
-    assert is_off_limits(address) is off_limits
 
 
 async def test_a_name_that_leads_to_the_metadata_service_leads_nowhere(leading: Callable[..., Addresses]) -> None:
@@ -54,6 +37,28 @@ async def test_a_name_that_leads_to_the_metadata_service_leads_nowhere(leading: 
         await leading("169.254.169.254").resolve("evil.test", 80)
     [one] = await leading("169.254.169.254", "192.0.2.1").resolve("evil.test", 80)
     assert (one["host"], one["port"]) == ("192.0.2.1", 80)
+
+
+@pytest.mark.parametrize("address", ["fd00:ec2::254", "168.63.129.16", "100.100.100.200", "64:ff9b::a9fe:a9fe"])
+async def test_so_does_one_that_leads_to_another_form_of_it(leading: Callable[..., Addresses], address: str) -> None:
+    with pytest.raises(OSError, match=f"evil.test resolves to {address}, which no CA can reach"):
+        await leading(address).resolve("evil.test", 80)
+
+
+async def test_a_host_that_vanished_behind_a_record_below_it_is_explained(
+    leading: Callable[..., Addresses], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses, there = leading(), {("_acme-challenge.shop.example.test", "TXT"), ("*.example.test", "AAAA")}
+
+    async def has(name: str, *types: str) -> bool:
+        return any((name, kind) in there for kind in types)
+
+    monkeypatch.setattr(addresses._resolvers, "has", has)
+    with pytest.raises(OSError, match=r"the wildcard \*\.example\.test does not answer for it. Remove that record"):
+        await addresses.resolve("shop.example.test")
+    there.clear()
+    with pytest.raises(OSError, match=r"no address in the DNS$"):
+        await addresses.resolve("shop.example.test")
 
 
 async def test_families_and_their_number_are_bounded(leading: Callable[..., Addresses]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from aiohttp import web
@@ -54,6 +55,9 @@ ANSWERS: defaultdict[str, Callable[[], web.Response]] = defaultdict(
 class Names(AbstractResolver):
     """The DNS: everything leads here, but for what is below .invalid and what leads nowhere good."""
 
+    hosts: ClassVar[dict[str, list[str]]] = {}
+    """Those that lead elsewhere."""
+
     def __init__(self, _nameservers: object) -> None: ...
 
     async def resolve(
@@ -63,9 +67,16 @@ class Names(AbstractResolver):
             await asyncio.sleep(60)
         if host.endswith(".invalid"):
             raise OSError(None, f"{host} has no address in the DNS")
-        address = "127.0.0.1"
         return [
-            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=family and 0, flags=0)
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=family and 0,
+                flags=0,
+            )
+            for address in self.hosts.get(host, ["127.0.0.1"])
         ]
 
     async def close(self) -> None: ...
@@ -74,6 +85,7 @@ class Names(AbstractResolver):
 @pytest.fixture(autouse=True)
 def dns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "Addresses", Names)
+    monkeypatch.setattr(Names, "hosts", {})
 
 
 @pytest.fixture
@@ -158,6 +170,107 @@ async def test_it_follows_a_redirect_to_the_right_answer(port: int) -> None:
     [seen] = await SelfCheck(port=port).look([replace(resource, key_authorization=FILE.key_authorization)])
     assert seen.complete
     assert seen.describe() == "redirected to http://localhost: the right answer"
+
+
+@pytest.fixture
+async def stranger(port: int) -> AsyncIterator[str]:
+    """Another web server at the same port of another address, whose files are its own."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=SECRET)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.2", port).start()
+    yield "127.0.0.2"
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("reverse", [True, False])
+async def test_an_address_that_leads_elsewhere_is_found_whichever_comes_first(
+    port: int, stranger: str, *, reverse: bool
+) -> None:
+    """An AAAA record of an earlier host: the CA prefers it, and counts the failure."""
+    Names.hosts["localhost"] = ["127.0.0.1", stranger][:: -1 if reverse else 1]
+    [seen] = await SelfCheck(port=port).look([FILE])
+    assert not seen.complete
+    assert seen.describe().startswith(
+        "HTTP 200 with other content (text/plain) than the key authorization at 127.0.0.2"
+    )
+    expected = ", while 127.0.0.1 answered as expected: a CA may ask any of them"
+    assert seen.describe().endswith(expected) is not reverse
+
+
+async def test_an_address_that_does_not_answer_at_all_is_named(port: int) -> None:
+    Names.hosts["localhost"] = ["127.0.0.1", "127.0.0.3"]
+    [seen] = await SelfCheck(port=port).look([FILE])
+    assert not seen.complete
+    assert seen.describe().startswith("the connection was refused at 127.0.0.3, while 127.0.0.1 answered")
+
+
+async def test_every_address_that_answers_is_asked_once_in_a_look(port: int, seen: list[web.Request]) -> None:
+    Names.hosts["localhost"] = ["127.0.0.1", "::ffff:127.0.0.1"]
+    [found] = await SelfCheck(port=port).look([FILE])
+    assert found.complete
+    assert found.describe() == "the right answer"
+    assert len(seen) == 2
+
+
+async def test_where_any_address_will_do_the_first_that_answers_does(port: int, stranger: str) -> None:
+    Names.hosts["localhost"] = ["127.0.0.1", stranger]
+    [seen] = await SelfCheck(port=port, every_address=False).look([FILE])
+    assert seen.complete
+
+
+async def test_an_address_without_a_route_from_here_is_not_held_against_the_name_but_said(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Names.hosts["localhost"] = ["192.0.2.1", "127.0.0.1"]
+    _without_route(monkeypatch, "192.0.2.1")
+    [seen] = await SelfCheck(port=port).look([FILE])
+    assert seen.complete
+    assert seen.remark == "there is no route from here to localhost at 192.0.2.1, where the CA may look"
+    Names.hosts["localhost"] = ["192.0.2.1"]
+    [seen] = await SelfCheck(port=port).look([FILE])
+    assert not seen.complete
+    assert seen.describe().startswith("no connection: Network is unreachable")
+
+
+def _without_route(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Have connections to an address fail as they do in a pod without an address of that family."""
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+
+    async def fail(sock: socket.socket, where: tuple[str, int]) -> None:
+        if where[0] == address:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        await connect(sock, where)
+
+    monkeypatch.setattr(loop, "sock_connect", fail)
+
+
+async def test_a_redirect_to_an_address_inside_that_the_host_does_not_have_is_not_followed(
+    port: int, stranger: str, seen: list[web.Request]
+) -> None:
+    """A tenant must not choose which Service of the cluster the operator asks, and learn its status."""
+    Names.hosts["inside.test"] = [stranger]
+    GOALS["-inside"] = "http://inside.test/"
+    [found] = await SelfCheck(port=port).look([file("localhost", "abc-inside")])
+    assert len(seen) == 1
+    assert found.describe().startswith(
+        "redirected to http://inside.test: inside.test has the private address 127.0.0.2, which localhost does not "
+        "have: no redirect is followed there"
+    )
+
+
+async def test_a_host_in_a_redirect_is_shown_in_part(port: int) -> None:
+    GOALS["-long"] = f"http://{'secret.' * 30}invalid/"
+    [found] = await SelfCheck(port=port).look([file("localhost", "abc-long")])
+    assert found.describe().count("secret") < 40
+    [via] = [word for word in found.describe().split() if word.startswith("http://")]
+    assert len(via) < 80
 
 
 async def test_a_server_that_does_not_answer_costs_its_seconds_and_no_more(

@@ -22,6 +22,19 @@ def test_it_names_the_version_of_the_project() -> None:
     assert re.findall(r"^ARG VERSION=(.*)$", DOCKERFILE, re.MULTILINE) == [version]
 
 
+def test_its_base_is_pinned_by_digest() -> None:
+    (base,) = re.findall(r"^ARG BASE=(.*)$", DOCKERFILE, re.MULTILINE)
+    assert re.fullmatch(r"docker\.io/library/python:[\w.-]+@sha256:[0-9a-f]{64}", base)
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}", "dependencies", "scratch"}
+
+
+def test_no_dependency_may_be_older_than_what_is_locked_without_known_holes() -> None:
+    wanted = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    (lowest,) = (text.partition(">=")[2] for text in wanted if text.startswith("aiohttp>="))
+    (locked,) = re.findall(r"^aiohttp==(\S+)", (PROJECT / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
+    assert tuple(map(int, locked.split("."))) >= tuple(map(int, lowest.split("."))) >= (3, 14, 3)
+
+
 def test_it_copies_only_what_the_test_bed_takes_for_its_inputs() -> None:
     copied = [
         name

@@ -207,7 +207,7 @@ def account_key_is_garbage(wrong: Wrong) -> Mistake:
         "account-key-is-garbage",
         "AccountKeyUnusable",
         f"tls.key of Secret {wrong.tenant.namespace}/account-key-is-garbage-account cannot be used",
-        "not a private key in PEM",
+        "cannot be read: it is not PEM, or it is damaged",
         put_right=lambda: wrong.tenant.cluster.delete(
             "Secret", wrong.tenant.namespace, "account-key-is-garbage-account"
         ),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "issuers.certwright.io")
 # Nothing would make pods Ready that do not exist, and `--wait` waits for what there is.
-NO_PODS: Final = {"replicas": 0}
+NO_PODS: Final = {"replicas": 0, "image": {"registry": "localhost"}}
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def release(empty_bed: TestBed) -> Release:
     return Release(empty_bed)
 
 
-def issuers(*names: str, email: str = "admin@example.com") -> dict[str, Any]:
+def issuers(*names: str, email: str = "admin@example.test") -> dict[str, Any]:
     acme = {
         "server": "https://ca.example/directory",
         "email": email,
@@ -105,15 +105,15 @@ def apply_certificate(bed: TestBed) -> None:
 
 def test_one_release_brings_crds_and_issuers_and_an_upgrade_goes_on_with_them(release: Release) -> None:
     said = release.upgrade(issuers("first", "second"))
-    assert "kubectl get clusterissuer cluster-first" in said
+    assert "kubectl get cwciss cluster-first" in said
     before = {name: release.uid(kind, name) for kind, name in (("issuer", "first"), ("clusterissuer", "cluster-first"))}
     # The same objects: not one was deleted and made anew, which would lose its status.
-    release.upgrade(issuers("first", email="other@example.com"))
+    release.upgrade(issuers("first", email="other@example.test"))
     assert release.uid("issuer", "first") == before["first"]
     assert release.uid("clusterissuer", "cluster-first") == before["cluster-first"]
     found = release.get("issuer", "first")
     assert found is not None
-    assert found["spec"]["acme"]["email"] == "other@example.com"
+    assert found["spec"]["acme"]["email"] == "other@example.test"
     release.upgrade(issuers("first"))
     assert release.uid("issuer", "first") == before["first"]
     release.upgrade({})
@@ -191,12 +191,12 @@ def test_a_rollback_to_an_upgraded_revision_keeps_the_issuers(release: Release) 
     release.upgrade(issuers("first"))
     release.upgrade(issuers("first"))
     uid = release.uid("issuer", "first")
-    release.upgrade(issuers("first", email="other@example.com"))
+    release.upgrade(issuers("first", email="other@example.test"))
     release.rollback(2)
     found = release.get("issuer", "first")
     assert found is not None
     assert found["metadata"]["uid"] == uid
-    assert found["spec"]["acme"]["email"] == "admin@example.com"
+    assert found["spec"]["acme"]["email"] == "admin@example.test"
 
 
 def test_a_release_leaves_room_in_the_secret_that_helm_keeps_it_in(release: Release) -> None:

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 import pytest
 
+from harness.documented import filled_in
 from testbed.bed import TestBed
+from testbed.errors import CommandFailed
 
 Body = dict[str, Any]
 Apply = Callable[..., Body]
@@ -191,6 +193,15 @@ def test_kubectl_explains_the_fields(bed: TestBed, field: str, text: str) -> Non
 
 @pytest.mark.usefixtures("operator_namespace")
 @pytest.mark.parametrize("folder", sorted({path.parent.name for path in EXAMPLES.glob("*/*.yaml")}))
-def test_the_examples_apply_as_they_stand(bed: TestBed, folder: str) -> None:
-    said = bed.kubectl("apply", "--dry-run=server", "-f", str(EXAMPLES / folder))
-    assert len(said.splitlines()) >= len(list((EXAMPLES / folder).glob("*.yaml")))
+def test_the_examples_apply_once_their_placeholders_are_replaced(bed: TestBed, folder: str) -> None:
+    files = sorted((EXAMPLES / folder).glob("*.yaml"))
+    manifests = "\n---\n".join(filled_in(path.read_text(encoding="utf-8")) for path in files)
+    said = bed.kubectl("apply", "--dry-run=server", "-f", "-", stdin=manifests)
+    assert len(said.splitlines()) >= len(files)
+
+
+@pytest.mark.usefixtures("operator_namespace")
+@pytest.mark.parametrize("folder", ["http01", "letsencrypt-staging", "letsencrypt-production"])
+def test_an_example_whose_address_was_not_replaced_is_refused_with_what_to_do(bed: TestBed, folder: str) -> None:
+    with pytest.raises(CommandFailed, match=r'acme.email: Invalid value: "you@example.com": is a placeholder'):
+        bed.kubectl("apply", "--dry-run=server", "-f", str(EXAMPLES / folder))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import yaml
 
-from harness.documented import Block, Command, blocks, commands, pages
+from harness.documented import Block, Command, blocks, commands, filled_in, pages
 from testbed.errors import CommandFailed
 from testbed.locations import PROJECT
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 YAML: Final = [block for page in pages() for block in blocks(page) if block.language == "yaml"]
 KUBECTL: Final = [command for command in commands() if command.program == "kubectl"]
-#: Commands that change nothing and end by themselves; what they name must be there.
 HARMLESS: Final = {"explain", "get"}
+"""Commands that change nothing and end by themselves; what they name must be there."""
 ISSUER: Final = {
     "server": "https://ca.example/directory",
     "privateKeySecretRef": {"name": "account"},
@@ -41,7 +41,7 @@ def _cluster_of_a_reader(bed: TestBed) -> None:
 def objects_of(block: Block, helm: Helm) -> list[dict[str, Any]]:
     """The objects that a block is, is a part of, or makes as values of the chart."""
     found: list[dict[str, Any]] = []
-    for document in yaml.safe_load_all(block.text):
+    for document in yaml.safe_load_all(filled_in(block.text)):
         if "kind" in document:
             found.append(document)
         elif document.keys() <= {"solvers", "profile", "caBundle", "server", "email"}:
@@ -77,8 +77,10 @@ def test_kubectl_takes_each_command(bed: TestBed, command: Command) -> None:
     for flag, value in zip(command.words, command.words[1:], strict=False):
         # The others are files that the reader makes.
         if flag == "-f" and "/" in value and "<" not in value:
+            files = sorted((PROJECT / value).glob("*.yaml")) if (PROJECT / value).is_dir() else [PROJECT / value]
+            manifests = "\n---\n".join(filled_in(path.read_text(encoding="utf-8")) for path in files)
             applied = bed.kubectl(
-                "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", str(PROJECT / value)
+                *("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"), stdin=manifests
             )
             assert "serverside-applied" in applied
     foreign = any(word.endswith(".cert-manager.io") for word in command.words)

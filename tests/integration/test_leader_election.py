@@ -39,7 +39,7 @@ LEASE_SECONDS: Final = 9.0
 EXIT_LEADERSHIP_LOST: Final = 75
 LOST: Final = "acts no more: the lease is lost: it could not be renewed within 6 s"
 TAKEOVER_SECONDS: Final = 15.0
-"""What issue 4 promises. Told beside what was measured, and not asserted: a busy machine is no defect."""
+"""What the documentation promises. Told beside what was measured, and not asserted: a busy machine is no defect."""
 KILL_AFTER: Final = ("order in the status", "TXT record", "answer to the challenge", "CSR")
 
 

@@ -253,9 +253,9 @@ def bench() -> Bench:
 
 
 async def test_a_new_account(bench: Bench) -> None:
-    bench.write(email="ops@example.com")
+    bench.write(email="ops@example.test")
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
-    assert bench.ca.asked("/newAccount") == [{"contact": ["mailto:ops@example.com"], "termsOfServiceAgreed": True}]
+    assert bench.ca.asked("/newAccount") == [{"contact": ["mailto:ops@example.test"], "termsOfServiceAgreed": True}]
     assert [path for path, _ in bench.ca.requests] == ["/directory", "/newAccount"], "an account costs two requests"
     key = AccountKey.from_pem(base64.b64decode(bench.cluster.secrets["shop", "account"]["data"]["tls.key"]))
     assert bench.ready() == ("True", "AccountRegistered")
@@ -263,7 +263,7 @@ async def test_a_new_account(bench: Bench) -> None:
         "uri": f"{ORIGIN}/account/1",
         "server": f"{ORIGIN}/directory",
         "termsOfService": f"{ORIGIN}/terms",
-        "lastRegisteredEmail": "ops@example.com",
+        "lastRegisteredEmail": "ops@example.test",
         "keyThumbprint": key.thumbprint,
     }
     issuer = bench.registry.ready(CA)
@@ -290,7 +290,7 @@ async def test_the_key_is_kept_before_the_ca_hears_of_it(bench: Bench) -> None:
 
 
 async def test_after_a_restart_the_account_is_known_without_asking(bench: Bench) -> None:
-    bench.write(email="ops@example.com")
+    bench.write(email="ops@example.test")
     await bench.reconciler.reconcile(CA)
     bench.restart()
     bench.watch()
@@ -302,10 +302,10 @@ async def test_after_a_restart_the_account_is_known_without_asking(bench: Bench)
 
 
 @pytest.mark.parametrize(
-    ("email", "contact"), [("new@example.com", ["mailto:new@example.com"]), (None, [])], ids=["changed", "removed"]
+    ("email", "contact"), [("new@example.test", ["mailto:new@example.test"]), (None, [])], ids=["changed", "removed"]
 )
 async def test_a_change_of_the_address_is_sent_to_the_ca(bench: Bench, email: str | None, contact: list[str]) -> None:
-    bench.write(email="old@example.com")
+    bench.write(email="old@example.test")
     await bench.reconciler.reconcile(CA)
     bench.ca.requests.clear()
     bench.write(email=email)
@@ -315,11 +315,11 @@ async def test_a_change_of_the_address_is_sent_to_the_ca(bench: Bench, email: st
 
 
 async def test_an_account_that_was_there_gets_the_address_of_this_issuer(bench: Bench) -> None:
-    bench.write(Key("Issuer", "shop", "first"), email="old@example.com")
+    bench.write(Key("Issuer", "shop", "first"), email="old@example.test")
     await bench.reconciler.reconcile(Key("Issuer", "shop", "first"))
-    bench.write(email="new@example.com")
+    bench.write(email="new@example.test")
     await bench.reconciler.reconcile(CA)
-    assert bench.ca.asked("/account/1") == [{"contact": ["mailto:new@example.com"]}]
+    assert bench.ca.asked("/account/1") == [{"contact": ["mailto:new@example.test"]}]
     assert bench.status()["acme"]["uri"] == f"{ORIGIN}/account/1"
 
 
@@ -468,7 +468,7 @@ async def test_a_correction_does_cut_the_pause_short(bench: Bench) -> None:
     bench.write()
     bench.ca.refuse("serverInternal", 500)
     await bench.reconciler.reconcile(CA)
-    bench.write(email="ops@example.com")
+    bench.write(email="ops@example.test")
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.ready() == ("True", "AccountRegistered")
 
@@ -522,17 +522,17 @@ async def test_a_change_that_comes_with_the_answer_to_our_own_write_is_looked_at
     bench.write()
     if refused:
         bench.ca.refuse("serverInternal", 500)
-    bench.cluster.before_status = lambda: bench.write(email="new@example.com", watched=False)
+    bench.cluster.before_status = lambda: bench.write(email="new@example.test", watched=False)
     assert await bench.reconciler.reconcile(CA) == Result.again_in(0)
     bench.cluster.before_status = None
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
-    assert bench.status()["acme"]["lastRegisteredEmail"] == "new@example.com"
+    assert bench.status()["acme"]["lastRegisteredEmail"] == "new@example.test"
 
 
 async def test_an_issuer_made_anew_under_its_name_is_another_one(bench: Bench) -> None:
     bench.write()
     await bench.reconciler.reconcile(CA)
-    bench.write(uid="u-2", email="new@example.com")
+    bench.write(uid="u-2", email="new@example.test")
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     issuer = bench.registry.ready(CA)
     assert issuer is not None

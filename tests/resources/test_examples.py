@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -6,9 +7,11 @@ import jsonschema
 import pytest
 import yaml
 
-from certwright.resources import API_VERSION, Certificate, ClusterIssuer, Issuer
+from certwright.dns import InvalidTsigKey, TsigKey
+from certwright.resources import API_VERSION, Certificate, ClusterIssuer, InvalidResource, Issuer
 from certwright.resources.crd import open_api_schema
 from certwright.resources.object import Object
+from harness.documented import PLACEHOLDERS, filled_in
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODELS: dict[str, type[Object]] = {"Certificate": Certificate, "Issuer": Issuer, "ClusterIssuer": ClusterIssuer}
@@ -24,7 +27,7 @@ def strict(schema: dict[str, Any]) -> dict[str, Any]:
 
 def ours() -> Iterator[Any]:
     for path in sorted(EXAMPLES.rglob("*.yaml")):
-        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+        for document in yaml.safe_load_all(filled_in(path.read_text(encoding="utf-8"))):
             if document["apiVersion"] == API_VERSION:
                 name = f"{path.relative_to(EXAMPLES)}:{document['kind']}"
                 yield pytest.param(document, id=name)
@@ -35,6 +38,27 @@ def test_an_example_follows_the_schema_and_the_model(document: dict[str, Any]) -
     model = MODELS[document["kind"]]
     jsonschema.validate(document, strict(open_api_schema(model)))
     model.parse(document)
+
+
+def test_an_example_with_a_placeholder_is_refused_with_what_to_do() -> None:
+    """The address by the CRD, when it is applied; the key by the operator, before it orders anything."""
+    address, secret = PLACEHOLDERS
+    shown = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.rglob("*.yaml"))]
+    issuers = [text for text in shown if address in text]
+    assert len(issuers) > 5
+    for text in issuers:
+        document = yaml.safe_load(text)
+        with pytest.raises(InvalidResource, match="email: is a placeholder: write your own address"):
+            MODELS[document["kind"]].parse(document)
+    assert sum(secret in text for text in shown) == 2
+    with pytest.raises(InvalidTsigKey, match="not base64"):
+        TsigKey("certwright", secret)
+
+
+def test_every_address_in_an_example_is_a_placeholder_or_of_the_demo() -> None:
+    for path in sorted(EXAMPLES.rglob("*.yaml")):
+        for address in re.findall(r"\S+@\S+", path.read_text(encoding="utf-8")):
+            assert address in PLACEHOLDERS or address.endswith("@example.test"), path
 
 
 def test_the_schema_check_would_see_a_wrong_field() -> None:

@@ -72,8 +72,8 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
     [
         ({"server": "http://ca.example/dir"}, "spec.acme.server: must start with https://"),
         ({"email": "mailto:a@b.c"}, "spec.acme.email: must be the address alone"),
-        ({"caBundle": PEM}, "spec.acme.caBundle: is PEM as it is"),
-        ({"caBundle": "AAA"}, "caBundle is no base64 text"),
+        ({"caBundle": PEM}, "spec.acme.caBundle: is PEM that is not encoded"),
+        ({"caBundle": "AAA"}, "caBundle is not base64"),
         ({"caBundle": "AAAA"}, "no PEM certificate"),
         ({"caBundle": BUNDLE, "skipTLSVerify": True}, "mutually exclusive"),
         ({"accountKeyAlgorithm": "ES255"}, "spec.acme.accountKeyAlgorithm: .*'ES256'"),
@@ -86,7 +86,7 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
             "allowedTargets is for cnameStrategy Follow",
         ),
         ({"solvers": [{"dns01": {**RFC2136, "allowedTargets": ["*.acme.example"]}}]}, "must be a zone such as"),
-        ({"solvers": [{"dns01": {"rfc2136": {"nameserver": "a b"}}}]}, "rfc2136.nameserver: is no server"),
+        ({"solvers": [{"dns01": {"rfc2136": {"nameserver": "a b"}}}]}, "rfc2136.nameserver: is not a server"),
         (
             {"solvers": [{"dns01": {"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}}]},
             "dns01.rfc2136: tsigKeyName and tsigSecretSecretRef must be set together",

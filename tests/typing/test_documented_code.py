@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PIECES: Final = [block for page in pages() for block in blocks(page) if block.language == "python"]
-#: What the text around a piece has spoken of before.
 AROUND: Final = """\
 import asyncio
 from collections.abc import Sequence
@@ -30,6 +29,7 @@ dns: Solver
 http: Solver
 solvers: Solvers
 """
+"""What the text around a piece has spoken of before."""
 
 
 def test_each_piece_type_checks(tmp_path: Path) -> None:

@@ -66,19 +66,24 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- default (include "certwright.fullname" .) .Values.leaderElection.leaseName }}
 {{- end }}
 
-{{/* An image reference; the argument has registry, repository, tag and digest. */}}
+{{/* What names a registry at the start of a repository, by the rule that container runtimes follow. */}}
+{{- define "certwright.registryPattern" -}}
+^(localhost|[^/]*[.:][^/]*)/
+{{- end }}
+
+{{/* An image reference; the argument has registry, repository, tag and digest. A repository that names its registry is used as it is. */}}
 {{- define "certwright.imageReference" -}}
-{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}
+{{- if and .registry (not (regexMatch (include "certwright.registryPattern" .) .repository)) }}{{ .registry }}/{{ end }}{{ .repository }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
 {{- end }}
 
 {{- define "certwright.image" -}}
 {{- $image := .Values.image }}
-{{- include "certwright.imageReference" (dict "registry" $image.registry "repository" $image.repository "tag" (default .Chart.AppVersion $image.tag) "digest" $image.digest) }}
+{{- include "certwright.imageReference" (dict "registry" $image.registry "repository" (default "certwright" $image.repository) "tag" (default .Chart.AppVersion $image.tag) "digest" $image.digest) }}
 {{- end }}
 
 {{/* Unset parts of the solver's image default to the operator's. A digest belongs to one repository and tag: it is inherited together with
-them or not at all. */}}
+them or not at all. A registry of its own takes the place of the one in the operator's repository. */}}
 {{- define "certwright.solverImage" -}}
 {{- $image := .Values.image }}
 {{- $solver := .Values.http01.solver.image }}
@@ -86,11 +91,21 @@ them or not at all. */}}
 {{- if not (or $solver.repository $solver.tag $solver.digest) }}
 {{- $digest = $image.digest }}
 {{- end }}
-{{- include "certwright.imageReference" (dict "registry" (default $image.registry $solver.registry) "repository" (default $image.repository $solver.repository) "tag" (default (default .Chart.AppVersion $image.tag) $solver.tag) "digest" $digest) }}
+{{- $inherited := default "certwright" $image.repository }}
+{{- if $solver.registry }}
+{{- $inherited = regexReplaceAll (include "certwright.registryPattern" .) $inherited "" }}
+{{- end }}
+{{- include "certwright.imageReference" (dict "registry" (default $image.registry $solver.registry) "repository" (default $inherited $solver.repository) "tag" (default (default .Chart.AppVersion $image.tag) $solver.tag) "digest" $digest) }}
 {{- end }}
 
 {{/* Contradictions that the schema cannot detect. */}}
 {{- define "certwright.validate" -}}
+{{- if not (or .Values.image.registry .Values.image.repository) }}
+{{- fail "image: there is no published image of Certwright, so the chart must be told where yours is. Build one with `make image` and push it to your registry: set image.registry=REGISTRY/PATH for REGISTRY/PATH/certwright. Or load it onto every node: set image.registry=localhost. docs/image.md has the commands" }}
+{{- end }}
+{{- if contains "YOUR-REGISTRY" .Values.image.registry }}
+{{- fail "image.registry: replace YOUR-REGISTRY with the registry that has your image of Certwright, and its path, such as registry.example.com/team" }}
+{{- end }}
 {{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
 {{- fail "replicas: more than one requires leaderElection.enabled, or all would order the same certificates" }}
 {{- end }}

@@ -74,6 +74,7 @@ from certwright.acme.dns_persist01 import (
 from certwright.acme.errors import (
     AccountKeyInUse,
     AcmeError,
+    AddressRefused,
     ConnectionFailed,
     Http2Unavailable,
     InvalidAccountKey,
@@ -160,6 +161,7 @@ __all__ = [
     "AccountStatus",
     "AcmeError",
     "AcmeServer",
+    "AddressRefused",
     "AlreadyReplaced",
     "AlreadyRevoked",
     "Authorization",

@@ -15,14 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certwright.acme import base64url
 from certwright.acme.base64url import is_base64url
+from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     from certwright.acme.identifier import Identifier
 
 _MAX_TOKEN: Final = 512
-
-WELL_KNOWN_PATH: Final = "/.well-known/acme-challenge/"
-"""The path on the validated host below which the token is served."""
 
 _HASHED_OCTETS: Final = 10
 

@@ -8,6 +8,7 @@ AcmeError
     · TimedOut
     · UntrustedServer
     · ResponseTooLarge
+    · AddressRefused
   · ServerResponseError
     · MalformedResponse
     · ServiceUnavailable
@@ -87,6 +88,10 @@ class UntrustedServer(TransportError, http.UntrustedServer):
 
 class ResponseTooLarge(TransportError, http.ResponseTooLarge):
     """The answer is longer than any legitimate one; the rest of it was not read."""
+
+
+class AddressRefused(http.AddressRefused, TransportError):
+    """The host has an address that must not be connected to; nothing was sent."""
 
 
 class ServerResponseError(http.ServerResponseError, AcmeError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidAccountKey
+from certwright.key_file import UnreadableKey, prove, read_private_key, rsa_private_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -28,9 +29,11 @@ SigningKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519
 """The types of account keys, and of certificate keys that sign their own revocation."""
 
 _RSA_BITS: Final = 2048
+_MAX_RSA_BITS: Final = 4096
+"""No public CA takes a longer account key, and each signature would hold up everything else for 70 ms."""
 
-_MAX_PEM: Final = 16 * 1024
-
+_MAX_EXPONENT_BITS: Final = 64
+_SMALLEST_MODULUS: Final = 3
 _MAX_MEMBER: Final = 2048
 
 JOSE_JSON: Final = "application/jose+json"
@@ -102,6 +105,10 @@ class AccountKey:
                 raise InvalidAccountKey(
                     f"An RSA account key of {private_key.key_size} bits is too short; {_RSA_BITS} is the least"
                 )
+            if private_key.key_size > _MAX_RSA_BITS:
+                raise InvalidAccountKey(
+                    f"An RSA account key of {private_key.key_size} bits is too long; {_MAX_RSA_BITS} is the most"
+                )
             self.algorithm = "RS256"
             self.jwk = MappingProxyType(_rsa_jwk(private_key.public_key()))
         else:
@@ -131,23 +138,17 @@ class AccountKey:
     def from_pem(cls, pem: bytes) -> AccountKey:
         """Load an unencrypted private key from PEM: PKCS #8, or the traditional forms of EC and RSA keys.
 
-        Loading an RSA key takes up to 0.1 s, most of it with Python's lock held: keep the object.
+        An RSA key is tried by a signature, which takes 10 ms at most.
 
         Raises:
             InvalidAccountKey: The text is no such key. The message does not quote it.
         """
-        if len(pem) > _MAX_PEM:
-            raise InvalidAccountKey(f"The account key is longer than {_MAX_PEM} bytes: not a single private key in PEM")
         try:
-            private_key = serialization.load_pem_private_key(pem, password=None)
-        except TypeError:
-            raise InvalidAccountKey("The account key is encrypted; store it without a passphrase") from None
-        except (ValueError, UnsupportedAlgorithm):
-            # The cause is cut off: the library's message may describe the bytes it was given.
-            raise InvalidAccountKey("The account key is not a private key in PEM") from None
-        if not isinstance(private_key, SigningKey):
-            raise InvalidAccountKey("The account key is neither an EC, nor an RSA, nor an Ed25519 key")
-        return cls(private_key)
+            key = cls(read_private_key(pem))
+            key.prove()
+        except UnreadableKey as error:
+            raise InvalidAccountKey(f"The account key {error}") from None
+        return key
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, object]) -> AccountKey:
@@ -156,7 +157,20 @@ class AccountKey:
         Raises:
             InvalidAccountKey: It is not such a key. The message does not quote it.
         """
-        return cls(private_key_of(jwk))
+        key = cls(private_key_of(jwk))
+        try:
+            key.prove()
+        except UnreadableKey as error:
+            raise InvalidAccountKey(f"The account key {error}") from None
+        return key
+
+    def prove(self) -> None:
+        """Sign something and verify the signature.
+
+        Raises:
+            UnreadableKey: The key does not work.
+        """
+        prove(self._private_key)
 
     def to_pem(self) -> bytes:
         """Return the private key as unencrypted PKCS #8 in PEM."""
@@ -256,7 +270,7 @@ def private_key_of(jwk: Mapping[str, object]) -> SigningKey:
             return _rsa_key(jwk)
         if kind == "OKP" and jwk.get("crv") == "Ed25519":
             return _ed25519_key(jwk)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         # The cause is cut off: the library's message may describe the numbers it was given.
         raise InvalidAccountKey("The account key is a JSON Web Key whose parts do not make a key") from None
     raise InvalidAccountKey("The account key is a JSON Web Key of a type other than EC, RSA or Ed25519")
@@ -278,12 +292,16 @@ def _ec_key(jwk: Mapping[str, object]) -> ec.EllipticCurvePrivateKey:
 
 def _rsa_key(jwk: Mapping[str, object]) -> rsa.RSAPrivateKey:
     e, n, d = (_number(jwk, name) for name in ("e", "n", "d"))
+    if max(n.bit_length(), d.bit_length()) > _MAX_RSA_BITS or e.bit_length() > _MAX_EXPONENT_BITS:
+        raise InvalidAccountKey(f"The account key is a JSON Web Key of more than {_MAX_RSA_BITS} bits")
     if "p" in jwk:
         p, q, dp, dq, qi = (_number(jwk, name) for name in ("p", "q", "dp", "dq", "qi"))
     else:
+        if n < _SMALLEST_MODULUS or pow(2, e * d, n) != 2:  # noqa: PLR2004 - any number comes back if they belong together
+            raise ValueError("the exponents do not belong together")
         p, q = rsa.rsa_recover_prime_factors(n, e, d)
         dp, dq, qi = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
-    return rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n)).private_key()
+    return rsa_private_key(n, e, d, p, q, dp, dq, qi)
 
 
 def _ed25519_key(jwk: Mapping[str, object]) -> ed25519.Ed25519PrivateKey:

@@ -21,6 +21,7 @@ from certwright.acme.problem import (
     parse_problem,
 )
 from certwright.http.retry_after import retry_after_seconds
+from certwright.http.url import UrlPolicy, host_of, shown_origin
 from certwright.text import printable
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | No
     if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
         return None
     if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
-        target = printable(response.headers.get("Location") or "nowhere", 200)
+        location = response.headers.get("Location") or ""
+        target = shown_origin(location) if "://" in location else "another path"
         return RedirectRefused(
             f"{action} at {response.url} was redirected to {target} (HTTP {response.status}), which is not followed."
             " Use the directory URL that the CA documents",
@@ -70,7 +72,9 @@ def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | No
 
 def _key_in_use(response: Response) -> AccountKeyInUse:
     # By status and Location (RFC 8555 section 7.3.5); not every server adds a problem document.
-    url = printable(response.headers.get("Location") or "", 300) or None
+    location = response.headers.get("Location") or ""
+    usable = UrlPolicy(allow_http=True).accepts(location) and host_of(location) == host_of(response.url)
+    url = location if usable else None
     return AccountKeyInUse(
         f"The new account key belongs to {url or 'another account'} already. Generate another key",
         url=response.url,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from certwright.certificates.secret import pending_key_name, pending_key_secret
 from certwright.failures import IssuanceError
-from certwright.kube.secrets import entry_of
+from certwright.kube.secrets import EntryTooLarge, entry_of
 from certwright.pki import (
     PkiError,
+    PrivateKeyError,
     generate_private_key,
     key_matches_spec,
     load_private_key,
@@ -64,16 +65,18 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
     else:
         return None
     found = await kube_api.read_secret(observation.namespace, name)
-    pem = entry_of(found, "tls.key")
-    if not pem:
-        return None
     private_key = certificate.spec.private_key
     try:
+        pem = entry_of(found, "tls.key")
+        if not pem:
+            return None
         key = await asyncio.to_thread(load_private_key, pem)
-    except PkiError:
-        if reuses_key(observation):
-            raise
-        return None
+    except (PkiError, EntryTooLarge) as error:
+        if not reuses_key(observation):
+            return None
+        if isinstance(error, EntryTooLarge):
+            raise PrivateKeyError(f"Secret {name} cannot be used: {error}") from error
+        raise
     if key_matches_spec(key, private_key.algorithm, private_key.size):
         return key
     if reuses_key(observation):

@@ -205,6 +205,9 @@ class CertificateReconciler:
         if unwatched is None or memory.refusals or now - unwatched.read_at > UNWATCHED_FOR:
             found = await self._tools.kube_api.read_secret(namespace, name)
             facts = await asyncio.to_thread(SecretFacts.of, found) if found is not None else None
+            if facts is not None and facts.certificate_name is not None:
+                self._tools.on_secret_written(facts)  # it is watched, and was of no use until now
+                return memory, facts
             unwatched = UnwatchedSecret(facts, now)
             memory = replace(memory, unwatched=unwatched)
         return memory, unwatched.facts

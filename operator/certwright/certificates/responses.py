@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certwright.challenges.presenter import PresentedObject
-from certwright.challenges.responder import PATH
 from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
 from certwright.issuers.solver_choice import choose_solver
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
+from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,9 +92,9 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
     if entry.resource is None:
         return None
     url = urlsplit(entry.resource.url)
-    if not url.hostname or not url.path.startswith(PATH):
+    if not url.hostname or not url.path.startswith(WELL_KNOWN_PATH):
         return None
-    return FileResponse(url.hostname, url.path.removeprefix(PATH), entry.resource.key_authorization)
+    return FileResponse(url.hostname, url.path.removeprefix(WELL_KNOWN_PATH), entry.resource.key_authorization)
 
 
 def response_fields(response: ChallengeResponse) -> dict[str, Any]:

@@ -6,11 +6,15 @@ Nothing of a Secret's content is kept in memory. Every manifest is whole, for on
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from certwright.certificates.order_request import digest, names_of, requested_identifiers
-from certwright.kube.secrets import decoded, encoded
+from certwright.key_file import MAX_KEY_BYTES
+from certwright.kube.secrets import EntryTooLarge, decoded, encoded
 from certwright.pki import (
     CertificateFacts,
     PkiError,
@@ -35,19 +39,22 @@ from certwright.resources import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cryptography import x509
-
     from certwright.pki import CertificateChain, KeyAlgorithm
     from certwright.resources import Certificate
 
 TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
 CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
-"""SHA-256 over chain and key as we wrote them: equal means that the slow comparison of key and leaf can be skipped."""
+"""SHA-256 over chain and key as we wrote them: equal means that key and leaf need not be compared."""
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
 MAX_REVISION_DIGITS: Final = 9
+MAX_ANNOTATION: Final = 2048
+"""The longest of our annotations is a URL; anybody may write longer ones, of which nothing is kept."""
+MAX_KEPT_NAMES: Final = 128
+"""Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
+MAX_TYPE: Final = 253
 PENDING_KEY: Final = "pending-key"
 
 
@@ -60,6 +67,7 @@ class SecretFacts:
         server: Directory URL of the CA that its certificate is from, as far as we know.
         empty: Whether it holds no data at all.
         certificate: The leaf's facts, or None with `problem` set.
+            Of more than 128 names it has the first ones.
         leaf: The leaf itself, for comparisons of its public key.
         problem: Why chain and key are of no use, for people; None if they are.
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
@@ -90,24 +98,27 @@ class SecretFacts:
 
     @classmethod
     def of(cls, secret: Mapping[str, Any]) -> SecretFacts:
-        """Read a ``v1`` Secret. Slow (85 ms) for an RSA key that someone else wrote: call it in a thread."""
+        """Read a ``v1`` Secret, whoever wrote it. The worst there can be takes 0.1 s: call it in a thread."""
         metadata = secret["metadata"]
-        annotations = metadata.get("annotations") or {}
+        annotations = _short(metadata.get("annotations") or {})
         managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
         data = secret.get("data") or {}
         leaf, problem = _leaf(data, annotations.get(CONTENT_DIGEST_ANNOTATION))
         facts = None
         if leaf is not None:
             try:
-                facts = CertificateFacts.of(leaf)
+                facts = _cut(CertificateFacts.of(leaf))
             except PkiError as error:
                 leaf, problem = None, str(error)
+            else:
+                # What was parsed of the first one stays with it, thirty times its size.
+                leaf = x509.load_der_x509_certificate(leaf.public_bytes(Encoding.DER))
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
             uid=metadata.get("uid", ""),
             resource_version=metadata.get("resourceVersion", ""),
-            type=secret.get("type") or "Opaque",
+            type=(secret.get("type") or "Opaque")[:MAX_TYPE],
             certificate_name=annotations.get(CERTIFICATE_NAME_ANNOTATION) if managed else None,
             issuer_name=annotations.get(ISSUER_NAME_ANNOTATION),
             issuer_kind=annotations.get(ISSUER_KIND_ANNOTATION),
@@ -214,19 +225,45 @@ def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, An
     }
 
 
+def _short(annotations: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: text
+        for name in (
+            CERTIFICATE_NAME_ANNOTATION,
+            ISSUER_NAME_ANNOTATION,
+            ISSUER_KIND_ANNOTATION,
+            SERVER_ANNOTATION,
+            METADATA_FINGERPRINT_ANNOTATION,
+            CONTENT_DIGEST_ANNOTATION,
+            REVISION_ANNOTATION,
+        )
+        if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1)
+    }
+
+
+def _cut(facts: CertificateFacts) -> CertificateFacts:
+    return replace(facts, dns_names=facts.dns_names[:MAX_KEPT_NAMES], ip_addresses=facts.ip_addresses[:MAX_KEPT_NAMES])
+
+
 def _revision(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) <= MAX_REVISION_DIGITS else 0
 
 
 def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate | None, str | None]:
-    chain_pem, key_pem = decoded(data, "tls.crt"), decoded(data, "tls.key")
+    try:
+        chain_pem, key_pem = decoded(data, "tls.crt"), decoded(data, "tls.key", limit=MAX_KEY_BYTES)
+    except EntryTooLarge as error:
+        return None, str(error)
     for entry, content in (("tls.crt", chain_pem), ("tls.key", key_pem)):
         if not content:
             return None, f"its {entry} is missing"
     try:
         leaf = parse_chain(chain_pem).leaf
-        if digest != content_digest(chain_pem, key_pem) and not public_key_matches(leaf, load_private_key(key_pem)):
-            return None, "its tls.key does not match its tls.crt"
+        if digest != content_digest(chain_pem, key_pem):
+            # What is only compared needs no trial.
+            key = load_private_key(key_pem, trusted=True)
+            if not public_key_matches(leaf, key):
+                return None, "its tls.key does not match its tls.crt"
     except PkiError as error:
         return None, str(error)
     return leaf, None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from certwright.challenges.listener import Listener
-from certwright.challenges.responder import PATH, exchange
+from certwright.challenges.responder import exchange
+from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,4 +58,4 @@ class Http01Server:
 
     def _look_up(self, _host: str, token: str) -> str | None:
         # Whatever the host: what forwards the port here may call it by another name.
-        return self._contents.get(f"{PATH}{token}")
+        return self._contents.get(f"{WELL_KNOWN_PATH}{token}")

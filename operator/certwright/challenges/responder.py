@@ -1,27 +1,31 @@
 """A web server that serves nothing but key authorizations. Standard library only: it runs in solver pods too.
 
 It answers GET and HEAD of ``/.well-known/acme-challenge/<token>`` for the hosts it was told of, each host with its own
-tokens, and 404 to anything else. What a client may send is bounded in size, time and number.
+tokens. ``/`` and ``/healthz`` are answered with 200 for every host: load balancers that check the health of what is
+behind them ask for these, and send no request to what answers otherwise. Anything else is 404. What a client may send
+is bounded in size, time and number.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from certwright.http.server import BoundedServer, Bounds, read_request, write_answer
+from certwright.well_known import WELL_KNOWN_PATH
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Collection
 
     LookUp: TypeAlias = Callable[[str, str], str | None]
 
-PATH: Final = "/.well-known/acme-challenge/"
 HEALTH: Final = "/healthz"
-MAX_REQUEST_BYTES: Final = 8 * 1024
+HEALTH_PATHS: Final = frozenset({"/", HEALTH})
+"""`/` is what load balancers ask for unless they are told otherwise: those of Google Cloud and AWS among them."""
+METHODS: Final = frozenset({"GET", "HEAD"})
 MAX_CONNECTIONS: Final = 128
 REQUEST_SECONDS: Final = 5.0
-ABSOLUTE: Final = "http://"
-REQUEST_LINE_WORDS: Final = 3
 
 
 class Responder:
@@ -35,8 +39,7 @@ class Responder:
     def __init__(self, look_up: LookUp, *, on_answer: Callable[[str, int], None] | None = None) -> None:
         self._look_up = look_up
         self._on_answer = on_answer or (lambda _host, _status: None)
-        self._server: asyncio.Server | None = None
-        self._open: dict[asyncio.StreamWriter, None] = {}
+        self._server = BoundedServer(self._answer, lambda: Bounds(MAX_CONNECTIONS, REQUEST_SECONDS))
 
     async def start(self, host: str | None, port: int) -> int:
         """Listen, and return the port.
@@ -48,44 +51,30 @@ class Responder:
         Raises:
             OSError: The address is taken or not ours.
         """
-        self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_REQUEST_BYTES, backlog=256)
-        address: tuple[str, int] = self._server.sockets[0].getsockname()
-        return address[1]
+        return await self._server.start(host, port)
 
     async def stop(self) -> None:
-        """Stop listening, and close all connections: an answer takes no time, so those left are only slow clients."""
-        if self._server is not None:
-            self._server.close()
-            leaving = list(self._open)
-            for writer in leaving:
-                writer.close()
-            await asyncio.gather(*(writer.wait_closed() for writer in leaving), return_exceptions=True)
+        """Stop listening, and close all connections."""
+        await self._server.stop()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open[writer] = None
-        if len(self._open) > MAX_CONNECTIONS:
-            # The longest silent connection goes: if new ones were refused, silent clients could keep a CA out.
-            eldest = next(iter(self._open))
-            del self._open[eldest]
-            eldest.transport.abort()
-        try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                self._on_answer(*await exchange(reader, writer, self._look_up))
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            # A client that is slow, gone or silent harms only itself.
-            return
-        finally:
-            self._open.pop(writer, None)
-            writer.close()
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._on_answer(*await exchange(reader, writer, self._look_up, health_paths=HEALTH_PATHS))
 
 
-async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, look_up: LookUp) -> tuple[str, int]:
+async def exchange(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    look_up: LookUp,
+    *,
+    health_paths: Collection[str] = (HEALTH,),
+) -> tuple[str, int]:
     """Read one request and answer it.
 
     Args:
         reader: Whose limit bounds the size of a request.
         writer: Closed by the caller.
         look_up: Returns the key authorization for a host and a token, or None.
+        health_paths: What is answered with 200 for every host.
 
     Returns:
         The host that was asked for, as the client wrote it, and the status.
@@ -93,57 +82,22 @@ async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, l
     Raises:
         OSError, asyncio.IncompleteReadError: The client went away.
     """
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.LimitOverrunError:
-        head = b""
-    method, path, host = _parse(head)
-    status, body = _respond(look_up, method, path, host)
-    headers = (
-        f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-    )
-    writer.write(headers.encode("ascii") + (b"" if method == "HEAD" else body))
+    method, path, host = await read_request(reader)
+    if path in health_paths and method in METHODS:
+        status, body = "200 OK", b"ok\n"
+    else:
+        status, body = _respond(look_up, method, path, host)
     with contextlib.suppress(ConnectionError):
-        await writer.drain()
+        await write_answer(writer, method, status, body)
     return host, int(status[:3])
 
 
 def _respond(look_up: LookUp, method: str, path: str, host: str) -> tuple[str, bytes]:
     if not method:
         return "400 Bad Request", b"not an HTTP request of sane size\n"
-    if method not in {"GET", "HEAD"}:
+    if method not in METHODS:
         return "405 Method Not Allowed", b"only GET and HEAD\n"
-    if path == HEALTH:
-        return "200 OK", b"ok\n"
-    found = look_up(host, path.removeprefix(PATH)) if path.startswith(PATH) else None
+    found = look_up(host, path.removeprefix(WELL_KNOWN_PATH)) if path.startswith(WELL_KNOWN_PATH) else None
     if found is None:
         return "404 Not Found", b"no challenge with this token is pending for this host\n"
     return "200 OK", found.encode("ascii")
-
-
-def _parse(head: bytes) -> tuple[str, str, str]:
-    """Return method, path without query, and host as `_bare` has it; three empty texts if it is no request."""
-    # Latin-1, as proxies add headers of any bytes: where a client is, in its own language.
-    first, *lines = head.decode("latin-1").split("\r\n")
-    words = first.split(" ")
-    if len(words) != REQUEST_LINE_WORDS or not words[2].startswith("HTTP/1."):
-        return "", "", ""
-    method, target, _ = words
-    host = ""
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.lower() == "host":
-            host = value.strip()
-    if target.lower().startswith(ABSOLUTE):
-        # RFC 9112 section 3.2.2: a server takes this form too, and the host in it is the one that counts.
-        host, slash, rest = target[len(ABSOLUTE) :].partition("/")
-        target = slash + rest
-    return method, target.partition("?")[0], _bare(host)
-
-
-def _bare(host: str) -> str:
-    """Return a host in lower case, without port and without the dot that may end a name."""
-    if host.startswith("["):
-        return host.partition("]")[0].removeprefix("[").lower()
-    return host.partition(":")[0].removesuffix(".").lower()

@@ -6,8 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from certwright.acme.challenge import WELL_KNOWN_PATH
 from certwright.dns import TxtRecord
+from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     from certwright.reasons import Reason
@@ -154,6 +154,11 @@ class Sighting(Protocol):
     @property
     def cause(self) -> str:
         """What keeps it from being seen, in words that are the same as long as it is the same; or an empty text."""
+        ...
+
+    @property
+    def remark(self) -> str:
+        """What could not be looked at from here, in words, although it is complete; or an empty text."""
         ...
 
     def describe(self) -> str:

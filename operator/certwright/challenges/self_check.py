@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from certwright.acme import AcmeError, UntrustedServer
 from certwright.challenges.errors import NotVisible
+from certwright.http.url import MAX_SHOWN_HOST
 from certwright.text import printable
 
 if TYPE_CHECKING:
@@ -235,11 +236,11 @@ def _refusal(goal: SplitResult, policy: CheckPolicy) -> Found | None:
 
 
 def _words(goal: SplitResult, policy: CheckPolicy) -> str:
-    """Return a redirect's goal without path and query, which may hold anything."""
+    """Return a redirect's goal without path and query, which may hold anything, and with a short host."""
     place = goal.netloc.rpartition("@")[2]
     for port in (HTTP_PORT, HTTPS_PORT, policy.port):
         place = place.removesuffix(f":{port}")
-    return printable(f"{goal.scheme}://{place}", 253)
+    return f"{goal.scheme}://{printable(place, MAX_SHOWN_HOST)}"
 
 
 class SelfChecked:

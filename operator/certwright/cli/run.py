@@ -18,9 +18,10 @@ from certwright.cli.logs import configure_logging
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
+from certwright.http.addresses import AddressPolicy
 from certwright.issuers.presenters import Http01Options
 from certwright.kube.election import LeadershipLost
-from certwright.kube.login import NoCredentials, own_namespace
+from certwright.kube.login import NoCredentials, in_cluster, own_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             responder_address=given.responder_address,
             responder_port=given.responder_port,
             check_port=given.http01_port,
+            addresses=AddressPolicy(allow_loopback=given.allow_loopback),
         ),
         kubeconfig=given.kubeconfig or None,
         election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
@@ -163,6 +165,16 @@ def _parser() -> argparse.ArgumentParser:
         default=_env("HTTP01_PORT") or "80",
         help="port at which the CA asks for http-01, where self-checks ask too: 80 for all but test CAs (default: "
         "%(default)s)",
+    )
+    add(
+        "--allow-loopback",
+        metavar="true|false",
+        nargs="?",
+        type=_truth,
+        const=True,
+        default=_env("ALLOW_LOOPBACK") or str(not in_cluster()).lower(),
+        help="whether CAs and self-checked domains may be at a loopback address; link-local addresses and those of "
+        "metadata services never are (default: false in a pod, true elsewhere)",
     )
     add(
         "--leader-elect",

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.dns.errors import InvalidServer, NameserverUnreachable
+from certwright.http.addresses import AddressPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 DNS_PORT = 53
 # More addresses of one server than this add waiting, not knowledge.
@@ -23,6 +24,7 @@ _HOST = re.compile(
     r"(?=.{1,254}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
 _MAX_PORT = 65535
+_ADDRESSES = AddressPolicy()
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,18 @@ class Server:
         except (OSError, UnicodeError):
             # The second for what the system's resolver takes for no name at all.
             raise NameserverUnreachable(str(self), "its host name has no address") from None
-        addresses = dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found)
-        return tuple(Endpoint(str(self), address, self.port) for address in list(addresses)[:MAX_ADDRESSES])
+        addresses = usable_addresses(str(sockaddr[0]) for *_, sockaddr in found)
+        if not addresses:
+            raise NameserverUnreachable(str(self), "its host name leads to an address that no DNS server can have")
+        return tuple(Endpoint(str(self), address, self.port) for address in addresses[:MAX_ADDRESSES])
+
+
+def usable_addresses(found: Iterable[str]) -> list[str]:
+    """Return addresses that came from the DNS, each once, without those where no DNS server of others can be.
+
+    Addresses that people write into a configuration are not judged: a node's own DNS cache is at a link-local one.
+    """
+    return [address for address in dict.fromkeys(found) if _ADDRESSES.objection(address) is None]
 
 
 def parse_servers(texts: Sequence[str]) -> tuple[Server, ...]:

@@ -63,6 +63,11 @@ class Propagation:
         lacking = {view.lack for view in self.seen if self.record.value not in view.values}
         return self.error or "; ".join(sorted(lacking))
 
+    @property
+    def remark(self) -> str:
+        """What could not be looked at from here, although it is complete: nothing."""
+        return ""
+
     def describe(self) -> str:
         """Say for people where the record is missing and where it is seen."""
         if self.error:

@@ -82,6 +82,16 @@ class Resolvers:
             for rdata in rrset
         )
 
+    async def has(self, name: str, *types: str) -> bool:
+        """Whether a name has a record of one of these types, CNAMEs followed.
+
+        Raises:
+            ResolutionFailed: None of the resolvers had an answer.
+        """
+        wanted = {dns.rdatatype.from_text(rdtype) for rdtype in types}
+        answers = await asyncio.gather(*(self.ask(name, rdtype) for rdtype in types))
+        return any(rrset.rdtype in wanted for answer in answers for rrset in answer.answer)
+
     async def _find_endpoints(self) -> tuple[Endpoint, ...]:
         servers = self._servers or await asyncio.to_thread(_system_servers)
         found: list[Endpoint] = []

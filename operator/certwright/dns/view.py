@@ -9,7 +9,7 @@ import dns.rdatatype
 
 from certwright.dns.caa import find_caa
 from certwright.dns.cache import ExpiringCache
-from certwright.dns.endpoint import DNS_PORT, MAX_ADDRESSES, Endpoint, parse_servers
+from certwright.dns.endpoint import DNS_PORT, MAX_ADDRESSES, Endpoint, parse_servers, usable_addresses
 from certwright.dns.errors import CnameLoop, DnsError, InvalidName, NameserverUnreachable, ZoneNotFound
 from certwright.dns.propagation import Look
 from certwright.dns.query import DEFAULT_TIMEOUT, Questioner
@@ -151,7 +151,7 @@ class DnsView:
         )[:MAX_NAMESERVERS]
         found = await asyncio.gather(*map(self._resolvers.addresses, hosts))
         endpoints = {
-            host: [Endpoint(host, address, self._port) for address in addresses[:MAX_ADDRESSES]]
+            host: [Endpoint(host, address, self._port) for address in usable_addresses(addresses)[:MAX_ADDRESSES]]
             for host, addresses in zip(hosts, found, strict=True)
         }
         return _zone_of(apex, endpoints)

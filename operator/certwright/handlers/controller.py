@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from certwright.handlers.manager import WORKERS, Manager
 from certwright.handlers.registrations import (
     CLUSTER_ISSUERS,
     ISSUERS,
+    Unclaimed,
     certificate_kind,
     issuer_kind,
     secret_kind,
@@ -34,7 +36,6 @@ from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Mapping
 
     from kubernetes.aio.client.api_client import ApiClient
@@ -73,6 +74,7 @@ class Controller:
         self.metrics.watch_leadership(leadership.holds)
         self.certificates = Certificates()
         self.secrets: Store[SecretFacts] = Store()
+        self._unclaimed = Unclaimed(self.secrets, self.certificates)
         self.issuers: Store[Issuer] = Store()
         self.cluster_issuers: Store[ClusterIssuer] = Store()
         self.registry = IssuerRegistry()
@@ -81,7 +83,10 @@ class Controller:
         self._recorder = EventRecorder(kube_api)
         self.manager = Manager(workers=workers, recorder=self._recorder, metrics=self.metrics, leadership=leadership)
         self._authorities = Authorities(
-            user_agent=user_agent, on_request=self.metrics.acme_request, leadership=leadership
+            user_agent=user_agent,
+            on_request=self.metrics.acme_request,
+            leadership=leadership,
+            addresses=http01.addresses if http01 is not None else None,
         )
         self._issuer_reconciler = IssuerReconciler(
             kube_api=kube_api,
@@ -126,9 +131,12 @@ class Controller:
         Raises:
             OperatorFailed: A part ended unexpectedly.
         """
+        dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
         try:
             await self.manager.run(stop)
         finally:
+            dropping.cancel()
+            await asyncio.wait([dropping])
             await self._authorities.aclose()
             await self._presenters.aclose()
 
@@ -153,7 +161,7 @@ class Controller:
         )
         kinds.register(of_issuers(ISSUERS, Issuer, self.issuers))
         kinds.register(of_issuers(CLUSTER_ISSUERS, ClusterIssuer, self.cluster_issuers))
-        kinds.register(secret_kind(self.secrets, self.certificates))
+        kinds.register(secret_kind(self.secrets, self.certificates, keeps=self._unclaimed.keeps))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())

@@ -32,6 +32,7 @@ class WatchedKind(Generic[T]):
             was known of it and with what is known now, each None if there is nothing.
         store: Where objects are kept.
         reconcile: Looks at an object; None for a kind that is watched only for what it wakes.
+        keeps: Whether an object is of any use at present. Of one that is not, nothing is parsed and nothing is kept.
         parses_in_thread: Whether parsing takes so long that the loop must not wait for it.
         bucket: What shares a bound on workers with a key; all objects of the kind do by default.
         on_gone: Called with the key and UID of an object that is gone, once the store does not have it any more.
@@ -44,6 +45,7 @@ class WatchedKind(Generic[T]):
     wakes: Callable[[Key, T | None, T | None], Iterable[Key]]
     store: Store[T] = field(default_factory=Store)
     reconcile: Callable[[Key], Awaitable[Result]] | None = None
+    keeps: Callable[[Key], bool] = lambda _key: True
     parses_in_thread: bool = False
     bucket: Callable[[Key], Hashable] = lambda key: key.kind
     on_gone: Callable[[Key, str], None] = lambda _key, _uid: None

@@ -101,6 +101,9 @@ class Manager:
             await self._gone(kind, metadata)
             return
         key = resource.key(metadata)
+        if not kind.keeps(key):
+            kind.store.drop(key.namespace, key.name)
+            return
         try:
             parsed = await asyncio.to_thread(kind.parse, body) if kind.parses_in_thread else kind.parse(body)
         except InvalidResource as error:

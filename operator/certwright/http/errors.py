@@ -8,6 +8,7 @@ HttpError
     · TimedOut
     · UntrustedServer
     · ResponseTooLarge
+    · AddressRefused
   · ServerResponseError
     · MalformedResponse
   · UnsafeUrl
@@ -82,6 +83,12 @@ class UntrustedServer(TransportError):
 
 class ResponseTooLarge(TransportError):
     """The answer is longer than any legitimate one; the rest of it was not read."""
+
+    temporary: ClassVar[bool] = False
+
+
+class AddressRefused(TransportError):
+    """The host has an address that must not be connected to; nothing was sent."""
 
     temporary: ClassVar[bool] = False
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import socket
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
 
 from certwright.http.errors import (
+    AddressRefused,
     ConnectionFailed,
     Http2Unavailable,
     InvalidProxy,
@@ -30,12 +33,16 @@ from certwright.http.message import Headers, Response
 from certwright.http.network import NetworkBackend
 from certwright.http.proxy import environment_proxies, environment_proxy
 from certwright.http.trust import ClientCertificate, Trust, untrusted_server
-from certwright.http.url import UrlPolicy, host_of
+from certwright.http.url import MAX_SHOWN_HOST, UrlPolicy, host_of
 from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
+
+    from certwright.http.addresses import AddressPolicy
+
+    Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 USER_AGENT: Final = (
     f"certwright/{version('certwright')} python-httpx/{httpx.__version__} python/{platform.python_version()}"
@@ -90,11 +97,13 @@ class _Route:
         origin: Scheme, host and port.
         transport: The pool of connections.
         proxy: Host and port of the proxy on the way, or None.
+        trace: Told by httpcore of what happens to a request, or None.
     """
 
     origin: httpx.URL
     transport: httpx.AsyncHTTPTransport
     proxy: str | None = None
+    trace: Trace | None = None
 
 
 class HttpxTransport:
@@ -118,6 +127,7 @@ class HttpxTransport:
         trust_env: bool = False,
         before_send: Callable[[], None] | None = None,
         http2: bool = False,
+        addresses: AddressPolicy | None = None,
     ) -> None:
         """Load the trust anchors, unless a transport with equal trust already has, and open no connection yet.
 
@@ -135,6 +145,8 @@ class HttpxTransport:
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
             before_send: Called right before the request is written to an open connection, and again before its body. An
                 exception from it ends the request; for programs that may lose the right to send.
+            addresses: Which addresses may be connected to, for programs to which others say where to connect. What
+                counts is the address of the connection, not what a DNS said before. Not asked for a proxy's.
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
@@ -147,9 +159,9 @@ class HttpxTransport:
         self._urls = UrlPolicy(allow_http=allow_insecure)
         # httpx never has to wait for a connection itself; see below.
         patience = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None)
-        self._extensions: dict[str, object] = {"timeout": patience.as_dict()}
-        if before_send is not None:
-            self._extensions["trace"] = _before_send(before_send)
+        self._patience: dict[str, object] = {"timeout": patience.as_dict()}
+        self._before_send = before_send
+        self._addresses = addresses
         trust = Trust(ca_bundle, verify, trust_env, http2, client_certificate)
         context = trust.context(partial(httpx.create_ssl_context, trust_env=trust_env))
         # httpx checks all of its connections for every request that waits in its pool: with many waiting, that is
@@ -190,6 +202,7 @@ class HttpxTransport:
             ConnectionFailed: The connection could not be made, or it broke.
             TimedOut: The server did not answer in time.
             UntrustedServer: The server's certificate did not verify.
+            AddressRefused: The host has an address that may not be connected to.
             ResponseTooLarge: The body is longer than `max_bytes`.
             Exception: Whatever `before_send` raises.
             MalformedResponse: The body is compressed, although that was not requested. The body of an error status is
@@ -205,7 +218,7 @@ class HttpxTransport:
             # As the URL was written: httpx would drop a default port.
             headers={"Host": host, **self._headers, **headers},
             content=content,
-            extensions=self._extensions,
+            extensions=self._patience if route.trace is None else {**self._patience, "trace": route.trace},
         )
         request.url = _ExactUrl(route.origin, rest[len(host) :])
         try:
@@ -232,11 +245,21 @@ class HttpxTransport:
                 proxy = environment_proxy(scheme, host)
             if proxy is not None and proxy not in self._transports:
                 self._transports[proxy] = self._through(proxy)
-            route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy))
+            self._check_literal(host)
+            trace = _trace(self._before_send, self._addresses if proxy is None else None, host)
+            route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy), trace)
             if len(self._routes) >= _MAX_ROUTES:
                 self._routes.clear()
             self._routes[f"{scheme}://{host}"] = route
         return route
+
+    def _check_literal(self, host: str) -> None:
+        """Refuse a URL with an address in it before anything is connected to, a proxy included."""
+        if self._addresses is None:
+            return
+        with suppress(ValueError):
+            if objection := self._addresses.objection(urlsplit(f"//{host}").hostname or ""):
+                raise _refused(host, objection)
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         try:
@@ -295,14 +318,40 @@ def _open(
     return pool
 
 
-def _before_send(check: Callable[[], None]) -> Callable[[str, Mapping[str, object]], Awaitable[None]]:
-    """Return a trace callback for httpcore that calls the check right before bytes of the request are written."""
+def _trace(before_send: Callable[[], None] | None, addresses: AddressPolicy | None, host: str) -> Trace | None:
+    """Return a callback for httpcore that asks before bytes are written, and where a new connection leads."""
+    if before_send is None and addresses is None:
+        return None
 
-    async def trace(event: str, _: Mapping[str, object]) -> None:
-        if event.endswith((".send_request_headers.started", ".send_request_body.started")):
-            check()
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        if before_send is not None and event.endswith((".send_request_headers.started", ".send_request_body.started")):
+            before_send()
+        if addresses is None:
+            return
+        if event.endswith(".connect_tcp.complete"):
+            stream = info["return_value"]
+            if objection := addresses.objection(str(stream.get_extra_info("server_addr")[0])):
+                await stream.aclose()
+                raise _refused(host, objection)
+        elif event.endswith(".connect_tcp.failed"):
+            # Which ports are open at such an address, and which are not, is not to be told from the message.
+            await _check_resolved(addresses, host)
 
     return trace
+
+
+async def _check_resolved(addresses: AddressPolicy, host: str) -> None:
+    name = urlsplit(f"//{host}").hostname or ""
+    with suppress(OSError, UnicodeError):
+        found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        for address in {str(sockaddr[0]) for *_, sockaddr in found}:
+            if objection := addresses.objection(address):
+                raise _refused(host, objection)
+
+
+def _refused(host: str, objection: str) -> AddressRefused:
+    shown = printable(host, MAX_SHOWN_HOST)
+    return AddressRefused(f"{shown} leads to {objection}, to which no request is sent from here", host=shown)
 
 
 async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:

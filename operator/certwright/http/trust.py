@@ -27,6 +27,10 @@ _TRUST_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 # Where Python's default contexts log session secrets, for debugging.
 _KEY_LOG_VARIABLE: Final = "SSLKEYLOGFILE"
 
+_MAX_BUNDLE_BYTES: Final = 512 * 1024
+_MAX_ANCHORS: Final = 300
+"""The public CAs of an operating system are about 150."""
+
 _MAX_RECENT: Final = 4
 
 # All contexts in use; and the last few, for programs that create one transport after another.
@@ -134,12 +138,17 @@ def private_trust(ca_bundle: str) -> ssl.SSLContext:
     """Return a context that trusts only these certificates in PEM.
 
     Raises:
-        InvalidTrustBundle: The bundle contains no certificate in PEM, or an invalid one.
+        InvalidTrustBundle: The bundle contains no certificate in PEM, an invalid one, more than 300 of them, or more
+            than 512 KiB.
     """
+    if len(ca_bundle) > _MAX_BUNDLE_BYTES:
+        raise InvalidTrustBundle(f"The CA bundle is {len(ca_bundle)} bytes long; the limit is {_MAX_BUNDLE_BYTES}")
     # Blocks only: bundles contain comments, in any script. Never none, for the system's trust would apply then.
     certificates = _CERTIFICATE.findall(ca_bundle)
     if not certificates:
         raise InvalidTrustBundle("The CA bundle contains no PEM certificates")
+    if len(certificates) > _MAX_ANCHORS:
+        raise InvalidTrustBundle(f"The CA bundle has {len(certificates)} certificates; the limit is {_MAX_ANCHORS}")
     try:
         context = ssl.create_default_context(cadata="\n".join(certificates))
     except (ssl.SSLError, ValueError):

@@ -13,6 +13,9 @@ from certwright.text import printable
 MAX_URL: Final = 2048
 """The longest accepted URL: URLs are signed, logged and stored in a status."""
 
+MAX_SHOWN_HOST: Final = 64
+"""Characters of a host in a message, if another party chose it: enough to recognise, too few to carry anything off."""
+
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -43,7 +46,7 @@ class UrlPolicy:
         """
         reason = self._objection(url)
         if reason is not None:
-            raise self.error(f"{what} is refused because {reason}: {_without_credentials(url)!r}")
+            raise self.error(f"{what} is refused because {reason}: {shown_origin(url)}")
         return url
 
     def accepts(self, url: str) -> bool:
@@ -69,8 +72,13 @@ class UrlPolicy:
         return "it has a fragment" if "#" in url else None
 
 
-def _without_credentials(url: str) -> str:
-    return printable(re.sub(r"//[^/]*@", "//...@", url[:MAX_URL]), 200)
+def shown_origin(url: str) -> str:
+    """Return scheme and host of a URL that another party wrote, for a message: no more of it, and only if valid."""
+    scheme, _, rest = url[:MAX_URL].partition("://")
+    netloc = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    if scheme.lower() not in {"http", "https"} or not _HOST_AND_PORT.fullmatch(netloc):
+        return "an invalid URL"
+    return f"{scheme.lower()}://{printable(netloc.lower(), MAX_SHOWN_HOST)}/..."
 
 
 def same_origin(one: str, other: str) -> bool:

@@ -83,7 +83,12 @@ class Http01Presenter:
         if settings.self_check == "off":
             self.patience += dt.timedelta(seconds=SETTLING_SECONDS)
         self._answers = answers
-        self._self_check = self_check or SelfCheck(port=settings.check_port, nameservers=settings.nameservers)
+        self._self_check = self_check or SelfCheck(
+            port=settings.check_port,
+            nameservers=settings.nameservers,
+            every_address=settings.every_address,
+            addresses=settings.addresses,
+        )
         self._monotonic = monotonic
         self._next_diagnosis = 0.0
         self._diagnosis_pause = self._first_diagnosis()

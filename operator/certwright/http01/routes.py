@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.challenges.responder import PATH
 from certwright.http01.manifests import Manifest, metadata
 from certwright.http01.program import PORT
+from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -80,7 +80,7 @@ def without_paths(
 def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
     """Whether there are paths of any challenge in the rules of an Ingress."""
     paths = (path for rule in rules for path in (rule.get("http") or {}).get("paths") or ())
-    return any(str(path.get("path")).startswith(PATH) for path in paths)
+    return any(str(path.get("path")).startswith(WELL_KNOWN_PATH) for path in paths)
 
 
 def http_routes(

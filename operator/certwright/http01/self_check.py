@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -19,12 +21,14 @@ from certwright.challenges.self_check import (
     is_address,
     look,
 )
-from certwright.http01.addresses import Addresses, Remembered
+from certwright.http01.addresses import Addresses, Remembered, Rounds
+from certwright.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from certwright.challenges.response import FileResponse
+    from certwright.http.addresses import AddressPolicy
 
 SECONDS: Final = 5.0
 """For one answer."""
@@ -34,6 +38,8 @@ MAX_CONCURRENT: Final = 10
 MAX_ADDRESSES: Final = 3
 """Shown of one host."""
 USER_AGENT: Final = "certwright self-check"
+NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+"""Why a connection was not even tried: this pod has no address of that family, which says nothing about the host."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class HttpSighting:
         status: The HTTP status of the last answer, None without one.
         redirected: Whether a server had redirected the request.
         cause: Why, as far as the solver's own objects show; an empty text otherwise.
+        remark: Which addresses could not be asked from here, although it is complete; an empty text if all could.
     """
 
     file: FileResponse
@@ -55,64 +62,100 @@ class HttpSighting:
     status: int | None = None
     redirected: bool = False
     cause: str = ""
+    remark: str = ""
 
     def describe(self) -> str:
         """Say for people what was seen, and why."""
-        return f"{self.seen}; {self.cause}" if self.cause else self.seen
+        return "; ".join(filter(None, (self.seen, self.cause, self.remark)))
 
 
 class SelfCheck:
     """Looks for files over HTTP.
 
+    Every address of a host is asked, as the CA may ask any of them. One to which there is no route from here is left
+    out, and the sighting says so.
+
     Args:
         port: Of the first request: 80 for every CA but those for tests.
         nameservers: Recursive DNS servers to look names up at; empty for the system's.
+        every_address: Whether all addresses of a host are asked, or whichever answers first.
+        addresses: Which addresses may be connected to.
 
     Raises:
         InvalidServer: A nameserver is none.
     """
 
-    def __init__(self, *, port: int = 80, nameservers: Sequence[str] = ()) -> None:
-        self._port = port
-        self._resolver = Addresses(nameservers)
+    def __init__(
+        self,
+        *,
+        port: int = 80,
+        nameservers: Sequence[str] = (),
+        every_address: bool = True,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
+        self._every_address = every_address
+        self._policy = CheckPolicy(port=port, follow_addresses=False, seconds=SECONDS_OF_REDIRECTS)
+        self._resolver = Addresses(nameservers) if addresses is None else Addresses(nameservers, addresses)
 
     async def look(self, files: Sequence[FileResponse]) -> list[HttpSighting]:
-        """Ask for every file once, a few at a time; never an error."""
+        """Ask for every file once at each address, a few files at a time; never an error."""
         places = asyncio.Semaphore(MAX_CONCURRENT)
         resolver = Remembered(self._resolver)
-        policy = CheckPolicy(port=self._port, follow_addresses=False, seconds=SECONDS_OF_REDIRECTS)
-        # No connection is kept: the next look must find what is there then. Certificates are not checked where a
-        # redirect leads to HTTPS, as CAs do not: the one there may be what is to be replaced.
-        connector = aiohttp.TCPConnector(
-            ssl=_unverified(), force_close=True, limit=MAX_CONCURRENT, resolver=resolver, use_dns_cache=False
-        )
-        timeout = aiohttp.ClientTimeout(total=SECONDS)
-        headers = {"User-Agent": USER_AGENT}
-        async with aiohttp.ClientSession(
-            connector=connector, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
-        ) as session:
+        tls = _unverified()
 
-            async def fetch(url: str, *, enough: int) -> Answer | NoAnswer:
-                return await _fetch(session, url, enough=enough)
+        async def one(file: FileResponse) -> HttpSighting:
+            async with places:
+                return await self._look(file, Rounds(resolver, file.host, every=self._every_address), tls)
 
-            async def one(file: FileResponse) -> HttpSighting:
-                async with places:
-                    return _sighting(file, await look(file.url, file.key_authorization, fetch, policy), resolver)
+        return await asyncio.gather(*map(one, files))
 
-            return await asyncio.gather(*map(one, files))
+    async def _look(self, file: FileResponse, rounds: Rounds, tls: ssl.SSLContext) -> HttpSighting:
+        while True:
+            rounds.begin()
+            # No connection is kept: the next round goes elsewhere, the next look must find what is there then.
+            connector = aiohttp.TCPConnector(ssl=tls, force_close=True, resolver=rounds, use_dns_cache=False)
+            async with aiohttp.ClientSession(
+                connector=connector,
+                timeout=aiohttp.ClientTimeout(total=SECONDS),
+                headers={"User-Agent": USER_AGENT},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            ) as session:
+                fetch = _Fetch(session, rounds)
+                finding = await look(file.url, file.key_authorization, fetch, self._policy)
+            if not finding.complete or not rounds.left:
+                return _sighting(file, finding, rounds)
 
 
-async def _fetch(session: aiohttp.ClientSession, url: str, *, enough: int) -> Answer | NoAnswer:
-    try:
-        async with session.get(url, allow_redirects=False) as answer:
-            head = Answer(answer.status, answer.headers.get("Location"), answer.content_type)
-            return head if head.redirects else replace(head, body=await _read(answer, enough))
-    except TimeoutError:
-        raise
-    except aiohttp.ClientConnectorDNSError as error:
-        return NoAnswer(error.os_error.strerror or f"{error.host} has no address in the DNS")
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return NoAnswer(_reason(error))
+@dataclass(frozen=True)
+class _Fetch:
+    """Sends one request to where a round leads.
+
+    Attributes:
+        session: Sends it.
+        rounds: Says where.
+    """
+
+    session: aiohttp.ClientSession
+    rounds: Rounds
+
+    async def __call__(self, url: str, *, enough: int) -> Answer | NoAnswer:
+        host = urlsplit(url).hostname or ""
+        while True:
+            try:
+                async with self.session.get(url, allow_redirects=False) as answer:
+                    head = Answer(answer.status, answer.headers.get("Location"), answer.content_type)
+                    return head if head.redirects else replace(head, body=await _read(answer, enough))
+            except TimeoutError:
+                raise
+            except aiohttp.ClientConnectorDNSError as error:
+                return NoAnswer(error.os_error.strerror or f"{error.host} has no address in the DNS")
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                if not (_has_no_route(error) and self.rounds.skip(host)):
+                    return NoAnswer(_reason(error))
+
+
+def _has_no_route(error: BaseException) -> bool:
+    return isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno in NO_ROUTE
 
 
 async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
@@ -122,21 +165,26 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
     return body
 
 
-def _sighting(file: FileResponse, finding: Finding, resolver: Remembered) -> HttpSighting:
+def _sighting(file: FileResponse, finding: Finding, rounds: Rounds) -> HttpSighting:
+    unasked = [f"{host} at {address}" for host, found in rounds.unroutable.items() for address in found]
+    remark = f"there is no route from here to {listed(unasked)}, where the CA may look" if unasked else ""
     return HttpSighting(
         file,
         finding.complete,
-        _describe(finding, resolver),
+        _describe(finding, rounds),
         finding.status,
         redirected=bool(finding.via),
+        remark=remark,
     )
 
 
-def _describe(finding: Finding, resolver: Remembered) -> str:
+def _describe(finding: Finding, rounds: Rounds) -> str:
     if finding.found is Found.TOO_MANY_REDIRECTS:
         return f"more than {MAX_REDIRECTS} redirects, {_via(finding.via[:3])}..."
-    asked = resolver.found.get(finding.host, ())
+    asked, right = rounds.at(finding.host), rounds.right(finding.host)
     at = f" at {' or '.join(asked[:MAX_ADDRESSES])}" if asked else ""
+    if right and not finding.complete:
+        at += f", while {' and '.join(right[:MAX_ADDRESSES])} answered as expected: a CA may ask any of them"
     return f"{_via(finding.via)}{_words(finding, looked_up=bool(asked), at=at)}"
 
 

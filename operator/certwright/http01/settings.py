@@ -8,6 +8,8 @@ from collections.abc import Mapping  # noqa: TC003 - dataclasses are easier to r
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from certwright.http.addresses import AddressPolicy
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -122,6 +124,8 @@ class Settings:
         self_check: Whether the file is looked for before the CA is.
         check_port: The port that the CA asks at: 80 for every CA but those for tests.
         nameservers: Recursive DNS servers that the self-check looks names up at; empty for the system's.
+        every_address: Whether all addresses of a host must answer the self-check, or whichever answers first.
+        addresses: Which addresses the self-check may connect to.
     """
 
     responder: PodSettings | SharedSettings
@@ -130,6 +134,8 @@ class Settings:
     self_check: Literal["required", "advisory", "off"] = "required"
     check_port: int = 80
     nameservers: tuple[str, ...] = ()
+    every_address: bool = True
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
 
 
 def object_name(owner: Owner, files: Iterable[FileResponse], settings: Settings) -> str:

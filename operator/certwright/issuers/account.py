@@ -10,7 +10,7 @@ from certwright.acme import AccountKey, AccountStatus, AcmeError, Client
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
 from certwright.kube.errors import Conflict
-from certwright.kube.secrets import encoded, entry_of
+from certwright.kube.secrets import EntryTooLarge, encoded, entry_of
 from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL, AcmeIssuerStatus
 from certwright.text import listed
 
@@ -65,7 +65,10 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
             found = await kube_api.read_secret(namespace, reference.name)
         else:
             return key
-    pem = entry_of(found, reference.key)
+    try:
+        pem = entry_of(found, reference.key)
+    except EntryTooLarge as error:
+        raise _unusable(namespace, spec, error) from None
     if not pem:
         raise IssuanceError(
             "AccountKeyMissing",
@@ -75,11 +78,16 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
     try:
         return await asyncio.to_thread(AccountKey.from_pem, pem)
     except AcmeError as error:
-        raise IssuanceError(
-            "AccountKeyUnusable",
-            f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
-            "untouched. Put the account's private key there, or delete the Secret to register a new account.",
-        ) from error
+        raise _unusable(namespace, spec, error) from error
+
+
+def _unusable(namespace: str, spec: AcmeIssuerSpec, error: Exception) -> IssuanceError:
+    reference = spec.private_key_secret_ref
+    return IssuanceError(
+        "AccountKeyUnusable",
+        f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
+        "untouched. Put the account's private key there, or delete the Secret to register a new account.",
+    )
 
 
 def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:

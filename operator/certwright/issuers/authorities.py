@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from certwright.acme import AcmeError, AcmeServer, HttpxTransport
+from certwright.http.addresses import AddressPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,9 +36,18 @@ class Authorities:
         user_agent: Sent with every request (RFC 8555 section 6.1).
         on_request: Told of every HTTP exchange with a CA.
         leadership: Asked right before each request is written.
+        addresses: Where connections may lead: tenants write the URLs of CAs into their Issuers.
     """
 
-    def __init__(self, *, user_agent: str, on_request: Callable[[RequestRecord], None], leadership: Leadership) -> None:
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        on_request: Callable[[RequestRecord], None],
+        leadership: Leadership,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
+        self._addresses = addresses or AddressPolicy()
         self._user_agent = user_agent
         self._leadership = leadership
         self._on_request = on_request
@@ -61,6 +71,7 @@ class Authorities:
                     # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
                     trust_env=True,
                     before_send=self._leadership.check,
+                    addresses=self._addresses,
                 )
                 try:
                     server = AcmeServer(authority.server, transport, on_request=self._on_request)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from certwright.dns.credential import Credential
 from certwright.failures import IssuanceError
-from certwright.kube.secrets import entry_of
+from certwright.kube.secrets import EntryTooLarge, entry_of
 
 if TYPE_CHECKING:
     from certwright.issuers.registry import ReadyIssuer
@@ -27,7 +27,7 @@ async def read_credential(
         what: What it is, such as `TSIG secret`.
 
     Raises:
-        IssuanceError: The Secret does not exist, or lacks the entry.
+        IssuanceError: The Secret does not exist, or lacks the entry, or it is too large.
         KubeError: The Secret cannot be read.
     """
     place = f"Secret {issuer.secrets_namespace}/{reference.name}"
@@ -38,7 +38,12 @@ async def read_credential(
             f"{place}, which {issuer.key} names in {field}, does not exist. Create it with the {what} in the entry "
             f"{reference.key}.",
         )
-    content = entry_of(found, reference.key)
+    try:
+        content = entry_of(found, reference.key)
+    except EntryTooLarge as error:
+        raise IssuanceError(
+            "CredentialsMissing", f"{place} cannot be used: {error}. Put the {what} in the entry {reference.key}."
+        ) from None
     if not content:
         raise IssuanceError("CredentialsMissing", f"{place} has no entry {reference.key}. Put the {what} there.")
     return Credential(content.decode("ascii", "replace"), source=f"the entry {reference.key} of {place}")

@@ -16,6 +16,7 @@ from certwright.dns import DnsView
 from certwright.dns.credential import credential_name
 from certwright.dns.provider import ProviderContext
 from certwright.dns.providers import config_type
+from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
 
@@ -63,6 +64,7 @@ class DnsProviders:
         kube_api: Where credentials are read.
         user_agent: For the requests to providers that speak HTTPS.
         before_send: Called before a provider is sent anything; what it raises keeps it from being sent.
+        addresses: Where HTTPS connections may lead.
         monotonic: The clock, in seconds.
     """
 
@@ -72,8 +74,10 @@ class DnsProviders:
         *,
         user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
+        addresses: AddressPolicy | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._addresses = addresses or AddressPolicy()
         self._kube_api = kube_api
         self._user_agent = user_agent
         self._before_send = before_send
@@ -157,7 +161,9 @@ class DnsProviders:
 
     def _shared_transport(self) -> HttpxTransport:
         if self._transport is None:
-            self._transport = HttpxTransport(user_agent=self._user_agent, trust_env=True, before_send=self._before_send)
+            self._transport = HttpxTransport(
+                user_agent=self._user_agent, trust_env=True, before_send=self._before_send, addresses=self._addresses
+            )
         return self._transport
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from certwright.challenges.holders import Holders
 from certwright.failures import IssuanceError
+from certwright.http.addresses import AddressPolicy
 from certwright.http01.presenter import Http01Presenter
 from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.settings import (
@@ -46,6 +47,7 @@ class Http01Options:
         responder_address: IP address at which ingress controllers reach the operator's responder; None if not said.
         responder_port: Its port.
         check_port: The port that CAs ask at.
+        addresses: Which addresses may be connected to, by self-checks and for DNS providers.
     """
 
     image: str | None = None
@@ -53,6 +55,7 @@ class Http01Options:
     responder_address: str | None = None
     responder_port: int = 8089
     check_port: int = 80
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
 
 
 class PresenterFactory:
@@ -77,11 +80,15 @@ class PresenterFactory:
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._dns_providers = DnsProviders(
-            kube_api, user_agent=user_agent, before_send=before_send, monotonic=monotonic
-        )
         self._objects = objects
         self._http01 = http01 or Http01Options()
+        self._dns_providers = DnsProviders(
+            kube_api,
+            user_agent=user_agent,
+            before_send=before_send,
+            addresses=self._http01.addresses,
+            monotonic=monotonic,
+        )
         self._monotonic = monotonic
         self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
@@ -146,6 +153,8 @@ class PresenterFactory:
             self_check=spec.self_check,
             check_port=self._http01.check_port,
             nameservers=spec.nameservers,
+            every_address=spec.self_check_addresses == "all",
+            addresses=self._http01.addresses,
         )
         return Http01Presenter(
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers

@@ -64,6 +64,12 @@ class Store(Generic[T]):
             self._unlink(key)
             del self._objects[key]
 
+    def drop(self, namespace: str | None, name: str) -> None:
+        """Drop what is known of an object that is there, but of no use. Any news about it may bring it back."""
+        key = (namespace or "", name)
+        self._unlink(key)
+        self._objects.pop(key, None)
+
     def get(self, namespace: str | None, name: str) -> T | None:
         """Return the object, or None if none is known."""
         known = self._objects.get((namespace or "", name))

@@ -4,6 +4,7 @@ Pure functions over `cryptography`, without I/O and without asyncio: what is slo
 put in a thread. Knows nothing of ACME or Kubernetes.
 """
 
+from certwright.key_file import PrivateKey
 from certwright.pki.certificate import CertificateFacts
 from certwright.pki.chain import CertificateChain, arrange_chain, check_links, parse_chain
 from certwright.pki.csr import build_csr
@@ -26,7 +27,6 @@ from certwright.pki.gate import check_before_write
 from certwright.pki.keys import (
     KeyAlgorithm,
     KeyEncoding,
-    PrivateKey,
     generate_private_key,
     key_matches_spec,
     load_private_key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,6 +12,12 @@ from certwright.pki.errors import ChainError
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+MAX_NAMES: Final = 1000
+"""No CA puts as many into one certificate: Let's Encrypt 100, the others up to 250, for a fee 2000 in rare cases."""
+MAX_ISSUER_CHARACTERS: Final = 2048
+MAX_SERIAL_BITS: Final = 512
+"""RFC 5280 section 4.1.2.2 allows 20 octets; some private CAs use more."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,8 @@ class CertificateFacts:
         """Read them from a certificate.
 
         Raises:
-            ChainError: Its extensions or the name of its issuer cannot be parsed.
+            ChainError: Its extensions or the name of its issuer cannot be parsed, or it has more names, a longer serial
+                number or a longer name of its issuer than any CA gives.
         """
         try:
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -53,6 +60,12 @@ class CertificateFacts:
             issuer_name = leaf.issuer.rfc4514_string()
         except ValueError:
             raise ChainError("the certificate's issuer name cannot be read") from None
+        if len(names) > MAX_NAMES:
+            raise ChainError(f"the certificate has {len(names)} names; the limit is {MAX_NAMES}")
+        if len(issuer_name) > MAX_ISSUER_CHARACTERS:
+            raise ChainError(f"the certificate's issuer name is longer than {MAX_ISSUER_CHARACTERS} characters")
+        if leaf.serial_number.bit_length() > MAX_SERIAL_BITS:
+            raise ChainError(f"the certificate's serial number is longer than {MAX_SERIAL_BITS} bits")
         serial = f"{leaf.serial_number:x}"
         return cls(
             dns_names=tuple(sorted({name.lower() for name in names.get_values_for_type(x509.DNSName)})),

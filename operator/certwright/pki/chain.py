@@ -8,18 +8,24 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from certwright.issuing import Link, is_self_issued, issuers_of, link
 from certwright.pki.errors import BrokenChain, ChainError, KeyMismatch
 from certwright.pki.keys import public_key_matches
 
 if TYPE_CHECKING:
-    from certwright.pki.keys import PrivateKey
+    from certwright.key_file import PrivateKey
     from certwright.pki.request import SigningRequest
 
 MAX_CHAIN_BYTES = 256 * 1024
 MAX_CERTIFICATES = 20
+MAX_CERTIFICATE_BYTES = 64 * 1024
+"""Of one, in PEM. A certificate for a thousand domains is about 50 KiB."""
+MAX_PUBLIC_RSA_BITS = 8192
+MAX_PUBLIC_EXPONENT_BITS = 64
 LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
 """The kinds of block that are certificates; RFC 7468 section 5.1 allows the second to readers."""
 
@@ -62,7 +68,8 @@ def parse_chain(pem: bytes) -> CertificateChain:
         pem: At most 256 KiB with 1 to 20 CERTIFICATE blocks.
 
     Raises:
-        ChainError: No certificate, too many, too long, a foreign block, an unfinished block, or damage.
+        ChainError: No certificate, too many, too long, a foreign block, an unfinished block, damage, or a certificate
+            that no CA makes: of more than 64 KiB, or with an RSA key of more than 8192 bits.
     """
     if len(pem) > MAX_CHAIN_BYTES:
         raise ChainError(f"the certificate chain is {len(pem)} bytes long; {MAX_CHAIN_BYTES} is the limit")
@@ -133,10 +140,27 @@ def _chain(leaf: x509.Certificate, issuers: tuple[x509.Certificate, ...]) -> Cer
 
 
 def _load(block: bytes, place: int) -> x509.Certificate:
+    if len(block) > MAX_CERTIFICATE_BYTES:
+        raise ChainError(f"certificate {place} is {len(block)} bytes long; {MAX_CERTIFICATE_BYTES} is the limit")
     try:
-        return x509.load_pem_x509_certificate(block)
+        certificate = x509.load_pem_x509_certificate(block)
     except (ValueError, x509.InvalidVersion):
         raise ChainError(f"certificate {place} of the chain is damaged") from None
+    if _is_laborious(certificate):
+        raise ChainError(f"certificate {place} has an RSA key of more than {MAX_PUBLIC_RSA_BITS} bits")
+    return certificate
+
+
+def _is_laborious(certificate: x509.Certificate) -> bool:
+    """Whether checking what this certificate signed could take long."""
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm, InternalError):
+        return False  # then nothing is checked with it
+    if not isinstance(key, rsa.RSAPublicKey):
+        return False
+    exponent = key.public_numbers().e
+    return key.key_size > MAX_PUBLIC_RSA_BITS or exponent.bit_length() > MAX_PUBLIC_EXPONENT_BITS
 
 
 def _to_pem(certificate: x509.Certificate) -> bytes:

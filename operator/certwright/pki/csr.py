@@ -15,7 +15,7 @@ from certwright.pki.errors import CsrError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.pki.keys import PrivateKey
+    from certwright.key_file import PrivateKey
 
 # ub-common-name, RFC 5280 appendix A.1.
 MAX_COMMON_NAME = 64

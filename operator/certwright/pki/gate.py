@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from certwright.key_file import PrivateKey
     from certwright.pki.chain import CertificateChain
-    from certwright.pki.keys import PrivateKey
     from certwright.pki.request import SigningRequest
 
 CLOCK_SKEW = timedelta(minutes=5)

@@ -1,17 +1,18 @@
 """Private keys of certificates: made, written, read and compared with what a spec asks for.
 
-Everything here is synchronous and pure. Reading an RSA key with its checks takes 60 to 85 ms with the GIL
-held, and making one takes longer: call `load_private_key` and `generate_private_key` for RSA in a thread.
+Everything here is synchronous and pure. Making an RSA key takes 0.1 s and more: call `generate_private_key` for RSA in
+a thread. Reading a key takes a millisecond, and 70 ms for the longest that is read: see `certwright.key_file`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from certwright.key_file import PrivateKey, UnreadableKey, prove, read_private_key
 from certwright.pki.errors import PrivateKeyError, UnsupportedKey
 
 if TYPE_CHECKING:
@@ -23,16 +24,12 @@ KeyAlgorithm = Literal["ECDSA", "RSA", "Ed25519"]
 """Kinds of keys that CAs certify."""
 KeyEncoding = Literal["PKCS1", "PKCS8"]
 """Forms of a private key in PEM; see `private_key_to_pem`."""
-PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-"""Private keys of certificates, as `cryptography` has them."""
 
 DEFAULT_SIZES: dict[KeyAlgorithm, int | None] = {"ECDSA": 256, "RSA": 2048, "Ed25519": None}
 RSA_SIZES = (2048, 3072, 4096)
 
 _CURVES: dict[int, ec.EllipticCurve] = {256: ec.SECP256R1(), 384: ec.SECP384R1(), 521: ec.SECP521R1()}
 _RSA_PUBLIC_EXPONENT = 65537
-# An RSA-4096 key is 3.3 KiB of PEM; nothing that is a key comes near this.
-_MAX_PEM_BYTES = 64 * 1024
 
 
 def generate_private_key(algorithm: KeyAlgorithm = "ECDSA", size: int | None = None) -> PrivateKey:
@@ -81,23 +78,19 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
     """Read an unencrypted PEM key, in any of the forms `private_key_to_pem` writes.
 
     Args:
-        pem: What a Secret's `tls.key` holds; at most 64 KiB.
-        trusted: Skip the consistency checks of an RSA key. Only for keys this process made itself.
+        pem: What a Secret's `tls.key` holds; at most 16 KiB.
+        trusted: Skip the trial signature: for keys this process made itself, and for those that are only compared.
 
     Raises:
-        PrivateKeyError: It is no PEM key, damaged, encrypted, or neither RSA, ECDSA nor Ed25519.
+        PrivateKeyError: It is no PEM key, damaged, encrypted, neither RSA, ECDSA nor Ed25519, longer than 8192 bits, or
+            it does not work.
     """
-    if len(pem) > _MAX_PEM_BYTES:
-        raise PrivateKeyError(f"the private key is {len(pem)} bytes long; the limit is {_MAX_PEM_BYTES}")
     try:
-        key = serialization.load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=trusted)
-    except TypeError:
-        raise PrivateKeyError("the private key is encrypted: store it without a passphrase") from None
-    except (ValueError, UnsupportedAlgorithm):
-        # The library's own text may quote what it could not parse.
-        raise PrivateKeyError("the private key cannot be read: it is not PEM, or it is damaged") from None
-    if not isinstance(key, PrivateKey):
-        raise PrivateKeyError("the private key is neither RSA, ECDSA nor Ed25519")
+        key = read_private_key(pem)
+        if not trusted:
+            prove(key)
+    except UnreadableKey as error:
+        raise PrivateKeyError(f"the private key {error}") from None
     return key
 
 

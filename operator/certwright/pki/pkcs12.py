@@ -13,8 +13,8 @@ from certwright.pki.keys import public_key_matches
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
 
+    from certwright.key_file import PrivateKey
     from certwright.pki.chain import CertificateChain
-    from certwright.pki.keys import PrivateKey
 
 Pkcs12Encryption: TypeAlias = Literal["modern", "legacy"]
 """`modern` is AES-256-CBC by PBKDF2 with SHA-256, 20,000 rounds, and a MAC with SHA-256: OpenSSL 1.1, Java 8u301,

@@ -19,12 +19,12 @@ _LARGEST = timedelta(hours=999_999)
 DURATION: Final = TextRule(
     # One of each unit at most, largest first, as Go prints them: what fits cannot overflow Go's 292 years.
     pattern=rf"(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:[0-9]{{1,6}}ms)?",
-    message="is no duration: write hours, minutes and seconds, such as 2160h, 15m or 1h30m",
+    message="is not a duration: write hours, minutes and seconds, such as 2160h, 15m or 1h30m",
     max_length=40,
     hints=(
-        Hint("[0-9][dwDW]", "has no unit for days or weeks: write hours, such as 2160h for 90 days"),
+        Hint("[0-9][dwDW]", "has a unit for days or weeks: write hours, such as 2160h for 90 days"),
         Hint("^-", "is negative: write a positive duration, such as 2160h or 15m"),
-        Hint("^[0-9.]+$", "has no unit: write h, m or s behind the number, such as 2160h or 15m"),
+        Hint("^[0-9.]+$", "has no unit: write h, m or s after the number, such as 2160h or 15m"),
     ),
 )
 
@@ -33,7 +33,7 @@ def parse_duration(text: str) -> timedelta:
     """Reads a Go duration; parts finer than a microsecond are dropped.
 
     Raises:
-        InvalidDuration: the text is none; the message says why.
+        InvalidDuration: The text is not a duration; the message says why.
     """
     try:
         DURATION.check(text)
@@ -49,7 +49,7 @@ def format_duration(duration: timedelta) -> str:
     """Writes a duration in its shortest Go form: `2160h`, `1h30m`, `1.5s`, `0s`.
 
     Raises:
-        InvalidDuration: it is negative or longer than a Kubernetes object can hold (999999h).
+        InvalidDuration: It is negative or longer than a Kubernetes object can hold (999999h).
     """
     if not timedelta(0) <= duration <= _LARGEST:
         raise InvalidDuration(f"{duration} is out of range: 0s to 999999h")

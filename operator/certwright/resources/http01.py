@@ -16,6 +16,7 @@ from certwright.resources.rules import ATOMIC_LIST, rule, validations
 ServiceType = Literal["ClusterIP", "NodePort"]
 Responder = Literal["pod", "shared"]
 SelfCheck = Literal["required", "advisory", "off"]
+SelfCheckAddresses = Literal["all", "any"]
 
 _ONE_ROUTE = "must have exactly one of ingress and gatewayHTTPRoute"
 _ONE_INGRESS = "must have at most one of ingressClassName, class and name"
@@ -192,6 +193,12 @@ class Http01(Model):
     is asked only once the file is visible. advisory: after selfCheckTimeout the CA is asked anyway, with a
     warning. off: no check, for domains that resolve differently inside the cluster; the CA is asked 5 s after
     the pod is running.
+    """
+    self_check_addresses: SelfCheckAddresses = "all"
+    """
+    Which addresses of a domain must answer the self-check. all: every one, because the CA may ask any of them and
+    prefers IPv6; one without a route from the operator is left out. any: the first that answers, for addresses
+    that the CA reaches and the operator does not.
     """
     nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """

@@ -83,7 +83,7 @@ def _decode_pem(text: str) -> str:
     try:
         pem = base64.b64decode("".join(text.split()), validate=True).decode("ascii", errors="replace")
     except binascii.Error:
-        raise ValueError("caBundle is no base64 text") from None
+        raise ValueError("caBundle is not base64") from None
     if _PEM_START not in pem:
         raise ValueError(f"caBundle {_NO_PEM}")
     return pem

@@ -12,10 +12,10 @@ from certwright.resources.rules import rule
 _KEY: Final = r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _VALUE: Final = "(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?"
 _KEY_MESSAGE: Final = (
-    "has a key of a wrong form: 1 to 63 of A-Z, a-z, 0-9, -, . and _, optionally behind a domain and a /, "
+    "has an invalid key: 1 to 63 of A-Z, a-z, 0-9, -, . and _, optionally after a domain and a /, "
     "as in example.com/team"
 )
-_VALUE_MESSAGE: Final = "has a value that no label can have: 0 to 63 of A-Z, a-z, 0-9, -, . and _"
+_VALUE_MESSAGE: Final = "has a value that is invalid for a label: 0 to 63 of A-Z, a-z, 0-9, -, . and _"
 _RESERVED_MESSAGE: Final = f"must not have keys under {RESERVED_PREFIX}: the operator writes them"
 
 

@@ -16,35 +16,36 @@ _NUMERIC_END = r"(?:.*\.)?[0-9]+"
 _PORT = "(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 _BRACKETED = r"\[[0-9a-fA-F:.]+\]"
 _BARE_IPV6 = "[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
+_PLACEHOLDER = r"@(?:.*\.)?example\.(?:com|net|org)"
 _LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
 
 DNS_NAME: Final = TextRule(
     pattern=rf"(?:\*\.)?{_NAME}",
     unless=_NUMERIC_END,
-    message=f"is no DNS name: labels of {_LABEL_CHARACTERS}, separated by dots",
+    message=f"is not a DNS name: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
     hints=(
         Hint("^$", "is empty"),
         Hint("^[0-9.]+$", "is an IP address or a number: only DNS names are supported"),
         Hint("^[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$", "is an IP address: only DNS names are supported"),
-        Hint("[:/]", "must be a name alone, without scheme, port or path"),
+        Hint("[:/]", "must be only the domain, without scheme, port or path"),
         Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
-        Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as its whole first label, as in *.example.com"),
+        Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as the whole first label, as in *.example.com"),
         Hint("[A-Z]", "has upper-case letters: write it in lower case"),
         Hint("[.]$", "must not end with a dot"),
-        Hint("_", "has an underscore: host names have none, so no CA issues for it"),
+        Hint("_", "has an underscore: host names cannot have one, so no CA issues a certificate for it"),
         Hint("[.][0-9]+$", "ends in a number, as only IP addresses do"),
-        Hint("[^.]{64}", "has a label of more than 63 characters"),
+        Hint("[^.]{64}", "has a label longer than 63 characters"),
     ),
 )
 
 COMMON_NAME: Final = replace(DNS_NAME, max_length=64)
-"""A subject has room for no more (RFC 5280, appendix A, ub-common-name)."""
+"""The longest that a subject can have (RFC 5280, appendix A, ub-common-name)."""
 
 ZONE_NAME: Final = TextRule(
     pattern=_NAME,
     unless=_NUMERIC_END,
-    message=f"is no DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
+    message=f"is not a DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
     hints=(
         Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it"),
@@ -56,25 +57,25 @@ ZONE_NAME: Final = TextRule(
 OBJECT_NAME: Final = TextRule(
     # An RFC 1123 subdomain as Kubernetes means it: numbers everywhere are fine.
     pattern=_NAME,
-    message=f"is no name of a Kubernetes object: labels of {_LABEL_CHARACTERS}, separated by dots",
+    message=f"is not the name of a Kubernetes object: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
     hints=(
         Hint("^$", "is empty"),
-        Hint("[A-Z]", "has upper-case letters: names of Kubernetes objects are lower-case"),
-        Hint("_", "has an underscore: names of Kubernetes objects have none; use -"),
-        Hint("/", "must be a name alone: objects of other namespaces cannot be named here"),
+        Hint("[A-Z]", "has upper-case letters: names of Kubernetes objects are in lower case"),
+        Hint("_", "has an underscore: names of Kubernetes objects cannot have one; use -"),
+        Hint("/", "must be a name without a namespace: objects in other namespaces cannot be used"),
     ),
 )
 
 SECRET_KEY: Final = TextRule(
     pattern="[-._a-zA-Z0-9]+",
-    message="is no key of a Secret: 1 to 253 of A-Z, a-z, 0-9, -, . and _",
+    message="is not a key of a Secret: 1 to 253 of A-Z, a-z, 0-9, -, . and _",
     max_length=253,
 )
 
 ENDPOINT: Final = TextRule(
     pattern=rf"(?:[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]*[a-zA-Z0-9_.])?|{_BRACKETED}){_PORT}|{_BARE_IPV6}",
-    message="is no server: write host, host:port, or [address]:port for an IPv6 address",
+    message="is not a server: write host, host:port, or [address]:port for an IPv6 address",
     max_length=260,
     hints=(
         Hint("^$", "is empty"),
@@ -84,26 +85,29 @@ ENDPOINT: Final = TextRule(
 
 TSIG_KEY_NAME: Final = TextRule(
     pattern=r"[a-zA-Z0-9_-]{1,63}(?:\.[a-zA-Z0-9_-]{1,63})*\.?",
-    message="is no name of a TSIG key: labels of A-Z, a-z, 0-9, - and _, separated by dots",
+    message="is not the name of a TSIG key: labels of A-Z, a-z, 0-9, - and _, separated by dots",
     max_length=254,
 )
 
 HTTPS_URL: Final = TextRule(
     pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
-    message="is no https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
+    message="is not an https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
     max_length=2048,
     hints=(
-        Hint("^http://", "must start with https://: ACME has no plain-text form (RFC 8555, section 6.1)"),
-        Hint("^https://[^/]*@", "must not hold a user name or password"),
+        Hint("^http://", "must start with https://: ACME requires HTTPS (RFC 8555, section 6.1)"),
+        Hint("^https://[^/]*@", "must not contain a user name or password"),
     ),
 )
 
 EMAIL: Final = TextRule(
     # RFC 8555, section 7.3: one address, no header fields; the CA checks the rest.
     pattern="[!-+.-9;->A-~-]+@[a-zA-Z0-9.-]+",
-    message="is no e-mail address, such as admin@example.com",
+    # RFC 2606: nobody has an address there, and public CAs refuse it.
+    unless=f".*{_PLACEHOLDER}",
+    message="is not an e-mail address, such as name@domain",
     max_length=320,
     hints=(
+        Hint(f"{_PLACEHOLDER}$", "is a placeholder: write your own address, or leave email out"),
         Hint("^mailto:", "must be the address alone, without mailto:"),
         Hint("[,; ]", "must be one address"),
     ),
@@ -111,11 +115,11 @@ EMAIL: Final = TextRule(
 
 BASE64_PEM: Final = TextRule(
     pattern=r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*",
-    message="is no base64 text: write the PEM file in base64, as `base64 < ca.pem` prints it",
+    message="is not base64: write the PEM file in base64, as `base64 < ca.pem` prints it",
     max_length=262_144,
     hints=(
         Hint("^$", "is empty"),
-        Hint("-----BEGIN", "is PEM as it is: write it in base64, as `base64 < ca.pem` prints it"),
+        Hint("-----BEGIN", "is PEM that is not encoded: write it in base64, as `base64 < ca.pem` prints it"),
     ),
 )
 

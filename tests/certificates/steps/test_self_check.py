@@ -76,6 +76,20 @@ def world(build: Build) -> World:
     return World(build)
 
 
+async def test_an_address_that_could_not_be_asked_from_here_is_in_the_status_although_all_is_well(
+    build: Build,
+) -> None:
+    world = World(build)
+    world.observation = world.observation.with_status(order=build.order_status(names=(FILE.host,)))
+    world.presenter.seen = HttpSighting(FILE, complete=True, seen="the right answer", remark="no route to 2001:db8::1")
+    async for observation in SelfCheck().run(world.observation, world.tools):
+        last = observation
+    assert last.open_order.propagated
+    assert last.status.order is not None
+    assert last.status.order.authorizations[0].last_seen == "the right answer; no route to 2001:db8::1"
+    assert world.events == []
+
+
 async def test_a_record_that_is_missing_is_told_as_well_with_more_patience(world: World) -> None:
     record = RecordResponse("_acme-challenge.a.example.test", "value")
     world.observation = world.observation.with_open_order(responses={FILE.host: record})

@@ -49,8 +49,9 @@ class SelfCheck(Act):
         given_up = [name for name in advisory if waited >= presenters[name].patience]
         blocking = [name for name in missing if name not in given_up]
         words = {name: seen[name].describe() for name in missing}
+        told = words | {name: seen[name].describe() for name in open_order.challenges if seen[name].remark}
         observation = observation.with_authorizations(
-            {name: {"last_seen": text[:MAX_SEEN_CHARACTERS], "last_look_time": now} for name, text in words.items()}
+            {name: {"last_seen": text[:MAX_SEEN_CHARACTERS], "last_look_time": now} for name, text in told.items()}
         ).with_open_order(checks=open_order.checks + 1)
         if not blocking:
             if given_up:

@@ -14,7 +14,7 @@ from certwright.cli.acme.files import (
     PRIVATE_FILE,
     make_folder,
     read_document,
-    read_file,
+    read_own_file,
     sync_folder,
     write_document,
     write_file,
@@ -116,7 +116,7 @@ class AccountFolder:
         if not path.exists():
             return None
         try:
-            return AccountCredentials.from_json(read_file(path, what="the account"))
+            return AccountCredentials.from_json(read_own_file(path, what="the account"))
         except InvalidCredentials as error:
             raise CommandError(f"{path} is damaged: {error}. Restore it from a backup, or move it away") from None
 

@@ -26,7 +26,7 @@ from certwright.cli.acme.files import (
     link,
     make_folder,
     read_document,
-    read_file,
+    read_own_file,
     sync_folder,
     write_document,
     write_file,
@@ -95,11 +95,11 @@ class CertificateFolder:
     def metadata(self) -> Metadata:
         """Return how the certificate was issued."""
         path = self.path / _CURRENT / METADATA
-        return from_json(Metadata, read_file(path, what="the metadata"), path=path)
+        return from_json(Metadata, read_own_file(path, what="the metadata"), path=path)
 
     def read(self, name: str) -> bytes:
         """Return one of the files: `CHAIN`, `KEY`, `REQUEST`."""
-        return read_file(self.path / _CURRENT / name, what="the certificate's file")
+        return read_own_file(self.path / _CURRENT / name, what="the certificate's file")
 
     def has(self, name: str) -> bool:
         """Return whether there is such a file."""

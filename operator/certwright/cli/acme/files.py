@@ -13,6 +13,7 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from certwright.cli.acme.exits import CommandError
+from certwright.cli.acme.ownership import check_file, check_folder
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -32,24 +33,20 @@ PUBLIC_FILE: Final = 0o644
 MAX_BYTES: Final = 1024 * 1024
 """More than any file that is read here has."""
 
-_WRITABLE_BY_OTHERS: Final = 0o022
-
 
 def make_folder(path: Path) -> None:
     """Make a folder and its parents, for their owner only; an existing one keeps its mode.
 
     Raises:
-        CommandError: It cannot be made, or other users can write to it.
+        CommandError: It cannot be made, or other users can write to it or replace it.
     """
     try:
+        check_folder(path.absolute())
         for folder in reversed([path, *path.parents]):
             if not folder.is_dir():
                 folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-        writable = path.stat().st_mode & _WRITABLE_BY_OTHERS
     except OSError as error:
         raise CommandError(f"Cannot create the folder {path}: {_reason(error)}") from error
-    if writable:
-        raise CommandError(f"Other users can write to {path}, so keys are not safe there: chmod go-w {path}")
 
 
 def write_file(path: Path, content: bytes, *, mode: int) -> None:
@@ -72,7 +69,7 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
 
 
 def read_file(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
-    """Read a file that the user named or an earlier run wrote.
+    """Read a file that the user named.
 
     Args:
         path: The file.
@@ -82,8 +79,24 @@ def read_file(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
     Raises:
         CommandError: It cannot be read, or is too long.
     """
+    return _read_bounded(path, what, most, flags=os.O_RDONLY)
+
+
+def read_own_file(path: Path, *, what: str) -> bytes:
+    """Read a file that an earlier run wrote, and that no other user can have written.
+
+    Raises:
+        CommandError: It cannot be read, is too long, or another user could have written it.
+    """
+    # A pipe in its place would be waited for.
+    return _read_bounded(path, what, MAX_BYTES, flags=os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, own=True)
+
+
+def _read_bounded(path: Path, what: str, most: int, *, flags: int, own: bool = False) -> bytes:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, flags | os.O_CLOEXEC), "rb") as file:
+            if own:
+                check_file(file.fileno(), path)
             content = file.read(most + 1)
     except OSError as error:
         raise CommandError(f"Cannot read {what} {path}: {_reason(error)}") from error
@@ -133,9 +146,9 @@ def read_document(kind: type[_T], path: Path, *, what: str) -> _T | None:
     """Read what `write_document` wrote, or return None if there is no such file.
 
     Raises:
-        CommandError: It cannot be read, or is damaged.
+        CommandError: It cannot be read, is damaged, or another user could have written it.
     """
-    return from_json(kind, read_file(path, what=what), path=path) if path.exists() else None
+    return from_json(kind, read_own_file(path, what=what), path=path) if path.exists() else None
 
 
 def to_json(value: Any) -> bytes:

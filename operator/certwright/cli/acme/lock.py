@@ -47,7 +47,7 @@ class Lock:
     def __init__(self, path: Path, what: str, *, seconds: float, on_wait: Callable[[str], None]) -> None:
         make_folder(path.parent)
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
         except OSError as error:
             raise CommandError(f"Cannot open the lock {path}: {os.strerror(error.errno or 0).lower()}") from error
         self._what = what

@@ -13,6 +13,7 @@ from certwright.cli.acme.certificate_store import CHAIN, CertificateStore
 from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder, read_file
 from certwright.cli.acme.lock import Lock, locked
+from certwright.cli.acme.ownership import check_folder
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Session:
         self.output = output
         # Absolute, because hooks and cron run in other directories.
         self.folder = (common.folder or _data_folder()).absolute()
+        check_state(self.folder)
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
@@ -189,6 +191,18 @@ def server_url(name_or_url: str) -> str:
 def server_name(url: str) -> str:
     """Return the known name of a CA, or its URL."""
     return next((known.name for known in KNOWN_AUTHORITIES.values() if known.directory_url == url), url)
+
+
+def check_state(folder: Path) -> None:
+    """Check that no other user can change what the folder of accounts and certificates says.
+
+    Raises:
+        CommandError: Another user can, or it cannot be looked at.
+    """
+    try:
+        check_folder(folder)
+    except OSError as error:
+        raise CommandError(f"Cannot use {folder}: {os.strerror(error.errno or 0).lower()}") from error
 
 
 def _data_folder() -> Path:
