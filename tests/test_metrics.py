@@ -7,6 +7,8 @@ import pytest
 from certwright.acme import RequestRecord
 from certwright.metrics import Metrics
 from certwright.resources import Certificate
+from certwright.runtime.queue import Place, WorkQueue
+from certwright.runtime.scheduler import Scheduler
 
 
 @pytest.fixture
@@ -89,11 +91,24 @@ def test_what_happens_is_counted(metrics: Metrics) -> None:
 
 
 def test_the_queue_is_asked_when_somebody_looks(metrics: Metrics) -> None:
-    waiting = [3.0]
-    metrics.watch_queue(lambda: waiting[0], lambda: 1, lambda: 2)
-    waiting[0] = 5.0
-    assert shown(metrics, "certwright_queue") == {"certwright_queue_waiting": 5, "certwright_queue_held": 1}
-    assert shown(metrics, "certwright_scheduled") == {"certwright_scheduled": 2}
+    seconds = [1000.0]
+    queue: WorkQueue[str] = WorkQueue(Place, workers=4, now=lambda: seconds[0])
+    scheduler = Scheduler(queue.add, now=lambda: seconds[0])
+    metrics.watch_queue(queue, scheduler)
+    queue.serve()
+    for key in "abc":
+        queue.add(key)
+    assert queue._next() == "a"
+    scheduler.at("d", 60)
+    seconds[0] += 5
+    assert shown(metrics, "certwright_queue") == {
+        "certwright_queue_waiting": 2,
+        "certwright_queue_oldest_seconds": 5,
+        "certwright_queue_starved_seconds": 5,
+        "certwright_queue_held": 1,
+        "certwright_queue_held_seconds": 5,
+    }
+    assert shown(metrics, "certwright_scheduled") == {"certwright_scheduled": 1}
 
 
 def test_the_process_itself_is_shown(metrics: Metrics) -> None:

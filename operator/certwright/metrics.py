@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from certwright.acme import RequestRecord
     from certwright.reasons import Reason
     from certwright.resources import Certificate
+    from certwright.runtime.queue import WorkQueue
+    from certwright.runtime.scheduler import Scheduler
 
 _ISSUANCE_SECONDS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -106,14 +108,19 @@ class Metrics:
             registry=self.registry,
         )
 
-    def watch_queue(
-        self, waiting: Callable[[], float], held: Callable[[], float], scheduled: Callable[[], float]
-    ) -> None:
+    def watch_queue(self, queue: WorkQueue[Any], scheduler: Scheduler[Any]) -> None:
         """Show the work queue and the scheduler from now on."""
         for name, documentation, function in (
-            ("queue_waiting", "Objects that wait to be looked at.", waiting),
-            ("queue_held", "Objects being looked at now.", held),
-            ("scheduled", "Objects with a time for their next look.", scheduled),
+            ("queue_waiting", "Objects that wait to be looked at.", lambda: len(queue)),
+            ("queue_oldest_seconds", "How long the oldest of them has waited.", lambda: queue.oldest_wait),
+            (
+                "queue_starved_seconds",
+                "How long a namespace has waited that is given no worker; 0 if each has its turns.",
+                lambda: queue.starved_wait,
+            ),
+            ("queue_held", "Objects being looked at now.", lambda: queue.held),
+            ("queue_held_seconds", "How long the longest of these looks has taken.", lambda: queue.longest_hold),
+            ("scheduled", "Objects with a time for their next look.", lambda: len(scheduler)),
         ):
             self._gauge(name, documentation).set_function(function)
 

@@ -85,6 +85,7 @@ Http01Reason = Literal[
 ]
 CaReason = Literal[
     "CAUnreachable",
+    "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
     "BadNonce",

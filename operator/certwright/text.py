@@ -16,6 +16,9 @@ MAX_TEXT: Final = 500
 MAX_LISTED: Final = 3
 """How many items of a list a message shows before it counts the rest."""
 
+PLACEHOLDER_DOMAIN: Final = r"@(?:.*\.)?example\.(?:com|net|org)"
+"""The end of an e-mail address out of an example (RFC 2606): public CAs refuse it. For RE2 as well as for `re`."""
+
 # Controls, format characters (bidirectional overrides hide what a line really says), lone surrogates that no
 # encoder accepts, private use, unassigned, and the two exotic line breaks.
 _UNWANTED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})

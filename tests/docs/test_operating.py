@@ -12,6 +12,8 @@ import pytest
 
 from certwright.metrics import Metrics
 from certwright.reasons import GROUPS
+from certwright.runtime.queue import Place, WorkQueue
+from certwright.runtime.scheduler import Scheduler
 
 PROJECT: Final = Path(__file__).parents[2]
 DOCS: Final = PROJECT / "docs"
@@ -64,7 +66,8 @@ def test_every_metric_of_ours_is_listed_and_no_other() -> None:
 
 def metrics_with_everything() -> Metrics:
     metrics = Metrics()
-    metrics.watch_queue(lambda: 0.0, lambda: 0.0, lambda: 0.0)
+    queue: WorkQueue[str] = WorkQueue(Place, workers=1)
+    metrics.watch_queue(queue, Scheduler(queue.add))
     return metrics
 
 

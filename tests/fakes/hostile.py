@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import rsa
 
 _SHORT = 0x80
+_TXT = 16
 
 
 def der(tag: int, *contents: bytes) -> bytes:
@@ -61,3 +62,29 @@ def _coprime(start: int, e: int, *, apart_from: int = 1) -> int:
     while (start - 1) % e == 0 or start == apart_from or math.gcd(start, apart_from) != 1:
         start -= 2
     return start
+
+
+def dns_name(labels: int) -> bytes:
+    """Return a name of so many labels of one letter, as it is on the wire."""
+    return b"\x01a" * labels + b"\0"
+
+
+def laborious_answer(question: bytes, *, labels: int = 126, size: int = 0xFFFF, rdtype: int = 16) -> bytes:
+    """Return the answer to a question that is the most work for its size: compressed names of many labels.
+
+    Args:
+        question: The question as it was sent, whose name the first record has.
+        labels: Of the name that every record has.
+        size: Of the answer, in bytes.
+        rdtype: Of the records: TXT with an empty text, any other with another compressed name.
+    """
+    head = question[:2] + b"\x84\x00"
+    body = question[12:] if question[4:6] == b"\0\1" else b""
+    place = 12 + len(body)
+    fixed = rdtype.to_bytes(2, "big") + b"\0\1\0\0\0\x3c"
+    data = b"\0" if rdtype == _TXT else b"\xc0" + bytes([place])
+    first = dns_name(labels) + fixed + len(data).to_bytes(2, "big") + data
+    other = b"\xc0" + bytes([place]) + fixed + len(data).to_bytes(2, "big") + data
+    more = min((size - place - len(first)) // len(other), 0xFFFE)
+    counts = (1 if body else 0, 1 + more, 0, 0)
+    return head + b"".join(count.to_bytes(2, "big") for count in counts) + body + first + other * more

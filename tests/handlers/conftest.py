@@ -62,7 +62,7 @@ def issuer() -> Callable[..., Body]:
 @pytest.fixture
 def controller() -> Controller:
     """A controller that runs nothing and talks to nobody."""
-    return Controller(None, operator_namespace="certwright", user_agent="test", workers=3)  # type: ignore[arg-type]  # no client is needed
+    return Controller(None, operator_namespace="certwright", user_agent="test", workers=4)  # type: ignore[arg-type]  # no client is needed
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def waiting(controller: Controller) -> Callable[[], Iterator[Key]]:
     def take() -> Iterator[Key]:
         queue = controller.manager.queue
         while (key := queue._next()) is not None:
-            del queue._held_by_bucket[queue._held.pop(key)]
+            queue.done(key)
             yield key
 
     return take

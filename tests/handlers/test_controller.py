@@ -96,7 +96,7 @@ async def test_the_pause_goes_to_the_scheduler_and_the_key_comes_back(
 ) -> None:
     controller.certificates.put(certificate_body())
     reconciler.outcomes[WEB] = [0.01, None]
-    await controller.manager.queue.add(WEB)
+    controller.manager.queue.add(WEB)
     await until(lambda: reconciler.looked_at == [WEB, WEB] and not controller.manager.queue.held)
     assert len(controller.manager.scheduler) == 0, "no pause, no further look"
 
@@ -108,7 +108,7 @@ async def test_a_worker_survives_a_defect(
     controller.certificates.put(certificate_body())
     reconciler.outcomes[WEB] = [ZeroDivisionError("a defect")]
     for key in (WEB, *(Key("Issuer", "shop", str(number)) for number in range(5))):
-        await controller.manager.queue.add(key)
+        controller.manager.queue.add(key)
     await until(lambda: len(reconciler.looked_at) == 6 and not controller.manager.queue.held)
     assert len(controller.manager.scheduler) == 1, "it is tried again"
     [record] = [record for record in caplog.records if record.exc_info]
@@ -120,7 +120,7 @@ async def test_an_issuer_is_looked_at_again_when_the_api_server_was_away(
     controller: Controller, reconciler: Reconciler, caplog: pytest.LogCaptureFixture
 ) -> None:
     reconciler.outcomes[CA] = [Unavailable("read Secret shop/account", status=503)]
-    await controller.manager.queue.add(CA)
+    controller.manager.queue.add(CA)
     await until(lambda: len(controller.manager.scheduler) == 1)
     assert "Issuer shop/ca: could not read Secret shop/account: HTTP 503" in caplog.text
     assert not any(record.exc_info for record in caplog.records)
@@ -140,7 +140,7 @@ async def test_a_certificate_that_goes_while_it_is_looked_at_leaves_no_metrics_b
 
     reconciler.during = goes
     reconciler.outcomes[WEB] = [60.0]
-    await controller.manager.queue.add(WEB)
+    controller.manager.queue.add(WEB)
     await until(lambda: reconciler.looked_at and not controller.manager.queue.held)
     assert b'certificate_ready{name="web"' not in controller.metrics.render()
     assert len(controller.manager.scheduler) == 0
@@ -161,7 +161,7 @@ async def test_the_readiness_of_an_issuer_is_shown_while_there_is_one(
             controller.registry.set_not_ready(CA, "why")
 
     reconciler.during = change
-    await controller.manager.queue.add(CA)
+    controller.manager.queue.add(CA)
     await until(lambda: reconciler.looked_at and not controller.manager.queue.held)
     line = b'certwright_issuer_ready{kind="Issuer",name="ca",namespace="shop"} 0.0'
     assert (line in controller.metrics.render()) is shown
@@ -173,12 +173,12 @@ async def test_stopping_lets_what_is_under_way_come_to_its_end(
     reconciler.gate = asyncio.Event()
     for key in (CA, WEB, OTHER):
         controller.certificates.put(certificate_body(key.name))
-        await controller.manager.queue.add(key)
+        controller.manager.queue.add(key)
     await until(lambda: controller.manager.queue.held == 3)
     stop.set()
     await asyncio.sleep(0.02)
     assert not running.done()
-    await controller.manager.queue.add(Key("Certificate", "shop", "late"))
+    controller.manager.queue.add(Key("Certificate", "shop", "late"))
     reconciler.gate.set()
     async with asyncio.timeout(60):
         await running
@@ -194,7 +194,7 @@ async def test_stopping_waits_only_so_long(
 ) -> None:
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.05)
     reconciler.gate = asyncio.Event()
-    await controller.manager.queue.add(CA)
+    controller.manager.queue.add(CA)
     stopped = asyncio.create_task(controller.run(stop))
     await until(lambda: controller.manager.queue.held)
     stop.set()
@@ -210,7 +210,7 @@ async def test_no_part_dies_in_silence(
     monkeypatch: pytest.MonkeyPatch,
     victim: str,
 ) -> None:
-    async def fail(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError("a defect")
 
     match victim:
@@ -222,7 +222,7 @@ async def test_no_part_dies_in_silence(
             next(task for task in asyncio.all_tasks() if task.get_name() == "events").cancel()
         case _:
             monkeypatch.setattr(controller.manager.queue, "done", fail)
-            await controller.manager.queue.add(WEB)
+            controller.manager.queue.add(WEB)
     with pytest.raises(OperatorFailed, match=r"^(scheduler|events|worker-\d) ended unexpectedly$") as caught:
         async with asyncio.timeout(60):
             await running

@@ -9,7 +9,7 @@ from certwright.handlers.workers import Workers
 from certwright.metrics import Metrics
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership, boot_clock
-from certwright.runtime.queue import WorkQueue
+from certwright.runtime.queue import Place, WorkQueue
 from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
 
@@ -38,7 +38,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.leadership = Leadership()
-        self.queue: WorkQueue[Key] = WorkQueue(lambda key: key.namespace, bucket_limit=3)
+        self.queue: WorkQueue[Key] = WorkQueue(lambda key: Place(key.name), workers=3)
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
         self.recorder = Recorder()
         self.began: list[Key] = []
@@ -74,7 +74,7 @@ class Bench:
 async def bench() -> AsyncIterator[Bench]:
     made = Bench()
     for key in KEYS:
-        await made.queue.add(key)
+        made.queue.add(key)
     await made.settle()
     yield made
     made.task.cancel()

@@ -108,7 +108,7 @@ def refusal(bed: TestBed) -> Refuse:
         ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),
         ({"privateKey": {"algorithm": "Ed25519", "size": 256}}, "unset for Ed25519"),
         ({"privateKey": {"algorithm": "Ed25519", "encoding": "PKCS1"}}, "spec.privateKey.encoding: Invalid"),
-        ({"secretTemplate": {"labels": {"a b": "c"}}}, "spec.secretTemplate.labels: Invalid value: has a key"),
+        ({"secretTemplate": {"labels": {"a b": "c"}}}, "spec.secretTemplate.labels: Invalid value: has an invalid key"),
         ({"secretTemplate": {"labels": {"a": "b c"}}}, "has a value that is invalid for a label"),
         ({"secretTemplate": {"annotations": {"certwright.io/x": "y"}}}, "annotations: Forbidden: must not have"),
     ],

@@ -9,11 +9,15 @@ import pytest
 from certwright.acme import AcmeError, UnsafeUrl
 from certwright.issuers import authorities as module
 from certwright.issuers.authorities import Authorities, Authority
+from certwright.issuers.host_places import KEPT_REQUESTS, MAX_REQUESTS
 from certwright.resources import AcmeIssuerSpec
 from certwright.runtime.leadership import Leadership
+from certwright.runtime.turns import TENANT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from certwright.http.message import Response
 
 ONE = Authority("https://one.example/directory", None, skip_tls_verify=False)
 TWO = Authority("https://two.example/directory", None, skip_tls_verify=False)
@@ -102,3 +106,41 @@ async def test_a_url_that_must_not_be_asked_leaves_no_connection_behind(
     with pytest.raises(UnsafeUrl):
         await authorities.server(Authority("http://plain.example/directory", None, skip_tls_verify=False))
     assert [transport.closed for transport in made] == [True]
+
+
+async def test_one_host_is_sent_a_bounded_number_of_requests_whatever_issuers_they_are_for(
+    made: list[Transport], authorities: Authorities
+) -> None:
+    """Issuers with a CA bundle of their own have connections of their own."""
+    gate, sent = asyncio.Event(), []
+
+    async def request(_self: Transport, _method: str, url: str, **_: object) -> Response:
+        sent.append((url, TENANT.get()))
+        await gate.wait()
+        raise ConnectionError
+
+    Transport.request = request  # type: ignore[attr-defined]
+
+    async def ask(authority: Authority, tenant: str) -> None:
+        TENANT.set(tenant)
+        await (await authorities.server(authority)).directory()
+
+    hostile = [ONE._replace(ca_bundle_pem=f"bundle {number}") for number in range(30)]
+    tasks = [asyncio.create_task(ask(authority, "hostile")) for authority in hostile]
+    await until_still(sent)
+    assert len(made) == 30
+    assert len(sent) == MAX_REQUESTS - KEPT_REQUESTS
+    tasks.append(asyncio.create_task(ask(ONE, "neighbour")))
+    tasks.append(asyncio.create_task(ask(TWO, "hostile")))
+    await until_still(sent)
+    assert sent[-2:] == [(ONE.server, "neighbour"), (TWO.server, "hostile")]
+    gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(authorities._places) == 0
+
+
+async def until_still(sent: list[tuple[str, str]]) -> None:
+    before = -1
+    while len(sent) != before:
+        before = len(sent)
+        await asyncio.sleep(0.1)

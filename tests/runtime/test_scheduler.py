@@ -16,13 +16,13 @@ class Clock:
         self.due: list[str] = []
         self.scheduler: Scheduler[str] = Scheduler(self.take, now=lambda: self.seconds)
 
-    async def take(self, key: str) -> None:
+    def take(self, key: str) -> None:
         self.due.append(key)
 
     async def after(self, seconds: float) -> list[str]:
         self.seconds += seconds
         self.due.clear()
-        await self.scheduler._hand_over()
+        self.scheduler._hand_over()
         return list(self.due)
 
 
@@ -60,9 +60,9 @@ async def test_a_forgotten_key_does_not_come(clock: Clock) -> None:
 
 
 async def test_it_knows_how_long_to_wait(clock: Clock) -> None:
-    assert await clock.scheduler._hand_over() is None
+    assert clock.scheduler._hand_over() is None
     clock.scheduler.at("key", 10)
-    assert await clock.scheduler._hand_over() == 10
+    assert clock.scheduler._hand_over() == 10
 
 
 async def test_replaced_times_take_no_room(clock: Clock) -> None:
@@ -75,7 +75,7 @@ async def test_replaced_times_take_no_room(clock: Clock) -> None:
 
 async def test_it_wakes_for_an_earlier_time_and_goes_on_until_cancelled() -> None:
     due: asyncio.Queue[str] = asyncio.Queue()
-    scheduler: Scheduler[str] = Scheduler(due.put)
+    scheduler: Scheduler[str] = Scheduler(due.put_nowait)
     task = asyncio.create_task(scheduler.run())
     await asyncio.sleep(0)
     scheduler.at("late", 3600)
@@ -93,10 +93,10 @@ async def test_it_wakes_for_an_earlier_time_and_goes_on_until_cancelled() -> Non
 async def test_a_key_that_is_scheduled_while_another_is_handed_over_is_not_missed() -> None:
     due: asyncio.Queue[str] = asyncio.Queue()
 
-    async def take(key: str) -> None:
+    def take(key: str) -> None:
         if key == "first":
             scheduler.at("second", 0)
-        await due.put(key)
+        due.put_nowait(key)
 
     scheduler: Scheduler[str] = Scheduler(take)
     scheduler.at("first", 0)

@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme import OrderStatus
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,10 +16,15 @@ if TYPE_CHECKING:
     from certwright.pki import PrivateKey
 
 FIRST_POLL_SECONDS: Final = 0.25
-SHORTEST_POLL_SECONDS: Final = 0.1
+GROWTH_OF_POLLS: Final = 1.25
 LONGEST_POLL_SECONDS: Final = 15.0
+LONGEST_FLOOR_SECONDS: Final = 300.0
+"""However soon a CA wants to be asked again, an order that does not move is asked about ever less often, up to this."""
 LONGEST_ASKED_SECONDS: Final = 3600.0
 """A longer Retry-After than this is not believed while an order is open."""
+
+_STATES: Final = tuple(OrderStatus)
+"""In the order in which an order goes through them (RFC 8555 section 7.1.6)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class OpenOrder:
         propagated: Whether they were seen where the CA looks, or need not be.
         checks: How often they were looked for.
         polls: How often the CA was asked since the last progress.
+        furthest: The furthest state that the order has been in; only beyond it is progress.
         finalized: Whether this process has sent the CSR.
         usable_from: When its certificate, which is issued, may be written; None if at once.
         warned: What Events have said of responses that could not be seen: the reason, and the cause.
@@ -52,18 +60,30 @@ class OpenOrder:
     propagated: bool = False
     checks: int = 0
     polls: int = 0
+    furthest: OrderStatus = OrderStatus.PENDING
     finalized: bool = False
     usable_from: dt.datetime | None = None
     warned: frozenset[tuple[str, str]] = frozenset()
 
+    def seen(self, order: Order) -> OpenOrder:
+        """Return the order as just seen at the CA. One that moves to and fro makes no progress."""
+        progress = _STATES.index(order.status) > _STATES.index(self.furthest)
+        return replace(
+            self,
+            order=order,
+            polls=0 if progress else self.polls + 1,
+            furthest=order.status if progress else self.furthest,
+        )
+
     def polled(self, asked: float | None, now: dt.datetime) -> OpenOrder:
-        """Return the order with its next look: when the CA asked for it, else a little later each time.
+        """Return the order with its next look: a little later each time, and no sooner than the CA asked for.
 
         Args:
             asked: Seconds that the CA asked to wait, or None.
             now: The present time.
         """
         if asked is None:
-            asked = min(FIRST_POLL_SECONDS * 2**self.polls, LONGEST_POLL_SECONDS)
-        pause = min(max(asked, SHORTEST_POLL_SECONDS), LONGEST_ASKED_SECONDS)
+            asked = min(FIRST_POLL_SECONDS * 2.0 ** min(self.polls, 10), LONGEST_POLL_SECONDS)
+        floor = min(FIRST_POLL_SECONDS * GROWTH_OF_POLLS ** min(self.polls, 100), LONGEST_FLOOR_SECONDS)
+        pause = min(max(asked, floor), LONGEST_ASKED_SECONDS)
         return replace(self, next_look=now + dt.timedelta(seconds=pause))

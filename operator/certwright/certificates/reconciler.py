@@ -18,9 +18,10 @@ from certwright.certificates.progress import Progress
 from certwright.certificates.secret import SecretFacts
 from certwright.certificates.status import last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, Sleep
+from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.takeover import Takeover
-from certwright.failures import classify
+from certwright.failures import IssuanceError, classify
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import Certificate
@@ -43,6 +44,10 @@ MAX_STEPS: Final = 50
 """An issuance takes about ten. More than this in one pass is a defect of ours, which must not become a busy loop."""
 DEFECT_PAUSE_SECONDS: Final = 60.0
 API_SERVER_PAUSE_SECONDS: Final = 10.0
+LONGEST_STEP_SECONDS: Final = 120.0
+"""A step that takes longer is interrupted: it would hold a worker for as long as a slow CA or DNS server likes."""
+TURN_SECONDS: Final = 15.0
+"""After so long a look is put back between two steps, behind what waits."""
 UNWATCHED_FOR: Final = dt.timedelta(seconds=30)
 """How long what was read of a Secret that is not watched is believed."""
 
@@ -213,18 +218,23 @@ class CertificateReconciler:
         return memory, unwatched.facts
 
     async def _advance(self, observation: Observation) -> tuple[Observation, Rest]:
-        """Take one step after another, until the plan is to rest."""
+        """Take one step after another, until the plan is to rest or others have waited long enough."""
+        turn_ends = asyncio.get_running_loop().time() + TURN_SECONDS
         for _ in range(MAX_STEPS):
             step = plan(observation, self._tools.clock())
             if isinstance(step, Rest):
                 return observation, step
+            if asyncio.get_running_loop().time() > turn_ends:
+                return observation, Sleep(self._tools.clock())
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
-                async for latest in step.run(observation, self._tools):
-                    observation = self._keep(latest)
+                async with asyncio.timeout(LONGEST_STEP_SECONDS) as deadline:
+                    async for latest in step.run(observation, self._tools):
+                        observation = self._keep(latest)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
-                failure = classify(error, self._tools.clock())
+                cause = _too_late(step, observation) if deadline.expired() else error
+                failure = classify(cause, self._tools.clock())
                 if not failure.expected:
                     logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
                 observation = self._keep(self._failed(observation, step, failure))
@@ -247,3 +257,18 @@ class CertificateReconciler:
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
         return observation
+
+
+def _too_late(step: Act, observation: Observation) -> IssuanceError:
+    """Return the error of a step that was interrupted.
+
+    The CA may have placed an order that nothing is known of, so a StartOrder counts as an attempt.
+    """
+    server = observation.issuer.spec.server if observation.issuer is not None else "its CA"
+    return IssuanceError(
+        "DeadlineExceeded",
+        f"The step {type(step).__name__} took longer than {LONGEST_STEP_SECONDS:g} s and was interrupted, so that "
+        f"others get their turn. {server} or a DNS server that {issuer_key(observation.certificate)} names answers "
+        "slowly.",
+        costly=isinstance(step, StartOrder),
+    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.dns.errors import InvalidServer, NameserverUnreachable
 from certwright.http.addresses import AddressPolicy
+from certwright.http.host_names import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,17 +85,16 @@ class Server:
         return join_host_port(self.host, self.port)
 
     async def endpoints(self, *, seconds: float) -> tuple[Endpoint, ...]:
-        """Look up its addresses (with the system's resolver, if it is a host name), at most four.
+        """Look up its addresses (with the system's resolver, if it is a host name; see `host_names`), at most four.
 
         Raises:
             NameserverUnreachable: The host name has no address, or the lookup takes longer than `seconds`.
         """
         if _is_address(self.host):
             return (Endpoint(str(self), self.host, self.port),)
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(seconds):
-                found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+                found = await resolve(self.host, self.port)
         except TimeoutError:
             raise NameserverUnreachable(str(self), "looking up its address took too long", timed_out=True) from None
         except (OSError, UnicodeError):

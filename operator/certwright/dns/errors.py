@@ -49,11 +49,15 @@ class NameserverUnreachable(DnsError):
 
 
 class MalformedAnswer(DnsError):
-    """A server sent what is no answer to the question."""
+    """A server sent what is no answer to the question, or more than any answer has.
 
-    def __init__(self, server: str) -> None:
+    Attributes:
+        server: The server, as people would write it.
+    """
+
+    def __init__(self, server: str, what: str = "") -> None:
         self.server = server
-        super().__init__(f"the DNS server {server} sent an invalid DNS response")
+        super().__init__(f"the DNS server {server} sent an invalid DNS response{f' {what}' if what else ''}")
 
 
 class ProviderUnreachable(DnsError):

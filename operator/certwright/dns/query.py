@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dns.asyncbackend
-import dns.asyncquery
 import dns.exception
 import dns.flags
 import dns.inet
 import dns.message
+import dns.query
 import dns.rcode
 import dns.tsig
 
 from certwright.dns.errors import DnsError, MalformedAnswer, NameserverUnreachable
 from certwright.dns.records import to_name
+from certwright.dns.wire import MAX_MESSAGE_BYTES, LaboriousMessage, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT = 5.0
 # Questions on the way at the same time, over all servers: each holds a socket.
 MAX_CONCURRENT = 64
+# Datagrams that are no answer, for one question; then it is asked over TCP.
+MAX_STRAYS = 32
 
 
 class UnsignedAnswer(DnsError):
@@ -43,6 +49,8 @@ TSIG_FAILURES = (
     dns.message.UnknownTSIGKey,
     UnsignedAnswer,
 )
+
+_FAILURES = (dns.exception.DNSException, LaboriousMessage, OSError, EOFError)
 
 _BACKEND: Any = dns.asyncbackend.get_backend("asyncio")  # dnspython leaves make_socket without types
 
@@ -103,7 +111,7 @@ async def send_udp(
         MalformedAnswer: What came is no DNS message.
         dns.message.Truncated: The answer did not fit: ask again over TCP.
     """
-    family = dns.inet.af_for_address(endpoint.address)
+    family, deadline = dns.inet.af_for_address(endpoint.address), time.monotonic() + seconds
     try:
         # Connected, so that a closed port is told at once instead of by a time-out.
         udp = await _BACKEND.make_socket(
@@ -112,20 +120,11 @@ async def send_udp(
         async with udp:
             if before_send is not None:
                 before_send()
-            return await dns.asyncquery.udp(
-                message,
-                endpoint.address,
-                timeout=seconds,
-                port=endpoint.port,
-                sock=udp,
-                raise_on_truncation=True,
-                # Forged and stray datagrams are waited out, but with a key the bad answer is the news.
-                ignore_errors=message.keyring is None,
-                ignore_unexpected=True,
-            )
+            await udp.sendto(message.to_wire(), None, _left(deadline))
+            return await _receive_datagram(udp, message, endpoint, deadline)
     except dns.message.Truncated:
         raise
-    except (dns.exception.DNSException, OSError, EOFError) as error:
+    except _FAILURES as error:
         raise _typed(error, message, endpoint, "UDP", seconds) from None
 
 
@@ -141,8 +140,7 @@ async def send_tcp(
         MalformedAnswer: What came is no DNS message.
     """
     family = dns.inet.af_for_address(endpoint.address)
-    now = asyncio.get_running_loop().time
-    deadline = now() + seconds
+    deadline = time.monotonic() + seconds
     try:
         tcp = await _BACKEND.make_socket(
             family, socket.SOCK_STREAM, destination=(endpoint.address, endpoint.port), timeout=seconds
@@ -150,10 +148,76 @@ async def send_tcp(
         async with tcp:
             if before_send is not None:
                 before_send()
-            left = max(0.0, deadline - now())
-            return await dns.asyncquery.tcp(message, endpoint.address, timeout=left, port=endpoint.port, sock=tcp)
-    except (dns.exception.DNSException, OSError, EOFError) as error:
+            wire = message.to_wire()
+            await tcp.sendall(struct.pack("!H", len(wire)) + wire, _left(deadline))
+            (length,) = struct.unpack("!H", await _read_exactly(tcp, 2, deadline))
+            if length > MAX_MESSAGE_BYTES:
+                raise LaboriousMessage(f"of {length} bytes; the limit is {MAX_MESSAGE_BYTES}")
+            answer = await _parse(await _read_exactly(tcp, length, deadline), message)
+            if not message.is_response(answer):
+                raise dns.query.BadResponse
+            return answer
+    except _FAILURES as error:
         raise _typed(error, message, endpoint, "TCP", seconds) from None
+
+
+async def _receive_datagram(
+    udp: Any, message: dns.message.Message, endpoint: Endpoint, deadline: float
+) -> dns.message.Message:
+    """Wait for the answer; forged and stray datagrams are waited out, but with a key the bad answer is the news."""
+    for _ in range(MAX_STRAYS):
+        wire, _ = await udp.recvfrom(MAX_MESSAGE_BYTES, _left(deadline))
+        if wire[:2] != message.id.to_bytes(2, "big"):
+            continue
+        try:
+            answer = await _parse(wire, message, raise_on_truncation=True)
+        except dns.message.Truncated as error:
+            if message.keyring is None and not message.is_response(error.message()):  # type: ignore[no-untyped-call]
+                continue
+            raise
+        except _FAILURES:
+            if message.keyring is None:
+                continue
+            raise
+        if message.is_response(answer):
+            return answer
+        if message.keyring is not None:
+            raise dns.query.BadResponse
+    raise MalformedAnswer(str(endpoint), "again and again")
+
+
+async def _parse(
+    wire: bytes, question: dns.message.Message, *, raise_on_truncation: bool = False
+) -> dns.message.Message:
+    """Parse an answer, of which nothing is known but that it may be hostile."""
+    parse = partial(
+        dns.message.from_wire,
+        wire,
+        keyring=question.keyring,
+        request_mac=question.mac,
+        raise_on_truncation=raise_on_truncation,
+    )
+    try:
+        return parse() if measure(wire).is_easy else await asyncio.to_thread(parse)
+    except (ValueError, struct.error, LookupError, AttributeError, TypeError) as error:
+        # What dnspython's parsers of single types raise beside errors of its own.
+        raise dns.exception.FormError from error
+
+
+async def _read_exactly(tcp: Any, count: int, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    while count:
+        part: bytes = await tcp.recv(count, _left(deadline))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _left(deadline: float) -> float:
+    """Return the seconds until then, for dnspython's sockets."""
+    return max(0.0, deadline - time.monotonic())
 
 
 def describe_rcode(rcode: dns.rcode.Rcode) -> str:
@@ -176,6 +240,8 @@ def _typed(
         return NameserverUnreachable(str(endpoint), f"{reason} ({protocol})")
     if isinstance(error, TSIG_FAILURES):
         return error
+    if isinstance(error, LaboriousMessage):
+        return MalformedAnswer(str(endpoint), str(error))
     # dnspython has no class of its own for a missing signature; its subclasses of this one are other faults.
     if message.keyring and type(error) is dns.exception.FormError:
         return UnsignedAnswer(str(endpoint))

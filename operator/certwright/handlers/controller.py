@@ -21,6 +21,7 @@ from certwright.handlers.registrations import (
     issuer_kind,
     secret_kind,
 )
+from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.presenters import PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
@@ -148,13 +149,18 @@ class Controller:
         kinds = self.manager.kinds
         kinds.register(
             certificate_kind(
-                self.certificates, self._certificate_reconciler, metrics=self.metrics, tell=self._tell_invalid
+                self.certificates,
+                self._certificate_reconciler,
+                authority_of=self._authority_of,
+                metrics=self.metrics,
+                tell=self._tell_invalid,
             )
         )
         of_issuers = partial(
             issuer_kind,
             reconciler=self._issuer_reconciler,
             registry=self.registry,
+            authority_of=self._authority_of,
             metrics=self.metrics,
             wake_certificates=self._wake_certificates_of,
             tell=self._tell_invalid,
@@ -186,6 +192,13 @@ class Controller:
             "resourceVersion": facts.resource_version,
         }
         self.secrets.put(metadata, facts)
+
+    def _authority_of(self, issuer: Key) -> str | None:
+        """Return host and port of an issuer's CA, or None if the issuer is not known."""
+        stores: dict[str, Store[Issuer] | Store[ClusterIssuer]]
+        stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
+        found = stores[issuer.kind].get(issuer.namespace, issuer.name)
+        return None if found is None else host_of(found.spec.acme.server)
 
     def _wake_certificates_of(self, issuer: Key) -> None:
         keys = self.certificates.of_issuer(issuer)

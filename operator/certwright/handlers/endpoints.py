@@ -26,11 +26,19 @@ class Endpoints:
     Args:
         metrics: What ``/metrics`` shows.
         why_not_ready: What keeps ``/readyz`` from saying yes; None if nothing does.
+        notice: What it tells besides; None if there is nothing to tell.
     """
 
-    def __init__(self, metrics: Metrics, *, why_not_ready: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        *,
+        why_not_ready: Callable[[], str | None],
+        notice: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self._metrics = metrics
         self._why_not_ready = why_not_ready
+        self._notice = notice
         self._server = BoundedServer(self._exchange, lambda: Bounds(MAX_CONNECTIONS, REQUEST_SECONDS))
 
     async def start(self, host: str, port: int) -> int:
@@ -65,5 +73,6 @@ class Endpoints:
         # That the event loop answers is what liveness means; the API server's absence is no reason for a restart.
         why = self._why_not_ready() if path == "/readyz" else None
         if why is None:
-            return "200 OK", b"ok\n", TEXT
+            notice = self._notice() if path == "/readyz" else None
+            return "200 OK", b"ok\n" if notice is None else f"ok\n{notice}\n".encode(), TEXT
         return "503 Service Unavailable", f"not ready: {why}\n".encode(), TEXT

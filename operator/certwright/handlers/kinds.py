@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from certwright.kube.store import Store
+from certwright.runtime.key import Key
+from certwright.runtime.queue import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 
     from certwright.handlers.invalid import InvalidObject
     from certwright.kube.resource import Resource
-    from certwright.runtime.key import Key
     from certwright.runtime.result import Result
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class WatchedKind(Generic[T]):
         reconcile: Looks at an object; None for a kind that is watched only for what it wakes.
         keeps: Whether an object is of any use at present. Of one that is not, nothing is parsed and nothing is kept.
         parses_in_thread: Whether parsing takes so long that the loop must not wait for it.
-        bucket: What shares a bound on workers with a key; all objects of the kind do by default.
+        place: Whose turn a key takes; that of its namespace by default.
         on_gone: Called with the key and UID of an object that is gone, once the store does not have it any more.
         on_invalid: Called in place of `reconcile` for an object that `parse` refuses.
         invalid: Where those are kept.
@@ -47,7 +48,7 @@ class WatchedKind(Generic[T]):
     reconcile: Callable[[Key], Awaitable[Result]] | None = None
     keeps: Callable[[Key], bool] = lambda _key: True
     parses_in_thread: bool = False
-    bucket: Callable[[Key], Hashable] = lambda key: key.kind
+    place: Callable[[Key], Place] = lambda key: Place(key.namespace, key.kind)
     on_gone: Callable[[Key, str], None] = lambda _key, _uid: None
     on_invalid: Callable[[Key, InvalidObject], Awaitable[None]] | None = None
     invalid: Store[InvalidObject] = field(default_factory=Store)
@@ -56,6 +57,10 @@ class WatchedKind(Generic[T]):
         """Whether there is an object of this name, one that cannot be worked with included."""
         place = (key.namespace, key.name)
         return self.store.get(*place) is not None or self.invalid.get(*place) is not None
+
+    def keys(self) -> set[Key]:
+        """Return the keys of what is known, what cannot be worked with included."""
+        return {Key(self.resource.kind, *name) for store in (self.store, self.invalid) for name in store.names()}
 
     def unlisted(self, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
         """Return the metadata of what is known and not in a complete list; see `Store.unlisted`."""

@@ -16,7 +16,7 @@ from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping
+    from collections.abc import Collection, Mapping
 
     from certwright.handlers.kinds import WatchedKind
     from certwright.kube.events import EventRecorder
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from certwright.metrics import Metrics
     from certwright.runtime.key import Key
     from certwright.runtime.leadership import Leadership
+    from certwright.runtime.queue import Place
 
 logger = logging.getLogger(__name__)
 
 DELETED: Final = "DELETED"
 WORKERS: Final = 32
-BUCKET_LIMIT: Final = 24
-"""Of the workers, so many at most for one bucket, which is one issuer in one namespace: the rest is for all others."""
+STARVED_SECONDS: Final = 60.0
+"""A namespace that no worker has time for in so long is starved, and the operator not ready."""
+TOLD_SECONDS: Final = 10.0
+"""A wait in the queue that is worth telling."""
 
 
 class Manager:
@@ -50,9 +53,8 @@ class Manager:
 
     def __init__(self, *, workers: int, recorder: EventRecorder, metrics: Metrics, leadership: Leadership) -> None:
         self.kinds = Kinds()
-        self.queue: WorkQueue[Key] = WorkQueue(self._bucket, bucket_limit=max(1, min(BUCKET_LIMIT, workers - 1)))
+        self.queue: WorkQueue[Key] = WorkQueue(self._place, workers=workers)
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
-        self._background: set[asyncio.Task[None]] = set()
         self._workers = Workers(
             workers,
             self._reconcile,
@@ -62,7 +64,30 @@ class Manager:
             metrics=metrics,
             leadership=leadership,
         )
-        metrics.watch_queue(lambda: len(self.queue), lambda: self.queue.held, lambda: len(self.scheduler))
+        metrics.watch_queue(self.queue, self.scheduler)
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps the workers from their work, for the user; None if nothing does.
+
+        A backlog of one namespace is no trouble: it gets its turns. One that gets none in a minute says that all
+        workers are stuck, or that there are too few of them.
+        """
+        starved = self.queue.starved_wait
+        if starved < STARVED_SECONDS:
+            return None
+        return (
+            f"no worker was free for a namespace in {starved:.0f} s: all hold objects that take long "
+            f"({self.queue.held}, the longest for {self.queue.longest_hold:.0f} s)"
+        )
+
+    @property
+    def notice(self) -> str | None:
+        """What is worth telling of the queue although all is well; None if nothing is."""
+        oldest = self.queue.oldest_wait
+        if oldest < TOLD_SECONDS:
+            return None
+        return f"{len(self.queue)} objects wait for a worker, the oldest for {oldest:.0f} s"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work while this process leads, until told to stop. See `Workers.run`.
@@ -70,23 +95,22 @@ class Manager:
         Raises:
             OperatorFailed: A part ended unexpectedly.
         """
-        try:
-            await self._workers.run(stop)
-        finally:
-            for task in self._background:
-                task.cancel()
-            await asyncio.gather(*self._background, return_exceptions=True)
+        await self._workers.run(stop)
 
     def abort(self) -> None:
         """End the work at once."""
         self._workers.abort()
 
     def wake(self, *keys: Key) -> None:
-        """Queue keys, from code that cannot wait."""
+        """Queue keys."""
         for key in keys:
-            task = asyncio.get_running_loop().create_task(self.queue.add(key))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
+            self.queue.add(key)
+
+    def wake_all(self) -> None:
+        """Queue everything that is known: their times are planned again."""
+        for kind in self.kinds:
+            if kind.reconcile is not None:
+                self.wake(*kind.keys())
 
     async def take_event(self, resource: Resource, event: str | None, body: Mapping[str, Any]) -> None:
         """Take in news about an object.
@@ -98,7 +122,7 @@ class Manager:
         """
         kind, metadata = self.kinds[resource.kind], body["metadata"]
         if event == DELETED or not resource.selects(metadata):
-            await self._gone(kind, metadata)
+            self._gone(kind, metadata)
             return
         key = resource.key(metadata)
         if not kind.keeps(key):
@@ -109,13 +133,13 @@ class Manager:
         except InvalidResource as error:
             # What was known of it before stays, so that it keeps its claims.
             if kind.invalid.put(metadata, InvalidObject.of(body, error)):
-                await self.queue.add(key)
+                self.queue.add(key)
             return
         before = kind.store.get(key.namespace, key.name)
         if kind.invalid.get(key.namespace, key.name) is not None:
             kind.invalid.remove(metadata)
         if kind.store.put(metadata, parsed):
-            await self._wake(kind, key, before, parsed)
+            self.wake(*kind.wakes(key, before, parsed))
 
     async def take_list(self, resource: Resource, namespace: str | None, uids: Collection[str], version: int) -> None:
         """Take in a complete list: what it no longer has was deleted while it was not watched.
@@ -131,9 +155,9 @@ class Manager:
         kind = self.kinds[resource.kind]
         for metadata in kind.unlisted(namespace, uids, version):
             logger.info("%s was deleted while it was not watched", resource.key(metadata))
-            await self._gone(kind, metadata)
+            self._gone(kind, metadata)
 
-    async def _gone(self, kind: WatchedKind[Any], metadata: Mapping[str, Any]) -> None:
+    def _gone(self, kind: WatchedKind[Any], metadata: Mapping[str, Any]) -> None:
         key = kind.resource.key(metadata)
         before = kind.store.get(key.namespace, key.name)
         kind.store.remove(metadata)
@@ -141,11 +165,7 @@ class Manager:
         kind.on_gone(key, metadata.get("uid", ""))
         if not kind.knows(key):  # another one of its name may be there already
             self.scheduler.forget(key)
-        await self._wake(kind, key, before, None)
-
-    async def _wake(self, kind: WatchedKind[Any], key: Key, before: Any, after: Any) -> None:
-        for woken in kind.wakes(key, before, after):
-            await self.queue.add(woken)
+        self.wake(*kind.wakes(key, before, None))
 
     async def _reconcile(self, key: Key) -> Result:
         kind = self.kinds[key.kind]
@@ -164,5 +184,5 @@ class Manager:
             logger.warning("%s: %s", key, error)
             return Result.again_in(RETRY_SECONDS)
 
-    def _bucket(self, key: Key) -> Hashable:
-        return self.kinds[key.kind].bucket(key)
+    def _place(self, key: Key) -> Place:
+        return self.kinds[key.kind].place(key)

@@ -96,7 +96,11 @@ async def run_operator(options: Options) -> None:
             )
         watcher = _make_watcher(api, controller, options)
         stop = asyncio.Event()
-        endpoints = Endpoints(controller.metrics, why_not_ready=lambda: _why_not_ready(stop, watcher, candidate))
+        endpoints = Endpoints(
+            controller.metrics,
+            why_not_ready=lambda: _why_not_ready(stop, watcher, candidate, controller),
+            notice=lambda: controller.manager.notice,
+        )
         port = await endpoints.start(options.http_host, options.http_port)
         stack.push_async_callback(endpoints.stop)
         logger.info(
@@ -205,10 +209,12 @@ async def _see(watcher: Watcher, may_lead: asyncio.Event) -> None:
     logger.info("ready")
 
 
-def _why_not_ready(stop: asyncio.Event, watcher: Watcher, candidate: Candidate | None) -> str | None:
+def _why_not_ready(
+    stop: asyncio.Event, watcher: Watcher, candidate: Candidate | None, controller: Controller
+) -> str | None:
     if stop.is_set():
         return "it is stopping"
-    return watcher.trouble or (candidate.trouble if candidate is not None else None)
+    return watcher.trouble or (candidate.trouble if candidate is not None else None) or controller.manager.trouble
 
 
 def _raise_loss(candidate: Candidate | None) -> None:

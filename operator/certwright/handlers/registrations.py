@@ -19,10 +19,11 @@ from certwright.resources import (
     ClusterIssuer,
     Issuer,
 )
+from certwright.runtime.queue import Place
 from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from certwright.certificates.reconciler import CertificateReconciler
     from certwright.certificates.store import Certificates
@@ -47,7 +48,12 @@ UNCLAIMED_SECONDS: Final = 60.0
 
 
 def certificate_kind(
-    certificates: Certificates, reconciler: CertificateReconciler, *, metrics: Metrics, tell: TellInvalid
+    certificates: Certificates,
+    reconciler: CertificateReconciler,
+    *,
+    authority_of: Callable[[Key], str | None],
+    metrics: Metrics,
+    tell: TellInvalid,
 ) -> WatchedKind[Certificate]:
     """Return the declaration of Certificates. One that lets go of a Secret wakes the others that name it."""
 
@@ -65,9 +71,10 @@ def certificate_kind(
         metrics.forget(key.namespace, key.name)
         return Result.ON_EVENT
 
-    def bucket(key: Key) -> Hashable:
+    def place(key: Key) -> Place:
         certificate = certificates.get(key)
-        return (key.namespace, issuer_key(certificate) if certificate is not None else None)
+        issuer = issuer_key(certificate) if certificate is not None else None
+        return Place(key.namespace, issuer, authority_of(issuer) if issuer is not None else None)
 
     def on_gone(key: Key, uid: str) -> None:
         reconciler.forget(uid)
@@ -83,7 +90,7 @@ def certificate_kind(
         store=certificates.store,
         wakes=wakes,
         reconcile=reconcile,
-        bucket=bucket,
+        place=place,
         on_gone=on_gone,
         on_invalid=on_invalid,
     )
@@ -96,6 +103,7 @@ def issuer_kind(
     reconciler: IssuerReconciler,
     *,
     registry: IssuerRegistry,
+    authority_of: Callable[[Key], str | None],
     metrics: Metrics,
     wake_certificates: Callable[[Key], None],
     tell: TellInvalid,
@@ -119,8 +127,17 @@ def issuer_kind(
         wake_certificates(key)
         await tell(resource, invalid)
 
+    def place(key: Key) -> Place:
+        return Place(key.namespace, key, authority_of(key))
+
     return WatchedKind(
-        resource, parse=model.parse, store=store, wakes=wakes, reconcile=reconcile, on_invalid=on_invalid
+        resource,
+        parse=model.parse,
+        store=store,
+        wakes=wakes,
+        reconcile=reconcile,
+        place=place,
+        on_invalid=on_invalid,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.handlers.errors import OperatorFailed
 from certwright.runtime.result import Result
+from certwright.runtime.turns import TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 10.0
+LONGEST_LOOK_SECONDS: Final = 300.0
+"""The last resort: reconcilers have deadlines of their own, which say in a condition what took so long."""
+LONGEST_REST_SECONDS: Final = 24 * 3600.0
+"""Everything is looked at once a day, whatever its time of the next look was computed from."""
 DRAIN_SECONDS: Final = 20.0
 
 
@@ -91,6 +96,7 @@ class Workers:
         if self._leadership.is_limited:
             logger.info("starting work: checking %d objects", len(self._queue))
         workers = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._number)]
+        self._queue.serve()
         helpers = [
             asyncio.create_task(self._scheduler.run(), name="scheduler"),
             asyncio.create_task(self._recorder.run(), name="events"),
@@ -104,7 +110,7 @@ class Workers:
             if task.done():
                 raise OperatorFailed(f"{task.get_name()} ended unexpectedly") from _error_of(task)
         logger.info("stopping: %d objects in progress", self._queue.held)
-        await self._queue.close()
+        self._queue.close()
         _, late = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
         if late:
             logger.warning(
@@ -116,20 +122,29 @@ class Workers:
     async def _work(self) -> None:
         while (key := await self._queue.take()) is not None:
             started = time.perf_counter()
+            TENANT.set(key.namespace)
             try:
                 self._leadership.check()
-                result = await self._look(key)
-            except Exception:
-                # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
-                logger.exception("%s: unexpected error; retrying in %g s", key, RETRY_SECONDS)
-                result = Result.again_in(RETRY_SECONDS)
+                result = await self._look_in_time(key)
             finally:
-                await self._queue.done(key)
+                self._queue.done(key)
             self._metrics.reconciled(key.kind, time.perf_counter() - started)
             if (seconds := result.seconds) is None:
                 self._scheduler.forget(key)
             else:
-                self._scheduler.at(key, seconds)
+                self._scheduler.at(key, min(seconds, LONGEST_REST_SECONDS))
+
+    async def _look_in_time(self, key: Key) -> Result:
+        try:
+            async with asyncio.timeout(LONGEST_LOOK_SECONDS) as deadline:
+                return await self._look(key)
+        except Exception:
+            # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
+            if deadline.expired():
+                logger.error("%s: interrupted after %g s; retrying", key, LONGEST_LOOK_SECONDS)  # noqa: TRY400 - no defect
+            else:
+                logger.exception("%s: unexpected error; retrying in %g s", key, RETRY_SECONDS)
+            return Result.again_in(RETRY_SECONDS)
 
 
 async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:

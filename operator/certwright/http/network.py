@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
+from certwright.http.host_names import is_missing, lookup_names
+
 if TYPE_CHECKING:
     import socket
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 
 class NetworkBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections as httpcore does by default; its streams know their socket.
+    """Opens connections as httpcore does, but to hosts looked up as `host_names` says; its streams know their socket.
+
+    Args:
+        absolute: Hosts that were written with a final dot, which they have lost since.
 
     httpcore looks for every request whether each idle connection is still open, and anyio collects everything there is
     to know of a connection each time. That was a twentieth of an issuance's CPU time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, absolute: Container[str] = ()) -> None:
+        self._absolute = absolute
         self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -32,6 +38,23 @@ class NetworkBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        names = (f"{host}.",) if host in self._absolute else lookup_names(host)
+        for name in names[:-1]:
+            try:
+                return await self._connect(name, port, timeout, local_address, socket_options)
+            except httpcore.ConnectError as error:
+                if not is_missing(error):
+                    raise
+        return await self._connect(names[-1], port, timeout, local_address, socket_options)
+
+    async def _connect(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
     ) -> httpcore.AsyncNetworkStream:
         return _Stream(await self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import socket
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from certwright.http.errors import (
     TransportError,
     UnsafeUrl,
 )
+from certwright.http.host_names import resolve, without_final_dot
 from certwright.http.message import Headers, Response
 from certwright.http.network import NetworkBackend
 from certwright.http.proxy import environment_proxies, environment_proxy
@@ -174,7 +174,9 @@ class HttpxTransport:
         )
         # The transport of httpx without its client: redirects, cookies, authentication and decoding are not needed,
         # and were a third of the work for each request.
-        self._open = partial(_open, verify=context, http2=http2, limits=limits)
+        self._absolute: set[str] = set()
+        backend = NetworkBackend(self._absolute)
+        self._open = partial(_open, verify=context, http2=http2, limits=limits, backend=backend)
         self._proxy = proxy
         self._trust_env = trust_env
         proxies = [proxy] if proxy is not None else environment_proxies() if trust_env else []
@@ -216,7 +218,7 @@ class HttpxTransport:
             method,
             route.origin,
             # As the URL was written: httpx would drop a default port.
-            headers={"Host": host, **self._headers, **headers},
+            headers={"Host": without_final_dot(host), **self._headers, **headers},
             content=content,
             extensions=self._patience if route.trace is None else {**self._patience, "trace": route.trace},
         )
@@ -237,7 +239,7 @@ class HttpxTransport:
         route = self._routes.get(f"{scheme}://{host}")
         if route is None:
             try:
-                origin = httpx.URL(f"{scheme}://{host}")
+                origin = httpx.URL(f"{scheme}://{without_final_dot(host)}")
             except httpx.InvalidURL:
                 raise UnsafeUrl(f"Not a valid host: {printable(host, 200)!r}") from None
             proxy = self._proxy
@@ -250,6 +252,9 @@ class HttpxTransport:
             route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy), trace)
             if len(self._routes) >= _MAX_ROUTES:
                 self._routes.clear()
+                self._absolute.clear()
+            if without_final_dot(host) != host:
+                self._absolute.add(origin.host)
             self._routes[f"{scheme}://{host}"] = route
         return route
 
@@ -311,10 +316,10 @@ class HttpxTransport:
 
 
 def _open(
-    *, verify: ssl.SSLContext, http2: bool, limits: httpx.Limits, proxy: str | None = None
+    *, verify: ssl.SSLContext, http2: bool, limits: httpx.Limits, backend: NetworkBackend, proxy: str | None = None
 ) -> httpx.AsyncHTTPTransport:
     pool = httpx.AsyncHTTPTransport(verify=verify, http2=http2, limits=limits, proxy=proxy)
-    pool._pool._network_backend = NetworkBackend()  # noqa: SLF001 - httpcore has an argument for it, httpx none
+    pool._pool._network_backend = backend  # noqa: SLF001 - httpcore has an argument for it, httpx none
     return pool
 
 
@@ -341,9 +346,8 @@ def _trace(before_send: Callable[[], None] | None, addresses: AddressPolicy | No
 
 
 async def _check_resolved(addresses: AddressPolicy, host: str) -> None:
-    name = urlsplit(f"//{host}").hostname or ""
     with suppress(OSError, UnicodeError):
-        found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        found = await resolve(urlsplit(f"//{host}").hostname or "", None)
         for address in {str(sockaddr[0]) for *_, sockaddr in found}:
             if objection := addresses.objection(address):
                 raise _refused(host, objection)

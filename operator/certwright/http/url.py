@@ -93,7 +93,8 @@ def _origin(url: str) -> tuple[str, str, int] | None:
         port = parts.port or {"https": 443, "http": 80}[parts.scheme]
     except (ValueError, KeyError):
         return None
-    return (parts.scheme, parts.hostname, port) if parts.hostname else None
+    host = (parts.hostname or "").removesuffix(".")
+    return (parts.scheme, host, port) if host else None
 
 
 def host_of(url: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from certwright.acme import AcmeError, AcmeServer, HttpxTransport
 from certwright.http.addresses import AddressPolicy
+from certwright.issuers.host_places import MAX_REQUESTS, FairTransport, HostPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,6 +54,7 @@ class Authorities:
         self._on_request = on_request
         self._servers: dict[Authority, tuple[AcmeServer, HttpxTransport]] = {}
         self._making = asyncio.Lock()
+        self._places = HostPlaces()
 
     async def server(self, authority: Authority) -> AcmeServer:
         """Return the connection to a CA.
@@ -68,13 +70,16 @@ class Authorities:
                     ca_bundle=authority.ca_bundle_pem,
                     verify=not authority.skip_tls_verify,
                     user_agent=self._user_agent,
+                    max_connections=MAX_REQUESTS,
                     # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
                     trust_env=True,
                     before_send=self._leadership.check,
                     addresses=self._addresses,
                 )
                 try:
-                    server = AcmeServer(authority.server, transport, on_request=self._on_request)
+                    server = AcmeServer(
+                        authority.server, FairTransport(transport, self._places), on_request=self._on_request
+                    )
                 except AcmeError:
                     await transport.aclose()
                     raise

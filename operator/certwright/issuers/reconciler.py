@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from certwright.failures import Failure, classify
+from certwright.failures import Failure, IssuanceError, classify
 from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.registry import ReadyIssuer
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AnyIssuer = Issuer | ClusterIssuer
+
+LONGEST_LOAD_SECONDS: Final = 120.0
+"""A look at an issuer that takes longer is interrupted: its CA would hold a worker for as long as it likes."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class IssuerReconciler:
                 return Result.again_at(next_try, now)
         try:
             try:
-                account = await self._load(key, issuer)
+                account = await self._load_in_time(key, issuer)
             except Exception as error:  # noqa: BLE001 - classified, shown in the condition, logged if it is a defect of ours
                 return await self._failed(key, issuer, classify(error, now), error)
             await self._succeeded(key, issuer, account)
@@ -160,6 +164,19 @@ class IssuerReconciler:
     def _authorities_in_use(self) -> set[Authority]:
         """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
         return {*self._registry.authorities(), *self._loading.values()}
+
+    async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
+        try:
+            async with asyncio.timeout(LONGEST_LOAD_SECONDS) as deadline:
+                return await self._load(key, issuer)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise IssuanceError(
+                "DeadlineExceeded",
+                f"{issuer.spec.acme.server} took longer than {LONGEST_LOAD_SECONDS:g} s to load the account; this was "
+                "interrupted, so that others get their turn.",
+            ) from None
 
     async def _load(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
         spec = issuer.spec.acme

@@ -75,6 +75,10 @@ class Store(Generic[T]):
         known = self._objects.get((namespace or "", name))
         return known.parsed if known else None
 
+    def names(self) -> list[tuple[str, str]]:
+        """Return the namespace (empty for none) and the name of each object."""
+        return list(self._objects)
+
     def indexed(self, index: str, value: Hashable) -> list[T]:
         """Return the objects that have a value in an index, sorted by namespace and name."""
         return [self._objects[key].parsed for key in sorted(self._indexed.get((index, value), ()))]

@@ -7,6 +7,7 @@ from typing import Annotated, Final, TypeVar
 from pydantic import AfterValidator
 
 from certwright.resources.text_rule import Hint, TextRule
+from certwright.text import PLACEHOLDER_DOMAIN
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = rf"(?:{_LABEL}\.)*{_LABEL}"
@@ -16,7 +17,6 @@ _NUMERIC_END = r"(?:.*\.)?[0-9]+"
 _PORT = "(?::(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 _BRACKETED = r"\[[0-9a-fA-F:.]+\]"
 _BARE_IPV6 = "[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
-_PLACEHOLDER = r"@(?:.*\.)?example\.(?:com|net|org)"
 _LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
 
 DNS_NAME: Final = TextRule(
@@ -102,12 +102,11 @@ HTTPS_URL: Final = TextRule(
 EMAIL: Final = TextRule(
     # RFC 8555, section 7.3: one address, no header fields; the CA checks the rest.
     pattern="[!-+.-9;->A-~-]+@[a-zA-Z0-9.-]+",
-    # RFC 2606: nobody has an address there, and public CAs refuse it.
-    unless=f".*{_PLACEHOLDER}",
+    unless=f".*{PLACEHOLDER_DOMAIN}",
     message="is not an e-mail address, such as name@domain",
     max_length=320,
     hints=(
-        Hint(f"{_PLACEHOLDER}$", "is a placeholder: write your own address, or leave email out"),
+        Hint(f"{PLACEHOLDER_DOMAIN}$", "is a placeholder: write your own address, or leave email out"),
         Hint("^mailto:", "must be the address alone, without mailto:"),
         Hint("[,; ]", "must be one address"),
     ),

@@ -1,39 +1,75 @@
-"""The work queue: each key once, one worker a key, and turns between buckets so that none starves another."""
+"""The work queue: each key once, one worker a key, and turns by namespace, then by issuer: none starves others."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+import time
+from collections import Counter, OrderedDict, deque
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
 K = TypeVar("K", bound="Hashable")
+H = TypeVar("H", bound="Hashable")
+
+
+class Place(NamedTuple):
+    """Whose turn a key takes.
+
+    Attributes:
+        namespace: The tenant.
+        issuer: The issuer in it; a tenant's issuers take turns among themselves.
+        authority: The CA that a look may have to wait for, whoever asks; None if it is not known.
+    """
+
+    namespace: str
+    issuer: Hashable = None
+    authority: Hashable = None
+
+
+class _Waiting(NamedTuple, Generic[K]):
+    key: K
+    place: Place
+    since: float
 
 
 class WorkQueue(Generic[K]):
     """Keys that wait to be looked at.
 
     A key that is added again while it waits is still looked at once. A key that is added while a worker holds it is
-    looked at once more afterwards. Buckets (say, one per issuer and namespace) take turns, and one bucket never
-    holds more than its share of the workers: a thousand Certificates behind a DNS server that does not answer leave
-    room for all others.
+    looked at once more afterwards.
+
+    Namespaces take turns, in each its issuers do, and the keys of an issuer come in the order they were added. Turns
+    alone do not help against looks that take long, so workers are kept free:
+
+    - The last quarter of the workers is for namespaces that hold none.
+    - The eighth before is for issuers that hold none.
+    - One CA never has more than three quarters of the workers waiting for it, from whatever namespaces.
 
     Args:
-        bucket_of: Tells which bucket a key belongs to; asked when the key is added.
-        bucket_limit: How many keys of one bucket may be held by workers at once.
+        place_of: Tells whose turn a key takes; asked when the key is added.
+        workers: How many keys may be held at once.
+        now: The clock, in seconds.
     """
 
-    def __init__(self, bucket_of: Callable[[K], Hashable], *, bucket_limit: int) -> None:
-        self._bucket_of = bucket_of
-        self._bucket_limit = bucket_limit
-        self._waiting: OrderedDict[Hashable, deque[K]] = OrderedDict()
+    def __init__(
+        self, place_of: Callable[[K], Place], *, workers: int, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._place_of = place_of
+        self._workers = workers
+        self._for_namespaces = max(1, workers // 4) if workers > 1 else 0
+        self._for_issuers = workers // 8
+        self._now = now
+        self._waiting: OrderedDict[str, OrderedDict[Hashable, deque[_Waiting[K]]]] = OrderedDict()
         self._queued: set[K] = set()
-        self._held: dict[K, Hashable] = {}
+        self._held: dict[K, tuple[Place, float]] = {}
         self._again: set[K] = set()
-        self._held_by_bucket: dict[Hashable, int] = {}
-        self._changed = asyncio.Condition()
+        self._of_namespace: Counter[str] = Counter()
+        self._of_issuer: Counter[tuple[str, Hashable]] = Counter()
+        self._of_authority: Counter[Hashable] = Counter()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._served_since: float | None = None
         self._closed = False
 
     def __len__(self) -> int:
@@ -45,64 +81,128 @@ class WorkQueue(Generic[K]):
         """How many keys workers hold now."""
         return len(self._held)
 
-    async def add(self, key: K) -> None:
+    @property
+    def oldest_wait(self) -> float:
+        """Seconds that the oldest waiting key has waited since there are workers; 0 if none waits."""
+        return self._longest_wait(self._waiting)
+
+    @property
+    def starved_wait(self) -> float:
+        """The same for the namespaces that hold no worker: no backlog of their own explains why they wait."""
+        return self._longest_wait(namespace for namespace in self._waiting if not self._of_namespace[namespace])
+
+    @property
+    def longest_hold(self) -> float:
+        """Seconds since the key that is held longest was taken; 0 if none is held."""
+        now = self._now()
+        return max((now - since for _, since in self._held.values()), default=0.0)
+
+    def serve(self) -> None:
+        """Count the waits from now on: before, no worker was there for anything."""
+        self._served_since = self._now()
+
+    def add(self, key: K) -> None:
         """Ask for a look at this key."""
-        async with self._changed:
-            if self._closed or key in self._queued:
-                return
-            if key in self._held:
-                self._again.add(key)
-                return
-            self._enqueue(key)
-            self._changed.notify()
+        if self._closed or key in self._queued:
+            return
+        if key in self._held:
+            self._again.add(key)
+        elif self._may_take(self._enqueue(key)):
+            self._wake_worker()
 
     async def take(self) -> K | None:
         """Wait for a key and hold it until `done`; None once the queue is closed."""
-        async with self._changed:
-            while True:
-                if self._closed:
-                    return None
-                key = self._next()
-                if key is not None:
-                    return key
-                await self._changed.wait()
+        while not self._closed:
+            key = self._next()
+            if key is not None:
+                return key
+            turn = asyncio.get_running_loop().create_future()
+            self._idle.append(turn)
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled():
+                    self._wake_worker()  # what this one was woken for is another one's
+                raise
+        return None
 
-    async def done(self, key: K) -> None:
+    def done(self, key: K) -> None:
         """Let go of a key that `take` returned."""
-        async with self._changed:
-            bucket = self._held.pop(key)
-            left = self._held_by_bucket[bucket] - 1
-            if left:
-                self._held_by_bucket[bucket] = left
-            else:
-                del self._held_by_bucket[bucket]
-            if key in self._again:
-                self._again.remove(key)
+        place, _ = self._held.pop(key)
+        _let_go(self._of_namespace, place.namespace)
+        _let_go(self._of_issuer, (place.namespace, place.issuer))
+        _let_go(self._of_authority, place.authority)
+        if key in self._again:
+            self._again.remove(key)
+            if not self._closed:
                 self._enqueue(key)
-            # A place in this bucket came free: a worker that found the bucket full may go on now.
-            self._changed.notify()
+        # Somebody's share has room again: a worker that found nothing it may take can go on.
+        self._wake_worker()
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Wake every waiting worker with None; what waits is dropped (it is level-triggered: a start finds it)."""
-        async with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._closed = True
+        while self._idle:
+            self._wake_worker()
 
-    def _enqueue(self, key: K) -> None:
+    def _enqueue(self, key: K) -> Place:
+        place = self._place_of(key)
+        issuers = self._waiting.setdefault(place.namespace, OrderedDict())
+        issuers.setdefault(place.issuer, deque()).append(_Waiting(key, place, self._now()))
         self._queued.add(key)
-        self._waiting.setdefault(self._bucket_of(key), deque()).append(key)
+        return place
+
+    def _may_take(self, place: Place) -> bool:
+        left = self._workers - len(self._held)
+        if place.authority is not None and self._of_authority[place.authority] >= self._workers - self._for_namespaces:
+            return False
+        if not self._of_namespace[place.namespace]:
+            return True
+        if not self._of_issuer[place.namespace, place.issuer]:
+            return left > self._for_namespaces
+        return left > self._for_namespaces + self._for_issuers
 
     def _next(self) -> K | None:
-        for bucket in self._waiting:
-            held = self._held_by_bucket.get(bucket, 0)
-            if held >= self._bucket_limit:
-                continue
-            keys = self._waiting.pop(bucket)
-            key = keys.popleft()
-            if keys:
-                self._waiting[bucket] = keys  # at the end: the others come first now
-            self._queued.remove(key)
-            self._held[key] = bucket
-            self._held_by_bucket[bucket] = held + 1
-            return key
+        for namespace, issuers in self._waiting.items():
+            for issuer, keys in issuers.items():
+                if not self._may_take(keys[0].place):
+                    continue
+                taken = keys.popleft()
+                # To the end: the other issuers of the namespace, and the other namespaces, come first now.
+                issuers.move_to_end(issuer)
+                self._waiting.move_to_end(namespace)
+                if not keys:
+                    del issuers[issuer]
+                if not issuers:
+                    del self._waiting[namespace]
+                self._hold(taken)
+                return taken.key
         return None
+
+    def _hold(self, taken: _Waiting[K]) -> None:
+        self._queued.remove(taken.key)
+        self._held[taken.key] = (taken.place, self._now())
+        self._of_namespace[taken.place.namespace] += 1
+        self._of_issuer[taken.place.namespace, taken.place.issuer] += 1
+        self._of_authority[taken.place.authority] += 1
+
+    def _wake_worker(self) -> None:
+        while self._idle:
+            turn = self._idle.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _longest_wait(self, namespaces: Iterable[str]) -> float:
+        since = self._served_since
+        if since is None:
+            return 0.0
+        heads = (keys[0].since for namespace in namespaces for keys in self._waiting[namespace].values())
+        oldest = min(heads, default=None)
+        return 0.0 if oldest is None else self._now() - max(oldest, since)
+
+
+def _let_go(counter: Counter[H], of: H) -> None:
+    counter[of] -= 1
+    if not counter[of]:
+        del counter[of]

@@ -7,7 +7,7 @@ import heapq
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Callable, Hashable
 
 K = TypeVar("K", bound="Hashable")
 
@@ -20,7 +20,7 @@ class Scheduler(Generic[K]):
         now: The clock, in seconds; monotonic unless a test says otherwise.
     """
 
-    def __init__(self, due: Callable[[K], Awaitable[None]], *, now: Callable[[], float] | None = None) -> None:
+    def __init__(self, due: Callable[[K], None], *, now: Callable[[], float] | None = None) -> None:
         self._due = due
         self._now = now or (lambda: asyncio.get_running_loop().time())
         self._heap: list[tuple[float, int, K]] = []
@@ -51,14 +51,14 @@ class Scheduler(Generic[K]):
         """Hand keys over until cancelled."""
         while True:
             self._earlier.clear()
-            wait = await self._hand_over()
+            wait = self._hand_over()
             try:
                 async with asyncio.timeout(wait):
                     await self._earlier.wait()
             except TimeoutError:
                 continue
 
-    async def _hand_over(self) -> float | None:
+    def _hand_over(self) -> float | None:
         """Hand over what is due; return the seconds until the next is, or None."""
         while self._heap:
             time, sequence, key = self._heap[0]
@@ -70,7 +70,7 @@ class Scheduler(Generic[K]):
                 return wait
             heapq.heappop(self._heap)
             del self._times[key]
-            await self._due(key)
+            self._due(key)
         return None
 
     def _compact(self) -> None:

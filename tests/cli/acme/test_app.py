@@ -82,6 +82,11 @@ def test_no_option_takes_a_secret() -> None:
         (["register", "--server", "nobody"], "neither a directory URL nor one of letsencrypt"),
         (["register", "--eab-hmac-file", "x"], "--eab-kid"),
         (["register", "--key-algorithm", "ES1"], "no account key algorithm 'ES1'"),
+        (
+            ["register", "--agree-tos", "--email", "you@example.com"],
+            "you@example.com is a placeholder: give your own address",
+        ),
+        (["account", "--email", "mailto:a@b.example.org"], "a@b.example.org is a placeholder"),
         (["account", "--email", "a@example.test", "--no-email"], "are mutually exclusive"),
         (["revoke", "nothing"], "neither a file nor a certificate"),
         (["info", "nothing"], "It is not a CA either"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.steps.step import Act
@@ -35,13 +35,12 @@ class PollOrder(Act):
         now = tools.clock()
         latest = before.started_at + LONGEST_ORDER
         end = latest if order.expires is None else min(order.expires, latest)
-        if order.status in ("pending", "processing") and now > end:
+        undecided = order.status in ("pending", "processing") or (order.status == "ready" and before.finalized)
+        if undecided and now > end:
             raise IssuanceError(
                 "OrderExpired",
                 f"The order {order.url} is still {order.status.value}, but it expired at {rfc3339(end)}. "
                 "A new one will be placed.",
                 costly=True,
             )
-        polls = before.polls + 1 if order.status is before.order.status else 0
-        polled = replace(before, order=order, polls=polls).polled(order.retry_after, now)
-        yield observation.remember(open_order=polled).with_order_state(order)
+        yield observation.remember(open_order=before.seen(order).polled(order.retry_after, now)).with_order_state(order)

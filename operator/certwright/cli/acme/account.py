@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import PRIVATE_FILE, read_file, write_file
 from certwright.cli.acme.output import confirm
 from certwright.cli.acme.session import Outcome, server_name
+from certwright.text import PLACEHOLDER_DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -65,7 +67,7 @@ class NewAccount:
 
     @property
     def contact(self) -> list[str]:
-        """The contacts as URLs."""
+        """The contacts as URLs; see `contact_urls`."""
         return contact_urls(self.emails)
 
     def binding(self) -> ExternalAccountBinding | None:
@@ -133,7 +135,7 @@ async def _new(session: Session, url: str, new: NewAccount) -> AsyncIterator[Cli
     """Open a client with a new account, or continue an interrupted registration."""
     folder = session.accounts.at(url)
     credentials = folder.load()
-    binding = new.binding()
+    binding, contact = new.binding(), new.contact
     if new.hmac_file is not None:
         session.warn_of_readers(new.hmac_file)
     key = credentials.key if credentials is not None else _generate(new.key_algorithm)
@@ -149,7 +151,7 @@ async def _new(session: Session, url: str, new: NewAccount) -> AsyncIterator[Cli
         folder.save_connection(connection_of(session, url))
         folder.save(AccountCredentials.of(client))
         account = await client.register(
-            contact=new.contact, terms_of_service_agreed=agreed, external_account_binding=binding
+            contact=contact, terms_of_service_agreed=agreed, external_account_binding=binding
         )
         folder.save(AccountCredentials.of(client))
         session.output.say(f"{'Registered' if account.created else 'Found'} the account {account.url}")
@@ -160,12 +162,13 @@ async def show(session: Session, emails: tuple[str, ...], *, clear: bool, agree:
     """Show the account, after the requested changes."""
     if emails and clear:
         raise UsageError("--email and --no-email are mutually exclusive")
+    contact = contact_urls(emails)
     async with open_account(session, session.server()) as client:
         account = await client.fetch_account()
         if agree:
             account = await client.agree_to_terms()
         if emails or clear:
-            account = await client.update_account(contact=contact_urls(emails))
+            account = await client.update_account(contact=contact)
         if export is not None:
             write_file(export, AccountCredentials.of(client).to_json().encode(), mode=PRIVATE_FILE)
             session.output.warn(f"{export} contains the private key of the account: keep it secret")
@@ -290,5 +293,14 @@ def _outcome(session: Session, client: Client, account: Account, news: str = "")
 
 
 def contact_urls(emails: Iterable[str]) -> list[str]:
-    """Return contacts as URLs (RFC 8555 section 7.3); one that is a URL already is left as it is."""
-    return [email if ":" in email else f"mailto:{email}" for email in emails]
+    """Return contacts as URLs (RFC 8555 section 7.3); one that is a URL already is left as it is.
+
+    Raises:
+        UsageError: An address is the placeholder of an example.
+    """
+    urls = [email if ":" in email else f"mailto:{email}" for email in emails]
+    for url in urls:
+        if re.search(f"{PLACEHOLDER_DOMAIN}$", url):
+            address = url.removeprefix("mailto:")
+            raise UsageError(f"{address} is a placeholder: give your own address, or leave --email out")
+    return urls
