@@ -265,7 +265,7 @@ async def test_a_name_in_a_status_removes_nothing_of_others(
 
 
 async def test_paths_to_services_that_are_not_this_certificates_stay_whatever_a_status_names(
-    make: Callable[..., Http01Presenter], objects: FakeObjects, owner: Owner, answers: Holders[FileResponse]
+    objects: FakeObjects, owner: Owner, answers: Holders[FileResponse]
 ) -> None:
     theirs = replace(owner, name="other", uid="uid-other")
     other = Http01Presenter(
