@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from certwright import acme, dns, pki
 from certwright.http01.errors import SolverError
 from certwright.kube import errors as kube
+from certwright.kube.refusals import advice
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             return Failure("InvalidKeyOrChain", message, "attempt")
         case kube.KubeError():
             reason: Reason = "APIServerRefused" if error.status is not None else "APIServerUnreachable"
-            return Failure(reason, message, "transient")
+            said = f"{_ended(message)} {remedy}" if (remedy := advice(error)) else message
+            return Failure(reason, said, "transient")
         case _:
             # The text of an unforeseen error may hold anything: it goes to the log only.
             return Failure(

@@ -39,6 +39,7 @@ SpecReason = Literal[
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",
+    "StaleEntries",
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
@@ -81,6 +82,7 @@ Http01Reason = Literal[
     "IngressNotFound",
     "IngressBusy",
     "SolverImageUnknown",
+    "TemplateRefused",
     "ResponderUnavailable",
 ]
 CaReason = Literal[

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.cli.run import _parser
+from certwright.cli.run import _options, _parser
+from certwright.http01.manifests import RESOURCES
+from certwright.issuers.template_policy import (
+    INGRESS_ANNOTATION_PATTERNS,
+    POD_ANNOTATION_PATTERNS,
+    POD_LABEL_PATTERNS,
+)
 from chart.matrix import case
 
 if TYPE_CHECKING:
@@ -34,7 +41,7 @@ def test_every_option_of_the_operator_is_set_that_a_pod_has_a_use_for(helm: Helm
         for action in _parser()._actions
         for option in action.option_strings
         if option.startswith("--")
-    } - {"HELP", "KUBECONFIG", "HTTP01_PORT"}  # a pod has its account; only CAs of test beds ask at another port
+    } - {"HELP", "KUBECONFIG", "HTTP01_PORT", "ALLOW_LOOPBACK"}  # a pod has its account; the others are for test beds
     assert len(options) > 5
     set_by_chart = {
         name.removeprefix("CERTWRIGHT_")
@@ -54,12 +61,27 @@ def test_the_environment_by_default(helm: Helm) -> None:
         "CERTWRIGHT_LOG_FORMAT": "json",
         "CERTWRIGHT_SOLVER_IMAGE": "localhost/certwright:0.1.0",
         "CERTWRIGHT_SOLVER_IMAGE_PULL_POLICY": "IfNotPresent",
+        "CERTWRIGHT_SOLVER_RESOURCES": json.dumps(
+            {kind: dict(sorted(RESOURCES[kind].items())) for kind in sorted(RESOURCES)}, separators=(",", ":")
+        ),
+        "CERTWRIGHT_ALLOW_POD_LABEL": ",".join(POD_LABEL_PATTERNS),
+        "CERTWRIGHT_ALLOW_POD_ANNOTATION": ",".join(POD_ANNOTATION_PATTERNS),
+        "CERTWRIGHT_ALLOW_INGRESS_ANNOTATION": ",".join(INGRESS_ANNOTATION_PATTERNS),
         "CERTWRIGHT_RESPONDER_ADDRESS": {"fieldRef": {"fieldPath": "status.podIP"}},
         "CERTWRIGHT_RESPONDER_PORT": "8089",
         "CERTWRIGHT_LEADER_ELECT": "true",
         "CERTWRIGHT_LEASE_NAME": "certwright",
         "CERTWRIGHT_IDENTITY": {"fieldRef": {"fieldPath": "metadata.name"}},
     }
+
+
+def test_what_every_object_is_to_carry_reaches_the_operator(helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"objectLabels": {"team": "web", "example.com/cost-centre": "7"}, "objectAnnotations": {"note": "a=b, c"}}
+    found = environment(helm, values)
+    for name in ("OBJECT_LABEL", "OBJECT_ANNOTATION"):
+        monkeypatch.setenv(f"CERTWRIGHT_{name}", found[f"CERTWRIGHT_{name}"])
+    common = _options(_parser().parse_args([])).common
+    assert (common.labels, common.annotations) == (values["objectLabels"], values["objectAnnotations"])
 
 
 def test_namespaces_are_a_list_in_one_variable_each_once(helm: Helm) -> None:

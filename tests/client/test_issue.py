@@ -40,6 +40,7 @@ from certwright.client import (
     OrderResumed,
     UnusableCertificate,
     issue,
+    renew,
 )
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
 from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa, Request
@@ -164,6 +165,39 @@ async def test_a_renewal_that_became_an_ordinary_order_is_counted_as_one(
     with pytest.raises(TimedOut):
         await issue(client, ["leaf.example"], solvers=[Recorder()], replaces=pem, budget=budget)
     assert not budget.reserve(account="another", identifiers=[Identifier.dns("leaf.example")]).granted
+
+
+async def test_a_renewal_orders_what_was_asked_for_and_not_what_was_issued(client: Client, ca: FakeCa) -> None:
+    pem = x509.load_der_x509_certificate(make_leaf(subject="leaf.example")).public_bytes(serialization.Encoding.PEM)
+    for names, ordered in (
+        (["*.leaf.example", "leaf.example"], ["*.leaf.example", "leaf.example"]),
+        (None, ["leaf.example"]),
+    ):
+        ca.reply("/new-order", TimedOut("late", host="ca.test"))
+        with pytest.raises(TimedOut):
+            await renew(client, pem, names=names, solvers=[Recorder()])
+        found = [entry["value"] for entry in ca.requests[-1].json["identifiers"]]
+        assert found == ordered
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("www.example.com", {"type": "dns", "value": "WWW.Example.com."}),
+        ("2001:db8::1", {"type": "ip", "value": "2001:0DB8:0:0:0:0:0:1"}),
+    ],
+)
+async def test_an_order_is_resumed_in_whatever_form_the_ca_shows_its_names(
+    client: Client, ca: FakeCa, name: str, shown: dict[str, str]
+) -> None:
+    ca.identifiers = [shown]
+    ca.order_states.extend(["ready"])
+    ca.reply("/finalize", TimedOut("late", host="ca.test"))
+    events: list[Event] = []
+    with pytest.raises(TimedOut):
+        await issue(client, [name], solvers=[Recorder()], resume=f"{ORIGIN}/order/1", on_event=events.append)
+    assert isinstance(events[0], OrderResumed)
+    assert "/new-order" not in ca.paths()
 
 
 async def test_it_waits_for_room_in_the_budget(client: Client, ca: FakeCa, time: FakeTime) -> None:

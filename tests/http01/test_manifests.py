@@ -49,6 +49,35 @@ def test_a_pod_meets_the_restricted_level_and_has_bounds(owner: Owner) -> None:
     assert container["resources"].keys() == {"requests", "limits"}
 
 
+def test_a_pod_names_no_user_so_that_a_namespace_may_give_it_one(owner: Owner) -> None:
+    """OpenShift refuses users outside of the namespace's range; the image has a numeric one for everywhere else."""
+    spec = manifests.pod(owner, "cw-web", FILES, PodSettings("image"))["spec"]
+    assert not {"runAsUser", "runAsGroup", "fsGroup"} & spec["securityContext"].keys()
+
+
+def test_a_pod_is_ready_once_it_answers(owner: Owner) -> None:
+    [container] = manifests.pod(owner, "cw-web", FILES, PodSettings("image"))["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+
+
+def test_resources_are_the_issuers_else_the_operators_else_the_default(owner: Owner) -> None:
+    own, general = {"limits": {"memory": "1Gi"}}, {"requests": {"ephemeral-storage": "1Mi"}}
+
+    def resources(settings: PodSettings) -> Any:
+        return manifests.pod(owner, "cw-web", FILES, settings)["spec"]["containers"][0]["resources"]
+
+    template = {"spec": {"resources": own}}
+    assert resources(PodSettings("image", template=template, resources=general)) == own
+    assert resources(PodSettings("image", resources=general)) == general
+    assert resources(PodSettings("image")) == manifests.RESOURCES
+
+
+def test_annotations_of_ours_win_over_those_of_a_template(owner: Owner) -> None:
+    template = {"metadata": {"annotations": {"sidecar.istio.io/inject": "true"}}}
+    pod = manifests.pod(owner, "cw-web", FILES, PodSettings("image", template=template))
+    assert pod["metadata"]["annotations"] == manifests.POD_ANNOTATIONS
+
+
 def test_a_pod_answers_what_it_was_made_for(owner: Owner) -> None:
     [container] = manifests.pod(owner, "cw-web", FILES, PodSettings("image"))["spec"]["containers"]
     variables = {variable["name"]: variable["value"] for variable in container["env"]}

@@ -11,7 +11,13 @@ import pytest
 from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import RecordResponse
 from certwright.http01.errors import SolverError
-from certwright.http01.presenter import FIRST_DIAGNOSIS_SECONDS, SETTLING_SECONDS, Http01Presenter, shared_look_up
+from certwright.http01.presenter import (
+    FIRST_DIAGNOSIS_SECONDS,
+    RESTORE_SECONDS,
+    SETTLING_SECONDS,
+    Http01Presenter,
+    shared_look_up,
+)
 from certwright.http01.removal import remove, remove_superseded
 from certwright.http01.self_check import HttpSighting
 from certwright.http01.settings import GatewayRoute, IngressRoute, PodSettings, Settings, SharedSettings
@@ -185,6 +191,51 @@ async def test_orders_that_edit_one_ingress_at_once_wait_for_each_other(
     await asyncio.gather(*(solver.clean_up([one]) for one in files))
     assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
     assert objects.calls.count("disown Ingress") == 1, "the last one gives the fields back"
+
+
+async def test_an_edited_ingress_whose_owner_puts_his_rules_back_gets_ours_again_and_he_is_named(
+    make: Callable[..., Http01Presenter], objects: FakeObjects, look: Look, time: Time
+) -> None:
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    solver = make(POD, IngressRoute(edit="front"))
+    await solver.present(FILES)
+    ours = deepcopy(objects.held["Ingress", "front"]["spec"]["rules"])
+    look.status = 404
+    await solver.check(FILES)
+    rules: dict[str, Any] = {"f:spec": {"f:rules": {}}}
+    metadata = objects.held["Ingress", "front"]["metadata"]
+    objects.held["Ingress", "front"]["spec"]["rules"] = [FRONT]
+    metadata["managedFields"] = [
+        {"manager": "certwright", "time": "2026-01-03T00:00:00Z", "fieldsV1": rules},
+        {"manager": "helm", "time": "2026-01-01T00:00:00Z", "fieldsV1": rules},
+        {"manager": "argocd-controller", "time": "2026-01-02T00:00:00Z", "fieldsV1": rules},
+        {"manager": "traefik", "time": "2026-01-04T00:00:00Z", "fieldsV1": {"f:status": {}}},
+    ]
+    time.now += RESTORE_SECONDS
+    [first, _] = await solver.check(FILES)
+    assert objects.held["Ingress", "front"]["spec"]["rules"] == ours
+    assert (
+        "the field manager argocd-controller wrote the rules of the Ingress shop/front without those for the "
+        "challenge; they were added again"
+    ) in first.describe()
+    objects.calls.clear()
+    look.status = 200
+    await solver.check(FILES)
+    assert objects.calls == []
+
+
+async def test_an_edited_ingress_that_has_our_rules_is_not_written(
+    make: Callable[..., Http01Presenter], objects: FakeObjects, look: Look, time: Time
+) -> None:
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    solver = make(POD, IngressRoute(edit="front"))
+    await solver.present(FILES)
+    look.status = 404
+    objects.calls.clear()
+    for _ in range(10):
+        time.now += RESTORE_SECONDS / 10
+        await solver.check(FILES)
+    assert objects.calls == ["read Ingress"]
 
 
 async def test_an_ingress_of_hosts_without_paths_has_them_afterwards(

@@ -30,7 +30,7 @@ def test_an_ingress_has_a_rule_a_host_and_a_path_a_file(owner: Owner) -> None:
     }
     assert [rule["host"] for rule in spec["rules"]] == ["a.test", "b.test"]
     paths = [path for rule in spec["rules"] for path in rule["http"]["paths"]]
-    assert {path["pathType"] for path in paths} == {"Exact"}
+    assert {path["pathType"] for path in paths} == {"ImplementationSpecific"}, "ingress-nginx takes no dot in others"
     assert {path["backend"]["service"]["name"] for path in paths} == {"cw"}
 
 

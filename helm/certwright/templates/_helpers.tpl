@@ -48,6 +48,15 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- toYaml (merge (deepCopy .own) (include "certwright.labels" .root | fromYaml)) }}
 {{- end }}
 
+{{/* A map as lines of key=value. */}}
+{{- define "certwright.lines" -}}
+{{- $lines := list }}
+{{- range $key, $value := . }}
+{{- $lines = append $lines (printf "%s=%v" $key $value) }}
+{{- end }}
+{{- join "\n" $lines }}
+{{- end }}
+
 {{- define "certwright.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "certwright.fullname" .) .Values.serviceAccount.name }}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.directory import offered
-from certwright.acme.errors import AcmeError, NotOffered, NotRegistered, RolloverUnconfirmed
+from certwright.acme.errors import AcmeError, DeactivationUnconfirmed, NotOffered, NotRegistered, RolloverUnconfirmed
 from certwright.acme.fields import Fields, malformed
 from certwright.acme.key import compact_json, flattened
 from certwright.acme.link import links_to, parse_links, resolve
-from certwright.acme.problem import ProblemError
+from certwright.acme.problem import AccountDoesNotExist, ProblemError, Unauthorized
 from certwright.acme.server import MAX_JSON_BYTES
 from certwright.http.retry_after import retry_after_seconds
 from certwright.text import printable
@@ -188,8 +188,26 @@ class AccountClient:
         return await self._post_account({"contact": list(contact)})
 
     async def deactivate_account(self) -> Account:
-        """Deactivate the account permanently (section 7.3.6)."""
-        return await self._post_account({"status": "deactivated"})
+        """Deactivate the account permanently (section 7.3.6).
+
+        Returns:
+            The account, deactivated: where the server's answer shows it as before, it is looked at again.
+
+        Raises:
+            DeactivationUnconfirmed: The account is still valid.
+        """
+        account = await self._post_account({"status": "deactivated"})
+        if account.status is not AccountStatus.DEACTIVATED:
+            try:
+                account = await self.fetch_account()
+            except (Unauthorized, AccountDoesNotExist):
+                # Section 7.3.6: nothing is answered to a deactivated account.
+                return replace(account, status=AccountStatus.DEACTIVATED)
+        if account.status is AccountStatus.VALID:
+            raise DeactivationUnconfirmed(
+                f"The server accepted the deactivation of {account.url}, but the account is still valid"
+            )
+        return account
 
     async def agree_to_terms(self) -> Account:
         """Agree to the current terms of service after they changed (section 7.3.3).

@@ -19,6 +19,7 @@ AcmeError
   · PollTimedOut
   · BudgetExhausted (in `budget`)
   · RolloverUnconfirmed
+  · DeactivationUnconfirmed
   · NotOffered
   · NotRegistered
   · NoSuchChain
@@ -141,6 +142,10 @@ class RolloverUnconfirmed(AcmeError):
 
     The account may use either key: keep both, and call `probe_keys`.
     """
+
+
+class DeactivationUnconfirmed(AcmeError):
+    """The server accepted a deactivation, but the account is still valid: keep its key, and try again."""
 
 
 class NotOffered(AcmeError):

@@ -24,7 +24,7 @@ from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
-from certwright.resources import Certificate
+from certwright.resources import UNOBSERVED, Certificate
 from certwright.runtime.result import Result
 from certwright.text import listed
 
@@ -153,7 +153,7 @@ class CertificateReconciler:
     async def _observe(self, certificate: Certificate) -> Observation:
         uid, namespace = certificate.metadata.uid, certificate.metadata.namespace or ""
         memory = self._memories.get(uid) or Memory(
-            note=last_note(certificate.status), generation=certificate.status.observed_generation or 0
+            note=last_note(certificate.status), generation=certificate.status.observed_generation or UNOBSERVED
         )
         memory = memory.for_generation(certificate.metadata.generation)
         if uid in self._with_changed_issuer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.certificates.order_request import digest, names_of, requested_identifiers
 from certwright.key_file import MAX_KEY_BYTES
+from certwright.kube.api import FIELD_MANAGER
+from certwright.kube.managed_fields import other_managers
 from certwright.kube.secrets import EntryTooLarge, decoded, encoded
 from certwright.pki import (
     CertificateFacts,
@@ -24,6 +26,7 @@ from certwright.pki import (
     public_key_matches,
     public_key_matches_spec,
 )
+from certwright.pki.keys import is_of_kind
 from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,
@@ -41,8 +44,11 @@ from certwright.resources import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.pki import CertificateChain, KeyAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+    from certwright.pki import CertificateChain
     from certwright.resources import Certificate, SecretTemplate
+    from certwright.resources import PrivateKey as PrivateKeySpec
 
 TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
@@ -55,6 +61,9 @@ TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
 """Which labels and annotations are from the template: what it has no more can be told from what others put there."""
 CA_ENTRY: Final = "ca.crt"
 MAX_REVISION_DIGITS: Final = 9
+ENTRIES: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
+"""What Certwright writes."""
+MAX_OTHER_ENTRIES: Final = 10
 MAX_ANNOTATION: Final = 2048
 """The longest of our annotations is a URL; anybody may write longer ones, of which nothing is kept."""
 MAX_KEPT_NAMES: Final = 128
@@ -79,6 +88,9 @@ class SecretFacts:
         immutable: Whether its data can never be changed.
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
         template: Which labels and annotations are from the Certificate's template, see `template_keys`.
+        lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
+        other_entries: What it holds besides what Certwright writes, as far as people need to know.
+        other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
 
     namespace: str
@@ -98,10 +110,23 @@ class SecretFacts:
     immutable: bool = False
     revision: int = 0
     template: str | None = None
+    lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
+    other_entries: tuple[str, ...] = ()
+    other_managers: tuple[str, ...] = ()
 
-    def has_key_of(self, algorithm: KeyAlgorithm, size: int | None) -> bool:
-        """Whether the certificate's key is of this algorithm and size (None: the algorithm's default)."""
-        return self.leaf is not None and public_key_matches_spec(self.leaf, algorithm, size)
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a private key that can be used, with or without its certificate."""
+        return self.leaf is not None or self.lone_key is not None
+
+    def has_key_for(self, spec: PrivateKeySpec) -> bool:
+        """Whether there is a private key that can be used, and that is of the kind that a spec asks for."""
+        if spec.is_any:
+            return self.has_key
+        kind = spec.effective_algorithm, spec.size
+        if self.leaf is not None:
+            return public_key_matches_spec(self.leaf, *kind)
+        return self.lone_key is not None and is_of_kind(self.lone_key, *kind)
 
     @classmethod
     def of(cls, secret: Mapping[str, Any]) -> SecretFacts:
@@ -111,6 +136,7 @@ class SecretFacts:
         managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
         data = secret.get("data") or {}
         leaf, problem = _leaf(data, annotations.get(CONTENT_DIGEST_ANNOTATION))
+        lone_key = _public_key(data) if leaf is None else None
         facts = None
         if leaf is not None:
             try:
@@ -138,6 +164,9 @@ class SecretFacts:
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
             template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
+            lone_key=lone_key,
+            other_entries=_other_entries(secret),
+            other_managers=other_managers(metadata, field="data"),
         )
 
 
@@ -176,11 +205,7 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
 
     It carries the resourceVersion it was read at: if someone changes it meanwhile, the write is refused.
     """
-    data = {
-        entry: content
-        for entry, content in (existing.get("data") or {}).items()
-        if entry in {"tls.crt", "tls.key", CA_ENTRY}
-    }
+    data = {entry: content for entry, content in (existing.get("data") or {}).items() if entry in ENTRIES}
     known = existing["metadata"].get("annotations") or {}
     mine = known.get(CERTIFICATE_NAME_ANNOTATION) is not None
     kept = {
@@ -302,6 +327,24 @@ def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate
     except PkiError as error:
         return None, str(error)
     return leaf, None
+
+
+def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of entries that hold something and that we do not own (``ca.crt`` may be another's)."""
+    data, owned = secret.get("data") or {}, ENTRIES
+    for entry in secret["metadata"].get("managedFields") or ():
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            owned = frozenset({"tls.crt", "tls.key"}) | {
+                name.removeprefix("f:") for name in (entry.get("fieldsV1") or {}).get("f:data") or ()
+            }
+    return tuple(sorted(name for name, content in data.items() if content and name not in owned))[:MAX_OTHER_ENTRIES]
+
+
+def _public_key(data: Mapping[str, str]) -> CertificatePublicKeyTypes | None:
+    try:
+        return load_private_key(decoded(data, "tls.key", limit=MAX_KEY_BYTES)).public_key()
+    except (PkiError, EntryTooLarge):
+        return None
 
 
 def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ipaddress
+import json
 import logging
 import os
 import secrets
@@ -20,8 +21,16 @@ from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
 from certwright.http.addresses import AddressPolicy
 from certwright.issuers.presenters import Http01Options
+from certwright.issuers.template_policy import (
+    INGRESS_ANNOTATION_PATTERNS,
+    POD_ANNOTATION_PATTERNS,
+    POD_LABEL_PATTERNS,
+    TemplatePolicy,
+)
+from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials, in_cluster, own_namespace
+from certwright.resources.labels import metadata_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +40,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_NAMESPACE: Final = "certwright"
 DEFAULT_LEASE: Final = "certwright"
 EXIT_FAILED: Final = 1
+MAX_SHOWN: Final = 200
+"""Characters of a wrong argument in the message."""
 EXIT_LEADERSHIP_LOST: Final = 75
 """EX_TEMPFAIL of sysexits.h: nothing is wrong with this process, start it again."""
 LAST_SECONDS: Final = 1.5
@@ -41,29 +52,16 @@ EXIT_INTERRUPTED: Final = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the operator until it is told to stop; return the exit code."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
     configure_logging(level=given.log_level, as_json=given.log_format == "json")
     if given.kubeconfig:
         # kopf takes it from nowhere else.
         os.environ["KUBECONFIG"] = given.kubeconfig
-    options = Options(
-        operator_namespace=given.operator_namespace,
-        namespaces=given.namespace or _list(_env("NAMESPACE")),
-        http_host=given.http_host,
-        http_port=given.http_port,
-        workers=given.workers,
-        user_agent=f"certwright/{version('certwright')}",
-        http01=Http01Options(
-            image=given.solver_image or None,
-            pull_policy=given.solver_image_pull_policy,
-            responder_address=given.responder_address,
-            responder_port=given.responder_port,
-            check_port=given.http01_port,
-            addresses=AddressPolicy(allow_loopback=given.allow_loopback),
-        ),
-        kubeconfig=given.kubeconfig or None,
-        election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
-    )
+    try:
+        options = _options(given)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         asyncio.run(run_operator(options))
     except NoCredentials as error:
@@ -81,6 +79,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logger.exception("the operator stops: unexpected error")
         return EXIT_FAILED
     return 0
+
+
+def _options(given: argparse.Namespace) -> Options:
+    """Return what the arguments and the environment say.
+
+    Raises:
+        ValueError: A label or annotation is of a wrong form.
+    """
+    return Options(
+        operator_namespace=given.operator_namespace,
+        namespaces=given.namespace or _list(_env("NAMESPACE")),
+        http_host=given.http_host,
+        http_port=given.http_port,
+        workers=given.workers,
+        user_agent=f"certwright/{version('certwright')}",
+        http01=Http01Options(
+            image=given.solver_image or None,
+            pull_policy=given.solver_image_pull_policy,
+            responder_address=given.responder_address,
+            responder_port=given.responder_port,
+            check_port=given.http01_port,
+            addresses=AddressPolicy(allow_loopback=given.allow_loopback),
+            resources=given.solver_resources,
+            templates=TemplatePolicy(
+                pod_labels=_patterns(given.allow_pod_label, "ALLOW_POD_LABEL", POD_LABEL_PATTERNS),
+                pod_annotations=_patterns(given.allow_pod_annotation, "ALLOW_POD_ANNOTATION", POD_ANNOTATION_PATTERNS),
+                ingress_annotations=_patterns(
+                    given.allow_ingress_annotation, "ALLOW_INGRESS_ANNOTATION", INGRESS_ANNOTATION_PATTERNS
+                ),
+            ),
+        ),
+        common=CommonMetadata(
+            labels=_pairs(given.object_label, "OBJECT_LABEL"),
+            annotations=_pairs(given.object_annotation, "OBJECT_ANNOTATION"),
+        ),
+        kubeconfig=given.kubeconfig or None,
+        election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,6 +179,37 @@ def _parser() -> argparse.ArgumentParser:
         default=_env("SOLVER_IMAGE_PULL_POLICY") or "IfNotPresent",
         help="when they pull it: Always, IfNotPresent or Never (default: %(default)s)",
     )
+    add(
+        "--solver-resources",
+        metavar="JSON",
+        type=_resources,
+        default=_env("SOLVER_RESOURCES") or None,
+        help="requests and limits of these pods, as in a container, unless an issuer's podTemplate has its own "
+        "(default: requests of 5m CPU and 24Mi memory, limits of 250m and 64Mi)",
+    )
+    for option, default in (("label", POD_LABEL_PATTERNS), ("annotation", POD_ANNOTATION_PATTERNS)):
+        add(
+            f"--allow-pod-{option}",
+            metavar="PATTERN",
+            action="append",
+            help=f"{option} that issuers may set in a podTemplate; * matches anything, alone only keys without prefix; "
+            f"may be given several times, in the variable separated by commas (default: {', '.join(default)})",
+        )
+    add(
+        "--allow-ingress-annotation",
+        metavar="PATTERN",
+        action="append",
+        help="the same for annotations in an ingressTemplate (default: keys without a prefix, and those that choose "
+        "entry points, source addresses and redirects to HTTPS)",
+    )
+    for option in ("label", "annotation"):
+        add(
+            f"--object-{option}",
+            metavar="KEY=VALUE",
+            action="append",
+            help=f"{option} of every object that the operator creates, Secrets, Events and Leases included; may be "
+            "given several times, in the variable one a line (default: none)",
+        )
     add(
         "--responder-address",
         metavar="ADDRESS",
@@ -215,6 +282,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _patterns(given: Sequence[str] | None, variable: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what templates may have; an empty variable means nothing, which is not the default."""
+    if given:
+        return tuple(given)
+    text = os.environ.get(f"CERTWRIGHT_{variable}")
+    return default if text is None else tuple(_list(text))
+
+
+def _pairs(given: Sequence[str] | None, variable: str) -> dict[str, str]:
+    """Return labels or annotations by their keys.
+
+    Raises:
+        ValueError: One is of a wrong form.
+    """
+    pairs: dict[str, str] = {}
+    for text in given or _env(variable).splitlines():
+        if not text.strip():
+            continue
+        key, equals, value = text.strip().partition("=")
+        is_label = variable == "OBJECT_LABEL"
+        if not equals or (problem := metadata_problem(key, value, is_label=is_label)):
+            what = problem if equals else "is not of the form KEY=VALUE"
+            raise ValueError(f"{text[:MAX_SHOWN]!r} {what}")
+        pairs[key] = value
+    return pairs
+
+
 def _end_soon() -> None:
     """See to it that this process ends, also if something does not let go: another replica leads in a moment."""
     timer = threading.Timer(LAST_SECONDS, _end_now)
@@ -254,6 +348,17 @@ def _ip_address(text: str) -> str:
         # The API server takes no such in an EndpointSlice, and each order would find out for itself.
         raise argparse.ArgumentTypeError(f"{text} is not an address at which other hosts can reach this process")
     return str(address)
+
+
+def _resources(text: str) -> dict[str, dict[str, str]]:
+    try:
+        given = json.loads(text)
+        kinds = {kind: {str(name): str(amount) for name, amount in amounts.items()} for kind, amounts in given.items()}
+    except (ValueError, AttributeError):
+        raise argparse.ArgumentTypeError(f"{text[:MAX_SHOWN]!r} is no JSON object of requests and limits") from None
+    if not kinds.keys() <= {"requests", "limits"}:
+        raise argparse.ArgumentTypeError("resources have requests and limits, and nothing else")
+    return kinds
 
 
 def _truth(text: str) -> bool:

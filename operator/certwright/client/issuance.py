@@ -21,6 +21,7 @@ from certwright.acme import (
     certificate_identifier,
     issuer_names,
 )
+from certwright.acme.identifier import canonical
 from certwright.challenges.solver import solvers_for
 from certwright.client.certificate import IssuedCertificate, chain_of, leaf_der, names_of
 from certwright.client.errors import CertificateStartsLater, PreferredChainMissing, UnusableCertificate
@@ -211,7 +212,7 @@ class Issuance:
             return OrderPurpose.NEW
         if certificate is not None and (await self._client.server.directory()).renewal_info is not None:
             return OrderPurpose.RENEWAL_INFO
-        same = set(names_of(chain_of(replaces))) == set(self._identifiers)
+        same = set(map(canonical, names_of(chain_of(replaces)))) == set(map(canonical, self._identifiers))
         return OrderPurpose.SAME_NAMES if same else OrderPurpose.NEW
 
     async def _wait_for_room(self, budget: Budget, purpose: OrderPurpose) -> Reservation:
@@ -231,9 +232,10 @@ class Issuance:
         """Return why an order is not the one that would be made now, or None."""
         if order.status is OrderStatus.INVALID:
             return "it is invalid"
-        if order.expires is not None and order.expires <= self._clock.now():
+        finalized = order.status in (OrderStatus.PROCESSING, OrderStatus.VALID)
+        if not finalized and order.expires is not None and order.expires <= self._clock.now():
             return f"it expired at {order.expires:%Y-%m-%dT%H:%M:%SZ}"
-        if set(order.identifiers) != set(self._identifiers):
+        if set(map(canonical, order.identifiers)) != set(map(canonical, self._identifiers)):
             return "it is for other names"
         if profile is not None and order.profile not in (None, profile):
             return f"it has the profile {order.profile}"

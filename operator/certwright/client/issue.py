@@ -129,6 +129,7 @@ async def renew(
     certificate_pem: bytes,
     *,
     solvers: Solvers,
+    names: Sequence[str | Identifier] | None = None,
     key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
     profile: str | None = None,
     preferred_chain: str | None = None,
@@ -146,6 +147,7 @@ async def renew(
         client: An account that is registered.
         certificate_pem: The certificate, with or without its chain.
         solvers: See `issue`.
+        names: What was asked for, where the CA may have issued for less or more; None for the certificate's names.
         key: The key of the new certificate: a new one unless the old one is given, in PEM.
         profile: See `issue`; a CA with several does not remember which one it was.
         preferred_chain: See `issue`.
@@ -159,12 +161,13 @@ async def renew(
         AcmeError: As by `issue`.
     """
     chain = chain_of(certificate_pem)
+    identifiers = names_of(chain) if names is None else tuple(map(_identifier, names))
     return await issue(
         client,
-        names_of(chain),
+        identifiers,
         solvers=solvers,
         key=key,
-        common_name=_common_name(chain),
+        common_name=_common_name(chain, identifiers),
         profile=profile,
         preferred_chain=preferred_chain,
         replaces=certificate_pem,
@@ -175,8 +178,8 @@ async def renew(
     )
 
 
-def _common_name(chain: CertificateChain) -> str | None:
-    names = {name.value for name in names_of(chain)}
+def _common_name(chain: CertificateChain, identifiers: Sequence[Identifier]) -> str | None:
+    names = {name.value for name in identifiers}
     found = chain.leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     name = str(found[0].value) if found else None
     return name if name in names else None

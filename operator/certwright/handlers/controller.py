@@ -23,7 +23,7 @@ from certwright.handlers.registrations import (
 )
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
-from certwright.issuers.presenters import PresenterFactory
+from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.secret import SecretFacts
     from certwright.handlers.invalid import InvalidObject
-    from certwright.issuers.presenters import Http01Options
+    from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
     from certwright.resources import Certificate
 
@@ -57,6 +57,7 @@ class Controller:
         user_agent: For the requests to CAs.
         workers: How many objects are looked at at once.
         http01: What http-01 solvers are made of.
+        common: Labels and annotations for every object that is made.
         leadership: Whether this process may act; without one it may always.
     """
 
@@ -68,8 +69,10 @@ class Controller:
         user_agent: str,
         workers: int = WORKERS,
         http01: Http01Options | None = None,
+        common: CommonMetadata | None = None,
         leadership: Leadership | None = None,
     ) -> None:
+        http01 = http01 or Http01Options()
         leadership = leadership or Leadership.unlimited()
         self.metrics = Metrics()
         self.metrics.watch_leadership(leadership.holds)
@@ -80,14 +83,14 @@ class Controller:
         self.cluster_issuers: Store[ClusterIssuer] = Store()
         self.registry = IssuerRegistry()
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
-        self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION)
+        self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
         self._recorder = EventRecorder(kube_api)
         self.manager = Manager(workers=workers, recorder=self._recorder, metrics=self.metrics, leadership=leadership)
         self._authorities = Authorities(
             user_agent=user_agent,
             on_request=self.metrics.acme_request,
             leadership=leadership,
-            addresses=http01.addresses if http01 is not None else None,
+            addresses=http01.addresses,
         )
         self._issuer_reconciler = IssuerReconciler(
             kube_api=kube_api,
@@ -99,9 +102,10 @@ class Controller:
             operator_namespace=operator_namespace,
             wake=self._wake_certificates_of,
             clock=_now,
+            templates=http01.templates,
         )
         solvers = PresenterFactory(
-            kube_api, ObjectApi(client), http01=http01, user_agent=user_agent, before_send=leadership.check
+            kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
         )
         self._presenters = solvers
         self.answers = solvers.answers

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
+    from certwright.kube.common_metadata import CommonMetadata
     from certwright.metrics import Metrics
     from certwright.runtime.leadership import Leadership
 
@@ -45,6 +46,7 @@ class Candidate:
         api: Client of the API server.
         election: What to stand for.
         namespace: Where the Lease is.
+        common: Labels and annotations for it.
         leadership: Begun, extended and ended here.
         metrics: Shows the transitions, counts the requests.
         abort: Ends the work at once.
@@ -56,6 +58,7 @@ class Candidate:
         election: Election,
         *,
         namespace: str,
+        common: CommonMetadata | None = None,
         leadership: Leadership,
         metrics: Metrics,
         abort: Callable[[], None],
@@ -73,6 +76,7 @@ class Candidate:
                 KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=timing.request, tries=1)),
                 namespace=namespace,
                 name=election.lease_name,
+                common=common,
             ),
             leadership,
             identity=election.identity,

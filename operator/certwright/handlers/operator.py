@@ -19,6 +19,7 @@ from certwright.handlers.watching import Watcher
 from certwright.http01.presenter import shared_look_up
 from certwright.issuers.presenters import Http01Options
 from certwright.kube.client import KubeClient, Patience
+from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import connect, in_cluster
 from certwright.runtime.leadership import Leadership
@@ -48,6 +49,7 @@ class Options:
         workers: How many objects are looked at at once.
         user_agent: For requests to CAs.
         http01: What http-01 solvers are made of; with a responder address the operator's own responder is started.
+        common: Labels and annotations for every object that is made.
         kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
         election: For one of several replicas; None for an operator that runs alone.
     """
@@ -59,6 +61,7 @@ class Options:
     workers: int
     user_agent: str
     http01: Http01Options = field(default_factory=Http01Options)
+    common: CommonMetadata = field(default_factory=CommonMetadata)
     kubeconfig: str | None = None
     election: Election | None = None
 
@@ -81,6 +84,7 @@ async def run_operator(options: Options) -> None:
             user_agent=options.user_agent,
             workers=options.workers,
             http01=options.http01,
+            common=options.common,
             leadership=leadership,
         )
         await _start_responder(stack, controller, options.http01)
@@ -90,6 +94,7 @@ async def run_operator(options: Options) -> None:
                 api,
                 options.election,
                 namespace=options.operator_namespace,
+                common=options.common,
                 leadership=leadership,
                 metrics=controller.metrics,
                 abort=controller.abort,

@@ -56,6 +56,9 @@ def pod_trouble(pod: Mapping[str, Any] | None) -> str:
         return f"the solver pod {name} {what} yet"
     if status.get("phase") == "Pending":
         return f"the solver pod {name} is being started"
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "Ready" and condition.get("status") == "False":
+            return f"the solver pod {name} is running, but not ready: {_words(condition.get('message'))}"
     return ""
 
 

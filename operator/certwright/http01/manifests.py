@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.challenges.responder import HEALTH
 from certwright.http01.program import ANSWERS_VARIABLE, PORT
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 Manifest = dict[str, Any]
 
-USER: Final = 65532
 NAME_LABEL: Final = "certwright.io/http01-name"
 RESOURCES: Final = {
     "requests": {"cpu": "5m", "memory": "24Mi"},
@@ -23,11 +23,12 @@ RESOURCES: Final = {
 }
 POD_SECURITY: Final = {
     "runAsNonRoot": True,
-    "runAsUser": USER,
-    "runAsGroup": USER,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-"""What the Pod Security level `restricted` asks of a pod."""
+"""What the Pod Security level `restricted` asks of a pod.
+
+No user: the image names one, and where a namespace gives each pod its own range (OpenShift), another would be refused.
+"""
 CONTAINER_SECURITY: Final = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -38,6 +39,13 @@ POD_ANNOTATIONS: Final = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "true",
 }
 """A sidecar would need more than the level `restricted` allows, and a pod that is made again need not hold a node."""
+PROBE: Final = {
+    "httpGet": {"path": HEALTH, "port": "http"},
+    "periodSeconds": 1,
+    "timeoutSeconds": 2,
+    "failureThreshold": 3,
+}
+"""Without one a pod counts as ready before it listens, and load balancers that look at pods find nothing to look at."""
 _AS_THEY_ARE: Final = ("tolerations", "affinity", "priorityClassName", "serviceAccountName", "imagePullSecrets")
 
 
@@ -66,7 +74,7 @@ def pod(owner: Owner, name: str, files: Iterable[FileResponse], settings: PodSet
     template = settings.template
     wanted: Mapping[str, Any] = template.get("spec") or {}
     extra: Mapping[str, Any] = template.get("metadata") or {}
-    annotations = {**POD_ANNOTATIONS, **(extra.get("annotations") or {})}
+    annotations = {**(extra.get("annotations") or {}), **POD_ANNOTATIONS}
     answers = "\n".join(f"{file.host} {file.key_authorization}" for file in sorted(files))
     spec: Manifest = {
         "restartPolicy": "OnFailure",
@@ -83,7 +91,8 @@ def pod(owner: Owner, name: str, files: Iterable[FileResponse], settings: PodSet
                 "args": ["solver", "--port", str(PORT)],
                 "env": [{"name": ANSWERS_VARIABLE, "value": answers}],
                 "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-                "resources": wanted.get("resources") or RESOURCES,
+                "readinessProbe": PROBE,
+                "resources": wanted.get("resources") or settings.resources or RESOURCES,
                 "securityContext": CONTAINER_SECURITY,
             }
         ],

@@ -18,7 +18,7 @@ from certwright.http01.diagnosis import (
     pod_trouble,
     route_trouble,
 )
-from certwright.http01.editing import add_rules, read_ingress
+from certwright.http01.editing import add_rules, read_ingress, restore_rules
 from certwright.http01.policies import policy_trouble
 from certwright.http01.removal import remove
 from certwright.http01.self_check import HttpSighting, SelfCheck
@@ -45,6 +45,8 @@ FIRST_DIAGNOSIS_SECONDS: Final = 4.0
 LONGEST_DIAGNOSIS_SECONDS: Final = 10.0
 """The longest pause between two; the first is as long as it took until the first diagnosis."""
 
+RESTORE_SECONDS: Final = 2.0
+"""Between two looks whether an edited Ingress still has our rules, while a file is missing."""
 SETTLING_SECONDS: Final = 5.0
 """Without a self-check: an ingress controller needs a while to take up a change of its routes, Traefik two seconds."""
 
@@ -95,6 +97,8 @@ class Http01Presenter:
         self._looking = asyncio.Lock()
         self._ingress_seen = False
         self._trouble = ""
+        self._taken_out = ""
+        self._next_restore = 0.0
         self._settled_at: float | None = None
 
     @property
@@ -153,13 +157,15 @@ class Http01Presenter:
         if isinstance(settings.route, GatewayRoute):
             made = routes.http_routes(owner, name, files, settings.route)
             calls += [self._objects.apply(manifest) for _, manifest in made]
-        elif settings.route.edit is not None:
-            calls.append(add_rules(self._objects, owner.namespace, settings.route.edit, files, service=name))
+        elif (edit := settings.route.edit) is not None:
+            path_type = settings.route.path_type
+            calls.append(add_rules(self._objects, owner.namespace, edit, files, service=name, path_type=path_type))
         else:
             calls.append(self._objects.apply(routes.ingress(owner, name, files, settings.route)))
         self._diagnosis_pause = self._first_diagnosis()
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
+        self._taken_out = ""
         self._settled_at = None
         await gather_all(calls)
 
@@ -170,16 +176,36 @@ class Http01Presenter:
             return await self._settle(files)
         seen = await self._self_check.look(list(files))
         missing = [sighting for sighting in seen if not sighting.complete]
+        if missing:
+            await self._restore(files)
         if missing and self._monotonic() >= self._next_diagnosis:
             self._next_diagnosis = self._monotonic() + self._diagnosis_pause
             self._diagnosis_pause = min(self._diagnosis_pause * 1.5, LONGEST_DIAGNOSIS_SECONDS)
             self._trouble = await self._diagnose(files, missing)
-        return tuple(one if one.complete else replace(one, cause=self._trouble) for one in seen)
+        cause = "; ".join(filter(None, (self._taken_out, self._trouble)))
+        return tuple(one if one.complete else replace(one, cause=cause) for one in seen)
 
     async def clean_up(self, responses: Sequence[ChallengeResponse]) -> None:
         """Remove what `present` made for these files. Raises `KubeError`."""
         made = self.objects_for(responses)
         await remove(self._objects, self._answers, self._owner, made, files_of(responses))
+
+    async def _restore(self, files: Sequence[FileResponse]) -> None:
+        """Put our rules into an edited Ingress again if its owner, or what deploys it, has written his own back."""
+        route, now = self._settings.route, self._monotonic()
+        if not isinstance(route, IngressRoute) or route.edit is None or now < self._next_restore:
+            return
+        self._next_restore = now + RESTORE_SECONDS
+        namespace, name = self._owner.namespace, object_name(self._owner, files, self._settings)
+        manager = await restore_rules(
+            self._objects, namespace, route.edit, files, service=name, path_type=route.path_type
+        )
+        if manager is not None:
+            who = f"the field manager {manager}" if manager else "another client"
+            self._taken_out = (
+                f"{who} wrote the rules of the Ingress {namespace}/{route.edit} without those for the challenge; they "
+                "were added again"
+            )
 
     def _first_diagnosis(self) -> float:
         """After how many seconds; early enough for the failure at the end to have a cause."""

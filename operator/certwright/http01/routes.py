@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from certwright.challenges.response import FileResponse
-    from certwright.http01.settings import GatewayRoute, IngressRoute, Owner
+    from certwright.http01.settings import GatewayRoute, IngressRoute, Owner, PathType
 
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 MAX_HOSTNAMES: Final = 16
@@ -24,7 +24,7 @@ def ingress(owner: Owner, name: str, files: Sequence[FileResponse], route: Ingre
     annotations = dict(route.annotations)
     if route.class_annotation is not None:
         annotations[CLASS_ANNOTATION] = route.class_annotation
-    spec: Manifest = {"rules": with_paths((), files, service=name)}
+    spec: Manifest = {"rules": with_paths((), files, service=name, path_type=route.path_type)}
     if route.class_name is not None:
         spec["ingressClassName"] = route.class_name
     return {
@@ -36,9 +36,13 @@ def ingress(owner: Owner, name: str, files: Sequence[FileResponse], route: Ingre
 
 
 def with_paths(
-    rules: Iterable[Mapping[str, Any]], files: Iterable[FileResponse], *, service: str
+    rules: Iterable[Mapping[str, Any]],
+    files: Iterable[FileResponse],
+    *,
+    service: str,
+    path_type: PathType = "ImplementationSpecific",
 ) -> list[dict[str, Any]]:
-    """Return the rules of an Ingress with the paths of these files in front, which exact controllers look at first.
+    """Return the rules of an Ingress with the paths of these files in front, which some controllers look at first.
 
     A path of another Certificate for the same file (a CA may hand one authorization to two orders) stays beside ours.
 
@@ -46,6 +50,7 @@ def with_paths(
         rules: `spec.rules` as they are.
         files: The files.
         service: The Service that answers.
+        path_type: Of the paths.
     """
     changed = without_paths(rules, files, services={service})
     for file in sorted(files):
@@ -54,7 +59,7 @@ def with_paths(
             rule = {"host": file.host}
             changed.append(rule)
         paths = (rule.get("http") or {}).get("paths") or []
-        rule["http"] = {"paths": [_path(file, service), *paths]}
+        rule["http"] = {"paths": [_path(file, service, path_type), *paths]}
     return changed
 
 
@@ -75,6 +80,16 @@ def without_paths(
         elif left:
             kept.append({**rule, "http": {**rule["http"], "paths": left}})
     return kept
+
+
+def has_paths(rules: Iterable[Mapping[str, Any]], files: Iterable[FileResponse], *, service: str) -> bool:
+    """Whether the rules of an Ingress have a path for each of these files that leads to this Service."""
+    there = {
+        (rule.get("host"), path.get("path"), _service(path))
+        for rule in rules
+        for path in (rule.get("http") or {}).get("paths") or ()
+    }
+    return all((file.host, file.path, service) in there for file in files)
 
 
 def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
@@ -114,9 +129,9 @@ def _service(path: Mapping[str, Any]) -> str | None:
     return name
 
 
-def _path(file: FileResponse, service: str) -> dict[str, Any]:
+def _path(file: FileResponse, service: str, path_type: PathType) -> dict[str, Any]:
     backend = {"service": {"name": service, "port": {"number": PORT}}}
-    return {"path": file.path, "pathType": "Exact", "backend": backend}
+    return {"path": file.path, "pathType": path_type, "backend": backend}
 
 
 def _batched(files: Sequence[FileResponse], size: int) -> Iterable[Sequence[FileResponse]]:

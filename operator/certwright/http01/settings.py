@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping  # noqa: TC003 - dataclasses are easier to read with real annotations
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from certwright.http.addresses import AddressPolicy
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from certwright.challenges.response import FileResponse
+
+PathType: TypeAlias = Literal["ImplementationSpecific", "Exact", "Prefix"]
 
 SOLVER_LABEL: Final = "certwright.io/http01-solver"
 UID_LABEL: Final = "certwright.io/certificate-uid"
@@ -63,6 +65,7 @@ class IngressRoute:
         edit: The name of an Ingress to add rules to, or None for one of its own.
         labels: Further labels of its own Ingress.
         annotations: Further annotations of its own Ingress.
+        path_type: Of its paths. A validation of ingress-nginx allows no dots in those of type Exact and Prefix.
     """
 
     class_name: str | None = None
@@ -70,6 +73,7 @@ class IngressRoute:
     edit: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    path_type: PathType = "ImplementationSpecific"
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,13 @@ class PodSettings:
         image: Certwright's own.
         pull_policy: When it is pulled.
         template: A `podTemplate` in JSON terms: `metadata` and `spec`.
+        resources: Requests and limits, unless the template has some; None for the default.
     """
 
     image: str
     pull_policy: str = "IfNotPresent"
     template: Mapping[str, Any] = field(default_factory=dict)
+    resources: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping  # noqa: TC003 - dataclasses are easier to read with real annotations
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.challenges.holders import Holders
 from certwright.failures import IssuanceError
@@ -21,6 +22,7 @@ from certwright.http01.settings import (
     SharedSettings,
 )
 from certwright.issuers.dns_providers import DnsProviders
+from certwright.issuers.template_policy import TemplatePolicy
 from certwright.resources import API_VERSION, Certificate
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Http01Options:
         responder_port: Its port.
         check_port: The port that CAs ask at.
         addresses: Which addresses may be connected to, by self-checks and for DNS providers.
+        resources: Requests and limits of solver pods, unless an issuer has its own; None for the default.
+        templates: What issuers' templates may put on solver objects.
     """
 
     image: str | None = None
@@ -56,6 +60,8 @@ class Http01Options:
     responder_port: int = 8089
     check_port: int = 80
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
+    resources: Mapping[str, Any] | None = None
+    templates: TemplatePolicy = field(default_factory=TemplatePolicy)
 
 
 class PresenterFactory:
@@ -177,7 +183,7 @@ class PresenterFactory:
                 "use: start it with --solver-image (the Helm chart does), or use responder shared.",
             )
         template = spec.pod_template.to_json() if spec.pod_template is not None else {}
-        return PodSettings(options.image, options.pull_policy, template)
+        return PodSettings(options.image, options.pull_policy, template, options.resources)
 
     def _made(self, key: tuple[str, int, int], making: asyncio.Task[Presenter]) -> None:
         if making.cancelled() or making.exception() is not None:
@@ -214,6 +220,7 @@ def _route(spec: Http01) -> IngressRoute | GatewayRoute:
         class_name=spec.ingress.ingress_class_name,
         class_annotation=spec.ingress.ingress_class,
         edit=spec.ingress.name,
+        path_type=spec.ingress.path_type,
         labels=metadata.labels if metadata is not None else {},
         annotations=metadata.annotations if metadata is not None else {},
     )

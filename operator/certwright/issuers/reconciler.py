@@ -11,6 +11,7 @@ from certwright.failures import Failure, IssuanceError, classify
 from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.registry import ReadyIssuer
+from certwright.issuers.template_policy import TemplatePolicy
 from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.events import subject_of
 from certwright.resources import (
@@ -78,6 +79,7 @@ class IssuerReconciler:
         operator_namespace: Where the Secrets of ClusterIssuers are.
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
+        templates: What the templates of issuers may put on solver objects.
     """
 
     def __init__(
@@ -92,7 +94,9 @@ class IssuerReconciler:
         operator_namespace: str,
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
+        templates: TemplatePolicy | None = None,
     ) -> None:
+        self._templates = templates or TemplatePolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
             "Issuer": issuers,
@@ -180,6 +184,7 @@ class IssuerReconciler:
 
     async def _load(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
         spec = issuer.spec.acme
+        self._templates.check(spec)
         account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
         authority = self._loading[key] = Authority.of(spec)
         server = await self._authorities.server(authority)

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.kube.client import APPLY, JSON_PATCH, MERGE
+from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.errors import Conflict, Invalid, NotFound
 from certwright.kube.paths import object_path
 
@@ -37,10 +38,12 @@ class KubeApi:
         client: Sends the requests.
         group: API group of the custom resources.
         version: Their version.
+        common: Labels and annotations for every Secret and Event.
     """
 
-    def __init__(self, client: KubeClient, *, group: str, version: str) -> None:
+    def __init__(self, client: KubeClient, *, group: str, version: str, common: CommonMetadata | None = None) -> None:
         self._client = client
+        self._common = common or CommonMetadata()
         self._api_version = f"{group}/{version}"
 
     async def read_custom(self, plural: str, namespace: str | None, name: str) -> dict[str, Any] | None:
@@ -84,7 +87,7 @@ class KubeApi:
             _secret_path(namespace, name),
             action=f"write {label('Secret', namespace, name)}",
             query={"fieldManager": FIELD_MANAGER, "force": str(force).lower()},
-            body=secret,
+            body=self._common.added_to(secret),
             content_type=APPLY,
         )
 
@@ -110,7 +113,7 @@ class KubeApi:
             object_path("/api/v1", "secrets", namespace),
             action=f"create {label('Secret', namespace, name)}",
             query={"fieldManager": FIELD_MANAGER},
-            body=secret,
+            body=self._common.added_to(secret),
             # A create that was carried out but not answered comes back as Conflict, and the caller reads it then.
             idempotent=True,
         )
@@ -227,7 +230,7 @@ class KubeApi:
             "POST",
             object_path("/api/v1", "events", namespace),
             action=f"post an Event in {namespace}",
-            body=event,
+            body=self._common.added_to(event),
             idempotent=False,
         )
 

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.errors import NotFound
 from certwright.kube.paths import object_path
 
@@ -79,10 +80,12 @@ class LeaseLock:
         client: Sends the requests; its patience should be much shorter than the lease.
         namespace: Where the Lease is.
         name: What it is called.
+        common: Labels and annotations for it.
     """
 
-    def __init__(self, client: KubeClient, *, namespace: str, name: str) -> None:
+    def __init__(self, client: KubeClient, *, namespace: str, name: str, common: CommonMetadata | None = None) -> None:
         self._client = client
+        self._common = common or CommonMetadata()
         self._namespace = namespace
         self._name = name
         self._collection = object_path(f"/apis/{GROUP_VERSION}", "leases", namespace)
@@ -106,6 +109,7 @@ class LeaseLock:
             "metadata": {"namespace": self._namespace, "name": self._name},
             "spec": record.to_spec(),
         }
+        body = self._common.added_to(body)
         # What was carried out but not answered must be seen as that, not hidden by a second try.
         return _lease(
             await self._client.request("POST", self._collection, action=f"create {self}", body=body, idempotent=False)
@@ -113,7 +117,7 @@ class LeaseLock:
 
     async def replace(self, lease: Lease, record: LeaseRecord) -> Lease:
         """Write over this version; `Conflict` if it has been written since, `NotFound` if it is gone."""
-        body = {**lease.body, "spec": {**(lease.body.get("spec") or {}), **record.to_spec()}}
+        body = self._common.added_to({**lease.body, "spec": {**(lease.body.get("spec") or {}), **record.to_spec()}})
         return _lease(
             await self._client.request("PUT", self._path, action=f"write {self}", body=body, idempotent=False)
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.kube.api import FIELD_MANAGER, label
 from certwright.kube.client import APPLY, MERGE
+from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound
 from certwright.kube.paths import object_path
 
@@ -34,10 +35,12 @@ class ObjectApi:
 
     Args:
         client: Sends the requests.
+        common: Labels and annotations for every object.
     """
 
-    def __init__(self, client: KubeClient) -> None:
+    def __init__(self, client: KubeClient, common: CommonMetadata | None = None) -> None:
         self._client = client
+        self._common = common or CommonMetadata()
 
     async def apply(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create or change an object by server-side apply, taking over fields that others wrote.
@@ -54,7 +57,7 @@ class ObjectApi:
                 _path(kind, namespace, name),
                 action=f"write {label(kind, namespace, name)}",
                 query={"fieldManager": FIELD_MANAGER, "force": "true"},
-                body=manifest,
+                body=self._common.added_to(manifest),
                 content_type=APPLY,
             )
         except NotFound as error:
@@ -80,7 +83,7 @@ class ObjectApi:
                 _path(kind, namespace),
                 action=f"create {label(kind, namespace, metadata['name'])}",
                 query={"fieldManager": FIELD_MANAGER},
-                body=manifest,
+                body=self._common.added_to(manifest),
             )
         except Conflict as error:
             if error.reason != "AlreadyExists":

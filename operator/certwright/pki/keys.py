@@ -17,6 +17,7 @@ from certwright.pki.errors import PrivateKeyError, UnsupportedKey
 
 if TYPE_CHECKING:
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from certwright.pki.request import SigningRequest
 
@@ -118,11 +119,16 @@ def public_key_matches(leaf: x509.Certificate, key: PrivateKey | SigningRequest)
 
 def public_key_matches_spec(leaf: x509.Certificate, algorithm: KeyAlgorithm, size: int | None = None) -> bool:
     """Whether a certificate's key is what a spec asks for; a size of None means the algorithm's default size."""
-    size = size or DEFAULT_SIZES[algorithm]
     try:
         key = leaf.public_key()
     except (ValueError, UnsupportedAlgorithm):
         return False
+    return is_of_kind(key, algorithm, size)
+
+
+def is_of_kind(key: CertificatePublicKeyTypes, algorithm: KeyAlgorithm, size: int | None = None) -> bool:
+    """Whether a public key is what a spec asks for; a size of None means the algorithm's default size."""
+    size = size or DEFAULT_SIZES[algorithm]
     match algorithm:
         case "ECDSA":
             return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size == size

@@ -4,6 +4,7 @@ from certwright.resources.certificate import Certificate, CertificateSpec, Certi
 from certwright.resources.conditions import (
     ISSUING,
     READY,
+    UNOBSERVED,
     Condition,
     ConditionStatus,
     find_condition,
@@ -92,6 +93,7 @@ __all__ = [
     "MAX_COUNT",
     "READY",
     "RESERVED_PREFIX",
+    "UNOBSERVED",
     "VERSION",
     "AccountKeyAlgorithm",
     "AccountKeyRef",

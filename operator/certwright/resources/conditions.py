@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 READY = "Ready"
 ISSUING = "Issuing"
+
+UNOBSERVED: Final = -1
+"""The `observedGeneration` of a status that nobody has written: no generation of an object is equal to it."""
 
 _LONGEST_MESSAGE = 4096
 

@@ -10,10 +10,11 @@ from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
 from certwright.resources.free_form import FreeForm
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS, LABELS_TO_WRITE
-from certwright.resources.names import Endpoint, ObjectName
+from certwright.resources.names import UNIQUE_ENDPOINTS, Endpoint, ObjectName, Unique
 from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 ServiceType = Literal["ClusterIP", "NodePort"]
+PathType = Literal["ImplementationSpecific", "Exact", "Prefix"]
 Responder = Literal["pod", "shared"]
 SelfCheck = Literal["required", "advisory", "off"]
 SelfCheckAddresses = Literal["all", "any"]
@@ -118,6 +119,11 @@ class Http01Ingress(Model):
     An existing Ingress in the Certificate's namespace to edit in place, for load balancers that assign each
     Ingress its own address. The added rules are removed afterwards.
     """
+    path_type: PathType = "ImplementationSpecific"
+    """
+    The type of the paths. ingress-nginx refuses the dot in /.well-known in paths of type Exact and Prefix, unless
+    its strict-validate-path-type is off.
+    """
     service_type: ServiceType = "ClusterIP"
     """The type of the solver's Service. Use NodePort for load balancers that can only reach nodes."""
     pod_template: PodTemplate | None = None
@@ -200,7 +206,7 @@ class Http01(Model):
     prefers IPv6; one without a route from the operator is left out. any: the first that answers, for addresses
     that the CA reaches and the operator does not.
     """
-    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
     """
     Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in
     the operator's resolv.conf. Set it if domains resolve differently inside the cluster.

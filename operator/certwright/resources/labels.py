@@ -61,6 +61,15 @@ class _KeyedTexts:
         }
 
 
+def metadata_problem(key: str, value: str, *, is_label: bool) -> str | None:
+    """Return what is wrong with a label or an annotation, as a predicate, or None."""
+    if not re.fullmatch(_KEY, key):
+        return _KEY_MESSAGE
+    if is_label and not re.fullmatch(_VALUE, value):
+        return _VALUE_MESSAGE
+    return _RESERVED_MESSAGE if key.startswith(RESERVED_PREFIX) else None
+
+
 LABELS: Final = _KeyedTexts(longest_value=63, label_values=True, reserved=False)
 """Labels to look for."""
 LABELS_TO_WRITE: Final = _KeyedTexts(longest_value=63, label_values=True, reserved=True)

@@ -17,7 +17,7 @@ from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
 from certwright.runtime.backoff import Backoff
-from certwright.text import rfc3339
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,6 +56,7 @@ class StoreCertificate(Act):
         manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
+        current = observation.secret
         secret = await _replace_secret(observation, tools, manifest)
         now = tools.clock()
         tools.metrics.issued(certificate, (now - open_order.started_at).total_seconds())
@@ -63,6 +64,8 @@ class StoreCertificate(Act):
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        if current is not None and secret.other_entries:
+            _tell_stale(observation, tools, secret)
         need = issuance_need(observation, now)
         if need is not None:
             yield observation.with_status(revision=revision)
@@ -77,6 +80,16 @@ class StoreCertificate(Act):
             revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
         )
         yield observation.remember(issuing=Backoff(), note=None)
+
+
+def _tell_stale(observation: Observation, tools: Tools, secret: SecretFacts) -> None:
+    """Say that what others made of the earlier certificate is in the Secret still: we cannot make it again."""
+    by = f", written by {listed(secret.other_managers)}" if secret.other_managers else ""
+    message = (
+        f"Secret {secret.name} also has {listed(secret.other_entries)}{by}. Certwright did not write these entries and "
+        "does not update them: if they were made from the earlier certificate, make them again."
+    )
+    tools.recorder.record(observation.subject, "Warning", "StaleEntries", message)
 
 
 def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Observation:

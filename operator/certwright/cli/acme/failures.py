@@ -128,6 +128,8 @@ def _remedy(error: BaseException) -> str:
         return " Use --timeout to wait longer"
     if isinstance(error, CertificateStartsLater):
         return f" Run the same command again from {rfc3339(error.usable_from)}; it takes the certificate that is there"
+    if isinstance(error, AccountDoesNotExist):
+        return " To register the same key again: certwright acme register --agree-tos"
     if isinstance(error, NotRegistered):
         return " Register with: certwright acme register --agree-tos"
     return ""

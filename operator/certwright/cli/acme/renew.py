@@ -182,6 +182,7 @@ class _Run:
                 issued = await renew_certificate(
                     client,
                     folder.read(CHAIN),
+                    names=settings.names,
                     solvers=make_solvers(settings.solver, self._session),
                     key=issuance.key,
                     profile=settings.profile,
