@@ -119,6 +119,7 @@ ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
     "InternalError",
+    "Quarantined",
 ]
 
 Reason = NormalReason | NeedReason | SpecReason | IssuerReason | DnsReason | Http01Reason | CaReason | ClusterReason
