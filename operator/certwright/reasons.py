@@ -90,6 +90,7 @@ CaReason = Literal[
     "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
+    "NotFoundAtCA",
     "BadNonce",
     "CAUntrusted",
     "CAAddressRefused",
