@@ -90,6 +90,7 @@ CaReason = Literal[
     "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
+    "NotFoundAtCA",
     "BadNonce",
     "CAUntrusted",
     "CAAddressRefused",
@@ -119,6 +120,7 @@ ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
     "InternalError",
+    "Quarantined",
 ]
 
 Reason = NormalReason | NeedReason | SpecReason | IssuerReason | DnsReason | Http01Reason | CaReason | ClusterReason

@@ -9,7 +9,6 @@ from cryptography.x509.oid import NameOID
 
 from certwright.acme import Identifier, PollTimedOut
 from certwright.client.certificate import chain_of, names_of
-from certwright.client.errors import IssuanceTimedOut
 from certwright.client.events import ignore
 from certwright.client.issuance import Issuance
 from certwright.client.key import KeySpec, start_request, takes_long
@@ -88,7 +87,7 @@ async def issue(
         CertificateStartsLater: What the CA issued starts soon, but after `timeout`; resume the order then.
         KeyReused: The key is the account's.
         BudgetExhausted: There is no room within the time given.
-        IssuanceTimedOut: It took longer than `timeout`.
+        IssuanceTimedOut: It took longer than `timeout`; see `reasons` for what the CA said.
         AcmeError: What else can go wrong; see `certwright.acme.errors` and `certwright.acme.problem`.
     """
     identifiers = tuple(dict.fromkeys(map(_identifier, names)))
@@ -111,9 +110,7 @@ async def issue(
             await issuance.validate_and_finalize(solvers, request, budget)
             return await issuance.collect(preferred_chain, current=replaces)
     except (TimeoutError, PollTimedOut) as error:
-        url = issuance.order.url if issuance.order else None
-        state = f" The order {url} is {issuance.order.status}." if issuance.order else ""
-        raise IssuanceTimedOut(f"No certificate after {timeout:g} s.{state}", order_url=url) from error
+        raise issuance.timed_out(error) from error
     finally:
         request.cancel()
         if budget is not None:

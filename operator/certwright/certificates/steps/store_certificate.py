@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,14 @@ from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.secret import SecretFacts, tls_secret
+from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
 from certwright.runtime.backoff import Backoff
+from certwright.runtime.labour import in_thread
 from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
     """Download the chain, and return it if it passes the gate."""
     downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
     current, names = observation.secret, subject_names(observation.identifiers)
-    return await asyncio.to_thread(
+    return await in_thread(
         check_before_write,
         parse_chain(downloaded.pem),
         key,
@@ -123,7 +124,7 @@ async def _replace_secret(observation: Observation, tools: Tools, manifest: dict
     if current is not None:
         manifest["metadata"]["resourceVersion"] = current.resource_version
     try:
-        written = await tools.kube_api.apply_secret(manifest, force=current is not None)
+        written = await write_secret(tools.kube_api, manifest, uid=observation.uid, before=current)
     except (Conflict, Invalid) as error:
         raise IssuanceError(
             "SecretNotWritten",

@@ -97,6 +97,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         document["retry_at"] = error.usable_from
     if isinstance(error, IssuanceTimedOut | CertificateStartsLater | UnusableCertificate):
         document["order_url"] = error.order_url
+    if isinstance(error, IssuanceTimedOut):
+        document["reasons"] = error.reasons
     return document
 
 
