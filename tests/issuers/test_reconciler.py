@@ -314,6 +314,23 @@ async def test_a_change_of_the_address_is_sent_to_the_ca(bench: Bench, email: st
     assert bench.status()["acme"].get("lastRegisteredEmail") == email
 
 
+@pytest.mark.parametrize("uri", ["https://metadata.example.test/account/1", f"{ORIGIN}:8443/account/1", "nonsense"])
+async def test_an_account_url_that_somebody_wrote_into_the_status_is_used_only_at_the_ca(
+    bench: Bench, uri: str
+) -> None:
+    bench.write(email="old@example.test")
+    await bench.reconciler.reconcile(CA)
+    bench.status()["acme"]["uri"] = uri
+    bench.restart()
+    bench.write(email="new@example.test")
+    bench.ca.requests.clear()
+    await bench.reconciler.reconcile(CA)
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert issuer.account_url == bench.status()["acme"]["uri"] == f"{ORIGIN}/account/1"
+    assert len(bench.ca.asked("/newAccount")) == 1
+
+
 async def test_an_account_that_was_there_gets_the_address_of_this_issuer(bench: Bench) -> None:
     bench.write(Key("Issuer", "shop", "first"), email="old@example.test")
     await bench.reconciler.reconcile(Key("Issuer", "shop", "first"))

@@ -171,9 +171,9 @@ def _authorization_urls(
     """Return the authorizations, each of which is going to be fetched: not more than there are identifiers."""
     needed = status is OrderStatus.PENDING
     found = tuple(dict.fromkeys(fields.url_list("authorizations") if needed else fields.usable_urls("authorizations")))
-    if needed and len(found) > len(identifiers):
+    if needed and len(found) > max(1, len(identifiers)):
         fields.fail("authorizations", f"too long: {len(found)} for {len(identifiers)} identifiers")
-    found = found[: len(identifiers)]
+    found = found[: max(1, len(identifiers))]
     return found or (known.authorization_urls if known is not None else ())
 
 

@@ -20,8 +20,10 @@ from certwright.handlers.watching.served import DISCOVERY_PATH, GROUPS_PATH, Ser
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    import aiohttp
     from yarl import URL
 
+    from certwright.handlers.watching.rewinds import Rewinds
     from certwright.kube.resource import Resource
 
 logger = logging.getLogger(__name__)
@@ -90,6 +92,7 @@ class Watches:
             was asked for; before `on_list` is.
         on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
             request.
+        rewinds: Told of every list and watch; None to compare no versions.
         clock: Seconds.
 
     Attributes:
@@ -104,8 +107,10 @@ class Watches:
         on_failure: Callable[[str, str], None],
         latest: Callable[[Resource, str | None], int] = lambda _resource, _namespace: -1,
         on_rewind: Callable[[Resource, str | None], None] = lambda _resource, _namespace: None,
+        rewinds: Rewinds | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._rewinds = rewinds
         self._latest = latest
         self._on_rewind = on_rewind
         self._resources = {(resource.root, resource.plural): resource for resource in resources}
@@ -152,6 +157,8 @@ class Watches:
 
     def asked(self, url: URL) -> None:
         """Note that a request is sent."""
+        if self._rewinds is not None:
+            self._rewinds.asked(url)
         place = self._place(url)
         if place is None:
             return
@@ -162,8 +169,10 @@ class Watches:
             watch.uids.clear()
             watch.known = -1 if "watch" in url.query else self._latest(*place)
 
-    def opened(self, url: URL) -> None:
-        """Note that the API server lets us watch."""
+    def opened(self, url: URL, response: aiohttp.ClientResponse | None = None) -> None:
+        """Note that the API server lets us watch; `response` is the stream."""
+        if self._rewinds is not None and response is not None:
+            self._rewinds.opened(url, response)
         self._obstacles.pop(url.path, None)
         place = self._place(url)
         if place is not None:
@@ -175,6 +184,9 @@ class Watches:
         self._obstacles.pop(url.path, None)
         if not isinstance(body, dict):
             return
+        metadata = body.get("metadata") or {}
+        if self._rewinds is not None:
+            self._rewinds.listed(url, str(metadata.get("resourceVersion") or ""))
         if url.path.endswith(GROUPS_PATH):
             self._served.see_groups(body)
             self._forget_missing()
@@ -184,7 +196,7 @@ class Watches:
         if place is None:
             return
         self._went_well(place)
-        watch, metadata = self._watches[place], body.get("metadata") or {}
+        watch = self._watches[place]
         version = int(metadata.get("resourceVersion") or 0)
         if 0 < version < watch.known:
             # Before kopf tells of the objects in it: all of them are older than what is known.
