@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from certwright.kube.client import KubeClient
+    from certwright.kube.credentials import Credentials
     from certwright.kube.resource import Resource
 
     OnEvent = Callable[[Resource, str | None, Mapping[str, Any]], Awaitable[None]]
@@ -33,7 +34,7 @@ class Watcher:
         resources: What to watch.
         client: Asks whether the resources of our CRDs are served, whoever leads.
         namespaces: Where to watch, patterns are allowed; empty for the whole cluster.
-        in_pod: Whether to use the pod's service account, else a kubeconfig.
+        credentials: Those of our own client from a kubeconfig; None for the pod's service account.
         on_event: Called with the resource, the type of the event (None for what was there when the watch began) and the
             object.
         on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
@@ -51,7 +52,7 @@ class Watcher:
         *,
         client: KubeClient,
         namespaces: Sequence[str],
-        in_pod: bool,
+        credentials: Credentials | None,
         on_event: OnEvent,
         on_list: OnList,
         on_failure: Callable[[str, str], None],
@@ -61,7 +62,7 @@ class Watcher:
         self._watches = Watches(resources, on_list=on_list, on_failure=on_failure)
         self._crds = Crds(client, self._watches)
         self._registry = make_registry(resources, on_event)
-        login = Login(self._watches, in_pod=in_pod)
+        login = Login(self._watches, credentials)
         kopf.on.login(registry=self._registry, errors=kopf.ErrorsMode.PERMANENT)(login.log_in)
         self._stop = asyncio.Event()
         self._are_served = False
