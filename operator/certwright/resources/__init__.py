@@ -47,6 +47,7 @@ from certwright.resources.issuer import (
     Issuer,
     IssuerSpec,
     IssuerStatus,
+    RateLimitStatus,
 )
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
@@ -129,6 +130,7 @@ __all__ = [
     "OrderStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimitStatus",
     "RecordStatus",
     "ResourceError",
     "Rfc2136",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
@@ -15,6 +15,7 @@ from certwright.certificates.progress import OURS
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
+from certwright.issuers.rate_limits import Asker
 from certwright.resources import OrderStatus
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class StartOrder(Act):
         message: Why, for people.
     """
 
+    asks_ca: ClassVar[bool] = True
+
     reason: NeedReason
     message: str
 
@@ -55,11 +58,14 @@ class StartOrder(Act):
         message = f"Ordering a certificate ({self.reason}): {self.message}."
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
         lifetime = request.duration_seconds
-        order = await issuer.client.new_order(
-            request.identifiers,
-            profile=request.profile,
-            not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
-        )
+        asker = Asker(observation.namespace, observation.uid)
+        async with issuer.limits.placing(asker, tools.clock()):
+            order = await issuer.client.new_order(
+                request.identifiers,
+                profile=request.profile,
+                not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
+            )
+        issuer.limits.orders.went_well(asker, tools.clock())
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
         observation = observation.after_progress()
         yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
