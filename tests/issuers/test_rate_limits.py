@@ -93,9 +93,11 @@ def test_one_goes_first_and_the_others_wait_for_what_becomes_of_it() -> None:
     limit = AccountLimits().others
     limit.refused(NOW + 30 * SECOND, NOW, "slow down")
     assert limit.enter(A, NOW) == NOW + 30 * SECOND
+    assert limit.enter(B, NOW) is not None
     later = NOW + 30 * SECOND
     assert limit.enter(A, later) is None
     assert limit.enter(B, later) is not None
+    assert limit.enter(C, later) is not None
     assert limit.enter(A, later) is None, "whoever goes first may ask twice"
     limit.went_well(A, later)
     assert not limit.closed

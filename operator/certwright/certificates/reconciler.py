@@ -253,6 +253,7 @@ class CertificateReconciler:
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
             except RateLimitWait as wait:
+                rate_limited.failed(step, observation)
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.until, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours

@@ -107,13 +107,13 @@ class RateLimit:
 
     def enter(self, asker: Asker, now: dt.datetime) -> dt.datetime | None:
         """Return None if the request may be sent now, else about when its turn comes. Tell `went_well` or `left`."""
-        if not self.closed:
+        if not self.closed or asker == self._first:
             return None
         wait = wait_until(self._until, now, since=self._since)
         ahead = self._ahead(asker, now)
         # Whoever comes is let through, unless one before is about to come.
         due = any(abs(turn - now) < PUNCTUAL for turn in ahead)
-        if wait is None and not due and not self._is_busy(asker, now):
+        if wait is None and not due and not self._is_busy(now):
             self._forget(asker)
             self._first, self._first_since = asker, now
             return None
@@ -185,9 +185,9 @@ class RateLimit:
         self._first = None
         self._waiting = OrderedDict()
 
-    def _is_busy(self, asker: Asker, now: dt.datetime) -> bool:
+    def _is_busy(self, now: dt.datetime) -> bool:
         since = self._first_since
-        if self._first in (None, asker) or since is None:
+        if self._first is None or since is None:
             return False
         return dt.timedelta() <= now - since < PROBE_PATIENCE
 
