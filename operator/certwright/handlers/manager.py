@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from certwright.handlers.kinds import WatchedKind
+    from certwright.handlers.other_releases import OtherReleases
     from certwright.kube.events import EventRecorder
     from certwright.kube.resource import Resource
     from certwright.metrics import Metrics
@@ -65,6 +66,8 @@ class Manager:
             leadership=leadership,
         )
         metrics.watch_queue(self.queue, self.scheduler)
+        self.other_releases: OtherReleases | None = None
+        """Keeps this one from what they serve; None if there are none, whatever happens."""
 
     @property
     def trouble(self) -> str | None:
@@ -128,6 +131,8 @@ class Manager:
         if not kind.keeps(key):
             kind.store.drop(key.namespace, key.name)
             return
+        if self.other_releases is not None and kind.reconcile is not None:
+            self.other_releases.take(key, body)
         try:
             parsed = await asyncio.to_thread(kind.parse, body) if kind.parses_in_thread else kind.parse(body)
         except InvalidResource as error:
@@ -171,6 +176,8 @@ class Manager:
         kind = self.kinds[key.kind]
         invalid = kind.invalid.get(key.namespace, key.name)
         try:
+            if await self._is_kept_out(kind, key):
+                return Result.ON_EVENT
             if invalid is not None:
                 if kind.on_invalid is not None:
                     await kind.on_invalid(key, invalid)
@@ -183,6 +190,19 @@ class Manager:
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return Result.again_in(RETRY_SECONDS)
+
+    async def _is_kept_out(self, kind: WatchedKind[Any], key: Key) -> bool:
+        if self.other_releases is None or kind.reconcile is None:
+            return False
+        invalid, known = kind.invalid.get(key.namespace, key.name), kind.store.get(key.namespace, key.name)
+        if invalid is not None:
+            metadata = invalid.body["metadata"]
+        elif known is not None:
+            metadata = known.metadata.identity
+        else:
+            self.other_releases.forget(key)
+            return False
+        return await self.other_releases.keep_out(kind.resource, key, metadata)
 
     def _place(self, key: Key) -> Place:
         return self.kinds[key.kind].place(key)
