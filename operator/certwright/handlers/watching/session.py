@@ -135,7 +135,7 @@ def _trace(watches: Watches) -> aiohttp.TraceConfig:
         _session: aiohttp.ClientSession, _context: SimpleNamespace, answer: aiohttp.TraceRequestEndParams
     ) -> None:
         if "watch" in answer.url.query and answer.response.status < HTTPStatus.BAD_REQUEST:
-            watches.opened(answer.url)
+            watches.opened(answer.url, answer.response)
 
     async def fail(
         _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams
