@@ -89,8 +89,6 @@ def rules_of(schema: Mapping[str, Any]) -> Iterator[str]:
             yield f"{bounds} {words}".strip()
     if "pattern" in schema:
         yield f"matches {schema['pattern']}"
-    if schema.get("x-kubernetes-list-type") == "set":
-        yield "no entry twice"
     for rule in schema.get("x-kubernetes-validations", ()):
         yield f"otherwise refused: \N{LEFT DOUBLE QUOTATION MARK}{rule['message']}\N{RIGHT DOUBLE QUOTATION MARK}"
     for part in ("items", "additionalProperties"):

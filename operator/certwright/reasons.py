@@ -39,6 +39,7 @@ SpecReason = Literal[
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",
+    "StaleEntries",
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
@@ -89,6 +90,7 @@ CaReason = Literal[
     "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
+    "NotFoundAtCA",
     "BadNonce",
     "CAUntrusted",
     "CAAddressRefused",
@@ -118,6 +120,7 @@ ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
     "InternalError",
+    "Quarantined",
 ]
 
 Reason = NormalReason | NeedReason | SpecReason | IssuerReason | DnsReason | Http01Reason | CaReason | ClusterReason

@@ -40,8 +40,10 @@ class Bench:
         self.build, self.now = build, now
         self.ca, self.dns, self.cluster = FakeAcmeClient(build, lambda: self.now), FakeDns(), FakeCluster(kube_api)
         self.events: list[str] = []
+        self.messages: dict[str, str] = {}
         self.registry = IssuerRegistry()
         self.lost: list[Key] = []
+        self.refused: list[tuple[Key, str]] = []
         self.forgotten: list[str] = []
         self.passes = 0
         self.leadership = Leadership.unlimited()
@@ -86,6 +88,7 @@ class Bench:
             secrets=self.secrets,
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
+            account_refused=lambda key, why: self.refused.append((key, why)),
         )
 
     def take_secret(self, facts: SecretFacts) -> None:
@@ -100,8 +103,9 @@ class Bench:
     async def solver(self, *_: Any) -> FakeDns:
         return self.dns
 
-    def record(self, _subject: Subject, _kind: str, reason: str, _message: str) -> None:
+    def record(self, _subject: Subject, _kind: str, reason: str, message: str) -> None:
         self.events.append(reason)
+        self.messages[reason] = message
 
     def write(self, *names: str, metadata: Mapping[str, Any] | None = None, **spec: Any) -> None:
         """Somebody writes the Certificate."""

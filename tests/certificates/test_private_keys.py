@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from certwright.certificates.need import issuance_need
 from certwright.certificates.private_keys import obtain_key, reuses_key, with_key
 from certwright.certificates.secret import SecretFacts, pending_key_name, pending_key_secret
 from certwright.failures import IssuanceError
 from certwright.pki import PrivateKey, PrivateKeyError, generate_private_key, load_private_key, private_key_to_pem
+from tests.fakes.operator import NOW
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
@@ -93,7 +95,7 @@ async def test_a_kept_key_that_changes_under_our_hands_is_not_replaced(
     kube_api: FakeKubeApi, build: Build, now_there: bytes, error: type[Exception]
 ) -> None:
     secret = build.secret(key=KEY)
-    observation = observed(build, secret, **NEVER)
+    observation = observed(build, secret, **NEVER, algorithm="ECDSA")
     secret["data"]["tls.key"] = base64.b64encode(now_there).decode()
     kube_api.put(secret)
     with pytest.raises(error):
@@ -105,3 +107,47 @@ async def test_a_first_key_is_made_under_rotation_policy_never_too(kube_api: Fak
     observation = observed(build, **NEVER)
     await obtained(observation, kube_api)
     assert ("team", pending_key_name(observation.certificate)) in kube_api.secrets
+
+
+@pytest.mark.parametrize("beside", [{"tls.crt": ""}, {"tls.crt": "garbage"}, {}])
+async def test_rotation_policy_never_keeps_a_key_that_has_no_certificate(
+    kube_api: FakeKubeApi, build: Build, beside: dict[str, str]
+) -> None:
+    other = generate_private_key()
+    secret = build.secret(key=KEY)
+    secret["data"] = {**secret["data"], "tls.key": base64.b64encode(private_key_to_pem(other)).decode(), **beside}
+    observation = observed(build, kube_api.put(secret), **NEVER)
+    need = issuance_need(observation, NOW)
+    assert need is not None
+    assert (need.reason, need.refusal) == ("Unusable", None)
+    assert same(await obtained(observation, kube_api), other)
+    assert len(kube_api.secrets) == 1, "a copy of the key stays behind"
+
+
+def test_a_key_without_certificate_that_must_be_kept_and_does_not_fit_is_refused(build: Build) -> None:
+    secret = build.secret(key=KEY)
+    secret["data"]["tls.crt"] = ""
+    need = issuance_need(observed(build, secret, **NEVER, algorithm="RSA"), NOW)
+    assert need is not None
+    assert need.refusal is not None
+    assert need.refusal.reason == "PrivateKeyMismatch"
+    need = issuance_need(observed(build, secret, algorithm="RSA"), NOW)
+    assert need is not None
+    assert need.refusal is None
+
+
+async def test_a_key_that_cannot_be_used_is_not_kept(kube_api: FakeKubeApi, build: Build) -> None:
+    secret = build.secret(key=KEY)
+    secret["data"] |= {"tls.crt": "", "tls.key": base64.b64encode(b"garbage").decode()}
+    observation = observed(build, kube_api.put(secret), **NEVER)
+    assert not reuses_key(observation)
+    await obtained(observation, kube_api)
+    assert ("team", pending_key_name(observation.certificate)) in kube_api.secrets
+
+
+async def test_where_the_spec_says_nothing_of_keys_one_of_another_kind_is_kept_under_rotation_policy_never(
+    kube_api: FakeKubeApi, build: Build
+) -> None:
+    rsa = generate_private_key("RSA")
+    secret = kube_api.put(build.secret(chain=build.ca.chain(key=rsa), key=rsa))
+    assert same(await obtained(observed(build, secret, **NEVER), kube_api), rsa)

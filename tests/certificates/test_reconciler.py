@@ -409,3 +409,21 @@ async def test_the_status_says_when_the_next_look_at_an_order_is_due(bench: Benc
     assert looked_at is not None
     assert order.next_look_time is not None
     assert order.next_look_time > looked_at
+
+
+async def test_what_another_tool_made_of_the_earlier_certificate_is_named_when_it_goes_stale(
+    bench: Bench, kube_api: FakeKubeApi
+) -> None:
+    await bench.run(60)
+    assert "StaleEntries" not in bench.events
+    secret = copy.deepcopy(kube_api.secrets["team", "web-tls"])
+    secret["data"]["keystore.jks"] = base64.b64encode(b"made by a tool").decode()
+    secret["metadata"]["managedFields"] = [
+        {"manager": "keystore-maker", "fieldsV1": {"f:data": {"f:keystore.jks": {}}}}
+    ]
+    bench.take_secret(SecretFacts.of(kube_api.put(secret)))
+    kube_api.kept = {"keystore.jks"}
+    await bench.run(61 * 86400)
+    assert bench.status.revision == 2
+    assert bench.events.count("StaleEntries") == 1
+    assert "keystore.jks, written by keystore-maker" in bench.messages["StaleEntries"]

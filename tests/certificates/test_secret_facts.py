@@ -38,7 +38,7 @@ def test_what_is_wrong_with_chain_or_key_is_said(build: Build, changes: dict[str
     secret["data"] |= changes
     facts = SecretFacts.of(secret)
     assert (facts.problem, facts.certificate, facts.leaf) == (problem, None, None)
-    assert not facts.has_key_of("ECDSA", 256)
+    assert facts.has_key == (not {"tls.key"} & changes.keys() or changes["tls.key"] == OTHER_PEM)
 
 
 def test_what_certwright_wrote_is_not_compared_again(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ class FakeAcmeClient:
         self.life: dict[str, Any] = {}
         self.not_ready = 0
         self.undecided = False
+        self.account_status = acme.AccountStatus.VALID
         self.chain = b""
         self.begins = dt.timedelta(hours=-1)
         self.changed: Callable[[bytes], bytes] = lambda chain: chain
@@ -45,11 +46,20 @@ class FakeAcmeClient:
         self.orders[url] = replace(self.build.order("pending", names), url=url)
         return self.orders[url]
 
-    async def fetch_order(self, url: str) -> acme.Order:
+    async def fetch_account(self) -> acme.Account:
+        if self.account_status != "valid":
+            raise unauthorized("account")
+        return acme.Account(f"{PLACE}/account/1", self.account_status)
+
+    async def fetch_order(self, url: str, *, known: acme.Order | None = None) -> acme.Order:
+        assert known is None or known.url == url
         return self.orders[url]
 
     async def fetch_authorizations(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
         return tuple(self._authorization(identifier.value) for identifier in order.identifiers)
+
+    async def fetch_readable_authorizations(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
+        return await self.fetch_authorizations(order)
 
     async def order_failure(self, order: acme.Order) -> acme.OrderFailed:
         return acme.OrderFailed(order, {order.identifiers[0].value: NOT_SEEN})
@@ -97,3 +107,9 @@ class FakeAcmeClient:
             name.startswith("*."),
             (challenge,),
         )
+
+
+def unauthorized(action: str) -> acme.Unauthorized:
+    """What a CA says to an account that it closed, whatever it asks for."""
+    problem = acme.Problem(type="urn:ietf:params:acme:error:unauthorized", detail="account is deactivated")
+    return acme.Unauthorized(problem, action=action, url=f"{PLACE}/{action}", status=403)

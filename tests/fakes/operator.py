@@ -224,6 +224,8 @@ class FakeKubeApi:
         self.secrets: dict[tuple[str, str], Body] = {}
         self.calls: list[str] = []
         self.before_create: Body | None = None
+        self.kept: set[str] = set()
+        """Entries that other field managers own: no apply takes them away."""
         self._version = 100
 
     def put(self, secret: Body) -> Body:
@@ -255,8 +257,11 @@ class FakeKubeApi:
         }
         if stale or (known is not None and not force):
             raise Conflict("write the Secret", status=409, reason="Conflict", message="it has changed")
-        uid = {} if known is None else {"uid": known["metadata"]["uid"]}
-        return self.put({**secret, "metadata": {**metadata, **uid}})
+        if known is None:
+            return self.put(dict(secret))
+        others = {name: content for name, content in known.get("data", {}).items() if name in self.kept}
+        kept = {name: known["metadata"][name] for name in ("uid", "managedFields") if name in known["metadata"]}
+        return self.put({**secret, "metadata": {**metadata, **kept}, "data": {**others, **secret["data"]}})
 
     async def delete_secret(self, namespace: str, name: str) -> None:
         self.calls.append(f"delete {name}")

@@ -70,10 +70,20 @@ def test_every_rule_has_a_message_for_people(model: type[Object]) -> None:
 
 
 @KINDS
-def test_a_status_has_no_defaults_and_no_required_fields(model: type[Object]) -> None:
+def test_a_status_has_no_required_fields_and_says_by_default_that_nobody_has_seen_the_object(
+    model: type[Object],
+) -> None:
     status = open_api_schema(model)["properties"]["status"]
     assert "required" not in status
-    assert not [path for path, node in nodes(status) if "default" in node]
+    assert [(path, node["default"]) for path, node in nodes(status) if "default" in node] == [
+        ("", {"observedGeneration": -1})
+    ]
+
+
+@KINDS
+def test_no_list_is_merged_from_what_several_managers_want(model: type[Object]) -> None:
+    lists = {path: node["x-kubernetes-list-type"] for path, node in parts(model) if node["type"] == "array"}
+    assert {path for path, kind in lists.items() if kind != "atomic"} == {"status.conditions"}
 
 
 def test_defaults_are_in_the_schema_and_said_in_words() -> None:
@@ -82,7 +92,6 @@ def test_defaults_are_in_the_schema_and_said_in_words() -> None:
     assert spec["issuerRef"]["properties"]["kind"]["description"].endswith("Default: Issuer.")
     assert spec["secretOwnerReference"]["description"].endswith("Default: false.")
     assert spec["privateKey"]["default"] == {
-        "algorithm": "ECDSA",
         "encoding": "PKCS8",
         "rotationPolicy": "Always",
     }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from certwright.certificates.secret import SecretFacts
     from certwright.pki import CertificateFacts
     from certwright.reasons import NeedReason, SpecReason
-    from certwright.resources import Certificate
+    from certwright.resources import Certificate, PrivateKey
 
 
 MAX_NAMED: Final = 3
@@ -70,7 +70,8 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
     if facts is None:
         if secret.empty:
             return Need("DoesNotExist", f"Secret {secret.name} is empty")
-        return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}")
+        refusal = _kept_key_refusal(observation.certificate, secret) if secret.has_key else None
+        return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}", refusal)
     return (
         _names_need(observation, secret, facts)
         or _key_need(observation.certificate, secret)
@@ -95,17 +96,26 @@ def _names_need(observation: Observation, secret: SecretFacts, facts: Certificat
 
 def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
     key = certificate.spec.private_key
-    if secret.has_key_of(key.algorithm, key.size):
+    if key.is_any or secret.has_key_for(key):
         return None
-    asked = f"{key.algorithm}{f' {key.size}' if key.size else ''}"
-    need = Need("PrivateKeyChanged", f"the private key in Secret {secret.name} is not {asked}")
-    if key.rotation_policy == "Always":
-        return need
+    message = f"the private key in Secret {secret.name} is not {_kind(key)}"
+    return Need("PrivateKeyChanged", message, _kept_key_refusal(certificate, secret))
+
+
+def _kept_key_refusal(certificate: Certificate, secret: SecretFacts) -> Refusal | None:
+    """Tell why the Secret's key, which must be kept, cannot be used for what the spec asks for."""
+    key = certificate.spec.private_key
+    if key.rotation_policy == "Always" or secret.has_key_for(key):
+        return None
     message = (
-        f"The private key in Secret {secret.name} is not {asked}, and rotationPolicy Never forbids a new one. The "
+        f"The private key in Secret {secret.name} is not {_kind(key)}, and rotationPolicy Never forbids a new one. The "
         "last good certificate is kept. Set spec.privateKey to match the Secret, or rotationPolicy to Always."
     )
-    return Need(need.reason, need.message, Refusal("PrivateKeyMismatch", message))
+    return Refusal("PrivateKeyMismatch", message)
+
+
+def _kind(key: PrivateKey) -> str:
+    return f"{key.effective_algorithm}{f' {key.size}' if key.size else ''}"
 
 
 def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:

@@ -74,7 +74,7 @@ class OrderRequest:
             account_url=account_url,
             profile=issuer.profile,
             duration_seconds=int(spec.duration.total_seconds()) if asks_duration and spec.duration else None,
-            key=(spec.private_key.algorithm, spec.private_key.size),
+            key=(spec.private_key.effective_algorithm, spec.private_key.size),
             common_name=spec.common_name,
         )
 

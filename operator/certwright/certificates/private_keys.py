@@ -16,6 +16,7 @@ from certwright.pki import (
     load_private_key,
     private_key_to_pem,
 )
+from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
@@ -27,7 +28,8 @@ async def obtain_key(observation: Observation, kube_api: KubeApi) -> PrivateKey:
     """Return the key for the present order; afterwards it is in a Secret.
 
     The open order's, if it has one. Else, with ``rotationPolicy: Never``, the one in the target Secret, if that is
-    usable. Else the pending one, which an earlier process may have left behind, or a new one.
+    usable, with or without its certificate. Else the pending one, which an earlier process may have left behind, or a
+    new one.
 
     Raises:
         KubeError: The Secret cannot be read or written: the key is not used then.
@@ -48,12 +50,8 @@ async def with_key(observation: Observation, kube_api: KubeApi) -> tuple[Observa
 
 def reuses_key(observation: Observation) -> bool:
     """Whether the key in the target Secret is to be used again."""
-    private_key = observation.certificate.spec.private_key
-    return (
-        private_key.rotation_policy == "Never"
-        and observation.secret is not None
-        and observation.secret.has_key_of(private_key.algorithm, private_key.size)
-    )
+    private_key, secret = observation.certificate.spec.private_key, observation.secret
+    return private_key.rotation_policy == "Never" and secret is not None and secret.has_key_for(private_key)
 
 
 async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey | None:
@@ -70,14 +68,16 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
         pem = entry_of(found, "tls.key")
         if not pem:
             return None
-        key = await asyncio.to_thread(load_private_key, pem)
+        key = await in_thread(load_private_key, pem)
     except (PkiError, EntryTooLarge) as error:
         if not reuses_key(observation):
             return None
         if isinstance(error, EntryTooLarge):
             raise PrivateKeyError(f"Secret {name} cannot be used: {error}") from error
         raise
-    if key_matches_spec(key, private_key.algorithm, private_key.size):
+    if (private_key.is_any and reuses_key(observation)) or key_matches_spec(
+        key, private_key.effective_algorithm, private_key.size
+    ):
         return key
     if reuses_key(observation):
         raise IssuanceError("PrivateKeyMismatch", f"The private key in Secret {name} changed while it was being used.")
@@ -86,6 +86,6 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
 
 async def _new_key(observation: Observation, kube_api: KubeApi) -> PrivateKey:
     private_key = observation.certificate.spec.private_key
-    key = await asyncio.to_thread(generate_private_key, private_key.algorithm, private_key.size)
+    key = await asyncio.to_thread(generate_private_key, private_key.effective_algorithm, private_key.size)
     await kube_api.apply_secret(pending_key_secret(observation.certificate, private_key_to_pem(key)), force=True)
     return key

@@ -6,7 +6,8 @@ Nothing of a Secret's content is kept in memory. Every manifest is whole, for on
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.certificates.order_request import digest, names_of, requested_identifiers
 from certwright.key_file import MAX_KEY_BYTES
+from certwright.kube.api import FIELD_MANAGER
+from certwright.kube.managed_fields import other_managers
 from certwright.kube.secrets import EntryTooLarge, decoded, encoded
 from certwright.pki import (
     CertificateFacts,
@@ -23,6 +26,7 @@ from certwright.pki import (
     public_key_matches,
     public_key_matches_spec,
 )
+from certwright.pki.keys import is_of_kind
 from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,
@@ -33,14 +37,18 @@ from certwright.resources import (
     ISSUER_NAME_ANNOTATION,
     MANAGED_LABEL,
     MANAGED_VALUE,
+    RESERVED_PREFIX,
     group,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.pki import CertificateChain, KeyAlgorithm
-    from certwright.resources import Certificate
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+    from certwright.pki import CertificateChain
+    from certwright.resources import Certificate, SecretTemplate
+    from certwright.resources import PrivateKey as PrivateKeySpec
 
 TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
@@ -49,7 +57,13 @@ CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
+TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
+"""Which labels and annotations are from the template: what it has no more can be told from what others put there."""
+CA_ENTRY: Final = "ca.crt"
 MAX_REVISION_DIGITS: Final = 9
+ENTRIES: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
+"""What Certwright writes."""
+MAX_OTHER_ENTRIES: Final = 10
 MAX_ANNOTATION: Final = 2048
 """The longest of our annotations is a URL; anybody may write longer ones, of which nothing is kept."""
 MAX_KEPT_NAMES: Final = 128
@@ -73,6 +87,10 @@ class SecretFacts:
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
         immutable: Whether its data can never be changed.
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
+        template: Which labels and annotations are from the Certificate's template, see `template_keys`.
+        lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
+        other_entries: What it holds besides what Certwright writes, as far as people need to know.
+        other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
 
     namespace: str
@@ -91,10 +109,24 @@ class SecretFacts:
     metadata_fingerprint: str | None
     immutable: bool = False
     revision: int = 0
+    template: str | None = None
+    lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
+    other_entries: tuple[str, ...] = ()
+    other_managers: tuple[str, ...] = ()
 
-    def has_key_of(self, algorithm: KeyAlgorithm, size: int | None) -> bool:
-        """Whether the certificate's key is of this algorithm and size (None: the algorithm's default)."""
-        return self.leaf is not None and public_key_matches_spec(self.leaf, algorithm, size)
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a private key that can be used, with or without its certificate."""
+        return self.leaf is not None or self.lone_key is not None
+
+    def has_key_for(self, spec: PrivateKeySpec) -> bool:
+        """Whether there is a private key that can be used, and that is of the kind that a spec asks for."""
+        if spec.is_any:
+            return self.has_key
+        kind = spec.effective_algorithm, spec.size
+        if self.leaf is not None:
+            return public_key_matches_spec(self.leaf, *kind)
+        return self.lone_key is not None and is_of_kind(self.lone_key, *kind)
 
     @classmethod
     def of(cls, secret: Mapping[str, Any]) -> SecretFacts:
@@ -104,6 +136,7 @@ class SecretFacts:
         managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
         data = secret.get("data") or {}
         leaf, problem = _leaf(data, annotations.get(CONTENT_DIGEST_ANNOTATION))
+        lone_key = _public_key(data) if leaf is None else None
         facts = None
         if leaf is not None:
             try:
@@ -130,6 +163,10 @@ class SecretFacts:
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
+            template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
+            lone_key=lone_key,
+            other_entries=_other_entries(secret),
+            other_managers=other_managers(metadata, field="data"),
         )
 
 
@@ -152,7 +189,7 @@ def tls_secret(
     """
     data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
     if chain.root_pem is not None:
-        data["ca.crt"] = encoded(chain.root_pem)
+        data[CA_ENTRY] = encoded(chain.root_pem)
     annotations = {
         ISSUER_NAME_ANNOTATION: certificate.spec.issuer_ref.name,
         ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
@@ -168,11 +205,7 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
 
     It carries the resourceVersion it was read at: if someone changes it meanwhile, the write is refused.
     """
-    data = {
-        entry: content
-        for entry, content in (existing.get("data") or {}).items()
-        if entry in {"tls.crt", "tls.key", "ca.crt"}
-    }
+    data = {entry: content for entry, content in (existing.get("data") or {}).items() if entry in ENTRIES}
     known = existing["metadata"].get("annotations") or {}
     mine = known.get(CERTIFICATE_NAME_ANNOTATION) is not None
     kept = {
@@ -201,6 +234,32 @@ def metadata_fingerprint(certificate: Certificate) -> str:
             "template": template.to_json() if template else None,
         }
     )
+
+
+def template_keys(recorded: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the keys of labels and annotations that a Secret records as its template's; none of our own."""
+    try:
+        record = json.loads(recorded or "{}")
+    except ValueError:
+        record = None
+    fields = record if isinstance(record, dict) else {}
+    return {
+        field: tuple(key for key in _texts(fields.get(field)) if not key.startswith(RESERVED_PREFIX))
+        for field in ("labels", "annotations")
+    }
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _template_record(template: SecretTemplate | None) -> dict[str, str]:
+    """Return the annotation that says what is from the template; none without one, or with one that is too long."""
+    if template is None or not (template.labels or template.annotations):
+        return {}
+    record = {"labels": sorted(template.labels), "annotations": sorted(template.annotations)}
+    text = json.dumps(record, separators=(",", ":"))
+    return {TEMPLATE_ANNOTATION: text} if len(text) <= MAX_ANNOTATION else {}
 
 
 def pending_key_name(certificate: Certificate) -> str:
@@ -236,6 +295,7 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             METADATA_FINGERPRINT_ANNOTATION,
             CONTENT_DIGEST_ANNOTATION,
             REVISION_ANNOTATION,
+            TEMPLATE_ANNOTATION,
         )
         if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1)
     }
@@ -269,6 +329,24 @@ def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate
     return leaf, None
 
 
+def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of entries that hold something and that we do not own (``ca.crt`` may be another's)."""
+    data, owned = secret.get("data") or {}, ENTRIES
+    for entry in secret["metadata"].get("managedFields") or ():
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            owned = frozenset({"tls.crt", "tls.key"}) | {
+                name.removeprefix("f:") for name in (entry.get("fieldsV1") or {}).get("f:data") or ()
+            }
+    return tuple(sorted(name for name, content in data.items() if content and name not in owned))[:MAX_OTHER_ENTRIES]
+
+
+def _public_key(data: Mapping[str, str]) -> CertificatePublicKeyTypes | None:
+    try:
+        return load_private_key(decoded(data, "tls.key", limit=MAX_KEY_BYTES)).public_key()
+    except (PkiError, EntryTooLarge):
+        return None
+
+
 def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
     template = certificate.spec.secret_template
     metadata: dict[str, Any] = {
@@ -278,6 +356,7 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
         "annotations": {
             **(template.annotations if template else {}),
             **annotations,
+            **_template_record(template),
             CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
             ALT_NAMES_ANNOTATION: ",".join(names_of(requested_identifiers(certificate))),
             METADATA_FINGERPRINT_ANNOTATION: metadata_fingerprint(certificate),

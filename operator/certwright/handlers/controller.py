@@ -14,6 +14,7 @@ from certwright.challenges.holders import Holders
 from certwright.handlers.invalid import tell
 from certwright.handlers.manager import WORKERS, Manager
 from certwright.handlers.other_releases import OtherReleases
+from certwright.handlers.quarantine import Quarantine
 from certwright.handlers.registrations import (
     CLUSTER_ISSUERS,
     ISSUERS,
@@ -28,7 +29,7 @@ from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
-from certwright.kube.client import KubeClient
+from certwright.kube.client import KubeClient, Patience
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
 from certwright.kube.store import Store
@@ -89,7 +90,19 @@ class Controller:
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
         self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
         self._recorder = EventRecorder(kube_api)
-        self.manager = Manager(workers=workers, recorder=self._recorder, metrics=self.metrics, leadership=leadership)
+        self.manager = Manager(
+            workers=workers,
+            recorder=self._recorder,
+            metrics=self.metrics,
+            leadership=leadership,
+            quarantine=Quarantine(
+                # Whoever leads: an object may have cost this process its lease.
+                KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=5.0, tries=1)),
+                recorder=self._recorder,
+                metrics=self.metrics,
+                clock=_now,
+            ),
+        )
         self._claims, self._begun = claims, leadership.begun
         if claims is not None:
             self.manager.other_releases = OtherReleases(claims, kube_api, clock=_now, wake=self.manager.wake)
@@ -134,7 +147,9 @@ class Controller:
             secrets=self.secrets,
             look_at_issuer=self.manager.wake,
             account_lost=self._account_lost,
+            account_refused=self._account_refused,
         )
+        self.manager.on_rewind = self._certificate_reconciler.start_over
         self._register()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -225,6 +240,10 @@ class Controller:
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)
+        self.manager.wake(issuer)
+
+    def _account_refused(self, issuer: Key, why: str) -> None:
+        self._issuer_reconciler.account_refused(issuer, why)
         self.manager.wake(issuer)
 
 

@@ -95,7 +95,7 @@ async def _show(
     logger.warning("%s is ignored until it is corrected: %s", resource.key(metadata), invalid.message)
     recorder.record(subject, "Warning", REASON, invalid.message)
     # The rest of the status stays: an order in it is gone on with once the spec is corrected.
-    status["conditions"] = list(conditions.values())
+    status |= {"conditions": list(conditions.values()), "observedGeneration": metadata["generation"]}
     await kube_api.apply_status(resource.plural, resource.kind, metadata, status)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,15 +11,19 @@ from certwright.handlers.kinds import Kinds
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.kube.errors import KubeError
 from certwright.resources import InvalidResource
+from certwright.runtime.clock_watch import ClockWatch
+from certwright.runtime.labour import in_thread, metered
 from certwright.runtime.queue import WorkQueue
 from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    import asyncio
+    from collections.abc import Callable, Collection, Mapping
 
     from certwright.handlers.kinds import WatchedKind
     from certwright.handlers.other_releases import OtherReleases
+    from certwright.handlers.quarantine import Quarantine
     from certwright.kube.events import EventRecorder
     from certwright.kube.resource import Resource
     from certwright.metrics import Metrics
@@ -45,25 +49,38 @@ class Manager:
         recorder: Posts Events while the workers work.
         metrics: Counts looks, shows the queue.
         leadership: Whether this process may act.
+        quarantine: What is left alone.
 
     Attributes:
         kinds: What is watched. Register every kind before the watches begin.
         queue: What is to be looked at.
         scheduler: What is to be looked at later.
+        on_rewind: Called when the API server's versions went back.
     """
 
-    def __init__(self, *, workers: int, recorder: EventRecorder, metrics: Metrics, leadership: Leadership) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        leadership: Leadership,
+        quarantine: Quarantine,
+    ) -> None:
         self.kinds = Kinds()
+        self.on_rewind: Callable[[], None] = lambda: None
+        self.quarantine = quarantine
         self.queue: WorkQueue[Key] = WorkQueue(self._place, workers=workers)
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
         self._workers = Workers(
             workers,
-            self._reconcile,
+            self._look,
             queue=self.queue,
             scheduler=self.scheduler,
             recorder=recorder,
             metrics=metrics,
             leadership=leadership,
+            clock=ClockWatch(self.wake_all),
         )
         metrics.watch_queue(self.queue, self.scheduler)
         self.other_releases: OtherReleases | None = None
@@ -98,7 +115,10 @@ class Manager:
         Raises:
             OperatorFailed: A part ended unexpectedly.
         """
-        await self._workers.run(stop)
+        try:
+            await self._workers.run(stop)
+        finally:
+            await self.quarantine.flush()
 
     def abort(self) -> None:
         """End the work at once."""
@@ -133,8 +153,10 @@ class Manager:
             return
         if self.other_releases is not None and kind.reconcile is not None:
             self.other_releases.take(key, body)
+        if kind.reconcile is not None:
+            self.quarantine.see(key, body)
         try:
-            parsed = await asyncio.to_thread(kind.parse, body) if kind.parses_in_thread else kind.parse(body)
+            parsed = await self._parse(kind, key, body)
         except InvalidResource as error:
             # What was known of it before stays, so that it keeps its claims.
             if kind.invalid.put(metadata, InvalidObject.of(body, error)):
@@ -144,6 +166,9 @@ class Manager:
         if kind.invalid.get(key.namespace, key.name) is not None:
             kind.invalid.remove(metadata)
         if kind.store.put(metadata, parsed):
+            if kind.reconcile is None:
+                for woken in kind.wakes(key, before, parsed):
+                    self.quarantine.release(woken)
             self.wake(*kind.wakes(key, before, parsed))
 
     async def take_list(self, resource: Resource, namespace: str | None, uids: Collection[str], version: int) -> None:
@@ -162,6 +187,18 @@ class Manager:
             logger.info("%s was deleted while it was not watched", resource.key(metadata))
             self._gone(kind, metadata)
 
+    def latest(self, resource: Resource, namespace: str | None) -> int:
+        """Return the newest version that is known of a resource in a namespace, or everywhere if that is None."""
+        kind = self.kinds[resource.kind]
+        return max(kind.store.latest(namespace), kind.invalid.latest(namespace))
+
+    def take_rewind(self, resource: Resource, namespace: str | None) -> None:
+        """Take in that the API server's versions went back: what is listed now counts, whatever is known."""
+        kind = self.kinds[resource.kind]
+        kind.store.rewind(namespace)
+        kind.invalid.rewind(namespace)
+        self.on_rewind()
+
     def _gone(self, kind: WatchedKind[Any], metadata: Mapping[str, Any]) -> None:
         key = kind.resource.key(metadata)
         before = kind.store.get(key.namespace, key.name)
@@ -170,6 +207,7 @@ class Manager:
         kind.on_gone(key, metadata.get("uid", ""))
         if not kind.knows(key):  # another one of its name may be there already
             self.scheduler.forget(key)
+            self.quarantine.forget(key)
         self.wake(*kind.wakes(key, before, None))
 
     async def _reconcile(self, key: Key) -> Result:
@@ -203,6 +241,19 @@ class Manager:
             self.other_releases.forget(key)
             return False
         return await self.other_releases.keep_out(kind.resource, key, metadata)
+
+    async def _parse(self, kind: WatchedKind[Any], key: Key, body: Mapping[str, Any]) -> Any:
+        if not kind.parses_in_thread:
+            return kind.parse(body)
+        return await metered(in_thread(kind.parse, body), self.quarantine.meter(kind.resource, key))
+
+    async def _look(self, key: Key) -> Result:
+        """Look at an object, unless it held up everything before."""
+        kind = self.kinds[key.kind]
+        until = self.quarantine.until(key, kind.generation(key))
+        if until is not None:
+            return Result.again_at(until, dt.datetime.now(dt.UTC))
+        return await metered(self._reconcile(key), self.quarantine.meter(kind.resource, key))
 
     def _place(self, key: Key) -> Place:
         return self.kinds[key.kind].place(key)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +25,8 @@ from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.heartbeat import Heartbeat
 from certwright.kube.lease import LeaseLock
-from certwright.kube.login import connect, in_cluster
+from certwright.kube.login import connect, credentials_of
+from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_THREADS: Final = 64
 BLIND_SECONDS: Final = 60.0
 """After so long a process stands for election although it does not see everything."""
 LOST_SECONDS: Final = 0.5
@@ -81,6 +84,10 @@ async def run_operator(options: Options) -> None:
         OperatorFailed: The HTTP port is taken, or the watches or the controller ended by themselves.
         LeadershipLost: Another replica leads now, or may: this process acts no more.
     """
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(make_task)
+    # Threads that wait for the system's resolver must not keep the others from theirs.
+    loop.set_default_executor(ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="job"))
     async with contextlib.AsyncExitStack() as stack:
         api = await connect(options.kubeconfig)
         stack.push_async_callback(api.close)
@@ -146,9 +153,11 @@ def _make_watcher(api: ApiClient, controller: Controller, options: Options) -> W
         # Followers look as well, and it is answered or asked again soon.
         client=KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=10.0, tries=1)),
         namespaces=options.namespaces,
-        in_pod=in_cluster() and options.kubeconfig is None,
+        credentials=credentials_of(api),
         on_event=manager.take_event,
         on_list=manager.take_list,
+        latest=manager.latest,
+        on_rewind=manager.take_rewind,
         on_failure=metrics.watch_failed,
     )
     for resource in manager.kinds.resources:

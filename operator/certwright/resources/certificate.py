@@ -7,16 +7,16 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
-from certwright.resources.conditions import Condition, without_conflict
+from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
-from certwright.resources.names import CommonName, DnsName, ObjectName, Unique
+from certwright.resources.names import UNIQUE_LIST, CommonName, DnsName, ObjectName, Unique
 from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef
-from certwright.resources.rules import CONDITIONS, MAX_COUNT, SET, rule, validations
+from certwright.resources.rules import CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.timestamp import Timestamp
 
 _COMMON_NAME = "commonName must be one of dnsNames"
@@ -58,7 +58,9 @@ class CertificateSpec(Model):
         )
     )
 
-    dns_names: Annotated[tuple[DnsName, ...], Field(min_length=1, max_length=100, json_schema_extra=SET), Unique]
+    dns_names: Annotated[
+        tuple[DnsName, ...], Field(min_length=1, max_length=100, json_schema_extra=UNIQUE_LIST), Unique
+    ]
     """
     The DNS names of the certificate, 1 to 100, in lower case, such as example.com or *.example.com. A wildcard
     covers one level of subdomains but not the domain itself; list both if you need both.
@@ -113,8 +115,8 @@ class CertificateStatus(Model):
     Ready: the Secret holds a certificate that matches the spec and has not expired. Issuing: a certificate is
     being issued.
     """
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this status describes."""
+    observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
+    """The metadata.generation that this status describes; -1 until the operator has seen the object."""
     not_before: Timestamp | None = None
     """When the certificate in the Secret became valid."""
     not_after: Timestamp | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ READY = "Ready"
 ISSUING = "Issuing"
 OPERATOR_CONFLICT = "OperatorConflict"
 """Written by a release that leaves an object to another release, and read by people only."""
+
+UNOBSERVED: Final = -1
+"""The `observedGeneration` of a status that nobody has written: no generation of an object is equal to it."""
 
 _LONGEST_MESSAGE = 4096
 

@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from certwright.resources.base import Model
 from certwright.resources.certificate import Certificate
+from certwright.resources.conditions import UNOBSERVED
 from certwright.resources.duration import format_duration
 from certwright.resources.group import CATEGORY, GROUP, VERSION
 from certwright.resources.issuer import ClusterIssuer, Issuer
@@ -75,6 +76,7 @@ def open_api_schema(model: type[Object]) -> JsonSchema:
     schema = model.model_json_schema(schema_generator=_SchemaGenerator)
     definitions: Mapping[str, JsonSchema] = schema["$defs"]
     parts = schema["properties"]
+    status = structural(parts["status"], definitions=definitions, defaults=False)
     return {
         "description": " ".join(schema["description"].split()),
         "type": "object",
@@ -84,7 +86,9 @@ def open_api_schema(model: type[Object]) -> JsonSchema:
             "kind": {"type": "string", "description": f"{model.KIND}."},
             "metadata": {"type": "object"},
             "spec": structural(parts["spec"], definitions=definitions, defaults=True),
-            "status": structural(parts["status"], definitions=definitions, defaults=False),
+            # Tools that wait for an object compare its generation with this one; without it they would take an object
+            # that the operator has not seen yet for done.
+            "status": {**status, "default": {"observedGeneration": UNOBSERVED}},
         },
     }
 

@@ -10,7 +10,7 @@ from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
 from certwright.resources.free_form import FreeForm
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS, LABELS_TO_WRITE
-from certwright.resources.names import Endpoint, ObjectName
+from certwright.resources.names import UNIQUE_ENDPOINTS, Endpoint, ObjectName, Unique
 from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 ServiceType = Literal["ClusterIP", "NodePort"]
@@ -206,7 +206,7 @@ class Http01(Model):
     prefers IPv6; one without a route from the operator is left out. any: the first that answers, for addresses
     that the CA reaches and the operator does not.
     """
-    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
     """
     Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in
     the operator's resolv.conf. Set it if domains resolve differently inside the cluster.

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
-from certwright.resources.conditions import Condition, without_conflict
+from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
@@ -118,8 +118,8 @@ class IssuerStatus(Model):
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
     ] = ()
     """Ready: the account is registered and certificates can be ordered."""
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this status describes."""
+    observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
+    """The metadata.generation that this status describes; -1 until the operator has seen the object."""
     acme: AcmeIssuerStatus | None = None
     """The account at the CA."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0

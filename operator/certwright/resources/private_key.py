@@ -26,21 +26,26 @@ class PrivateKey(Model):
     model_config = ConfigDict(
         json_schema_extra=validations(
             rule(
-                "!has(self.size) || (self.algorithm == 'ECDSA' && self.size in [256, 384, 521])"
-                " || (self.algorithm == 'RSA' && self.size in [2048, 3072, 4096])",
+                "!has(self.size)"
+                " || ((!has(self.algorithm) || self.algorithm == 'ECDSA') && self.size in [256, 384, 521])"
+                " || (has(self.algorithm) && self.algorithm == 'RSA' && self.size in [2048, 3072, 4096])",
                 _SIZE_MESSAGE,
                 field_path=".size",
             ),
             rule(
-                "self.algorithm != 'Ed25519' || self.encoding == 'PKCS8'",
+                "!has(self.algorithm) || self.algorithm != 'Ed25519' || self.encoding == 'PKCS8'",
                 _ENCODING_MESSAGE,
                 field_path=".encoding",
             ),
         )
     )
 
-    algorithm: KeyAlgorithm = "ECDSA"
-    """ECDSA, RSA or Ed25519. ECDSA keys are small and fast, and all current clients support them."""
+    algorithm: KeyAlgorithm | None = None
+    """
+    ECDSA, RSA or Ed25519. ECDSA keys are small and fast, and all current clients support them. If algorithm and
+    size are both unset, new keys are ECDSA, and a key of another kind that is in the Secret stays until the
+    renewal.
+    """
     size: Annotated[int, Field(ge=256, le=4096)] | None = None
     """
     The key size in bits. ECDSA: 256 (the default), 384 or 521. RSA: 2048 (the default), 3072 or 4096. Ed25519:
@@ -55,13 +60,23 @@ class PrivateKey(Model):
     """Always generates a new key for every certificate. Never reuses the Secret's key while it matches the spec."""
 
     @property
+    def is_any(self) -> bool:
+        """Whether nothing is said of the kind of key: one that is there already will do until the renewal."""
+        return self.algorithm is None and self.size is None
+
+    @property
+    def effective_algorithm(self) -> KeyAlgorithm:
+        """The algorithm with its default."""
+        return self.algorithm or "ECDSA"
+
+    @property
     def effective_size(self) -> int | None:
         """The size with its default; None for Ed25519, whose keys have one size."""
-        return self.size or next(iter(_SIZES[self.algorithm]), None)
+        return self.size or next(iter(_SIZES[self.effective_algorithm]), None)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.size is not None and self.size not in _SIZES[self.algorithm]:
+        if self.size is not None and self.size not in _SIZES[self.effective_algorithm]:
             raise ValueError(_SIZE_MESSAGE)
         if self.algorithm == "Ed25519" and self.encoding == "PKCS1":
             raise ValueError(_ENCODING_MESSAGE)

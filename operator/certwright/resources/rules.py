@@ -6,10 +6,11 @@ from pydantic import JsonValue
 
 ATOMIC_MAP: Final[dict[str, JsonValue]] = {"x-kubernetes-map-type": "atomic"}
 """An object that one writer owns as a whole; its fields cost nothing in `managedFields`."""
-SET: Final[dict[str, JsonValue]] = {"x-kubernetes-list-type": "set"}
-"""A list without order; the API server refuses duplicates."""
 ATOMIC_LIST: Final[dict[str, JsonValue]] = {"x-kubernetes-list-type": "atomic"}
-"""A list whose order counts."""
+"""A list that one writer owns as a whole.
+
+Server-side apply would merge a `set`: an entry that one manager drops stays while another one still has it.
+"""
 CONDITIONS: Final[dict[str, JsonValue]] = {
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["type"],

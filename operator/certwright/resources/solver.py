@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -10,9 +10,9 @@ from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
 from certwright.resources.http01 import Http01
 from certwright.resources.labels import LABELS
-from certwright.resources.names import DnsName, Endpoint, TsigKeyName, Unique, ZoneName
+from certwright.resources.names import UNIQUE_ENDPOINTS, UNIQUE_LIST, DnsName, Endpoint, TsigKeyName, Unique, ZoneName
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.rules import ATOMIC_LIST, SET, rule, validations
+from certwright.resources.rules import rule, validations
 
 CnameStrategy = Literal["None", "Follow"]
 TsigAlgorithm = Literal[
@@ -28,6 +28,8 @@ TsigAlgorithm = Literal[
 ]
 UpdateProtocol = Literal["TCP", "UDP"]
 
+MAX_SELECTED: Final = 48
+"""Entries of a list of names in a solver: comparing more with each other costs more than the API server allows."""
 _REF = "_secret_ref"
 _ONE_CHALLENGE = "must have exactly one of dns01 and http01"
 _TARGETS_FOLLOW = "allowedTargets is for cnameStrategy Follow: with None no CNAME is followed"
@@ -37,9 +39,13 @@ _TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef must be set together; leave bo
 class Selector(Model):
     """Selects the domains for a solver: those that match every field that is set."""
 
-    dns_names: Annotated[tuple[DnsName, ...], Field(max_length=64, json_schema_extra=SET), Unique] = ()
+    dns_names: Annotated[
+        tuple[DnsName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+    ] = ()
     """Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone."""
-    dns_zones: Annotated[tuple[ZoneName, ...], Field(max_length=64, json_schema_extra=SET), Unique] = ()
+    dns_zones: Annotated[
+        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+    ] = ()
     """All domains in these zones, including subdomains and wildcards. The longest matching zone wins."""
     match_labels: Annotated[Mapping[str, str], LABELS] = {}
     """Labels that the Certificate must have."""
@@ -126,18 +132,22 @@ class Dns01(Model):
     What to do if _acme-challenge.<domain> is a CNAME. Follow creates the record at the target of the CNAME,
     where the CA looks it up, if allowedTargets permits. None creates it at the name itself, for split-horizon DNS.
     """
-    allowed_targets: Annotated[tuple[ZoneName, ...], Field(max_length=64, json_schema_extra=ATOMIC_LIST)] = ()
+    allowed_targets: Annotated[
+        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+    ] = ()
     """
     The zones, such as acme.example.net, to which CNAMEs at _acme-challenge.<domain> may lead; targets below the
     validated domain itself are always allowed. If unset, an Issuer follows CNAMEs everywhere, and a ClusterIssuer to
     no other domain: otherwise anyone who owns a domain could have records created wherever its credentials reach.
     """
-    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
     """
     Recursive DNS servers for looking up CNAMEs, zones and name servers, each as host, host:port or [IPv6
     address]:port. If unset, those in the operator's resolv.conf.
     """
-    authoritative_nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    authoritative_nameservers: Annotated[
+        tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_LIST), Unique
+    ] = ()
     """
     DNS servers that must serve the record before the CA is asked to validate, each as host, host:port or [IPv6
     address]:port. If unset, those in the zone's NS records. Set it if the cluster cannot reach these.

@@ -38,7 +38,7 @@ class Settle(Rest):
     def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002 - every step has this form
         """Forget failures: they are history, also when the spec went back to what the Secret holds."""
         return observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None).remember(
-            note=None, issuing=Backoff()
+            note=None, issuing=Backoff(), orders_gone=0
         )
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002

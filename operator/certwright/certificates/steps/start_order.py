@@ -61,6 +61,7 @@ class StartOrder(Act):
             not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
         )
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
+        observation = observation.after_progress()
         yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
         authorizations = await issuer.client.fetch_authorizations(order)
         open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
@@ -77,7 +78,7 @@ class StartOrder(Act):
         if must_be_held(responses, made):
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
-        yield observation.remember(open_order=open_order)
+        yield observation.remember(open_order=open_order).after_progress()
 
 
 def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:

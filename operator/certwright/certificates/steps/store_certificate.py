@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +9,15 @@ from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.secret import SecretFacts, tls_secret
+from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
 from certwright.runtime.backoff import Backoff
-from certwright.text import rfc3339
+from certwright.runtime.labour import in_thread
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,6 +56,7 @@ class StoreCertificate(Act):
         manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
+        current = observation.secret
         secret = await _replace_secret(observation, tools, manifest)
         now = tools.clock()
         tools.metrics.issued(certificate, (now - open_order.started_at).total_seconds())
@@ -62,6 +64,8 @@ class StoreCertificate(Act):
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        if current is not None and secret.other_entries:
+            _tell_stale(observation, tools, secret)
         need = issuance_need(observation, now)
         if need is not None:
             yield observation.with_status(revision=revision)
@@ -76,6 +80,16 @@ class StoreCertificate(Act):
             revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
         )
         yield observation.remember(issuing=Backoff(), note=None)
+
+
+def _tell_stale(observation: Observation, tools: Tools, secret: SecretFacts) -> None:
+    """Say that what others made of the earlier certificate is in the Secret still: we cannot make it again."""
+    by = f", written by {listed(secret.other_managers)}" if secret.other_managers else ""
+    message = (
+        f"Secret {secret.name} also has {listed(secret.other_entries)}{by}. Certwright did not write these entries and "
+        "does not update them: if they were made from the earlier certificate, make them again."
+    )
+    tools.recorder.record(observation.subject, "Warning", "StaleEntries", message)
 
 
 def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Observation:
@@ -93,7 +107,7 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
     """Download the chain, and return it if it passes the gate."""
     downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
     current, names = observation.secret, subject_names(observation.identifiers)
-    return await asyncio.to_thread(
+    return await in_thread(
         check_before_write,
         parse_chain(downloaded.pem),
         key,
@@ -110,7 +124,7 @@ async def _replace_secret(observation: Observation, tools: Tools, manifest: dict
     if current is not None:
         manifest["metadata"]["resourceVersion"] = current.resource_version
     try:
-        written = await tools.kube_api.apply_secret(manifest, force=current is not None)
+        written = await write_secret(tools.kube_api, manifest, uid=observation.uid, before=current)
     except (Conflict, Invalid) as error:
         raise IssuanceError(
             "SecretNotWritten",
