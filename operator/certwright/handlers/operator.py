@@ -134,6 +134,8 @@ def _make_watcher(api: ApiClient, controller: Controller, options: Options) -> W
         credentials=credentials_of(api),
         on_event=manager.take_event,
         on_list=manager.take_list,
+        latest=manager.latest,
+        on_rewind=manager.take_rewind,
         on_failure=metrics.watch_failed,
     )
     for resource in manager.kinds.resources:

@@ -95,7 +95,6 @@ def open_session(credentials: Credentials, watches: Watches) -> kopf.AiohttpSess
         connector=aiohttp.TCPConnector(limit=0, ssl=credentials.tls),
         headers={"User-Agent": USER_AGENT},
         proxy=credentials.proxy,
-        trust_env=True,
         middlewares=(identify,),
     )
     return _for_kopf(session, credentials.server, credentials.namespace)
@@ -135,7 +134,7 @@ def _trace(watches: Watches) -> aiohttp.TraceConfig:
         _session: aiohttp.ClientSession, _context: SimpleNamespace, answer: aiohttp.TraceRequestEndParams
     ) -> None:
         if "watch" in answer.url.query and answer.response.status < HTTPStatus.BAD_REQUEST:
-            watches.opened(answer.url)
+            watches.opened(answer.url, answer.response)
 
     async def fail(
         _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams

@@ -13,6 +13,7 @@ import kopf
 
 from certwright.handlers.watching.crds import Crds
 from certwright.handlers.watching.health import Watches
+from certwright.handlers.watching.rewinds import Rewinds
 from certwright.handlers.watching.session import Login
 from certwright.handlers.watching.settings import kopf_settings
 
@@ -39,6 +40,8 @@ class Watcher:
             object.
         on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
             and its resourceVersion.
+        latest: Returns the newest version that is known of a resource in a namespace, or everywhere.
+        on_rewind: Called with the resource and the namespace or None when the API server's versions went back.
         on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
             request.
 
@@ -55,11 +58,20 @@ class Watcher:
         credentials: Credentials | None,
         on_event: OnEvent,
         on_list: OnList,
+        latest: Callable[[Resource, str | None], int],
+        on_rewind: Callable[[Resource, str | None], None],
         on_failure: Callable[[str, str], None],
     ) -> None:
         self._resources = resources
         self._namespaces = namespaces
-        self._watches = Watches(resources, on_list=on_list, on_failure=on_failure)
+        self._watches = Watches(
+            resources,
+            on_list=on_list,
+            on_failure=on_failure,
+            latest=latest,
+            on_rewind=on_rewind,
+            rewinds=Rewinds(client),
+        )
         self._crds = Crds(client, self._watches)
         self._registry = make_registry(resources, on_event)
         login = Login(self._watches, credentials)
