@@ -140,7 +140,9 @@ class Controller:
             secrets=self.secrets,
             look_at_issuer=self.manager.wake,
             account_lost=self._account_lost,
+            account_refused=self._account_refused,
         )
+        self.manager.on_rewind = self._certificate_reconciler.start_over
         self._register()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -225,6 +227,10 @@ class Controller:
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)
+        self.manager.wake(issuer)
+
+    def _account_refused(self, issuer: Key, why: str) -> None:
+        self._issuer_reconciler.account_refused(issuer, why)
         self.manager.wake(issuer)
 
 

@@ -11,6 +11,7 @@ from certwright.handlers.kinds import Kinds
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.kube.errors import KubeError
 from certwright.resources import InvalidResource
+from certwright.runtime.clock_watch import ClockWatch
 from certwright.runtime.labour import in_thread, metered
 from certwright.runtime.queue import WorkQueue
 from certwright.runtime.result import Result
@@ -18,7 +19,7 @@ from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from certwright.handlers.kinds import WatchedKind
     from certwright.handlers.quarantine import Quarantine
@@ -53,6 +54,7 @@ class Manager:
         kinds: What is watched. Register every kind before the watches begin.
         queue: What is to be looked at.
         scheduler: What is to be looked at later.
+        on_rewind: Called when the API server's versions went back.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Manager:
         quarantine: Quarantine,
     ) -> None:
         self.kinds = Kinds()
+        self.on_rewind: Callable[[], None] = lambda: None
         self.quarantine = quarantine
         self.queue: WorkQueue[Key] = WorkQueue(self._place, workers=workers)
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
@@ -76,6 +79,7 @@ class Manager:
             recorder=recorder,
             metrics=metrics,
             leadership=leadership,
+            clock=ClockWatch(self.wake_all),
         )
         metrics.watch_queue(self.queue, self.scheduler)
 
@@ -177,6 +181,18 @@ class Manager:
         for metadata in kind.unlisted(namespace, uids, version):
             logger.info("%s was deleted while it was not watched", resource.key(metadata))
             self._gone(kind, metadata)
+
+    def latest(self, resource: Resource, namespace: str | None) -> int:
+        """Return the newest version that is known of a resource in a namespace, or everywhere if that is None."""
+        kind = self.kinds[resource.kind]
+        return max(kind.store.latest(namespace), kind.invalid.latest(namespace))
+
+    def take_rewind(self, resource: Resource, namespace: str | None) -> None:
+        """Take in that the API server's versions went back: what is listed now counts, whatever is known."""
+        kind = self.kinds[resource.kind]
+        kind.store.rewind(namespace)
+        kind.invalid.rewind(namespace)
+        self.on_rewind()
 
     def _gone(self, kind: WatchedKind[Any], metadata: Mapping[str, Any]) -> None:
         key = kind.resource.key(metadata)

@@ -22,7 +22,7 @@ from certwright.issuers.presenters import Http01Options
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
-from certwright.kube.login import connect, in_cluster
+from certwright.kube.login import connect, credentials_of
 from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
 
@@ -131,9 +131,11 @@ def _make_watcher(api: ApiClient, controller: Controller, options: Options) -> W
         # Followers look as well, and it is answered or asked again soon.
         client=KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=10.0, tries=1)),
         namespaces=options.namespaces,
-        in_pod=in_cluster() and options.kubeconfig is None,
+        credentials=credentials_of(api),
         on_event=manager.take_event,
         on_list=manager.take_list,
+        latest=manager.latest,
+        on_rewind=manager.take_rewind,
         on_failure=metrics.watch_failed,
     )
     for resource in manager.kinds.resources:

@@ -91,6 +91,20 @@ class KubeApi:
             content_type=APPLY,
         )
 
+    async def change_secret(self, secret: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge a change into a Secret as it was read, and return it; `Conflict` if others have changed it since."""
+        metadata = secret["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        as_read = {key: metadata[key] for key in ("uid", "resourceVersion")}
+        return await self._client.request(
+            "PATCH",
+            _secret_path(namespace, name),
+            action=f"change {label('Secret', namespace, name)}",
+            query={"fieldManager": FIELD_MANAGER},
+            body={**change, "metadata": {**change.get("metadata", {}), **as_read}},
+            content_type=MERGE,
+        )
+
     async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Secret and return it; `Conflict` if one of that name exists."""
         namespace, name = secret["metadata"]["namespace"], secret["metadata"]["name"]
