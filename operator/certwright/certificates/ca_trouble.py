@@ -50,7 +50,10 @@ def weighed(observation: Observation, step: Act, failure: Failure, now: dt.datet
         limit, passing = FINALIZED_TRIES, replace(failure, kind="transient")
     else:
         return failure
-    return passing if tries < limit else failure
+    if tries < limit:
+        return passing
+    # One order may be lost. If the next one is, too, it counts.
+    return replace(failure, kind="attempt") if observation.memory.orders_gone else failure
 
 
 def _is_finalized(observation: Observation) -> bool:
