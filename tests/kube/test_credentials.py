@@ -150,6 +150,17 @@ def test_what_a_cluster_says_of_tls_and_proxies(tmp_path: Path) -> None:
     assert made(tmp_path, {}).tls.verify_mode == ssl.CERT_REQUIRED
 
 
+@pytest.mark.parametrize(("exceptions", "proxy"), [("10.0.0.0/8", None), ("192.168.0.0/16", "http://env.test:3128")])
+def test_the_proxy_of_the_environment_counts_unless_the_api_server_is_excepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exceptions: str, proxy: str | None
+) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HTTPS_PROXY", "http://env.test:3128")
+    monkeypatch.setenv("NO_PROXY", exceptions)
+    assert made(tmp_path, {}, server="https://10.1.2.3:6443").proxy == proxy
+
+
 @pytest.mark.parametrize(
     ("user", "cluster", "words"),
     [

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from certwright.handlers.kinds import WatchedKind
+    from certwright.handlers.other_releases import OtherReleases
     from certwright.handlers.quarantine import Quarantine
     from certwright.kube.events import EventRecorder
     from certwright.kube.resource import Resource
@@ -82,6 +83,8 @@ class Manager:
             clock=ClockWatch(self.wake_all),
         )
         metrics.watch_queue(self.queue, self.scheduler)
+        self.other_releases: OtherReleases | None = None
+        """Keeps this one from what they serve; None if there are none, whatever happens."""
 
     @property
     def trouble(self) -> str | None:
@@ -148,6 +151,8 @@ class Manager:
         if not kind.keeps(key):
             kind.store.drop(key.namespace, key.name)
             return
+        if self.other_releases is not None and kind.reconcile is not None:
+            self.other_releases.take(key, body)
         if kind.reconcile is not None:
             self.quarantine.see(key, body)
         try:
@@ -209,6 +214,8 @@ class Manager:
         kind = self.kinds[key.kind]
         invalid = kind.invalid.get(key.namespace, key.name)
         try:
+            if await self._is_kept_out(kind, key):
+                return Result.ON_EVENT
             if invalid is not None:
                 if kind.on_invalid is not None:
                     await kind.on_invalid(key, invalid)
@@ -221,6 +228,19 @@ class Manager:
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return Result.again_in(RETRY_SECONDS)
+
+    async def _is_kept_out(self, kind: WatchedKind[Any], key: Key) -> bool:
+        if self.other_releases is None or kind.reconcile is None:
+            return False
+        invalid, known = kind.invalid.get(key.namespace, key.name), kind.store.get(key.namespace, key.name)
+        if invalid is not None:
+            metadata = invalid.body["metadata"]
+        elif known is not None:
+            metadata = known.metadata.identity
+        else:
+            self.other_releases.forget(key)
+            return False
+        return await self.other_releases.keep_out(kind.resource, key, metadata)
 
     async def _parse(self, kind: WatchedKind[Any], key: Key, body: Mapping[str, Any]) -> Any:
         if not kind.parses_in_thread:

@@ -9,7 +9,9 @@ import ssl
 import tempfile
 import time
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
+from certwright.http.proxy import environment_proxy
 from certwright.kube.exec_plugin import ExecPlugin
 from certwright.kube.kubeconfig import Context, NoCredentials, load, read
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certwright.kube.exec_plugin import Brought
+    from certwright.kube.kubeconfig import Section
 
 TOKEN_FILE_SECONDS: Final = 60.0
 """How long the content of a token file is used: whoever rotates it leaves the old token valid for longer."""
 BEFORE_EXPIRY: Final = dt.timedelta(seconds=30)
+_PROXIES: Final = ("http://", "https://")
 _UNSUPPORTED: Final = {
     "auth-provider": "use an exec plug-in in its place",
     "as": "impersonation is not supported",
@@ -37,7 +41,7 @@ class Credentials:
         server: URL of the API server.
         namespace: The context's namespace, or None.
         tls_server_name: The name that its certificate is verified for, or None for its host's.
-        proxy: URL of the proxy to it, or None.
+        proxy: URL of the proxy to it, of the kubeconfig or else of the environment, or None.
         tls: For all connections; a new client certificate is loaded into it.
     """
 
@@ -57,9 +61,7 @@ class Credentials:
         self.server = (server if "://" in server else f"http://{server}").rstrip("/")
         self.namespace = context.namespace
         self.tls_server_name = cluster.text("tls-server-name")
-        self.proxy = cluster.text("proxy-url")
-        if self.proxy is not None and not self.proxy.startswith(("http://", "https://")):
-            raise NoCredentials(f"proxy-url of {cluster.name} is not http or https")
+        self.proxy = _proxy(cluster, self.server)
         self._now = now
         self._plugin = ExecPlugin.of(self._user, cluster)
         self._token_file = self._user.path("tokenFile")
@@ -131,6 +133,17 @@ class Credentials:
         if not token and not self._token:
             raise NoCredentials(f"{path} is empty")
         self._token, self._read_at = token or self._token, time.monotonic()
+
+
+def _proxy(cluster: Section, server: str) -> str | None:
+    proxy = cluster.text("proxy-url")
+    if proxy is None:
+        parts = urlsplit(server)
+        found = environment_proxy(parts.scheme, parts.netloc)
+        return found if found is not None and found.startswith(_PROXIES) else None
+    if not proxy.startswith(_PROXIES):
+        raise NoCredentials(f"proxy-url of {cluster.name} is not http or https")
+    return proxy
 
 
 def _tls(authority: bytes | None, *, insecure: object) -> ssl.SSLContext:

@@ -74,6 +74,8 @@ async def _from_kubeconfig(configuration: Configuration, kubeconfig: str | None)
     configuration.host = credentials.server
     configuration.tls_server_name = credentials.tls_server_name
     configuration.proxy = credentials.proxy
+    # The environment's proxy is decided on already, with networks in NO_PROXY.
+    configuration.client_session_kwargs = {"trust_env": False}
     configuration.refresh_api_key_hook = bring  # type: ignore[assignment]  # the library has no type here
     api = KubeconfigClient(configuration)
     api.credentials = credentials

@@ -95,7 +95,6 @@ def open_session(credentials: Credentials, watches: Watches) -> kopf.AiohttpSess
         connector=aiohttp.TCPConnector(limit=0, ssl=credentials.tls),
         headers={"User-Agent": USER_AGENT},
         proxy=credentials.proxy,
-        trust_env=True,
         middlewares=(identify,),
     )
     return _for_kopf(session, credentials.server, credentials.namespace)
