@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.ca_trouble import weighed
-from certwright.failures import ATTEMPT_PAUSES, attempt_pause
+from certwright.failures import attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339
 
@@ -90,7 +90,7 @@ def abandon_order(observation: Observation) -> Observation:
 
 def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetime) -> Observation:
     attempts = min(observation.status.failed_attempts + 1, MAX_COUNT)
-    again = max(now + attempt_pause(attempts), min(failure.not_before or now, now + ATTEMPT_PAUSES[-1]))
+    again = max(now + attempt_pause(attempts), failure.not_before or now)
     # The status says it too; while that cannot be written the CA must not be asked without end.
     issuing = replace(
         observation.memory.issuing, not_before=again, reported=(failure.reason, failure.message), since=now
