@@ -22,6 +22,7 @@ NormalReason = Literal[
     "Issuing",
     "Issued",
     "Adopted",
+    "SecretRestored",
     "AccountRegistered",
 ]
 NeedReason = Literal[
@@ -39,6 +40,8 @@ SpecReason = Literal[
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",
+    "SecretContested",
+    "OrderedTooOften",
     "StaleEntries",
     "PrivateKeyMismatch",
     "InvalidSpec",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.acme import Identifier, Order
+    from certwright.certificates.issued import Issued, Written
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.progress import Progress
@@ -73,6 +74,10 @@ class Memory:
         unwatched: The Secret, if it is not watched.
         refusals: How often in a row the Certificate was refused.
         progress: What is known of the issuance, whatever the status says meanwhile.
+        ordered_at: When this process last placed an order.
+        issued: What was issued last, for a while.
+        written: When this process last wrote the Secret.
+        contested: The back-off of writes of the Secret that undo what something else did to it.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
     """
 
@@ -88,6 +93,10 @@ class Memory:
     refusals: int = 0
     progress: Progress | None = None
     voucher: str | None = None
+    ordered_at: dt.datetime | None = None
+    issued: Issued | None = field(default=None, repr=False)
+    written: Written | None = None
+    contested: Backoff = field(default_factory=Backoff)
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
+from certwright.certificates.issued import MAX_KEPT
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
@@ -79,11 +80,13 @@ class CertificateReconciler:
         self._look_at_issuer = look_at_issuer
         self._account_lost = account_lost
         self._memories: dict[str, Memory] = {}
+        self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
         self._memories.pop(uid, None)
+        self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
@@ -256,7 +259,19 @@ class CertificateReconciler:
             observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
+            self._bound_issued(observation.uid, observation.memory)
         return observation
+
+    def _bound_issued(self, uid: str, memory: Memory) -> None:
+        """Keep the private keys of no more than a few Certificates: those that were looked at last."""
+        self._with_issued.pop(uid, None)
+        if memory.issued is None:
+            return
+        self._with_issued[uid] = None
+        if len(self._with_issued) > MAX_KEPT:
+            oldest = next(iter(self._with_issued))
+            del self._with_issued[oldest]
+            self._memories[oldest] = replace(self._memories[oldest], issued=None)
 
 
 def _too_late(step: Act, observation: Observation) -> IssuanceError:
