@@ -33,6 +33,8 @@ PATIENT: Final = Timeouts(connect=20.0, read=20.0, total=40.0)
 HASTY: Final = Timeouts(connect=20.0, read=1.5, total=3.0)
 """For CAs that do not answer, so that the test is soon over; whoever waits for an answer has time."""
 LONGEST_SLEEP: Final = 0.02
+PATIENCE: Final = 3.0
+"""Seconds for which what a CA refuses is repeated; with sleeps that short, often enough."""
 
 
 class AcmeUser:
@@ -82,9 +84,8 @@ class AcmeUser:
         if records:
             await self._dns.present(records)
         try:
-            for challenge in challenges:
-                await client.answer_challenge(challenge)
-            order = await client.poll_order(order, until={"ready"}, timeout=self.poll_seconds)
+            answered = [await client.answer_challenge(challenge) for challenge in challenges]
+            order = await client.poll_order(order, until={"ready"}, timeout=self.poll_seconds, answered=answered)
         finally:
             if records:
                 await self._dns.clean_up(records)
@@ -106,5 +107,5 @@ async def acme_user(
     async with HttpxTransport(ca_bundle=ca_bundle.decode(), timeout=timeouts, max_connections=1) as transport:
         # Pauses between tries protect the CA; a test CA does not need them.
         clock = Clock(sleep=lambda seconds: asyncio.sleep(min(seconds, LONGEST_SLEEP)))
-        server = AcmeServer(directory_url, transport, clock=clock)
+        server = AcmeServer(directory_url, transport, clock=clock, patience=PATIENCE)
         yield AcmeUser(Client(server, AccountKey.generate()), bind)

@@ -127,6 +127,19 @@ LINKS: Final = {
     **_named(TOLERATED, "alternates-in-circle", "alternates-without-end", "orders-without-end"),
     "orders-in-circle": MALFORMED,
 }
+AWKWARD: Final = {
+    **_named(
+        TOLERATED,
+        "not-found-at-first",
+        "unavailable-at-first",
+        "nonce-by-get-only",
+        "sparing-answers",
+        "asterisk-in-authorization",
+        "wildcard-not-marked",
+        "challenge-fails-at-first",
+    ),
+    "authorization-fails-in-pending-order": Outcome(acme.OrderFailed, "ValidationFailed"),
+}
 OUTCOMES: Final[dict[str, Outcome]] = {
     **REFUSALS,
     **CONNECTIONS,
@@ -135,4 +148,5 @@ OUTCOMES: Final[dict[str, Outcome]] = {
     **PROTOCOL,
     **ORDERS,
     **LINKS,
+    **AWKWARD,
 }

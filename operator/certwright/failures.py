@@ -68,6 +68,8 @@ class Failure:
             account: it is registered again. ``order``: the order is gone: a new one is made.
         not_before: The CA or server asked to wait until then.
         by_name: What is wrong, by DNS name.
+        answered: Whether it is an answer of the CA to a request about an order. Another machine of the CA may answer
+            otherwise in a moment, so how often it came in a row matters; see `certificates.ca_trouble`.
         expected: False for a defect of ours, which is logged with its traceback.
     """
 
@@ -76,6 +78,7 @@ class Failure:
     kind: FailureKind
     not_before: dt.datetime | None = None
     by_name: dict[str, str] | None = None
+    answered: bool = False
     expected: bool = True
 
 
@@ -97,8 +100,11 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             return Failure(error.reason, message, kind, by_name=error.by_name)
         case SolverError():
             return Failure(error.reason, message, "transient")
+        case acme.OrderFailed():
+            return _of_failed_order(error, message)
         case acme.AcmeError():
-            return _of_acme(error, message, now)
+            failure = _of_acme(error, message, now)
+            return replace(failure, answered=isinstance(error, acme.ServerResponseError) and _is_about_an_order(error))
         case dns.DnsError():
             return _of_dns(error, message, now)
         case pki.GateRefused():
@@ -164,8 +170,19 @@ def _of_dns(error: dns.DnsError, message: str, now: dt.datetime) -> Failure:
     return Failure(reason, f"{said}. {remedy}" if remedy else said, "transient", not_before)
 
 
+def _of_failed_order(error: acme.OrderFailed, message: str) -> Failure:
+    """Return the failure for an order that the CA gave up."""
+    by_name = {name: str(problem) for name, problem in error.by_identifier.items()}
+    said = f"{message}. The last good certificate, if any, is kept."
+    return Failure("ValidationFailed" if by_name else "OrderFailed", said, "attempt", by_name=by_name)
+
+
 def _asked(retry_after: float | None, now: dt.datetime) -> dt.datetime | None:
     return None if retry_after is None else now + min(dt.timedelta(seconds=retry_after), LONGEST_ASKED)
+
+
+def _is_about_an_order(error: acme.ServerResponseError) -> bool:
+    return not isinstance(error, acme.AccountDoesNotExist | acme.RateLimited | acme.UserActionRequired)
 
 
 def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:

@@ -100,6 +100,12 @@ class Metrics:
             ("status",),
             registry=self.registry,
         )
+        self._quarantined = Counter(
+            "certwright_quarantines_total",
+            "Objects that held up everything and are left alone for a while, by kind.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._reconciles = Histogram(
             "certwright_reconcile_seconds",
             "Passes over one object, by kind.",
@@ -123,6 +129,14 @@ class Metrics:
             ("scheduled", "Objects with a time for their next look.", lambda: len(scheduler)),
         ):
             self._gauge(name, documentation).set_function(function)
+
+    def watch_quarantine(self, number: Callable[[], float]) -> None:
+        """Show from now on how many objects are left alone."""
+        self._gauge("quarantined", "Objects that are left alone because they held up everything.").set_function(number)
+
+    def quarantined(self, kind: str) -> None:
+        """Count an object that held up everything."""
+        self._quarantined.labels(kind).inc()
 
     def watch_leadership(self, leads: Callable[[], bool]) -> None:
         """Show whether this process acts from now on."""

@@ -93,6 +93,7 @@ CaReason = Literal[
     "DeadlineExceeded",
     "CAMalformedResponse",
     "CAInternalError",
+    "NotFoundAtCA",
     "BadNonce",
     "CAUntrusted",
     "CAAddressRefused",
@@ -122,6 +123,7 @@ ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
     "InternalError",
+    "Quarantined",
 ]
 
 Reason = NormalReason | NeedReason | SpecReason | IssuerReason | DnsReason | Http01Reason | CaReason | ClusterReason

@@ -10,14 +10,14 @@ while its clients keep their connections.
 
 from typing import Final
 
-from . import bodies, chains, connections, links, orders, protocol, refusals
+from . import awkward, bodies, chains, connections, links, orders, protocol, refusals
 from .fault import MARKER, Exchange, Fault, Turns, changing, in_place_of
 from .proxy import FaultProxy, faulty
 from .resources import RESOURCES, resource_of
 
 FAULTS: Final[dict[str, Fault]] = {
     value.name: value
-    for module in (refusals, connections, bodies, chains, protocol, orders, links)
+    for module in (refusals, connections, bodies, chains, protocol, orders, links, awkward)
     for value in vars(module).values()
     if isinstance(value, Fault)
 }

@@ -80,7 +80,7 @@ class TestRollover:
     async def test_a_server_that_cannot_say_now_says_nothing_about_the_keys(
         self, client: Client, ca: FakeCa, kind: str
     ) -> None:
-        ca.reply("/account/1", lambda request: ca.problem(kind, "later", request, status=503))
+        ca.reply("/account/1", *[lambda request: ca.problem(kind, "later", request, status=503)] * 20)
         with pytest.raises(ProblemError, match="later"):
             await probe_keys(client, old=client.key, new=AccountKey.generate())
 

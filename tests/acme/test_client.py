@@ -12,6 +12,7 @@ from certwright.acme import (
     AcmeServer,
     Client,
     ConnectionFailed,
+    DeactivationUnconfirmed,
     ExternalAccountBinding,
     Headers,
     Identifier,
@@ -88,6 +89,22 @@ class TestAccount:
             {"contact": ["mailto:new@example.com"]},
             {"status": "deactivated"},
         ]
+
+    async def test_a_closed_account_is_shown_as_closed_whatever_the_answer_says(
+        self, client: Client, ca: FakeCa
+    ) -> None:
+        shown = {"status": "valid"}
+        ca.reply(
+            "/account/1",
+            lambda _: ca.json(shown),
+            lambda request: ca.problem("unauthorized", "account is deactivated", request, status=401),
+        )
+        assert (await client.deactivate_account()).status == "deactivated"
+        ca.reply("/account/1", lambda _: ca.json(shown), lambda _: ca.json({"status": "deactivated"}))
+        assert (await client.deactivate_account()).status == "deactivated"
+        ca.reply("/account/1", lambda _: ca.json(shown), lambda _: ca.json(shown))
+        with pytest.raises(DeactivationUnconfirmed, match="still valid"):
+            await client.deactivate_account()
 
     async def test_reading_is_post_as_get(self, client: Client, ca: FakeCa) -> None:
         await client.fetch_account()

@@ -25,7 +25,7 @@ def test_the_key_is_taken_as_cas_show_it(suffix: str) -> None:
     assert ExternalAccountBinding.from_text("kid-1", base64url.encode(SECRET) + suffix).mac_key == SECRET
 
 
-@pytest.mark.parametrize("text", ["", "not+base64url/", "hunter2 hunter2", "abcde"])
+@pytest.mark.parametrize("text", ["", "not?base64!", "hunter2 hunter2", "abcde"])
 def test_another_key_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(InvalidExternalAccountKey) as caught:
         ExternalAccountBinding.from_text("kid-1", text)

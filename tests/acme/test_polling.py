@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.acme import Clock, PollTimedOut
+from certwright.acme import Clock, PollTimedOut, ServiceUnavailable
 from certwright.acme.polling import LAST_PAUSE, SHORTEST_PAUSE, poll
 
 if TYPE_CHECKING:
@@ -50,15 +50,43 @@ async def test_without_a_word_of_the_server_it_waits_longer_each_time(time: Fake
 async def test_it_gives_up_at_the_time_out_and_says_what_it_saw(time: FakeTime) -> None:
     with pytest.raises(PollTimedOut, match="still processing") as caught:
         await _poll([Thing("processing", 4)] * 100, time, timeout=10)
-    assert time.elapsed == 8
+    assert time.elapsed == 10
     assert (caught.value.status, caught.value.url, caught.value.retry_after) == ("processing", Thing("").url, 4)
 
 
-async def test_a_wait_beyond_the_time_out_is_left_to_the_caller(time: FakeTime) -> None:
-    with pytest.raises(PollTimedOut) as caught:
-        await _poll([Thing("processing", 3600)], time)
-    assert time.slept == []
+async def test_of_a_wait_beyond_the_time_out_the_rest_is_waited_and_the_whole_is_told(time: FakeTime) -> None:
+    with pytest.raises(PollTimedOut, match=r"after 60 s, not valid; the server asks to look again in 3600 s") as caught:
+        await _poll([Thing("processing", 3600)] * 2, time)
+    assert time.slept == [60]
     assert caught.value.retry_after == 3600
+
+
+async def test_what_is_done_before_the_server_expects_it_is_found_at_the_time_out(time: FakeTime) -> None:
+    """ZeroSSL asks for a day while it needs seconds."""
+    assert (await _poll([Thing("processing", 86_400), Thing("valid")], time)).status == "valid"
+
+
+async def test_a_look_that_the_server_puts_off_is_no_end(time: FakeTime) -> None:
+    looks = 0
+
+    async def look(_last: Thing) -> Thing:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ServiceUnavailable("busy", url="u", status=503, retry_after=20.0)
+        return Thing("valid")
+
+    found = await poll(Thing("pending", 1), look, until=frozenset({"valid"}), timeout=60, clock=time.clock())
+    assert (found.status, time.slept) == ("valid", [1, 20])
+
+
+@pytest.mark.parametrize("retry_after", [None, 100.0])
+async def test_a_look_that_fails_for_longer_ends_the_poll(time: FakeTime, retry_after: float | None) -> None:
+    async def look(_last: Thing) -> Thing:
+        raise ServiceUnavailable("busy", url="u", status=503, retry_after=retry_after)
+
+    with pytest.raises(ServiceUnavailable):
+        await poll(Thing("pending"), look, until=frozenset({"valid"}), timeout=60, clock=time.clock())
 
 
 @given(st.lists(st.none() | st.floats(0, 100), max_size=20), st.floats(0, 60))

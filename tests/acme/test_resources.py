@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from certwright.acme import (
     Account,
+    AccountKey,
+    AccountStatus,
     Authorization,
     Challenge,
     Directory,
     Headers,
     Identifier,
     MalformedResponse,
+    NotOffered,
     Order,
     OrderFailed,
     Response,
     UnsafeUrl,
 )
 from certwright.acme.challenge import dns01_value, key_authorization
+from certwright.acme.directory import DirectoryMeta
 from certwright.acme.fields import Fields
 from certwright.acme.transport import UrlPolicy
+from tests.fakes.pki import make_leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from certwright.acme import Client
+    from tests.fakes.acme import FakeCa
 
 URLS = UrlPolicy()
 URL = "https://ca.test/order/1"
+UNREADABLE: list[object] = ["", "tomorrow", 7, []]
 DIRECTORY = {
     "newNonce": "https://ca.test/nonce",
     "newAccount": "https://ca.test/account",
@@ -93,25 +105,66 @@ class TestDirectory:
         with pytest.raises(MalformedResponse, match=f"'{name}' of the directory is missing"):
             Directory.parse(sent({key: value for key, value in DIRECTORY.items() if key != name}), URLS)
 
-    @pytest.mark.parametrize("name", [*sorted(DIRECTORY), "revokeCert", "newAuthz", "renewalInfo", "keyChange"])
-    def test_no_url_may_be_plain_http(self, name: str) -> None:
+    @pytest.mark.parametrize("name", sorted(DIRECTORY))
+    def test_no_url_that_every_issuance_needs_may_be_plain_http(self, name: str) -> None:
         with pytest.raises(UnsafeUrl, match=f"'{name}' of the directory"):
             Directory.parse(sent({**DIRECTORY, name: "http://ca.test/x"}), URLS)
 
+    @pytest.mark.parametrize("name", ["revokeCert", "newAuthz", "renewalInfo", "keyChange"])
+    @pytest.mark.parametrize("value", ["http://ca.test/x", "", 7, None, [], "nonsense"])
+    async def test_the_others_are_checked_when_they_are_requested(
+        self, client: Client, ca: FakeCa, name: str, value: object
+    ) -> None:
+        ca.reply("/dir", lambda _: ca.json({**ca.directory(), name: value}))
+        assert (await client.new_order([Identifier.dns("a.example")])).status == "pending"
+        del ca.requests[:]
+        requests: dict[str, Callable[[], Awaitable[Any]]] = {
+            "revokeCert": lambda: client.revoke_certificate(b"x"),
+            "newAuthz": lambda: client.new_authorization(Identifier.dns("a.example")),
+            "renewalInfo": lambda: client.fetch_renewal_info(make_leaf(key_id=b"k", subject="leaf.example")),
+            "keyChange": lambda: client.change_key(AccountKey.generate()),
+        }
+        with pytest.raises((UnsafeUrl, NotOffered)):
+            await requests[name]()
+        assert ca.paths() == []
+
     @pytest.mark.parametrize(
-        "meta",
-        [[], {"profiles": ["x"]}, {"profiles": {"x": 1}}, {"externalAccountRequired": "yes"}, {"caaIdentities": [1]}],
+        ("meta", "profiles"),
+        [
+            ([], []),
+            ("x", []),
+            ({"profiles": ["x", None]}, ["x"]),
+            ({"profiles": {"x": 1}}, ["x"]),
+            ({"externalAccountRequired": "yes", "termsOfService": 1, "website": [], "accountHashPrefix": {}}, []),
+            ({"caaIdentities": [1, None, ""], "termsOfService": ""}, []),
+        ],
     )
-    def test_a_meta_of_the_wrong_shape_is_malformed(self, meta: object) -> None:
-        with pytest.raises(MalformedResponse):
-            Directory.parse(sent({**DIRECTORY, "meta": meta}), URLS)
+    def test_a_meta_of_the_wrong_shape_says_nothing(self, meta: object, profiles: list[str]) -> None:
+        found = Directory.parse(sent({**DIRECTORY, "meta": meta}), URLS).meta
+        assert list(found.profiles) == profiles
+        assert found == DirectoryMeta(profiles=found.profiles)
+
+    def test_one_caa_identity_need_not_be_a_list(self) -> None:
+        found = Directory.parse(sent({**DIRECTORY, "meta": {"caaIdentities": "ca.test"}}), URLS)
+        assert found.meta.caa_identities == ("ca.test",)
 
 
 class TestAccount:
     def test_the_fewest_members_are_enough(self) -> None:
         assert Account.parse(sent({"status": "valid"}), URL, URLS) == Account(URL, "valid")  # type: ignore[arg-type]  # equal to the enum
 
-    @pytest.mark.parametrize("document", [{}, {"status": "new"}, {"status": 1}, {"status": "valid", "contact": "x"}])
+    @pytest.mark.parametrize("contact", [None, "", [None], [1, "mailto:a@a.example"], {}, [[]]])
+    @pytest.mark.parametrize("orders", [None, "", 7, "http://ca.test/orders"])
+    def test_what_nobody_needs_may_have_any_shape(self, contact: object, orders: object) -> None:
+        found = Account.parse(sent({"status": "valid", "contact": contact, "orders": orders}), URL, URLS)
+        assert found.contact in ((), ("mailto:a@a.example",))
+
+    @pytest.mark.parametrize("body", [b"", b"\n", b"{}", b'{"status": null}', b'{"status": ""}'])
+    def test_a_success_that_says_nothing_is_a_valid_account(self, body: bytes) -> None:
+        response = Response(200, Headers({"Content-Type": "application/json"} if body.strip() else {}), body, URL)
+        assert Account.parse(response, URL, URLS) == Account(URL, AccountStatus.VALID)
+
+    @pytest.mark.parametrize("document", [[], {"status": "new"}, {"status": 1}])
     def test_other_shapes_are_malformed(self, document: object) -> None:
         with pytest.raises(MalformedResponse):
             Account.parse(sent(document), URL, URLS)
@@ -155,10 +208,6 @@ class TestOrder:
             ({"identifiers": [{"type": "dns", "value": ""}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": "a" * 256}]}, "value"),
             ({"identifiers": ["a.example"]}, "identifiers"),
-            ({"expires": "tomorrow"}, "expires"),
-            ({"expires": "2030-01-02T03:04:05"}, "expires"),
-            ({"expires": "0001-01-01T00:00:00+14:00"}, "expires"),
-            ({"error": "broken"}, "error"),
             ({"status": "valid"}, "certificate"),
         ],
     )
@@ -167,11 +216,73 @@ class TestOrder:
             order(**members)
 
     @pytest.mark.parametrize(
-        "members", [{"finalize": "http://ca.test/f"}, {"authorizations": ["file:///x"]}, {"certificate": "//x"}]
+        "members",
+        [
+            {"finalize": "http://ca.test/f"},
+            {"authorizations": ["file:///x"]},
+            {"certificate": "//x", "status": "valid"},
+            {"certificate": "http://ca.test/c", "status": "valid"},
+        ],
     )
-    def test_its_urls_are_checked(self, members: dict[str, Any]) -> None:
+    def test_the_urls_that_the_next_step_needs_are_checked(self, members: dict[str, Any]) -> None:
         with pytest.raises(UnsafeUrl):
             order(**members)
+
+    @pytest.mark.parametrize(
+        "members",
+        [
+            *({"expires": value} for value in UNREADABLE),
+            *({"notBefore": value} for value in UNREADABLE),
+            *({"notAfter": value} for value in UNREADABLE),
+            {"expires": "2030-01-02T03:04:05"},
+            {"expires": "0001-01-01T00:00:00+14:00"},
+            {"profile": 7, "replaces": []},
+            {"certificate": ""},
+            {"certificate": "http://ca.test/early"},
+            {"error": None},
+            {"error": ""},
+            {"error": []},
+            {"error": {}},
+        ],
+    )
+    def test_what_the_next_step_does_not_need_may_have_any_shape(self, members: dict[str, Any]) -> None:
+        assert order(**members) == order()
+
+    def test_an_error_may_be_a_text(self) -> None:
+        error = order(status="invalid", error="the signer is\nout of order").error
+        assert error is not None
+        assert error.detail == "the signer is out of order"
+
+    @pytest.mark.parametrize("status", ["processing", "valid", "invalid"])
+    @pytest.mark.parametrize(
+        "members",
+        [
+            {"finalize": None},
+            {"finalize": ""},
+            {"finalize": "http://ca.test/f"},
+            {"authorizations": None},
+            {"authorizations": [None]},
+            {"authorizations": "x"},
+            {"authorizations": ["http://ca.test/authz/1"]},
+            {"identifiers": [None]},
+            {"identifiers": None},
+        ],
+    )
+    def test_an_order_that_is_finalized_keeps_what_was_known(self, members: dict[str, Any], status: str) -> None:
+        answer = sent({**ORDER, "certificate": "https://ca.test/cert/1", **members, "status": status})
+        found = Order.parse(answer, URL, URLS, known=order())
+        known = order()
+        assert (found.status, found.identifiers, found.finalize_url, found.authorization_urls) == (
+            status,
+            known.identifiers,
+            known.finalize_url,
+            known.authorization_urls,
+        )
+
+    def test_a_state_may_be_in_capitals_and_a_url_a_path_of_the_server(self) -> None:
+        found = order(status="Pending", finalize="/finalize/1", authorizations=["/authz/1"])
+        assert (found.status, found.finalize_url) == ("pending", "https://ca.test/finalize/1")
+        assert found.authorization_urls == ("https://ca.test/authz/1",)
 
 
 class TestAuthorization:
@@ -198,10 +309,51 @@ class TestAuthorization:
         assert error is not None
         assert error.detail == "no TXT"
 
+    @pytest.mark.parametrize("value", ["*.a.example", "*.A.Example."])
+    def test_the_asterisk_may_be_left_in_the_identifier(self, value: str) -> None:
+        found = authorization(identifier={"type": "DNS", "value": value})
+        assert (found.identifier, found.wildcard, found.name) == (Identifier.dns("a.example"), True, "*.a.example")
+
+    @pytest.mark.parametrize("wildcard", [None, "", "no", 0, []])
+    def test_a_wildcard_that_is_no_boolean_is_none(self, wildcard: object) -> None:
+        assert authorization(wildcard=wildcard).wildcard is False
+
     @pytest.mark.parametrize(
-        "members",
-        [{"identifier": None}, {"wildcard": "yes"}, {"status": "ready"}, {"challenges": [{**CHALLENGE, "url": None}]}],
+        "odd",
+        [
+            None,
+            7,
+            "x",
+            {},
+            {"type": "new-99"},
+            {"type": "new-99", "status": "contemplating", "url": 7, "token": []},
+            {"type": "new-99", "url": "http://ca.test/x", "status": "pending"},
+            {**CHALLENGE, "type": "http-01", "token": "../../etc"},
+            {**CHALLENGE, "type": "http-01", "token": None},
+            {**CHALLENGE, "type": "http-01", "status": None},
+            {**CHALLENGE, "type": "http-01", "url": ""},
+        ],
     )
+    def test_a_challenge_that_is_not_chosen_may_have_any_shape(self, odd: object) -> None:
+        found = authorization(challenges=[odd, CHALLENGE], expires="")
+        assert found.challenge("dns-01") == found.challenges[0]
+
+    @pytest.mark.parametrize(
+        ("members", "error"),
+        [
+            ({"token": "../../etc"}, MalformedResponse),
+            ({"token": None}, MalformedResponse),
+            ({"status": None}, MalformedResponse),
+            ({"status": "contemplating"}, MalformedResponse),
+            ({"url": None}, MalformedResponse),
+            ({"url": "http://ca.test/x"}, UnsafeUrl),
+        ],
+    )
+    def test_one_that_is_chosen_must_be_sound(self, members: dict[str, Any], error: type[Exception]) -> None:
+        with pytest.raises(error, match=r"challenges\[0\]"):
+            authorization(challenges=[{**CHALLENGE, **members}]).challenge("dns-01")
+
+    @pytest.mark.parametrize("members", [{"identifier": None}, {"status": "ready"}, {"challenges": "x"}])
     def test_other_shapes_are_malformed(self, members: dict[str, Any]) -> None:
         with pytest.raises(MalformedResponse):
             authorization(**members)
@@ -213,6 +365,11 @@ class TestChallenge:
         with pytest.raises(MalformedResponse, match=r"'token' of .* is missing"):
             challenge(type=kind, token=None)
         assert challenge(type=kind, token=None, status="valid").token is None
+
+    @pytest.mark.parametrize("validated", ["", "soon", 7, None])
+    @pytest.mark.parametrize("error", ["", [], None, 7, {}])
+    def test_what_is_only_told_may_have_any_shape(self, validated: object, error: object) -> None:
+        assert challenge(validated=validated, error=error) == challenge()
 
     @pytest.mark.parametrize("token", ["../../etc/passwd", "a b", "", "a=", "é", "x" * 513, 5])
     def test_a_token_is_base64url_and_nothing_else(self, token: object) -> None:

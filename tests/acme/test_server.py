@@ -15,7 +15,6 @@ from certwright.acme import (
     ProblemError,
     RequestRecord,
     Response,
-    ServiceUnavailable,
     TimedOut,
     UnsafeUrl,
     UntrustedServer,
@@ -61,9 +60,9 @@ class TestDirectory:
         assert ca.paths() == ["/dir"] * 2
 
     async def test_a_failure_is_told_to_all_who_wait_and_not_kept(self, server: AcmeServer, ca: FakeCa) -> None:
-        ca.reply("/dir", Response(503))
+        ca.reply("/dir", Response(404))
         results = await asyncio.gather(*(server.directory() for _ in range(10)), return_exceptions=True)
-        assert all(isinstance(result, ServiceUnavailable) for result in results)
+        assert all(isinstance(result, MalformedResponse) for result in results)
         assert ca.paths() == ["/dir"]
         await server.directory()
 
@@ -130,12 +129,12 @@ class TestNonces:
 
         monkeypatch.setattr(ca, "request", slow)
         if fails:
-            ca.reply("/new-nonce", Response(503))
+            ca.reply("/new-nonce", Response(410))
         outcomes = await asyncio.gather(*(read(server, key) for _ in range(30)), return_exceptions=True)
         assert most == 1
         if fails:
             # All learn it together, and whoever comes later asks anew.
-            assert [type(outcome) for outcome in outcomes] == [ServiceUnavailable] * 30
+            assert [type(outcome) for outcome in outcomes] == [MalformedResponse] * 30
             assert ca.paths().count("/new-nonce") == 1
             outcomes = [await read(server, key)]
         assert [outcome.status for outcome in outcomes if isinstance(outcome, Response)] == [200] * len(outcomes)

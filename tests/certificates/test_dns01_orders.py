@@ -9,7 +9,10 @@ import pytest
 
 from certwright.certificates.store import certificate_key
 from certwright.challenges.dns01 import Dns01Presenter
-from certwright.dns import NameserverUnreachable, Propagation, ServerView
+from certwright.dns import NameserverUnreachable, Propagation, ServerView, Zone
+from certwright.dns.provider import ProviderContext
+from certwright.http.errors import ConnectionFailed
+from certwright.http.message import Response
 
 from .bench import Bench
 
@@ -38,6 +41,25 @@ class Place:
 
     async def check(self, records: Sequence[RecordResponse]) -> tuple[Propagation, ...]:
         return tuple(Propagation(record, not self.hidden, (ServerView("ns1"),)) for record in records)
+
+
+class HttpsPlace(Place):
+    """One with an API that speaks HTTPS."""
+
+    async def clean_up(self, records: Sequence[RecordResponse]) -> None:
+        transport: Any = self
+        context = ProviderContext(self._no_zone, lambda: transport)
+        await context.request("DELETE", "https://api.dns.example/records", headers={})
+        await super().clean_up(records)
+
+    async def request(self, _method: str, url: str, **_details: Any) -> Response:
+        if self.down:
+            raise ConnectionFailed("Cannot connect to api.dns.example", host="api.dns.example", request_sent=False)
+        return Response(204, url=url)
+
+    @staticmethod
+    async def _no_zone(_: str) -> Zone:
+        raise AssertionError
 
 
 class MovingBench(Bench):
@@ -93,7 +115,11 @@ async def test_the_same_provider_keeps_them(bench: MovingBench) -> None:
     assert bench.events == ["Issuing"]
 
 
-async def test_a_provider_that_is_gone_holds_nothing_up_and_what_stays_there_is_told(bench: MovingBench) -> None:
+@pytest.mark.parametrize("old", [Place, HttpsPlace])
+async def test_a_provider_that_is_gone_holds_nothing_up_and_what_stays_there_is_told(
+    bench: MovingBench, old: type[Place]
+) -> None:
+    bench.places["old"] = old()
     await bench.run(5)
     bench.places["old"].down = True
     bench.places["new"].hidden = False

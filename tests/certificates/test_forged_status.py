@@ -43,9 +43,9 @@ class WatchedBench(Bench):
         self.asked: list[str] = []
         fetch = self.ca.fetch_order
 
-        async def watched(url: str) -> acme.Order:
+        async def watched(url: str, *, known: acme.Order | None = None) -> acme.Order:
             self.asked.append(url)
-            return await fetch(url)
+            return await fetch(url, known=known)
 
         self.ca.fetch_order = watched  # type: ignore[method-assign]
         self.write()

@@ -120,7 +120,7 @@ async def test_a_redirect_is_followed(proof: MakeProof, then: Response | AcmeErr
         (redirect("https://b.test:8443/"), None, "redirects to https://b.test:8443, which no CA follows"),
         (redirect("ftp://b.test/"), None, "redirects to ftp://b.test, which no CA follows"),
         (redirect("https://user:secret@b.test:99999/"), None, "redirects to https://b.test:99999, which no CA follows"),
-        (redirect("https://[b.test/"), None, "redirects to what is no URL"),
+        (redirect("https://[b.test/"), None, "redirects to an invalid URL"),
         (redirect("https://%62.test/"), None, "redirects to https://%62.test, which no CA follows"),
         (redirect("/round"), redirect("/round"), "redirects more than 10 times"),
         (Response(301), None, "answers with HTTP 301 Moved Permanently"),

@@ -22,7 +22,6 @@ from certwright.acme import (
     Limit,
     LimitProfile,
     OrderFailed,
-    OrderNotReady,
     ProblemError,
     RateLimited,
     Response,
@@ -40,6 +39,7 @@ from certwright.client import (
     OrderResumed,
     UnusableCertificate,
     issue,
+    renew,
 )
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
 from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa, Request
@@ -166,6 +166,39 @@ async def test_a_renewal_that_became_an_ordinary_order_is_counted_as_one(
     assert not budget.reserve(account="another", identifiers=[Identifier.dns("leaf.example")]).granted
 
 
+async def test_a_renewal_orders_what_was_asked_for_and_not_what_was_issued(client: Client, ca: FakeCa) -> None:
+    pem = x509.load_der_x509_certificate(make_leaf(subject="leaf.example")).public_bytes(serialization.Encoding.PEM)
+    for names, ordered in (
+        (["*.leaf.example", "leaf.example"], ["*.leaf.example", "leaf.example"]),
+        (None, ["leaf.example"]),
+    ):
+        ca.reply("/new-order", TimedOut("late", host="ca.test"))
+        with pytest.raises(TimedOut):
+            await renew(client, pem, names=names, solvers=[Recorder()])
+        found = [entry["value"] for entry in ca.requests[-1].json["identifiers"]]
+        assert found == ordered
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("www.example.com", {"type": "dns", "value": "WWW.Example.com."}),
+        ("2001:db8::1", {"type": "ip", "value": "2001:0DB8:0:0:0:0:0:1"}),
+    ],
+)
+async def test_an_order_is_resumed_in_whatever_form_the_ca_shows_its_names(
+    client: Client, ca: FakeCa, name: str, shown: dict[str, str]
+) -> None:
+    ca.identifiers = [shown]
+    ca.order_states.extend(["ready"])
+    ca.reply("/finalize", TimedOut("late", host="ca.test"))
+    events: list[Event] = []
+    with pytest.raises(TimedOut):
+        await issue(client, [name], solvers=[Recorder()], resume=f"{ORIGIN}/order/1", on_event=events.append)
+    assert isinstance(events[0], OrderResumed)
+    assert "/new-order" not in ca.paths()
+
+
 async def test_it_waits_for_room_in_the_budget(client: Client, ca: FakeCa, time: FakeTime) -> None:
     budget = Budget(LimitProfile(orders_per_account=Limit(1, timedelta(seconds=30))), clock=time.clock())
     assert budget.reserve(account=client.account_url or "", identifiers=()).granted
@@ -253,7 +286,7 @@ async def test_a_finalization_that_nobody_saw_end_is_looked_at_first(
 async def test_a_finalization_that_the_order_says_failed_is_told(client: Client, ca: FakeCa) -> None:
     ca.order_states.extend(["ready", "invalid"])
     ca.reply("/finalize", lambda request: ca.problem("orderNotReady", "no", request, status=403))
-    with pytest.raises(OrderNotReady):
+    with pytest.raises(OrderFailed):
         await issue(client, ["a.example"], solvers=[Recorder()])
 
 
@@ -351,13 +384,14 @@ async def test_an_order_that_is_of_no_use_any_more_gives_way_to_a_new_one(
     client: Client, ca: FakeCa, seen: dict[str, Any] | None, options: dict[str, Any], reason: str
 ) -> None:
     def look(request: Request) -> Response:
-        if seen is None:
+        if seen is None and "/new-order" not in ca.paths():
             return ca.problem("malformed", "no such order", request, status=404)
-        return ca.json({**ca.order(seen["status"]), **seen})
+        return ca.json({**ca.order(ca.order_states.popleft()), **(seen or {})})
 
     ca.meta["profiles"] = {"long": "", "short": ""}
-    ca.reply("/order/1", look)
-    ca.order_states.extend(["ready", "valid"])
+    # One that is gone is asked for as long as a replica might be behind.
+    ca.reply("/order/1", *[look] * (20 if seen is None else 1))
+    ca.order_states.extend([*([seen["status"]] if seen else []), "ready", "valid"])
     events = await resumed(client, ca, **options)
     assert isinstance(events[0], OrderNotResumed)
     assert events[0].url == ORDER

@@ -67,6 +67,7 @@ def test_every_metric_of_ours_is_listed_and_no_other() -> None:
 def metrics_with_everything() -> Metrics:
     metrics = Metrics()
     queue: WorkQueue[str] = WorkQueue(Place, workers=1)
+    metrics.watch_quarantine(lambda: 0)
     metrics.watch_queue(queue, Scheduler(queue.add))
     return metrics
 

@@ -220,8 +220,8 @@ class FakeCa:
                 assert request.method == "GET"
                 return self.json(self.directory())
             case ["new-nonce"]:
-                assert request.method == "HEAD"
-                return Response(200, Headers(self.nonce()))
+                assert request.method in ("HEAD", "GET")
+                return Response(200 if request.method == "HEAD" else 204, Headers(self.nonce()))
             case ["new-account"]:
                 return self._new_account(request)
             case ["account", _]:

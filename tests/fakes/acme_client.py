@@ -45,11 +45,15 @@ class FakeAcmeClient:
         self.orders[url] = replace(self.build.order("pending", names), url=url)
         return self.orders[url]
 
-    async def fetch_order(self, url: str) -> acme.Order:
+    async def fetch_order(self, url: str, *, known: acme.Order | None = None) -> acme.Order:
+        assert known is None or known.url == url
         return self.orders[url]
 
     async def fetch_authorizations(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
         return tuple(self._authorization(identifier.value) for identifier in order.identifiers)
+
+    async def fetch_readable_authorizations(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
+        return await self.fetch_authorizations(order)
 
     async def order_failure(self, order: acme.Order) -> acme.OrderFailed:
         return acme.OrderFailed(order, {order.identifiers[0].value: NOT_SEEN})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from yarl import URL
 
 from certwright.handlers.kinds import Kinds, WatchedKind
 from certwright.handlers.manager import Manager
+from certwright.handlers.quarantine import Quarantine
 from certwright.handlers.watching.health import Watches
 from certwright.handlers.watching.settings import kopf_settings
 from certwright.handlers.watching.watcher import make_registry
@@ -109,7 +111,11 @@ def metrics() -> Metrics:
 async def manager(kind: WatchedKind[str], metrics: Metrics) -> AsyncIterator[Manager]:
     """A manager at work."""
     recorder: Any = Recorder()
-    made = Manager(workers=2, recorder=recorder, metrics=metrics, leadership=Leadership.unlimited())
+    nobody: Any = None
+    quarantine = Quarantine(nobody, recorder=recorder, metrics=metrics, clock=lambda: dt.datetime.now(dt.UTC))
+    made = Manager(
+        workers=2, recorder=recorder, metrics=metrics, leadership=Leadership.unlimited(), quarantine=quarantine
+    )
     made.kinds.register(kind)
     stop = asyncio.Event()
     task = asyncio.create_task(made.run(stop))

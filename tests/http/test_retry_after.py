@@ -34,7 +34,7 @@ def test_seconds_and_all_three_forms_of_dates_are_understood_and_clamped(value: 
 
 @pytest.mark.parametrize(
     "value",
-    ["", "-1", "1.5", "soon", "٣", "1e3", "Sun, 99 Nov 1994 08:49:37 GMT", "0x10"],
+    ["", "-1", ".5", "soon", "٣", "1e3", "Sun, 99 Nov 1994 08:49:37 GMT", "0x10"],
 )
 def test_garbage_is_ignored(value: str) -> None:
     assert retry_after_seconds(Headers({"Retry-After": value}), now=NOW) is None

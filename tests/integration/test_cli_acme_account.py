@@ -12,7 +12,7 @@ import pytest
 
 from certwright.acme import AccountCredentials, AccountKey, base64url
 from harness.acme_command import SECONDS, AcmeCommand
-from testbed.exchanges import Action, Drop, Forward, Request, Response
+from testbed.exchanges import Action, Drop, Forward, Request, Respond, Response
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -207,3 +207,47 @@ def test_an_account_is_closed_only_when_it_is_meant(acme: AcmeCommand) -> None:
     assert not account_file(acme).exists()
     assert acme.run("account").code == 10
     assert acme.ok("register", "--agree-tos")["account"]["status"] == "valid"
+
+
+@pytest.mark.parametrize("rollover", [False, True], ids=["", "in the middle of a rollover"])
+def test_an_account_that_the_ca_has_lost_is_registered_again_with_its_key(
+    make_pebble: Callable[..., Pebble], tmp_path: Path, *, rollover: bool
+) -> None:
+    pebble = make_pebble()
+    acme = AcmeCommand(tmp_path / "state", pebble.directory_url, pebble.ca_bundle)
+    before = acme.ok("register", "--agree-tos")["account"]
+    if rollover:
+        credentials = AccountCredentials.from_json(account_file(acme).read_text())
+        following = AccountCredentials(credentials.directory_url, credentials.account_url, AccountKey.generate())
+        account_file(acme, "account.next.json").write_text(following.to_json())
+        account_file(acme, "account.next.json").chmod(0o600)
+    pebble.stop()
+    pebble.start()
+    lost = acme.run("account", "--json")
+    assert lost.code == 10
+    assert "register --agree-tos" in lost.document["error"]["message"]
+    assert acme.run("register").code == 10, "the terms have to be agreed to again"
+    again = acme.ok("register", "--agree-tos")["account"]
+    assert again["key_thumbprint"] == before["key_thumbprint"]
+    assert acme.ok("account")["account"]["url"] == again["url"]
+    assert not account_file(acme, "account.next.json").exists()
+
+
+def test_a_rollover_that_the_ca_refuses_is_reported_as_that(
+    pebble: Pebble, proxy: RecordingProxy, tmp_path: Path
+) -> None:
+    acme = AcmeCommand(tmp_path / "state", proxy.directory_url, pebble.ca_bundle)
+    before = acme.ok("register", "--agree-tos")["account"]
+    body = json.dumps({"type": "urn:ietf:params:acme:error:badPublicKey", "detail": "too new"}).encode()
+
+    def refuse(request: Request) -> Action:
+        problem = Respond(400, body, {"Content-Type": "application/problem+json"})
+        return problem if "rollover" in request.path else Forward()
+
+    proxy.on_request = refuse
+    refused = acme.run("rollover", "--json")
+    assert (refused.code, refused.document["error"]["type"]) == (3, "BadPublicKey")
+    assert "The CA refused the new key" in refused.err
+    assert "interrupted" not in refused.err
+    assert acme.ok("account")["account"]["key_thumbprint"] == before["key_thumbprint"]
+    assert not account_file(acme, "account.next.json").exists()

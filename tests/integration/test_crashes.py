@@ -118,9 +118,11 @@ def _write_at_api_server(request: Request) -> str | None:
     if request.method != "PATCH" or "/certificates/" not in request.path:
         return f"{request.method} {request.path}"
     body = json.loads(request.body)
+    if isinstance(body, list):
+        return "finalizer away" if any("/finalizers/" in change["path"] for change in body) else str(body)
     if request.path.endswith("/status"):
         return "order in the status" if "order" in body["status"] else "final status"
-    return "finalizer" if body["metadata"].get("finalizers") else "finalizer away"
+    return "finalizer"
 
 
 @dataclass(frozen=True)

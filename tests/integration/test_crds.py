@@ -72,7 +72,7 @@ def test_the_api_server_fills_in_what_a_small_certificate_leaves_out(apply: Appl
         "secretName": "a-tls",
         "secretOwnerReference": False,
         "issuerRef": {"name": "ca", "kind": "Issuer", "group": "certwright.io"},
-        "privateKey": {"algorithm": "ECDSA", "encoding": "PKCS8", "rotationPolicy": "Always"},
+        "privateKey": {"encoding": "PKCS8", "rotationPolicy": "Always"},
     }
 
 
@@ -96,8 +96,8 @@ def test_the_api_server_fills_in_what_a_small_issuer_leaves_out(apply: Apply) ->
             solvers=[
                 {
                     "selector": {
-                        "dnsNames": longest_names(64),
-                        "dnsZones": longest_names(64),
+                        "dnsNames": longest_names(48),
+                        "dnsZones": longest_names(48),
                     },
                     "dns01": RFC2136,
                 }
@@ -140,7 +140,7 @@ def test_a_status_for_a_hundred_names_fits(bed: TestBed, namespace: str, apply: 
     }
     write_status(bed, namespace, {"order": order, "revision": 1})
     stored = json.loads(bed.kubectl("get", "cwcert", "a", "-n", namespace, "-o", "json", "--show-managed-fields"))
-    assert stored["status"] == {"order": order, "revision": 1}
+    assert stored["status"] == {"observedGeneration": -1, "order": order, "revision": 1}
     (mine,) = [entry for entry in stored["metadata"]["managedFields"] if entry["manager"] == "certwright"]
     assert mine["fieldsV1"] == {"f:status": {"f:order": {}, "f:revision": {}}}, "the order is owned as a whole"
 
@@ -171,8 +171,8 @@ def test_the_short_names_and_the_category_find_our_objects(bed: TestBed, namespa
     assert {"certificate.certwright.io/a", "issuer.certwright.io/ca"} <= found
 
 
-def test_a_manifest_cannot_write_the_status(apply: Apply) -> None:
-    assert "status" not in apply({**certificate(), "status": {"revision": 7}})
+def test_a_manifest_cannot_write_the_status_which_says_that_nothing_was_seen_yet(apply: Apply) -> None:
+    assert apply({**certificate(), "status": {"revision": 7}})["status"] == {"observedGeneration": -1}
 
 
 @pytest.mark.parametrize(
@@ -205,3 +205,41 @@ def test_the_examples_apply_once_their_placeholders_are_replaced(bed: TestBed, f
 def test_an_example_whose_address_was_not_replaced_is_refused_with_what_to_do(bed: TestBed, folder: str) -> None:
     with pytest.raises(CommandFailed, match=r'acme.email: Invalid value: "you@example.com": is a placeholder'):
         bed.kubectl("apply", "--dry-run=server", "-f", str(EXAMPLES / folder))
+
+
+def test_beside_cert_manager_the_commands_of_the_pages_mean_our_objects(
+    bed: TestBed, namespace: str, apply: Apply
+) -> None:
+    """Its CRD has the names that ours had too: the plural, and `cert` for short."""
+    foreign = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "certificates.cert-manager.io"},
+        "spec": {
+            "group": "cert-manager.io",
+            "scope": "Namespaced",
+            "names": {"kind": "Certificate", "plural": "certificates", "shortNames": ["cert", "certs"]},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                }
+            ],
+        },
+    }
+    bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(foreign))
+    try:
+        bed.kubectl("wait", "--for=condition=Established", "crd/certificates.cert-manager.io", "--timeout=60s")
+        theirs = {"apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": {"name": "theirs"}}
+        bed.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(theirs))
+        apply(certificate())
+        assert bed.kubectl("get", "cert", "-n", namespace, "-o", "name") == "certificate.cert-manager.io/theirs\n"
+        assert bed.kubectl("get", "cwcert", "-n", namespace, "-o", "name") == "certificate.certwright.io/a\n"
+        assert bed.kubectl("explain", "cwcert.spec").startswith("GROUP:      certwright.io\n")
+        bed.kubectl("delete", "certificates.certwright.io", "--all", "-n", namespace)
+        assert bed.kubectl("get", "cwcert", "-n", namespace, "-o", "name") == ""
+        assert bed.kubectl("get", "cert", "-n", namespace, "-o", "name") == "certificate.cert-manager.io/theirs\n"
+    finally:
+        bed.kubectl("delete", "crd", "certificates.cert-manager.io")

@@ -37,7 +37,7 @@ NEW_ACCOUNT: Final = ("POST", "/sign-me-up")
 LEASE: Final = "election"
 LEASE_SECONDS: Final = 9.0
 EXIT_LEADERSHIP_LOST: Final = 75
-LOST: Final = "acts no more: the lease is lost: it could not be renewed within 6 s"
+LOST: Final = "takes no further action: the lease is lost: it could not be renewed within 6 s"
 TAKEOVER_SECONDS: Final = 15.0
 """What the documentation promises. Told beside what was measured, and not asserted: a busy machine is no defect."""
 KILL_AFTER: Final = ("order in the status", "TXT record", "answer to the challenge", "CSR")

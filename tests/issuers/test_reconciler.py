@@ -112,7 +112,7 @@ class Connections(Authorities):
 
     async def server(self, authority: Authority) -> AcmeServer:
         if authority not in self.open:
-            self.open[authority] = AcmeServer(f"{ORIGIN}/directory", self.ca, clock=self.clock)
+            self.open[authority] = AcmeServer(f"{ORIGIN}/directory", self.ca, clock=self.clock, patience=0)
         return self.open[authority]
 
     async def keep_only(self, used: Iterable[Authority]) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.directory import offered
-from certwright.acme.errors import AcmeError, NotOffered, NotRegistered, RolloverUnconfirmed
+from certwright.acme.errors import AcmeError, DeactivationUnconfirmed, NotOffered, NotRegistered, RolloverUnconfirmed
 from certwright.acme.fields import Fields, malformed
 from certwright.acme.key import compact_json, flattened
 from certwright.acme.link import links_to, parse_links, resolve
-from certwright.acme.problem import ProblemError
+from certwright.acme.problem import AccountDoesNotExist, ProblemError, Unauthorized
 from certwright.acme.server import MAX_JSON_BYTES
 from certwright.http.retry_after import retry_after_seconds
-from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,16 +59,20 @@ class Account:
     def parse(cls, response: Response, url: str, urls: UrlPolicy, *, created: bool = False) -> Account:
         """Parse an account.
 
+        A success without a body, or without a status, is a valid account: the requests that follow tell otherwise.
+
         Raises:
-            MalformedResponse: The body is not an account object.
-            UnsafeUrl: It names a URL that must not be asked.
+            MalformedResponse: The body is something else than an account object.
         """
+        if not response.body.strip():
+            return cls(url=url, status=AccountStatus.VALID, created=created)
         fields = Fields.of(response, "the account", urls)
         return cls(
             url=url,
-            status=fields.status(AccountStatus),
-            contact=tuple(printable(contact) for contact in fields.texts("contact")),
-            orders_url=fields.optional_url("orders"),
+            status=fields.status(AccountStatus) if fields.document.get("status") else AccountStatus.VALID,
+            contact=fields.shown_list("contact"),
+            # Checked when it is requested.
+            orders_url=fields.readable_url("orders"),
             created=created,
         )
 
@@ -188,8 +191,26 @@ class AccountClient:
         return await self._post_account({"contact": list(contact)})
 
     async def deactivate_account(self) -> Account:
-        """Deactivate the account permanently (section 7.3.6)."""
-        return await self._post_account({"status": "deactivated"})
+        """Deactivate the account permanently (section 7.3.6).
+
+        Returns:
+            The account, deactivated: where the server's answer shows it as before, it is looked at again.
+
+        Raises:
+            DeactivationUnconfirmed: The account is still valid.
+        """
+        account = await self._post_account({"status": "deactivated"})
+        if account.status is not AccountStatus.DEACTIVATED:
+            try:
+                account = await self.fetch_account()
+            except (Unauthorized, AccountDoesNotExist):
+                # Section 7.3.6: nothing is answered to a deactivated account.
+                return replace(account, status=AccountStatus.DEACTIVATED)
+        if account.status is AccountStatus.VALID:
+            raise DeactivationUnconfirmed(
+                f"The server accepted the deactivation of {account.url}, but the account is still valid"
+            )
+        return account
 
     async def agree_to_terms(self) -> Account:
         """Agree to the current terms of service after they changed (section 7.3.3).
@@ -215,7 +236,7 @@ class AccountClient:
         url = offered(directory.key_change, "keyChange", directory)
         payload = key_change_payload(self.key, new_key, account_url=self._kid(), url=url)
         # Not repeatable: the second time the server would not know the old key, and its error would mislead.
-        await self._post("keyChange", url, payload, repeatable=False)
+        await self._post("keyChange", url, payload, repeatable=False, patient=False)
         try:
             # Only this confirms it: some servers answer 200 and change nothing.
             await type(self)(self.server, new_key, account_url=self._kid()).fetch_account()
@@ -278,6 +299,8 @@ class AccountClient:
         repeatable: bool = True,
         accept: str = "application/json",
         max_bytes: int = MAX_JSON_BYTES,
+        fresh: bool = False,
+        patient: bool = True,
     ) -> Response:
         return await self.server.post(
             action,
@@ -288,6 +311,8 @@ class AccountClient:
             repeatable=repeatable,
             accept=accept,
             max_bytes=max_bytes,
+            fresh=fresh,
+            patient=patient,
         )
 
     def _kid(self) -> str:

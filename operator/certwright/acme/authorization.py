@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
 from certwright.acme.account import AccountClient
 from certwright.acme.challenge import dns01_value, is_token, key_authorization
 from certwright.acme.directory import offered
-from certwright.acme.errors import ConnectionFailed, TimedOut
+from certwright.acme.errors import (
+    AcmeError,
+    ConnectionFailed,
+    MalformedResponse,
+    ServerResponseError,
+    TimedOut,
+    UnsafeUrl,
+)
 from certwright.acme.fields import Fields, contradiction
-from certwright.acme.identifier import canonical, shown
+from certwright.acme.identifier import Identifier, canonical, shown
+from certwright.acme.patience import may_pass
 from certwright.acme.polling import poll
+from certwright.acme.problem import (
+    AccountDoesNotExist,
+    BadNonce,
+    ProblemError,
+    RateLimited,
+    Unauthorized,
+    UserActionRequired,
+)
 from certwright.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from certwright.acme.identifier import Identifier
     from certwright.acme.problem import Problem
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
+
+logger = logging.getLogger(__name__)
 
 # Types whose response is derived from a token (sections 8.3, 8.4, RFC 8737, draft-ietf-acme-dns-account-label).
 _WITH_TOKEN: Final = frozenset({"http-01", "dns-01", "tls-alpn-01", "dns-account-01"})
@@ -74,10 +93,10 @@ class Challenge:
                 token is not base64url: a token becomes part of a path and a record (section 8.1).
             UnsafeUrl: It contains a URL that must not be requested.
         """
+        kind, status = printable(fields.text("type"), 100), fields.status(ChallengeStatus)
         token = fields.optional_text("token")
         if token is not None and not is_token(token):
             fields.fail("token", "not base64url")
-        kind, status = printable(fields.text("type"), 100), fields.status(ChallengeStatus)
         if token is None and status is ChallengeStatus.PENDING and kind in _WITH_TOKEN:
             fields.fail("token", "missing")
         return cls(
@@ -87,11 +106,32 @@ class Challenge:
             token=token,
             # Spelled with hyphens up to draft -01 (Pebble, Boulder), in camel case from -02 on.
             issuer_domain_names=tuple(
-                printable(name, 255)
+                name
                 for member in ("issuerDomainNames", "issuer-domain-names")
-                for name in fields.texts(member)
+                for name in fields.shown_list(member, 255)
             ),
-            validated=fields.instant("validated"),
+            validated=fields.readable_instant("validated"),
+            error=fields.problem("error"),
+            retry_after=retry_after,
+        )
+
+    def after(self, response: Response, urls: UrlPolicy, *, retry_after: float | None) -> Challenge:
+        """Return this challenge as it is after the server has accepted its answer.
+
+        Only its state is news. Some servers send no body, or leave out what the client knows already.
+
+        Raises:
+            MalformedResponse: The body is something else than a JSON object.
+        """
+        if not response.body.strip():
+            return replace(self, status=ChallengeStatus.PROCESSING, retry_after=retry_after)
+        fields = Fields.of(response, "the challenge", urls)
+        known = fields.document.get("status")
+        status = fields.status(ChallengeStatus) if known else ChallengeStatus.PROCESSING
+        return replace(
+            self,
+            status=status,
+            validated=fields.readable_instant("validated"),
             error=fields.problem("error"),
             retry_after=retry_after,
         )
@@ -120,6 +160,7 @@ class Authorization:
         challenges: The challenges, in the server's order; one valid challenge is enough.
         expires: When it expires, aware UTC, or None.
         retry_after: Seconds that the server asks to wait before the next request, or None.
+        unreadable: What is wrong with challenges that are left out of `challenges`, by their type.
     """
 
     url: str
@@ -129,6 +170,7 @@ class Authorization:
     challenges: tuple[Challenge, ...] = ()
     expires: datetime | None = None
     retry_after: float | None = None
+    unreadable: Mapping[str, AcmeError] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -142,40 +184,86 @@ class Authorization:
         return next((challenge.error for challenge in self.challenges if challenge.error is not None), None)
 
     def challenge(self, kind: str) -> Challenge | None:
-        """Return the challenge of a type such as `dns-01`, or None if the server offers none."""
-        return next((challenge for challenge in self.challenges if challenge.type == kind), None)
+        """Return the challenge of a type such as `dns-01`, or None if the server offers none.
+
+        Raises:
+            MalformedResponse: The server offers one that cannot be used.
+            UnsafeUrl: It offers one whose URL must not be requested.
+        """
+        found = next((challenge for challenge in self.challenges if challenge.type == kind), None)
+        if found is None and kind in self.unreadable:
+            raise self.unreadable[kind]
+        return found
 
     @classmethod
     def parse(cls, response: Response, url: str, urls: UrlPolicy, *, retry_after: float | None = None) -> Authorization:
         """Parse an authorization.
 
+        A challenge that cannot be read is left out: only the one that is to be answered has to be sound.
+
         Raises:
             MalformedResponse: The body is not an authorization object.
-            UnsafeUrl: It contains a URL that must not be requested.
         """
         fields = Fields.of(response, "the authorization", urls)
-        identifier = fields.child("identifier")
+        child = fields.child("identifier")
+        identifier = canonical(fields.fail("identifier", "missing") if child is None else child.identifier())
+        challenges, unreadable = _challenges(fields)
         return cls(
             url=url,
             status=fields.status(AuthorizationStatus),
-            identifier=fields.fail("identifier", "missing") if identifier is None else identifier.identifier(),
-            wildcard=fields.flag("wildcard"),
-            challenges=tuple(Challenge.parse(child) for child in fields.children("challenges")),
-            expires=fields.instant("expires"),
+            # Some servers leave the `*.` there (section 7.1.4 does not).
+            identifier=Identifier(identifier.type, identifier.value.removeprefix("*.")),
+            wildcard=fields.flag("wildcard") or identifier.value.startswith("*."),
+            challenges=challenges,
+            expires=fields.readable_instant("expires"),
             retry_after=retry_after,
+            unreadable=unreadable,
         )
 
 
-class _Ordered(Protocol):
+def _challenges(fields: Fields) -> tuple[tuple[Challenge, ...], dict[str, AcmeError]]:
+    """Return the challenges that can be read, and what is wrong with the others, by their type."""
+    found: list[Challenge] = []
+    unreadable: dict[str, AcmeError] = {}
+    for index, item in enumerate(fields.items("challenges")):
+        if not isinstance(item, Mapping):
+            continue
+        child = Fields(item, f"challenges[{index}] of {fields.what}", fields.source, fields.urls)
+        try:
+            found.append(Challenge.parse(child))
+        except (MalformedResponse, UnsafeUrl) as error:
+            unreadable[child.shown("type", 100) or ""] = error
+    return tuple(found), unreadable
+
+
+# Refusals of the account, whatever it asks for.
+_NOT_ABOUT_THE_CHALLENGE: Final = (AccountDoesNotExist, BadNonce, RateLimited, Unauthorized, UserActionRequired)
+
+
+def _may_have_arrived(error: AcmeError) -> bool:
+    """Return whether a challenge has to be looked at, because its answer may have arrived: now, or before."""
+    if isinstance(error, ConnectionFailed):
+        return error.request_sent
+    if isinstance(error, ProblemError):
+        return not isinstance(error, _NOT_ABOUT_THE_CHALLENGE)
+    return isinstance(error, TimedOut) or may_pass(error, fresh=True)
+
+
+class Ordered(Protocol):
     """What an order says about its authorizations; `Order` is one."""
 
     @property
-    def identifiers(self) -> tuple[Identifier, ...]: ...
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """The domains and addresses of the order."""
+        ...
+
     @property
-    def authorization_urls(self) -> tuple[str, ...]: ...
+    def authorization_urls(self) -> tuple[str, ...]:
+        """The URLs of its authorizations."""
+        ...
 
 
-def check_authorization(authorization: Authorization, order: _Ordered) -> None:
+def check_authorization(authorization: Authorization, order: Ordered) -> None:
     """Check that an authorization is for a domain of its order or a parent of one (RFC 9444 section 4).
 
     A server that confuses orders is found out before a record is put into an unrelated zone.
@@ -196,6 +284,35 @@ def _covers(validated: Identifier, wanted: Identifier) -> bool:
         return False
     domain, name = validated.value.removeprefix("*."), wanted.value.removeprefix("*.")
     return name == domain or (validated.type == "dns" and name.endswith(f".{domain}"))
+
+
+def with_wildcards(authorizations: Sequence[Authorization], order: Ordered) -> tuple[Authorization, ...]:
+    """Return the authorizations with `wildcard` as the order has it: some servers leave it out, or always set it.
+
+    Args:
+        authorizations: All that are left of an order's.
+        order: What was ordered.
+    """
+    ordered = {canonical(identifier) for identifier in order.identifiers}
+    changed = list(authorizations)
+    for identifier in dict.fromkeys(authorization.identifier for authorization in authorizations):
+        plain, wildcard = identifier in ordered, Identifier(identifier.type, f"*.{identifier.value}") in ordered
+        indices = [index for index, one in enumerate(authorizations) if one.identifier == identifier]
+        if plain and wildcard and len(indices) > 1 and len({authorizations[index].wildcard for index in indices}) == 1:
+            # What can be validated by http-01 is not the wildcard's (section 8.3).
+            fileless = [index for index in indices if not _has_file(authorizations[index])]
+            chosen = {(fileless or indices)[-1]}
+        elif plain != wildcard:
+            chosen = set(indices) if wildcard else set()
+        else:
+            continue
+        for index in indices:
+            changed[index] = replace(authorizations[index], wildcard=index in chosen)
+    return tuple(changed)
+
+
+def _has_file(authorization: Authorization) -> bool:
+    return any(challenge.type == "http-01" for challenge in authorization.challenges)
 
 
 SETTLED_AUTHORIZATION: Final = frozenset(AuthorizationStatus) - {AuthorizationStatus.PENDING}
@@ -238,10 +355,14 @@ class AuthorizationClient(AccountClient):
 
     async def fetch_authorization(self, url: str) -> Authorization:
         """Fetch an authorization."""
-        response = await self._post("authorization", url, None)
+        return await self._fetch_authorization(url)
+
+    async def _fetch_authorization(self, url: str, *, fresh: bool = True) -> Authorization:
+        # Fresh: an order or an earlier answer has named it.
+        response = await self._post("authorization", url, None, fresh=fresh)
         return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
 
-    async def fetch_authorizations(self, order: _Ordered) -> tuple[Authorization, ...]:
+    async def fetch_authorizations(self, order: Ordered) -> tuple[Authorization, ...]:
         """Fetch all authorizations of an order concurrently, in the order of `order.authorization_urls`.
 
         Raises:
@@ -261,35 +382,80 @@ class AuthorizationClient(AccountClient):
         except ExceptionGroup as failures:
             # The first failure cancelled the rest: there is one thing to report, and callers catch AcmeError.
             raise failures.exceptions[0] from None
-        return tuple(task.result() for task in tasks)
+        return with_wildcards(tuple(task.result() for task in tasks), order)
+
+    async def fetch_readable_authorizations(
+        self, order: Ordered, urls: Collection[str] | None = None
+    ) -> tuple[Authorization, ...]:
+        """Fetch authorizations of an order for what they say about it; leave out those that cannot be read.
+
+        Args:
+            order: The order.
+            urls: Which of its authorizations; None for all.
+        """
+        slots = asyncio.Semaphore(MAX_CONCURRENT_FETCHES)
+
+        async def fetch(url: str) -> Authorization | None:
+            async with slots:
+                try:
+                    # Not fresh: one that is gone by now is not waited for.
+                    authorization = await self._fetch_authorization(url, fresh=False)
+                    check_authorization(authorization, order)
+                except AcmeError as error:
+                    logger.info("An authorization says nothing about its order: %s", error)
+                    return None
+            return authorization
+
+        found = await asyncio.gather(*map(fetch, order.authorization_urls if urls is None else urls))
+        return with_wildcards([one for one in found if one is not None], order)
 
     async def answer_challenge(self, challenge: Challenge) -> Challenge:
         """Tell the server that the challenge can be validated now (section 7.5.1).
 
-        If the answer is lost, read the challenge and respond again only if it is still `pending`: a second response may
-        cost another validation attempt.
+        If the answer is lost, or the server fails, read the challenge and respond again only if it is still `pending`:
+        a second response may cost another validation attempt. A server that refuses the response because it is
+        validating already has got what it needs.
 
         Returns:
             The challenge as last seen.
         """
+        patience = self.server.patience()
+        repeated = False
+        while True:
+            try:
+                return await self._answer_once(challenge)
+            except (ConnectionFailed, TimedOut, ServerResponseError) as error:
+                if not _may_have_arrived(error):
+                    raise
+                pause = patience.pause_after(error, fresh=True)
+                if pause is not None:
+                    await self.server.pause("challenge", pause)
+                seen = await self._challenge_after(error, challenge)
+                if seen.status is not ChallengeStatus.PENDING:
+                    return seen
+                if pause is None and (repeated or isinstance(error, ServerResponseError)):
+                    raise
+                repeated = True
+
+    async def _challenge_after(self, error: AcmeError, challenge: Challenge) -> Challenge:
+        """Return a challenge as it is after its answer failed with an error, which is raised if it cannot be read."""
         try:
-            return await self._answer_once(challenge)
-        except (ConnectionFailed, TimedOut) as error:
-            if isinstance(error, ConnectionFailed) and not error.request_sent:
-                raise
-            seen = await self.fetch_challenge(challenge.url)
-            return await self._answer_once(seen) if seen.status is ChallengeStatus.PENDING else seen
+            response = await self._post("challenge", challenge.url, None, fresh=True)
+        except ServerResponseError:
+            # Not every server lets a challenge be read.
+            raise error from None
+        return challenge.after(response, self.server.urls, retry_after=self._retry_after(response))
 
     async def fetch_challenge(self, url: str) -> Challenge:
         """Fetch a challenge."""
-        return self._challenge(await self._post("challenge", url, None))
-
-    async def _answer_once(self, challenge: Challenge) -> Challenge:
-        return self._challenge(await self._post("challenge", challenge.url, {}, repeatable=False))
-
-    def _challenge(self, response: Response) -> Challenge:
+        response = await self._post("challenge", url, None, fresh=True)
         fields = Fields.of(response, "the challenge", self.server.urls)
         return Challenge.parse(fields, retry_after=self._retry_after(response))
+
+    async def _answer_once(self, challenge: Challenge) -> Challenge:
+        # Not patient: it may have arrived, so it has to be looked at first.
+        response = await self._post("challenge", challenge.url, {}, repeatable=False, patient=False)
+        return challenge.after(response, self.server.urls, retry_after=self._retry_after(response))
 
     async def poll_authorization(
         self,

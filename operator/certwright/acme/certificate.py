@@ -262,12 +262,16 @@ class CertificateClient(AccountClient):
         Raises:
             MalformedResponse: The answer is anything but certificates in PEM.
         """
+        return await self._download_chain(url)
+
+    async def _download_chain(self, url: str, *, fresh: bool = True) -> CertificateChainPem:
         response = await self._post(
             "certificate",
             url,
             None,
             accept=PEM_CERTIFICATE_CHAIN,
             max_bytes=MAX_CHAIN_BYTES,
+            fresh=fresh,
         )
         links = parse_links(response.headers.get_all("Link"), base=response.url)
         # A link that must not be requested is left out: the default chain is still good.
@@ -285,7 +289,7 @@ class CertificateClient(AccountClient):
         chains = []
         for url in (url for url in chain.alternate_urls if url != chain.url):
             try:
-                found = await self.download_chain(url)
+                found = await self._download_chain(url, fresh=False)
                 issuer_names(found)
             except (MalformedResponse, InvalidCertificate):
                 continue

@@ -72,37 +72,41 @@ class Directory:
 
         Raises:
             MalformedResponse: The body is not a directory.
-            UnsafeUrl: It contains a URL that must not be requested.
+            UnsafeUrl: One of the URLs that every issuance needs must not be requested. The others are checked when
+                they are requested.
         """
         fields = Fields.of(response, "the directory", urls)
-        meta = fields.child("meta")
+        meta = fields.any_child("meta")
         return cls(
             url=response.url,
             new_nonce=fields.url("newNonce"),
             new_account=fields.url("newAccount"),
             new_order=fields.url("newOrder"),
-            new_authz=fields.optional_url("newAuthz"),
-            revoke_cert=fields.optional_url("revokeCert"),
-            key_change=fields.optional_url("keyChange"),
-            renewal_info=fields.optional_url("renewalInfo"),
+            new_authz=fields.readable_url("newAuthz"),
+            revoke_cert=fields.readable_url("revokeCert"),
+            key_change=fields.readable_url("keyChange"),
+            renewal_info=fields.readable_url("renewalInfo"),
             meta=DirectoryMeta() if meta is None else _parse_meta(meta),
         )
 
 
 def _parse_meta(fields: Fields) -> DirectoryMeta:
-    profiles = fields.child("profiles")
-    names = () if profiles is None else profiles.document
+    # Only shown and never requested, so they need not be safe URLs, only printable.
     return DirectoryMeta(
-        # Only shown and never requested, so they need not be safe URLs, only printable.
-        terms_of_service=printable(fields.optional_text("termsOfService") or "") or None,
-        website=printable(fields.optional_text("website") or "") or None,
-        caa_identities=tuple(printable(name) for name in fields.texts("caaIdentities")),
+        terms_of_service=fields.shown("termsOfService"),
+        website=fields.shown("website"),
+        caa_identities=fields.shown_list("caaIdentities"),
         external_account_required=fields.flag("externalAccountRequired"),
-        profiles=MappingProxyType(
-            {} if profiles is None else {printable(name): printable(profiles.text(name)) for name in names}
-        ),
-        account_hash_prefix=fields.optional_text("accountHashPrefix") or None,
+        profiles=MappingProxyType(_profiles(fields)),
+        account_hash_prefix=fields.shown("accountHashPrefix"),
     )
+
+
+def _profiles(fields: Fields) -> dict[str, str]:
+    described = fields.any_child("profiles")
+    if described is None:
+        return dict.fromkeys(fields.shown_list("profiles"), "")
+    return {printable(name): described.shown(name) or "" for name in described.document}
 
 
 def offered(url: str | None, resource: str, directory: Directory) -> str:

@@ -11,6 +11,7 @@ AcmeError
     · AddressRefused
   · ServerResponseError
     · MalformedResponse
+      · CertificateNotNamed
     · ServiceUnavailable
     · RedirectRefused
     · AccountKeyInUse
@@ -19,6 +20,7 @@ AcmeError
   · PollTimedOut
   · BudgetExhausted (in `budget`)
   · RolloverUnconfirmed
+  · DeactivationUnconfirmed
   · NotOffered
   · NotRegistered
   · NoSuchChain
@@ -38,9 +40,14 @@ Those that a transport raises also inherit from the error of the same name in `c
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.http import errors as http
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SHOWN_REASONS: Final = 5
 
 
 class AcmeError(Exception):
@@ -110,6 +117,10 @@ class MalformedResponse(ServerResponseError, http.MalformedResponse):
     """
 
 
+class CertificateNotNamed(MalformedResponse):
+    """A valid order does not say where its certificate is. A moment later it may."""
+
+
 class ServiceUnavailable(ServerResponseError):
     """A 5xx status without a problem document: the ACME server is down, or a gateway in front of it answered."""
 
@@ -141,6 +152,10 @@ class RolloverUnconfirmed(AcmeError):
 
     The account may use either key: keep both, and call `probe_keys`.
     """
+
+
+class DeactivationUnconfirmed(AcmeError):
+    """The server accepted a deactivation, but the account is still valid: keep its key, and try again."""
 
 
 class NotOffered(AcmeError):
@@ -207,7 +222,7 @@ class InvalidAccountKey(AcmeError):
 
 
 class InvalidExternalAccountKey(AcmeError):
-    """The key of an external account binding is not base64url."""
+    """The key of an external account binding is neither base64url nor base64."""
 
 
 class InvalidProxy(http.InvalidProxy, AcmeError):
@@ -228,14 +243,33 @@ class PollTimedOut(AcmeError):
     Attributes:
         url: The resource that was polled.
         status: The last state seen.
+        reasons: Why the CA is not done, in its own words as far as it said any, by domain.
     """
 
     temporary: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, url: str, status: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status: str,
+        retry_after: float | None = None,
+        reasons: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message, retry_after=retry_after)
         self.url = url
         self.status = status
+        self.reasons = dict(reasons or {})
+
+    def because(self, reasons: Mapping[str, str]) -> PollTimedOut:
+        """Return the error with the reasons."""
+        message = str(self)
+        if reasons:
+            shown = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:_SHOWN_REASONS])
+            more = len(reasons) - _SHOWN_REASONS
+            message += f". The last that the CA said: {shown}" + (f"; and {more} more" if more > 0 else "")
+        return PollTimedOut(message, url=self.url, status=self.status, retry_after=self.retry_after, reasons=reasons)
 
 
 def _counterparts() -> dict[type[http.HttpError], type[AcmeError]]:

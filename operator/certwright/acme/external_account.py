@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MacAlgorithm: TypeAlias = Literal["HS256", "HS384", "HS512"]
 """MAC algorithms of a binding (RFC 7518 section 3.2)."""
 
+# Both alphabets are in use, and no character means different things in them.
+_TO_BASE64URL: Final = str.maketrans("+/", "-_")
+
 _DIGESTS: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 
 
@@ -40,16 +43,18 @@ class ExternalAccountBinding:
 
     @classmethod
     def from_text(cls, key_id: str, text: str, algorithm: MacAlgorithm = "HS256") -> ExternalAccountBinding:
-        """Parse the MAC key as CAs show it: base64url, with or without padding, surrounding white space ignored.
+        """Parse the MAC key as CAs show it: base64url or base64, with or without padding, perhaps in lines.
 
         Raises:
-            InvalidExternalAccountKey: It is not base64url. The message does not quote it.
+            InvalidExternalAccountKey: It is neither. The message does not quote it.
         """
+        compact = "".join(text.strip().splitlines()).rstrip("=").translate(_TO_BASE64URL)
         try:
-            return cls(key_id, base64url.decode(text.strip().rstrip("=")), algorithm)
+            return cls(key_id, base64url.decode(compact), algorithm)
         except ValueError:
             raise InvalidExternalAccountKey(
-                f"The key of the external account binding {key_id!r} is not base64url; copy it as the CA shows it"
+                f"The key of the external account binding {key_id!r} is neither base64url nor base64; copy it as the CA"
+                " shows it"
             ) from None
 
     def bind(self, key: AccountKey, *, url: str) -> dict[str, str]:

@@ -90,12 +90,25 @@ def _invalid(text: str, reason: str) -> InvalidIdentifier:
 
 
 def canonical(identifier: Identifier) -> Identifier:
-    """Return an identifier as it is compared: without a final dot, in lower case, an address in its shortest form."""
-    value = identifier.value.removesuffix(".").lower()
+    """Return an identifier as it is compared: lower case, ASCII, no final dot, an address in its shortest form.
+
+    Some servers spell a domain in its own script, or a type in capitals.
+    """
+    kind, value = identifier.type.lower(), identifier.value.removesuffix(".").lower()
+    if kind == "dns" and not value.isascii():
+        value = _in_ascii(value)
     try:
-        return Identifier.ip(value) if identifier.type == "ip" else Identifier(identifier.type, value)
+        return Identifier.ip(value.removeprefix("[").removesuffix("]")) if kind == "ip" else Identifier(kind, value)
     except ValueError:
-        return Identifier(identifier.type, value)
+        return Identifier(kind, value)
+
+
+def _in_ascii(name: str) -> str:
+    wildcard = "*." if name.startswith("*.") else ""
+    try:
+        return wildcard + idna.encode(name.removeprefix(wildcard), uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return name
 
 
 def shown(identifiers: Iterable[Identifier]) -> str:

@@ -4,33 +4,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import base64url
 from certwright.acme.authorization import AuthorizationClient, AuthorizationStatus
-from certwright.acme.errors import AcmeError, ConnectionFailed, ServiceUnavailable, TimedOut
-from certwright.acme.fields import Fields, contradiction
+from certwright.acme.errors import (
+    AcmeError,
+    CertificateNotNamed,
+    ConnectionFailed,
+    MalformedResponse,
+    PollTimedOut,
+    ServerResponseError,
+    ServiceUnavailable,
+    TimedOut,
+)
+from certwright.acme.fields import Fields, contradiction, malformed
 from certwright.acme.identifier import canonical, shown
+from certwright.acme.patience import may_pass
 from certwright.acme.polling import poll
 from certwright.acme.problem import (
     AccountDoesNotExist,
     BadNonce,
     InvalidProfile,
     OrderNotReady,
+    Problem,
     ProblemError,
     RateLimited,
     RejectedIdentifier,
     UserActionRequired,
 )
-from certwright.text import printable, rfc3339
+from certwright.acme.validation import ValidationWatch
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
-    from certwright.acme.authorization import Authorization
+    from certwright.acme.authorization import Authorization, Challenge
     from certwright.acme.identifier import Identifier
-    from certwright.acme.problem import Problem
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
@@ -60,6 +72,11 @@ class OrderStatus(StrEnum):
     INVALID = "invalid"
 
 
+_ENDED: Final = frozenset({AuthorizationStatus.DEACTIVATED, AuthorizationStatus.EXPIRED, AuthorizationStatus.REVOKED})
+
+_UNFINALIZED: Final = frozenset({OrderStatus.PENDING, OrderStatus.READY})
+
+
 @dataclass(frozen=True)
 class Order:
     """A request for one certificate, and its state.
@@ -69,8 +86,8 @@ class Order:
         status: `pending` until everything is authorized, `ready` for the CSR, `processing`, `valid` or `invalid`.
         identifiers: The domains and addresses of the certificate, in the server's order.
         authorization_urls: The authorizations it needs, each once, in no reliable order.
-        finalize_url: Where to send the CSR.
-        certificate_url: The certificate, once the order is valid.
+        finalize_url: Where to send the CSR; empty if an order that was finalized does not say.
+        certificate_url: The certificate, if the order is valid.
         expires: When it expires, aware UTC, or None.
         not_before: The requested start of validity, aware UTC, or None.
         not_after: The requested end of validity, aware UTC, or None.
@@ -96,37 +113,82 @@ class Order:
     retry_after: float | None = None
 
     @classmethod
-    def parse(cls, response: Response, url: str, urls: UrlPolicy, *, retry_after: float | None = None) -> Order:
+    def parse(
+        cls,
+        response: Response,
+        url: str,
+        urls: UrlPolicy,
+        *,
+        retry_after: float | None = None,
+        known: Order | None = None,
+        asked: Sequence[Identifier] = (),
+    ) -> Order:
         """Parse an order.
 
+        Args:
+            response: The answer.
+            url: The order's URL.
+            urls: Which URLs may be requested.
+            retry_after: What the server asks to wait.
+            known: The order as seen before: what an answer leaves out is as it was.
+            asked: The identifiers of a new order, which need not be repeated.
+
         Raises:
-            MalformedResponse: The body is not an order object, is valid without a certificate URL, or has more than
-                1000 authorizations.
-            UnsafeUrl: It contains a URL that must not be requested.
+            MalformedResponse: The body is not an order object, lacks what its state needs (a finalize URL until it is
+                finalized, a certificate URL once it is valid), or has more than 1000 authorizations.
+            UnsafeUrl: A URL that its state needs must not be requested.
         """
         fields = Fields.of(response, "the order", urls)
         status = fields.status(OrderStatus)
-        authorization_urls = tuple(dict.fromkeys(fields.url_list("authorizations")))
-        if len(authorization_urls) > MAX_AUTHORIZATIONS:
-            fields.fail("authorizations", f"longer than {MAX_AUTHORIZATIONS}")
-        certificate_url = fields.optional_url("certificate")
-        if status is OrderStatus.VALID and certificate_url is None:
-            fields.fail("certificate", "missing")
         return cls(
             url=url,
             status=status,
-            identifiers=tuple(child.identifier() for child in fields.children("identifiers")),
-            authorization_urls=authorization_urls,
-            finalize_url=fields.url("finalize"),
-            certificate_url=certificate_url,
-            expires=fields.instant("expires"),
-            not_before=fields.instant("notBefore"),
-            not_after=fields.instant("notAfter"),
-            profile=printable(fields.optional_text("profile") or "") or None,
-            replaces=printable(fields.optional_text("replaces") or "") or None,
+            identifiers=_identifiers(fields, known, asked),
+            authorization_urls=_authorization_urls(fields, status, known),
+            finalize_url=_finalize_url(fields, status, known),
+            certificate_url=_certificate_url(fields, status, known),
+            expires=fields.readable_instant("expires") or (known.expires if known else None),
+            not_before=fields.readable_instant("notBefore"),
+            not_after=fields.readable_instant("notAfter"),
+            profile=fields.shown("profile"),
+            replaces=fields.shown("replaces") or (known.replaces if known else None),
             error=fields.problem("error"),
             retry_after=retry_after,
         )
+
+
+def _identifiers(fields: Fields, known: Order | None, asked: Sequence[Identifier]) -> tuple[Identifier, ...]:
+    if known is not None and known.identifiers:
+        # They never change, and were checked.
+        return known.identifiers
+    if asked and fields.document.get("identifiers") is None:
+        return tuple(asked)
+    return tuple(child.identifier() for child in fields.children("identifiers"))
+
+
+def _authorization_urls(fields: Fields, status: OrderStatus, known: Order | None) -> tuple[str, ...]:
+    needed = status is OrderStatus.PENDING
+    found = tuple(dict.fromkeys(fields.url_list("authorizations") if needed else fields.usable_urls("authorizations")))
+    if len(found) > MAX_AUTHORIZATIONS:
+        fields.fail("authorizations", f"longer than {MAX_AUTHORIZATIONS}")
+    return found or (known.authorization_urls if known is not None else ())
+
+
+def _finalize_url(fields: Fields, status: OrderStatus, known: Order | None) -> str:
+    before = known.finalize_url if known is not None else ""
+    if before or status not in _UNFINALIZED:
+        return next(iter(fields.usable_urls("finalize")), before)
+    return fields.url("finalize")
+
+
+def _certificate_url(fields: Fields, status: OrderStatus, known: Order | None) -> str | None:
+    if status is not OrderStatus.VALID:
+        return None
+    found = fields.optional_url("certificate") or (known.certificate_url if known is not None else None)
+    if found is None:
+        complaint = str(malformed(fields.source, f"'certificate' of {fields.what} is missing"))
+        raise CertificateNotNamed(complaint, url=fields.source.url, status=fields.source.status)
+    return found
 
 
 class OrderFailed(AcmeError):
@@ -150,7 +212,7 @@ class OrderFailed(AcmeError):
         self.by_identifier = by_identifier
 
     @classmethod
-    def of(cls, order: Order, authorizations: Iterable[Authorization]) -> OrderFailed:
+    def of(cls, order: Order, authorizations: Collection[Authorization]) -> OrderFailed:
         """Return the error with the problem of each domain.
 
         It comes from the challenges of the authorizations where possible, otherwise from the order's subproblems.
@@ -160,6 +222,10 @@ class OrderFailed(AcmeError):
             for authorization in authorizations
             if authorization.status is AuthorizationStatus.INVALID and authorization.error is not None
         }
+        for authorization in authorizations:
+            if authorization.status in _ENDED:
+                detail = f"its authorization is {authorization.status}"
+                by_identifier.setdefault(authorization.name, Problem(type="", detail=detail))
         if order.error is not None:
             for name, problem in order.error.by_identifier.items():
                 # A subproblem names the base domain of a wildcard; the authorization said it better.
@@ -205,12 +271,27 @@ class OrderClient(AuthorizationClient):
                 `new_replacement_order` also handles servers that refuse it.
 
         Raises:
+            OrderFailed: The order is invalid from the start.
             RejectedIdentifier: The CA does not issue for a domain; see `identifiers`.
             RateLimited: A limit is exceeded; see `retry_at`.
             InvalidProfile: The directory does not list the profile, so no order was placed; or the CA refuses it.
             MalformedResponse: Among other things: the order is for other identifiers.
             AccountDoesNotExist: The CA does not know the account, or no longer.
         """
+        return await self._new_order(
+            identifiers, profile=profile, not_before=not_before, not_after=not_after, replaces=replaces
+        )
+
+    async def _new_order(
+        self,
+        identifiers: Sequence[Identifier],
+        *,
+        profile: str | None,
+        not_before: datetime | None,
+        not_after: datetime | None,
+        replaces: str | None = None,
+        patient: bool = True,
+    ) -> Order:
         directory = await self.server.directory_with_profile(profile)
         payload: dict[str, Any] = {"identifiers": [identifier.to_json() for identifier in identifiers]}
         optional = {
@@ -220,11 +301,13 @@ class OrderClient(AuthorizationClient):
             "replaces": replaces,
         }
         payload |= {name: value for name, value in optional.items() if value is not None}
-        response = await self._post("newOrder", directory.new_order, payload, repeatable=False)
-        order = Order.parse(
-            response, self._location(response), self.server.urls, retry_after=self._retry_after(response)
-        )
+        # Not repeatable after a lost answer. But a server that answers with an error has made no order.
+        response = await self._post("newOrder", directory.new_order, payload, repeatable=False, patient=patient)
+        url, retry_after = self._location(response), self._retry_after(response)
+        order = Order.parse(response, url, self.server.urls, retry_after=retry_after, asked=identifiers)
         check_identifiers(order, identifiers)
+        if order.status is OrderStatus.INVALID:
+            raise await self.order_failure(order)
         return order
 
     async def new_replacement_order(
@@ -256,8 +339,14 @@ class OrderClient(AuthorizationClient):
         directory = await self.server.directory()
         if directory.renewal_info is not None:
             try:
-                return await self.new_order(
-                    identifiers, profile=profile, not_before=not_before, not_after=not_after, replaces=replaces
+                # Not patient: if the server fails on `replaces`, the order without it comes first.
+                return await self._new_order(
+                    identifiers,
+                    profile=profile,
+                    not_before=not_before,
+                    not_after=not_after,
+                    replaces=replaces,
+                    patient=False,
                 )
             except (ProblemError, ServiceUnavailable) as error:
                 if isinstance(error, _NOT_ABOUT_REPLACES):
@@ -266,48 +355,79 @@ class OrderClient(AuthorizationClient):
                     on_refusal(error)
         return await self.new_order(identifiers, profile=profile, not_before=not_before, not_after=not_after)
 
-    async def fetch_order(self, url: str) -> Order:
-        """Fetch an order."""
-        response = await self._post("order", url, None)
-        return Order.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
+    async def fetch_order(self, url: str, *, known: Order | None = None, fresh: bool = True) -> Order:
+        """Fetch an order.
+
+        Args:
+            url: Its URL.
+            known: The order as seen before, for what the answer leaves out.
+            fresh: Whether a 404 is taken for a replica that is behind, and asked again.
+        """
+        patience = self.server.patience()
+        while True:
+            response = await self._post("order", url, None, fresh=fresh)
+            try:
+                return self._parsed(response, url, known)
+            except CertificateNotNamed:
+                pause = patience.next_pause(self._retry_after(response))
+                if pause is None:
+                    raise
+            await self.server.pause("order", pause)
 
     async def finalize(self, order: Order, csr_der: bytes) -> Order:
         """Request the certificate (section 7.4).
 
-        If the answer is lost, or the server reports that the order is not ready, read the order: an earlier request
-        may have finalized it. Send the request again, once, only if the order is still `ready`.
+        If the answer is lost or unusable, or the server fails or reports that the order is not ready, read the order:
+        the request, or an earlier one, may have finalized it. Send it again only if the order is still `ready`.
 
         Args:
             order: An order that is `ready`.
             csr_der: A PKCS #10 request in DER for exactly the identifiers of the order.
 
         Returns:
-            The order as last seen, usually `processing` or `valid`.
+            The order as last seen: usually `processing` or `valid`, but perhaps `invalid`.
 
         Raises:
             OrderNotReady: The order is in another state.
             BadCsr: The server does not accept the request.
         """
-        try:
-            return await self._finalize_once(order, csr_der)
-        except (ConnectionFailed, TimedOut, OrderNotReady) as error:
-            if isinstance(error, ConnectionFailed) and not error.request_sent:
-                raise
-            seen = await self.fetch_order(order.url)
-            if seen.status is OrderStatus.READY:
-                return await self._finalize_once(seen, csr_der)
-            if seen.status in (OrderStatus.PROCESSING, OrderStatus.VALID):
-                return seen
-            raise
+        patience = self.server.patience()
+        repeated = False
+        while True:
+            try:
+                return await self._finalize_once(order, csr_der)
+            except (ConnectionFailed, TimedOut, ServerResponseError) as error:
+                if not _may_be_finalized(error):
+                    raise
+                pause = patience.pause_after(error, fresh=True)
+                if pause is not None:
+                    await self.server.pause("finalize", pause)
+                seen = await self.fetch_order(order.url, known=order)
+                if seen.status in _FINALIZED or (_is_accepted(error) and seen.status is OrderStatus.READY):
+                    return seen
+                again = pause is not None or (not repeated and not may_pass(error, fresh=True))
+                if seen.status is not OrderStatus.READY or not again:
+                    raise
+                order, repeated = seen, True
 
     async def _finalize_once(self, order: Order, csr_der: bytes) -> Order:
+        if not order.finalize_url:
+            raise contradiction(order.url, f"the order is {order.status} and does not say where to finalize it")
         payload = {"csr": base64url.encode(csr_der)}
-        response = await self._post("finalize", order.finalize_url, payload, repeatable=False)
-        return Order.parse(response, order.url, self.server.urls, retry_after=self._retry_after(response))
+        # Not patient: it may have been accepted, so the order has to be looked at first.
+        response = await self._post("finalize", order.finalize_url, payload, repeatable=False, patient=False)
+        return self._parsed(response, order.url, order)
+
+    def _parsed(self, response: Response, url: str, known: Order | None) -> Order:
+        return Order.parse(response, url, self.server.urls, retry_after=self._retry_after(response), known=known)
 
     async def order_failure(self, order: Order) -> OrderFailed:
-        """Return (not raise) the error that says which domains of an invalid order failed and why."""
-        return OrderFailed.of(order, await self.fetch_authorizations(order))
+        """Return (not raise) the error that says which domains of an invalid order failed and why.
+
+        Authorizations that cannot be read, because they are gone by now, say nothing; then the order's own error has to
+        do.
+        """
+        return OrderFailed.of(order, await self.fetch_readable_authorizations(order))
 
     async def poll_order(
         self,
@@ -315,26 +435,62 @@ class OrderClient(AuthorizationClient):
         *,
         until: Collection[str] = (OrderStatus.VALID,),
         timeout: float = 60.0,  # noqa: ASYNC109 - it bounds many requests and the waits between them
+        answered: Collection[Challenge] = (),
     ) -> Order:
         """Poll an order until it is in one of the states.
 
-        Wait as long as the server asks by Retry-After, otherwise a little longer each time.
+        Wait as long as the server asks by Retry-After, otherwise a little longer each time. If the order stays pending
+        for some seconds, read its authorizations, too, less and less often: a server may leave a failed challenge to be
+        answered again, or an invalid authorization in a pending order.
 
         Args:
             order: The order as last seen; if it is already in one of the states, no request is sent.
             until: The states to wait for.
             timeout: Seconds for all waits between requests; the last request has the time-outs of the transport.
+            answered: The challenges that were answered, as last seen. One that the server leaves `pending` with an
+                error is answered again, less and less often (section 8.2).
 
         Raises:
-            OrderFailed: The order became `invalid`, which is not one of the states.
-            PollTimedOut: It did not reach one of the states in time, or the server asks to wait longer.
+            OrderFailed: The order became `invalid`, which is not one of the states, or it cannot become ready because
+                an authorization is not pending any more.
+            PollTimedOut: It did not reach one of the states in time; see `reasons`.
         """
+        watch = ValidationWatch(self, answered)
+        latest = order
 
         async def look(last: Order) -> Order:
-            return await self.fetch_order(last.url)
+            nonlocal latest
+            latest = await self.fetch_order(last.url, known=last)
+            if latest.status is OrderStatus.PENDING and (failed := await watch.look(latest)):
+                raise OrderFailed(latest, dict(failed))
+            return latest
 
         wanted = frozenset({*until, OrderStatus.INVALID})
-        found = await poll(order, look, until=wanted, timeout=timeout, clock=self.server.clock)
+        try:
+            found = await poll(order, look, until=wanted, timeout=timeout, clock=self.server.clock)
+        except PollTimedOut as error:
+            if latest.status is OrderStatus.PENDING and not watch.has_looked:
+                failed = (await watch.review(latest)).failed
+                if failed:
+                    raise OrderFailed(latest, dict(failed)) from error
+            raise error.because({name: str(problem) for name, problem in watch.reasons.items()}) from error.__cause__
         if found.status is OrderStatus.INVALID and OrderStatus.INVALID not in until:
             raise await self.order_failure(found)
         return found
+
+
+_FINALIZED: Final = frozenset({OrderStatus.PROCESSING, OrderStatus.VALID, OrderStatus.INVALID})
+
+
+def _is_accepted(error: AcmeError) -> bool:
+    """Return whether the server accepted a request, and only its answer cannot be used."""
+    return isinstance(error, MalformedResponse) and error.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _may_be_finalized(error: AcmeError) -> bool:
+    """Return whether an order has to be looked at, because it may be finalized: now, or before."""
+    if isinstance(error, ConnectionFailed):
+        return error.request_sent
+    if isinstance(error, RateLimited):
+        return False
+    return isinstance(error, TimedOut | OrderNotReady) or _is_accepted(error) or may_pass(error, fresh=True)

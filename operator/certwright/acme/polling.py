@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from certwright.acme.errors import PollTimedOut
+from certwright.acme.errors import PollTimedOut, ServerResponseError
+from certwright.acme.patience import may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,6 +18,9 @@ LAST_PAUSE: Final = 8.0
 
 SHORTEST_PAUSE: Final = 0.2
 """The least pause between two requests, in seconds, even if the server asks for none."""
+
+SHORTEST_REST: Final = 0.01
+"""A time-out, in seconds, is over when no more than this is left."""
 
 
 class _Pollable(Protocol):
@@ -41,23 +45,36 @@ async def poll(
 ) -> _Resource:
     """Poll a resource until its status is one of `until`.
 
+    A look that fails because the server asks to come back later counts as no news, if there is time until then.
+
     Raises:
-        PollTimedOut: It did not get there within `timeout` seconds, or the server asks to wait longer than is left;
-            `retry_after` then says how long, so that the caller can come back instead of waiting.
+        PollTimedOut: It did not get there within `timeout` seconds. Where the server asks to wait longer than is left,
+            it is looked at once more at the end; `retry_after` tells the caller when to come back.
+        AcmeError: A look failed.
     """
-    deadline = clock.monotonic() + timeout
-    pause = FIRST_PAUSE
+    start = clock.monotonic()
+    pause, asked = FIRST_PAUSE, resource.retry_after
     while resource.status not in until:
-        wait = pause if resource.retry_after is None else max(resource.retry_after, SHORTEST_PAUSE)
-        if clock.monotonic() + wait > deadline:
-            raise PollTimedOut(
-                f"{resource.url} is still {resource.status} after waiting up to {timeout:g} s"
-                f" for {' or '.join(sorted(until))}; look again later",
-                url=resource.url,
-                status=resource.status,
-                retry_after=wait,
-            )
-        await clock.sleep(wait)
+        wait = pause if asked is None else max(asked, SHORTEST_PAUSE)
+        left = start + timeout - clock.monotonic()
+        if left < SHORTEST_REST:
+            raise _too_late(resource, until, waited=clock.monotonic() - start, asked=asked, wait=wait)
+        await clock.sleep(min(wait, left))
         pause = min(pause * 2, LAST_PAUSE)
-        resource = await look(resource)
+        try:
+            resource = await look(resource)
+            asked = resource.retry_after
+        except ServerResponseError as error:
+            left = start + timeout - clock.monotonic()
+            if not may_pass(error, fresh=True) or error.retry_after is None or error.retry_after > left:
+                raise
+            asked = error.retry_after
     return resource
+
+
+def _too_late(
+    resource: _Pollable, until: frozenset[str], *, waited: float, asked: float | None, wait: float
+) -> PollTimedOut:
+    message = f"{resource.url} is still {resource.status} after {waited:.0f} s, not {' or '.join(sorted(until))}"
+    message += "" if asked is None else f"; the server asks to look again in {asked:.0f} s"
+    return PollTimedOut(message, url=resource.url, status=resource.status, retry_after=wait)

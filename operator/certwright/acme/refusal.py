@@ -27,8 +27,8 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from certwright.http.message import Response
 
-# Some servers send plain JSON where the RFC requires application/problem+json. Other types are not parsed.
-_PROBLEM_TYPES: Final = frozenset({"application/problem+json", "application/json"})
+# Some servers send plain JSON, or no type, where the RFC requires application/problem+json. Pages are not parsed.
+_PROBLEM_TYPES: Final = frozenset({"application/problem+json", "application/json", "text/json", "text/plain", ""})
 
 
 def refusal(response: Response, *, action: str, now: datetime) -> AcmeError | None:

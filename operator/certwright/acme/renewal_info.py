@@ -14,7 +14,6 @@ from certwright.acme.directory import offered
 from certwright.acme.errors import InvalidCertificate
 from certwright.acme.fields import Fields
 from certwright.http.retry_after import retry_after_seconds
-from certwright.text import printable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -62,12 +61,9 @@ class RenewalInfo:
         if window is None:
             return fields.fail("suggestedWindow", "missing")
         start, end = window.instant("start"), window.instant("end")
-        if start is None or end is None:
-            return window.fail("start" if start is None else "end", "missing")
         if end <= start:
             return window.fail("end", "not after its start")
-        page = fields.optional_text("explanationURL")
-        return cls(start, end, printable(page or "") or None, poll_interval(retry_after))
+        return cls(start, end, fields.shown("explanationURL"), poll_interval(retry_after))
 
     def choose(self, *, rng: random.Random | None = None) -> datetime:
         """Choose a uniformly random time in the window (section 4.2). Choose once and store it."""
@@ -165,7 +161,9 @@ async def fetch_renewal_info(server: AcmeServer, certificate_der: bytes) -> Rene
     """
     directory = await server.directory()
     base = offered(directory.renewal_info, "renewalInfo", directory)
-    response = await server.get("renewalInfo", f"{base.rstrip('/')}/{certificate_identifier(certificate_der)}")
+    # Not patient: nothing waits for it, and the next time to ask comes anyway.
+    url = f"{base.rstrip('/')}/{certificate_identifier(certificate_der)}"
+    response = await server.get("renewalInfo", url, patient=False)
     wait = retry_after_seconds(response.headers, now=server.clock.now())
     return RenewalInfo.parse(response, server.urls, retry_after=wait)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.clock import Clock
 from certwright.acme.directory import Directory
-from certwright.acme.errors import AcmeError, ConnectionFailed, of_http
+from certwright.acme.errors import AcmeError, ConnectionFailed, ServerResponseError, of_http
 from certwright.acme.fields import malformed
 from certwright.acme.key import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
-from certwright.acme.problem import BadNonce, BadSignatureAlgorithm, InvalidProfile
+from certwright.acme.patience import PATIENCE_SECONDS, Patience
+from certwright.acme.problem import BadNonce, BadSignatureAlgorithm, InvalidProfile, RateLimited
 from certwright.acme.refusal import refusal
 from certwright.acme.transport import UrlPolicy
 from certwright.http import errors as http
@@ -48,6 +49,8 @@ MAX_REPEAT_SECONDS: Final = 60.0
 
 DIRECTORY_MAX_AGE: Final = 3600.0
 """Seconds for which a directory is cached."""
+
+_HEAD_REFUSED: Final = frozenset({400, 403, 404, 405, 406, 501})
 
 # For how many keys another algorithm than the default is remembered.
 _MAX_ALGORITHMS: Final = 256
@@ -91,6 +94,7 @@ class AcmeServer:
         on_request: Callable[[RequestRecord], None] | None = None,
         accept_language: str = "en",
         clock: Clock | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         """Create the server; no request is sent yet.
 
@@ -102,6 +106,8 @@ class AcmeServer:
             on_request: Called after each HTTP exchange; must not raise.
             accept_language: The preferred language of the server's explanations (RFC 8555 section 6.1).
             clock: The time.
+            patience: Seconds for which a request is repeated that the server refuses for a reason that is likely to
+                pass: a 5xx, or a 404 for what it has just made. 0 for a caller that comes back by itself.
 
         Raises:
             UnsafeUrl: The directory URL must not be requested.
@@ -112,12 +118,18 @@ class AcmeServer:
         self._transport = transport
         self._on_request = on_request
         self._accept_language = accept_language
+        self._patience = patience
         self._nonces = NoncePool(limit=nonce_limit, monotonic=self.clock.monotonic)
         self._algorithms: dict[str, str] = {}
         self._directory: Directory | None = None
         self._directory_expiry = 0.0
         self._directory_fetch: asyncio.Task[Directory] | None = None
         self._nonce_fetch: asyncio.Task[None] | None = None
+        self._nonce_method = "HEAD"
+
+    def patience(self) -> Patience:
+        """Return the pauses for one request from now on."""
+        return Patience(self._patience, self.clock)
 
     async def directory(self, *, refresh: bool = False) -> Directory:
         """Return the directory, fetched at most once an hour for all callers.
@@ -168,10 +180,13 @@ class AcmeServer:
         repeatable: bool,
         accept: str = "application/json",
         max_bytes: int = MAX_JSON_BYTES,
+        fresh: bool = False,
+        patient: bool = True,
     ) -> Response:
         """Send a signed request.
 
-        If the nonce is rejected, sign the request again with the nonce of the rejection, which is the freshest one (RFC
+        If the server refuses it for a reason that is likely to pass, send it again after a while; see `patience`. If
+        the nonce is rejected, sign the request again with the nonce of the rejection, which is the freshest one (RFC
         8555 section 6.5). If the algorithm is rejected, sign again once with one that the server accepts and the key
         supports (section 6.2).
 
@@ -187,6 +202,9 @@ class AcmeServer:
                 reach the server is repeated in any case.
             accept: The expected content type.
             max_bytes: The maximum length of the response.
+            fresh: Whether the server itself has named the URL: then a 404 is likely to pass.
+            patient: Whether the request may be sent again after a refusal that is likely to pass. Not for what may
+                have taken effect nevertheless, because the caller has to look first.
 
         Returns:
             The answer, with a status of 2xx.
@@ -198,6 +216,35 @@ class AcmeServer:
             ServerResponseError: The response is not an ACME response.
         """
         self.urls.check(url, what=f"the URL for {action}")
+        patience = self.patience()
+        while True:
+            try:
+                return await self._post(
+                    action, url, payload, key=key, kid=kid, repeatable=repeatable, accept=accept, max_bytes=max_bytes
+                )
+            except ServerResponseError as error:
+                pause = patience.pause_after(error, fresh=fresh) if patient else None
+                if pause is None:
+                    raise
+            await self.pause(action, pause)
+
+    async def pause(self, action: str, seconds: float) -> None:
+        """Wait before a refused request is sent again."""
+        logger.info("%s was refused; sending it again in %.1f s", action, seconds)
+        await self.clock.sleep(seconds)
+
+    async def _post(
+        self,
+        action: str,
+        url: str,
+        payload: Mapping[str, Any] | None,
+        *,
+        key: AccountKey,
+        kid: str | None,
+        repeatable: bool,
+        accept: str,
+        max_bytes: int,
+    ) -> Response:
         nonce: str | None = None
         rejections = failures = 0
         last_start = self.clock.monotonic() + MAX_REPEAT_SECONDS
@@ -216,31 +263,32 @@ class AcmeServer:
                     raise
                 await self._pause(failures)
                 continue
-            fresh = replay_nonce(response.headers)
+            received = replay_nonce(response.headers)
             error_said = refusal(response, action=action, now=self.clock.now())
             in_time = self.clock.monotonic() <= last_start
             if isinstance(error_said, BadNonce) and rejections + 1 < MAX_NONCE_TRIES and in_time:
                 rejections += 1
-                nonce = fresh
+                nonce = received
                 continue
             if isinstance(error_said, BadSignatureAlgorithm) and signer is key:
                 # Once only: the answer to the second algorithm is final.
                 other = key.signing_with(error_said.problem.algorithms)
                 if other is not None:
                     self._keep_algorithm(key, other)
-                    signer, nonce = other, fresh
+                    signer, nonce = other, received
                     continue
-            self._nonces.put(fresh)
+            self._nonces.put(received)
             if error_said is not None:
                 raise error_said
             return response
 
-    async def get(self, action: str, url: str) -> Response:
+    async def get(self, action: str, url: str, *, patient: bool = True) -> Response:
         """Send a GET, without a signature: for the directory, nonces and renewal information (RFC 8555 section 6.3).
 
         Args:
             action: The request; see `RequestRecord.action`.
             url: The URL.
+            patient: Whether to send it again after a refusal that is likely to pass; see `post`.
 
         Raises:
             UnsafeUrl: The URL must not be requested.
@@ -248,7 +296,7 @@ class AcmeServer:
             ProblemError: The server refused.
             ServerResponseError: The response is not an ACME response.
         """
-        return await self._get(action, self.urls.check(url, what=f"the URL for {action}"))
+        return await self._get(action, self.urls.check(url, what=f"the URL for {action}"), patient=patient)
 
     def _signer(self, key: AccountKey) -> AccountKey:
         algorithm = self._algorithms.get(key.thumbprint)
@@ -271,7 +319,18 @@ class AcmeServer:
             # Retrieve the exception, so that asyncio does not complain if all callers were cancelled.
             fetch.exception()
 
-    async def _get(self, action: str, url: str, *, method: str = "GET") -> Response:
+    async def _get(self, action: str, url: str, *, method: str = "GET", patient: bool = True) -> Response:
+        patience = self.patience()
+        while True:
+            try:
+                return await self._get_once(action, url, method=method)
+            except ServerResponseError as error:
+                pause = patience.pause_after(error, fresh=False) if patient else None
+                if pause is None:
+                    raise
+            await self.pause(action, pause)
+
+    async def _get_once(self, action: str, url: str, *, method: str) -> Response:
         failures = 0
         last_start = self.clock.monotonic() + MAX_REPEAT_SECONDS
         while True:
@@ -304,9 +363,24 @@ class AcmeServer:
         directory = await self.directory()
         # The directory's own answer may have brought one.
         if len(self._nonces) == 0:
-            response = await self._get("newNonce", directory.new_nonce, method="HEAD")
+            response = await self._ask_for_nonce(directory.new_nonce)
             if replay_nonce(response.headers) is None:
                 raise malformed(response, "the answer has no valid Replay-Nonce")
+
+    async def _ask_for_nonce(self, url: str) -> Response:
+        if self._nonce_method == "HEAD":
+            try:
+                response = await self._get("newNonce", url, method="HEAD")
+                if replay_nonce(response.headers) is not None:
+                    return response
+            except ServerResponseError as error:
+                if isinstance(error, RateLimited) or error.status not in _HEAD_REFUSED:
+                    raise
+        # Some servers, and gateways in front of them, know GET only (RFC 8555 section 7.2 requires both).
+        response = await self._get("newNonce", url)
+        if replay_nonce(response.headers) is not None:
+            self._nonce_method = "GET"
+        return response
 
     def _nonce_fetched(self, fetch: asyncio.Task[None]) -> None:
         if self._nonce_fetch is fetch:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.certificates.ca_trouble import weighed
 from certwright.certificates.order_budget import with_order
 from certwright.failures import attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FAILURES_PER_LOST_ORDER: Final = 4
+"""As so many failures each further order counts that was of no use: the next one waits longer each time."""
+
 MAX_ERROR_CHARACTERS: Final = 4000
 """Of an error that a status shows for one name."""
 
@@ -36,6 +40,9 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         failure: Why.
     """
     now = tools.clock()
+    failure = weighed(observation, step, failure, now)
+    if failure.answered:
+        observation = observation.remember(ca_failures=observation.memory.ca_failures + 1)
     tools.metrics.failed(failure.reason)
     before = observation.memory.cleaning_up if step.cleans_up else observation.memory.issuing
     if step.cleans_up:
@@ -45,6 +52,10 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         observation = _give_up_attempt(observation, failure, now)
         backoff = observation.memory.issuing
     else:
+        if failure.kind == "order":
+            gone = observation.memory.orders_gone
+            observation = observation.remember(orders_gone=gone + 1)
+            before = replace(before, failures=max(before.failures, FAILURES_PER_LOST_ORDER * gone))
         backoff = _failed_again(before, failure, now)
         observation = _try_again(observation, failure).remember(issuing=backoff)
     message = f"{failure.message} The next attempt is at {rfc3339(backoff.not_before or now)}."
@@ -64,7 +75,7 @@ def _try_again(observation: Observation, failure: Failure) -> Observation:
     if failure.kind in ("order", "account"):
         observation = observation.remember(open_order=None)
     if failure.kind == "order":
-        observation = abandon_order(observation)
+        observation = abandon_order(observation).remember(ca_failures=0)
     errors = failure.by_name or {}
     return observation.with_authorizations({name: {"error": _cut(text)} for name, text in errors.items()})
 
@@ -91,7 +102,7 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
         observation = observation.with_status(recent_orders=recent).remember(ordered_at=now)
     if order is not None:
         order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
-    return observation.remember(open_order=None, issuing=issuing).with_status(
+    return observation.remember(open_order=None, issuing=issuing, ca_failures=0).with_status(
         order=order, failed_attempts=attempts, last_failure_time=now, next_attempt_time=again
     )
 

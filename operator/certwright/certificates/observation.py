@@ -66,6 +66,8 @@ class Memory:
             issuer is gone.
         note: The latest note.
         issuing: The back-off of everything that issues.
+        ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
+        orders_gone: How many orders in a row were of no use, without costing an attempt; the next one waits longer.
         cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
             neither waits for the other's failures.
         generation: The generation of the spec that the back-off and the note are about.
@@ -85,6 +87,8 @@ class Memory:
     presenters: Mapping[str, Presenter] = field(default_factory=dict)
     note: Note | None = None
     issuing: Backoff = field(default_factory=Backoff)
+    ca_failures: int = 0
+    orders_gone: int = 0
     cleaning_up: Backoff = field(default_factory=Backoff)
     generation: int = 0
     saved_at: dt.datetime | None = None
@@ -103,7 +107,7 @@ class Memory:
         if self.generation == generation:
             return self
         note = self.note if self.note is not None and self.note.under_way else None
-        return replace(self, generation=generation, note=note, issuing=Backoff())
+        return replace(self, generation=generation, note=note, issuing=Backoff(), ca_failures=0, orders_gone=0)
 
     def for_changed_issuer(self) -> Memory:
         """Return what is still of use when the issuer has changed: what stood in the way may be gone."""
@@ -175,6 +179,10 @@ class Observation:
     def remember(self, **changes: Any) -> Observation:
         """Return the observation with fields of the memory changed."""
         return replace(self, memory=replace(self.memory, **changes))
+
+    def after_progress(self) -> Observation:
+        """Return the observation after the CA has done what it was asked for: what failed before has passed."""
+        return self.remember(ca_failures=0, issuing=Backoff())
 
     def noting(self, reason: Reason, message: str, *, under_way: bool = True) -> Observation:
         """Return the observation with another note of where things stand."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import OrderStatus
+from certwright.acme.validation import FIRST_REVIEW, LONGEST_REVIEW, answer_pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,6 +46,10 @@ class OpenOrder:
         polls: How often the CA was asked since the last progress.
         furthest: The furthest state that the order has been in; only beyond it is progress.
         finalized: Whether this process has sent the CSR.
+        next_review: When the authorizations are to be read if the order is still pending; None if that is due.
+        reviews: How often they were.
+        next_answer: When challenges that failed may be answered again.
+        answers: How often challenges were answered.
         usable_from: When its certificate, which is issued, may be written; None if at once.
         warned: What Events have said of responses that could not be seen: the reason, and the cause.
     """
@@ -62,8 +67,33 @@ class OpenOrder:
     polls: int = 0
     furthest: OrderStatus = OrderStatus.PENDING
     finalized: bool = False
+    next_review: dt.datetime | None = None
+    reviews: int = 0
+    next_answer: dt.datetime | None = None
+    answers: int = 1
     usable_from: dt.datetime | None = None
     warned: frozenset[tuple[str, str]] = frozenset()
+
+    def is_review_due(self, now: dt.datetime) -> bool:
+        """Whether to read the authorizations: right after a look at the order, which usually says enough."""
+        return self.polls > 0 and now < self.next_look and (self.next_review is None or self.next_review <= now)
+
+    def answered(self, asked: float | None, now: dt.datetime, *, failed: bool) -> OpenOrder:
+        """Return the order after its challenges were answered.
+
+        Args:
+            asked: Seconds that the CA asked to wait, or None.
+            now: The present time.
+            failed: Whether the CA said at once that one failed.
+        """
+        pause = min(max(answer_pause(self.answers), asked or 0.0), LONGEST_ASKED_SECONDS)
+        review = now if failed else now + dt.timedelta(seconds=FIRST_REVIEW)
+        return replace(self, next_answer=now + dt.timedelta(seconds=pause), next_review=review)
+
+    def reviewed(self, now: dt.datetime) -> OpenOrder:
+        """Return the order after its authorizations were read: the next time they are after twice the pause."""
+        pause = min(FIRST_REVIEW * 2.0 ** min(self.reviews, 16), LONGEST_REVIEW)
+        return replace(self, reviews=self.reviews + 1, next_review=now + dt.timedelta(seconds=pause))
 
     def seen(self, order: Order) -> OpenOrder:
         """Return the order as just seen at the CA. One that moves to and fro makes no progress."""

@@ -33,6 +33,7 @@ from certwright.certificates.steps.resting import (
 )
 from certwright.certificates.steps.restore_secret import RestoreSecret, changed_by
 from certwright.certificates.steps.resume_order import ResumeOrder
+from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
@@ -170,6 +171,8 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
         case "pending" if open_order.challenges:
             seen = open_order.propagated
             return _not_before(open_order.next_look, now) or (AnswerChallenges() if seen else SelfCheck())
+        case "pending" if open_order.is_review_due(now):
+            return ReviewAuthorizations()
         case "ready" if not open_order.finalized:
             return Finalize()
         case "valid":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from certwright.acme import AcmeError
 from certwright.certificates.authorizations import find_challenge, pending
 from certwright.certificates.responses import presenters_for
 from certwright.concurrency import gather_all
@@ -103,5 +104,5 @@ def with_responses(
 def _served(authorization: Authorization, prepared: Preparation, client: Client) -> ChallengeResponse | None:
     try:
         return prepared.response(authorization, client)
-    except IssuanceError:
-        return None  # a CA need not list the challenge any more
+    except (IssuanceError, AcmeError):
+        return None  # a CA need not list the challenge any more, or may list it without what nobody needs now

@@ -16,6 +16,7 @@ from certwright.pki import (
     load_private_key,
     private_key_to_pem,
 )
+from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
@@ -67,7 +68,7 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
         pem = entry_of(found, "tls.key")
         if not pem:
             return None
-        key = await asyncio.to_thread(load_private_key, pem)
+        key = await in_thread(load_private_key, pem)
     except (PkiError, EntryTooLarge) as error:
         if not reuses_key(observation):
             return None

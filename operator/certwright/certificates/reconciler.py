@@ -26,6 +26,7 @@ from certwright.failures import IssuanceError, classify
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
+from certwright.runtime.labour import in_thread
 from certwright.runtime.result import Result
 from certwright.text import listed
 
@@ -212,7 +213,7 @@ class CertificateReconciler:
         now, unwatched = self._tools.clock(), memory.unwatched
         if unwatched is None or memory.refusals or now - unwatched.read_at > UNWATCHED_FOR:
             found = await self._tools.kube_api.read_secret(namespace, name)
-            facts = await asyncio.to_thread(SecretFacts.of, found) if found is not None else None
+            facts = await in_thread(SecretFacts.of, found) if found is not None else None
             if facts is not None and facts.certificate_name is not None:
                 self._tools.on_secret_written(facts)  # it is watched, and was of no use until now
                 return memory, facts

@@ -10,6 +10,7 @@ from certwright.certificates.secret import SecretFacts
 from certwright.certificates.steps.step import Rest
 from certwright.kube.errors import NotFound
 from certwright.resources import Certificate
+from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
@@ -62,4 +63,4 @@ class Takeover:
         if secret_is_watched:
             secret = await kube_api.read_secret(namespace, certificate.spec.secret_name)
             if secret is not None:
-                self._tools.on_secret_written(await asyncio.to_thread(SecretFacts.of, secret))
+                self._tools.on_secret_written(await in_thread(SecretFacts.of, secret))

@@ -318,5 +318,5 @@ def _complaint(finding: Finding) -> str:
         case Found.TOO_MANY_REDIRECTS:
             return f"redirects more than {MAX_REDIRECTS} times"
         case _:
-            goal = finding.detail or "what is no URL"
+            goal = finding.detail or "an invalid URL"
             return f"{via}redirects to {goal}, which no CA follows: only http and https on ports 80 and 443"

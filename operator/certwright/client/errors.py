@@ -110,10 +110,19 @@ class IssuanceTimedOut(AcmeError):
 
     Attributes:
         order_url: The order, which may still be completed, or None if there was none yet.
+        reasons: Why the CA is not done, in its own words as far as it said any, by domain.
     """
 
     temporary = True
 
-    def __init__(self, message: str, *, order_url: str | None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        order_url: str | None,
+        retry_after: float | None = None,
+        reasons: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
         self.order_url = order_url
+        self.reasons = dict(reasons or {})

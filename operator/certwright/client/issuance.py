@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 from certwright.acme import (
+    AccountDoesNotExist,
     AcmeError,
     BudgetExhausted,
     Identifier,
@@ -15,15 +17,24 @@ from certwright.acme import (
     OrderFailed,
     OrderPurpose,
     OrderStatus,
+    PollTimedOut,
     ProblemError,
     RateLimited,
     UnsafeUrl,
+    UserActionRequired,
     certificate_identifier,
     issuer_names,
 )
+from certwright.acme.identifier import canonical
+from certwright.acme.validation import Review
 from certwright.challenges.solver import solvers_for
 from certwright.client.certificate import IssuedCertificate, chain_of, leaf_der, names_of
-from certwright.client.errors import CertificateStartsLater, PreferredChainMissing, UnusableCertificate
+from certwright.client.errors import (
+    CertificateStartsLater,
+    IssuanceTimedOut,
+    PreferredChainMissing,
+    UnusableCertificate,
+)
 from certwright.client.events import (
     AuthorizationReused,
     BudgetWaited,
@@ -41,16 +52,22 @@ from certwright.client.key import values
 from certwright.client.validation import answer, presented, select
 from certwright.dns import DnsError, check_caa
 from certwright.pki import NotYetValid, PkiError, SigningRequest, check_before_write, private_key_to_pem
+from certwright.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
-    from certwright.acme import Budget, CertificateChainPem, Client, Order, Reservation
+    from certwright.acme import Authorization, Budget, CertificateChainPem, Challenge, Client, Order, Reservation
     from certwright.challenges.solver import Solvers
     from certwright.client.events import OnEvent
     from certwright.client.key import RequestTask
     from certwright.dns import DnsView
     from certwright.pki import PrivateKey
+
+
+LONGEST_RESERVE: Final = 5.0
+"""Seconds of the time given that are kept for the end; a tenth of it, if that is less."""
 
 
 class Issuance:
@@ -62,11 +79,15 @@ class Issuance:
         self._identifiers = identifiers
         self._notify = notify
         self._clock = client.server.clock
-        self._deadline = self._clock.monotonic() + seconds
+        self._start = self._clock.monotonic()
+        self._deadline = self._start + seconds
+        # For the last look of a poll, and to find out why it was in vain.
+        self._reserve = min(seconds / 10, LONGEST_RESERVE)
         self._key: PrivateKey | SigningRequest | None = None
         self._reservation: Reservation | None = None
         self._may_be_issued = False
         self._replaces_refused = False
+        self._authorizations: tuple[Authorization, ...] | None = None
 
     async def look_at_caa(self, view: DnsView, solvers: Solvers) -> None:
         """Report what CAA records object to; what cannot be looked up is no objection."""
@@ -134,16 +155,19 @@ class Issuance:
         reason: str | None
         try:
             order = await self._client.fetch_order(url)
+            reason = self._unfit(order, profile, not_before, not_after)
+            if reason is None and order.status is OrderStatus.PENDING:
+                self._authorizations = await self._client.fetch_authorizations(order)
+                reason = _lost(self._authorizations)
         except (ProblemError, MalformedResponse, UnsafeUrl) as error:
-            if error.temporary and isinstance(error, ProblemError):
+            if not _is_about_the_order(error):
                 raise
             reason = str(error)
-        else:
-            reason = self._unfit(order, profile, not_before, not_after)
-            if reason is None:
-                self.order = order
-                self._notify(OrderResumed(order))
-                return True
+        if reason is None:
+            self.order = order
+            self._notify(OrderResumed(order))
+            return True
+        self._authorizations = None
         self._notify(OrderNotResumed(url, reason))
         return False
 
@@ -161,12 +185,10 @@ class Issuance:
             request.result()
         try:
             if order.status is OrderStatus.PENDING:
-                assignments = await select(self._client, order, solvers, self._notify)
+                assignments = await select(self._client, order, solvers, self._notify, self._authorizations)
                 async with presented(assignments, self._notify):
-                    await answer(self._client, assignments, self._notify)
-                    order = await self._client.poll_order(
-                        order, until={OrderStatus.READY, OrderStatus.VALID}, timeout=self._left()
-                    )
+                    answered = await answer(self._client, assignments, self._notify)
+                    order = await self._validated(order, answered)
             self._key, csr = await request
         except OrderFailed as failure:
             if budget is not None:
@@ -176,15 +198,22 @@ class Issuance:
         self._may_be_issued = True
         try:
             self.order = await self._client.finalize(order, csr)
-        except ProblemError:
-            self._may_be_issued = False
+        except ProblemError as error:
+            self._may_be_issued = error.temporary or error.status == HTTPStatus.NOT_FOUND
             raise
+
+    async def _validated(self, order: Order, answered: Collection[Challenge]) -> Order:
+        """Wait until all domains are validated, and return the order as it is then."""
+        asked = max((one.retry_after for one in answered if one.retry_after is not None), default=None)
+        self.order = order = replace(order, retry_after=asked)
+        until = {OrderStatus.READY, OrderStatus.PROCESSING, OrderStatus.VALID}
+        return await self._client.poll_order(order, until=until, timeout=self._patience(), answered=answered)
 
     async def collect(self, preferred_chain: str | None, *, current: bytes | None) -> IssuedCertificate:
         """Download the certificate, choose its chain, check it, and ask when to renew it."""
         client = self._client
         try:
-            self.order = order = await client.poll_order(self._placed(), timeout=self._left())
+            self.order = order = await client.poll_order(self._placed(), timeout=self._patience())
         except OrderFailed:
             self._may_be_issued = False
             raise
@@ -211,7 +240,7 @@ class Issuance:
             return OrderPurpose.NEW
         if certificate is not None and (await self._client.server.directory()).renewal_info is not None:
             return OrderPurpose.RENEWAL_INFO
-        same = set(names_of(chain_of(replaces))) == set(self._identifiers)
+        same = set(map(canonical, names_of(chain_of(replaces)))) == set(map(canonical, self._identifiers))
         return OrderPurpose.SAME_NAMES if same else OrderPurpose.NEW
 
     async def _wait_for_room(self, budget: Budget, purpose: OrderPurpose) -> Reservation:
@@ -231,9 +260,10 @@ class Issuance:
         """Return why an order is not the one that would be made now, or None."""
         if order.status is OrderStatus.INVALID:
             return "it is invalid"
-        if order.expires is not None and order.expires <= self._clock.now():
+        finalized = order.status in (OrderStatus.PROCESSING, OrderStatus.VALID)
+        if not finalized and order.expires is not None and order.expires <= self._clock.now():
             return f"it expired at {order.expires:%Y-%m-%dT%H:%M:%SZ}"
-        if set(order.identifiers) != set(self._identifiers):
+        if set(map(canonical, order.identifiers)) != set(map(canonical, self._identifiers)):
             return "it is for other names"
         if profile is not None and order.profile not in (None, profile):
             return f"it has the profile {order.profile}"
@@ -322,6 +352,40 @@ class Issuance:
 
     def _left(self) -> float:
         return max(self._deadline - self._clock.monotonic(), 0.0)
+
+    def _patience(self) -> float:
+        return max(self._left() - self._reserve, 0.0)
+
+    def timed_out(self, error: TimeoutError | PollTimedOut) -> IssuanceTimedOut:
+        """Return the error for an issuance that took too long: how long, where it stands, what the CA said."""
+        seconds = self._clock.monotonic() - self._start
+        if isinstance(error, PollTimedOut):
+            said = f"No certificate after {seconds:.0f} s: {error}"
+        else:
+            said = f"No certificate after {seconds:.0f} s"
+            said += f". The order {self.order.url} is {self.order.status}" if self.order else ""
+        return IssuanceTimedOut(
+            said,
+            order_url=self.order.url if self.order else None,
+            retry_after=error.retry_after if isinstance(error, PollTimedOut) else None,
+            reasons=error.reasons if isinstance(error, PollTimedOut) else None,
+        )
+
+
+def _lost(authorizations: Collection[Authorization]) -> str | None:
+    """Return why a pending order will never become ready, or None."""
+    failed = Review.of(authorizations, ()).failed
+    return f"it has failed: {listed(f'{name}: {problem}' for name, problem in failed.items())}" if failed else None
+
+
+def _is_about_the_order(error: AcmeError) -> bool:
+    """Return whether an error means that an order is of no use, rather than that the CA cannot say now."""
+    if isinstance(error, AccountDoesNotExist | UserActionRequired):
+        return False
+    if isinstance(error, MalformedResponse):
+        # A gateway may say anything. The order may be finalized, so it is not given up for that.
+        return error.status >= HTTPStatus.BAD_REQUEST
+    return not error.temporary
 
 
 def _identifier_of(certificate_pem: bytes) -> str | None:

@@ -9,7 +9,6 @@ from cryptography.x509.oid import NameOID
 
 from certwright.acme import Identifier, PollTimedOut
 from certwright.client.certificate import chain_of, names_of
-from certwright.client.errors import IssuanceTimedOut
 from certwright.client.events import ignore
 from certwright.client.issuance import Issuance
 from certwright.client.key import KeySpec, start_request, takes_long
@@ -88,7 +87,7 @@ async def issue(
         CertificateStartsLater: What the CA issued starts soon, but after `timeout`; resume the order then.
         KeyReused: The key is the account's.
         BudgetExhausted: There is no room within the time given.
-        IssuanceTimedOut: It took longer than `timeout`.
+        IssuanceTimedOut: It took longer than `timeout`; see `reasons` for what the CA said.
         AcmeError: What else can go wrong; see `certwright.acme.errors` and `certwright.acme.problem`.
     """
     identifiers = tuple(dict.fromkeys(map(_identifier, names)))
@@ -111,9 +110,7 @@ async def issue(
             await issuance.validate_and_finalize(solvers, request, budget)
             return await issuance.collect(preferred_chain, current=replaces)
     except (TimeoutError, PollTimedOut) as error:
-        url = issuance.order.url if issuance.order else None
-        state = f" The order {url} is {issuance.order.status}." if issuance.order else ""
-        raise IssuanceTimedOut(f"No certificate after {timeout:g} s.{state}", order_url=url) from error
+        raise issuance.timed_out(error) from error
     finally:
         request.cancel()
         if budget is not None:
@@ -129,6 +126,7 @@ async def renew(
     certificate_pem: bytes,
     *,
     solvers: Solvers,
+    names: Sequence[str | Identifier] | None = None,
     key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
     profile: str | None = None,
     preferred_chain: str | None = None,
@@ -146,6 +144,7 @@ async def renew(
         client: An account that is registered.
         certificate_pem: The certificate, with or without its chain.
         solvers: See `issue`.
+        names: What was asked for, where the CA may have issued for less or more; None for the certificate's names.
         key: The key of the new certificate: a new one unless the old one is given, in PEM.
         profile: See `issue`; a CA with several does not remember which one it was.
         preferred_chain: See `issue`.
@@ -159,12 +158,13 @@ async def renew(
         AcmeError: As by `issue`.
     """
     chain = chain_of(certificate_pem)
+    identifiers = names_of(chain) if names is None else tuple(map(_identifier, names))
     return await issue(
         client,
-        names_of(chain),
+        identifiers,
         solvers=solvers,
         key=key,
-        common_name=_common_name(chain),
+        common_name=_common_name(chain, identifiers),
         profile=profile,
         preferred_chain=preferred_chain,
         replaces=certificate_pem,
@@ -175,8 +175,8 @@ async def renew(
     )
 
 
-def _common_name(chain: CertificateChain) -> str | None:
-    names = {name.value for name in names_of(chain)}
+def _common_name(chain: CertificateChain, identifiers: Sequence[Identifier]) -> str | None:
+    names = {name.value for name in identifiers}
     found = chain.leaf.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     name = str(found[0].value) if found else None
     return name if name in names else None

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from certwright.acme import AccountKey, InvalidAccountKey, InvalidIdentifier
+from certwright.acme import AccountKey, Identifier, InvalidAccountKey, InvalidIdentifier
+from certwright.acme.identifier import canonical
 from certwright.client.errors import InvalidPrivateKey, KeyReused
 from certwright.pki import (
     KeyAlgorithm,
@@ -20,8 +21,6 @@ from certwright.pki import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from certwright.acme import Identifier
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,8 @@ def make_request(
         InvalidIdentifier: There is no identifier, or the common name is none of them, or the request is for others.
     """
     if isinstance(key, SigningRequest):
-        if set(key.dns_names) | set(key.ip_addresses) != {identifier.value for identifier in identifiers}:
+        wanted = {canonical(identifier) for identifier in identifiers}
+        if {*map(Identifier.dns, key.dns_names), *map(Identifier.ip, key.ip_addresses)} != wanted:
             raise InvalidIdentifier("The names in the CSR differ from those in the order")
         return key, key.der
     private_key = private_key_of(key)

@@ -205,6 +205,7 @@ class SyncClient:
         certificate_pem: bytes,
         *,
         solvers: Solvers,
+        names: Sequence[str | Identifier] | None = None,
         key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
         profile: str | None = None,
         preferred_chain: str | None = None,
@@ -219,6 +220,7 @@ class SyncClient:
                 self.client,
                 certificate_pem,
                 solvers=solvers,
+                names=names,
                 key=key,
                 profile=profile,
                 preferred_chain=preferred_chain,

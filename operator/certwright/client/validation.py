@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme import AcmeError, AuthorizationStatus, ChallengeStatus
+from certwright.acme import AcmeError, AuthorizationStatus, ChallengeStatus, OrderFailed
+from certwright.acme.validation import Review
 from certwright.challenges.proof import Proof
 from certwright.challenges.solver import solvers_for
 from certwright.client.errors import NoSolver, SolverFailed
@@ -26,7 +27,7 @@ from certwright.dns import DnsError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
 
-    from certwright.acme import Client, Order
+    from certwright.acme import Authorization, Challenge, Client, Order
     from certwright.challenges.solver import Solver, Solvers
     from certwright.client.events import OnEvent
 
@@ -59,23 +60,38 @@ def assign(pending: Sequence[Proof], chosen: Sequence[Solver]) -> tuple[Assignme
     return tuple(Assignment(solver, tuple(proofs)) for solver, proofs in grouped.values())
 
 
-async def select(client: Client, order: Order, solvers: Solvers, notify: OnEvent) -> tuple[Assignment, ...]:
+async def select(
+    client: Client,
+    order: Order,
+    solvers: Solvers,
+    notify: OnEvent,
+    authorizations: Sequence[Authorization] | None = None,
+) -> tuple[Assignment, ...]:
     """Choose a challenge and a solver for each domain to be validated: the first solver whose challenge is offered.
+
+    Args:
+        client: The account.
+        order: A pending order.
+        solvers: What can answer.
+        notify: Told of domains that are validated already.
+        authorizations: The order's authorizations, if they were fetched just now.
 
     Raises:
         NoSolver: There is none for some domain.
+        OrderFailed: An authorization has failed already, so the order cannot become ready.
     """
+    if authorizations is None:
+        authorizations = await client.fetch_authorizations(order)
+    if failed := Review.of(authorizations, ()).failed:
+        raise OrderFailed(order, dict(failed))
     meta = (await client.server.directory()).meta
     proofs: list[Proof] = []
     chosen: list[Solver] = []
     unsolved: dict[str, tuple[str, ...]] = {}
     available: dict[str, None] = {}
-    for authorization in await client.fetch_authorizations(order):
+    for authorization in authorizations:
         if authorization.status is AuthorizationStatus.VALID:
             notify(AuthorizationReused(authorization.name))
-            continue
-        if authorization.status is not AuthorizationStatus.PENDING:
-            # The order is lost; polling it says so and why.
             continue
         candidates = solvers_for(solvers, authorization.identifier)
         available |= dict.fromkeys(solver.challenge_type for solver in candidates)
@@ -106,21 +122,27 @@ async def presented(assignments: Sequence[Assignment], notify: OnEvent) -> Async
         await run_shielded(_clean_up(assignments, notify), seconds=2 * CLEAN_UP_SECONDS)
 
 
-async def answer(client: Client, assignments: Sequence[Assignment], notify: OnEvent) -> None:
-    """Answer all challenges: ask the CA to validate (RFC 8555 section 7.5.1)."""
+async def answer(client: Client, assignments: Sequence[Assignment], notify: OnEvent) -> tuple[Challenge, ...]:
+    """Answer all challenges: ask the CA to validate (RFC 8555 section 7.5.1).
+
+    Returns:
+        The challenges as last seen.
+    """
     proofs = tuple(proof for assignment in assignments for proof in assignment.proofs)
     if not proofs:
-        return
+        return ()
     notify(Validating(proofs))
     slots = asyncio.Semaphore(_MAX_CONCURRENT_ANSWERS)
+    answered = [proof.challenge for proof in proofs]
 
-    async def one(proof: Proof) -> None:
+    async def one(index: int, challenge: Challenge) -> None:
         # One that is processing was answered before, and a second answer may count as another attempt.
-        if proof.challenge.status is ChallengeStatus.PENDING:
+        if challenge.status is ChallengeStatus.PENDING:
             async with slots:
-                await client.answer_challenge(proof.challenge)
+                answered[index] = await client.answer_challenge(challenge)
 
-    await _together([one(proof) for proof in proofs])
+    await _together([one(index, challenge) for index, challenge in enumerate(answered)])
+    return tuple(answered)
 
 
 async def _present(assignment: Assignment, notify: OnEvent) -> None:

@@ -1,6 +1,6 @@
-"""DNS as an ACME client needs it: whose zone a name is in, what the world sees there, and how to change it.
+"""DNS for ACME clients: which zone contains a name, what the public DNS has there, and how to change it.
 
-`DnsView` looks, a `Provider` (one module each in `providers`) changes. Knows nothing of ACME or Kubernetes.
+`DnsView` queries, a `Provider` (one module each in `providers`) updates. Independent of ACME and Kubernetes.
 """
 
 from certwright.dns.caa import CaaPolicy, CaaRecord, CaaSet, CaaVerdict, check_caa, find_caa, judge_caa

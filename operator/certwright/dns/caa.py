@@ -1,4 +1,4 @@
-"""CAA records: which CAs a domain lets issue for it (RFC 8659, RFC 8657). A look ahead; the CA decides."""
+"""CAA records: which CAs a domain lets issue for it (RFC 8659, RFC 8657). A forecast; the CA decides."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class CaaRecord:
 
 @dataclass(frozen=True)
 class CaaPolicy:
-    """The value of an `issue` or `issuewild` property, taken apart (RFC 8659 section 4.2).
+    """The parsed value of an `issue` or `issuewild` property (RFC 8659 section 4.2).
 
     Attributes:
         issuer: The CA's name in lower case; empty forbids all.
         parameters: By their tags in lower case.
-        malformed: Whether it breaks the grammar; then it authorizes nobody, but counts as a record.
+        malformed: Whether it breaks the grammar; then it authorizes no CA, but counts as a record.
     """
 
     issuer: str = ""
@@ -60,7 +60,7 @@ class CaaPolicy:
 
     @classmethod
     def parse(cls, value: str) -> CaaPolicy:
-        """Read a value; never fails, because a malformed one has a meaning too."""
+        """Parse a value; never fails, because a malformed one has a meaning too."""
         issuer, *parts = value.split(";")
         issuer = issuer.strip(" \t")
         if issuer and not _DOMAIN.fullmatch(issuer):
@@ -77,7 +77,7 @@ class CaaPolicy:
 
 @dataclass(frozen=True)
 class CaaSet:
-    """The record set that counts for a name: the closest one, climbing from the name (RFC 8659 section 3).
+    """The record set that applies to a name: the closest one, searching upward from the name (RFC 8659 section 3).
 
     Attributes:
         name: Where it was found.
@@ -95,7 +95,7 @@ class CaaVerdict:
     Attributes:
         allowed: Whether it may issue.
         reason: Why, in words that can follow a colon.
-        found: The record set that counts, or None if there is none.
+        found: The record set that applies, or None if there is none.
     """
 
     allowed: bool
@@ -104,10 +104,10 @@ class CaaVerdict:
 
 
 async def find_caa(name: str, ask: Callable[[str, str], Awaitable[dns.message.Message]]) -> CaaSet | None:
-    """Climb from a name to the closest CAA record set; a resolver follows CNAMEs on the way (RFC 8659 section 3).
+    """Search upward from a name for the closest CAA record set; resolvers follow CNAMEs (RFC 8659 section 3).
 
     Args:
-        name: The name; of a wildcard the name below `*.` counts.
+        name: The name; for a wildcard, the name without `*.` is used.
         ask: Asks a resolver for a name and a record type, and raises for answers other than NOERROR and NXDOMAIN.
 
     Raises:
@@ -175,7 +175,7 @@ class CaaFinder(Protocol):
     """Finds the CAA records of a name: a `DnsView`."""
 
     async def find_caa(self, name: str) -> CaaSet | None:
-        """Find the CAA records that count for a name, or None."""
+        """Find the CAA records that apply to a name, or None."""
         ...
 
 
@@ -187,7 +187,7 @@ async def check_caa(
     account_url: str | None = None,
     methods: Sequence[str] = (),
 ) -> CaaVerdict:
-    """Look ahead to whether a CA will find itself allowed to issue for a name. Advisory: it looks for itself.
+    """Predict whether the CAA records allow a CA to issue for a name. Advisory: the CA checks for itself.
 
     Args:
         view: Asks the resolvers.

@@ -1,4 +1,4 @@
-"""A small cache for what changes rarely: bounded, short-lived, and one lookup at a time for one key."""
+"""A small, bounded cache for data that changes rarely, with one lookup at a time for each key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 
 class ExpiringCache(Generic[K, V]):
-    """Keeps answers for a while; failures are shared by those who wait for them and then forgotten."""
+    """Keeps results for a while; all callers that wait for a failing lookup get its error, which is not kept."""
 
     def __init__(self, *, seconds: float, max_entries: int = 4096, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -24,7 +24,7 @@ class ExpiringCache(Generic[K, V]):
         self._running: dict[K, asyncio.Task[V]] = {}
 
     async def get(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
-        """The kept value, or the one that `make` finds; what `make` raises reaches everybody who waits."""
+        """Return the cached value, or the result of `make`; all waiting callers get what `make` raises."""
         entry = self._entries.get(key)
         if entry and self._clock() < entry[0]:
             return entry[1]
@@ -50,6 +50,6 @@ class ExpiringCache(Generic[K, V]):
 
 
 def _retrieve(task: asyncio.Task[V]) -> None:
-    """Look at the error of a lookup nobody waits for any more, so that asyncio does not complain about it."""
+    """Retrieve the error of a lookup that no caller waits for, so that asyncio does not warn about it."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""What a DNS provider signs or logs in with."""
+"""The credentials that a DNS provider signs or logs in with."""
 
 from __future__ import annotations
 

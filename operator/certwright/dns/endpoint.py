@@ -1,4 +1,4 @@
-"""Addresses of DNS servers: parsed from what people write, resolved to what sockets need."""
+"""Addresses of DNS servers: parsed from a configuration, resolved for sockets."""
 
 from __future__ import annotations
 
@@ -107,24 +107,24 @@ class Server:
 
 
 def usable_addresses(found: Iterable[str]) -> list[str]:
-    """Return addresses that came from the DNS, each once, without those where no DNS server of others can be.
+    """Return addresses that came from the DNS, without duplicates and those where no public DNS server can be.
 
-    Addresses that people write into a configuration are not judged: a node's own DNS cache is at a link-local one.
+    Configured addresses are not checked: a node's own DNS cache has a link-local one.
     """
     return [address for address in dict.fromkeys(found) if _ADDRESSES.objection(address) is None]
 
 
 def parse_servers(texts: Sequence[str]) -> tuple[Server, ...]:
-    """Read several, without the duplicates.
+    """Parse several, without duplicates.
 
     Raises:
-        InvalidServer: One of them is no server.
+        InvalidServer: One of them is not a server.
     """
     return tuple(dict.fromkeys(map(Server.parse, texts)))
 
 
 def join_host_port(host: str, port: int) -> str:
-    """Write `host:port`, an IPv6 address in brackets."""
+    """Return `host:port`, with an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with DNS: which server, zone or name, and what to do. No message holds a TSIG secret."""
+"""The errors of DNS: which server, zone or name, and what to do. No message contains a TSIG secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class DnsError(Exception):
     """The base of every error of this package.
 
     Attributes:
-        names: The record names that it concerns, where it is about some of several; else empty.
+        names: The record names that it is about, if it is about some of several; otherwise empty.
         retry_after: Seconds that the server asked to wait before the next try, or None.
     """
 
@@ -21,11 +21,11 @@ class DnsError(Exception):
 
 
 class InvalidName(DnsError):
-    """A text is no domain name."""
+    """A text is not a domain name."""
 
 
 class InvalidServer(DnsError):
-    """A text is no DNS server: neither host, `host:port`, nor an address."""
+    """A text is not a DNS server: not a host, `host:port` or an address."""
 
 
 class InvalidTsigKey(DnsError):
@@ -33,12 +33,12 @@ class InvalidTsigKey(DnsError):
 
 
 class NameserverUnreachable(DnsError):
-    """A server does not answer: the connection failed, the time is up, or its host name has no address.
+    """A server does not answer: the connection failed, the request timed out, or its host name has no address.
 
     Attributes:
-        server: The server, as people would write it.
+        server: The server, as users write it.
         reason: What happened, without the server.
-        timed_out: Whether it was silence rather than a refusal.
+        timed_out: Whether it timed out, rather than refused.
     """
 
     def __init__(self, server: str, reason: str, *, timed_out: bool = False) -> None:
@@ -49,10 +49,10 @@ class NameserverUnreachable(DnsError):
 
 
 class MalformedAnswer(DnsError):
-    """A server sent what is no answer to the question, or more than any answer has.
+    """A server sent an invalid or oversized response.
 
     Attributes:
-        server: The server, as people would write it.
+        server: The server, as users write it.
     """
 
     def __init__(self, server: str, what: str = "") -> None:
@@ -74,11 +74,11 @@ class ProviderUnreachable(DnsError):
 
 
 class ResolutionFailed(DnsError):
-    """None of the recursive resolvers had an answer."""
+    """None of the recursive resolvers answered."""
 
 
 class CnameLoop(DnsError):
-    """A chain of CNAMEs comes back to itself or is longer than any sane one.
+    """A chain of CNAMEs is a loop, or too long.
 
     Attributes:
         chain: The names in the order they were followed.
@@ -92,7 +92,7 @@ class CnameLoop(DnsError):
 
 
 class CnameNotAllowed(DnsError):
-    """A CNAME leads to where nothing is to be written.
+    """A CNAME points to a zone in which the solver may not write.
 
     Attributes:
         owner: The name that is an alias.
@@ -117,7 +117,7 @@ class UpdateRefused(DnsError):
     """A server did not accept an RFC 2136 update.
 
     Attributes:
-        server: The server, as people would write it.
+        server: The server, as users write it.
         zone: The zone of the update.
         rcode: Its answer's code: `REFUSED`, `NOTAUTH`, `SERVFAIL`...
     """
@@ -133,7 +133,7 @@ class TsigRejected(DnsError):
     """A server rejected a TSIG signature, or its own does not verify.
 
     Attributes:
-        server: The server, as people would write it.
+        server: The server, as users write it.
         key_name: The TSIG key.
         reason: `BADKEY`, `BADSIG`, `BADTIME`, `BADTRUNC` (RFC 8945), or `ANSWER` when the signature of the
             server's answer is at fault.

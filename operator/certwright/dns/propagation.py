@@ -1,4 +1,4 @@
-"""What the authoritative servers said about one record, and what follows from it."""
+"""What the authoritative servers answered for one record, and whether the CA will see it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _MAX_DESCRIBED = 8
 
 @dataclass(frozen=True)
 class ServerView:
-    """What one address of one name server said.
+    """The answer of one address of one name server.
 
     Attributes:
         server: The server for people: `ns1.example.test (192.0.2.1)`.
         values: The TXT values at the name, sorted; empty when there are none or there was no answer.
-        error: Why there was no usable answer, in words; that the name does not exist is a usable answer.
-        alias: Where a CNAME at the name points to, which hides every TXT record there.
+        error: Why there was no usable answer; that the name does not exist is a usable answer.
+        alias: The target of a CNAME at the name, which hides every TXT record there.
     """
 
     server: str
@@ -33,7 +33,7 @@ class ServerView:
 
     @property
     def lack(self) -> str:
-        """What is wrong with a server that was seen without a record, but for which values it has in its place."""
+        """Describe why a server does not have the record, without the values that it has instead."""
         return self.error or (
             f"a CNAME to {self.alias}" if self.alias else "another value" if self.values else "no record"
         )
@@ -47,7 +47,7 @@ class Propagation:
         record: The record that was looked for.
         complete: See `judge`.
         seen: One entry for each address that was asked.
-        error: Why no server could be asked at all, in words; else None.
+        error: Why no server could be queried; otherwise None.
     """
 
     record: TxtRecord
@@ -57,7 +57,7 @@ class Propagation:
 
     @property
     def cause(self) -> str:
-        """Why it is not complete: the same text for as long as servers, whichever they are, are short of the same."""
+        """Return why it is not complete: the same text as long as the same is missing, on whichever servers."""
         if self.complete:
             return ""
         lacking = {view.lack for view in self.seen if self.record.value not in view.values}
@@ -65,11 +65,11 @@ class Propagation:
 
     @property
     def remark(self) -> str:
-        """What could not be looked at from here, although it is complete: nothing."""
+        """Return what could not be checked from here: nothing."""
         return ""
 
     def describe(self) -> str:
-        """Say for people where the record is missing and where it is seen."""
+        """Describe where the record is missing and where it is visible."""
         if self.error:
             return self.error
         if not self.seen:
@@ -105,7 +105,7 @@ class Propagation:
 
 
 def judge(record: TxtRecord, views: Iterable[tuple[str, ServerView]], *, unresolved: Sequence[str] = ()) -> bool:
-    """Decide whether the record is where the CA will look.
+    """Decide whether the CA will see the record.
 
     The rule: every server that answered has the value, and at least half of the zone's name servers answered.
     A CA's resolver that gets no answer from one name server turns to another, so a dead one does no harm;
@@ -129,12 +129,12 @@ def judge(record: TxtRecord, views: Iterable[tuple[str, ServerView]], *, unresol
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at one name, whatever value was looked for.
+    """The answers for one name, for any value.
 
     Attributes:
         views: The name of each name server with what one of its addresses said.
         unresolved: Name servers without any address.
-        error: Why no server could be asked at all, in words; else None.
+        error: Why no server could be queried; otherwise None.
     """
 
     views: tuple[tuple[str, ServerView], ...] = ()
@@ -142,7 +142,7 @@ class Look:
     error: str | None = None
 
     def at(self, record: TxtRecord) -> Propagation:
-        """What it means for one of the records there."""
+        """Return the result for one record at the name."""
         without_address = (ServerView(name, error="its host name has no address") for name in self.unresolved)
         return Propagation(
             record,

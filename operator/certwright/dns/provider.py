@@ -1,4 +1,4 @@
-"""What every DNS provider can do for a challenge, and what it is made from."""
+"""The protocol of DNS providers, and what each is created from."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ LONGEST_BUSY_SECONDS: Final = 3600.0
 
 
 class Provider(Protocol):
-    """Puts TXT records into zones and takes them out again. Both are idempotent."""
+    """Adds TXT records to zones and removes them. Both are idempotent."""
 
     async def present(self, records: Sequence[TxtRecord]) -> None:
-        """Add the records; other values at the same names stay, and a record that is there already is fine.
+        """Add the records; other values at the same names are kept, and a record that exists already is not an error.
 
         Raises:
-            DnsError: Some or all could not be added; its `names` says which. Other zones were done.
+            DnsError: Some or all could not be added; its `names` says which. Other zones were updated.
         """
         ...
 
     async def clean_up(self, records: Sequence[TxtRecord]) -> None:
-        """Remove exactly these values; other values at the same names stay, and a missing one is fine.
+        """Remove exactly these values; other values at the same names are kept, and a missing one is not an error.
 
         Raises:
-            DnsError: Some or all could not be removed; its `names` says which. Other zones were done.
+            DnsError: Some or all could not be removed; its `names` says which. Other zones were updated.
         """
         ...
 
 
 class ProviderContext:
-    """What a provider is given besides its configuration: one for each provider.
+    """What a provider gets besides its configuration; each provider has its own.
 
     Attributes:
-        find_zone: Finds the zone that holds a name, as the world sees it: `DnsView.find_zone`.
-        before_send: Called right before each message is sent; what it raises keeps it from being sent. `request` calls
+        find_zone: Finds the zone that contains a name in the public DNS: `DnsView.find_zone`.
+        before_send: Called right before each message is sent; an exception prevents that. `request` calls
             it by itself.
     """
 
@@ -148,7 +148,7 @@ class ProviderConfig(Protocol):
         ...
 
     def build(self, context: ProviderContext) -> Provider:
-        """Make the provider; nothing is asked yet.
+        """Create the provider; nothing is sent yet.
 
         Raises:
             DnsError: Some value cannot be used; the message says which and why, and never shows a credential.

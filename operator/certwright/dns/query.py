@@ -1,4 +1,4 @@
-"""One question to one server, over UDP and, where that does not do, TCP."""
+"""One query to one server, over UDP and, if necessary, TCP."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAX_STRAYS = 32
 
 
 class UnsignedAnswer(DnsError):
-    """The answer to a signed message has no signature; whoever signed explains it."""
+    """The answer to a signed message has no signature; the caller, which signed it, explains that."""
 
 
 # What is raised about the signature of an answer: for the caller who signed the question to explain.
@@ -64,7 +64,7 @@ _RCODE_WORDS = {
 
 
 class Questioner:
-    """Asks questions, a bounded number at a time."""
+    """Sends queries, a bounded number at a time."""
 
     def __init__(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
         self._timeout = timeout
@@ -72,13 +72,13 @@ class Questioner:
 
     @property
     def timeout(self) -> float:
-        """Seconds for one question to one server, over UDP and TCP together."""
+        """Seconds for one query to one server, over UDP and TCP together."""
         return self._timeout
 
     async def ask(self, endpoint: Endpoint, name: str, rdtype: str, *, recursive: bool) -> dns.message.Message:
-        """Ask one server for one record set.
+        """Query one server for one record set.
 
-        UDP has the first half of the time; a truncated answer, silence or a closed port make it TCP. No EDNS
+        UDP has the first half of the time; after a truncated answer, no answer or a closed port, TCP is used. No EDNS
         is sent: a few TXT values fit in 512 bytes, and some servers still choke on it.
 
         Args:
@@ -89,7 +89,7 @@ class Questioner:
 
         Raises:
             NameserverUnreachable: Neither UDP nor TCP brought an answer in time.
-            MalformedAnswer: What came is no DNS message.
+            MalformedAnswer: The answer is not a DNS message.
         """
         question = dns.message.make_query(to_name(name), rdtype, flags=dns.flags.RD if recursive else 0)
         async with self._slots:
@@ -108,7 +108,7 @@ async def send_udp(
 
     Raises:
         NameserverUnreachable: No answer in time, or the port is closed.
-        MalformedAnswer: What came is no DNS message.
+        MalformedAnswer: The answer is not a DNS message.
         dns.message.Truncated: The answer did not fit: ask again over TCP.
     """
     family, deadline = dns.inet.af_for_address(endpoint.address), time.monotonic() + seconds
@@ -137,7 +137,7 @@ async def send_tcp(
 
     Raises:
         NameserverUnreachable: No connection or no answer in time.
-        MalformedAnswer: What came is no DNS message.
+        MalformedAnswer: The answer is not a DNS message.
     """
     family = dns.inet.af_for_address(endpoint.address)
     deadline = time.monotonic() + seconds
@@ -164,7 +164,7 @@ async def send_tcp(
 async def _receive_datagram(
     udp: Any, message: dns.message.Message, endpoint: Endpoint, deadline: float
 ) -> dns.message.Message:
-    """Wait for the answer; forged and stray datagrams are waited out, but with a key the bad answer is the news."""
+    """Wait for the answer; forged and stray datagrams are ignored, but with a key a bad answer is reported."""
     for _ in range(MAX_STRAYS):
         wire, _ = await udp.recvfrom(MAX_MESSAGE_BYTES, _left(deadline))
         if wire[:2] != message.id.to_bytes(2, "big"):
@@ -189,7 +189,7 @@ async def _receive_datagram(
 async def _parse(
     wire: bytes, question: dns.message.Message, *, raise_on_truncation: bool = False
 ) -> dns.message.Message:
-    """Parse an answer, of which nothing is known but that it may be hostile."""
+    """Parse an answer, which may be hostile."""
     parse = partial(
         dns.message.from_wire,
         wire,
@@ -221,7 +221,7 @@ def _left(deadline: float) -> float:
 
 
 def describe_rcode(rcode: dns.rcode.Rcode) -> str:
-    """Say in words what a server's answer code means."""
+    """Describe a server's response code."""
     text = dns.rcode.to_text(rcode)
     return _RCODE_WORDS.get(text, f"it answered {text}")
 
@@ -229,7 +229,7 @@ def describe_rcode(rcode: dns.rcode.Rcode) -> str:
 def _typed(
     error: Exception, message: dns.message.Message, endpoint: Endpoint, protocol: str, seconds: float
 ) -> Exception:
-    """Turn what dnspython and the sockets raise into our errors; `TSIG_FAILURES` stay as they are."""
+    """Translate the exceptions of dnspython and the sockets into our errors; `TSIG_FAILURES` pass through."""
     if isinstance(error, dns.exception.Timeout):
         reason = f"no answer over {protocol} within {seconds:g} s"
         return NameserverUnreachable(str(endpoint), reason, timed_out=True)

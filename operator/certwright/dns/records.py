@@ -1,4 +1,4 @@
-"""TXT records and the names they stand at."""
+"""TXT records and their names."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class TxtRecord:
     """One value at one name; several values may stand at the same name (RFC 8555 section 8.4).
 
     Attributes:
-        name: Absolute, lower-case, without the trailing dot; what is given is brought into this form.
+        name: Absolute, lower-case, without the trailing dot; other forms are normalized.
         value: The text of the record, its character-strings joined.
 
     Raises:
-        InvalidName: The name is no domain name.
+        InvalidName: The name is not a domain name.
     """
 
     name: str
     value: str
 
     def __post_init__(self) -> None:
-        """Bring the name into its one form."""
+        """Normalize the name."""
         object.__setattr__(self, "name", normalise(self.name))
 
 
 def normalise(name: str) -> str:
-    """Write a name as it is written everywhere here: lower-case, without the trailing dot.
+    """Normalize a name: lower-case, without the trailing dot.
 
     Raises:
         InvalidName: It is empty, not ASCII, or breaks the length limits of RFC 1035.
@@ -65,7 +65,7 @@ def to_text(name: dns.name.Name) -> str:
 
 
 def self_and_parents(name: str) -> Iterator[str]:
-    """The name, then each name above it, down to the top-level domain: `a.b.test`, `b.test`, `test`."""
+    """Yield the name, then each of its parents, up to the top-level domain: `a.b.test`, `b.test`, `test`."""
     parsed = to_name(name)
     while parsed != dns.name.root:
         yield to_text(parsed)

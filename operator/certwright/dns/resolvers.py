@@ -25,17 +25,17 @@ _USABLE = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
 
 
 class Resolvers:
-    """Asks the configured resolvers, or the system's, one after the other until one has an answer."""
+    """Queries the configured resolvers, or the system's, one after the other until one answers."""
 
     def __init__(self, servers: Sequence[str] | None, questioner: Questioner) -> None:
-        """Take the resolvers.
+        """Choose the resolvers.
 
         Args:
             servers: As `Server.parse` reads them; None or empty for those of the system's resolv.conf.
-            questioner: Asks the single questions.
+            questioner: Sends the queries.
 
         Raises:
-            InvalidServer: One of them is no server.
+            InvalidServer: One of them is not a server.
         """
         self._servers = parse_servers(servers or ())
         self._questioner = questioner
@@ -43,10 +43,10 @@ class Resolvers:
         self._preferred: Endpoint | None = None
 
     async def ask(self, name: str, rdtype: str) -> dns.message.Message:
-        """Ask for one record set; the answer is NOERROR or NXDOMAIN.
+        """Query for one record set; the answer is NOERROR or NXDOMAIN.
 
         Raises:
-            ResolutionFailed: None of the resolvers had an answer; it says what each of them said.
+            ResolutionFailed: None of the resolvers answered; the message has what each of them said.
         """
         failures: list[str] = []
         endpoints = await self._endpoints.get("", self._find_endpoints)
@@ -64,10 +64,10 @@ class Resolvers:
         raise ResolutionFailed(f"no resolver could say what {rdtype} records {name} has: {'; '.join(failures)}")
 
     async def addresses(self, host: str) -> tuple[str, ...]:
-        """The IPv4 and IPv6 addresses of a host name, IPv4 first; empty when it has none.
+        """Return the IPv4 and IPv6 addresses of a host name, IPv4 first; empty if it has none.
 
         Raises:
-            ResolutionFailed: None of the resolvers had an answer for either.
+            ResolutionFailed: None of the resolvers answered either query.
         """
         answers = await asyncio.gather(self.ask(host, "A"), self.ask(host, "AAAA"), return_exceptions=True)
         failures = [answer for answer in answers if isinstance(answer, BaseException)]
@@ -83,10 +83,10 @@ class Resolvers:
         )
 
     async def has(self, name: str, *types: str) -> bool:
-        """Whether a name has a record of one of these types, CNAMEs followed.
+        """Return whether a name has a record of one of these types; CNAMEs are followed.
 
         Raises:
-            ResolutionFailed: None of the resolvers had an answer.
+            ResolutionFailed: None of the resolvers answered.
         """
         wanted = {dns.rdatatype.from_text(rdtype) for rdtype in types}
         answers = await asyncio.gather(*(self.ask(name, rdtype) for rdtype in types))

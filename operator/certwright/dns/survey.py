@@ -1,4 +1,4 @@
-"""One round of questions to the authoritative servers."""
+"""One round of queries to the authoritative servers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PER_SERVER = 4
 
 
 class Survey:
-    """Asks for TXT records, each server directly; a server that does not answer once is not asked again."""
+    """Queries each server directly for TXT records; a server that does not answer once is not queried again."""
 
     def __init__(self, questioner: Questioner, *, require_authority: bool) -> None:
         self._questioner = questioner
@@ -36,7 +36,7 @@ class Survey:
         self._silent: dict[Endpoint, str] = {}
 
     async def ask_all(self, name: str, endpoints: Sequence[Endpoint]) -> tuple[ServerView, ...]:
-        """Ask every endpoint for the TXT records at a name; one view for each, in order, never an error."""
+        """Query every endpoint for the TXT records at a name; return one view for each, in order. Never raises."""
         return tuple(await asyncio.gather(*(self._ask(name, endpoint) for endpoint in endpoints)))
 
     async def _ask(self, name: str, endpoint: Endpoint) -> ServerView:
@@ -61,7 +61,7 @@ class Survey:
 
 
 def alias_at(name: str, answer: dns.message.Message) -> str | None:
-    """Where a CNAME at the name points to, or None. Servers send one beside a DNAME, too (RFC 6672)."""
+    """Return the target of a CNAME at the name, or None. Servers send one with a DNAME, too (RFC 6672)."""
     for rrset in answer.answer:
         if rrset.rdtype == dns.rdatatype.CNAME and rrset.name == to_name(name):
             return to_text(rrset[0].target)

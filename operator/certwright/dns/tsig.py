@@ -31,7 +31,7 @@ TSIG_ALGORITHMS = tuple(_ALGORITHMS)
 
 @dataclass(frozen=True)
 class TsigKey:
-    """A key by name, as the server's configuration has it.
+    """A named key, as in the server's configuration.
 
     Attributes:
         name: The key's name, which is a domain name: `acme-key`.
@@ -50,12 +50,12 @@ class TsigKey:
     source: str = ""
 
     def __post_init__(self) -> None:
-        """Check the parts while there is somebody to tell."""
+        """Check the parts as early as possible."""
         object.__setattr__(self, "algorithm", _canonical(self.name, self.algorithm))
         self.to_dnspython()
 
     def to_dnspython(self) -> dns.tsig.Key:
-        """The key as dnspython wants it. Never log it: dnspython shows the secret in its repr."""
+        """Return the key for dnspython. Never log it: dnspython shows the secret in its repr."""
         try:
             name = dns.name.from_text(self.name.encode("ascii").decode("ascii"))
         except (UnicodeError, dns.exception.DNSException):

@@ -1,4 +1,4 @@
-"""The server that takes updates: messages to it are signed, its answers verified, its refusals explained."""
+"""The server for updates: messages are signed, answers verified, refusals explained."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class UpdateServer:
     """One server, one key, one protocol.
 
     Args:
-        server: Whom messages go to.
+        server: The receiver of messages.
         tsig: Signs them, and verifies the answers.
-        protocol: How they go.
+        protocol: The protocol for messages.
         timeout: Seconds for one message to one address.
-        before_send: Called right before each is sent, at every try; what it raises keeps it from being sent.
+        before_send: Called right before each is sent, at every attempt; an exception prevents that.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class UpdateServer:
 
     @property
     def is_datagram(self) -> bool:
-        """Whether messages go in datagrams, which limits their size."""
+        """Whether messages are sent as datagrams, which limits their size."""
         return self._protocol == "UDP"
 
     def sign(self, message: dns.message.Message) -> None:
-        """Make a message one that is signed with the key when it is sent, if there is a key."""
+        """Have a message signed with the key, if there is one, when it is sent."""
         if self._tsig:
             message.use_tsig(self._tsig.to_dnspython())
 
@@ -78,7 +78,7 @@ class UpdateServer:
 
         Raises:
             NameserverUnreachable: No answer from any of its addresses within the time-out.
-            MalformedAnswer: What came is no DNS message.
+            MalformedAnswer: The answer is not a DNS message.
             TsigRejected: The server rejected the signature, or its own is missing or wrong.
         """
         failure: NameserverUnreachable | None = None

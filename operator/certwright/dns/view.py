@@ -1,4 +1,4 @@
-"""The world's DNS as the CA will see it: aliases, zones, and what the authoritative servers answer."""
+"""The public DNS as the CA will see it: aliases, zones, and the answers of the authoritative servers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ZONE_SECONDS = 60.0
 
 
 class DnsView:
-    """Looks, and never changes or waits for anything: time-outs bound every question, and nothing sleeps."""
+    """Queries the DNS, and never changes anything or waits for a change; every query has a time-out."""
 
     def __init__(
         self,
@@ -45,17 +45,17 @@ class DnsView:
         timeout: float = DEFAULT_TIMEOUT,
         nameserver_port: int = DNS_PORT,
     ) -> None:
-        """Configure whom to ask.
+        """Choose the servers to query.
 
         Args:
             resolvers: Recursive resolvers as `host`, `host:port` or `[IPv6]:port`; None for the system's.
             authoritative: Asked by `check` in place of the name servers that a zone lists; useful where those
                 cannot be reached from here. Their word is taken without the authoritative-answer flag.
-            timeout: Seconds for one question to one server, over UDP and TCP together.
+            timeout: Seconds for one query to one server, over UDP and TCP together.
             nameserver_port: The port of the name servers that zones list.
 
         Raises:
-            InvalidServer: One of the texts is no server.
+            InvalidServer: One of the texts is not a server.
         """
         self._questioner = Questioner(timeout=timeout)
         self._resolvers = Resolvers(resolvers, self._questioner)
@@ -65,15 +65,15 @@ class DnsView:
         self._zones: ExpiringCache[str, Zone] = ExpiringCache(seconds=_ZONE_SECONDS)
 
     async def follow_cname(self, name: str) -> str:
-        """Follow the aliases at a name to where its records stand; a name that does not exist is its own end.
+        """Follow the CNAMEs at a name to where its records belong; a name that does not exist is its own target.
 
         An alias that only a wildcard makes (`*.apps.example.test CNAME ingress.example.test`) is meant for other
         things and not followed: a record at the name itself goes before it (RFC 4592).
 
         Raises:
-            InvalidName: The name is no domain name.
+            InvalidName: The name is not a domain name.
             CnameLoop: The aliases come back to themselves or take more than eight steps.
-            ResolutionFailed: None of the resolvers had an answer.
+            ResolutionFailed: None of the resolvers answered.
         """
         chain = [normalise(name)]
         while True:
@@ -87,7 +87,7 @@ class DnsView:
                 raise CnameLoop(chain, looped=looped)
 
     async def _is_wildcard(self, name: str, target: str) -> bool:
-        """Whether a name that nobody made, beside this one, is an alias of the same target."""
+        """Return whether a random sibling of the name is an alias of the same target."""
         _, _, parent = name.partition(".")
         try:
             beside = normalise(f"{_NOBODYS_LABEL}.{parent}")
@@ -96,30 +96,30 @@ class DnsView:
         return alias_at(beside, await self._resolvers.ask(beside, "CNAME")) == target
 
     async def find_zone(self, name: str) -> Zone:
-        """Find the zone that holds a name, and every address of its name servers. Kept for a minute.
+        """Find the zone that contains a name, and every address of its name servers. Cached for a minute.
 
         Raises:
-            InvalidName: The name is no domain name.
+            InvalidName: The name is not a domain name.
             ZoneNotFound: There is none, or it lists no name server.
-            ResolutionFailed: None of the resolvers had an answer.
+            ResolutionFailed: None of the resolvers answered.
         """
         name = normalise(name)
         apex = await self._apexes.get(name, lambda: find_apex(name, self._resolvers.ask))
         return await self._zones.get(apex, lambda: self._zone(apex))
 
     async def find_caa(self, name: str) -> CaaSet | None:
-        """Find the CAA records that count for a name, or None; see `judge_caa`.
+        """Find the CAA records that apply to a name, or None; see `judge_caa`.
 
         Raises:
-            InvalidName: The name is no domain name.
+            InvalidName: The name is not a domain name.
             ResolutionFailed: None of the resolvers had an answer; nothing is known then.
         """
         return await find_caa(name, self._resolvers.ask)
 
     async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
-        """Ask every authoritative server for the records, once, all of them side by side.
+        """Query every authoritative server for the records, once, all in parallel.
 
-        The servers are asked directly: a resolver's cache may hold an answer from before the record was.
+        The servers are queried directly, because a resolver may have cached an answer from before the record existed.
 
         Args:
             records: The records; for several values at one name, each server is asked once.

@@ -1,4 +1,4 @@
-"""The zone walk: from a name upward to the start of authority that holds it (RFC 1034 section 4.2)."""
+"""The zone walk: from a name upward to the SOA record of its zone (RFC 1034 section 4.2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Zone:
-    """A zone and who serves it.
+    """A zone and its name servers.
 
     Attributes:
         name: The name of the zone, as in `TxtRecord.name`.
@@ -36,7 +36,7 @@ class Zone:
 
 
 async def find_apex(name: str, ask: Callable[[str, str], Awaitable[dns.message.Message]]) -> str:
-    """Find the name of the zone that holds a name; the name itself need not exist.
+    """Find the name of the zone that contains a name; the name itself need not exist.
 
     Mostly one question: servers put the SOA of the zone beside "there is no such name" (RFC 2308).
 

@@ -13,6 +13,7 @@ from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
 from certwright.handlers.invalid import tell
 from certwright.handlers.manager import WORKERS, Manager
+from certwright.handlers.quarantine import Quarantine
 from certwright.handlers.registrations import (
     CLUSTER_ISSUERS,
     ISSUERS,
@@ -27,7 +28,7 @@ from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
-from certwright.kube.client import KubeClient
+from certwright.kube.client import KubeClient, Patience
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
 from certwright.kube.store import Store
@@ -85,7 +86,19 @@ class Controller:
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
         self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
         self._recorder = EventRecorder(kube_api)
-        self.manager = Manager(workers=workers, recorder=self._recorder, metrics=self.metrics, leadership=leadership)
+        self.manager = Manager(
+            workers=workers,
+            recorder=self._recorder,
+            metrics=self.metrics,
+            leadership=leadership,
+            quarantine=Quarantine(
+                # Whoever leads: an object may have cost this process its lease.
+                KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=5.0, tries=1)),
+                recorder=self._recorder,
+                metrics=self.metrics,
+                clock=_now,
+            ),
+        )
         self._authorities = Authorities(
             user_agent=user_agent,
             on_request=self.metrics.acme_request,

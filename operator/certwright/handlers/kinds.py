@@ -62,6 +62,15 @@ class WatchedKind(Generic[T]):
         """Return the keys of what is known, what cannot be worked with included."""
         return {Key(self.resource.kind, *name) for store in (self.store, self.invalid) for name in store.names()}
 
+    def generation(self, key: Key) -> int:
+        """Return the generation of an object's spec as last seen; 0 if it has none, or is not known."""
+        place = (key.namespace, key.name)
+        invalid = self.invalid.get(*place)
+        if invalid is not None:
+            return int(invalid.body["metadata"].get("generation") or 0)
+        metadata = getattr(self.store.get(*place), "metadata", None)
+        return 0 if metadata is None else int(metadata.generation)
+
     def unlisted(self, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
         """Return the metadata of what is known and not in a complete list; see `Store.unlisted`."""
         gone = self.store.unlisted(namespace, uids, version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import datetime as dt
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,14 +11,17 @@ from certwright.handlers.kinds import Kinds
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.kube.errors import KubeError
 from certwright.resources import InvalidResource
+from certwright.runtime.labour import in_thread, metered
 from certwright.runtime.queue import WorkQueue
 from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Collection, Mapping
 
     from certwright.handlers.kinds import WatchedKind
+    from certwright.handlers.quarantine import Quarantine
     from certwright.kube.events import EventRecorder
     from certwright.kube.resource import Resource
     from certwright.metrics import Metrics
@@ -44,6 +47,7 @@ class Manager:
         recorder: Posts Events while the workers work.
         metrics: Counts looks, shows the queue.
         leadership: Whether this process may act.
+        quarantine: What is left alone.
 
     Attributes:
         kinds: What is watched. Register every kind before the watches begin.
@@ -51,13 +55,22 @@ class Manager:
         scheduler: What is to be looked at later.
     """
 
-    def __init__(self, *, workers: int, recorder: EventRecorder, metrics: Metrics, leadership: Leadership) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        recorder: EventRecorder,
+        metrics: Metrics,
+        leadership: Leadership,
+        quarantine: Quarantine,
+    ) -> None:
         self.kinds = Kinds()
+        self.quarantine = quarantine
         self.queue: WorkQueue[Key] = WorkQueue(self._place, workers=workers)
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
         self._workers = Workers(
             workers,
-            self._reconcile,
+            self._look,
             queue=self.queue,
             scheduler=self.scheduler,
             recorder=recorder,
@@ -95,7 +108,10 @@ class Manager:
         Raises:
             OperatorFailed: A part ended unexpectedly.
         """
-        await self._workers.run(stop)
+        try:
+            await self._workers.run(stop)
+        finally:
+            await self.quarantine.flush()
 
     def abort(self) -> None:
         """End the work at once."""
@@ -128,8 +144,10 @@ class Manager:
         if not kind.keeps(key):
             kind.store.drop(key.namespace, key.name)
             return
+        if kind.reconcile is not None:
+            self.quarantine.see(key, body)
         try:
-            parsed = await asyncio.to_thread(kind.parse, body) if kind.parses_in_thread else kind.parse(body)
+            parsed = await self._parse(kind, key, body)
         except InvalidResource as error:
             # What was known of it before stays, so that it keeps its claims.
             if kind.invalid.put(metadata, InvalidObject.of(body, error)):
@@ -139,6 +157,9 @@ class Manager:
         if kind.invalid.get(key.namespace, key.name) is not None:
             kind.invalid.remove(metadata)
         if kind.store.put(metadata, parsed):
+            if kind.reconcile is None:
+                for woken in kind.wakes(key, before, parsed):
+                    self.quarantine.release(woken)
             self.wake(*kind.wakes(key, before, parsed))
 
     async def take_list(self, resource: Resource, namespace: str | None, uids: Collection[str], version: int) -> None:
@@ -165,6 +186,7 @@ class Manager:
         kind.on_gone(key, metadata.get("uid", ""))
         if not kind.knows(key):  # another one of its name may be there already
             self.scheduler.forget(key)
+            self.quarantine.forget(key)
         self.wake(*kind.wakes(key, before, None))
 
     async def _reconcile(self, key: Key) -> Result:
@@ -183,6 +205,19 @@ class Manager:
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return Result.again_in(RETRY_SECONDS)
+
+    async def _parse(self, kind: WatchedKind[Any], key: Key, body: Mapping[str, Any]) -> Any:
+        if not kind.parses_in_thread:
+            return kind.parse(body)
+        return await metered(in_thread(kind.parse, body), self.quarantine.meter(kind.resource, key))
+
+    async def _look(self, key: Key) -> Result:
+        """Look at an object, unless it held up everything before."""
+        kind = self.kinds[key.kind]
+        until = self.quarantine.until(key, kind.generation(key))
+        if until is not None:
+            return Result.again_at(until, dt.datetime.now(dt.UTC))
+        return await metered(self._reconcile(key), self.quarantine.meter(kind.resource, key))
 
     def _place(self, key: Key) -> Place:
         return self.kinds[key.kind].place(key)

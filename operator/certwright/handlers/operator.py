@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ from certwright.kube.client import KubeClient, Patience
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import connect, in_cluster
+from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_THREADS: Final = 64
 BLIND_SECONDS: Final = 60.0
 """After so long a process stands for election although it does not see everything."""
 LOST_SECONDS: Final = 0.5
@@ -74,6 +77,10 @@ async def run_operator(options: Options) -> None:
         OperatorFailed: The HTTP port is taken, or the watches or the controller ended by themselves.
         LeadershipLost: Another replica leads now, or may: this process acts no more.
     """
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(make_task)
+    # Threads that wait for the system's resolver must not keep the others from theirs.
+    loop.set_default_executor(ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="job"))
     async with contextlib.AsyncExitStack() as stack:
         api = await connect(options.kubeconfig)
         stack.push_async_callback(api.close)

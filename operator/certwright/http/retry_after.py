@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 MAX_RETRY_AFTER = timedelta(days=7).total_seconds()
 """The longest wait that is respected. The longest limits of public CAs cover a week."""
 
-_SECONDS = re.compile(r"[0-9]+")
+_SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_INTERNET_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]{5,20}(?:[Zz]|[+-][0-9:]{4,5})")
 _HTTP_DATE = re.compile(r"[A-Za-z]{3,9},? [A-Za-z0-9 :-]{10,40}")
 
 
@@ -36,11 +37,21 @@ def retry_after_seconds(headers: Headers, *, now: datetime) -> float | None:
     if _SECONDS.fullmatch(value):
         # Of however many digits: a float is infinite at worst.
         return min(float(value), MAX_RETRY_AFTER)
-    until = _parse_http_date(value)
+    until = _parse_internet_date(value) or _parse_http_date(value)
     if until is None:
         return None
     start = _parse_http_date((headers.get("Date") or "").strip()) or now
     return min(max((until - start).total_seconds(), 0.0), MAX_RETRY_AFTER)
+
+
+def _parse_internet_date(value: str) -> datetime | None:
+    """Parse the form of RFC 3339, which the rest of ACME has; some servers use it here, too."""
+    if not _INTERNET_DATE.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _parse_http_date(value: str) -> datetime | None:

@@ -33,7 +33,7 @@ class Addresses(AbstractResolver):
         policy: Which addresses may be connected to.
 
     Raises:
-        InvalidServer: One of the texts is no server.
+        InvalidServer: One of the texts is not a server.
     """
 
     def __init__(self, nameservers: Sequence[str], policy: AddressPolicy | None = None) -> None:

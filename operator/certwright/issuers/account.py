@@ -12,6 +12,7 @@ from certwright.http.url import same_origin
 from certwright.kube.errors import Conflict
 from certwright.kube.secrets import EntryTooLarge, encoded, entry_of
 from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL, AcmeIssuerStatus
+from certwright.runtime.labour import in_thread
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
             "the account's private key there, or name another Secret in privateKeySecretRef.",
         )
     try:
-        return await asyncio.to_thread(AccountKey.from_pem, pem)
+        return await in_thread(AccountKey.from_pem, pem)
     except AcmeError as error:
         raise _unusable(namespace, spec, error) from error
 

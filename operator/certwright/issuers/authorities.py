@@ -78,7 +78,11 @@ class Authorities:
                 )
                 try:
                     server = AcmeServer(
-                        authority.server, FairTransport(transport, self._places), on_request=self._on_request
+                        authority.server,
+                        FairTransport(transport, self._places),
+                        on_request=self._on_request,
+                        # No worker is held by a wait: the key comes back to the queue instead.
+                        patience=0,
                     )
                 except AcmeError:
                     await transport.aclose()

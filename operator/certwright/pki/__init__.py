@@ -1,6 +1,6 @@
-"""Keys, certificate signing requests, chains, and the gate before a new certificate is written.
+"""Keys, certificate signing requests, chains, and the checks before a new certificate is stored.
 
-Pure functions over `cryptography`, without I/O and without asyncio: what is slow (RSA) is the caller's to
+Pure functions on top of `cryptography`, without I/O and asyncio: what is slow (RSA) is for the caller to
 put in a thread. Knows nothing of ACME or Kubernetes.
 """
 

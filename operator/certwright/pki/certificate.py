@@ -1,4 +1,4 @@
-"""What a certificate says about itself, as plain values."""
+"""The contents of a certificate as plain values."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MAX_SERIAL_BITS: Final = 512
 
 @dataclass(frozen=True)
 class CertificateFacts:
-    """The facts that status fields and decisions are made of.
+    """The facts that status fields and decisions are based on.
 
     Attributes:
         dns_names: The DNS names of the subjectAltName extension, lower-case, sorted, without duplicates.
-        ip_addresses: Its IP addresses in text form, sorted. The common name counts for nothing (RFC 9525).
-        not_before: The first instant of its life, UTC.
-        not_after: The last instant of its life, UTC.
+        ip_addresses: Its IP addresses in text form, sorted. The common name is ignored (RFC 9525).
+        not_before: The start of its validity, UTC.
+        not_after: The end of its validity, UTC.
         serial: The serial number in lower-case hexadecimal, whole octets, no colons.
         issuer_name: The issuer's distinguished name (RFC 4514).
         fingerprint_sha256: SHA-256 over the DER, lower-case hexadecimal.
@@ -44,7 +44,7 @@ class CertificateFacts:
 
     @classmethod
     def of(cls, leaf: x509.Certificate) -> CertificateFacts:
-        """Read them from a certificate.
+        """Parse a certificate.
 
         Raises:
             ChainError: Its extensions or the name of its issuer cannot be parsed, or it has more names, a longer serial

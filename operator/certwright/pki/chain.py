@@ -1,4 +1,4 @@
-"""PEM certificate chains (RFC 8555 section 9.1): read with care, because they come from outside."""
+"""PEM certificate chains (RFC 8555 section 9.1), from untrusted sources."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class CertificateChain:
     Attributes:
         leaf: The end-entity certificate: the first of the file.
         issuers: What follows it; `arrange_chain` puts its issuers in order, and `check_links` checks them.
-        pem: The chain written afresh: certificates only, no text around them, a newline at the end.
+        pem: The normalized chain: certificates only, no text around them, a newline at the end.
     """
 
     leaf: x509.Certificate
@@ -53,15 +53,15 @@ class CertificateChain:
 
     @property
     def root_pem(self) -> bytes | None:
-        """The last certificate as PEM if it is self-signed, for `ca.crt`. Most CAs leave their root out."""
+        """Return the last certificate as PEM if it is self-signed, for `ca.crt`. Most CAs omit their root."""
         last = (self.leaf, *self.issuers)[-1]
         return _to_pem(last) if is_self_issued(last) else None
 
 
 def parse_chain(pem: bytes) -> CertificateChain:
-    """Read a chain, leaf first.
+    """Parse a chain, leaf first.
 
-    Text around the blocks is dropped; a block that is no certificate is refused, so that nothing else can get
+    Text around the blocks is dropped; a block that is not a certificate is refused, so that nothing else can get
     into a Secret or a server's configuration (RFC 8555 section 11.4).
 
     Args:

@@ -1,4 +1,4 @@
-"""Certificate signing requests (RFC 2986) as RFC 8555 section 7.4 wants them."""
+"""Certificate signing requests (RFC 2986) as RFC 8555 section 7.4 requires them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def build_csr(
     ip_addresses: Sequence[str] = (),
     common_name: str | None = None,
 ) -> bytes:
-    """Make a request for a certificate over the key.
+    """Create a signing request for a key.
 
     Args:
         key: The key to certify; it signs the request.
@@ -40,7 +40,7 @@ def build_csr(
         The request in DER, with the names in its subjectAltName extension in the given order.
 
     Raises:
-        CsrError: No name at all, a name that is no name, or a common name that is none of the names or longer
+        CsrError: No name at all, an invalid name, or a common name that is not one of the names or longer
             than 64 characters.
     """
     names = _general_names(dns_names, ip_addresses)

@@ -1,4 +1,4 @@
-"""What can go wrong with keys, requests and chains. No message ever holds key material."""
+"""The errors of keys, requests and chains. No message contains key material."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class PkiError(Exception):
 
 
 class PrivateKeyError(PkiError):
-    """A private key cannot be read: not PEM, damaged, encrypted, or of a kind no certificate of ours has."""
+    """A private key cannot be read: not PEM, damaged, encrypted, or of an unsupported kind."""
 
 
 class UnsupportedKey(PrivateKeyError):
-    """The algorithm, size or encoding asked for is not one that Certwright makes."""
+    """Certwright does not support the requested algorithm, size or encoding."""
 
 
 class CsrError(PkiError):
@@ -33,26 +33,26 @@ class CsrError(PkiError):
 
 
 class KeystoreError(PkiError):
-    """A keystore cannot be made with this password or encryption. The message never quotes the password."""
+    """A keystore cannot be created with this password or encryption. The message never quotes the password."""
 
 
 class ChainError(PkiError):
-    """A PEM chain cannot be read: a foreign block, damage, or more of it than any CA sends."""
+    """A PEM chain cannot be read: a foreign block, damage, or too long."""
 
 
 class GateRefused(PkiError):
-    """The pre-write gate: this certificate must not replace what is in the Secret."""
+    """The check before writing: this certificate must not replace what is in the Secret."""
 
 
 class KeyMismatch(GateRefused):
-    """The leaf certifies another key than the private key beside it."""
+    """The leaf is for a key other than the private key stored with it."""
 
     def __init__(self) -> None:
         super().__init__("the certificate is for another private key than requested")
 
 
 class MissingNames(GateRefused):
-    """The leaf does not carry every name that was requested; `names` are the missing ones."""
+    """The leaf lacks some of the requested names; `names` are the missing ones."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -83,7 +83,7 @@ class NotYetValid(GateRefused):
 
 
 class Expired(GateRefused):
-    """The leaf's life is over."""
+    """The leaf has expired."""
 
     def __init__(self, not_after: datetime) -> None:
         self.not_after = not_after

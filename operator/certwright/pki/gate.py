@@ -1,4 +1,4 @@
-"""The gate before a Secret: what does not pass it never replaces the certificate that is there."""
+"""The checks before a Secret is written: a certificate that fails one never replaces the current certificate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_before_write(
     now: datetime,
     current: x509.Certificate | None = None,
 ) -> CertificateChain:
-    """Check everything that a server and its clients will rely on, and return the chain as it is to be written.
+    """Check everything that a server and its clients rely on, and return the chain to write.
 
     Args:
         chain: What the CA delivered, in any order.
@@ -53,7 +53,7 @@ def check_before_write(
         MissingNames: A requested name is not in the leaf.
         BrokenChain: The issuer of the leaf is not among the certificates beside it.
         NotYetValid: The leaf's life begins more than five minutes from now; see `NotYetValid.usable_from`.
-        Expired: The leaf's life is over.
+        Expired: The leaf has expired.
         OlderThanCurrent: The leaf was issued before `current`.
         ChainError: The leaf's extensions or the name of its issuer cannot be read.
     """
@@ -79,7 +79,7 @@ def _check_names(facts: CertificateFacts, dns_names: Sequence[str], ip_addresses
 
 
 def _check_newer(leaf: x509.Certificate, current: x509.Certificate, now: datetime) -> None:
-    """Keep the late fruit of an old order from undoing a newer certificate that is good now."""
+    """Prevent the late certificate of an old order from replacing a newer, valid one."""
     if not current.not_valid_before_utc <= now < current.not_valid_after_utc:
         return
     tolerance = timedelta() if _same_issuer(leaf, current) else BACKDATING

@@ -1,7 +1,7 @@
-"""Private keys of certificates: made, written, read and compared with what a spec asks for.
+"""Private keys of certificates: generated, written, read and compared with a spec.
 
-Everything here is synchronous and pure. Making an RSA key takes 0.1 s and more: call `generate_private_key` for RSA in
-a thread. Reading a key takes a millisecond, and 70 ms for the longest that is read: see `certwright.key_file`.
+Everything here is synchronous and pure. Generating an RSA key takes 0.1 s and more: call `generate_private_key` for RSA
+in a thread. Reading a key takes a millisecond, and 70 ms for the longest that is read: see `certwright.key_file`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RSA_PUBLIC_EXPONENT = 65537
 
 
 def generate_private_key(algorithm: KeyAlgorithm = "ECDSA", size: int | None = None) -> PrivateKey:
-    """Make a new key.
+    """Generate a key.
 
     Args:
         algorithm: ECDSA (P-256, P-384, P-521), RSA or Ed25519.
@@ -42,7 +42,7 @@ def generate_private_key(algorithm: KeyAlgorithm = "ECDSA", size: int | None = N
             default of the algorithm: 256 and 2048.
 
     Raises:
-        UnsupportedKey: There is no such algorithm, or not in that size.
+        UnsupportedKey: The algorithm does not exist, or not in that size.
     """
     size = _checked_size(algorithm, size)
     if algorithm == "ECDSA":
@@ -57,7 +57,7 @@ def private_key_to_pem(key: PrivateKey, encoding: KeyEncoding = "PKCS8") -> byte
 
     Args:
         key: The key.
-        encoding: PKCS8 (RFC 5958, `PRIVATE KEY`) or PKCS1 (`RSA PRIVATE KEY`, and for ECDSA its equal in age,
+        encoding: PKCS8 (RFC 5958, `PRIVATE KEY`) or PKCS1 (`RSA PRIVATE KEY`, and for ECDSA its counterpart,
             SEC 1 / RFC 5915, `EC PRIVATE KEY`).
 
     Raises:
@@ -76,7 +76,7 @@ def private_key_to_pem(key: PrivateKey, encoding: KeyEncoding = "PKCS8") -> byte
 
 
 def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
-    """Read an unencrypted PEM key, in any of the forms `private_key_to_pem` writes.
+    """Read an unencrypted PEM key in any of the forms that `private_key_to_pem` writes.
 
     Args:
         pem: What a Secret's `tls.key` holds; at most 16 KiB.
@@ -96,10 +96,10 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
 
 
 def key_matches_spec(key: PrivateKey, algorithm: KeyAlgorithm, size: int | None = None) -> bool:
-    """Whether a key is what a spec asks for; a size of None means the algorithm's default size.
+    """Return whether a key matches a spec; a size of None means the algorithm's default size.
 
     Raises:
-        UnsupportedKey: The spec itself asks for what there is not.
+        UnsupportedKey: The spec itself is invalid.
     """
     size = _checked_size(algorithm, size)
     if algorithm == "ECDSA":
@@ -110,7 +110,7 @@ def key_matches_spec(key: PrivateKey, algorithm: KeyAlgorithm, size: int | None 
 
 
 def public_key_matches(leaf: x509.Certificate, key: PrivateKey | SigningRequest) -> bool:
-    """Whether the certificate is for this key. A certificate with an unreadable public key is for none."""
+    """Return whether the certificate is for this key; False if its public key cannot be read."""
     try:
         return leaf.public_key() == key.public_key()
     except (ValueError, UnsupportedAlgorithm):
@@ -118,7 +118,7 @@ def public_key_matches(leaf: x509.Certificate, key: PrivateKey | SigningRequest)
 
 
 def public_key_matches_spec(leaf: x509.Certificate, algorithm: KeyAlgorithm, size: int | None = None) -> bool:
-    """Whether a certificate's key is what a spec asks for; a size of None means the algorithm's default size."""
+    """Return whether a certificate's key matches a spec; a size of None means the algorithm's default size."""
     try:
         key = leaf.public_key()
     except (ValueError, UnsupportedAlgorithm):

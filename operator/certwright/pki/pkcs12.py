@@ -1,4 +1,4 @@
-"""Key and chain together in a PKCS #12 file (RFC 7292), for Windows, Java and whatever else takes nothing else."""
+"""Key and chain together in a PKCS #12 file (RFC 7292), for Windows, Java and other programs that require it."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ def to_pkcs12(
 
 
 def check_keystore_password(password: str) -> None:
-    """Check that all programs that read a keystore can take its password; before there is anything to put in it.
+    """Check that all programs that read keystores accept a password, before anything is put into one.
 
     Raises:
-        KeystoreError: It is empty, or has other characters than printable ASCII.
+        KeystoreError: It is empty, or has characters other than printable ASCII.
     """
     if not password:
         raise KeystoreError("the password is empty")

@@ -1,4 +1,4 @@
-"""Certificate signing requests that somebody else made: read, and what they ask for."""
+"""Certificate signing requests from other programs, and what they request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_NAMES = 1000
 
 @dataclass(frozen=True)
 class SigningRequest:
-    """A request for a certificate over a key that is elsewhere (RFC 2986).
+    """A signing request for a key that is stored elsewhere (RFC 2986).
 
     Attributes:
         der: The request in DER.
@@ -49,7 +49,7 @@ def read_csr(content: bytes) -> SigningRequest:
         content: At most 64 KiB.
 
     Raises:
-        CsrError: It is no request, its signature does not verify, or it names nothing that ACME certifies.
+        CsrError: It is not a request, its signature does not verify, or it has no name that ACME certifies.
     """
     if len(content) > _MAX_BYTES:
         raise CsrError(f"the CSR is {len(content)} bytes long; the limit is {_MAX_BYTES}")

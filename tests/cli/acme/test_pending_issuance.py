@@ -9,17 +9,32 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certwright.acme import BadCsr, Client, Identifier, Order, OrderFailed, OrderStatus, Problem, RateLimited
+from certwright.acme import (
+    AccountDoesNotExist,
+    BadCsr,
+    Client,
+    ConnectionFailed,
+    Identifier,
+    MalformedResponse,
+    Order,
+    OrderFailed,
+    OrderStatus,
+    Problem,
+    ProblemError,
+    RateLimited,
+    ServiceUnavailable,
+)
 from certwright.cli.acme.common import Common
 from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.output import Output
-from certwright.cli.acme.pending_issuance import MAX_AGE, pending_issuance
+from certwright.cli.acme.pending_issuance import MAX_AGE, MAX_FINALIZED_AGE, pending_issuance
 from certwright.cli.acme.session import Session
 from certwright.cli.acme.settings import IssuanceSettings
 from certwright.client import (
     CertificateStartsLater,
     IssuanceTimedOut,
     KeySpec,
+    OrderNotResumed,
     OrderPlaced,
     OrderReady,
     OrderResumed,
@@ -105,15 +120,78 @@ async def test_an_order_is_kept_as_long_as_it_can_bring_a_certificate(
     assert not session.output.last_word
 
 
-async def test_an_order_that_hangs_in_the_ca_is_given_up_the_second_time(
+def problem(action: str, status: int) -> ProblemError:
+    return ProblemError(PROBLEM, action=action, url=URL, status=status)
+
+
+FINALIZED = {
+    "placed": (OrderPlaced(ORDER), OrderReady(ORDER)),
+    "processing": (OrderResumed(replace(ORDER, status=OrderStatus.PROCESSING)),),
+    "valid": (OrderResumed(replace(ORDER, status=OrderStatus.VALID)),),
+}
+
+
+@pytest.mark.parametrize("events", FINALIZED)
+@pytest.mark.parametrize(
+    "error",
+    [
+        IssuanceTimedOut("too late", order_url=URL),
+        problem("order", 404),
+        problem("order", 403),
+        problem("certificate", 404),
+        problem("certificate", 500),
+        problem("finalize", 404),
+        AccountDoesNotExist(PROBLEM, action="order", url=URL, status=400),
+        MalformedResponse("a page", url=URL, status=404),
+        ServiceUnavailable("down", url=URL, status=503),
+        ConnectionFailed("broke", host="ca.test", request_sent=True),
+    ],
+)
+async def test_an_order_that_was_finalized_is_kept_until_its_certificate_is_here(
+    session: Session, folder: CertificateFolder, events: str, error: Exception
+) -> None:
+    key = None
+    for _ in range(3):
+        placed = () if key else (OrderPlaced(ORDER),)
+        await cut_short(session, folder, error, KeySpec(), *placed, *FINALIZED[events])
+        pending = folder.pending()
+        assert pending is not None
+        assert pending.finalized
+        assert key in (None, pending.private_key)
+        key = pending.private_key
+
+
+@pytest.mark.parametrize("error", [OrderFailed(ORDER, {}), BadCsr(PROBLEM, action="finalize", url=URL, status=400)])
+async def test_an_order_that_the_ca_refuses_to_finalize_is_given_up(
+    session: Session, folder: CertificateFolder, error: Exception
+) -> None:
+    await cut_short(session, folder, error, KeySpec(), OrderPlaced(ORDER), OrderReady(ORDER))
+    assert folder.pending() is None
+
+
+async def test_a_new_order_that_is_refused_does_not_cost_the_one_before(
     session: Session, folder: CertificateFolder
+) -> None:
+    """Say the CA has lost its database for an hour: it knows neither the order nor the account."""
+    late = IssuanceTimedOut("too late", order_url=URL)
+    await cut_short(session, folder, late, KeySpec(), OrderPlaced(ORDER), OrderReady(ORDER))
+    refusal = AccountDoesNotExist(PROBLEM, action="newOrder", url=URL, status=400)
+    await cut_short(session, folder, refusal, KeySpec(), OrderNotResumed(URL, "it is gone"))
+    async with pending_issuance(session, folder, SETTINGS, CLIENT, KeySpec()) as issuance:
+        assert issuance.resume == URL
+
+
+@pytest.mark.parametrize(("age", "resumed"), [(MAX_AGE * 2, True), (MAX_FINALIZED_AGE * 2, False)])
+async def test_an_order_that_was_finalized_is_asked_for_longer(
+    session: Session, folder: CertificateFolder, age: timedelta, *, resumed: bool
 ) -> None:
     late = IssuanceTimedOut("too late", order_url=URL)
     await cut_short(session, folder, late, KeySpec(), OrderPlaced(ORDER), OrderReady(ORDER))
-    assert folder.pending() is not None
-    hanging = replace(ORDER, status=OrderStatus.PROCESSING)
-    await cut_short(session, folder, late, KeySpec(), OrderResumed(hanging))
-    assert folder.pending() is None
+    pending = folder.pending()
+    assert pending is not None
+    folder.save_pending(replace(pending, made_at=datetime.now(UTC) - age))
+    async with pending_issuance(session, folder, SETTINGS, CLIENT, KeySpec()) as issuance:
+        assert (issuance.resume == URL) is resumed
 
 
 async def test_a_key_that_was_given_is_not_copied_and_has_to_be_the_same(

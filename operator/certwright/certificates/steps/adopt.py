@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,6 +10,7 @@ from certwright.certificates.secret import SecretFacts, adopted_secret, metadata
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.runtime.backoff import Backoff
+from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ class Adopt(Act):
             yield observation  # it is read again
             raise IssuanceError("SecretChanged", f"Secret {name} has just changed; it will be checked again.")
         written = await tools.kube_api.apply_secret(adopted_secret(certificate, existing), force=True)
-        secret = await asyncio.to_thread(SecretFacts.of, written)
+        secret = await in_thread(SecretFacts.of, written)
         tools.on_secret_written(secret)
         observation = observation.with_secret(secret)
         yield observation

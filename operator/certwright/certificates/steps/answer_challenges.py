@@ -48,8 +48,9 @@ class AnswerChallenges(Act):
         for result in (key, *results):
             if isinstance(result, BaseException):
                 raise result
+        now = tools.clock()
         asked = max((one.retry_after for one in answered.values() if one.retry_after is not None), default=None)
+        failed = any(one.error is not None or one.status == "invalid" for one in answered.values())
         message = f"{observation.ready_issuer.spec.server} is validating {listed(names)}."
-        yield observation.remember(open_order=replace(open_order, polls=0).polled(asked, tools.clock())).noting(
-            "Validating", message
-        )
+        polled = replace(open_order, polls=0).polled(asked, now).answered(asked, now, failed=failed)
+        yield observation.remember(open_order=polled).after_progress().noting("Validating", message)

@@ -53,6 +53,7 @@ class Finalize(Act):
         finalized = replace(open_order, order=order, finalized=True, polls=0).polled(order.retry_after, tools.clock())
         yield (
             observation.remember(open_order=finalized)
+            .after_progress()
             .with_order_state(order)
             .noting("Finalizing", f"{issuer.spec.server} is issuing the certificate.")
         )

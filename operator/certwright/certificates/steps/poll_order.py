@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
-from certwright.text import rfc3339
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -31,16 +31,29 @@ class PollOrder(Act):
             IssuanceError: It has not progressed although its time is over: it would be asked about for ever.
         """
         before = observation.open_order
-        order = await observation.ready_issuer.client.fetch_order(before.order.url)
+        order = await observation.ready_issuer.client.fetch_order(before.order.url, known=before.order)
         now = tools.clock()
-        latest = before.started_at + LONGEST_ORDER
-        end = latest if order.expires is None else min(order.expires, latest)
+        end = end_of(before.started_at, order.expires)
         undecided = order.status in ("pending", "processing") or (order.status == "ready" and before.finalized)
         if undecided and now > end:
             raise IssuanceError(
                 "OrderExpired",
                 f"The order {order.url} is still {order.status.value}, but it expired at {rfc3339(end)}. "
-                "A new one will be placed.",
+                f"{_last_said(observation)}A new one will be placed.",
                 costly=True,
             )
-        yield observation.remember(open_order=before.seen(order).polled(order.retry_after, now)).with_order_state(order)
+        polled = before.seen(order).polled(order.retry_after, now)
+        yield observation.remember(open_order=polled).after_progress().with_order_state(order)
+
+
+def end_of(started_at: dt.datetime, expires: dt.datetime | None) -> dt.datetime:
+    """Return until when an order is followed."""
+    latest = started_at + LONGEST_ORDER
+    return latest if expires is None else min(expires, latest)
+
+
+def _last_said(observation: Observation) -> str:
+    """Return what the CA said last about domains that are not validated, as a sentence, or nothing."""
+    order = observation.status.order
+    errors = [f"{one.name}: {one.error}" for one in (order.authorizations if order else ()) if one.error]
+    return f"The last that the CA said: {listed(errors)}. " if errors else ""

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.certificates.steps.step import Act
-from certwright.failures import IssuanceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
-    from certwright.reasons import CaReason
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,7 @@ class RecordFailure(Act):
         """Ask.
 
         Raises:
-            IssuanceError: Always.
+            OrderFailed: Always.
         """
         yield observation
-        error = await observation.ready_issuer.client.order_failure(observation.open_order.order)
-        by_name = {name: str(problem) for name, problem in error.by_identifier.items()}
-        reason: CaReason = "ValidationFailed" if by_name else "OrderFailed"
-        message = f"{error}. The last good certificate, if any, is kept."
-        raise IssuanceError(reason, message, costly=True, by_name=by_name)
+        raise await observation.ready_issuer.client.order_failure(observation.open_order.order)

@@ -69,7 +69,7 @@ class ResumeOrder(Act):
         observation = observation.with_order_state(order).noting("Resuming", message)
         if responses.items() - presented_responses(observation.certificate.status).items():
             observation = await save(observation, tools)  # for nothing is presented that is not written down
-        yield observation.remember(open_order=open_order)
+        yield observation.remember(open_order=open_order).after_progress()
 
 
 def _check_place(url: str, issuer: ReadyIssuer) -> None:

@@ -67,6 +67,7 @@ class StartOrder(Act):
         observation = observation.remember(ordered_at=now)
         if not self.is_scheduled:
             observation = observation.with_status(recent_orders=with_order(observation.status.recent_orders, now))
+        observation = observation.after_progress()
         yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
         authorizations = await issuer.client.fetch_authorizations(order)
         open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
@@ -83,7 +84,7 @@ class StartOrder(Act):
         if must_be_held(responses, made):
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
-        yield observation.remember(open_order=open_order)
+        yield observation.remember(open_order=open_order).after_progress()
 
 
 def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:

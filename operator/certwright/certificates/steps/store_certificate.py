@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
 from certwright.runtime.backoff import Backoff
+from certwright.runtime.labour import in_thread
 from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
     """Download the chain, and return it if it passes the gate."""
     downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
     current, names = observation.secret, subject_names(observation.identifiers)
-    return await asyncio.to_thread(
+    return await in_thread(
         check_before_write,
         parse_chain(downloaded.pem),
         key,

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import (
     AccountCredentials,
+    AccountDoesNotExist,
     AccountKey,
     AcmeError,
     ExternalAccountBinding,
     InvalidAccountKey,
     InvalidCredentials,
     InvalidExternalAccountKey,
+    ProblemError,
 )
 from certwright.cli.acme.connection import (
+    UnknownKeys,
     connection_of,
     open_account,
     open_client,
@@ -101,7 +104,16 @@ async def register(session: Session, new: NewAccount, restore: Path | None) -> O
     if restore is not None:
         return await _restore(session, restore)
     url = session.server()
-    async with registered(session, url, new) as client:
+    try:
+        return await _registered(session, url, new)
+    except (AccountDoesNotExist, UnknownKeys) as error:
+        session.output.warn(f"{server_name(url)} does not know the saved account any more: {error}")
+    session.output.say("Registering its key again; certificates that the account issued may have to be issued again")
+    return await _registered(session, url, new, again=True)
+
+
+async def _registered(session: Session, url: str, new: NewAccount, *, again: bool = False) -> Outcome:
+    async with registered(session, url, new, again=again) as client:
         account = await client.fetch_account()
         if new.emails and account.contact and set(account.contact) != set(new.contact):
             session.output.warn("The account already existed, with other contacts; `account --email` changes them")
@@ -109,18 +121,24 @@ async def register(session: Session, new: NewAccount, restore: Path | None) -> O
 
 
 @asynccontextmanager
-async def registered(session: Session, url: str, new: NewAccount) -> AsyncIterator[Client]:
+async def registered(session: Session, url: str, new: NewAccount, *, again: bool = False) -> AsyncIterator[Client]:
     """Open a client with the account that is saved for a CA, or with a new one; other runs may use it meanwhile.
+
+    Args:
+        session: The command.
+        url: The CA.
+        new: The options for a new account.
+        again: Register the key of the saved account again, as the CA has lost that account.
 
     Raises:
         CommandError: The user has to agree to the terms first.
     """
     folder = session.accounts.at(url)
     async with session.account_lock(url, shared=True) as lock:
-        if not folder.is_registered():
+        if again or not folder.is_registered():
             await lock.take()
         # Another run may have registered it while this one waited.
-        if folder.is_registered():
+        if folder.is_registered() and not again:
             folder.save_connection(connection_of(session, url))
             opened = use_account(session, url, lock)
         else:
@@ -154,6 +172,8 @@ async def _new(session: Session, url: str, new: NewAccount) -> AsyncIterator[Cli
             contact=contact, terms_of_service_agreed=agreed, external_account_binding=binding
         )
         folder.save(AccountCredentials.of(client))
+        # That of a rollover at an account that is lost.
+        folder.drop_next()
         session.output.say(f"{'Registered' if account.created else 'Found'} the account {account.url}")
         yield client
 
@@ -185,9 +205,10 @@ async def rollover(session: Session, algorithm: str | None) -> Outcome:
         folder.save_next(AccountCredentials(url, client.account_url, new_key))
         try:
             await client.change_key(new_key)
-        except AcmeError:
+        except AcmeError as error:
             # Refused, or the response was lost: ask the CA which key it has. If that fails too, the next run asks.
-            await settle_key_change(session, folder, client)
+            refused = isinstance(error, ProblemError) and not error.temporary
+            await settle_key_change(session, folder, client, refused=refused)
             if client.key != new_key:
                 raise
         else:

@@ -119,16 +119,27 @@ async def use_account(
         yield client
 
 
-async def settle_key_change(session: Session, folder: AccountFolder, client: Client) -> None:
+class UnknownKeys(CommandError):
+    """The CA accepts neither of the keys of an interrupted rollover."""
+
+
+async def settle_key_change(session: Session, folder: AccountFolder, client: Client, *, refused: bool = False) -> None:
     """Find out how an interrupted key rollover ended, if there was one, and use the key that the account has.
 
+    Args:
+        session: The command.
+        folder: The account's.
+        client: The account, with its old key.
+        refused: Whether the CA has just refused the rollover, so that nothing was interrupted.
+
     Raises:
-        CommandError: The account has neither key.
+        UnknownKeys: The account has neither key.
     """
     following = folder.load_next()
     if following is None:
         return
-    session.output.say("A key rollover was interrupted; asking the CA which key the account has")
+    news = "The CA refused the new key" if refused else "A key rollover was interrupted"
+    session.output.say(f"{news}; asking the CA which key the account has")
     match await probe_keys(client, old=client.key, new=following.key):
         case HeldKey.NEW:
             folder.adopt_next()
@@ -138,8 +149,8 @@ async def settle_key_change(session: Session, folder: AccountFolder, client: Cli
             folder.drop_next()
             session.output.say("The account still has the old key")
         case HeldKey.NEITHER:
-            raise CommandError(
+            raise UnknownKeys(
                 f"The CA accepts neither of the account keys in {folder.path}; both are kept. If the account no longer"
-                " exists, move that folder away and register again",
+                " exists, register it again, with the same key: certwright acme register --agree-tos",
                 ExitCode.ACTION_NEEDED,
             )

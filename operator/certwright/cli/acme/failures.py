@@ -97,6 +97,8 @@ def describe(error: BaseException) -> dict[str, Any]:
         document["retry_at"] = error.usable_from
     if isinstance(error, IssuanceTimedOut | CertificateStartsLater | UnusableCertificate):
         document["order_url"] = error.order_url
+    if isinstance(error, IssuanceTimedOut):
+        document["reasons"] = error.reasons
     return document
 
 
@@ -128,6 +130,8 @@ def _remedy(error: BaseException) -> str:
         return " Use --timeout to wait longer"
     if isinstance(error, CertificateStartsLater):
         return f" Run the same command again from {rfc3339(error.usable_from)}; it takes the certificate that is there"
+    if isinstance(error, AccountDoesNotExist):
+        return " To register the same key again: certwright acme register --agree-tos"
     if isinstance(error, NotRegistered):
         return " Register with: certwright acme register --agree-tos"
     return ""

@@ -7,11 +7,12 @@ import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from certwright.acme import OrderFailed, ProblemError
+from certwright.acme import OrderFailed, ProblemError, ServerResponseError
 from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.settings import PendingOrder
 from certwright.client import (
@@ -19,7 +20,6 @@ from certwright.client import (
     CaaObjected,
     CleanUpFailed,
     InvalidPrivateKey,
-    IssuanceTimedOut,
     KeySpec,
     OrderPlaced,
     OrderReady,
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 MAX_AGE: Final = timedelta(days=7)
 """How old an order may be to be continued: CAs keep a pending one for about a week."""
 
+MAX_FINALIZED_AGE: Final = timedelta(days=30)
+"""The same for one that was finalized: its certificate may be waiting, and the CA says what became of it."""
+
 _SAVED: Final = "The order is saved; run the same command again to continue it."
 _FINALIZED: Final = ("processing", "valid")
 _WARNINGS: Final = (BudgetWaited, CaaObjected, CleanUpFailed, RenewalInfoUnavailable, ReplacementRefused, StartAwaited)
@@ -64,7 +67,6 @@ class PendingIssuance:
         self._session = session
         self._folder = folder
         self._pending = pending
-        self._was_finalized = False
         self._report = progress(session.output)
 
     def on_event(self, event: Event) -> None:
@@ -76,23 +78,32 @@ class PendingIssuance:
         self._report(event)
         match event:
             case OrderPlaced(order):
-                self._pending = replace(self._pending, order_url=order.url, made_at=datetime.now(UTC))
-                self._folder.save_pending(self._pending)
-                self._session.output.last_word = _SAVED
+                self._save(order_url=order.url, made_at=datetime.now(UTC), finalized=False)
             case OrderResumed(order):
-                self._was_finalized = order.status in _FINALIZED
-                self._session.output.last_word = _SAVED
+                self._save(finalized=order.status in _FINALIZED)
             case OrderReady():
-                self._was_finalized = False
+                self._save(finalized=True)
+
+    def _save(self, **changes: Any) -> None:
+        changed = replace(self._pending, **changes)
+        if changed != self._pending:
+            self._folder.save_pending(changed)
+        self._pending = changed
+        self._session.output.last_word = _SAVED
 
     def is_lost(self, error: Exception) -> bool:
-        """Return whether an error means that this order, or its key, can no longer lead to a certificate."""
-        if isinstance(error, IssuanceTimedOut):
-            # A CA that could not complete it in two runs may complete another one.
-            return self._was_finalized
-        return isinstance(error, OrderFailed | UnusableCertificate) or (
-            isinstance(error, ProblemError) and not error.temporary
-        )
+        """Return whether an error means that this order, or its key, can no longer lead to a certificate.
+
+        One that was finalized is lost only if the CA says so, or its certificate is here: the CA may have issued it,
+        and counts it, and only this key fits.
+        """
+        if isinstance(error, OrderFailed | UnusableCertificate):
+            return True
+        gone = isinstance(error, ServerResponseError) and error.status == HTTPStatus.NOT_FOUND
+        refused = isinstance(error, ProblemError) and not error.temporary
+        if not self._pending.finalized:
+            return gone or refused
+        return isinstance(error, ProblemError) and error.action == "finalize" and refused and not gone
 
 
 def progress(output: Output) -> OnEvent:
@@ -182,7 +193,7 @@ def _is_for(saved: PendingOrder, wanted: PendingOrder) -> bool:
     age = wanted.made_at - saved.made_at
     same = ("server", "account_url", "profile", "not_before", "not_after", "key_type", "key_sha256")
     return (
-        timedelta() <= age <= MAX_AGE
+        timedelta() <= age <= (MAX_FINALIZED_AGE if saved.finalized else MAX_AGE)
         and set(saved.names) == set(wanted.names)
         and all(getattr(saved, name) == getattr(wanted, name) for name in same)
     )

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from certwright.client import CertificateKey
 
 
+LONGEST_ASKED: Final = 3600.0
+"""Seconds of a Retry-After that are respected where it is about no limit: some CAs ask for a day and need a minute."""
+
 _BUSY: Final = "busy"
 _COUNTED: Final = ("renewed", "not due", "failed")
 
@@ -146,10 +149,7 @@ class _Run:
         try:
             return await self._renew(folder, metadata)
         except AcmeError as error:
-            retry_at = error.retry_at if isinstance(error, RateLimited) else None
-            if retry_at is None and error.retry_after:
-                retry_at = now + timedelta(seconds=error.retry_after)
-            folder.save_renewal(replace(state, retry_at=retry_at))
+            folder.save_renewal(replace(state, retry_at=_retry_at(error, datetime.now(UTC))))
             raise
 
     @staticmethod
@@ -182,6 +182,7 @@ class _Run:
                 issued = await renew_certificate(
                     client,
                     folder.read(CHAIN),
+                    names=settings.names,
                     solvers=make_solvers(settings.solver, self._session),
                     key=issuance.key,
                     profile=settings.profile,
@@ -238,6 +239,16 @@ class _Run:
         if server not in self._clients:
             self._clients[server] = await self._stack.enter_async_context(open_account(self._session, server))
         return self._clients[server]
+
+
+def _retry_at(error: AcmeError, now: datetime) -> datetime | None:
+    """Return when to try again if the CA said so."""
+    if isinstance(error, RateLimited) and error.retry_at is not None:
+        return error.retry_at
+    if not error.retry_after:
+        return None
+    seconds = error.retry_after if isinstance(error, RateLimited) else min(error.retry_after, LONGEST_ASKED)
+    return now + timedelta(seconds=seconds)
 
 
 def _key(folder: CertificateFolder, settings: IssuanceSettings) -> CertificateKey:

@@ -72,6 +72,7 @@ class PendingOrder:
         key_type: Type of the key that was made for it, or None if the key was given.
         private_key: The key that was made for it, in PEM, or None if it was given.
         key_sha256: SHA-256 of the public key that was given, in hexadecimal, or None if the key was made.
+        finalized: Whether the certificate was requested, so that the CA may have issued it for this key.
     """
 
     names: tuple[str, ...]
@@ -85,6 +86,7 @@ class PendingOrder:
     key_type: str | None = None
     private_key: str | None = field(default=None, repr=False)
     key_sha256: str | None = None
+    finalized: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The DNS providers, one module each. A new one is its module and its line in `PROVIDERS`.
+"""The DNS providers, one module each. To add one, add a module and a line in `PROVIDERS`.
 
 A module is loaded when its provider is first used: most installations use one.
 """

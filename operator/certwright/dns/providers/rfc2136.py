@@ -51,14 +51,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Rfc2136Config:
-    """What dynamic updates are configured by.
+    """The configuration of dynamic updates.
 
     Attributes:
         nameserver: `host`, `host:port` or `[IPv6]:port`.
-        tsig_key_name: The name of the TSIG key; None for a server that goes by address.
+        tsig_key_name: The name of the TSIG key; None for a server that authorizes by address.
         tsig_algorithm: One of `TSIG_ALGORITHMS`.
         tsig_secret: The TSIG key, base64 as key generators print it.
-        protocol: TCP, or UDP where only that passes.
+        protocol: TCP, or UDP where a firewall allows only that.
     """
 
     nameserver: str
@@ -73,10 +73,10 @@ class Rfc2136Config:
         return self.nameserver
 
     def build(self, context: ProviderContext) -> Rfc2136Provider:
-        """Make the provider.
+        """Create the provider.
 
         Raises:
-            InvalidServer: `nameserver` is no server.
+            InvalidServer: `nameserver` is not a server.
             InvalidTsigKey: The key cannot be used.
         """
         return Rfc2136Provider(
@@ -95,7 +95,7 @@ class Rfc2136Config:
 
 
 class Rfc2136Provider:
-    """A `Provider` that sends updates to one server: the primary of the zones, as a rule."""
+    """A `Provider` that sends updates to one server, usually the primary of the zones."""
 
     def __init__(
         self,
@@ -112,17 +112,17 @@ class Rfc2136Provider:
 
         Args:
             nameserver: `host`, `host:port` or `[IPv6]:port`.
-            tsig: Signs the updates and verifies the answers; None for a server that goes by address.
-            protocol: TCP, or UDP where only that passes.
+            tsig: Signs the updates and verifies the answers; None for a server that authorizes by address.
+            protocol: TCP, or UDP where a firewall allows only that.
             timeout: Seconds for one message to one address of the server.
-            ttl: Seconds that others may keep the records.
+            ttl: Seconds for which resolvers may cache the records.
             zones: Asked for the zone of a name when the server itself does not say it: `DnsView.find_zone`.
                 The server comes first, because it knows best which zones it has, and may have ones the world
                 does not see.
-            before_send: Called right before each message is sent; what it raises keeps it from being sent.
+            before_send: Called right before each message is sent; an exception prevents that.
 
         Raises:
-            InvalidServer: `nameserver` is no server.
+            InvalidServer: `nameserver` is not a server.
         """
         self._server = UpdateServer(
             Server.parse(nameserver), tsig=tsig, protocol=protocol, timeout=timeout, before_send=before_send
@@ -255,7 +255,7 @@ def _about(records: Iterable[TxtRecord], error: DnsError) -> DnsError:
 
 
 def _joined(failures: Sequence[DnsError]) -> DnsError:
-    """One error for what went wrong: the same words for many names are said once."""
+    """Return one error for all failures; errors with the same message are merged."""
     by_message: dict[str, list[DnsError]] = {}
     for failure in failures:
         by_message.setdefault(str(failure), []).append(failure)

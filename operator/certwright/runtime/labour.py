@@ -1,0 +1,107 @@
+"""The CPU time of a piece of work: of every step that its tasks take on the event loop, and of its jobs in threads.
+
+A step cannot be interrupted, and while one goes on nothing else happens: no lease is renewed. Who took too long is
+known only at its end, and must be known then, as there may be no other chance to act on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Generator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Spent: TypeAlias = "Callable[[float], None]"
+"""Told the CPU seconds of each step or job, at its end."""
+
+_SPENT: ContextVar[Spent | None] = ContextVar("_SPENT", default=None)
+
+
+async def metered(work: Coroutine[Any, Any, T], spent: Spent) -> T:
+    """Do some work; tell what each of its steps takes, those of the tasks that it creates and its jobs included.
+
+    For the tasks, the loop needs `make_task` as its factory.
+    """
+    token = _SPENT.set(spent)
+    try:
+        return await _Metered(work, spent)
+    finally:
+        _SPENT.reset(token)
+
+
+async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in a thread, as `asyncio.to_thread` does; what it takes counts for the work it is for.
+
+    Only for what holds Python's lock: making an RSA key, which does not, may take its time.
+    """
+    spent = _SPENT.get()
+    if spent is None:
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    def job() -> T:
+        started = time.thread_time()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            spent(time.thread_time() - started)
+
+    return await asyncio.to_thread(job)
+
+
+def make_task(
+    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T] | Generator[Any, None, T], **options: Any
+) -> asyncio.Task[T]:
+    """Create a task, for `loop.set_task_factory`: what it does counts for the work that created it."""
+    spent = _SPENT.get()
+    if spent is not None and isinstance(work, Coroutine):
+        work = _Metered(work, spent)
+    return asyncio.Task(work, loop=loop, **options)
+
+
+class _Metered(Coroutine[Any, Any, T]):
+    """A coroutine whose steps are timed.
+
+    Args:
+        work: The coroutine.
+        spent: Told of each step.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T], spent: Spent) -> None:
+        self._work = work
+        self._spent = spent
+
+    def send(self, value: Any) -> Any:
+        """Take a step."""
+        started = time.thread_time()
+        try:
+            return self._work.send(value)
+        finally:
+            self._spent(time.thread_time() - started)
+
+    def throw(self, *error: Any) -> Any:
+        """Take a step that begins with an exception."""
+        started = time.thread_time()
+        try:
+            return self._work.throw(*error)
+        finally:
+            self._spent(time.thread_time() - started)
+
+    def close(self) -> None:
+        """End it."""
+        self._work.close()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self
+
+    def __iter__(self) -> _Metered[T]:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
