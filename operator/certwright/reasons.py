@@ -31,6 +31,7 @@ NeedReason = Literal[
     "NamesChanged",
     "PrivateKeyChanged",
     "IssuerChanged",
+    "NotFromIssuer",
     "Renewal",
     "Expired",
 ]
@@ -50,6 +51,7 @@ SpecReason = Literal[
 IssuerReason = Literal[
     "IssuerNotFound",
     "IssuerNotReady",
+    "NamesNotAllowed",
     "NoSolver",
     "SolverChanged",
     "WildcardNeedsDNS01",

@@ -116,7 +116,7 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
         dns_names=names.dns_names,
         ip_addresses=names.ip_addresses,
         now=tools.clock(),
-        current=current.leaf if current is not None else None,
+        current=current.leaf if current is not None and current.placeholder is None else None,
     )
 
 
