@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from certwright.certificates.progress import Progress
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.presenter import Presenter
+    from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
@@ -134,6 +135,7 @@ class Observation:
         request: What would be ordered; None while the issuer is not ready.
         other_owner: Name of the Certificate that has the better claim to the Secret, or None.
         memory: What is kept between passes.
+        policy: What its namespace may request from the issuer; None for everything.
     """
 
     certificate: Certificate
@@ -146,6 +148,7 @@ class Observation:
     request: OrderRequest | None
     other_owner: str | None
     memory: Memory
+    policy: DomainPolicy | None = None
 
     @property
     def ready_issuer(self) -> ReadyIssuer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.issued import can_be_restored
+from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.ownership import ownership_problem
@@ -113,6 +113,9 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         return Park()
     if view.state != "ready" or observation.request is None:
         return AwaitIssuer("IssuerNotFound" if view.state == "missing" else "IssuerNotReady", view.message)
+    refusal = observation.policy.refusal(observation.identifiers) if observation.policy is not None else None
+    if refusal is not None:
+        return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
     order = observation.status.order
     if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
         pause = _not_before(_believable(observation.status.next_attempt_time, now), now)

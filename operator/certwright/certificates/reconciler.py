@@ -23,6 +23,7 @@ from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
+from certwright.issuers.allowed_domains import needs_labels, policy_for
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from certwright.certificates.store import Certificates
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
+    from certwright.issuers.allowed_domains import DomainPolicy
+    from certwright.issuers.registry import ReadyIssuer
     from certwright.kube.store import Store
     from certwright.runtime.key import Key
 
@@ -186,6 +189,7 @@ class CertificateReconciler:
             request=OrderRequest.of(certificate, issuer.spec, issuer.account_url) if issuer else None,
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
+            policy=await self._policy(issuer, namespace),
         )
         observation, is_foreign = believed(observation.with_secret(secret))
         if is_foreign:
@@ -193,6 +197,15 @@ class CertificateReconciler:
         if uid in self._memories:
             self._memories[uid] = observation.memory
         return observation
+
+    async def _policy(self, issuer: ReadyIssuer | None, namespace: str) -> DomainPolicy | None:
+        """Return what the namespace may request from the issuer."""
+        if issuer is None or issuer.allowed is None:
+            return None
+        if not needs_labels(issuer.allowed, namespace):
+            return policy_for(str(issuer.key), issuer.allowed, namespace, None)
+        found = await self._tools.namespaces.labels(namespace)
+        return policy_for(str(issuer.key), issuer.allowed, namespace, found.labels, unread=found.unread)
 
     def _tell_foreign_order(self, observation: Observation, certificate: Certificate) -> None:
         order = certificate.status.order

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from certwright.certificates.issued import having_written
+from certwright.certificates.contested import having_written
 from certwright.certificates.secret import SecretFacts, adopted_secret, metadata_fingerprint
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError

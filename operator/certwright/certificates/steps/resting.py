@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from certwright.certificates.issued import KEPT_AFTER_WRITE, is_contested, is_kept
+from certwright.certificates.contested import is_contested, is_kept
+from certwright.certificates.issued import KEPT_AFTER_WRITE
 from certwright.certificates.steps.step import Rest
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result

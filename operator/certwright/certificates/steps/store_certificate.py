@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from certwright.certificates.issued import Issued, having_written
+from certwright.certificates.contested import having_written
+from certwright.certificates.issued import Issued
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import subject_names
 from certwright.certificates.private_keys import with_key
