@@ -45,6 +45,11 @@ unit: $(VENV)/ready ## Run the unit tests: a minute, needs Python only
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile --skip-unbuilt \
 	  --ignore=tests/integration --ignore=tests/typing $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/ready ## Fuzz every parser of what others write (FUZZ_SECONDS=60 each)
+	@$(BIN)/pytest --quiet --numprocesses auto --dist load tests/fuzz \
+	  --fuzz-seconds=$(or $(FUZZ_SECONDS),60) --fuzz-seed=$(or $(FUZZ_SEED),$(shell date +%s)) --timeout=0 $(PYTEST_ARGS)
+
 .PHONY: integration
 integration: $(VENV)/ready ## Run the integration tests: real API server, CA, DNS server
 	@$(BIN)/python -m testbed build

@@ -7,11 +7,13 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from .access import PartAccess
 from .assembly import Place, assemble, programs_for
+from .binaries import find_or_build
 from .certificates import BedAuthority
 from .errors import BedError
 from .kubectl import Kubectl
@@ -22,6 +24,7 @@ from .network import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
 from .part import Site
 from .parts.pebble import Pebble
+from .parts.step_ca import StepCa
 from .ports import LOOPBACK, allocator
 from .process import Process
 from .progress import Reporter, reporter
@@ -163,6 +166,26 @@ class TestBed(PartAccess):
         pebble = self._add_pebble(name, options or PebbleOptions())
         pebble.start()
         return pebble
+
+    def start_step_ca(self, *, http_port: int | None = None, tls_port: int | None = None) -> StepCa:
+        """Start step-ca, a second CA; see `StepCa`. It is built first if it has to be.
+
+        Raises:
+            BedError: It is there already, cannot be built, or did not start.
+        """
+        if StepCa.program in self._places:
+            raise BedError("The bed has a step-ca already", remedy="end it with end_step_ca")
+        self._programs |= find_or_build((StepCa.program,), self._display)
+        site = replace(self._site, programs=self._programs)
+        step_ca = StepCa(site, bind=self.bind, http_port=http_port, tls_port=tls_port)
+        self._places[step_ca.name] = Place(step_ca, ("bind",))
+        step_ca.start()
+        return step_ca
+
+    def end_step_ca(self) -> None:
+        """End step-ca, and forget it."""
+        self._places.pop(StepCa.program).part.stop()
+        self._save()
 
     def end_pebble(self, pebble: Pebble) -> None:
         """End a Pebble that `start_pebble` started, and forget it."""

@@ -85,6 +85,7 @@ _KUBERNETES = Module("kubernetes", _KUBERNETES_LDFLAGS, 8 * _GIB, "k8s.io/kubern
 _KUBERNETES_NODE = replace(_KUBERNETES, name="kubernetes-node")
 _ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".join(map(str, ETCD)))
 _PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
+_STEP_CA = Module("step-ca", "-s -w", 2 * _GIB, "github.com/smallstep/certificates@v0.30.2")
 _HELM = Module(
     "helm", f"-s -w -X helm.sh/helm/v4/internal/version.version=v{HELM}", 2 * _GIB, f"helm.sh/helm/v4@v{HELM}"
 )
@@ -162,6 +163,8 @@ PROGRAMS: dict[str, Program] = {
         # Ours, not Pebble's own: see go/pebble/main.go.
         Program("pebble", _PEBBLE, "."),
         Program("pebble-challtestsrv", _PEBBLE, "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv"),
+        # Ours, without the key stores that step-ca's program brings along: see go/step-ca/main.go.
+        Program("step-ca", _STEP_CA, "."),
         Program(
             "helm",
             _HELM,

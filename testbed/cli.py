@@ -19,6 +19,7 @@ from .errors import BedError
 from .isolation import check_possible, remove_cgroups, run_isolated
 from .locations import DEFAULT_BED, cache
 from .options import BedOptions, PebbleOptions
+from .parts.step_ca import StepCa
 from .progress import reporter
 from .state import FILE, BedState, read_state
 
@@ -106,8 +107,7 @@ def build(
     if node:
         check_possible()
     found = programs_for(BedOptions(node=node, gateway=node, network_policies=node), reporter())
-    if node:
-        found |= find_or_build(("helm", "kubeconform"), reporter())
+    found |= find_or_build((StepCa.program, *(("helm", "kubeconform") if node else ())), reporter())
     for name, path in sorted(found.items()):
         output.print(f"{name:26}{path}", highlight=False, soft_wrap=True)
 

@@ -20,6 +20,7 @@ from .binaries import find, find_or_build
 from .catalogue import PROGRAMS
 from .golang import find_go
 from .options import BedOptions, PebbleOptions
+from .parts.step_ca import StepCa
 from .process import heed_interrupts
 from .progress import reporter
 
@@ -35,6 +36,7 @@ TAIL_LINES = 30
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
 PROGRAM_FIXTURES = ("helm", "kubeconform")
 """Fixtures that are programs of their own, beside the bed's parts."""
+STEP_CA_FIXTURE = "step_ca"
 _BED = pytest.StashKey[TestBed]()
 
 
@@ -77,6 +79,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if "bed" in used and ATTACH not in os.environ:
             programs_for(OPTIONS, reporter())
         find_or_build([name for name in PROGRAM_FIXTURES if name in used], reporter())
+        if STEP_CA_FIXTURE in used:
+            find_or_build([StepCa.program], reporter())
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,25 @@ settings.register_profile("same", settings.get_profile("explore"), derandomize=T
 settings.load_profile("same")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of tests/fuzz."""
+    group = parser.getgroup("fuzz", "tests/fuzz: inputs that others may write")
+    group.addoption("--fuzz-seconds", type=float, default=1.0, help="for each parser (1 by default)")
+    group.addoption("--fuzz-seed", type=int, default=0, help="the same seed makes the same inputs")
+
+
+@pytest.fixture
+def fuzz_seconds(request: pytest.FixtureRequest) -> float:
+    """How long to go on with each parser."""
+    return float(request.config.getoption("--fuzz-seconds"))
+
+
+@pytest.fixture
+def fuzz_seed(request: pytest.FixtureRequest) -> int:
+    """What the inputs are made from."""
+    return int(request.config.getoption("--fuzz-seed"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have the long files first: the short ones that are left then keep all workers busy to the end."""
     items.sort(key=lambda item: "integration" not in item.path.parts)

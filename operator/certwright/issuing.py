@@ -6,13 +6,16 @@ CAs send chains in another order, with duplicates, or with certificates that do 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
+"""What `cryptography` raises for extensions that it cannot read; not all of it has a common base."""
 
 
 class Link(Enum):
@@ -48,7 +51,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
     """Return whether a certificate says that it may issue others (RFC 5280 section 4.2.1.9)."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return False
 
 
@@ -91,12 +94,12 @@ def _unverified(subject: x509.Certificate, issuer: x509.Certificate) -> Link:
 def _issuer_key_id(certificate: x509.Certificate) -> bytes | None:
     try:
         return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return None
 
 
 def _key_id(certificate: x509.Certificate) -> bytes | None:
     try:
         return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return None

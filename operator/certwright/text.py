@@ -51,4 +51,5 @@ def sentence(text: str) -> str:
 
 def rfc3339(instant: datetime) -> str:
     """Return an aware instant as `2026-01-31T12:00:00Z` (RFC 3339, UTC, whole seconds)."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # strftime would leave the zeros out of the year 1.
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -105,3 +105,12 @@ def test_unusable_keys_are_refused_without_being_quoted(pem: bytes, reason: str)
 def test_an_unknown_algorithm_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="ES256, ES384, ES512, RS256, EdDSA"):
         AccountKey.generate("HS256")  # type: ignore[arg-type]  # that is the mistake
+
+
+def test_what_is_derived_from_a_key_is_the_keys_and_the_purposes_own(any_key: AccountKey) -> None:
+    derived = any_key.derived_secret("one")
+    assert len(derived) == 32
+    assert derived == AccountKey.from_pem(any_key.to_pem()).derived_secret("one"), "the same after a restart"
+    assert derived != any_key.derived_secret("other")
+    assert derived != AccountKey.generate().derived_secret("one")
+    assert derived not in any_key.to_pem()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.acme import Clock, PollTimedOut, ServiceUnavailable
-from certwright.acme.polling import LAST_PAUSE, SHORTEST_PAUSE, poll
+from certwright.acme.polling import GROWTH, LAST_PAUSE, SHORTEST_PAUSE, poll
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +39,14 @@ async def test_what_is_there_already_is_not_asked_for(time: FakeTime) -> None:
 
 async def test_it_waits_as_long_as_the_server_asks(time: FakeTime) -> None:
     await _poll([Thing("processing", 3), Thing("processing", 0), Thing("processing", 7.5), Thing("valid")], time)
-    assert time.slept == [3, SHORTEST_PAUSE, 7.5]
+    assert time.slept == [3, SHORTEST_PAUSE * GROWTH, 7.5]
+
+
+async def test_a_server_that_asks_for_no_pause_is_asked_less_and_less_often(time: FakeTime) -> None:
+    with pytest.raises(PollTimedOut):
+        await _poll([Thing("processing", 0)] * 1000, time, timeout=60)
+    assert len(time.slept) < 25
+    assert time.slept[0] == SHORTEST_PAUSE
 
 
 async def test_without_a_word_of_the_server_it_waits_longer_each_time(time: FakeTime) -> None:

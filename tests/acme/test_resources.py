@@ -202,7 +202,14 @@ class TestOrder:
             ({"finalize": 7}, "finalize"),
             ({"authorizations": "x"}, "authorizations"),
             ({"authorizations": [7]}, "authorizations"),
-            ({"authorizations": [f"https://ca.test/authz/{n}" for n in range(1001)]}, "longer than 1000"),
+            (
+                {"authorizations": [f"https://ca.test/authz/{n}" for n in range(1001)]},
+                "too long: 1001 for 1 identifiers",
+            ),
+            (
+                {"authorizations": ["https://ca.test/authz/1", "https://ca.test/authz/2"]},
+                "too long: 2 for 1 identifiers",
+            ),
             ({"identifiers": [{"type": "dns"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": "a\nb"}]}, "value"),
             ({"identifiers": [{"type": "dns", "value": ""}]}, "value"),

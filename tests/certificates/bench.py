@@ -44,6 +44,7 @@ class Bench:
         self.messages: dict[str, str] = {}
         self.registry = IssuerRegistry()
         self.lost: list[Key] = []
+        self.refused: list[tuple[Key, str]] = []
         self.forgotten: list[str] = []
         self.passes = 0
         self.leadership = Leadership.unlimited()
@@ -89,6 +90,7 @@ class Bench:
             secrets=self.secrets,
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
+            account_refused=lambda key, why: self.refused.append((key, why)),
         )
 
     def take_secret(self, facts: SecretFacts) -> None:

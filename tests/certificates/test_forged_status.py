@@ -89,7 +89,15 @@ def drop_records(status: Body) -> None:
     status["order"]["authorizations"] = []
 
 
-FORGERIES = [name_the_spf_record, name_another_order, drop_order, drop_records]
+def set_absurd_times(status: Body) -> None:
+    status |= dict.fromkeys(("nextAttemptTime", "lastFailureTime", "notAfter"), "9999-12-31T23:59:59-23:00")
+    status |= {"failedAttempts": 999_999_999, "revision": 999_999_999}
+    status["order"] |= {"createdAt": "9999-12-31T23:59:59-23:00", "expires": "0001-01-01T00:00:00+23:00"}
+    for condition in status["conditions"]:
+        condition["lastTransitionTime"] = "0001-01-01T00:00:00+23:00"
+
+
+FORGERIES = [name_the_spf_record, name_another_order, drop_order, drop_records, set_absurd_times]
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
@@ -132,6 +140,15 @@ async def test_a_deleted_certificate_removes_no_record_that_somebody_wrote_into_
     await bench.run(60)
     assert SPF in bench.dns.records
     assert bench.finalizers == []
+
+
+async def test_absurd_times_and_counts_hold_nothing_up(bench: WatchedBench) -> None:
+    bench.restart()
+    bench.forge(set_absurd_times)
+    await bench.finish()
+    assert len(bench.ca.orders) == 1
+    assert "InternalError" not in bench.events
+    assert bench.status.revision == 999_999_999
 
 
 async def test_the_status_of_another_certificate_is_of_no_use(bench: WatchedBench) -> None:

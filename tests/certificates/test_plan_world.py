@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from certwright.certificates.steps.step import Step
     from certwright.certificates.tools import Tools
     from certwright.challenges.response import ChallengeResponse
-    from certwright.resources import Certificate, CertificateStatus
+    from certwright.resources import Certificate, CertificateStatus, OrderStatus
     from tests.fakes.operator import Build, OrderState
 
 NAMES = (("a.example.test",), ("a.example.test", "*.a.example.test"))
@@ -279,14 +279,13 @@ class World(RuleBasedStateMachine):
             raise failing
         url = f"https://ca.example.test/order/{len(self.ca_orders) + 1}-{self.now.timestamp():.0f}"
         self.ca_orders[url] = "pending"
-        if failing is not None:
-            raise failing  # the order is there, and nobody knows of it
         order = self.build.order_status(
             self.certificate, url=url, account_url=self.account, spec_hash=self.request.fingerprint
         )
-        self.metadata = {**self.metadata, "finalizers": [FINALIZER]}
-        self.observation = self.observation.with_certificate(self.certificate).with_status(order=order)
-        self.save()
+        if failing is not None:  # the order is there, and what it asks for is not known yet
+            self.observation = self.observation.with_status(order=order.replace(authorizations=()))
+            raise failing
+        self.write_down(order)
         self.observation = self.observation.remember(
             open_order=self.build.open_order(names=self.names, next_look=self.now)
         )
@@ -301,9 +300,17 @@ class World(RuleBasedStateMachine):
         if state is None:
             self.observation = abandon_order(self.observation)
             return
+        if state == "pending" and not known.authorizations:
+            names = self.build.order_status(self.certificate).authorizations
+            self.write_down(known.replace(authorizations=names))
         self.observation = self.observation.remember(
             open_order=self.build.open_order(state, self.names, next_look=self.now)
         )
+
+    def write_down(self, order: OrderStatus) -> None:
+        self.metadata = {**self.metadata, "finalizers": [FINALIZER]}
+        self.observation = self.observation.with_certificate(self.certificate).with_status(order=order)
+        self.save()
 
     def present(self, failing: Exception | None, odds: Collection[str]) -> None:
         outside = presented_responses(self.saved)

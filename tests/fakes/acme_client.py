@@ -34,6 +34,7 @@ class FakeAcmeClient:
         self.life: dict[str, Any] = {}
         self.not_ready = 0
         self.undecided = False
+        self.account_status = acme.AccountStatus.VALID
         self.chain = b""
         self.begins = dt.timedelta(hours=-1)
         self.changed: Callable[[bytes], bytes] = lambda chain: chain
@@ -44,6 +45,11 @@ class FakeAcmeClient:
         url = f"{PLACE}/order/{len(self.orders) + 1}"
         self.orders[url] = replace(self.build.order("pending", names), url=url)
         return self.orders[url]
+
+    async def fetch_account(self) -> acme.Account:
+        if self.account_status != "valid":
+            raise unauthorized("account")
+        return acme.Account(f"{PLACE}/account/1", self.account_status)
 
     async def fetch_order(self, url: str, *, known: acme.Order | None = None) -> acme.Order:
         assert known is None or known.url == url
@@ -101,3 +107,9 @@ class FakeAcmeClient:
             name.startswith("*."),
             (challenge,),
         )
+
+
+def unauthorized(action: str) -> acme.Unauthorized:
+    """What a CA says to an account that it closed, whatever it asks for."""
+    problem = acme.Problem(type="urn:ietf:params:acme:error:unauthorized", detail="account is deactivated")
+    return acme.Unauthorized(problem, action=action, url=f"{PLACE}/{action}", status=403)

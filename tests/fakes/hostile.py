@@ -79,12 +79,13 @@ def laborious_answer(question: bytes, *, labels: int = 126, size: int = 0xFFFF, 
         rdtype: Of the records: TXT with an empty text, any other with another compressed name.
     """
     head = question[:2] + b"\x84\x00"
-    body = question[12:] if question[4:6] == b"\0\1" else b""
+    body = question[12 : question.index(b"\0", 12) + 5] if question[4:6] == b"\0\1" else b""
     place = 12 + len(body)
+    pointer = (0xC000 | place).to_bytes(2, "big")
     fixed = rdtype.to_bytes(2, "big") + b"\0\1\0\0\0\x3c"
-    data = b"\0" if rdtype == _TXT else b"\xc0" + bytes([place])
+    data = b"\0" if rdtype == _TXT else pointer
     first = dns_name(labels) + fixed + len(data).to_bytes(2, "big") + data
-    other = b"\xc0" + bytes([place]) + fixed + len(data).to_bytes(2, "big") + data
+    other = pointer + fixed + len(data).to_bytes(2, "big") + data
     more = min((size - place - len(first)) // len(other), 0xFFFE)
     counts = (1 if body else 0, 1 + more, 0, 0)
     return head + b"".join(count.to_bytes(2, "big") for count in counts) + body + first + other * more

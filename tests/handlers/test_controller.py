@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certwright.certificates.observation import Memory
 from certwright.handlers import workers as module
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.registrations import CERTIFICATES
+from certwright.handlers.registrations import CERTIFICATES, ISSUERS
 from certwright.kube.errors import Unavailable
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from certwright.handlers.controller import Controller
 
@@ -266,3 +267,35 @@ def certificate_body(name: str = "web") -> Body:
         },
         "spec": {"dnsNames": [f"{name}.example"], "secretName": "web-tls", "issuerRef": {"name": "ca"}},
     }
+
+
+async def test_when_versions_go_back_what_is_listed_counts_and_what_was_remembered_is_forgotten(
+    controller: Controller, certificate: Callable[..., Body]
+) -> None:
+    manager = controller.manager
+    await manager.take_event(CERTIFICATES, "ADDED", certificate(version=900, generation=5))
+    controller._certificate_reconciler._memories["uid-web"] = Memory()
+    assert manager.latest(CERTIFICATES, None) == 900
+    await manager.take_event(CERTIFICATES, None, certificate(version=100, generation=2))
+    found = controller.certificates.get(WEB)
+    assert found is not None
+    assert found.metadata.generation == 5, "late news, as far as can be known"
+    manager.take_rewind(CERTIFICATES, None)
+    await manager.take_event(CERTIFICATES, None, certificate(version=100, generation=2))
+    found = controller.certificates.get(WEB)
+    assert found is not None
+    assert found.metadata.generation == 2
+    assert controller._certificate_reconciler._memories == {}
+
+
+async def test_after_a_step_of_the_clock_everything_that_is_known_is_looked_at(
+    controller: Controller,
+    certificate: Callable[..., Body],
+    issuer: Callable[..., Body],
+    waiting: Callable[[], Iterator[Key]],
+) -> None:
+    await controller.manager.take_event(CERTIFICATES, "ADDED", certificate())
+    await controller.manager.take_event(ISSUERS, "ADDED", issuer())
+    assert set(waiting()) == {WEB, CA}
+    controller.manager.wake_all()
+    assert set(waiting()) == {WEB, CA}

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certwright.http import transport as module
+from certwright.http import network
 from certwright.http.addresses import AddressPolicy
 from certwright.http.errors import (
     AddressRefused,
@@ -294,7 +294,7 @@ async def test_what_counts_is_where_the_connection_led_and_not_what_the_dns_said
         serving(answering(OK), leaf) as server,
         HttpxTransport(ca_bundle=root.pem, addresses=NO_LOOPBACK) as transport,
     ):
-        monkeypatch.setattr(module, "_check_resolved", harmless)
+        monkeypatch.setattr(network, "resolve", harmless)
         with pytest.raises(AddressRefused):
             await transport.request("GET", server.url, headers={}, max_bytes=100)
 

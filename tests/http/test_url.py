@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.http.errors import UnsafeUrl
-from certwright.http.url import UrlPolicy, host_of
+from certwright.http.url import UrlPolicy, host_of, same_origin
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,28 @@ def test_any_text_is_accepted_or_refused_and_nothing_else(text: str) -> None:
 
 def test_the_host_of_a_url_comes_without_credentials() -> None:
     assert host_of("https://user:secret@ca.test:14000/dir?x") == "ca.test:14000"
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("https://ca.test/order/1", True),
+        ("HTTPS://CA.test:443/order/1?x#y", True),
+        ("https://ca.test:8443/order/1", False),
+        ("http://ca.test/order/1", False),
+        ("https://ca.test.evil.test/order/1", False),
+        ("https://ca.test@evil.test/order/1", False),
+        ("https://ca.test:x/", False),
+        ("https://[::1/", False),
+        ("ca.test/order/1", False),
+        ("", False),
+    ],
+)
+def test_an_origin_is_scheme_host_and_port(other: str, *, same: bool) -> None:
+    assert same_origin("https://ca.test/directory", other) is same
+    assert same_origin(other, "https://ca.test/directory") is same
+
+
+@given(st.text(max_size=100))
+def test_any_text_has_an_origin_or_none(text: str) -> None:
+    assert not same_origin(text, f"https://other.test/{text}")

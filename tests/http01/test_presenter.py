@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -311,6 +312,22 @@ async def test_a_name_in_a_status_removes_nothing_of_others(
     made = [PresentedObject("Pod", "database"), PresentedObject("Ingress", "front", edited=True)]
     await remove(objects, answers, owner, made, FILES)
     assert ("Pod", "database") in objects.held
+    assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
+
+
+async def test_paths_to_services_that_are_not_this_certificates_stay_whatever_a_status_names(
+    objects: FakeObjects, owner: Owner, answers: Holders[FileResponse]
+) -> None:
+    theirs = replace(owner, name="other", uid="uid-other")
+    other = Http01Presenter(
+        objects, theirs, Settings(POD, IngressRoute(edit="front")), patience=dt.timedelta(minutes=1), answers=answers
+    )
+    objects.put("Ingress", "front", spec={"rules": [FRONT]})
+    await other.present(FILES)
+    before = deepcopy(objects.held["Ingress", "front"]["spec"])
+    await remove(objects, answers, owner, other.objects_for(FILES), FILES)
+    assert objects.held["Ingress", "front"]["spec"] == before
+    await remove(objects, answers, theirs, other.objects_for(FILES), FILES)
     assert objects.held["Ingress", "front"]["spec"]["rules"] == [FRONT]
 
 

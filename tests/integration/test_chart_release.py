@@ -43,10 +43,10 @@ class Release:
         self._helm = Helm.find(reporter(), bed.kubeconfig)
 
     def upgrade(self, values: dict[str, Any], *options: str, name: str = "certwright") -> str:
-        """Install or upgrade, as docs/helm.md says."""
+        """Install or upgrade, as docs/helm.md says; issuers are not waited for, as no operator makes them Ready."""
         return self._helm.run(
             *("upgrade", "--install", name, str(CHART), "--namespace=certwright", "--create-namespace"),
-            *("--wait", "--timeout=120s", "--values=-", *options),
+            *("--wait=legacy", "--timeout=120s", "--values=-", *options),
             stdin=yaml.safe_dump({**NO_PODS, **values}),
         )
 
@@ -54,7 +54,8 @@ class Release:
         self._helm.run("uninstall", name, "--namespace=certwright", "--wait", "--timeout=120s")
 
     def rollback(self, revision: int) -> None:
-        self._helm.run("rollback", "certwright", str(revision), "--namespace=certwright", "--wait", "--timeout=120s")
+        where = ("--namespace=certwright", "--wait=legacy", "--timeout=120s")
+        self._helm.run("rollback", "certwright", str(revision), *where)
 
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
         answer = self._bed.kubectl("get", kind, name, "--namespace=certwright", "--ignore-not-found", "--output=json")

@@ -314,6 +314,23 @@ async def test_a_change_of_the_address_is_sent_to_the_ca(bench: Bench, email: st
     assert bench.status()["acme"].get("lastRegisteredEmail") == email
 
 
+@pytest.mark.parametrize("uri", ["https://metadata.example.test/account/1", f"{ORIGIN}:8443/account/1", "nonsense"])
+async def test_an_account_url_that_somebody_wrote_into_the_status_is_used_only_at_the_ca(
+    bench: Bench, uri: str
+) -> None:
+    bench.write(email="old@example.test")
+    await bench.reconciler.reconcile(CA)
+    bench.status()["acme"]["uri"] = uri
+    bench.restart()
+    bench.write(email="new@example.test")
+    bench.ca.requests.clear()
+    await bench.reconciler.reconcile(CA)
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert issuer.account_url == bench.status()["acme"]["uri"] == f"{ORIGIN}/account/1"
+    assert len(bench.ca.asked("/newAccount")) == 1
+
+
 async def test_an_account_that_was_there_gets_the_address_of_this_issuer(bench: Bench) -> None:
     bench.write(Key("Issuer", "shop", "first"), email="old@example.test")
     await bench.reconciler.reconcile(Key("Issuer", "shop", "first"))
@@ -571,3 +588,68 @@ async def test_a_missing_issuer_is_told_to_those_who_wait_for_it(bench: Bench) -
     assert bench.registry.ready(CA) is None
     assert bench.woken == [CA]
     assert bench.connections.open == {}
+
+
+async def test_an_account_that_was_closed_at_the_ca_is_not_believed_in_after_a_restart_either(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("True", "AccountRegistered")
+    bench.reconciler.account_refused(CA, "The CA says that the account is deactivated.")
+    assert bench.registry.view(CA).state == "not-ready"
+    for _ in range(2):
+        bench.ca.requests.clear()
+        bench.ca.refuse("unauthorized", 403)
+        assert (await bench.reconciler.reconcile(CA)).seconds is not None
+        assert bench.ready() == ("False", "AccountNotValid")
+        message = bench.status()["conditions"][0]["message"]
+        assert "the CA says unauthorized" in message
+        assert "delete the Secret account" in message
+        assert bench.registry.ready(CA) is None
+        assert bench.ca.asked("/newAccount") == []
+        bench.restart()
+        bench.watch()
+    await bench.reconciler.reconcile(CA)
+    assert bench.ca.asked("/account/1") == [None], "it is read, and found to be valid again"
+    assert bench.ready() == ("True", "AccountRegistered")
+    bench.restart()
+    bench.watch()
+    await bench.reconciler.reconcile(CA)
+    assert [path for path, _ in bench.ca.requests] == ["/directory"]
+
+
+async def test_an_account_that_is_not_valid_any_more_says_so(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    for account in bench.ca.accounts.values():
+        account["status"] = "revoked"
+    bench.reconciler.account_refused(CA, "refused")
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "AccountNotValid")
+    assert "/account/1 is revoked" in bench.status()["conditions"][0]["message"]
+
+
+async def test_a_new_account_for_a_key_whose_account_was_closed_says_so(bench: Bench) -> None:
+    bench.write()
+    bench.ca.refuse("unauthorized", 403)
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "AccountNotValid")
+
+
+async def test_a_ca_that_forgets_its_accounts_again_and_again_is_not_asked_without_end(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    bench.ca.requests.clear()
+    end = bench.now + dt.timedelta(hours=1)
+    while bench.now < end:
+        bench.reconciler.account_lost(CA)
+        pause = (await bench.reconciler.reconcile(CA)).seconds
+        while pause:
+            bench.now += dt.timedelta(seconds=pause)
+            pause = (await bench.reconciler.reconcile(CA)).seconds
+        bench.now += dt.timedelta(seconds=1)
+        if len(bench.ca.asked("/newAccount")) > 100:
+            break
+    assert 5 < len(bench.ca.asked("/newAccount")) < 30
+    bench.now += dt.timedelta(hours=2)
+    bench.reconciler.account_lost(CA)
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT, "the first time, it is registered at once"

@@ -107,3 +107,25 @@ def test_objects_are_found_by_what_they_are_indexed_by() -> None:
     assert store.indexed("initial", "c") == []
     store.remove(meta(3))
     assert store.indexed("initial", "b") == []
+
+
+def test_after_versions_went_back_whatever_comes_counts() -> None:
+    store: Store[str] = Store()
+    store.put(meta(900), "from the future")
+    store.put(meta(950, uid="u-2", name="gone"), "deleted in the future")
+    store.remove(meta(960, uid="u-2", name="gone"))
+    assert store.latest("shop") == store.latest(None) == 960
+    store.rewind("shop")
+    assert store.put(meta(100), "as it was")
+    assert store.put(meta(100, uid="u-2", name="gone"), "it is back")
+    assert [found["name"] for found in store.unlisted("shop", {"u-1"}, 120)] == ["gone"]
+    assert not store.put(meta(90), "late news")
+
+
+def test_what_a_restored_api_server_does_not_have_is_gone() -> None:
+    store: Store[str] = Store()
+    store.put(meta(900), "created after the backup")
+    store.put(meta(900, namespace="other"), "elsewhere")
+    store.rewind("shop")
+    assert [found["namespace"] for found in store.unlisted("shop", (), 100)] == ["shop"]
+    assert store.latest("other") == 900

@@ -201,3 +201,9 @@ def test_a_link_with_the_right_name_and_the_wrong_signature_breaks(root: Ca, int
 
     with pytest.raises(BrokenChain, match=r"certificate 1.*signature"):
         check_links(parse_chain(root.pem(forged, intermediate.certificate)))
+
+
+def test_a_block_that_never_ends_is_damage_whatever_is_in_front_of_it() -> None:
+    for front in (b"", b"-", b"----"):
+        with pytest.raises(ChainError, match="a PEM block is incomplete"):
+            parse_chain(front + b"-----BEGIN CERTIFICATE-----\nAAAA\n")

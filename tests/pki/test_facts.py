@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,13 @@ def test_serial_number_and_fingerprint_are_what_openssl_prints(root: Ca) -> None
 
     assert printed[0] == f"serial={facts.serial}"
     assert printed[-1] == f"fingerprint={facts.fingerprint_sha256}"
+
+
+def test_a_name_of_a_kind_that_the_library_does_not_know_is_an_error_of_ours(root: Ca) -> None:
+    der = root.issue(KEY, ["a.example.test"]).public_bytes(serialization.Encoding.DER)
+    text = b"\x82\x0ea.example.test"
+    assert text in der
+    x400 = base64.encodebytes(der.replace(text, b"\xa3" + text[1:]))
+    leaf = parse_chain(b"-----BEGIN CERTIFICATE-----\n" + x400 + b"-----END CERTIFICATE-----\n").leaf
+    with pytest.raises(ChainError, match="the certificate's extensions cannot be read"):
+        CertificateFacts.of(leaf)

@@ -67,6 +67,10 @@
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]
   verbs: [list, watch]
+# To notice another release that serves the same namespaces.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [list]
 {{- if .Values.namespaces }}
 # To notice when one of its namespaces is created or deleted.
 - apiGroups: [""]
@@ -89,8 +93,7 @@
   resources: [secrets]
   verbs: [get, create]
 {{- end }}
-{{- if .Values.leaderElection.enabled }}
-# Leader election. RBAC cannot limit create to a name.
+# Leader election, and the sign by which other releases see this one. RBAC cannot limit create to a name.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
@@ -98,5 +101,4 @@
   resources: [leases]
   resourceNames: [{{ include "certwright.leaseName" . | quote }}]
   verbs: [get, update]
-{{- end }}
 {{- end }}

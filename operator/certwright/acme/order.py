@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
-MAX_AUTHORIZATIONS: Final = 1000
-"""The most authorizations that an order may have: each would be fetched."""
-
 _SHOWN_REASONS: Final = 5
 
 # Reasons that would refuse the order without `replaces` as well.
@@ -135,16 +132,18 @@ class Order:
 
         Raises:
             MalformedResponse: The body is not an order object, lacks what its state needs (a finalize URL until it is
-                finalized, a certificate URL once it is valid), or has more than 1000 authorizations.
+                finalized, a certificate URL once it is valid), or has more authorizations than
+                identifiers.
             UnsafeUrl: A URL that its state needs must not be requested.
         """
         fields = Fields.of(response, "the order", urls)
         status = fields.status(OrderStatus)
+        identifiers = _identifiers(fields, known, asked)
         return cls(
             url=url,
             status=status,
-            identifiers=_identifiers(fields, known, asked),
-            authorization_urls=_authorization_urls(fields, status, known),
+            identifiers=identifiers,
+            authorization_urls=_authorization_urls(fields, status, known, identifiers),
             finalize_url=_finalize_url(fields, status, known),
             certificate_url=_certificate_url(fields, status, known),
             expires=fields.readable_instant("expires") or (known.expires if known else None),
@@ -166,11 +165,15 @@ def _identifiers(fields: Fields, known: Order | None, asked: Sequence[Identifier
     return tuple(child.identifier() for child in fields.children("identifiers"))
 
 
-def _authorization_urls(fields: Fields, status: OrderStatus, known: Order | None) -> tuple[str, ...]:
+def _authorization_urls(
+    fields: Fields, status: OrderStatus, known: Order | None, identifiers: Sequence[Identifier]
+) -> tuple[str, ...]:
+    """Return the authorizations, each of which is going to be fetched: not more than there are identifiers."""
     needed = status is OrderStatus.PENDING
     found = tuple(dict.fromkeys(fields.url_list("authorizations") if needed else fields.usable_urls("authorizations")))
-    if len(found) > MAX_AUTHORIZATIONS:
-        fields.fail("authorizations", f"longer than {MAX_AUTHORIZATIONS}")
+    if needed and len(found) > max(1, len(identifiers)):
+        fields.fail("authorizations", f"too long: {len(found)} for {len(identifiers)} identifiers")
+    found = found[: max(1, len(identifiers))]
     return found or (known.authorization_urls if known is not None else ())
 
 

@@ -17,7 +17,8 @@ FIRST_PAUSE: Final = 0.5
 LAST_PAUSE: Final = 8.0
 
 SHORTEST_PAUSE: Final = 0.2
-"""The least pause between two requests, in seconds, even if the server asks for none."""
+"""The least pause between two requests, in seconds, even if the server asks for none; it grows from look to look."""
+GROWTH: Final = 1.25
 
 SHORTEST_REST: Final = 0.01
 """A time-out, in seconds, is over when no more than this is left."""
@@ -53,14 +54,14 @@ async def poll(
         AcmeError: A look failed.
     """
     start = clock.monotonic()
-    pause, asked = FIRST_PAUSE, resource.retry_after
+    pause, floor, asked = FIRST_PAUSE, SHORTEST_PAUSE, resource.retry_after
     while resource.status not in until:
-        wait = pause if asked is None else max(asked, SHORTEST_PAUSE)
+        wait = pause if asked is None else max(asked, floor)
         left = start + timeout - clock.monotonic()
         if left < SHORTEST_REST:
             raise _too_late(resource, until, waited=clock.monotonic() - start, asked=asked, wait=wait)
         await clock.sleep(min(wait, left))
-        pause = min(pause * 2, LAST_PAUSE)
+        pause, floor = min(pause * 2, LAST_PAUSE), min(floor * GROWTH, LAST_PAUSE)
         try:
             resource = await look(resource)
             asked = resource.retry_after

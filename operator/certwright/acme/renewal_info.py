@@ -14,6 +14,7 @@ from certwright.acme.directory import offered
 from certwright.acme.errors import InvalidCertificate
 from certwright.acme.fields import Fields
 from certwright.http.retry_after import retry_after_seconds
+from certwright.issuing import UNREADABLE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -132,7 +133,7 @@ def certificate_identifier(certificate_der: bytes) -> str:
         extension = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
     except x509.ExtensionNotFound:
         raise _no_key_identifier() from None
-    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension):
+    except (*UNREADABLE, x509.InvalidVersion):
         raise InvalidCertificate("Not a certificate in DER, or one whose extensions cannot be read") from None
     if extension.value.key_identifier is None:
         raise _no_key_identifier()

@@ -93,7 +93,9 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
     attempts = min(observation.status.failed_attempts + 1, MAX_COUNT)
     again = max(now + attempt_pause(attempts), failure.not_before or now)
     # The status says it too; while that cannot be written the CA must not be asked without end.
-    issuing = replace(observation.memory.issuing, not_before=again, reported=(failure.reason, failure.message))
+    issuing = replace(
+        observation.memory.issuing, not_before=again, reported=(failure.reason, failure.message), since=now
+    )
     errors = failure.by_name or {}
     order = observation.status.order
     if order is None or order.url is None or order.state == "invalid":

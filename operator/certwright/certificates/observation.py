@@ -116,7 +116,7 @@ class Memory:
         if order is not None and order.challenges:
             order = replace(order, presented_at=None)  # its presenters may be others now
         # The number of failures stays: after one, clean-up takes its credentials from the issuer as it is now.
-        cleaning_up = replace(self.cleaning_up, not_before=None, reported=None)
+        cleaning_up = replace(self.cleaning_up, not_before=None, reported=None, since=None)
         return replace(self, open_order=order, issuing=Backoff(), cleaning_up=cleaning_up)
 
 

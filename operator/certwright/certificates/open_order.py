@@ -36,6 +36,7 @@ class OpenOrder:
         order: As last seen at the CA.
         started_at: When it was placed.
         next_look: Nothing is to be asked before this time.
+        rests_since: When that was decided; None if it is due at once.
         responses: What the CA is to find, by the authorization's name; an answered one stays until the order is done.
         challenges: The challenge of each that is not answered yet, by the same name.
         key: The private key of the order, once it is in a Secret.
@@ -57,6 +58,7 @@ class OpenOrder:
     order: Order
     started_at: dt.datetime
     next_look: dt.datetime
+    rests_since: dt.datetime | None = None
     responses: Mapping[str, ChallengeResponse] = field(default_factory=dict)
     challenges: Mapping[str, Challenge] = field(default_factory=dict)
     key: PrivateKey | None = field(default=None, repr=False)
@@ -105,6 +107,10 @@ class OpenOrder:
             furthest=order.status if progress else self.furthest,
         )
 
+    def resting(self, pause: dt.timedelta, now: dt.datetime) -> OpenOrder:
+        """Return the order with its next look after a pause."""
+        return replace(self, next_look=now + pause, rests_since=now)
+
     def polled(self, asked: float | None, now: dt.datetime) -> OpenOrder:
         """Return the order with its next look: a little later each time, and no sooner than the CA asked for.
 
@@ -116,4 +122,4 @@ class OpenOrder:
             asked = min(FIRST_POLL_SECONDS * 2.0 ** min(self.polls, 10), LONGEST_POLL_SECONDS)
         floor = min(FIRST_POLL_SECONDS * GROWTH_OF_POLLS ** min(self.polls, 100), LONGEST_FLOOR_SECONDS)
         pause = min(max(asked, floor), LONGEST_ASKED_SECONDS)
-        return replace(self, next_look=now + dt.timedelta(seconds=pause))
+        return self.resting(dt.timedelta(seconds=pause), now)

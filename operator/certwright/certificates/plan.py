@@ -39,12 +39,14 @@ from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.failures import ATTEMPT_PAUSES
 from certwright.resources import FINALIZER
+from certwright.runtime.backoff import wait_until
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.steps.step import Step
+    from certwright.resources import CertificateStatus
     from certwright.runtime.backoff import Backoff
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
@@ -55,8 +57,8 @@ CLEAN_UP_TRIES: Final = 7
 The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
 """
 
-CLOCK_TOLERANCE: Final = dt.timedelta(hours=1)
-"""How far ahead the clock may be with which the time of an attempt was written."""
+LONGEST_ATTEMPT_PAUSE: Final = ATTEMPT_PAUSES[-1] + dt.timedelta(hours=1)
+"""No pause between attempts is longer: a later time in a status was written with a wrong clock, or by someone else."""
 
 
 def plan(observation: Observation, now: dt.datetime) -> Step:
@@ -81,7 +83,9 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
 
 
 def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> Step:
-    if now < deleted + CLEAN_UP_PATIENCE:
+    # By the API server's clock: if ours is far behind, only the number of tries is sure to come to an end.
+    behind = deleted - now > CLEAN_UP_PATIENCE
+    if now < deleted + CLEAN_UP_PATIENCE and not (behind and _tried_enough(observation)):
         return _let_go_first(observation, now) or Forget()
     return _release_first(observation, now) or Forget()
 
@@ -118,7 +122,7 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
     order = observation.status.order
     if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
-        pause = _not_before(_believable(observation.status.next_attempt_time, now), now)
+        pause = _attempt_pause(observation.status, now)
         tidy = _clean_up_first(observation, now, new_order_waits=pause is None)
         if tidy is None and pause is not None:
             tidy = _release_first(observation, now) or pause
@@ -173,7 +177,7 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
             return Present()
         case "pending" if open_order.challenges:
             seen = open_order.propagated
-            return _not_before(open_order.next_look, now) or (AnswerChallenges() if seen else SelfCheck())
+            return _next_look(open_order, now) or (AnswerChallenges() if seen else SelfCheck())
         case "pending" if open_order.is_review_due(now):
             return ReviewAuthorizations()
         case "ready" if not open_order.finalized:
@@ -181,7 +185,11 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
         case "valid":
             return _not_before(open_order.usable_from, now) or StoreCertificate()
         case _:
-            return _not_before(open_order.next_look, now) or PollOrder()
+            return _next_look(open_order, now) or PollOrder()
+
+
+def _next_look(open_order: OpenOrder, now: dt.datetime) -> Sleep | None:
+    return _not_before(open_order.next_look, now, since=open_order.rests_since)
 
 
 def _let_go_first(observation: Observation, now: dt.datetime) -> Step | None:
@@ -210,14 +218,18 @@ def _release_first(observation: Observation, now: dt.datetime) -> Step | None:
     return _after(observation.memory.cleaning_up, now) or Release()
 
 
-def _believable(time: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
-    """Return the time of the next attempt, unless it is later than any pause: then a wrong clock or someone set it."""
-    return None if time is None or time - now > ATTEMPT_PAUSES[-1] + CLOCK_TOLERANCE else time
+def _attempt_pause(status: CertificateStatus, now: dt.datetime) -> Sleep | None:
+    """Return the pause between two attempts that the status asks for, as far as it can be believed."""
+    time, failed = status.next_attempt_time, status.last_failure_time
+    if time is not None and time - min(failed or now, now) > LONGEST_ATTEMPT_PAUSE:
+        return None
+    return _not_before(time, now, since=failed)
 
 
 def _after(backoff: Backoff, now: dt.datetime) -> Sleep | None:
-    return _not_before(backoff.not_before, now)
+    return _not_before(backoff.not_before, now, since=backoff.since)
 
 
-def _not_before(time: dt.datetime | None, now: dt.datetime) -> Sleep | None:
-    return Sleep(time) if time is not None and now < time else None
+def _not_before(time: dt.datetime | None, now: dt.datetime, *, since: dt.datetime | None = None) -> Sleep | None:
+    until = wait_until(time, now, since=since)
+    return None if until is None else Sleep(until)

@@ -8,6 +8,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme import AccountDoesNotExist, AcmeError, Unauthorized
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
@@ -23,6 +24,7 @@ from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
+from certwright.issuers.account import why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
@@ -51,6 +53,8 @@ DEFECT_PAUSE_SECONDS: Final = 60.0
 API_SERVER_PAUSE_SECONDS: Final = 10.0
 LONGEST_STEP_SECONDS: Final = 120.0
 """A step that takes longer is interrupted: it would hold a worker for as long as a slow CA or DNS server likes."""
+ACCOUNT_SECONDS: Final = 30.0
+"""For reading an account whose request was refused."""
 TURN_SECONDS: Final = 15.0
 """After so long a look is put back between two steps, behind what waits."""
 UNWATCHED_FOR: Final = dt.timedelta(seconds=30)
@@ -66,6 +70,7 @@ class CertificateReconciler:
         secrets: The watched Secrets: those that Certwright wrote.
         look_at_issuer: Asks for a look at an issuer that is not loaded yet.
         account_lost: Told when a CA does not know an issuer's account any more.
+        account_refused: Told when a CA does not let it do anything any more, and what the CA said.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class CertificateReconciler:
         secrets: Store[SecretFacts],
         look_at_issuer: Callable[[Key], None],
         account_lost: Callable[[Key], None],
+        account_refused: Callable[[Key, str], None],
     ) -> None:
         self._tools = tools
         self._takeover = Takeover(tools)
@@ -83,6 +89,7 @@ class CertificateReconciler:
         self._secrets = secrets
         self._look_at_issuer = look_at_issuer
         self._account_lost = account_lost
+        self._account_refused = account_refused
         self._memories: dict[str, Memory] = {}
         self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
@@ -94,6 +101,11 @@ class CertificateReconciler:
         self._with_changed_issuer.discard(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
+
+    def start_over(self) -> None:
+        """Drop what is remembered of every Certificate: it may be about versions that there are no more."""
+        self._memories.clear()
+        self._with_changed_issuer.clear()
 
     def issuer_changed(self, key: Key) -> None:
         """Have the next look at the Certificate try again at once: what stood in the way may be gone."""
@@ -224,7 +236,8 @@ class CertificateReconciler:
         if watched is not None:
             return (memory if memory.unwatched is None else replace(memory, unwatched=None)), watched
         now, unwatched = self._tools.clock(), memory.unwatched
-        if unwatched is None or memory.refusals or now - unwatched.read_at > UNWATCHED_FOR:
+        fresh = unwatched is not None and dt.timedelta() <= now - unwatched.read_at <= UNWATCHED_FOR
+        if unwatched is None or memory.refusals or not fresh:
             found = await self._tools.kube_api.read_secret(namespace, name)
             facts = await in_thread(SecretFacts.of, found) if found is not None else None
             if facts is not None and facts.certificate_name is not None:
@@ -252,6 +265,8 @@ class CertificateReconciler:
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
                 cause = _too_late(step, observation) if deadline.expired() else error
                 failure = classify(cause, self._tools.clock())
+                if isinstance(cause, Unauthorized):
+                    failure = await _about_account(observation, failure)
                 if not failure.expected:
                     logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
                 observation = self._keep(self._failed(observation, step, failure))
@@ -263,7 +278,11 @@ class CertificateReconciler:
         observation = after_failure(observation, self._tools, step, failure)
         if failure.kind != "account":
             return observation
-        self._account_lost(issuer_key(observation.certificate))
+        issuer = issuer_key(observation.certificate)
+        if failure.reason == "AccountNotValid":
+            self._account_refused(issuer, failure.message)
+        else:
+            self._account_lost(issuer)
         view = IssuerView("not-ready", failure.message)
         return replace(observation, issuer=None, request=None, issuer_view=view)
 
@@ -286,6 +305,23 @@ class CertificateReconciler:
             oldest = next(iter(self._with_issued))
             del self._with_issued[oldest]
             self._memories[oldest] = replace(self._memories[oldest], issued=None)
+
+
+async def _about_account(observation: Observation, failure: Failure) -> Failure:
+    """Return what a refusal as unauthorized means: the account is read, which may have been closed at the CA.
+
+    If that cannot be told now, nothing has been attempted that counts.
+    """
+    try:
+        async with asyncio.timeout(ACCOUNT_SECONDS):
+            why = await why_unusable(observation.ready_issuer.client)
+    except AccountDoesNotExist as error:
+        return replace(failure, reason="AccountUnknown", message=f"{error}.", kind="account")
+    except (AcmeError, TimeoutError):
+        return replace(failure, kind="transient")
+    if why is None:
+        return failure
+    return replace(failure, reason="AccountNotValid", message=f"{why}.", kind="account")
 
 
 def _too_late(step: Act, observation: Observation) -> IssuanceError:

@@ -6,6 +6,7 @@ Nothing of a Secret's content is kept in memory. Every manifest is whole, for on
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,7 @@ from certwright.resources import (
     ISSUER_NAME_ANNOTATION,
     MANAGED_LABEL,
     MANAGED_VALUE,
+    RESERVED_PREFIX,
     group,
 )
 
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from certwright.pki import CertificateChain
-    from certwright.resources import Certificate
+    from certwright.resources import Certificate, SecretTemplate
     from certwright.resources import PrivateKey as PrivateKeySpec
 
 TLS_TYPE: Final = "kubernetes.io/tls"
@@ -56,6 +58,9 @@ CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
+TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
+"""Which labels and annotations are from the template: what it has no more can be told from what others put there."""
+CA_ENTRY: Final = "ca.crt"
 MAX_REVISION_DIGITS: Final = 9
 ENTRIES: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
 """What Certwright writes."""
@@ -83,6 +88,7 @@ class SecretFacts:
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
         immutable: Whether its data can never be changed.
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
+        template: Which labels and annotations are from the Certificate's template, see `template_keys`.
         lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
         is_ours: Whether its chain and key are as Certwright wrote them when it had issued them.
         placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
@@ -106,6 +112,7 @@ class SecretFacts:
     metadata_fingerprint: str | None
     immutable: bool = False
     revision: int = 0
+    template: str | None = None
     lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
     is_ours: bool = False
     placeholder: str | None = None
@@ -163,6 +170,7 @@ class SecretFacts:
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
+            template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
             lone_key=lone_key,
             is_ours=is_ours,
             placeholder=placeholder(leaf) if leaf is not None and not is_ours else None,
@@ -190,7 +198,7 @@ def tls_secret(
     """
     data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
     if chain.root_pem is not None:
-        data["ca.crt"] = encoded(chain.root_pem)
+        data[CA_ENTRY] = encoded(chain.root_pem)
     annotations = {
         ISSUER_NAME_ANNOTATION: certificate.spec.issuer_ref.name,
         ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
@@ -237,6 +245,32 @@ def metadata_fingerprint(certificate: Certificate) -> str:
     )
 
 
+def template_keys(recorded: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the keys of labels and annotations that a Secret records as its template's; none of our own."""
+    try:
+        record = json.loads(recorded or "{}")
+    except ValueError:
+        record = None
+    fields = record if isinstance(record, dict) else {}
+    return {
+        field: tuple(key for key in _texts(fields.get(field)) if not key.startswith(RESERVED_PREFIX))
+        for field in ("labels", "annotations")
+    }
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _template_record(template: SecretTemplate | None) -> dict[str, str]:
+    """Return the annotation that says what is from the template; none without one, or with one that is too long."""
+    if template is None or not (template.labels or template.annotations):
+        return {}
+    record = {"labels": sorted(template.labels), "annotations": sorted(template.annotations)}
+    text = json.dumps(record, separators=(",", ":"))
+    return {TEMPLATE_ANNOTATION: text} if len(text) <= MAX_ANNOTATION else {}
+
+
 def pending_key_name(certificate: Certificate) -> str:
     """Return the name of the Secret that keeps the new private key until its certificate is there."""
     return f"certwright-pending-{digest(certificate.metadata.uid)}"
@@ -270,6 +304,7 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             METADATA_FINGERPRINT_ANNOTATION,
             CONTENT_DIGEST_ANNOTATION,
             REVISION_ANNOTATION,
+            TEMPLATE_ANNOTATION,
         )
         if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1)
     }
@@ -334,6 +369,7 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
         "annotations": {
             **(template.annotations if template else {}),
             **annotations,
+            **_template_record(template),
             CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
             ALT_NAMES_ANNOTATION: ",".join(names_of(requested_identifiers(certificate))),
             METADATA_FINGERPRINT_ANNOTATION: metadata_fingerprint(certificate),

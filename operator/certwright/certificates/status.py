@@ -122,7 +122,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
 async def save_unless_quiet(observation: Observation, tools: Tools) -> Observation:
     """Like `save`, but leave out what will be said better in a moment: the small steps of a young order."""
     memory = observation.memory
-    young = memory.saved_at is not None and tools.clock() - memory.saved_at < QUIET
+    young = memory.saved_at is not None and dt.timedelta() <= tools.clock() - memory.saved_at < QUIET
     if memory.open_order is not None and memory.note is not None and memory.note.under_way and young:
         return observation
     return await save(observation, tools)

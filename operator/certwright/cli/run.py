@@ -115,6 +115,8 @@ def _options(given: argparse.Namespace) -> Options:
             annotations=_pairs(given.object_annotation, "OBJECT_ANNOTATION"),
         ),
         kubeconfig=given.kubeconfig or None,
+        lease_name=given.lease_name,
+        identity=given.identity,
         election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
     )
 

@@ -13,6 +13,7 @@ from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
 from certwright.handlers.invalid import tell
 from certwright.handlers.manager import WORKERS, Manager
+from certwright.handlers.other_releases import OtherReleases
 from certwright.handlers.quarantine import Quarantine
 from certwright.handlers.registrations import (
     CLUSTER_ISSUERS,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.secret import SecretFacts
     from certwright.handlers.invalid import InvalidObject
+    from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
     from certwright.resources import Certificate
@@ -60,6 +62,7 @@ class Controller:
         workers: How many objects are looked at at once.
         http01: What http-01 solvers are made of.
         common: Labels and annotations for every object that is made.
+        claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
     """
 
@@ -72,6 +75,7 @@ class Controller:
         workers: int = WORKERS,
         http01: Http01Options | None = None,
         common: CommonMetadata | None = None,
+        claims: Claims | None = None,
         leadership: Leadership | None = None,
     ) -> None:
         http01 = http01 or Http01Options()
@@ -100,6 +104,9 @@ class Controller:
                 clock=_now,
             ),
         )
+        self._claims, self._begun = claims, leadership.begun
+        if claims is not None:
+            self.manager.other_releases = OtherReleases(claims, kube_api, clock=_now, wake=self.manager.wake)
         self._authorities = Authorities(
             user_agent=user_agent,
             on_request=self.metrics.acme_request,
@@ -142,7 +149,9 @@ class Controller:
             secrets=self.secrets,
             look_at_issuer=self.manager.wake,
             account_lost=self._account_lost,
+            account_refused=self._account_refused,
         )
+        self.manager.on_rewind = self._certificate_reconciler.start_over
         self._register()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -152,9 +161,15 @@ class Controller:
             OperatorFailed: A part ended unexpectedly.
         """
         dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
+        looking = asyncio.create_task(self._claims.run(self._begun)) if self._claims is not None else None
         try:
             await self.manager.run(stop)
         finally:
+            if looking is not None:
+                looking.cancel()
+                await asyncio.wait([looking])
+            if self._claims is not None:
+                await self._claims.release()
             dropping.cancel()
             await asyncio.wait([dropping])
             await self._authorities.aclose()
@@ -227,6 +242,10 @@ class Controller:
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)
+        self.manager.wake(issuer)
+
+    def _account_refused(self, issuer: Key, why: str) -> None:
+        self._issuer_reconciler.account_refused(issuer, why)
         self.manager.wake(issuer)
 
 

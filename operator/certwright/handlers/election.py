@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from certwright.kube.claims import Scope, claim
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.election import Elector, Timing
 from certwright.kube.lease import LeaseLock
@@ -47,6 +48,7 @@ class Candidate:
         election: What to stand for.
         namespace: Where the Lease is.
         common: Labels and annotations for it.
+        scope: What the release serves, for other releases to see.
         leadership: Begun, extended and ended here.
         metrics: Shows the transitions, counts the requests.
         abort: Ends the work at once.
@@ -59,6 +61,7 @@ class Candidate:
         *,
         namespace: str,
         common: CommonMetadata | None = None,
+        scope: Scope | None = None,
         leadership: Leadership,
         metrics: Metrics,
         abort: Callable[[], None],
@@ -77,6 +80,7 @@ class Candidate:
                 namespace=namespace,
                 name=election.lease_name,
                 common=common,
+                claim=claim(scope or Scope()),
             ),
             leadership,
             identity=election.identity,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.events import subject_of
-from certwright.resources import FINALIZER, READY, Metadata
+from certwright.resources import FINALIZER, OPERATOR_CONFLICT, READY, Metadata
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ async def _show(
 ) -> None:
     metadata, status = invalid.body["metadata"], dict(invalid.body.get("status") or {})
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    conditions.pop(OPERATOR_CONFLICT, None)
     before = conditions.get(READY, {})
     said = {
         "type": READY,

@@ -11,6 +11,7 @@ from certwright.handlers.kinds import Kinds
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.kube.errors import KubeError
 from certwright.resources import InvalidResource
+from certwright.runtime.clock_watch import ClockWatch
 from certwright.runtime.labour import in_thread, metered
 from certwright.runtime.queue import WorkQueue
 from certwright.runtime.result import Result
@@ -18,9 +19,10 @@ from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from certwright.handlers.kinds import WatchedKind
+    from certwright.handlers.other_releases import OtherReleases
     from certwright.handlers.quarantine import Quarantine
     from certwright.kube.events import EventRecorder
     from certwright.kube.resource import Resource
@@ -53,6 +55,7 @@ class Manager:
         kinds: What is watched. Register every kind before the watches begin.
         queue: What is to be looked at.
         scheduler: What is to be looked at later.
+        on_rewind: Called when the API server's versions went back.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Manager:
         quarantine: Quarantine,
     ) -> None:
         self.kinds = Kinds()
+        self.on_rewind: Callable[[], None] = lambda: None
         self.quarantine = quarantine
         self.queue: WorkQueue[Key] = WorkQueue(self._place, workers=workers)
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
@@ -76,8 +80,11 @@ class Manager:
             recorder=recorder,
             metrics=metrics,
             leadership=leadership,
+            clock=ClockWatch(self.wake_all),
         )
         metrics.watch_queue(self.queue, self.scheduler)
+        self.other_releases: OtherReleases | None = None
+        """Keeps this one from what they serve; None if there are none, whatever happens."""
 
     @property
     def trouble(self) -> str | None:
@@ -144,6 +151,8 @@ class Manager:
         if not kind.keeps(key):
             kind.store.drop(key.namespace, key.name)
             return
+        if self.other_releases is not None and kind.reconcile is not None:
+            self.other_releases.take(key, body)
         if kind.reconcile is not None:
             self.quarantine.see(key, body)
         try:
@@ -178,6 +187,18 @@ class Manager:
             logger.info("%s was deleted while it was not watched", resource.key(metadata))
             self._gone(kind, metadata)
 
+    def latest(self, resource: Resource, namespace: str | None) -> int:
+        """Return the newest version that is known of a resource in a namespace, or everywhere if that is None."""
+        kind = self.kinds[resource.kind]
+        return max(kind.store.latest(namespace), kind.invalid.latest(namespace))
+
+    def take_rewind(self, resource: Resource, namespace: str | None) -> None:
+        """Take in that the API server's versions went back: what is listed now counts, whatever is known."""
+        kind = self.kinds[resource.kind]
+        kind.store.rewind(namespace)
+        kind.invalid.rewind(namespace)
+        self.on_rewind()
+
     def _gone(self, kind: WatchedKind[Any], metadata: Mapping[str, Any]) -> None:
         key = kind.resource.key(metadata)
         before = kind.store.get(key.namespace, key.name)
@@ -193,6 +214,8 @@ class Manager:
         kind = self.kinds[key.kind]
         invalid = kind.invalid.get(key.namespace, key.name)
         try:
+            if await self._is_kept_out(kind, key):
+                return Result.ON_EVENT
             if invalid is not None:
                 if kind.on_invalid is not None:
                     await kind.on_invalid(key, invalid)
@@ -205,6 +228,19 @@ class Manager:
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return Result.again_in(RETRY_SECONDS)
+
+    async def _is_kept_out(self, kind: WatchedKind[Any], key: Key) -> bool:
+        if self.other_releases is None or kind.reconcile is None:
+            return False
+        invalid, known = kind.invalid.get(key.namespace, key.name), kind.store.get(key.namespace, key.name)
+        if invalid is not None:
+            metadata = invalid.body["metadata"]
+        elif known is not None:
+            metadata = known.metadata.identity
+        else:
+            self.other_releases.forget(key)
+            return False
+        return await self.other_releases.keep_out(kind.resource, key, metadata)
 
     async def _parse(self, kind: WatchedKind[Any], key: Key, body: Mapping[str, Any]) -> Any:
         if not kind.parses_in_thread:

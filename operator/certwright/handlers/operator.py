@@ -19,10 +19,13 @@ from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watching import Watcher
 from certwright.http01.presenter import shared_look_up
 from certwright.issuers.presenters import Http01Options
+from certwright.kube.claims import Claims, Scope, claim
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
-from certwright.kube.login import connect, in_cluster
+from certwright.kube.heartbeat import Heartbeat
+from certwright.kube.lease import LeaseLock
+from certwright.kube.login import connect, credentials_of
 from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
 
@@ -55,6 +58,8 @@ class Options:
         common: Labels and annotations for every object that is made.
         kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
         election: For one of several replicas; None for an operator that runs alone.
+        lease_name: Of the Lease in the operator's namespace, by which other releases see this one.
+        identity: This process, in that Lease.
     """
 
     operator_namespace: str
@@ -67,6 +72,8 @@ class Options:
     common: CommonMetadata = field(default_factory=CommonMetadata)
     kubeconfig: str | None = None
     election: Election | None = None
+    lease_name: str = "certwright"
+    identity: str = ""
 
 
 async def run_operator(options: Options) -> None:
@@ -92,6 +99,7 @@ async def run_operator(options: Options) -> None:
             workers=options.workers,
             http01=options.http01,
             common=options.common,
+            claims=_claims(api, options),
             leadership=leadership,
         )
         await _start_responder(stack, controller, options.http01)
@@ -102,6 +110,7 @@ async def run_operator(options: Options) -> None:
                 options.election,
                 namespace=options.operator_namespace,
                 common=options.common,
+                scope=Scope(tuple(options.namespaces)),
                 leadership=leadership,
                 metrics=controller.metrics,
                 abort=controller.abort,
@@ -124,6 +133,19 @@ async def run_operator(options: Options) -> None:
         await _run_until_stopped(controller, candidate, endpoints, watcher=watcher, stop=stop)
 
 
+def _claims(api: ApiClient, options: Options) -> Claims:
+    client, scope = (
+        KubeClient(api, patience=Patience(request=10.0, total=10.0, tries=2)),
+        Scope(tuple(options.namespaces)),
+    )
+    namespace, name = options.operator_namespace, options.lease_name
+    heartbeat = None
+    if options.election is None:
+        lock = LeaseLock(client, namespace=namespace, name=name, common=options.common, claim=claim(scope))
+        heartbeat = Heartbeat(lock, options.identity)
+    return Claims(client, namespace=namespace, name=name, scope=scope, heartbeat=heartbeat)
+
+
 def _make_watcher(api: ApiClient, controller: Controller, options: Options) -> Watcher:
     manager, metrics = controller.manager, controller.metrics
     watcher = Watcher(
@@ -131,9 +153,11 @@ def _make_watcher(api: ApiClient, controller: Controller, options: Options) -> W
         # Followers look as well, and it is answered or asked again soon.
         client=KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=10.0, tries=1)),
         namespaces=options.namespaces,
-        in_pod=in_cluster() and options.kubeconfig is None,
+        credentials=credentials_of(api),
         on_event=manager.take_event,
         on_list=manager.take_list,
+        latest=manager.latest,
+        on_rewind=manager.take_rewind,
         on_failure=metrics.watch_failed,
     )
     for resource in manager.kinds.resources:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
+    from certwright.runtime.clock_watch import ClockWatch
     from certwright.runtime.key import Key
     from certwright.runtime.leadership import Leadership
     from certwright.runtime.queue import WorkQueue
@@ -42,6 +43,7 @@ class Workers:
         recorder: Its poster runs while the workers do.
         metrics: Counts looks.
         leadership: Whether this process may act.
+        clock: Looks for steps of the wall clock while the workers work.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class Workers:
         recorder: EventRecorder,
         metrics: Metrics,
         leadership: Leadership,
+        clock: ClockWatch | None = None,
     ) -> None:
+        self._clock = clock
         self._number = number
         self._look = look
         self._queue = queue
@@ -101,6 +105,8 @@ class Workers:
             asyncio.create_task(self._scheduler.run(), name="scheduler"),
             asyncio.create_task(self._recorder.run(), name="events"),
         ]
+        if self._clock is not None:
+            helpers.append(asyncio.create_task(self._clock.run(), name="clock"))
         self._tasks = [*workers, *helpers]
         await asyncio.wait([told, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
         if self._aborted or not self._leadership.holds():

@@ -12,13 +12,12 @@ from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 import httpx
 
 from certwright.http.errors import (
-    AddressRefused,
     ConnectionFailed,
     Http2Unavailable,
     InvalidProxy,
@@ -28,21 +27,19 @@ from certwright.http.errors import (
     TransportError,
     UnsafeUrl,
 )
-from certwright.http.host_names import resolve, without_final_dot
+from certwright.http.host_names import without_final_dot
 from certwright.http.message import Headers, Response
-from certwright.http.network import NetworkBackend
+from certwright.http.network import NetworkBackend, refused
 from certwright.http.proxy import environment_proxies, environment_proxy
 from certwright.http.trust import ClientCertificate, Trust, untrusted_server
-from certwright.http.url import MAX_SHOWN_HOST, UrlPolicy, host_of
+from certwright.http.url import UrlPolicy, host_of
 from certwright.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
     from certwright.http.addresses import AddressPolicy
-
-    Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
 
 USER_AGENT: Final = (
     f"certwright/{version('certwright')} python-httpx/{httpx.__version__} python/{platform.python_version()}"
@@ -97,13 +94,11 @@ class _Route:
         origin: Scheme, host and port.
         transport: The pool of connections.
         proxy: Host and port of the proxy on the way, or None.
-        trace: Told by httpcore of what happens to a request, or None.
     """
 
     origin: httpx.URL
     transport: httpx.AsyncHTTPTransport
     proxy: str | None = None
-    trace: Trace | None = None
 
 
 class HttpxTransport:
@@ -159,8 +154,7 @@ class HttpxTransport:
         self._urls = UrlPolicy(allow_http=allow_insecure)
         # httpx never has to wait for a connection itself; see below.
         patience = httpx.Timeout(self._timeouts.read, connect=self._timeouts.connect, pool=None)
-        self._patience: dict[str, object] = {"timeout": patience.as_dict()}
-        self._before_send = before_send
+        self._extensions: dict[str, object] = {"timeout": patience.as_dict()}
         self._addresses = addresses
         trust = Trust(ca_bundle, verify, trust_env, http2, client_certificate)
         context = trust.context(partial(httpx.create_ssl_context, trust_env=trust_env))
@@ -175,12 +169,14 @@ class HttpxTransport:
         # The transport of httpx without its client: redirects, cookies, authentication and decoding are not needed,
         # and were a third of the work for each request.
         self._absolute: set[str] = set()
-        backend = NetworkBackend(self._absolute)
-        self._open = partial(_open, verify=context, http2=http2, limits=limits, backend=backend)
+        direct = NetworkBackend(self._absolute, before_send=before_send, addresses=addresses)
+        proxied = NetworkBackend(self._absolute, before_send=before_send)
+        self._open_direct = partial(_open, verify=context, http2=http2, limits=limits, backend=direct)
+        self._open_proxied = partial(_open, verify=context, http2=http2, limits=limits, backend=proxied)
         self._proxy = proxy
         self._trust_env = trust_env
         proxies = [proxy] if proxy is not None else environment_proxies() if trust_env else []
-        self._transports: dict[str | None, httpx.AsyncHTTPTransport] = {None: self._open()}
+        self._transports: dict[str | None, httpx.AsyncHTTPTransport] = {None: self._open_direct()}
         for url in proxies:
             self._transports[url] = self._through(url)
         self._routes: dict[str, _Route] = {}
@@ -220,7 +216,7 @@ class HttpxTransport:
             # As the URL was written: httpx would drop a default port.
             headers={"Host": without_final_dot(host), **self._headers, **headers},
             content=content,
-            extensions=self._patience if route.trace is None else {**self._patience, "trace": route.trace},
+            extensions=self._extensions,
         )
         request.url = _ExactUrl(route.origin, rest[len(host) :])
         try:
@@ -248,8 +244,7 @@ class HttpxTransport:
             if proxy is not None and proxy not in self._transports:
                 self._transports[proxy] = self._through(proxy)
             self._check_literal(host)
-            trace = _trace(self._before_send, self._addresses if proxy is None else None, host)
-            route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy), trace)
+            route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy))
             if len(self._routes) >= _MAX_ROUTES:
                 self._routes.clear()
                 self._absolute.clear()
@@ -264,11 +259,11 @@ class HttpxTransport:
             return
         with suppress(ValueError):
             if objection := self._addresses.objection(urlsplit(f"//{host}").hostname or ""):
-                raise _refused(host, objection)
+                raise refused(host, objection)
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         try:
-            return self._open(proxy=proxy)
+            return self._open_proxied(proxy=proxy)
         except ImportError:
             raise InvalidProxy("A SOCKS proxy needs the package socksio: install it, or use another proxy") from None
         except (ValueError, httpx.InvalidURL):
@@ -321,41 +316,6 @@ def _open(
     pool = httpx.AsyncHTTPTransport(verify=verify, http2=http2, limits=limits, proxy=proxy)
     pool._pool._network_backend = backend  # noqa: SLF001 - httpcore has an argument for it, httpx none
     return pool
-
-
-def _trace(before_send: Callable[[], None] | None, addresses: AddressPolicy | None, host: str) -> Trace | None:
-    """Return a callback for httpcore that asks before bytes are written, and where a new connection leads."""
-    if before_send is None and addresses is None:
-        return None
-
-    async def trace(event: str, info: Mapping[str, Any]) -> None:
-        if before_send is not None and event.endswith((".send_request_headers.started", ".send_request_body.started")):
-            before_send()
-        if addresses is None:
-            return
-        if event.endswith(".connect_tcp.complete"):
-            stream = info["return_value"]
-            if objection := addresses.objection(str(stream.get_extra_info("server_addr")[0])):
-                await stream.aclose()
-                raise _refused(host, objection)
-        elif event.endswith(".connect_tcp.failed"):
-            # Which ports are open at such an address, and which are not, is not to be told from the message.
-            await _check_resolved(addresses, host)
-
-    return trace
-
-
-async def _check_resolved(addresses: AddressPolicy, host: str) -> None:
-    with suppress(OSError, UnicodeError):
-        found = await resolve(urlsplit(f"//{host}").hostname or "", None)
-        for address in {str(sockaddr[0]) for *_, sockaddr in found}:
-            if objection := addresses.objection(address):
-                raise _refused(host, objection)
-
-
-def _refused(host: str, objection: str) -> AddressRefused:
-    shown = printable(host, MAX_SHOWN_HOST)
-    return AddressRefused(f"{shown} leads to {objection}, to which no request is sent from here", host=shown)
 
 
 async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.acme import AccountKey, AccountStatus, AcmeError, Client
+from certwright.acme import AccountKey, AccountStatus, AcmeError, Client, Unauthorized
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
 from certwright.kube.errors import Conflict
@@ -103,7 +103,7 @@ def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) ->
 
 
 async def load_account(
-    server: AcmeServer, key: AccountKey, spec: AcmeIssuerSpec, was: AcmeIssuerStatus | None
+    server: AcmeServer, key: AccountKey, spec: AcmeIssuerSpec, was: AcmeIssuerStatus | None, *, believed: bool = True
 ) -> LoadedAccount:
     """Return the account of a key, with the contact address of the spec.
 
@@ -115,6 +115,7 @@ async def load_account(
         key: The account key.
         spec: The issuer's spec.
         was: The account in the issuer's status; None to ask the CA in any case.
+        believed: Whether that account was usable when last seen; else it is read.
 
     Raises:
         IssuanceError: The account was closed, or the CA does not offer the profile.
@@ -125,11 +126,16 @@ async def load_account(
     known = None if was is None else _known_url(was, spec, key, directory)
     if was is not None and known is not None:
         client = Client(server, key, account_url=known)
+        if not believed:
+            await _check(client, spec.private_key_secret_ref.name)
         if was.last_registered_email != spec.email:
             await client.update_account(contact=contact)
     else:
         client = Client(server, key)
-        await _register(client, contact, spec.private_key_secret_ref.name)
+        try:
+            await _register(client, contact, spec.private_key_secret_ref.name)
+        except Unauthorized as error:
+            raise _closed(str(error), spec.private_key_secret_ref.name) from error
     status = AcmeIssuerStatus(
         uri=client.account_url,
         server=spec.server,
@@ -147,17 +153,44 @@ def _known_url(was: AcmeIssuerStatus, spec: AcmeIssuerSpec, key: AccountKey, dir
     return was.uri if any(same_origin(was.uri, one) for one in (spec.server, directory.new_account)) else None
 
 
+async def why_unusable(client: Client) -> str | None:
+    """Read an account, and return why it can order nothing; None if it can.
+
+    Args:
+        client: The account.
+
+    Raises:
+        AcmeError: It cannot be told now, or the CA does not know the account (`AccountDoesNotExist`).
+    """
+    try:
+        account = await client.fetch_account()
+    except Unauthorized as error:
+        # RFC 8555 section 7.3.6: nothing is answered to an account that was deactivated.
+        return str(error)
+    return None if account.status == AccountStatus.VALID else f"The account {account.url} is {account.status.value}"
+
+
+async def _check(client: Client, secret_name: str) -> None:
+    why = await why_unusable(client)
+    if why is not None:
+        raise _closed(why, secret_name)
+
+
+def _closed(why: str, secret_name: str) -> IssuanceError:
+    return IssuanceError(
+        "AccountNotValid",
+        f"{why}, which cannot be undone. For a new account delete the Secret {secret_name}, or name another one in "
+        "privateKeySecretRef.",
+    )
+
+
 async def _register(client: Client, contact: tuple[str, ...], secret_name: str) -> None:
     account = await client.register(contact=contact, terms_of_service_agreed=True)
     if not account.created and account.status == AccountStatus.VALID and account.contact != contact:
         # The account existed, with another address. (Some CAs omit the contact of one that was just created.)
         account = await client.update_account(contact=contact)
     if account.status != AccountStatus.VALID:
-        raise IssuanceError(
-            "AccountNotValid",
-            f"The account {account.url} is {account.status.value}, which cannot be undone. For a new account delete "
-            f"the Secret {secret_name}, or name another one in privateKeySecretRef.",
-        )
+        raise _closed(f"The account {account.url} is {account.status.value}", secret_name)
 
 
 async def directory_with_profile(server: AcmeServer, profile: str | None) -> Directory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -30,7 +31,6 @@ from certwright.runtime.result import Result
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable
 
     from certwright.issuers.account import LoadedAccount
@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 AnyIssuer = Issuer | ClusterIssuer
 
+LOSSES_FORGOTTEN: Final = dt.timedelta(hours=1)
+"""An account that was lost longer ago than this counts as lost for the first time."""
 LONGEST_LOAD_SECONDS: Final = 120.0
 """A look at an issuer that takes longer is interrupted: its CA would hold a worker for as long as it likes."""
 
@@ -111,11 +113,25 @@ class IssuerReconciler:
         self._failing: dict[Key, _Failing] = {}
         self._loading: dict[Key, Authority] = {}
         self._lost_accounts: set[Key] = set()
+        self._losses: dict[Key, Backoff] = {}
+        self._doubted: set[Key] = set()
 
     def account_lost(self, key: Key) -> None:
-        """Note that the CA does not know the account any more; the next look registers it again."""
+        """Note that the CA does not know the account any more; the next look registers it again.
+
+        A CA that forgets it again and again is asked with growing pauses.
+        """
+        now, losses = self._clock(), self._losses.get(key, Backoff())
+        if losses.since is not None and now - losses.since > LOSSES_FORGOTTEN:
+            losses = Backoff()
+        self._losses[key] = losses.failed(now)
         self._lost_accounts.add(key)
         self._registry.set_not_ready(key, "The CA no longer knows the account; registering it again.")
+
+    def account_refused(self, key: Key, why: str) -> None:
+        """Note that the CA does not let the account do anything any more; the next look reads it, and says so."""
+        self._doubted.add(key)
+        self._registry.set_not_ready(key, why)
 
     async def reconcile(self, key: Key) -> Result:
         """Look at an issuer; return when to look again."""
@@ -128,6 +144,9 @@ class IssuerReconciler:
         if known is not None and (known.uid, known.generation) == version:
             return Result.ON_EVENT
         now = self._clock()
+        pause = self._pause_after_losses(key, now)
+        if pause is not None:
+            return Result.again_at(pause, now)
         failing = self._failing.get(key)
         if failing is not None and failing.version == version:
             next_try = failing.backoff.pause(now)
@@ -145,6 +164,12 @@ class IssuerReconciler:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
         return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
 
+    def _pause_after_losses(self, key: Key, now: dt.datetime) -> dt.datetime | None:
+        """Return until when an account that is lost again and again is not registered; the first time, at once."""
+        losses = self._losses.get(key)
+        again = key in self._lost_accounts and losses is not None and losses.failures > 1
+        return losses.pause(now) if again and losses is not None else None
+
     async def _find(self, key: Key) -> AnyIssuer | None:
         found = self._stores[key.kind].get(key.namespace, key.name)
         if found is not None:
@@ -156,6 +181,8 @@ class IssuerReconciler:
     async def _forget(self, key: Key) -> None:
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
+        self._losses.pop(key, None)
+        self._doubted.discard(key)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -189,7 +216,9 @@ class IssuerReconciler:
         authority = self._loading[key] = Authority.of(spec)
         server = await self._authorities.server(authority)
         was = None if key in self._lost_accounts else issuer.status.acme
-        return await load_account(server, account_key, spec, was)
+        ready = find_condition(issuer.status.conditions, READY)
+        believed = (ready is None or ready.status == "True") and key not in self._doubted
+        return await load_account(server, account_key, spec, was, believed=believed)
 
     async def _succeeded(self, key: Key, issuer: AnyIssuer, account: LoadedAccount) -> None:
         was_ready = find_condition(issuer.status.conditions, READY)
@@ -215,6 +244,7 @@ class IssuerReconciler:
         )
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
+        self._doubted.discard(key)
         await self._authorities.keep_only(self._authorities_in_use())
         if was_ready is None or was_ready.status != "True":
             self._recorder.record(

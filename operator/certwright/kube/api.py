@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from certwright.kube.client import KubeClient
 
 FIELD_MANAGER: Final = "certwright"
+CONFLICT_MANAGER: Final = "certwright-conflict"
+"""Of the condition that a release writes which leaves an object to another: the rest of its status is the other's."""
 FINALIZER_MANAGER: Final = "certwright-finalizer"
 """A manager of its own, so that applying finalizers never touches what other writes own."""
 MAX_TRIES: Final = 5
@@ -100,6 +102,20 @@ class KubeApi:
             content_type=APPLY,
         )
 
+    async def change_secret(self, secret: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge a change into a Secret as it was read, and return it; `Conflict` if others have changed it since."""
+        metadata = secret["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        as_read = {key: metadata[key] for key in ("uid", "resourceVersion")}
+        return await self._client.request(
+            "PATCH",
+            _secret_path(namespace, name),
+            action=f"change {label('Secret', namespace, name)}",
+            query={"fieldManager": FIELD_MANAGER},
+            body={**change, "metadata": {**change.get("metadata", {}), **as_read}},
+            content_type=MERGE,
+        )
+
     async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Secret and return it; `Conflict` if one of that name exists."""
         namespace, name = secret["metadata"]["namespace"], secret["metadata"]["name"]
@@ -121,6 +137,33 @@ class KubeApi:
             )
         except NotFound:
             return
+
+    async def apply_conflict(
+        self, plural: str, kind: str, metadata: Mapping[str, Any], condition: Mapping[str, Any] | None
+    ) -> None:
+        """Write the one condition that says that another release serves an object, or remove it; nothing else changes.
+
+        Args:
+            plural: Resource name, for example ``certificates``.
+            kind: For example ``Certificate``.
+            metadata: The object's own metadata.
+            condition: The condition; None to remove it.
+        """
+        namespace, name = metadata.get("namespace"), metadata["name"]
+        await self._client.request(
+            "PATCH",
+            self._custom_path(plural, namespace, name) + "/status",
+            action=f"write a condition of {label(kind, namespace, name)}",
+            query={"fieldManager": CONFLICT_MANAGER, "force": "true"},
+            body={
+                "apiVersion": self._api_version,
+                "kind": kind,
+                "metadata": _identity(metadata),
+                # An empty list, as a status that nobody owns anything of would be null, which the CRD refuses.
+                "status": {"conditions": [] if condition is None else [condition]},
+            },
+            content_type=APPLY,
+        )
 
     async def apply_status(
         self, plural: str, kind: str, metadata: Mapping[str, Any], status: Mapping[str, Any]

@@ -22,6 +22,8 @@ from certwright.kube.errors import (
     Unavailable,
     Unreachable,
 )
+from certwright.kube.kubeconfig import NoCredentials
+from certwright.kube.login import credentials_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -126,6 +128,7 @@ class KubeClient:
         """
         now = asyncio.get_running_loop().time
         deadline = now() + self._patience.total
+        renewed = False
         left = self._patience.tries
         pause = self._patience.first_pause
         while True:
@@ -134,6 +137,13 @@ class KubeClient:
                 return await self._once(
                     method, path, action=action, query=dict(query or {}), body=body, content_type=content_type
                 )
+            except Forbidden as error:
+                credentials = credentials_of(self._api)
+                if error.status != HTTPStatus.UNAUTHORIZED or credentials is None or renewed:
+                    raise
+                # Nothing was done. A token or a certificate has ended: others are brought, once.
+                credentials.rejected()
+                renewed, wait = True, 0.0
             except (Unreachable, Unavailable) as error:
                 asked = error.retry_after if isinstance(error, Unavailable) else None
                 wait = min(asked or pause * random.uniform(0.7, 1.3), self._patience.longest_pause)  # noqa: S311 - jitter, no secret
@@ -170,8 +180,9 @@ class KubeClient:
                 raw = await _read(answer.response, action)
         except TimeoutError as error:
             raise Unreachable(action, message=f"timed out after {self._patience.request:g} s") from error
-        except (aiohttp.ClientError, OSError, ConfigException) as error:
-            # ConfigException: the service account's token, read again every minute, is empty just now.
+        except (aiohttp.ClientError, OSError, ConfigException, NoCredentials) as error:
+            # ConfigException: the service account's token, read again every minute, is empty just now. NoCredentials:
+            # a kubeconfig's plug-in brings none just now.
             raise Unreachable(action, message=_words(error)) from error
         finally:
             self._on_request(method, seen)

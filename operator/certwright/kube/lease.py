@@ -81,9 +81,19 @@ class LeaseLock:
         namespace: Where the Lease is.
         name: What it is called.
         common: Labels and annotations for it.
+        claim: Labels and annotations that say what the release serves, see `certwright.kube.claims`.
     """
 
-    def __init__(self, client: KubeClient, *, namespace: str, name: str, common: CommonMetadata | None = None) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        namespace: str,
+        name: str,
+        common: CommonMetadata | None = None,
+        claim: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+    ) -> None:
+        self._claim = claim
         self._client = client
         self._common = common or CommonMetadata()
         self._namespace = namespace
@@ -93,6 +103,15 @@ class LeaseLock:
 
     def __str__(self) -> str:
         return f"Lease {self._namespace}/{self._name}"
+
+    def _labelled(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a Lease with the common metadata, and with the claim in place of an earlier one."""
+        full = self._common.added_to(body)
+        metadata = dict(full["metadata"])
+        for name, ours in zip(("labels", "annotations"), self._claim, strict=True):
+            if ours:
+                metadata[name] = {**(metadata.get(name) or {}), **ours}
+        return {**full, "metadata": metadata}
 
     async def read(self) -> Lease | None:
         """Return the Lease, or None if there is none."""
@@ -109,7 +128,7 @@ class LeaseLock:
             "metadata": {"namespace": self._namespace, "name": self._name},
             "spec": record.to_spec(),
         }
-        body = self._common.added_to(body)
+        body = self._labelled(body)
         # What was carried out but not answered must be seen as that, not hidden by a second try.
         return _lease(
             await self._client.request("POST", self._collection, action=f"create {self}", body=body, idempotent=False)
@@ -117,7 +136,7 @@ class LeaseLock:
 
     async def replace(self, lease: Lease, record: LeaseRecord) -> Lease:
         """Write over this version; `Conflict` if it has been written since, `NotFound` if it is gone."""
-        body = self._common.added_to({**lease.body, "spec": {**(lease.body.get("spec") or {}), **record.to_spec()}})
+        body = self._labelled({**lease.body, "spec": {**(lease.body.get("spec") or {}), **record.to_spec()}})
         return _lease(
             await self._client.request("PUT", self._path, action=f"write {self}", body=body, idempotent=False)
         )

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Final
 
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
-from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.aio.config import ConfigException, load_incluster_config
+
+from certwright.kube.credentials import Credentials
+from certwright.kube.kubeconfig import NoCredentials
+
+__all__ = ["NoCredentials", "connect", "credentials_of", "in_cluster", "in_cluster_url", "own_namespace"]
 
 SERVICE_ACCOUNT_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CONNECTIONS: Final = 64
 USER_AGENT: Final = "certwright"
 
 
-class NoCredentials(Exception):
-    """Neither a service account nor a usable kubeconfig was found."""
+class KubeconfigClient(ApiClient):
+    """A client whose credentials come from a kubeconfig.
+
+    Attributes:
+        credentials: The same that kopf is given.
+    """
+
+    credentials: Credentials
 
 
 async def connect(kubeconfig: str | None = None) -> ApiClient:
@@ -36,20 +48,44 @@ async def connect(kubeconfig: str | None = None) -> ApiClient:
     try:
         if in_cluster() and kubeconfig is None:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # the library has no types here
+            api = ApiClient(configuration)
         else:
-            await load_kube_config(  # type: ignore[no-untyped-call]  # as above
-                config_file=kubeconfig, client_configuration=configuration, persist_config=False
-            )
-        api = ApiClient(configuration)
+            api = await _from_kubeconfig(configuration, kubeconfig)
     except Exception as error:
-        # The library checks little: a file that is no kubeconfig ends in a TypeError, a CA that is none in an SSLError.
-        detail = str(error) if isinstance(error, ConfigException | OSError) else f"{type(error).__name__}: {error}"
+        # The library checks little: a CA that is none ends in an SSLError.
+        known = isinstance(error, ConfigException | OSError | NoCredentials)
+        detail = str(error) if known else f"{type(error).__name__}: {error}"
         raise NoCredentials(
             f"no credentials for a Kubernetes API server in {kubeconfig or 'the default places'}: {detail}. "
             "Run in a pod with a service account, or name a kubeconfig with --kubeconfig or KUBECONFIG."
         ) from error
     api.user_agent = USER_AGENT
     return api
+
+
+async def _from_kubeconfig(configuration: Configuration, kubeconfig: str | None) -> KubeconfigClient:
+    credentials = await asyncio.to_thread(Credentials.load, kubeconfig)
+
+    async def bring(configuration: Configuration) -> None:
+        authorization = await credentials.authorization()
+        configuration.api_key = {} if authorization is None else {"BearerToken": authorization}
+
+    await bring(configuration)
+    configuration.host = credentials.server
+    configuration.tls_server_name = credentials.tls_server_name
+    configuration.proxy = credentials.proxy
+    # The environment's proxy is decided on already, with networks in NO_PROXY.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.refresh_api_key_hook = bring  # type: ignore[assignment]  # the library has no type here
+    api = KubeconfigClient(configuration)
+    api.credentials = credentials
+    api.rest_client.ssl_context = credentials.tls
+    return api
+
+
+def credentials_of(api: ApiClient) -> Credentials | None:
+    """Return the credentials of a client, None for those of a pod's service account."""
+    return api.credentials if isinstance(api, KubeconfigClient) else None
 
 
 def in_cluster() -> bool:

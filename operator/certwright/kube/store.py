@@ -70,6 +70,18 @@ class Store(Generic[T]):
         self._unlink(key)
         self._objects.pop(key, None)
 
+    def latest(self, namespace: str | None) -> int:
+        """Return the newest version that is known of a namespace, or of all if it is None; -1 if there is none."""
+        known = (known.version for (place, _), known in self._objects.items() if namespace in (None, place))
+        return max(max(known, default=-1), max(self._gone.values(), default=-1))
+
+    def rewind(self, namespace: str | None) -> None:
+        """Take any version from now on, of a namespace or of all: the API server's versions went back."""
+        self._gone.clear()
+        for key, known in self._objects.items():
+            if namespace in (None, key[0]):
+                self._objects[key] = known._replace(version=-1)
+
     def get(self, namespace: str | None, name: str) -> T | None:
         """Return the object, or None if none is known."""
         known = self._objects.get((namespace or "", name))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
+from certwright.issuing import UNREADABLE
 from certwright.pki.errors import ChainError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class CertificateFacts:
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
             names = x509.SubjectAlternativeName([])
-        except (ValueError, x509.DuplicateExtension):
+        except UNREADABLE:
             raise ChainError("the certificate's extensions cannot be read") from None
         try:
             issuer_name = leaf.issuer.rfc4514_string()

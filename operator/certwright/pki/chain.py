@@ -81,7 +81,7 @@ def parse_chain(pem: bytes) -> CertificateChain:
     blocks = list(_BLOCK.finditer(pem))
     if any(block["label"] not in LABELS for block in blocks):
         raise ChainError("the certificate chain contains a PEM block that is not a certificate")
-    if _REST.search(_BLOCK.sub(b"", pem)):
+    if not blocks or _REST.search(_BLOCK.sub(b"", pem)):
         raise ChainError("the certificate chain is damaged: a PEM block is incomplete")
     certificates = [_load(block.group(), place) for place, block in enumerate(blocks, start=1)]
     return _chain(certificates[0], tuple(certificates[1:]))

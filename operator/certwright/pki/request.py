@@ -10,6 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
+from certwright.issuing import UNREADABLE
 from certwright.pki.errors import CsrError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _names(csr: x509.CertificateSigningRequest) -> tuple[tuple[str, ...], tuple[
         names = csr.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         names = x509.SubjectAlternativeName([])
-    except (ValueError, x509.DuplicateExtension):
+    except UNREADABLE:
         raise CsrError("the extensions of the CSR cannot be read") from None
     if len(names) > _MAX_NAMES:
         raise CsrError(f"the CSR has {len(names)} names; the limit is {_MAX_NAMES}")

@@ -4,6 +4,7 @@ from certwright.resources.allowed import AllowedDomains, LabelSelector
 from certwright.resources.certificate import Certificate, CertificateSpec, CertificateStatus, SecretTemplate
 from certwright.resources.conditions import (
     ISSUING,
+    OPERATOR_CONFLICT,
     READY,
     UNOBSERVED,
     Condition,
@@ -92,6 +93,7 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
+    "OPERATOR_CONFLICT",
     "READY",
     "RESERVED_PREFIX",
     "UNOBSERVED",

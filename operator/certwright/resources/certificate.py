@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
-from certwright.resources.conditions import UNOBSERVED, Condition
+from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
@@ -108,7 +108,9 @@ class CertificateSpec(Model):
 class CertificateStatus(Model):
     """The observed state. Only the operator writes it."""
 
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS)] = ()
+    conditions: Annotated[
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
+    ] = ()
     """
     Ready: the Secret holds a certificate that matches the spec and has not expired. Issuing: a certificate is
     being issued.

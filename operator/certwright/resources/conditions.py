@@ -13,6 +13,8 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 READY = "Ready"
 ISSUING = "Issuing"
+OPERATOR_CONFLICT = "OperatorConflict"
+"""Written by a release that leaves an object to another release, and read by people only."""
 
 UNOBSERVED: Final = -1
 """The `observedGeneration` of a status that nobody has written: no generation of an object is equal to it."""
@@ -35,6 +37,11 @@ class Condition(Model):
     """When the status last changed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
     """The metadata.generation that this condition describes. If the object's is newer, the condition is out of date."""
+
+
+def without_conflict(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """The conditions without the one of another release: applied by us, it would be ours as well, and stay."""
+    return tuple(condition for condition in conditions if condition.type != OPERATOR_CONFLICT)
 
 
 def find_condition(conditions: Iterable[Condition], kind: str) -> Condition | None:

@@ -4,11 +4,11 @@ import base64
 import binascii
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from certwright.resources.allowed import MAX_RULES, AllowedDomains
 from certwright.resources.base import Model
-from certwright.resources.conditions import UNOBSERVED, Condition
+from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
@@ -128,7 +128,9 @@ class AcmeIssuerStatus(Model):
 class IssuerStatus(Model):
     """The observed state. Only the operator writes it."""
 
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS)] = ()
+    conditions: Annotated[
+        tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
+    ] = ()
     """Ready: the account is registered and certificates can be ordered."""
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""

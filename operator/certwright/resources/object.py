@@ -50,7 +50,7 @@ class Object(Model):
             return cls.model_validate(body)
         except ValidationError as error:
             metadata = body.get("metadata") or {}
-            name = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
+            name = "/".join(str(part) for part in (metadata.get("namespace"), metadata.get("name")) if part)
             raise InvalidResource(f"{cls.KIND} {name}", describe(error)) from None
 
     @property

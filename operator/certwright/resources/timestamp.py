@@ -1,16 +1,23 @@
 """Instants as Kubernetes objects hold them: RFC 3339, UTC, whole seconds."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, PlainSerializer, WithJsonSchema
 
 from certwright.text import rfc3339
 
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC, microsecond=0)
+
 
 def _whole_seconds_utc(instant: datetime) -> datetime:
     # Cut on the way in, so that a model equals what the API server gives back for it.
-    return instant.astimezone(UTC).replace(microsecond=0)
+    try:
+        return instant.astimezone(UTC).replace(microsecond=0)
+    except OverflowError:
+        # The API server takes any offset in the years 1 and 9999 as well; an object is not unreadable for that.
+        return _EARLIEST if instant.year == _EARLIEST.year else _LATEST
 
 
 Timestamp = Annotated[

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -35,6 +36,24 @@ class Told(Watches):
         self.notes: list[tuple[str, str]] = []
 
 
+class Brings:
+    """Credentials with one token after the other."""
+
+    server, namespace, tls_server_name, proxy = "https://api", "tools", None, None
+
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = list(tokens)
+        self.rejections = 0
+        self.tls = ssl.create_default_context()
+
+    async def authorization(self) -> str:
+        return f"Bearer {self.tokens[0]}"
+
+    def rejected(self) -> None:
+        self.rejections += 1
+        self.tokens = self.tokens[1:] or self.tokens
+
+
 @pytest.fixture
 def told() -> Told:
     return Told()
@@ -66,7 +85,7 @@ async def url() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def session(told: Told) -> AsyncIterator[aiohttp.ClientSession]:
-    opened = open_session(kopf.ConnectionInfo(server="https://api", token="token"), told)
+    opened = open_session(Brings("token"), told)  # type: ignore[arg-type]  # as far as it is needed
     assert opened.server == "https://api"
     yield opened.aiohttp_session
     await opened.aiohttp_session.close()
@@ -118,34 +137,43 @@ async def test_in_a_pod_the_api_server_is_found_by_its_address(told: Told, monke
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
     info = kopf.ConnectionInfo(server="https://kubernetes.default.svc", token="token", default_namespace="tools")
     monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: info)
-    found = await Login(told, in_pod=True).log_in(settings=kopf.OperatorSettings())
+    found = await Login(told, None).log_in(settings=kopf.OperatorSettings())
     assert found is not None
     assert (found.server, found.default_namespace) == ("https://10.96.0.1:443", "tools")
     await found.aiohttp_session.close()
 
 
-async def test_the_same_credentials_are_tried_again_after_a_pause(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    tokens = iter(["old", "old", "new"])
-    monkeypatch.setattr(
-        kopf, "login_with_kubeconfig", lambda **_: kopf.ConnectionInfo(server="https://api", token=next(tokens))
-    )
+async def test_refused_credentials_are_brought_again_and_the_same_only_after_a_pause(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    login = Login(told, in_pod=False)
+    credentials = Brings("old", "old", "new")
+    login = Login(told, credentials)  # type: ignore[arg-type]  # as far as it is needed
     seen = []
     for _ in range(3):
         found = await login.log_in()
         assert found is not None
-        seen.append((found.aiohttp_session.headers["Authorization"], len(pauses)))
+        assert (found.server, found.default_namespace) == ("https://api", "tools")
+        seen.append((await credentials.authorization(), len(pauses)))
         await found.aiohttp_session.close()
     assert seen == [("Bearer old", 0), ("Bearer old", 1), ("Bearer new", 1)]
     assert pauses == [module.PAUSE_SECONDS]
+    assert credentials.rejections == 2
+
+
+async def test_a_request_has_the_token_of_its_time(told: Told, url: str) -> None:
+    credentials = Brings("wrong", "token")
+    opened = open_session(credentials, told)  # type: ignore[arg-type]  # as far as it is needed
+    async with opened.aiohttp_session as session:
+        credentials.rejected()
+        assert (await get(session, url))["items"]
 
 
 async def test_without_credentials_there_is_no_session(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kopf, "login_with_kubeconfig", lambda **_: None)
-    assert await Login(told, in_pod=False).log_in() is None
+    monkeypatch.setattr(kopf, "login_with_service_account", lambda **_: None)
+    assert await Login(told, None).log_in() is None

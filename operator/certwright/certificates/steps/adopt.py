@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.contested import having_written
 from certwright.certificates.secret import SecretFacts, adopted_secret, metadata_fingerprint
+from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.runtime.backoff import Backoff
@@ -38,7 +39,8 @@ class Adopt(Act):
         if existing is None or known is None or existing["metadata"]["resourceVersion"] != known.resource_version:
             yield observation  # it is read again
             raise IssuanceError("SecretChanged", f"Secret {name} has just changed; it will be checked again.")
-        written = await tools.kube_api.apply_secret(adopted_secret(certificate, existing), force=True)
+        manifest = adopted_secret(certificate, existing)
+        written = await write_secret(tools.kube_api, manifest, uid=observation.uid, before=known)
         secret = await in_thread(SecretFacts.of, written)
         tools.on_secret_written(secret)
         observation = observation.with_secret(secret)

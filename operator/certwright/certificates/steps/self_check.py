@@ -42,7 +42,11 @@ class SelfCheck(Act):
         open_order, presenters = observation.open_order, observation.memory.presenters
         responses = open_order.responses
         seen = await _look(responses, presenters)
-        waited = tools.clock() - (open_order.presented_at or now)
+        presented_at = open_order.presented_at or now
+        if presented_at > now:
+            presented_at = now  # the clock was set back: the patience begins again
+            observation = observation.with_open_order(presented_at=now)
+        waited = tools.clock() - presented_at
         # What is answered already is the CA's to look for.
         missing = sorted(name for name in open_order.challenges if not seen[name].complete)
         advisory = [name for name in missing if presenters[name].self_check == "advisory"]
@@ -68,7 +72,8 @@ class SelfCheck(Act):
             message = f"After {waited.total_seconds():.0f} s {what}. {first.advice}"
             raise IssuanceError(first.failure_reason, message, by_name=words)
         pause = min(FIRST_CHECK_SECONDS * GROWTH_OF_CHECKS ** min(open_order.checks, 20), LONGEST_CHECK_SECONDS)
-        observation = observation.with_open_order(next_look=tools.clock() + min(dt.timedelta(seconds=pause), left))
+        rested = observation.open_order.resting(min(dt.timedelta(seconds=pause), left), tools.clock())
+        observation = observation.remember(open_order=rested)
         late = {name: seen[name] for name in blocking if waited >= responses[name].warn_after}
         observation = _with_warning(observation, tools, late, words)
         yield observation.noting(waiting_reason(responses), f"{what}.")

@@ -11,6 +11,7 @@ from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.secret import SecretFacts, tls_secret
+from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid
@@ -127,7 +128,7 @@ async def replace_secret(observation: Observation, tools: Tools, manifest: dict[
     if current is not None:
         manifest["metadata"]["resourceVersion"] = current.resource_version
     try:
-        written = await tools.kube_api.apply_secret(manifest, force=current is not None)
+        written = await write_secret(tools.kube_api, manifest, uid=observation.uid, before=current)
     except (Conflict, Invalid) as error:
         raise IssuanceError(
             "SecretNotWritten",

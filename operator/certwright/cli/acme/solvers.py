@@ -46,11 +46,11 @@ TSIG_VARIABLE: Final = "CERTWRIGHT_TSIG_SECRET"
 """The environment variable that holds a TSIG secret that is in no file."""
 
 _MAX_KEY_BYTES: Final = 16 * 1024
-_QUOTED_OR_COMMENT: Final = re.compile(r'("[^"\n]*")|/\*.*?\*/|(?:(?<=[\s;{}])|\A)(?://|#)[^\n]*', re.DOTALL)
+_QUOTED_OR_COMMENT: Final = re.compile(r'("[^"\n]*")|/\*.*?(?:\*/|\Z)|(?:(?<=[\s;{}])|\A)(?://|#)[^\n]*', re.DOTALL)
 """What is quoted comes first, and a comment starts after a space or a mark: base64 has `//` of its own."""
-_CLAUSE: Final = re.compile(r'\bkey\s+"?([^\s"{;]+)"?\s*\{([^}]*)\}\s*;?')
+_CLAUSE: Final = re.compile(r'\bkey\s++"?([^\s"{;]++)"?\s*+\{([^}]*+)\}\s*+;?')
 _ALGORITHM: Final = re.compile(r'\balgorithm\s+"?([A-Za-z0-9-]+)"?\s*;')
-_SECRET: Final = re.compile(r'\bsecret\s+"?([A-Za-z0-9+/=\s]+?)"?\s*;')
+_SECRET: Final = re.compile(r'\bsecret\s++"?([A-Za-z0-9+/=\s]++)"?\s*+;')
 _DEFAULT_ALGORITHM: Final = "hmac-sha256"
 
 

@@ -20,8 +20,10 @@ from certwright.handlers.watching.served import DISCOVERY_PATH, GROUPS_PATH, Ser
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    import aiohttp
     from yarl import URL
 
+    from certwright.handlers.watching.rewinds import Rewinds
     from certwright.kube.resource import Resource
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class _Watch:
         asked_at: When a request for it was sent last.
         listed: Whether its first list has arrived.
         uids: Of what the list under way, which may come in parts, has held so far.
+        known: The newest version that was known when that list was asked for.
         failure: Why the last request failed; None if it did not.
         refused_since: Since when the API server refuses it; None if it does not.
         told: The refusal that the log has.
@@ -71,6 +74,7 @@ class _Watch:
     asked_at: float
     listed: bool = False
     uids: set[str] = field(default_factory=set)
+    known: int = -1
     failure: str | None = None
     refused_since: float | None = None
     told: str | None = None
@@ -83,8 +87,12 @@ class Watches:
         resources: What must be seen before this process is of use.
         on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
             and its resourceVersion.
+        latest: Returns the newest version that is known of a resource in a namespace, or everywhere.
+        on_rewind: Called with the resource and the namespace or None when a list is older than what was known when it
+            was asked for; before `on_list` is.
         on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
             request.
+        rewinds: Told of every list and watch; None to compare no versions.
         clock: Seconds.
 
     Attributes:
@@ -97,8 +105,14 @@ class Watches:
         *,
         on_list: Callable[[Resource, str | None, set[str], int], Awaitable[None]],
         on_failure: Callable[[str, str], None],
+        latest: Callable[[Resource, str | None], int] = lambda _resource, _namespace: -1,
+        on_rewind: Callable[[Resource, str | None], None] = lambda _resource, _namespace: None,
+        rewinds: Rewinds | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._rewinds = rewinds
+        self._latest = latest
+        self._on_rewind = on_rewind
         self._resources = {(resource.root, resource.plural): resource for resource in resources}
         self._on_list = on_list
         self._on_failure = on_failure
@@ -143,6 +157,8 @@ class Watches:
 
     def asked(self, url: URL) -> None:
         """Note that a request is sent."""
+        if self._rewinds is not None:
+            self._rewinds.asked(url)
         place = self._place(url)
         if place is None:
             return
@@ -151,9 +167,12 @@ class Watches:
         watch.asked_at = self._clock()
         if "continue" not in url.query:
             watch.uids.clear()
+            watch.known = -1 if "watch" in url.query else self._latest(*place)
 
-    def opened(self, url: URL) -> None:
-        """Note that the API server lets us watch."""
+    def opened(self, url: URL, response: aiohttp.ClientResponse | None = None) -> None:
+        """Note that the API server lets us watch; `response` is the stream."""
+        if self._rewinds is not None and response is not None:
+            self._rewinds.opened(url, response)
         self._obstacles.pop(url.path, None)
         place = self._place(url)
         if place is not None:
@@ -165,6 +184,9 @@ class Watches:
         self._obstacles.pop(url.path, None)
         if not isinstance(body, dict):
             return
+        metadata = body.get("metadata") or {}
+        if self._rewinds is not None:
+            self._rewinds.listed(url, str(metadata.get("resourceVersion") or ""))
         if url.path.endswith(GROUPS_PATH):
             self._served.see_groups(body)
             self._forget_missing()
@@ -174,14 +196,19 @@ class Watches:
         if place is None:
             return
         self._went_well(place)
-        watch, metadata = self._watches[place], body.get("metadata") or {}
+        watch = self._watches[place]
+        version = int(metadata.get("resourceVersion") or 0)
+        if 0 < version < watch.known:
+            # Before kopf tells of the objects in it: all of them are older than what is known.
+            watch.known = -1
+            self._on_rewind(*place)
         watch.uids.update(item["metadata"]["uid"] for item in body.get("items") or ())
         if metadata.get("continue"):
             return
         uids, watch.uids = watch.uids, set()
         watch.listed = True
         # Nothing is judged by a list that does not say of when it is.
-        await self._on_list(*place, uids, int(metadata.get("resourceVersion") or 0))
+        await self._on_list(*place, uids, version)
         self._check_complete()
 
     def refused(self, url: URL, status: int, body: Any) -> None:

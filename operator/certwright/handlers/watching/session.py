@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 import kopf
 
+from certwright.kube.kubeconfig import NoCredentials
 from certwright.kube.login import USER_AGENT, in_cluster_url
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
     from certwright.handlers.watching.health import Watches
+    from certwright.kube.credentials import Credentials
 
 PAUSE_SECONDS: Final = 5.0
 """Before credentials are tried that were refused, or whose connections broke, a moment ago."""
@@ -31,32 +33,79 @@ class Login:
 
     Args:
         watches: Told of every request.
-        in_pod: Whether to use the pod's service account, else a kubeconfig.
+        credentials: Those of our own client from a kubeconfig; None for the pod's service account.
     """
 
-    def __init__(self, watches: Watches, *, in_pod: bool) -> None:
+    def __init__(self, watches: Watches, credentials: Credentials | None) -> None:
         self._watches = watches
-        self._in_pod = in_pod
-        self._last: kopf.ConnectionInfo | None = None
+        self._credentials = credentials
+        self._last: kopf.ConnectionInfo | str | None = None
 
     async def log_in(self, **arguments: Any) -> kopf.AiohttpSession | None:
         """Return a session, or None without credentials.
 
         Raises:
-            Exception: Whatever kopf raises about a kubeconfig that it cannot read.
+            Exception: Whatever kopf raises about a service account that it cannot read.
         """
-        read = functools.partial(_service_account if self._in_pod else kopf.login_with_kubeconfig, **arguments)
-        info = await asyncio.to_thread(read)
+        if self._credentials is not None:
+            return await self._with(self._credentials)
+        info = await asyncio.to_thread(functools.partial(_service_account, **arguments))
         if info is None:
             return None
         if info == self._last:
             await asyncio.sleep(PAUSE_SECONDS)
         self._last = info
-        return open_session(info, self._watches)
+        headers = {"User-Agent": USER_AGENT, **info.as_http_headers()}
+        connector = aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context())
+        session = _session(self._watches, connector=connector, headers=headers, trust_env=info.trust_env)
+        return _for_kopf(session, info.server, info.default_namespace)
+
+    async def _with(self, credentials: Credentials) -> kopf.AiohttpSession:
+        if self._last is not None:
+            # What they brought was refused.
+            credentials.rejected()
+        try:
+            found = await credentials.authorization() or ""
+        except NoCredentials:
+            # Each request says so, and tries again.
+            found = ""
+        if found == self._last:
+            await asyncio.sleep(PAUSE_SECONDS)
+        self._last = found
+        return open_session(credentials, self._watches)
 
 
-def open_session(info: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSession:
-    """Return a session with these credentials that tells `watches` of every answer; kopf closes it."""
+def open_session(credentials: Credentials, watches: Watches) -> kopf.AiohttpSession:
+    """Return a session with credentials of a kubeconfig that tells `watches` of every answer; kopf closes it."""
+
+    async def identify(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        try:
+            authorization = await credentials.authorization()
+        except NoCredentials as error:
+            # As an error that kopf tries again after.
+            raise aiohttp.ClientConnectionError(str(error)) from error
+        if authorization is not None:
+            request.headers["Authorization"] = authorization
+        if credentials.tls_server_name is not None:
+            request.server_hostname = credentials.tls_server_name
+        return await send(request)
+
+    session = _session(
+        watches,
+        connector=aiohttp.TCPConnector(limit=0, ssl=credentials.tls),
+        headers={"User-Agent": USER_AGENT},
+        proxy=credentials.proxy,
+        middlewares=(identify,),
+    )
+    return _for_kopf(session, credentials.server, credentials.namespace)
+
+
+def _for_kopf(session: aiohttp.ClientSession, server: str, namespace: str | None) -> kopf.AiohttpSession:
+    return kopf.AiohttpSession(server=server, default_namespace=namespace, aiohttp_session=session)
+
+
+def _session(watches: Watches, **options: Any) -> aiohttp.ClientSession:
+    """Return a session that tells `watches` of every answer."""
 
     class Answer(aiohttp.ClientResponse):
         """kopf reads what is no stream by this method, refusals too."""
@@ -72,20 +121,7 @@ def open_session(info: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSes
                 await watches.answered(self.url, body)
             return body
 
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
-        headers={"User-Agent": USER_AGENT, **info.as_http_headers()},
-        proxy=info.proxy_url,
-        trust_env=info.trust_env,
-        response_class=Answer,
-        trace_configs=[_trace(watches)],
-    )
-    return kopf.AiohttpSession(
-        server=info.server,
-        default_namespace=info.default_namespace,
-        priority=info.priority,
-        aiohttp_session=session,
-    )
+    return aiohttp.ClientSession(response_class=Answer, trace_configs=[_trace(watches)], **options)
 
 
 def _trace(watches: Watches) -> aiohttp.TraceConfig:
@@ -98,7 +134,7 @@ def _trace(watches: Watches) -> aiohttp.TraceConfig:
         _session: aiohttp.ClientSession, _context: SimpleNamespace, answer: aiohttp.TraceRequestEndParams
     ) -> None:
         if "watch" in answer.url.query and answer.response.status < HTTPStatus.BAD_REQUEST:
-            watches.opened(answer.url)
+            watches.opened(answer.url, answer.response)
 
     async def fail(
         _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams

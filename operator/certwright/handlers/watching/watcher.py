@@ -13,6 +13,7 @@ import kopf
 
 from certwright.handlers.watching.crds import Crds
 from certwright.handlers.watching.health import Watches
+from certwright.handlers.watching.rewinds import Rewinds
 from certwright.handlers.watching.session import Login
 from certwright.handlers.watching.settings import kopf_settings
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from certwright.kube.client import KubeClient
+    from certwright.kube.credentials import Credentials
     from certwright.kube.resource import Resource
 
     OnEvent = Callable[[Resource, str | None, Mapping[str, Any]], Awaitable[None]]
@@ -33,11 +35,13 @@ class Watcher:
         resources: What to watch.
         client: Asks whether the resources of our CRDs are served, whoever leads.
         namespaces: Where to watch, patterns are allowed; empty for the whole cluster.
-        in_pod: Whether to use the pod's service account, else a kubeconfig.
+        credentials: Those of our own client from a kubeconfig; None for the pod's service account.
         on_event: Called with the resource, the type of the event (None for what was there when the watch began) and the
             object.
         on_list: Called with each list that has arrived completely: the resource, the namespace or None, the UIDs in it
             and its resourceVersion.
+        latest: Returns the newest version that is known of a resource in a namespace, or everywhere.
+        on_rewind: Called with the resource and the namespace or None when the API server's versions went back.
         on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
             request.
 
@@ -51,17 +55,26 @@ class Watcher:
         *,
         client: KubeClient,
         namespaces: Sequence[str],
-        in_pod: bool,
+        credentials: Credentials | None,
         on_event: OnEvent,
         on_list: OnList,
+        latest: Callable[[Resource, str | None], int],
+        on_rewind: Callable[[Resource, str | None], None],
         on_failure: Callable[[str, str], None],
     ) -> None:
         self._resources = resources
         self._namespaces = namespaces
-        self._watches = Watches(resources, on_list=on_list, on_failure=on_failure)
+        self._watches = Watches(
+            resources,
+            on_list=on_list,
+            on_failure=on_failure,
+            latest=latest,
+            on_rewind=on_rewind,
+            rewinds=Rewinds(client),
+        )
         self._crds = Crds(client, self._watches)
         self._registry = make_registry(resources, on_event)
-        login = Login(self._watches, in_pod=in_pod)
+        login = Login(self._watches, credentials)
         kopf.on.login(registry=self._registry, errors=kopf.ErrorsMode.PERMANENT)(login.log_in)
         self._stop = asyncio.Event()
         self._are_served = False

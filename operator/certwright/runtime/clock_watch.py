@@ -1,0 +1,68 @@
+"""Notices that the wall clock was set, or that the machine was suspended: timers know nothing of either."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from certwright.runtime.leadership import boot_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 5.0
+NOTICED_SECONDS: Final = 2.0
+"""A difference that is worth planning everything again; a clock that is slewed reaches it after a while, too."""
+
+
+class ClockWatch:
+    """Compares the wall clock with the clock that timers run on.
+
+    A renewal is due at a time of the wall clock and waited for on the monotonic one, which stands still while a machine
+    is suspended, and does not follow when the wall clock is set.
+
+    Args:
+        on_step: Called when they have come apart.
+        wall: The wall clock, in seconds.
+        timer: The clock of timers, in seconds.
+        boot: Seconds since boot, those in which the machine was suspended included; only for the words in the log.
+    """
+
+    def __init__(
+        self,
+        on_step: Callable[[], None],
+        *,
+        wall: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+        boot: Callable[[], float] = boot_clock,
+    ) -> None:
+        self._on_step = on_step
+        self._wall = wall
+        self._timer = timer
+        self._boot = boot
+        self._ahead, self._suspended = self._differences()
+
+    async def run(self) -> None:
+        """Look every few seconds until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Compare the clocks once."""
+        ahead, suspended = self._differences()
+        step, slept = ahead - self._ahead, suspended - self._suspended
+        if abs(step) < NOTICED_SECONDS:
+            return
+        self._ahead, self._suspended = ahead, suspended
+        what = f"the machine was suspended for {slept:.0f} s" if slept > NOTICED_SECONDS else "the wall clock was set"
+        logger.warning("%s (it is %+.0f s from where it was expected); checking everything again", what, step)
+        self._on_step()
+
+    def _differences(self) -> tuple[float, float]:
+        timer = self._timer()
+        return self._wall() - timer, self._boot() - timer
