@@ -79,7 +79,7 @@ async def test_what_can_be_known_before_an_order_costs_none(
 
 
 async def test_authorizations_that_cannot_be_read_yet_cost_no_other_order(bench: Bench) -> None:
-    fetch, failures = bench.ca.fetch_authorizations, 20
+    fetch, failures = bench.ca.fetch_authorizations, 8
 
     async def behind(order: acme.Order) -> tuple[acme.Authorization, ...]:
         nonlocal failures
@@ -118,6 +118,24 @@ async def test_an_order_that_cannot_be_written_down_is_remembered_and_nothing_is
     await bench.run(3600)
     assert bench.condition().status == "True"
     assert len(bench.ca.orders) == 1
+
+
+async def test_answers_to_orders_that_cannot_be_used_are_not_asked_for_without_end(bench: Bench) -> None:
+    new_order, placed = bench.ca.new_order, 0
+
+    async def unusable(*_: Any, **__: Any) -> acme.Order:
+        nonlocal placed
+        placed += 1
+        raise acme.MalformedResponse("the order has no finalize", url=f"{PLACE}/order", status=201)
+
+    bench.ca.new_order = unusable  # type: ignore[method-assign]
+    bench.write()
+    await bench.run(24 * 3600)
+    assert bench.condition().reason == "CAMalformedResponse"
+    assert 5 < placed <= 10
+    bench.ca.new_order = new_order  # type: ignore[method-assign]
+    await bench.run(24 * 3600)
+    assert bench.condition().status == "True"
 
 
 async def test_an_order_without_a_challenge_for_us_is_written_down_and_not_repeated_at_once(bench: Bench) -> None:

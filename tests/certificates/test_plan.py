@@ -20,6 +20,7 @@ from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
 from certwright.certificates.steps.resting import AwaitIssuer, Forget, Park, Refuse, Settle, Sleep
 from certwright.certificates.steps.resume_order import ResumeOrder
+from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
@@ -201,6 +202,13 @@ LATER: dict[str, Any] = {"next_look": SOON}
         ("pending", {"challenges": {}, "presented_at": True}, PollOrder()),
         ("pending", {"challenges": {}, "presented_at": True, **LATER}, Sleep(LATER["next_look"])),
         ("pending", {"challenges": {}, "responses": {}}, PollOrder()),
+        ("pending", {"challenges": {}, "presented_at": True, "polls": 1}, PollOrder()),
+        ("pending", {"challenges": {}, "presented_at": True, "polls": 1, **LATER}, ReviewAuthorizations()),
+        (
+            "pending",
+            {"challenges": {}, "presented_at": True, "polls": 1, "next_review": SOON, **LATER},
+            Sleep(LATER["next_look"]),
+        ),
         ("ready", {}, Finalize()),
         ("ready", {"finalized": True}, PollOrder()),
         ("ready", {"finalized": True, **LATER}, Sleep(LATER["next_look"])),

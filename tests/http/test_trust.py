@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certwright.http.errors import InvalidTrustBundle
 from certwright.http.transport import HttpxTransport
-from certwright.http.trust import ClientCertificate, Trust
+from certwright.http.trust import ClientCertificate, Trust, private_trust
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,3 +170,20 @@ def test_a_bundle_that_cannot_be_loaded_is_told_every_time() -> None:
     for _ in range(2):
         with pytest.raises(InvalidTrustBundle):
             context(Trust("nothing in PEM"))
+
+
+@pytest.mark.parametrize("bundle", [True, False], ids=["bundle", "public"])
+def test_no_server_chooses_numbers_that_both_sides_compute_with(bundle: bool, anchors: Path) -> None:  # noqa: FBT001 - a column
+    trust = Trust(ca_bundle=anchors.read_text() if bundle else None)
+    context = trust.context(ssl.create_default_context)
+    names = {cipher["name"] for cipher in context.get_ciphers()}
+    assert not [name for name in names if name.startswith("DHE-")]
+    assert {"TLS_AES_256_GCM_SHA384", "ECDHE-RSA-AES256-GCM-SHA384"} <= names
+
+
+def test_a_bundle_of_too_many_certificates_or_bytes_is_refused_unread(anchors: Path) -> None:
+    one = anchors.read_text().partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n"
+    with pytest.raises(InvalidTrustBundle, match="301 certificates; the limit is 300"):
+        private_trust(one * 301)
+    with pytest.raises(InvalidTrustBundle, match="bytes long; the limit is 524288"):
+        private_trust(one + " " * 600_000)

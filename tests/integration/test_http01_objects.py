@@ -152,6 +152,39 @@ def test_an_ingress_that_was_edited_in_place_is_its_owners_alone_afterwards(tena
     tenant.bed.kubectl(*apply, stdin=json.dumps(front))
 
 
+def test_an_edited_ingress_whose_owner_puts_his_rules_back_gets_ours_again_and_he_is_named(tenant: Tenant) -> None:
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    front = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "front", "namespace": tenant.namespace},
+        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0], "http": {"paths": [path]}}]},
+    }
+    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", "-")
+    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
+    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    under_way(tenant, "web")
+    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+
+    def paths(found: Object) -> int:
+        return len(found["spec"]["rules"][0]["http"]["paths"])
+
+    assert paths(tenant.cluster.get("Ingress", tenant.namespace, "front") or {}) == 1
+    tenant.cluster.wait_for(
+        "the path does not come back",
+        lambda: tenant.cluster.get("Ingress", tenant.namespace, "front"),
+        lambda found: paths(found) == 2,
+        seconds=30,
+    )
+    under_way(tenant, "web", "the field manager argocd-controller wrote the rules of the Ingress")
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
+    found = tenant.cluster.get("Ingress", tenant.namespace, "front") or {}
+    assert found["spec"]["rules"] == front["spec"]["rules"]  # type: ignore[index]  # a dict of dicts
+
+
 def test_an_ingress_of_hosts_without_paths_is_as_it_was_when_the_certificate_goes(tenant: Tenant) -> None:
     """It has no default backend either: without any rule the API server would not take it."""
     front = {

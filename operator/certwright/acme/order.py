@@ -402,13 +402,14 @@ class OrderClient(AuthorizationClient):
             except (ConnectionFailed, TimedOut, ServerResponseError) as error:
                 if not _may_be_finalized(error):
                     raise
-                pause = patience.pause_after(error, fresh=True)
+                passing = may_pass(error, fresh=True) or _is_unreadable(error)
+                pause = patience.next_pause(error.retry_after) if passing else None
                 if pause is not None:
                     await self.server.pause("finalize", pause)
                 seen = await self.fetch_order(order.url, known=order)
-                if seen.status in _FINALIZED or (_is_accepted(error) and seen.status is OrderStatus.READY):
+                if seen.status in _FINALIZED:
                     return seen
-                again = pause is not None or (not repeated and not may_pass(error, fresh=True))
+                again = pause is not None or not (repeated or passing)
                 if seen.status is not OrderStatus.READY or not again:
                     raise
                 order, repeated = seen, True
@@ -485,8 +486,8 @@ class OrderClient(AuthorizationClient):
 _FINALIZED: Final = frozenset({OrderStatus.PROCESSING, OrderStatus.VALID, OrderStatus.INVALID})
 
 
-def _is_accepted(error: AcmeError) -> bool:
-    """Return whether the server accepted a request, and only its answer cannot be used."""
+def _is_unreadable(error: AcmeError) -> bool:
+    """Return whether a success has come that cannot be used: the server may have accepted the request."""
     return isinstance(error, MalformedResponse) and error.status < HTTPStatus.MULTIPLE_CHOICES
 
 
@@ -496,4 +497,4 @@ def _may_be_finalized(error: AcmeError) -> bool:
         return error.request_sent
     if isinstance(error, RateLimited):
         return False
-    return isinstance(error, TimedOut | OrderNotReady) or _is_accepted(error) or may_pass(error, fresh=True)
+    return isinstance(error, TimedOut | OrderNotReady) or _is_unreadable(error) or may_pass(error, fresh=True)

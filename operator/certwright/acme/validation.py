@@ -128,6 +128,9 @@ class ValidationWatch:
             await self._answer_again(challenge)
         self._next_review = self._clock.monotonic() + self._pause
         self._pause = min(self._pause * 2, LONGEST_REVIEW)
+        if review.again:
+            due = min(self._next_answer[challenge.url] for challenge in review.again)
+            self._next_review = min(self._next_review, due)
         return review.failed
 
     async def review(self, order: Ordered) -> Review:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 GONE_TRIES: Final = 5
 """So often a CA may answer 404 for an order, or for what it named in one: with the pauses of `Backoff`, a minute."""
 
-CA_TRIES: Final = 12
-"""So often it may fail on an order that is not finalized until another one is placed: half an hour."""
+CA_TRIES: Final = 30
+"""So often it may fail on an order that is not finalized until another one is placed: about two hours."""
 
 FINALIZED_TRIES: Final = 20
 """So often it may refuse an order that may be finalized, whose certificate only the present key fits: over an hour."""
@@ -50,7 +50,10 @@ def weighed(observation: Observation, step: Act, failure: Failure, now: dt.datet
         limit, passing = FINALIZED_TRIES, replace(failure, kind="transient")
     else:
         return failure
-    return passing if tries < limit else failure
+    if tries < limit:
+        return passing
+    # One order may be lost. If the next one is, too, it counts.
+    return replace(failure, kind="attempt") if observation.memory.orders_gone else failure
 
 
 def _is_finalized(observation: Observation) -> bool:

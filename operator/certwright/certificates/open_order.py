@@ -92,10 +92,18 @@ class OpenOrder:
         review = now if failed else now + dt.timedelta(seconds=FIRST_REVIEW)
         return replace(self, next_answer=now + dt.timedelta(seconds=pause), next_review=review)
 
-    def reviewed(self, now: dt.datetime) -> OpenOrder:
-        """Return the order after its authorizations were read: the next time they are after twice the pause."""
-        pause = min(FIRST_REVIEW * 2.0 ** min(self.reviews, 16), LONGEST_REVIEW)
-        return replace(self, reviews=self.reviews + 1, next_review=now + dt.timedelta(seconds=pause))
+    def reviewed(self, now: dt.datetime, *, again: bool) -> OpenOrder:
+        """Return the order after its authorizations were read: the next time they are after twice the pause.
+
+        Args:
+            now: The present time.
+            again: Whether a challenge waits to be answered again; then it is not read later than that is due.
+        """
+        pause = dt.timedelta(seconds=min(FIRST_REVIEW * 2.0 ** min(self.reviews, 16), LONGEST_REVIEW))
+        review = now + pause
+        if again and self.next_answer is not None:
+            review = min(review, max(self.next_answer, now))
+        return replace(self, reviews=self.reviews + 1, next_review=review)
 
     def seen(self, order: Order) -> OpenOrder:
         """Return the order as just seen at the CA. One that moves to and fro makes no progress."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from certwright.acme import AcmeError
+from certwright.acme import AcmeError, OrderFailed
+from certwright.acme.validation import Review
 from certwright.certificates.authorizations import find_challenge, pending
 from certwright.certificates.responses import presenters_for
 from certwright.concurrency import gather_all
@@ -85,8 +86,13 @@ def with_responses(
         client: The account.
         kept: Files that are served already. If one of them is validated it stays with the others: what serves fewer
             would be other objects.
+
+    Raises:
+        OrderFailed: An authorization has failed, so the order will not become ready, whatever its state.
     """
     listed = list(authorizations)
+    if failed := Review.of(listed, ()).failed:
+        raise OrderFailed(open_order.order, dict(failed))
     waiting = pending(listed)
     responses = {one.name: prepared.response(one, client) for one in waiting}
     challenges = {}

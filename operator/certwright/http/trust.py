@@ -27,6 +27,8 @@ _TRUST_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 # Where Python's default contexts log session secrets, for debugging.
 _KEY_LOG_VARIABLE: Final = "SSLKEYLOGFILE"
 
+_FINITE_FIELDS: Final = ("DHE-", "ADH-")
+
 _MAX_BUNDLE_BYTES: Final = 512 * 1024
 _MAX_ANCHORS: Final = 300
 """The public CAs of an operating system are about 150."""
@@ -108,6 +110,7 @@ class Trust:
 
     def _make(self, public_trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         context = public_trust() if self.ca_bundle is None else private_trust(self.ca_bundle)
+        _without_finite_fields(context)
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -120,6 +123,17 @@ class Trust:
         else:
             anchors = tuple(map(_file_named_by, _TRUST_VARIABLES)) if self.trust_env else None
         return anchors, self.verify, self.http2, os.environ.get(_KEY_LOG_VARIABLE)
+
+
+def _without_finite_fields(context: ssl.SSLContext) -> None:
+    """Offer no Diffie-Hellman over finite fields: the server chooses its numbers, and how long both sides compute.
+
+    That is a second for the longest that OpenSSL takes, on the event loop. TLS 1.3 has groups of its own.
+    """
+    offered = [cipher for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
+    kept = [cipher["name"] for cipher in offered if not cipher["name"].startswith(_FINITE_FIELDS)]
+    if kept and len(kept) < len(offered):
+        context.set_ciphers(":".join(kept))
 
 
 def _file_named_by(variable: str) -> Hashable:

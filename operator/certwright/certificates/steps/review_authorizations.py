@@ -44,7 +44,7 @@ class ReviewAuthorizations(Act):
         now = tools.clock()
         review = Review.of(authorizations, set(_answered(authorizations, open_order)))
         reasons = {name: str(problem)[:MAX_MESSAGE_CHARACTERS] for name, problem in review.reasons.items()}
-        observation = observation.remember(open_order=open_order.reviewed(now))
+        observation = observation.remember(open_order=open_order.reviewed(now, again=bool(review.again)))
         observation = observation.with_authorizations({name: {"error": reason} for name, reason in reasons.items()})
         yield observation
         if review.failed:

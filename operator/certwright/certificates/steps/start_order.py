@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
@@ -16,6 +17,7 @@ from certwright.certificates.progress import OURS
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
+from certwright.failures import IssuanceError
 from certwright.resources import OrderStatus
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from certwright.challenges.response import ChallengeResponse
     from certwright.reasons import NeedReason
     from certwright.resources import SolverObjectStatus
+
+QUICK_TRIES: Final = 5
+"""How often a CA whose answer to an order cannot be used is asked again within a minute; then as after refusals."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,7 @@ class StartOrder(Act):
         key = await obtain_key(observation, tools.kube_api) if key_first else None
         message = f"Ordering a certificate ({self.reason}): {self.message}."
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
-        lifetime = request.duration_seconds
-        order = await issuer.client.new_order(
-            request.identifiers,
-            profile=request.profile,
-            not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
-        )
+        order = await _place(observation, request, now)
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
         observation = observation.remember(ordered_at=now)
         if not self.is_scheduled:
@@ -85,6 +85,27 @@ class StartOrder(Act):
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
         yield observation.remember(open_order=open_order).after_progress()
+
+
+async def _place(observation: Observation, request: OrderRequest, now: dt.datetime) -> Order:
+    """Place the order.
+
+    Raises:
+        IssuanceError: The CA has answered several times in a row as if there were an order, but what is no order.
+        AcmeError: It did not answer, or refused.
+    """
+    lifetime = request.duration_seconds
+    try:
+        return await observation.ready_issuer.client.new_order(
+            request.identifiers,
+            profile=request.profile,
+            not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
+        )
+    except (MalformedResponse, ResponseTooLarge, UnsafeUrl) as error:
+        # Each such answer may be an order that nobody can continue: they must not go on like that for ever.
+        if observation.memory.issuing.failures < QUICK_TRIES:
+            raise
+        raise IssuanceError("CAMalformedResponse", f"{error}. An order may have been placed.", costly=True) from error
 
 
 def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:

@@ -1,0 +1,286 @@
+"""A CA whose machines do not agree at once, or that is in no hurry to be final: what the operator makes of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright import acme
+from certwright.certificates.ca_trouble import CA_TRIES, FINALIZED_TRIES, GONE_TRIES
+from certwright.certificates.steps.review_authorizations import MAX_ANSWERS
+from certwright.resources import ISSUING
+from tests.certificates.bench import Bench
+from tests.fakes.acme_client import NOT_SEEN, PLACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.fakes.operator import Build, FakeKubeApi
+
+URL = f"{PLACE}/order/1"
+MINUTE, HOUR = 60.0, 3600.0
+
+
+def problem(kind: str, status: int, action: str = "order") -> acme.ProblemError:
+    named = acme.Problem(type=f"urn:ietf:params:acme:error:{kind}", detail="not now")
+    known = {"serverInternal": acme.ServerInternal, "unauthorized": acme.Unauthorized}
+    return known.get(kind, acme.ProblemError)(named, action=action, url=URL, status=status)
+
+
+def gone() -> acme.AcmeError:
+    return problem("malformed", 404)
+
+
+def internal() -> acme.AcmeError:
+    return problem("serverInternal", 500)
+
+
+def unavailable() -> acme.AcmeError:
+    return acme.ServiceUnavailable("out of service", url=URL, status=503)
+
+
+def forbidden() -> acme.AcmeError:
+    return problem("unauthorized", 403)
+
+
+@pytest.fixture
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
+    bench = Bench(build, kube_api, now)
+    bench.write()
+    return bench
+
+
+def trouble(bench: Bench, method: str, error: Callable[[], acme.AcmeError], times: int) -> Counter[str]:
+    """Have the CA refuse the first so many requests of a kind; return how often each was made."""
+    original, calls = getattr(bench.ca, method), Counter[str]()
+
+    async def refusing(*arguments: Any, **options: Any) -> Any:
+        calls[method] += 1
+        if calls[method] <= times:
+            raise error()
+        return await original(*arguments, **options)
+
+    setattr(bench.ca, method, refusing)
+    return calls
+
+
+METHODS = ["new_order", "fetch_authorizations", "answer_challenge", "fetch_order", "finalize", "download_certificate"]
+
+
+@pytest.mark.parametrize("error", [gone, internal, unavailable])
+@pytest.mark.parametrize("method", METHODS)
+async def test_what_passes_costs_seconds_and_no_order(
+    bench: Bench, method: str, error: Callable[[], acme.AcmeError]
+) -> None:
+    if (method, error) == ("new_order", gone):
+        return
+    bench.ca.undecided = method == "fetch_order"
+    calls = trouble(bench, method, error, 1)
+    await bench.run(5)
+    if bench.ca.undecided:
+        assert calls["fetch_order"] > 0
+        decide(bench)
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+    assert not {"OrderGone", "ValidationFailed"} & set(bench.events)
+    assert bench.secret_names == {"web-tls"}
+
+
+def decide(bench: Bench, state: str = "ready") -> None:
+    bench.ca.undecided = False
+    for url, order in bench.ca.orders.items():
+        bench.ca.orders[url] = replace(order, status=acme.OrderStatus(state))
+
+
+async def test_no_worker_is_held_by_the_wait(bench: Bench) -> None:
+    trouble(bench, "fetch_authorizations", gone, 1)
+    result = await bench.look()
+    assert result.after is not None
+    assert dt.timedelta(seconds=1) < result.after < dt.timedelta(seconds=4)
+    assert bench.condition().reason == "NotFoundAtCA"
+    assert bench.status.order is not None
+    assert bench.status.order.url == URL
+
+
+async def test_a_restart_in_the_middle_of_it_goes_on_with_the_order(bench: Bench) -> None:
+    trouble(bench, "download_certificate", gone, 3)
+    await bench.look()
+    bench.restart()
+    await bench.run(MINUTE)
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 1
+
+
+async def test_an_order_that_stays_unknown_is_given_up_after_a_minute(bench: Bench) -> None:
+    calls = trouble(bench, "fetch_authorizations", gone, GONE_TRIES)
+    await bench.run(3 * MINUTE)
+    assert calls["fetch_authorizations"] == GONE_TRIES + 1
+    assert "OrderGone" in bench.events
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 2
+
+
+async def test_orders_that_are_never_known_are_placed_less_and_less_often(bench: Bench) -> None:
+    trouble(bench, "fetch_authorizations", gone, 10_000)
+    await bench.run(2 * HOUR)
+    assert 4 <= len(bench.ca.orders) <= 6
+    await bench.run(24 * HOUR)
+    assert len(bench.ca.orders) <= 7
+    assert bench.condition(ISSUING).reason == "OrderGone"
+
+
+@pytest.mark.parametrize("error", [gone, internal, unavailable, forbidden])
+async def test_an_order_that_is_issued_is_kept_for_an_hour_whatever_the_ca_says(
+    bench: Bench, error: Callable[[], acme.AcmeError]
+) -> None:
+    trouble(bench, "download_certificate", error, FINALIZED_TRIES - 1)
+    await bench.run(1.5 * HOUR)
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 1
+
+
+@pytest.mark.parametrize("error", [gone, forbidden])
+async def test_but_not_for_ever(bench: Bench, error: Callable[[], acme.AcmeError]) -> None:
+    trouble(bench, "download_certificate", error, FINALIZED_TRIES)
+    await bench.run(3 * HOUR)
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 2
+
+
+@pytest.mark.parametrize("error", [internal, unavailable])
+async def test_an_order_that_the_ca_fails_on_gives_way_to_another_after_two_hours(
+    bench: Bench, error: Callable[[], acme.AcmeError]
+) -> None:
+    calls = trouble(bench, "finalize", error, CA_TRIES)
+    await bench.run(1.5 * HOUR)
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+    await bench.run(2 * HOUR)
+    assert calls["finalize"] == CA_TRIES + 1
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 2
+
+
+async def test_a_refusal_to_finalize_is_final(bench: Bench) -> None:
+    trouble(bench, "finalize", lambda: problem("badCSR", 400, "finalize"), 1)
+    await bench.run(30)
+    assert (bench.status.failed_attempts, bench.condition(ISSUING).status) == (1, "False")
+
+
+async def test_an_order_that_is_invalid_from_the_start_is_not_placed_again_at_once(bench: Bench) -> None:
+    order = bench.build.order("invalid", ["a.example.test"])
+    trouble(bench, "new_order", lambda: acme.OrderFailed(order, {"a.example.test": NOT_SEEN}), 1000)
+    await bench.run(HOUR)
+    assert (bench.condition(ISSUING).reason, bench.status.failed_attempts) == ("ValidationFailed", 3)
+    assert "no TXT record" in (bench.condition(ISSUING).message or "")
+
+
+class Validation:
+    """The authorization of an order that stays pending; each answer takes the next of its outcomes."""
+
+    def __init__(self, bench: Bench, *outcomes: str) -> None:
+        self.bench, self.outcomes, self.state, self.answers, self.reads = bench, list(outcomes), "pending", 0, 0
+        bench.ca.undecided = True
+        bench.ca.fetch_readable_authorizations = self.read  # type: ignore[method-assign]
+        bench.ca.answer_challenge = self.answer  # type: ignore[method-assign]
+
+    async def read(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
+        self.reads += 1
+        (found,) = await self.bench.ca.fetch_authorizations(order)
+        return (replace(found, **self.states, challenges=(self.challenge(found.challenges[0]),)),)
+
+    @property
+    def states(self) -> dict[str, Any]:
+        ended = self.state in ("invalid", "expired", "valid")
+        return {"status": acme.AuthorizationStatus(self.state if ended else "pending")}
+
+    def challenge(self, challenge: acme.Challenge) -> acme.Challenge:
+        state = {"failed": "pending", "expired": "pending"}.get(self.state, self.state)
+        error = NOT_SEEN if self.state in ("failed", "invalid") else None
+        return replace(challenge, status=acme.ChallengeStatus(state), error=error)
+
+    async def answer(self, challenge: acme.Challenge) -> acme.Challenge:
+        self.answers += 1
+        self.state = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if self.state == "valid":
+            decide(self.bench)
+        return self.challenge(challenge)
+
+
+async def test_a_challenge_that_stays_pending_with_an_error_is_answered_again(bench: Bench) -> None:
+    validation = Validation(bench, "failed", "failed", "valid")
+    await bench.run(10)
+    assert (bench.condition(ISSUING).status, bench.condition(ISSUING).reason) == ("True", "Validating")
+    assert "no TXT record" in (bench.condition(ISSUING).message or "")
+    order = bench.status.order
+    assert order is not None
+    assert "no TXT record" in (order.authorizations[0].error or "")
+    await bench.run(MINUTE)
+    assert validation.answers == 3
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+
+
+async def test_it_is_answered_less_and_less_often_and_given_up_with_the_reason(bench: Bench) -> None:
+    validation = Validation(bench, "failed")
+    await bench.run(20 * MINUTE)
+    assert 12 <= validation.answers <= 25
+    assert bench.status.failed_attempts == 0
+    await bench.run(25 * MINUTE)
+    assert len(bench.ca.orders) in (2, 3)
+    assert "ValidationFailed" in bench.events
+    assert "no TXT record" in bench.messages["ValidationFailed"]
+    assert validation.answers >= MAX_ANSWERS
+
+
+@pytest.mark.parametrize(("state", "reason"), [("invalid", "no TXT record"), ("expired", "is expired")])
+async def test_an_authorization_that_failed_in_a_pending_order_ends_it_with_its_reason(
+    bench: Bench, state: str, reason: str
+) -> None:
+    Validation(bench, state)
+    await bench.run(30)
+    assert (bench.condition(ISSUING).status, bench.condition(ISSUING).reason) == ("False", "ValidationFailed")
+    assert reason in (bench.condition(ISSUING).message or "")
+    assert (bench.status.failed_attempts, bench.dns.records) == (1, set())
+
+
+async def test_a_dead_order_is_not_resumed_by_the_next_process(bench: Bench) -> None:
+    validation = Validation(bench, "pending")
+    await bench.run(30)
+    bench.restart()
+    pending = bench.ca.fetch_authorizations
+
+    async def failed(order: acme.Order) -> tuple[acme.Authorization, ...]:
+        return tuple(replace(one, status=acme.AuthorizationStatus.INVALID) for one in await pending(order))
+
+    bench.ca.fetch_authorizations = failed  # type: ignore[method-assign]
+    await bench.run(5)
+    assert bench.condition(ISSUING).reason == "ValidationFailed"
+    assert validation.answers == 1
+
+
+async def test_one_without_an_error_is_only_waited_for(bench: Bench) -> None:
+    validation = Validation(bench, "pending")
+    await bench.run(HOUR)
+    assert (validation.answers, len(bench.ca.orders)) == (1, 1)
+    assert validation.reads < 80
+
+
+async def test_an_order_that_expires_says_what_the_ca_said_last(bench: Bench) -> None:
+    Validation(bench, "failed", "pending")
+    await bench.run(30)
+    expired = bench.now - dt.timedelta(minutes=1)
+    bench.ca.orders[URL] = replace(bench.ca.orders[URL], expires=expired)
+    await bench.run(10 * MINUTE)
+    assert "OrderExpired" in bench.events
+    assert "The last that the CA said: a.example.test: dns: no TXT record" in bench.messages["OrderExpired"]
+
+
+async def test_an_order_that_goes_well_has_its_authorizations_read_once(bench: Bench) -> None:
+    validation = Validation(bench, "valid")
+    await bench.run(30)
+    assert (bench.condition().status, validation.reads) == ("True", 0)
