@@ -239,6 +239,7 @@ class IssuerReconciler:
                 client=account.client,
                 account_url=account.status.uri or "",
                 secrets_namespace=self._secrets_namespace(key),
+                allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
             )
         )
         self._failing.pop(key, None)

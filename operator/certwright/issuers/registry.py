@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from certwright.acme import Client
-    from certwright.resources import AcmeIssuerSpec, Certificate
+    from certwright.resources import AcmeIssuerSpec, AllowedDomains, Certificate
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class ReadyIssuer:
         spec: That spec.
         client: Speaks for its account.
         account_url: The account at the CA.
+        allowed: Who may request which domains; None for everybody and everything.
         secrets_namespace: Where its credentials are read: its own, for a ClusterIssuer the operator's.
     """
 
@@ -49,6 +50,7 @@ class ReadyIssuer:
     client: Client
     account_url: str
     secrets_namespace: str
+    allowed: tuple[AllowedDomains, ...] | None = None
 
 
 class IssuerRegistry:
