@@ -22,6 +22,7 @@ NormalReason = Literal[
     "Issuing",
     "Issued",
     "Adopted",
+    "SecretRestored",
     "AccountRegistered",
 ]
 NeedReason = Literal[
@@ -30,6 +31,7 @@ NeedReason = Literal[
     "NamesChanged",
     "PrivateKeyChanged",
     "IssuerChanged",
+    "NotFromIssuer",
     "Renewal",
     "Expired",
 ]
@@ -39,6 +41,8 @@ SpecReason = Literal[
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",
+    "SecretContested",
+    "OrderedTooOften",
     "StaleEntries",
     "PrivateKeyMismatch",
     "InvalidSpec",
@@ -47,6 +51,7 @@ SpecReason = Literal[
 IssuerReason = Literal[
     "IssuerNotFound",
     "IssuerNotReady",
+    "NamesNotAllowed",
     "NoSolver",
     "SolverChanged",
     "WildcardNeedsDNS01",

@@ -10,6 +10,7 @@ from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
+from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
@@ -72,6 +73,7 @@ class Bench:
             self.certificates.put(body)
         tools = Tools(
             kube_api=cast("Any", self.cluster),
+            namespaces=Namespaces(cast("Any", self.cluster), lambda: self.now),
             registry=self.registry,
             presenters=self.solvers(),
             ledger=self.ledger,

@@ -168,6 +168,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
             "authorizations": [],
             "solverObjects": [],
         },
+        "recentOrders": [],
     }
 
 

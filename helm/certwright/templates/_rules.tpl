@@ -18,6 +18,10 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
+# To read the labels that a ClusterIssuer's `allowed` rules select namespaces by.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get]
 # To report what happened.
 - apiGroups: [""]
   resources: [events]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from certwright.acme.authorization import Authorization, Challenge
     from certwright.acme.identifier import Identifier
+    from certwright.acme.patience import Patience
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
 
@@ -403,16 +404,28 @@ class OrderClient(AuthorizationClient):
                 if not _may_be_finalized(error):
                     raise
                 passing = may_pass(error, fresh=True) or _is_unreadable(error)
-                pause = patience.next_pause(error.retry_after) if passing else None
+                early = isinstance(error, OrderNotReady)
+                pause = patience.next_pause(error.retry_after) if passing or early else None
                 if pause is not None:
                     await self.server.pause("finalize", pause)
-                seen = await self.fetch_order(order.url, known=order)
+                seen = await self._seen_after_finalization(order, patience if early else None)
                 if seen.status in _FINALIZED:
                     return seen
                 again = pause is not None or not (repeated or passing)
                 if seen.status is not OrderStatus.READY or not again:
                     raise
                 order, repeated = seen, True
+
+    async def _seen_after_finalization(self, order: Order, patience: Patience | None) -> Order:
+        """Return an order as it is now; with patience, wait while a replica that is behind still has it `pending`."""
+        seen = await self.fetch_order(order.url, known=order)
+        while patience is not None and seen.status is OrderStatus.PENDING:
+            pause = patience.next_pause(seen.retry_after)
+            if pause is None:
+                break
+            await self.server.pause("order", pause)
+            seen = await self.fetch_order(order.url, known=order)
+        return seen
 
     async def _finalize_once(self, order: Order, csr_der: bytes) -> Order:
         if not order.finalize_url:

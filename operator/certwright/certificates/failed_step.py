@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.ca_trouble import weighed
+from certwright.certificates.order_budget import with_order
 from certwright.failures import attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339
@@ -99,6 +100,8 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
     order = observation.status.order
     if order is None or order.url is None or order.state == "invalid":
         order = _refused_order(observation, errors, now) or order
+        recent = with_order(observation.status.recent_orders, now)
+        observation = observation.with_status(recent_orders=recent).remember(ordered_at=now)
     if order is not None:
         order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
     return observation.remember(open_order=None, issuing=issuing, ca_failures=0).with_status(

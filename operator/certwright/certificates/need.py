@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.order_request import certified_identifiers, names_of
+from certwright.certificates.origin import is_from_elsewhere, shown
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
         _names_need(observation, secret, facts)
         or _key_need(observation.certificate, secret)
         or _issuer_need(observation, secret)
+        or _origin_need(observation, secret, facts)
         or _time_need(observation, facts, now)
     )
 
@@ -126,6 +128,18 @@ def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
             return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
     if request is not None and secret.certificate_name is not None and secret.server not in {None, request.server}:
         return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
+    return None
+
+
+def _origin_need(observation: Observation, secret: SecretFacts, facts: CertificateFacts) -> Need | None:
+    """Tell why a certificate that others put there is not what the issuer's CA gives: it stays until that is there."""
+    if secret.is_ours:
+        return None
+    if secret.placeholder is not None:
+        return Need("NotFromIssuer", f"the certificate in Secret {secret.name} {secret.placeholder}")
+    if observation.request is not None and is_from_elsewhere(facts.issuer_name, observation.request.server):
+        message = f"the certificate in Secret {secret.name} is from a staging environment ({shown(facts.issuer_name)})"
+        return Need("NotFromIssuer", message)
     return None
 
 

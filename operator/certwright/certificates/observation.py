@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.acme import Identifier, Order
+    from certwright.certificates.issued import Issued, Written
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.progress import Progress
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.presenter import Presenter
+    from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
@@ -75,6 +77,10 @@ class Memory:
         unwatched: The Secret, if it is not watched.
         refusals: How often in a row the Certificate was refused.
         progress: What is known of the issuance, whatever the status says meanwhile.
+        ordered_at: When this process last placed an order.
+        issued: What was issued last, for a while.
+        written: When this process last wrote the Secret.
+        contested: The back-off of writes of the Secret that undo what something else did to it.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
     """
 
@@ -92,6 +98,10 @@ class Memory:
     refusals: int = 0
     progress: Progress | None = None
     voucher: str | None = None
+    ordered_at: dt.datetime | None = None
+    issued: Issued | None = field(default=None, repr=False)
+    written: Written | None = None
+    contested: Backoff = field(default_factory=Backoff)
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""
@@ -125,6 +135,7 @@ class Observation:
         request: What would be ordered; None while the issuer is not ready.
         other_owner: Name of the Certificate that has the better claim to the Secret, or None.
         memory: What is kept between passes.
+        policy: What its namespace may request from the issuer; None for everything.
     """
 
     certificate: Certificate
@@ -137,6 +148,7 @@ class Observation:
     request: OrderRequest | None
     other_owner: str | None
     memory: Memory
+    policy: DomainPolicy | None = None
 
     @property
     def ready_issuer(self) -> ReadyIssuer:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
+from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
@@ -19,7 +21,17 @@ from certwright.certificates.steps.poll_order import PollOrder
 from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
-from certwright.certificates.steps.resting import AwaitIssuer, Forget, Park, Refuse, Settle, Sleep
+from certwright.certificates.steps.resting import (
+    AwaitBudget,
+    AwaitCalm,
+    AwaitIssuer,
+    Forget,
+    Park,
+    Refuse,
+    Settle,
+    Sleep,
+)
+from certwright.certificates.steps.restore_secret import RestoreSecret, changed_by
 from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
 from certwright.certificates.steps.self_check import SelfCheck
@@ -29,6 +41,7 @@ from certwright.failures import ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
@@ -86,7 +99,8 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
     if secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
-        return _after(observation.memory.cleaning_up, now) or Adopt()
+        lost = f"Secret {secret.name} has lost the labels and annotations that Certwright wrote"
+        return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt()
     return _release_first(observation, now) or Settle(observation.renew_at)
 
 
@@ -94,10 +108,19 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
         return _let_go_first(observation, now) or Refuse(need.refusal.reason, need.refusal.message)
     view, memory = observation.issuer_view, observation.memory
+    if can_be_restored(observation, now):
+        return (
+            _after(memory.cleaning_up, now)
+            or _await_calm(observation, need.message, now)
+            or RestoreSecret(need.message)
+        )
     if view.state == "unknown":
         return Park()
     if view.state != "ready" or observation.request is None:
         return AwaitIssuer("IssuerNotFound" if view.state == "missing" else "IssuerNotReady", view.message)
+    refusal = observation.policy.refusal(observation.identifiers) if observation.policy is not None else None
+    if refusal is not None:
+        return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
     order = observation.status.order
     if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
         pause = _attempt_pause(observation.status, now)
@@ -114,8 +137,36 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if pause is not None:
         return pause
     if order is None:
-        return StartOrder(need.reason, need.message)
+        return _order(observation, need, now)
     return ResumeOrder() if memory.open_order is None else _continue(memory.open_order, now)
+
+
+def _order(observation: Observation, need: Need, now: dt.datetime) -> Step:
+    """Order, unless that was done too often of late."""
+    scheduled = is_scheduled(observation, need, now)
+    until = None if scheduled else next_order_time(observation.status.recent_orders, now)
+    if until is None:
+        return StartOrder(need.reason, need.message, scheduled)
+    placed = len(plausible(observation.status.recent_orders, now))
+    message = (
+        f"{placed} orders were placed within a day, and no other one is placed before {rfc3339(until)}. One is needed "
+        f"again because {need.message}.{changed_by(observation)} Find out what deletes or changes the Secret, the spec "
+        "or the issuer."
+    )
+    return _release_first(observation, now) or AwaitBudget(until, message)
+
+
+def _await_calm(observation: Observation, what: str, now: dt.datetime) -> Step | None:
+    """Wait before a write that undoes once more what something else did to the Secret."""
+    until = observation.memory.contested.pause(now)
+    if until is None:
+        return None
+    message = (
+        f"Something else deletes or changes Secret {observation.certificate.spec.secret_name} whenever it is written: "
+        f"{what}.{changed_by(observation)} The operator writes it again, at most once in five minutes. Find out what "
+        "it is, and stop it."
+    )
+    return AwaitCalm(until, message)
 
 
 def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:

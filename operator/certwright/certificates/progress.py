@@ -23,6 +23,7 @@ class Progress:
         failed_attempts: How many attempts in a row failed.
         last_failure_time: When the last one did.
         next_attempt_time: Before which there is none.
+        recent_orders: When orders were placed lately.
         voucher: Who says so: `OURS`, or the thumbprint of the account key that sealed the order.
     """
 
@@ -30,14 +31,22 @@ class Progress:
     failed_attempts: int
     last_failure_time: dt.datetime | None
     next_attempt_time: dt.datetime | None
+    recent_orders: tuple[dt.datetime, ...]
     voucher: str
 
     @classmethod
     def of(cls, status: CertificateStatus, voucher: str) -> Progress | None:
         """Return what is to be remembered of a draft; None if there is nothing."""
-        if status.order is None and not status.failed_attempts:
+        if status.order is None and not status.failed_attempts and not status.recent_orders:
             return None
-        return cls(status.order, status.failed_attempts, status.last_failure_time, status.next_attempt_time, voucher)
+        return cls(
+            order=status.order,
+            failed_attempts=status.failed_attempts,
+            last_failure_time=status.last_failure_time,
+            next_attempt_time=status.next_attempt_time,
+            recent_orders=status.recent_orders,
+            voucher=voucher,
+        )
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unautho
 from certwright.certificates import rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
+from certwright.certificates.issued import MAX_KEPT
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
@@ -25,6 +26,7 @@ from certwright.certificates.steps.step import Rest
 from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.account import why_unusable
+from certwright.issuers.allowed_domains import needs_labels, policy_for
 from certwright.issuers.rate_limits import RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from certwright.certificates.store import Certificates
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
+    from certwright.issuers.allowed_domains import DomainPolicy
+    from certwright.issuers.registry import ReadyIssuer
     from certwright.kube.store import Store
     from certwright.runtime.key import Key
 
@@ -89,11 +93,13 @@ class CertificateReconciler:
         self._account_lost = account_lost
         self._account_refused = account_refused
         self._memories: dict[str, Memory] = {}
+        self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
         self._memories.pop(uid, None)
+        self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
@@ -197,6 +203,7 @@ class CertificateReconciler:
             request=OrderRequest.of(certificate, issuer.spec, issuer.account_url) if issuer else None,
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
+            policy=await self._policy(issuer, namespace),
         )
         observation, is_foreign = believed(observation.with_secret(secret))
         if is_foreign:
@@ -204,6 +211,15 @@ class CertificateReconciler:
         if uid in self._memories:
             self._memories[uid] = observation.memory
         return observation
+
+    async def _policy(self, issuer: ReadyIssuer | None, namespace: str) -> DomainPolicy | None:
+        """Return what the namespace may request from the issuer."""
+        if issuer is None or issuer.allowed is None:
+            return None
+        if not needs_labels(issuer.allowed, namespace):
+            return policy_for(str(issuer.key), issuer.allowed, namespace, None)
+        found = await self._tools.namespaces.labels(namespace)
+        return policy_for(str(issuer.key), issuer.allowed, namespace, found.labels, unread=found.unread)
 
     def _tell_foreign_order(self, observation: Observation, certificate: Certificate) -> None:
         order = certificate.status.order
@@ -295,7 +311,19 @@ class CertificateReconciler:
             observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
+            self._bound_issued(observation.uid, observation.memory)
         return observation
+
+    def _bound_issued(self, uid: str, memory: Memory) -> None:
+        """Keep the private keys of no more than a few Certificates: those that were looked at last."""
+        self._with_issued.pop(uid, None)
+        if memory.issued is None:
+            return
+        self._with_issued[uid] = None
+        if len(self._with_issued) > MAX_KEPT:
+            oldest = next(iter(self._with_issued))
+            del self._with_issued[oldest]
+            self._memories[oldest] = replace(self._memories[oldest], issued=None)
 
 
 async def _about_account(observation: Observation, failure: Failure) -> Failure:

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.certificates.order_request import digest, names_of, requested_identifiers
+from certwright.certificates.origin import placeholder
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.api import FIELD_MANAGER
 from certwright.kube.managed_fields import other_managers
@@ -89,6 +90,8 @@ class SecretFacts:
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
         template: Which labels and annotations are from the Certificate's template, see `template_keys`.
         lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
+        is_ours: Whether its chain and key are as Certwright wrote them when it had issued them.
+        placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
         other_entries: What it holds besides what Certwright writes, as far as people need to know.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
@@ -111,6 +114,8 @@ class SecretFacts:
     revision: int = 0
     template: str | None = None
     lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
+    is_ours: bool = False
+    placeholder: str | None = None
     other_entries: tuple[str, ...] = ()
     other_managers: tuple[str, ...] = ()
 
@@ -135,7 +140,9 @@ class SecretFacts:
         annotations = _short(metadata.get("annotations") or {})
         managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
         data = secret.get("data") or {}
-        leaf, problem = _leaf(data, annotations.get(CONTENT_DIGEST_ANNOTATION))
+        written = annotations.get(CONTENT_DIGEST_ANNOTATION)
+        leaf, problem = _leaf(data, written)
+        is_ours = leaf is not None and SERVER_ANNOTATION in annotations and written == _digest_of(data)
         lone_key = _public_key(data) if leaf is None else None
         facts = None
         if leaf is not None:
@@ -165,6 +172,8 @@ class SecretFacts:
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
             template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
             lone_key=lone_key,
+            is_ours=is_ours,
+            placeholder=placeholder(leaf) if leaf is not None and not is_ours else None,
             other_entries=_other_entries(secret),
             other_managers=other_managers(metadata, field="data"),
         )
@@ -303,6 +312,10 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
 
 def _cut(facts: CertificateFacts) -> CertificateFacts:
     return replace(facts, dns_names=facts.dns_names[:MAX_KEPT_NAMES], ip_addresses=facts.ip_addresses[:MAX_KEPT_NAMES])
+
+
+def _digest_of(data: Mapping[str, str]) -> str:
+    return content_digest(decoded(data, "tls.crt"), decoded(data, "tls.key"))
 
 
 def _revision(text: str | None) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
+    from certwright.issuers.namespaces import Namespaces
     from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi
@@ -26,6 +27,7 @@ class Tools:
 
     Attributes:
         kube_api: The API server.
+        namespaces: Their labels.
         registry: The issuers.
         presenters: Makes presenters of an issuer's solvers.
         ledger: Who needs which record.
@@ -38,6 +40,7 @@ class Tools:
     """
 
     kube_api: KubeApi
+    namespaces: Namespaces
     registry: IssuerRegistry
     presenters: PresenterFactory
     ledger: Holders[RecordResponse]

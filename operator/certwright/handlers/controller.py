@@ -25,6 +25,7 @@ from certwright.handlers.registrations import (
 )
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
+from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
@@ -131,6 +132,7 @@ class Controller:
         self.answers = solvers.answers
         tools = Tools(
             kube_api=kube_api,
+            namespaces=Namespaces(kube_api, _now),
             registry=self.registry,
             presenters=solvers,
             ledger=Holders(),

@@ -268,6 +268,7 @@ class IssuerReconciler:
                 account_url=account.status.uri or "",
                 secrets_namespace=self._secrets_namespace(key),
                 limits=limits,
+                allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
             )
         )
         self._failing.pop(key, None)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from certwright.acme import Client
-    from certwright.resources import AcmeIssuerSpec, Certificate
+    from certwright.resources import AcmeIssuerSpec, AllowedDomains, Certificate
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class ReadyIssuer:
         spec: That spec.
         client: Speaks for its account.
         account_url: The account at the CA.
+        allowed: Who may request which domains; None for everybody and everything.
         secrets_namespace: Where its credentials are read: its own, for a ClusterIssuer the operator's.
         limits: What the CA's rate limits leave to all who use the account.
     """
@@ -52,6 +53,7 @@ class ReadyIssuer:
     account_url: str
     secrets_namespace: str
     limits: AccountLimits = field(default_factory=AccountLimits, compare=False)
+    allowed: tuple[AllowedDomains, ...] | None = None
 
 
 class IssuerRegistry:

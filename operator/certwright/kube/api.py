@@ -65,6 +65,15 @@ class KubeApi:
         found = await self._client.request("GET", path, action=f"list {plural} in {namespace}", query={"limit": "1"})
         return int(found["metadata"]["resourceVersion"])
 
+    async def read_namespace(self, name: str) -> dict[str, Any] | None:
+        """Return a namespace, or None if there is none of that name."""
+        try:
+            return await self._client.request(
+                "GET", object_path("/api/v1", "namespaces", None, name), action=f"read {label('Namespace', None, name)}"
+            )
+        except NotFound:
+            return None
+
     async def read_secret(self, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a Secret, or None if there is none of that name."""
         try:

@@ -1,5 +1,6 @@
 """Certificate, Issuer and ClusterIssuer: the models that read them and generate their CRDs."""
 
+from certwright.resources.allowed import AllowedDomains, LabelSelector
 from certwright.resources.certificate import Certificate, CertificateSpec, CertificateStatus, SecretTemplate
 from certwright.resources.conditions import (
     ISSUING,
@@ -102,6 +103,7 @@ __all__ = [
     "AccountKeyRef",
     "AcmeIssuerSpec",
     "AcmeIssuerStatus",
+    "AllowedDomains",
     "AuthorizationState",
     "AuthorizationStatus",
     "Certificate",
@@ -127,6 +129,7 @@ __all__ = [
     "IssuerStatus",
     "KeyAlgorithm",
     "KeyEncoding",
+    "LabelSelector",
     "Metadata",
     "OrderState",
     "OrderStatus",

@@ -16,7 +16,7 @@ from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef
-from certwright.resources.rules import CONDITIONS, MAX_COUNT, rule, validations
+from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.timestamp import Timestamp
 
 _COMMON_NAME = "commonName must be one of dnsNames"
@@ -133,6 +133,11 @@ class CertificateStatus(Model):
     """When the last attempt failed."""
     next_attempt_time: Timestamp | None = None
     """When the next attempt will start."""
+    recent_orders: Annotated[tuple[Timestamp, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
+    """
+    When orders were placed during the last day, other than scheduled renewals. No more than 5 are placed in an hour
+    and 10 in a day, whatever changes the Secret or the spec.
+    """
     order: OrderStatus | None = None
     """The order in progress at the CA: what each domain needs, and what was last observed."""
 

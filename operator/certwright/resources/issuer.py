@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from certwright.resources.allowed import MAX_RULES, AllowedDomains
 from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
@@ -96,6 +97,19 @@ class IssuerSpec(Model):
     """An account at an ACME CA (RFC 8555). Registering the account accepts the CA's terms of service."""
 
 
+class ClusterIssuerSpec(IssuerSpec):
+    """The CA, how to use it, and who may request what."""
+
+    allowed: Annotated[
+        tuple[AllowedDomains, ...] | None, Field(min_length=1, max_length=MAX_RULES, json_schema_extra=ATOMIC_LIST)
+    ] = None
+    """
+    Which namespaces may request which domains. A domain is allowed if any rule for the Certificate's namespace covers
+    it; everything else is refused before an order is placed, at renewals too. If unset, every namespace may request
+    every domain that a solver matches.
+    """
+
+
 class AcmeIssuerStatus(Model):
     """The account at the CA."""
 
@@ -174,7 +188,7 @@ class ClusterIssuer(Object):
     api_version: str = API_VERSION
     kind: Literal["ClusterIssuer"] = "ClusterIssuer"
     metadata: Metadata
-    spec: IssuerSpec
-    """The CA, the account there, and how to validate domains."""
+    spec: ClusterIssuerSpec
+    """The CA, the account there, how to validate domains, and who may request which."""
     status: IssuerStatus = IssuerStatus()
     """The observed state. Only the operator writes it."""

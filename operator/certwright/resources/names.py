@@ -54,6 +54,34 @@ ZONE_NAME: Final = TextRule(
     ),
 )
 
+_PLACE = r"(?:[a-z0-9]|\{namespace\})"
+_PART = rf"{_PLACE}(?:(?:{_PLACE}|-)*{_PLACE})?"
+_PATTERN_HINTS = (
+    Hint("[{}]", "may have {namespace} as its only expression in braces"),
+    Hint("[A-Z]", "has upper-case letters: write it in lower case"),
+    Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
+    Hint("[.]$", "must not end with a dot"),
+)
+
+ALLOWED_NAME: Final = TextRule(
+    pattern=rf"(?:\*\.)?(?:{_PART}\.)*{_PART}",
+    unless=_NUMERIC_END,
+    message=f"is no DNS name: labels of {_LABEL_CHARACTERS}, or {{namespace}}, separated by dots",
+    max_length=253,
+    hints=(*_PATTERN_HINTS, Hint("[*]", "may have a * only as its whole first label, as in *.example.com")),
+)
+
+ALLOWED_ZONE: Final = TextRule(
+    pattern=rf"(?:{_PART}\.)*{_PART}",
+    unless=_NUMERIC_END,
+    message=f"is no DNS zone: labels of {_LABEL_CHARACTERS}, or {{namespace}}, separated by dots",
+    max_length=253,
+    hints=(
+        *_PATTERN_HINTS,
+        Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it"),
+    ),
+)
+
 OBJECT_NAME: Final = TextRule(
     # An RFC 1123 subdomain as Kubernetes means it: numbers everywhere are fine.
     pattern=_NAME,
@@ -125,6 +153,8 @@ BASE64_PEM: Final = TextRule(
 DnsName = Annotated[str, DNS_NAME]
 CommonName = Annotated[str, COMMON_NAME]
 ZoneName = Annotated[str, ZONE_NAME]
+AllowedName = Annotated[str, ALLOWED_NAME]
+AllowedZone = Annotated[str, ALLOWED_ZONE]
 ObjectName = Annotated[str, OBJECT_NAME]
 SecretKey = Annotated[str, SECRET_KEY]
 Endpoint = Annotated[str, ENDPOINT]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from certwright.certificates.contested import having_written
 from certwright.certificates.secret import SecretFacts, adopted_secret, metadata_fingerprint
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
@@ -50,7 +51,8 @@ class Adopt(Act):
                 f"Secret {name} lost the labels and annotations that were written: something in the "
                 "cluster removes them.",
             )
+        observation = having_written(observation, tools.clock())
         yield observation.remember(cleaning_up=Backoff())
-        if known.certificate_name is None:
+        if known.certificate_name is None and not observation.memory.contested.failures:
             message = f"Secret {name} already holds a certificate for these domains; it is kept and will be renewed."
             tools.recorder.record(observation.subject, "Normal", "Adopted", message)

@@ -6,6 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from certwright.certificates.contested import is_contested, is_kept
+from certwright.certificates.issued import KEPT_AFTER_WRITE
 from certwright.certificates.steps.step import Rest
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result
@@ -35,15 +37,25 @@ class Settle(Rest):
 
     renew_at: dt.datetime
 
-    def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002 - every step has this form
-        """Forget failures: they are history, also when the spec went back to what the Secret holds."""
-        return observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None).remember(
-            note=None, issuing=Backoff(), orders_gone=0
-        )
+    def rest(self, observation: Observation, tools: Tools) -> Observation:
+        """Forget failures: they are history, also when the spec went back to what the Secret holds.
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
-        """Look again when it is to be renewed."""
-        return Result.again_at(self.renew_at, now)
+        What is said of a Secret that something else keeps changing stays until that has stopped.
+        """
+        now, note = tools.clock(), observation.memory.note
+        kept = (
+            note if note is not None and note.reason == "SecretContested" and is_contested(observation, now) else None
+        )
+        observation = observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
+        issued = observation.memory.issued if is_kept(observation, now) else None
+        return observation.remember(note=kept, issuing=Backoff(), orders_gone=0, issued=issued)
+
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:
+        """Look again when it is to be renewed, or when what was issued need not be kept any longer."""
+        result, written = Result.again_at(self.renew_at, now), observation.memory.written
+        if written is None or now - written.at >= KEPT_AFTER_WRITE:
+            return result
+        return result.no_later_than(written.at + KEPT_AFTER_WRITE - now)
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,49 @@ class Sleep(Rest):
     def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002
         """Say in the status when that is."""
         return observation.with_order(next_look_time=self.until)
+
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+        """Look again then."""
+        return Result.again_at(self.until, now)
+
+
+@dataclass(frozen=True)
+class AwaitCalm(Rest):
+    """Something else keeps changing the Secret: it is written again, but not before this time.
+
+    Attributes:
+        until: When to look again.
+        message: For people.
+    """
+
+    until: dt.datetime
+    message: str
+
+    def rest(self, observation: Observation, tools: Tools) -> Observation:
+        """Say so."""
+        return _say(observation, tools, "SecretContested", self.message)
+
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+        """Look again then."""
+        return Result.again_at(self.until, now)
+
+
+@dataclass(frozen=True)
+class AwaitBudget(Rest):
+    """The Certificate was ordered too often of late: no order before this time.
+
+    Attributes:
+        until: When to look again.
+        message: For people.
+    """
+
+    until: dt.datetime
+    message: str
+
+    def rest(self, observation: Observation, tools: Tools) -> Observation:
+        """Say so."""
+        observation = observation.with_status(next_attempt_time=self.until)
+        return _say(observation, tools, "OrderedTooOften", self.message)
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
         """Look again then."""

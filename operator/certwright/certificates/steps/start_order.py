@@ -10,6 +10,7 @@ from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
+from certwright.certificates.order_budget import with_order
 from certwright.certificates.preparation import prepare, with_responses
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.progress import OURS
@@ -42,12 +43,14 @@ class StartOrder(Act):
     Attributes:
         reason: For the Event.
         message: Why, for people.
+        is_scheduled: Whether it does not count, see `order_budget.is_scheduled`.
     """
 
     asks_ca: ClassVar[bool] = True
 
     reason: NeedReason
     message: str
+    is_scheduled: bool = False
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Order; what can fail without the CA comes first, and an order that exists is known whatever fails then."""
@@ -67,6 +70,9 @@ class StartOrder(Act):
             order = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
+        observation = observation.remember(ordered_at=now)
+        if not self.is_scheduled:
+            observation = observation.with_status(recent_orders=with_order(observation.status.recent_orders, now))
         observation = observation.after_progress()
         yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
         authorizations = await issuer.client.fetch_authorizations(order)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from certwright.certificates.contested import having_written
+from certwright.certificates.issued import Issued
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import subject_names
 from certwright.certificates.private_keys import with_key
@@ -59,10 +61,12 @@ class StoreCertificate(Act):
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         current = observation.secret
-        secret = await _replace_secret(observation, tools, manifest)
+        secret = await replace_secret(observation, tools, manifest)
         now = tools.clock()
         tools.metrics.issued(certificate, (now - open_order.started_at).total_seconds())
-        observation = observation.with_secret(secret)
+        observation = having_written(observation, now).with_secret(secret)
+        issued = Issued(secret, chain, key_pem, server, now)
+        observation = observation.remember(issued=issued, contested=Backoff())
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
@@ -116,11 +120,11 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
         dns_names=names.dns_names,
         ip_addresses=names.ip_addresses,
         now=tools.clock(),
-        current=current.leaf if current is not None else None,
+        current=current.leaf if current is not None and current.placeholder is None else None,
     )
 
 
-async def _replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:
+async def replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:
     """Replace the Secret as it was when that was decided, or create it."""
     current, name = observation.secret, observation.certificate.spec.secret_name
     if current is not None:

@@ -1,0 +1,48 @@
+"""A Secret that something else changes: what was issued last is written to it again, with growing pauses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certwright.certificates.issued import KEPT_AFTER_ISSUE, KEPT_AFTER_WRITE, Written
+from certwright.certificates.need import issuance_need
+from certwright.certificates.secret import metadata_fingerprint
+from certwright.runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from certwright.certificates.observation import Observation
+
+
+def having_written(observation: Observation, now: dt.datetime) -> Observation:
+    """Return the observation after a write of the Secret, with a pause before the next one if it undid a change."""
+    before, fingerprint = observation.memory.written, metadata_fingerprint(observation.certificate)
+    again = before is not None and before.fingerprint == fingerprint and now - before.at < KEPT_AFTER_WRITE
+    contested = observation.memory.contested.failed(now) if again else Backoff()
+    return observation.remember(written=Written(now, fingerprint), contested=contested)
+
+
+def is_kept(observation: Observation, now: dt.datetime) -> bool:
+    """Whether what was issued last may be written again."""
+    issued, written = observation.memory.issued, observation.memory.written
+    return (
+        issued is not None
+        and written is not None
+        and now - written.at < KEPT_AFTER_WRITE
+        and now - issued.at < KEPT_AFTER_ISSUE
+    )
+
+
+def can_be_restored(observation: Observation, now: dt.datetime) -> bool:
+    """Whether what was issued last is what the spec asks for, so that it can be written again instead of ordered."""
+    issued = observation.memory.issued
+    if issued is None or not is_kept(observation, now) or observation.status.order is not None:
+        return False
+    return issuance_need(observation.with_secret(issued.facts), now) is None
+
+
+def is_contested(observation: Observation, now: dt.datetime) -> bool:
+    """Whether something else changed the Secret more than once lately, each time after it was written."""
+    written = observation.memory.written
+    return observation.memory.contested.failures > 1 and written is not None and now - written.at < KEPT_AFTER_WRITE
