@@ -74,6 +74,14 @@ def issuers_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> tu
     return tuple(path)
 
 
+def issuer_key_id(certificate: x509.Certificate) -> bytes | None:
+    """Return the identifier of its issuer's key (RFC 5280 section 4.2.1.1), or None if it does not tell."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except (*UNREADABLE, x509.ExtensionNotFound):
+        return None
+
+
 def _first(
     subject: x509.Certificate, candidates: Iterable[x509.Certificate], accepted: tuple[Link, ...]
 ) -> x509.Certificate | None:
@@ -87,15 +95,8 @@ def _unverified(subject: x509.Certificate, issuer: x509.Certificate) -> Link:
             return Link.STRANGE
     except ValueError:
         return Link.UNREADABLE
-    wanted, has = _issuer_key_id(subject), _key_id(issuer)
+    wanted, has = issuer_key_id(subject), _key_id(issuer)
     return Link.STRANGE if wanted and has and wanted != has else Link.LIKELY
-
-
-def _issuer_key_id(certificate: x509.Certificate) -> bytes | None:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except (*UNREADABLE, x509.ExtensionNotFound):
-        return None
 
 
 def _key_id(certificate: x509.Certificate) -> bytes | None:

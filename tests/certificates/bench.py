@@ -6,13 +6,13 @@ import datetime as dt
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+from certwright.certificates.given import Secrets
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
-from certwright.kube.store import Store
 from certwright.metrics import Metrics
 from certwright.resources import READY, CertificateStatus, Condition, find_condition
 from certwright.runtime.key import Key
@@ -67,7 +67,7 @@ class Bench:
     def restart(self, *, late: Body | None = None) -> None:
         """A new process: it knows what the API server knows, or knew some time ago."""
         self.certificates: Certificates = Certificates()
-        self.secrets: Store[SecretFacts] = Store()
+        self.secrets = Secrets()
         self.ledger: Holders[RecordResponse] = Holders()
         if body := late or self.cluster.body:
             self.certificates.put(body)

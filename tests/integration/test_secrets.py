@@ -124,6 +124,33 @@ def test_a_secret_with_the_right_certificate_is_adopted_and_not_issued_anew(
     assert "Adopted" in {event["reason"] for event in tenant.cluster.events(tenant.namespace, "second")}
 
 
+def test_a_certificate_of_another_ca_than_the_issuers_is_replaced(tenant: Tenant, counted_ca: RecordingProxy) -> None:
+    tenant.add_issuer("counted", server=counted_ca.directory_url)
+    tenant.apply("first", "first.example.test", issuerRef={"name": "counted"})
+    tenant.apply("stranger", "second.example.test")
+    for name in ("first", "stranger"):
+        tenant.ready(name)
+    ours, strange = tenant.leaf("first-tls"), tenant.leaf("stranger-tls")
+    assert ours.issuer != strange.issuer
+    tenant.cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"namespace": tenant.namespace, "name": "second-tls"},
+            "data": (tenant.cluster.get("Secret", tenant.namespace, "stranger-tls") or {})["data"],
+        }
+    )
+    tenant.apply("second", "second.example.test", issuerRef={"name": "counted"})
+    found = tenant.ready("second")
+    assert found["status"]["revision"] == 1
+    assert tenant.leaf("second-tls").issuer == ours.issuer
+    message = wait_event(tenant, "second", "Issuing")["message"]
+    assert "NotFromIssuer" in message
+    assert strange.issuer.rfc4514_string() in message
+    assert counted_ca.counts()[NEW_ORDER] == 2
+
+
 def wait_event(tenant: Tenant, name: str, reason: str) -> dict[str, Any]:
     return tenant.cluster.wait_for(
         f"no Event {reason} about Certificate {name}",

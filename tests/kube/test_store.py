@@ -129,3 +129,17 @@ def test_what_a_restored_api_server_does_not_have_is_gone() -> None:
     store.rewind("shop")
     assert [found["namespace"] for found in store.unlisted("shop", (), 100)] == ["shop"]
     assert store.latest("other") == 900
+
+
+def test_whoever_follows_the_changes_is_told_each_of_them_once() -> None:
+    seen: list[tuple[str | None, str | None]] = []
+    store: Store[str] = Store(on_change=lambda before, after: seen.append((before, after)))
+    store.put({"name": "a", "resourceVersion": "1"}, "one")
+    store.put({"name": "a", "resourceVersion": "1"}, "again")
+    store.put({"name": "a", "resourceVersion": "3"}, "two")
+    store.remove({"name": "a", "resourceVersion": "2"})
+    store.remove({"name": "a", "resourceVersion": "4"})
+    store.drop(None, "a")
+    store.put({"name": "b", "resourceVersion": "5"}, "three")
+    store.drop(None, "b")
+    assert seen == [(None, "one"), ("one", "two"), ("two", None), (None, "three"), ("three", None)]

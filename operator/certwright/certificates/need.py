@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.order_request import certified_identifiers, names_of
-from certwright.certificates.origin import is_from_elsewhere, shown
-from certwright.text import rfc3339
+from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from certwright.resources import Certificate, PrivateKey
 
 
+MAX_GIVEN: Final = 2
+"""How many of the issuer's own CAs a message shows."""
 MAX_NAMED: Final = 3
 """How many names a message shows that are missing, or too many."""
 
@@ -140,7 +142,24 @@ def _origin_need(observation: Observation, secret: SecretFacts, facts: Certifica
     if observation.request is not None and is_from_elsewhere(facts.issuer_name, observation.request.server):
         message = f"the certificate in Secret {secret.name} is from a staging environment ({shown(facts.issuer_name)})"
         return Need("NotFromIssuer", message)
-    return None
+    return _stranger_need(observation, secret)
+
+
+def _stranger_need(observation: Observation, secret: SecretFacts) -> Need | None:
+    """Tell why a certificate is from another CA than the issuer's, as far as it is known what that one gives.
+
+    What was adopted while nothing was known stays until its renewal: one new certificate must not replace a thousand.
+    """
+    origin, given = secret.origin, observation.given
+    if secret.is_adopted or origin is None or not is_stranger(origin, given):
+        return None
+    reference = observation.certificate.spec.issuer_ref
+    known = listed(sorted({one.shown for one in given}), most=MAX_GIVEN)
+    return Need(
+        "NotFromIssuer",
+        f"the certificate in Secret {secret.name} was issued by {origin.shown}, while those from {reference.kind} "
+        f"{reference.name} are issued by {known}",
+    )
 
 
 def _time_need(observation: Observation, facts: CertificateFacts, now: dt.datetime) -> Need | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from certwright.certificates.issued import Issued, Written
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.order_request import OrderRequest
+    from certwright.certificates.origin import ChainOrigin
     from certwright.certificates.progress import Progress
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.presenter import Presenter
@@ -136,6 +137,7 @@ class Observation:
         other_owner: Name of the Certificate that has the better claim to the Secret, or None.
         memory: What is kept between passes.
         policy: What its namespace may request from the issuer; None for everything.
+        given: Where the chains are from that the issuer's CA has given; none if that is not known.
     """
 
     certificate: Certificate
@@ -149,6 +151,7 @@ class Observation:
     other_owner: str | None
     memory: Memory
     policy: DomainPolicy | None = None
+    given: tuple[ChainOrigin, ...] = ()
 
     @property
     def ready_issuer(self) -> ReadyIssuer:

@@ -38,13 +38,14 @@ from certwright.text import listed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from certwright.certificates.given import Secrets
+    from certwright.certificates.origin import ChainOrigin
     from certwright.certificates.steps.step import Act
     from certwright.certificates.store import Certificates
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import ReadyIssuer
-    from certwright.kube.store import Store
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class CertificateReconciler:
         *,
         tools: Tools,
         certificates: Certificates,
-        secrets: Store[SecretFacts],
+        secrets: Secrets,
         look_at_issuer: Callable[[Key], None],
         account_lost: Callable[[Key], None],
         account_refused: Callable[[Key, str], None],
@@ -204,6 +205,7 @@ class CertificateReconciler:
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
             policy=await self._policy(issuer, namespace),
+            given=self._given(key, issuer, secret),
         )
         observation, is_foreign = believed(observation.with_secret(secret))
         if is_foreign:
@@ -211,6 +213,12 @@ class CertificateReconciler:
         if uid in self._memories:
             self._memories[uid] = observation.memory
         return observation
+
+    def _given(self, key: Key, issuer: ReadyIssuer | None, secret: SecretFacts | None) -> tuple[ChainOrigin, ...]:
+        """Return where the issuer's chains are from, for a Secret that is not adopted yet."""
+        if secret is None or secret.is_adopted:
+            return ()
+        return self._secrets.given.of(key, issuer.spec.server if issuer is not None else None)
 
     async def _policy(self, issuer: ReadyIssuer | None, namespace: str) -> DomainPolicy | None:
         """Return what the namespace may request from the issuer."""

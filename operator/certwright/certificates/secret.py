@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.certificates.order_request import digest, names_of, requested_identifiers
-from certwright.certificates.origin import placeholder
+from certwright.certificates.origin import ChainOrigin, placeholder
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.api import FIELD_MANAGER
 from certwright.kube.managed_fields import other_managers
@@ -90,7 +90,9 @@ class SecretFacts:
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
         template: Which labels and annotations are from the Certificate's template, see `template_keys`.
         lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
-        is_ours: Whether its chain and key are as Certwright wrote them when it had issued them.
+        is_unchanged: Whether its chain and key are as Certwright left them when it issued or adopted them.
+        is_ours: Whether they are as Certwright wrote them when it had issued them.
+        origin: Which CA its chain is from; None without a certificate.
         placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
         other_entries: What it holds besides what Certwright writes, as far as people need to know.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
@@ -114,10 +116,17 @@ class SecretFacts:
     revision: int = 0
     template: str | None = None
     lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
+    is_unchanged: bool = False
     is_ours: bool = False
+    origin: ChainOrigin | None = None
     placeholder: str | None = None
     other_entries: tuple[str, ...] = ()
     other_managers: tuple[str, ...] = ()
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether a Certificate has issued or adopted what it holds, and nothing else has changed it since."""
+        return self.certificate_name is not None and self.is_unchanged
 
     @property
     def has_key(self) -> bool:
@@ -141,8 +150,10 @@ class SecretFacts:
         managed = (metadata.get("labels") or {}).get(MANAGED_LABEL) == MANAGED_VALUE
         data = secret.get("data") or {}
         written = annotations.get(CONTENT_DIGEST_ANNOTATION)
-        leaf, problem = _leaf(data, written)
-        is_ours = leaf is not None and SERVER_ANNOTATION in annotations and written == _digest_of(data)
+        chain, problem = _chain(data, written)
+        leaf = chain.leaf if chain is not None else None
+        is_unchanged = leaf is not None and written == _digest_of(data)
+        is_ours = is_unchanged and SERVER_ANNOTATION in annotations
         lone_key = _public_key(data) if leaf is None else None
         facts = None
         if leaf is not None:
@@ -172,7 +183,9 @@ class SecretFacts:
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
             template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
             lone_key=lone_key,
+            is_unchanged=is_unchanged,
             is_ours=is_ours,
+            origin=ChainOrigin.of(chain) if chain is not None and leaf is not None else None,
             placeholder=placeholder(leaf) if leaf is not None and not is_ours else None,
             other_entries=_other_entries(secret),
             other_managers=other_managers(metadata, field="data"),
@@ -217,6 +230,8 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
     data = {entry: content for entry, content in (existing.get("data") or {}).items() if entry in ENTRIES}
     known = existing["metadata"].get("annotations") or {}
     mine = known.get(CERTIFICATE_NAME_ANNOTATION) is not None
+    # What others put in the place of what was issued is from who knows which CA.
+    issued = mine and known.get(CONTENT_DIGEST_ANNOTATION) == _digest_of(data)
     kept = {
         name: known[name]
         for name in (
@@ -226,7 +241,7 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
             SERVER_ANNOTATION,
             REVISION_ANNOTATION,
         )
-        if mine and name in known
+        if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
     manifest = _manifest(certificate, data, kept)
     manifest["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
@@ -322,7 +337,7 @@ def _revision(text: str | None) -> int:
     return int(text) if text and text.isdecimal() and len(text) <= MAX_REVISION_DIGITS else 0
 
 
-def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate | None, str | None]:
+def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChain | None, str | None]:
     try:
         chain_pem, key_pem = decoded(data, "tls.crt"), decoded(data, "tls.key", limit=MAX_KEY_BYTES)
     except EntryTooLarge as error:
@@ -331,15 +346,15 @@ def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate
         if not content:
             return None, f"its {entry} is missing"
     try:
-        leaf = parse_chain(chain_pem).leaf
+        chain = parse_chain(chain_pem)
         if digest != content_digest(chain_pem, key_pem):
             # What is only compared needs no trial.
             key = load_private_key(key_pem, trusted=True)
-            if not public_key_matches(leaf, key):
+            if not public_key_matches(chain.leaf, key):
                 return None, "its tls.key does not match its tls.crt"
     except PkiError as error:
         return None, str(error)
-    return leaf, None
+    return chain, None
 
 
 def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from certwright.certificates.given import Secrets
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
@@ -83,7 +84,7 @@ class Controller:
         self.metrics = Metrics()
         self.metrics.watch_leadership(leadership.holds)
         self.certificates = Certificates()
-        self.secrets: Store[SecretFacts] = Store()
+        self.secrets = Secrets()
         self._unclaimed = Unclaimed(self.secrets, self.certificates)
         self.issuers: Store[Issuer] = Store()
         self.cluster_issuers: Store[ClusterIssuer] = Store()

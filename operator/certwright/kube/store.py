@@ -28,10 +28,17 @@ class Store(Generic[T]):
 
     Args:
         indexes: What else objects are looked up by: for each name, the value that an object has.
+        on_change: Told of what was known before and what is known now, None for nothing, at each change.
     """
 
-    def __init__(self, indexes: Mapping[str, Callable[[T], Hashable]] | None = None) -> None:
+    def __init__(
+        self,
+        indexes: Mapping[str, Callable[[T], Hashable]] | None = None,
+        *,
+        on_change: Callable[[T | None, T | None], object] | None = None,
+    ) -> None:
         self._indexes = dict(indexes or {})
+        self._on_change = on_change
         self._indexed: defaultdict[tuple[str, Hashable], set[tuple[str, str]]] = defaultdict(set)
         self._objects: dict[tuple[str, str], _Known[T]] = {}
         self._gone: dict[str, int] = {}
@@ -47,6 +54,7 @@ class Store(Generic[T]):
         self._objects[key] = _Known(version, uid, parsed)
         for name, value_of in self._indexes.items():
             self._indexed[name, value_of(parsed)].add(key)
+        self._tell(known, parsed)
         return True
 
     def remove(self, metadata: Mapping[str, Any]) -> None:
@@ -63,12 +71,13 @@ class Store(Generic[T]):
         if known is not None and known.version <= version:
             self._unlink(key)
             del self._objects[key]
+            self._tell(known, None)
 
     def drop(self, namespace: str | None, name: str) -> None:
         """Drop what is known of an object that is there, but of no use. Any news about it may bring it back."""
         key = (namespace or "", name)
         self._unlink(key)
-        self._objects.pop(key, None)
+        self._tell(self._objects.pop(key, None), None)
 
     def latest(self, namespace: str | None) -> int:
         """Return the newest version that is known of a namespace, or of all if it is None; -1 if there is none."""
@@ -114,6 +123,10 @@ class Store(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._objects)
+
+    def _tell(self, before: _Known[T] | None, after: T | None) -> None:
+        if self._on_change is not None and (before is not None or after is not None):
+            self._on_change(before.parsed if before is not None else None, after)
 
     def _unlink(self, key: tuple[str, str]) -> None:
         known = self._objects.get(key)
