@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from certwright.issuing import issuer_key_id
@@ -28,6 +29,8 @@ STAGING: Final = ("(STAGING)", "Fake LE")
 STAGING_HOST: Final = "staging"
 MAX_LINKS: Final = 5
 """Of a chain: the leaf and its first issuers. No CA has longer ones; anybody may write them."""
+MAX_AUTHORITY_BYTES: Final = 8192
+"""Of the certificate of an issuer; one takes 2 KiB. The extensions of a larger one take long to read."""
 MAX_NAME_BYTES: Final = 4096
 MAX_ORGANIZATION: Final = 100
 DIGEST_BYTES: Final = 16
@@ -52,7 +55,8 @@ class ChainOrigin:
     @classmethod
     def of(cls, chain: CertificateChain) -> ChainOrigin:
         """Read it from a chain that need not be complete, nor in order."""
-        links = (chain.leaf, *chain.issuers)[:MAX_LINKS]
+        authorities = [one for one in chain.issuers if len(one.public_bytes(Encoding.DER)) <= MAX_AUTHORITY_BYTES]
+        links = [chain.leaf, *authorities][:MAX_LINKS]
         name = _name(chain.leaf)
         return _shared(
             cls(
