@@ -237,6 +237,14 @@ class Bench:
             body = self.cluster.objects["clusterissuers", None, key.name]
             self.cluster_issuers.put(body["metadata"], ClusterIssuer.parse(body))
 
+    def forge(self, status: Body) -> None:
+        """Write a status as another client would; the watch tells it."""
+        body = self.cluster.objects["issuers", CA.namespace, CA.name]
+        self.cluster.version += 1
+        body["metadata"]["resourceVersion"] = str(self.cluster.version)
+        body["status"] = status
+        self.watch()
+
     def status(self, key: Key = CA) -> Body:
         plural, namespace = ("issuers", key.namespace) if key.kind == "Issuer" else ("clusterissuers", None)
         found: Body = self.cluster.objects[plural, namespace, key.name]["status"]
@@ -653,3 +661,48 @@ async def test_a_ca_that_forgets_its_accounts_again_and_again_is_not_asked_witho
     bench.now += dt.timedelta(hours=2)
     bench.reconciler.account_lost(CA)
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT, "the first time, it is registered at once"
+
+
+FORGED = {
+    "conditions": [{"type": "Ready", "status": "False", "reason": "Forged", "message": "no", "observedGeneration": 1}],
+    "observedGeneration": 1,
+    "acme": {"uri": f"{ORIGIN}/account/666"},
+    "failedAttempts": 1_000_000,
+    "nextAttemptTime": "9999-12-31T23:59:59Z",
+}
+
+
+@pytest.mark.parametrize("forged", [FORGED, {}], ids=["forged", "emptied"])
+async def test_the_status_of_a_ready_issuer_that_somebody_changed_is_put_right(bench: Bench, forged: Body) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    written = bench.status()
+    bench.ca.requests.clear()
+    bench.forge(forged)
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
+    assert bench.status() == written
+    assert bench.ca.requests == [], "what the process knows of the account, no status changes"
+
+
+async def test_a_status_that_something_changes_again_and_again_is_put_right_with_growing_pauses(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    bench.forge(FORGED)
+    await bench.reconciler.reconcile(CA)
+    for _ in range(20):
+        bench.forge(FORGED)
+        later = await bench.reconciler.reconcile(CA)
+        assert later.after is not None
+    assert len(bench.cluster.statuses) == 2, "the account, and one correction"
+    bench.now += later.after
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
+    assert bench.ready() == ("True", "AccountRegistered")
+
+
+async def test_conditions_that_others_keep_in_the_status_of_an_issuer_are_no_reason_to_write_it(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    theirs = {"type": "Audited", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    bench.forge({**bench.status(), "conditions": [theirs, *bench.status()["conditions"]]})
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
+    assert len(bench.cluster.statuses) == 1

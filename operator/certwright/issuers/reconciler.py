@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from certwright.failures import Failure, IssuanceError, classify
@@ -49,6 +49,8 @@ AnyIssuer = Issuer | ClusterIssuer
 
 LOSSES_FORGOTTEN: Final = dt.timedelta(hours=1)
 """An account that was lost longer ago than this counts as lost for the first time."""
+CORRECTIONS_FORGOTTEN: Final = dt.timedelta(hours=1)
+"""A status that was corrected longer ago than this is corrected at once when it is changed again."""
 LONGEST_LOAD_SECONDS: Final = 120.0
 """A look at an issuer that takes longer is interrupted: its CA would hold a worker for as long as it likes."""
 
@@ -66,6 +68,19 @@ class _Failing:
     version: tuple[str, int]
     failure: Failure
     backoff: Backoff
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the status of an issuer that is ready says.
+
+    Attributes:
+        account: The account as it was written there.
+        corrections: How often something else wrote another one in its place of late, and the pause after the last.
+    """
+
+    account: AcmeIssuerStatus
+    corrections: Backoff = field(default_factory=Backoff)
 
 
 class IssuerReconciler:
@@ -115,6 +130,7 @@ class IssuerReconciler:
         self._lost_accounts: set[Key] = set()
         self._losses: dict[Key, Backoff] = {}
         self._doubted: set[Key] = set()
+        self._said: dict[Key, _Said] = {}
 
     def account_lost(self, key: Key) -> None:
         """Note that the CA does not know the account any more; the next look registers it again.
@@ -141,9 +157,9 @@ class IssuerReconciler:
             return Result.ON_EVENT
         version = _version(issuer)
         known = self._registry.ready(key)
-        if known is not None and (known.uid, known.generation) == version:
-            return Result.ON_EVENT
         now = self._clock()
+        if known is not None and (known.uid, known.generation) == version:
+            return await self._correct(key, issuer, now)
         pause = self._pause_after_losses(key, now)
         if pause is not None:
             return Result.again_at(pause, now)
@@ -164,6 +180,22 @@ class IssuerReconciler:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
         return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
 
+    async def _correct(self, key: Key, issuer: AnyIssuer, now: dt.datetime) -> Result:
+        """Write the status of an issuer that is ready again if something else has changed it, with growing pauses."""
+        said = self._said.get(key)
+        status = self._ready_status(issuer, said.account) if said is not None else issuer.status
+        if said is None or status == issuer.status:
+            return Result.ON_EVENT
+        until = said.corrections.pause(now)
+        if until is not None:
+            return Result.again_at(until, now)
+        since = said.corrections.since
+        before = Backoff() if since is not None and now - since > CORRECTIONS_FORGOTTEN else said.corrections
+        logger.warning("%s: something else has changed its status; it is written again", key)
+        self._said[key] = _Said(said.account, before.failed(now))
+        await self._write(issuer, status)
+        return Result.ON_EVENT
+
     def _pause_after_losses(self, key: Key, now: dt.datetime) -> dt.datetime | None:
         """Return until when an account that is lost again and again is not registered; the first time, at once."""
         losses = self._losses.get(key)
@@ -183,6 +215,7 @@ class IssuerReconciler:
         self._lost_accounts.discard(key)
         self._losses.pop(key, None)
         self._doubted.discard(key)
+        self._said.pop(key, None)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -222,14 +255,8 @@ class IssuerReconciler:
 
     async def _succeeded(self, key: Key, issuer: AnyIssuer, account: LoadedAccount) -> None:
         was_ready = find_condition(issuer.status.conditions, READY)
-        status = self._status(
-            issuer,
-            account.status,
-            "True",
-            "AccountRegistered",
-            f"The account is registered at {issuer.spec.acme.server}.",
-        )
-        await self._write(issuer, status)
+        await self._write(issuer, self._ready_status(issuer, account.status))
+        self._said[key] = _Said(account.status)
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,
@@ -285,6 +312,10 @@ class IssuerReconciler:
         await self._write(
             issuer, status.replace(failed_attempts=min(failing.backoff.failures, MAX_COUNT), next_attempt_time=next_try)
         )
+
+    def _ready_status(self, issuer: AnyIssuer, account: AcmeIssuerStatus) -> IssuerStatus:
+        message = f"The account is registered at {issuer.spec.acme.server}."
+        return self._status(issuer, account, "True", "AccountRegistered", message)
 
     def _status(
         self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: Reason, message: str
