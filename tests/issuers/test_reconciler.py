@@ -613,7 +613,7 @@ async def test_an_account_that_was_closed_at_the_ca_is_not_believed_in_after_a_r
         assert "the CA says unauthorized" in message
         assert "delete the Secret account" in message
         assert bench.registry.ready(CA) is None
-        assert bench.ca.asked("/newAccount") == []
+        assert bench.ca.asked("/newAccount") == [{"onlyReturnExisting": True}]
         bench.restart()
         bench.watch()
     await bench.reconciler.reconcile(CA)
@@ -687,14 +687,13 @@ async def test_the_status_of_a_ready_issuer_that_somebody_changed_is_put_right(b
 async def test_a_status_that_something_changes_again_and_again_is_put_right_with_growing_pauses(bench: Bench) -> None:
     bench.write()
     await bench.reconciler.reconcile(CA)
-    bench.forge(FORGED)
-    await bench.reconciler.reconcile(CA)
+    pause = None
     for _ in range(20):
         bench.forge(FORGED)
-        later = await bench.reconciler.reconcile(CA)
-        assert later.after is not None
+        pause = (await bench.reconciler.reconcile(CA)).after
     assert len(bench.cluster.statuses) == 2, "the account, and one correction"
-    bench.now += later.after
+    assert pause is not None
+    bench.now += pause
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert bench.ready() == ("True", "AccountRegistered")
 
@@ -706,3 +705,26 @@ async def test_conditions_that_others_keep_in_the_status_of_an_issuer_are_no_rea
     bench.forge({**bench.status(), "conditions": [theirs, *bench.status()["conditions"]]})
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
     assert len(bench.cluster.statuses) == 1
+
+
+@pytest.mark.parametrize("said", ["unauthorized", "malformed", "accountDoesNotExist"])
+async def test_the_url_of_another_account_that_somebody_wrote_into_the_status_is_replaced_by_the_keys_own(
+    bench: Bench, said: str
+) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    bench.forge({**bench.status(), "acme": {**bench.status()["acme"], "uri": f"{ORIGIN}/account/666"}})
+    bench.restart()
+    bench.watch()
+    await bench.reconciler.reconcile(CA)
+    forged = bench.registry.ready(CA)
+    assert forged is not None
+    assert forged.account_url.endswith("/666"), "at the CA, so it is believed until the CA refuses a request"
+    bench.reconciler.account_refused(CA, "The CA refused an order.")
+    bench.ca.requests.clear()
+    bench.ca.refuse(said, 400 if said == "malformed" else 403)
+    await bench.reconciler.reconcile(CA)
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert issuer.account_url == bench.status()["acme"]["uri"] == f"{ORIGIN}/account/1"
+    assert bench.ca.asked("/newAccount") == [{"onlyReturnExisting": True}], "no second account is made"
