@@ -13,6 +13,7 @@ import pytest
 
 from certwright.acme import AccountKey, AcmeServer, Clock, Headers, Response, base64url
 from certwright.issuers.authorities import Authorities, Authority
+from certwright.issuers.rate_limits import Asker
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.errors import Conflict, NotFound, Unavailable
@@ -653,3 +654,63 @@ async def test_a_ca_that_forgets_its_accounts_again_and_again_is_not_asked_witho
     bench.now += dt.timedelta(hours=2)
     bench.reconciler.account_lost(CA)
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT, "the first time, it is registered at once"
+
+
+async def test_the_waits_of_its_rate_limits_are_in_the_status_until_they_are_over(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    issuer.limits.orders.refused(bench.now + dt.timedelta(minutes=10), bench.now, "rateLimited: too many new orders")
+    assert await bench.reconciler.reconcile(CA) == Result.again_in(600)
+    assert bench.status()["rateLimits"] == [
+        {
+            "requests": "newOrder",
+            "since": "2026-06-01T12:00:00Z",
+            "until": "2026-06-01T12:10:00Z",
+            "message": "rateLimited: too many new orders",
+        }
+    ]
+    assert bench.ready() == ("True", "AccountRegistered")
+    bench.restart()
+    bench.watch()
+    bench.now += dt.timedelta(minutes=1)
+    await bench.reconciler.reconcile(CA)
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert issuer.limits.orders.enter(Asker("shop", "uid"), bench.now) == NOW + dt.timedelta(minutes=10)
+    assert len(bench.status()["rateLimits"]) == 1
+    bench.now += dt.timedelta(minutes=9)
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
+    assert not bench.status().get("rateLimits")
+
+
+async def test_issuers_that_share_an_account_share_its_limits(bench: Bench) -> None:
+    key = AccountKey.generate()
+    bench.cluster.put_key("shop", key)
+    bench.cluster.put_key("tools", key)
+    for issuer in (CA, SHARED):
+        bench.write(issuer, uid=f"u-{issuer.kind}")
+        await bench.reconciler.reconcile(issuer)
+    one, other = bench.registry.ready(CA), bench.registry.ready(SHARED)
+    assert one is not None
+    assert other is not None
+    assert one.limits is other.limits
+
+
+@pytest.mark.parametrize(("minutes", "asked"), [(0, 0), (9, 0), (10, 1), (-60, 1)])
+async def test_a_rate_limit_on_new_accounts_is_respected_after_a_restart(
+    bench: Bench, minutes: int, asked: int
+) -> None:
+    bench.write()
+    bench.ca.refuse("rateLimited", 429, **{"Retry-After": "600"})
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "RateLimited")
+    before = bench.status()["conditions"][0]["message"]
+    bench.restart()
+    bench.watch()
+    bench.now += dt.timedelta(minutes=minutes)
+    await bench.reconciler.reconcile(CA)
+    assert len(bench.ca.asked("/newAccount")) == asked
+    if not asked:
+        assert bench.status()["conditions"][0]["message"] == before

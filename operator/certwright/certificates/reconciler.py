@@ -8,7 +8,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme import AccountDoesNotExist, AcmeError, Unauthorized
+from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unauthorized
+from certwright.certificates import rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
@@ -26,6 +27,7 @@ from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.account import why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
+from certwright.issuers.rate_limits import RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
@@ -256,17 +258,34 @@ class CertificateReconciler:
                 return observation, step
             if asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
+            turn = rate_limited.await_turn(step, observation, self._tools.clock())
+            if turn is not None:
+                return observation, turn
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
                 async with asyncio.timeout(LONGEST_STEP_SECONDS) as deadline:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
+                rate_limited.went_well(step, observation, self._tools.clock())
+            except RateLimitWait as wait:
+                rate_limited.failed(step, observation)
+                limits = observation.ready_issuer.limits
+                return observation, rate_limited.rest_until(wait.until, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
+                rate_limited.failed(step, observation)
+                if isinstance(error, RateLimited):
+                    turn = rate_limited.refused(error, observation, self._tools.clock())
+                    if turn is not None:
+                        self._tools.metrics.failed("RateLimited")
+                        self._look_at_issuer(issuer_key(observation.certificate))
+                        return observation, turn
                 cause = _too_late(step, observation) if deadline.expired() else error
                 failure = classify(cause, self._tools.clock())
                 if isinstance(cause, Unauthorized):
                     failure = await _about_account(observation, failure)
+                elif isinstance(cause, RateLimited) and cause.action == "newOrder":
+                    failure = replace(failure, kind="attempt")  # its wait is kept in the status, for the next process
                 if not failure.expected:
                     logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
                 observation = self._keep(self._failed(observation, step, failure))

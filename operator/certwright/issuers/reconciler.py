@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.failures import Failure, IssuanceError, classify
+from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
+from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import ReadyIssuer
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.kube.errors import Conflict, NotFound
@@ -26,7 +28,7 @@ from certwright.resources import (
     find_condition,
     set_condition,
 )
-from certwright.runtime.backoff import Backoff
+from certwright.runtime.backoff import Backoff, wait_until
 from certwright.runtime.result import Result
 from certwright.text import rfc3339
 
@@ -47,6 +49,8 @@ logger = logging.getLogger(__name__)
 
 AnyIssuer = Issuer | ClusterIssuer
 
+NEXT_ATTEMPT: Final = " The next attempt is at "
+LONGEST_RATE_LIMIT: Final = dt.timedelta(seconds=MAX_RETRY_AFTER)
 LOSSES_FORGOTTEN: Final = dt.timedelta(hours=1)
 """An account that was lost longer ago than this counts as lost for the first time."""
 LONGEST_LOAD_SECONDS: Final = 120.0
@@ -112,6 +116,7 @@ class IssuerReconciler:
         self._clock = clock
         self._failing: dict[Key, _Failing] = {}
         self._loading: dict[Key, Authority] = {}
+        self._limits: dict[str, AccountLimits] = {}
         self._lost_accounts: set[Key] = set()
         self._losses: dict[Key, Backoff] = {}
         self._doubted: set[Key] = set()
@@ -142,13 +147,14 @@ class IssuerReconciler:
         version = _version(issuer)
         known = self._registry.ready(key)
         if known is not None and (known.uid, known.generation) == version:
-            return Result.ON_EVENT
+            return await self._keep_limits(issuer, known)
         now = self._clock()
         pause = self._pause_after_losses(key, now)
         if pause is not None:
             return Result.again_at(pause, now)
-        failing = self._failing.get(key)
+        failing = self._failing.get(key) or self._restored(issuer, now)
         if failing is not None and failing.version == version:
+            self._failing[key] = failing
             next_try = failing.backoff.pause(now)
             if next_try is not None:
                 # An event, not the timer, brought the issuer here: it must not cut the pause short.
@@ -163,6 +169,26 @@ class IssuerReconciler:
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
         return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
+
+    async def _keep_limits(self, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
+        """Have the status say what the CA's rate limits ask of all who use the account; the next process waits too."""
+        now = self._clock()
+        kept = known.limits.kept(now)
+        if kept != issuer.status.rate_limits:
+            await self._write(issuer, issuer.status.replace(rate_limits=kept))
+        return Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
+
+    def _restored(self, issuer: AnyIssuer, now: dt.datetime) -> _Failing | None:
+        """Return the pause of a rate limit that an earlier process wrote, if it could have."""
+        status, condition = issuer.status, find_condition(issuer.status.conditions, READY)
+        if condition is None or (condition.status, condition.reason) != ("False", "RateLimited"):
+            return None
+        until = wait_until(status.next_attempt_time, now, since=condition.last_transition_time)
+        if until is None or until - now > LONGEST_RATE_LIMIT or _version(issuer)[1] != condition.observed_generation:
+            return None
+        message = condition.message.partition(NEXT_ATTEMPT)[0]
+        failure = Failure("RateLimited", message, "transient", until)
+        return _Failing(_version(issuer), failure, Backoff(status.failed_attempts, until))
 
     def _pause_after_losses(self, key: Key, now: dt.datetime) -> dt.datetime | None:
         """Return until when an account that is lost again and again is not registered; the first time, at once."""
@@ -230,6 +256,8 @@ class IssuerReconciler:
             f"The account is registered at {issuer.spec.acme.server}.",
         )
         await self._write(issuer, status)
+        limits = self._limits.setdefault(account.status.uri or "", AccountLimits())
+        limits.restore(issuer.status.rate_limits, self._clock())
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,
@@ -239,6 +267,7 @@ class IssuerReconciler:
                 client=account.client,
                 account_url=account.status.uri or "",
                 secrets_namespace=self._secrets_namespace(key),
+                limits=limits,
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
             )
         )
@@ -278,9 +307,7 @@ class IssuerReconciler:
 
     async def _show(self, issuer: AnyIssuer, failing: _Failing) -> None:
         failure, next_try = failing.failure, failing.backoff.not_before
-        message = (
-            failure.message if next_try is None else f"{failure.message} The next attempt is at {rfc3339(next_try)}."
-        )
+        message = failure.message if next_try is None else f"{failure.message}{NEXT_ATTEMPT}{rfc3339(next_try)}."
         status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
         await self._write(
             issuer, status.replace(failed_attempts=min(failing.backoff.failures, MAX_COUNT), next_attempt_time=next_try)
@@ -300,6 +327,7 @@ class IssuerReconciler:
             conditions=set_condition(issuer.status.conditions, condition, self._clock()),
             observed_generation=issuer.metadata.generation,
             acme=acme,
+            rate_limits=issuer.status.rate_limits,
         )
 
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:

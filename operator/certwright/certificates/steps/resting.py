@@ -121,6 +121,31 @@ class AwaitBudget(Rest):
 
 
 @dataclass(frozen=True)
+class AwaitRateLimit(Rest):
+    """The CA has refused requests of the issuer's account: wait for the turn.
+
+    Attributes:
+        until: When it comes.
+        message: For whom and until when everybody waits.
+    """
+
+    until: dt.datetime
+    message: str
+
+    def rest(self, observation: Observation, tools: Tools) -> Observation:
+        """Say so."""
+        observation = observation.with_order(next_look_time=self.until)
+        before = observation.memory.note
+        if before is None or before.reason != "RateLimited":
+            return _say(observation, tools, "RateLimited", self.message)
+        return observation.noting("RateLimited", self.message, under_way=False)
+
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+        """Look again then."""
+        return Result.again_at(self.until, now)
+
+
+@dataclass(frozen=True)
 class AwaitIssuer(Rest):
     """The issuer is missing or not ready; its own event brings us back."""
 
