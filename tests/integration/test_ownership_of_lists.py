@@ -83,6 +83,7 @@ def test_the_longest_list_of_the_longest_names_is_accepted(bed: TestBed) -> None
     bed.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(certificate(*names)))
 
 
+@pytest.mark.usefixtures("without_operator")
 def test_an_object_that_the_operator_has_not_seen_is_not_taken_for_done(bed: TestBed) -> None:
     for body in (certificate("a.example", name="unseen"), issuer({"dns01": RFC2136})):
         found = applied(bed, body, "git")

@@ -299,6 +299,42 @@ def test_an_edited_lease_is_put_right_by_its_leader(server: LeaseServer, change:
     travel(scenario())
 
 
+def test_a_lease_that_comes_back_from_a_backup_is_renewed_by_its_leader(server: LeaseServer) -> None:
+    async def scenario() -> None:
+        first = Candidate(server, "a")
+        await first.leads()
+        other = Candidate(server, "b")
+        backup = (server.version, dict(server.spec or {}))
+        await asyncio.sleep(3600)
+        server.version, server.spec = backup
+        await asyncio.sleep(60)
+        assert (first.leadership.holds(), other.leadership.begun.is_set()) == (True, False)
+        for candidate in (first, other):
+            await candidate.kill()
+
+    travel(scenario())
+
+
+def test_a_lease_of_an_earlier_leader_that_comes_back_from_a_backup_ends_the_present_one(server: LeaseServer) -> None:
+    async def scenario() -> None:
+        earlier = Candidate(server, "a")
+        await earlier.leads()
+        backup = (server.version, dict(server.spec or {}))
+        await earlier.kill()
+        present = Candidate(server, "b")
+        await present.leads()
+        server.version, server.spec = backup
+        restored = asyncio.get_running_loop().time()
+        next_one = Candidate(server, "c")
+        await next_one.leads()
+        assert not present.leadership.holds()
+        assert present.lost_at[0] - restored < TIMING.deadline
+        await next_one.kill()
+        await asyncio.gather(present.task, return_exceptions=True)
+
+    travel(scenario())
+
+
 def test_a_shorter_duration_by_hand_makes_nobody_less_patient(server: LeaseServer) -> None:
     async def scenario() -> None:
         first = Candidate(server, "a")

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from certwright import key_file
 from certwright.acme import base64url
 from certwright.acme.errors import InvalidAccountKey
-from certwright.key_file import UnreadableKey, prove, read_private_key, rsa_private_key
+from certwright.key_file import prove, read_private_key, rsa_private_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -146,7 +147,7 @@ class AccountKey:
         try:
             key = cls(read_private_key(pem))
             key.prove()
-        except UnreadableKey as error:
+        except key_file.UnreadableKey as error:
             raise InvalidAccountKey(f"The account key {error}") from None
         return key
 
@@ -160,7 +161,7 @@ class AccountKey:
         key = cls(private_key_of(jwk))
         try:
             key.prove()
-        except UnreadableKey as error:
+        except key_file.UnreadableKey as error:
             raise InvalidAccountKey(f"The account key {error}") from None
         return key
 

@@ -8,7 +8,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme import AccountDoesNotExist, AcmeError, Unauthorized
+from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unauthorized
+from certwright.certificates import rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
@@ -24,8 +25,9 @@ from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
-from certwright.issuers.account import why_unusable
+from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
+from certwright.issuers.rate_limits import RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
@@ -256,17 +258,34 @@ class CertificateReconciler:
                 return observation, step
             if asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
+            turn = rate_limited.await_turn(step, observation, self._tools.clock())
+            if turn is not None:
+                return observation, turn
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
                 async with asyncio.timeout(LONGEST_STEP_SECONDS) as deadline:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
+                rate_limited.went_well(step, observation, self._tools.clock())
+            except RateLimitWait as wait:
+                rate_limited.failed(step, observation)
+                limits = observation.ready_issuer.limits
+                return observation, rate_limited.rest_until(wait.until, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
+                rate_limited.failed(step, observation)
+                if isinstance(error, RateLimited):
+                    turn = rate_limited.refused(error, observation, self._tools.clock())
+                    if turn is not None:
+                        self._tools.metrics.failed("RateLimited")
+                        self._look_at_issuer(issuer_key(observation.certificate))
+                        return observation, turn
                 cause = _too_late(step, observation) if deadline.expired() else error
                 failure = classify(cause, self._tools.clock())
-                if isinstance(cause, Unauthorized):
+                if isinstance(cause, Unauthorized) or is_about_the_signature(cause):
                     failure = await _about_account(observation, failure)
+                elif isinstance(cause, RateLimited) and cause.action == "newOrder":
+                    failure = replace(failure, kind="attempt")  # its wait is kept in the status, for the next process
                 if not failure.expected:
                     logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
                 observation = self._keep(self._failed(observation, step, failure))
@@ -308,7 +327,7 @@ class CertificateReconciler:
 
 
 async def _about_account(observation: Observation, failure: Failure) -> Failure:
-    """Return what a refusal as unauthorized means: the account is read, which may have been closed at the CA.
+    """Return what a refusal means that may be about the account: it is read, as it may have been closed at the CA.
 
     If that cannot be told now, nothing has been attempted that counts.
     """
@@ -317,7 +336,10 @@ async def _about_account(observation: Observation, failure: Failure) -> Failure:
             why = await why_unusable(observation.ready_issuer.client)
     except AccountDoesNotExist as error:
         return replace(failure, reason="AccountUnknown", message=f"{error}.", kind="account")
-    except (AcmeError, TimeoutError):
+    except (AcmeError, TimeoutError) as error:
+        if is_about_the_signature(error):
+            # The URL of the account is not that of its key: it came from a status. The key finds the right one.
+            return replace(failure, reason="AccountUnknown", message=f"{error}.", kind="account")
         return replace(failure, kind="transient")
     if why is None:
         return failure

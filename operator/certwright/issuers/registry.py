@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from certwright.issuers.authorities import Authority
+from certwright.issuers.rate_limits import AccountLimits
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class ReadyIssuer:
         account_url: The account at the CA.
         allowed: Who may request which domains; None for everybody and everything.
         secrets_namespace: Where its credentials are read: its own, for a ClusterIssuer the operator's.
+        limits: What the CA's rate limits leave to all who use the account.
     """
 
     key: Key
@@ -50,6 +52,7 @@ class ReadyIssuer:
     client: Client
     account_url: str
     secrets_namespace: str
+    limits: AccountLimits = field(default_factory=AccountLimits, compare=False)
     allowed: tuple[AllowedDomains, ...] | None = None
 
 

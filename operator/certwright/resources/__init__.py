@@ -49,6 +49,7 @@ from certwright.resources.issuer import (
     Issuer,
     IssuerSpec,
     IssuerStatus,
+    RateLimitStatus,
 )
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
@@ -134,6 +135,7 @@ __all__ = [
     "OrderStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimitStatus",
     "RecordStatus",
     "ResourceError",
     "Rfc2136",

@@ -125,6 +125,19 @@ class AcmeIssuerStatus(Model):
     """The thumbprint of the account key (RFC 7638)."""
 
 
+class RateLimitStatus(Model):
+    """A wait that the CA asked for (HTTP 429, RFC 8555 section 6.6)."""
+
+    requests: Literal["newOrder", "other"]
+    """What has to wait: new orders, or all other requests."""
+    since: Timestamp
+    """When the CA refused a request."""
+    until: Timestamp
+    """When the next request is sent: one at first, the others after it."""
+    message: Annotated[str, Field(max_length=1024)] = ""
+    """What the CA said."""
+
+
 class IssuerStatus(Model):
     """The observed state. Only the operator writes it."""
 
@@ -136,6 +149,8 @@ class IssuerStatus(Model):
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
     acme: AcmeIssuerStatus | None = None
     """The account at the CA."""
+    rate_limits: Annotated[tuple[RateLimitStatus, ...], Field(max_length=2, json_schema_extra=ATOMIC_LIST)] = ()
+    """The waits that the CA asked for. All Certificates of the issuer share them."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None

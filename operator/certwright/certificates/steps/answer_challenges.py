@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.steps.step import Act
@@ -23,6 +23,8 @@ MAX_CONCURRENT_ANSWERS: Final = 10
 @dataclass(frozen=True)
 class AnswerChallenges(Act):
     """Tell the CA that it may look for every response, and persist the private key meanwhile."""
+
+    asks_ca: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Answer all challenges, in parallel; what went well stays so when another one fails."""

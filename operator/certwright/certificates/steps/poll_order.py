@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
@@ -23,6 +23,8 @@ LONGEST_ORDER: Final = dt.timedelta(days=7)
 @dataclass(frozen=True)
 class PollOrder(Act):
     """Ask the CA once how far the order is."""
+
+    asks_ca: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Ask.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.steps.step import Act
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class RecordFailure(Act):
     """The CA gave the order up: find out which names failed and why; the failure of this step carries it."""
+
+    asks_ca: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:  # noqa: ARG002 - as every step
         """Ask.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from certwright.acme import MalformedResponse
 from certwright.acme.order import check_identifiers
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ResumeOrder(Act):
     """Fetch the order that the status names, and derive from it what is to be done, as if it had just been placed."""
+
+    asks_ca: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Fetch it, and go on where it is.

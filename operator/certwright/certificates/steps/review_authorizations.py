@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme import AcmeError, OrderFailed
 from certwright.acme.validation import Review
@@ -32,6 +32,8 @@ MAX_CONCURRENT_ANSWERS: Final = 10
 @dataclass(frozen=True)
 class ReviewAuthorizations(Act):
     """Read the authorizations of an order that stays pending; answer again the challenges that failed (section 8.2)."""
+
+    asks_ca: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Read them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
 from certwright.certificates.authorizations import authorization_entries
@@ -18,6 +18,7 @@ from certwright.certificates.responses import files_of, must_be_held, objects_to
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
+from certwright.issuers.rate_limits import Asker
 from certwright.resources import OrderStatus
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class StartOrder(Act):
         is_scheduled: Whether it does not count, see `order_budget.is_scheduled`.
     """
 
+    asks_ca: ClassVar[bool] = True
+
     reason: NeedReason
     message: str
     is_scheduled: bool = False
@@ -62,7 +65,10 @@ class StartOrder(Act):
         key = await obtain_key(observation, tools.kube_api) if key_first else None
         message = f"Ordering a certificate ({self.reason}): {self.message}."
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
-        order = await _place(observation, request, now)
+        asker = Asker(observation.namespace, observation.uid)
+        async with issuer.limits.placing(asker, tools.clock()):
+            order = await _place(observation, request, now)
+        issuer.limits.orders.went_well(asker, tools.clock())
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
         observation = observation.remember(ordered_at=now)
         if not self.is_scheduled:

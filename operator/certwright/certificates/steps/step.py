@@ -20,9 +20,11 @@ class Act(ABC):
 
     Attributes:
         cleans_up: Whether its failures have the back-off of cleaning up instead of that of issuing.
+        asks_ca: Whether it sends requests to the CA, which may have asked to wait.
     """
 
     cleans_up: ClassVar[bool] = False
+    asks_ca: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from certwright.certificates.contested import having_written
 from certwright.certificates.issued import Issued
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class StoreCertificate(Act):
     """Download the chain, pass it through the gate, and replace the Secret in one write."""
+
+    asks_ca: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Store it.

@@ -1,0 +1,120 @@
+"""A CA's 429, as a Certificate meets it: its own, and those of others who use the account."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright import acme
+from certwright.issuers.rate_limits import AccountLimits, Asker
+from certwright.resources import ISSUING
+from tests.fakes.acme_client import PLACE
+
+from .bench import Bench
+
+if TYPE_CHECKING:
+    from tests.fakes.operator import Build, FakeKubeApi
+
+ACCOUNT = "too many new orders (300) from this account in the last 3h0m0s"
+NAMES = "too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s"
+OTHER = Asker("elsewhere", "uid-other")
+
+
+@pytest.fixture
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
+    bench = Bench(build, kube_api, now)
+    bench.write()
+    return bench
+
+
+def limit(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, action: str, detail: str) -> list[dt.datetime]:
+    """Have the CA refuse what a method asks for until an hour from now; return the times at which it is asked."""
+    asked: list[dt.datetime] = []
+    until = bench.now + dt.timedelta(hours=1)
+    really = getattr(bench.ca, name)
+
+    async def refused(*arguments: Any, **options: Any) -> Any:
+        asked.append(bench.now)
+        if bench.now >= until:
+            return await really(*arguments, **options)
+        problem = acme.Problem(type="urn:ietf:params:acme:error:rateLimited", detail=detail)
+        after = (until - bench.now).total_seconds()
+        raise acme.RateLimited(problem, action=action, url=f"{PLACE}/{action}", status=429, retry_after=after)
+
+    monkeypatch.setattr(bench.ca, name, refused)
+    return asked
+
+
+def limits(bench: Bench) -> AccountLimits:
+    issuer = next(iter(bench.registry._ready.values()))
+    return issuer.limits
+
+
+async def test_the_refusal_of_one_holds_for_all_and_says_for_whom_and_until_when(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = limit(bench, monkeypatch, "new_order", "newOrder", ACCOUNT)
+    result = await bench.look()
+    assert bench.condition().reason == bench.condition(ISSUING).reason == "RateLimited"
+    message = bench.condition().message
+    assert "Issuer team/ca must not send more requests to https://ca.example.test/directory for now" in message
+    assert "all its Certificates wait until 2026-06-01T13:00:00Z" in message
+    assert ACCOUNT in message
+    assert result.after == dt.timedelta(hours=1)
+    assert limits(bench).orders.enter(OTHER, bench.now) is not None
+    assert limits(bench).others.enter(OTHER, bench.now) is None, "what is placed already goes on"
+    await bench.run(3599)
+    await bench.look()
+    assert len(asked) == 1
+    await bench.run(120)
+    assert (len(asked), bench.condition().status, bench.status.failed_attempts) == (2, "True", 0)
+    assert bench.events.count("RateLimited") == 1
+
+
+async def test_it_asks_nothing_while_others_wait(bench: Bench) -> None:
+    limits(bench).orders.refused(bench.now + dt.timedelta(minutes=10), bench.now, ACCOUNT)
+    await bench.run(599)
+    assert bench.ca.orders == {}
+    assert bench.condition().reason == "RateLimited"
+    await bench.run(120)
+    assert bench.condition().status == "True"
+
+
+async def test_the_wait_that_an_earlier_process_wrote_is_kept(bench: Bench) -> None:
+    limits(bench).orders.refused(bench.now + dt.timedelta(minutes=10), bench.now, ACCOUNT)
+    kept = limits(bench).kept(bench.now)
+    bench.ready()
+    limits(bench).restore(kept, bench.now)
+    bench.restart()
+    await bench.run(599)
+    assert bench.ca.orders == {}
+    await bench.run(120)
+    assert bench.condition().status == "True"
+
+
+async def test_a_limit_on_other_requests_stops_what_is_placed_as_well(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = limit(bench, monkeypatch, "finalize", "finalize", "slow down")
+    await bench.run(600)
+    assert len(asked) == 1
+    assert bench.condition().reason == "RateLimited"
+    assert limits(bench).others.enter(OTHER, bench.now) is not None
+    await bench.run(3600)
+    assert (bench.condition().status, len(bench.ca.orders)) == ("True", 1)
+
+
+async def test_a_limit_on_its_names_is_its_own_and_kept_for_the_next_process(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = limit(bench, monkeypatch, "new_order", "newOrder", NAMES)
+    await bench.look()
+    assert limits(bench).orders.enter(OTHER, bench.now) is None
+    assert bench.status.next_attempt_time == bench.now + dt.timedelta(hours=1)
+    bench.restart()
+    await bench.run(3599)
+    assert len(asked) == 1
+    await bench.run(120)
+    assert bench.condition().status == "True"
