@@ -29,6 +29,7 @@ from certwright.pki import (
 )
 from certwright.pki.keys import is_of_kind
 from certwright.resources import (
+    ACCOUNT_KEY_COMPONENT,
     ALT_NAMES_ANNOTATION,
     API_VERSION,
     CERTIFICATE_NAME_ANNOTATION,
@@ -71,6 +72,9 @@ MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
 PENDING_KEY: Final = "pending-key"
+PENDING_PREFIX: Final = "certwright-pending-"
+"""Secrets of such names are deleted when the order that they were for is done."""
+_OWN_KINDS: Final = {ACCOUNT_KEY_COMPONENT: "the account key of an issuer", PENDING_KEY: "the key of an open order"}
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class SecretFacts:
         is_ours: Whether its chain and key are as Certwright wrote them when it had issued them.
         placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
         other_entries: What it holds besides what Certwright writes, as far as people need to know.
+        holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
+        controller: Kind, name and UID of the object that controls it; None if there is none.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
 
@@ -118,6 +124,8 @@ class SecretFacts:
     placeholder: str | None = None
     other_entries: tuple[str, ...] = ()
     other_managers: tuple[str, ...] = ()
+    holds: str | None = None
+    controller: tuple[str, str, str] | None = None
 
     @property
     def has_key(self) -> bool:
@@ -176,6 +184,8 @@ class SecretFacts:
             placeholder=placeholder(leaf) if leaf is not None and not is_ours else None,
             other_entries=_other_entries(secret),
             other_managers=other_managers(metadata, field="data"),
+            holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
+            controller=_controller(metadata),
         )
 
 
@@ -273,7 +283,7 @@ def _template_record(template: SecretTemplate | None) -> dict[str, str]:
 
 def pending_key_name(certificate: Certificate) -> str:
     """Return the name of the Secret that keeps the new private key until its certificate is there."""
-    return f"certwright-pending-{digest(certificate.metadata.uid)}"
+    return f"{PENDING_PREFIX}{digest(certificate.metadata.uid)}"
 
 
 def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, Any]:
@@ -340,6 +350,14 @@ def _leaf(data: Mapping[str, str], digest: str | None) -> tuple[x509.Certificate
     except PkiError as error:
         return None, str(error)
     return leaf, None
+
+
+def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Return kind, name and UID of the object that controls a Secret: the API server allows one."""
+    for one in metadata.get("ownerReferences") or ():
+        if one.get("controller") is True:
+            return one["kind"][:MAX_TYPE], one["name"][:MAX_TYPE], one["uid"]
+    return None
 
 
 def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:
