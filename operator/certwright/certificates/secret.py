@@ -42,6 +42,7 @@ from certwright.resources import (
     RESERVED_PREFIX,
     group,
 )
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,7 +167,7 @@ class SecretFacts:
             name=metadata["name"],
             uid=metadata.get("uid", ""),
             resource_version=metadata.get("resourceVersion", ""),
-            type=(secret.get("type") or "Opaque")[:MAX_TYPE],
+            type=printable(secret.get("type") or "Opaque", MAX_TYPE),
             certificate_name=annotations.get(CERTIFICATE_NAME_ANNOTATION) if managed else None,
             issuer_name=annotations.get(ISSUER_NAME_ANNOTATION),
             issuer_kind=annotations.get(ISSUER_KIND_ANNOTATION),
@@ -316,7 +317,8 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             REVISION_ANNOTATION,
             TEMPLATE_ANNOTATION,
         )
-        if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1)
+        # What we write is of one line; another text would be so in a log as well.
+        if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1) and text.isprintable()
     }
 
 
@@ -356,7 +358,7 @@ def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Return kind, name and UID of the object that controls a Secret: the API server allows one."""
     for one in metadata.get("ownerReferences") or ():
         if one.get("controller") is True:
-            return one["kind"][:MAX_TYPE], one["name"][:MAX_TYPE], one["uid"]
+            return printable(one["kind"], MAX_TYPE), printable(one["name"], MAX_TYPE), one["uid"]
     return None
 
 
