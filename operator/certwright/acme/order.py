@@ -18,7 +18,7 @@ from certwright.acme.errors import (
     ServiceUnavailable,
     TimedOut,
 )
-from certwright.acme.fields import Fields, contradiction, malformed
+from certwright.acme.fields import Fields, contradiction, is_whole, malformed
 from certwright.acme.identifier import canonical, shown
 from certwright.acme.patience import LONGEST_ASKED_PAUSE, is_unreadable, may_pass
 from certwright.acme.polling import poll
@@ -310,6 +310,8 @@ class OrderClient(AuthorizationClient):
         try:
             order = Order.parse(response, url, self.server.urls, retry_after=retry_after, asked=identifiers)
         except MalformedResponse as error:
+            if is_whole(response, accept="application/json"):
+                raise
             # It was made, and counts: it may be read where it is.
             try:
                 order = await self.fetch_order(url)
