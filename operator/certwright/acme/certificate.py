@@ -15,7 +15,13 @@ from cryptography.x509.oid import NameOID
 from certwright.acme import base64url
 from certwright.acme.account import AccountClient
 from certwright.acme.directory import offered
-from certwright.acme.errors import InvalidCertificate, MalformedResponse, NoSuchChain
+from certwright.acme.errors import (
+    InvalidCertificate,
+    MalformedResponse,
+    NoSuchChain,
+    RedirectRefused,
+    ResponseTooLarge,
+)
 from certwright.acme.fields import malformed
 from certwright.acme.key import AccountKey
 from certwright.acme.link import links_to, parse_links
@@ -265,14 +271,16 @@ class CertificateClient(AccountClient):
         return await self._download_chain(url)
 
     async def _download_chain(self, url: str, *, fresh: bool = True) -> CertificateChainPem:
-        response = await self._post(
+        return await self._read(
             "certificate",
             url,
-            None,
+            self._chain,
             accept=PEM_CERTIFICATE_CHAIN,
             max_bytes=MAX_CHAIN_BYTES,
             fresh=fresh,
         )
+
+    def _chain(self, response: Response) -> CertificateChainPem:
         links = parse_links(response.headers.get_all("Link"), base=response.url)
         # A link that must not be requested is left out: the default chain is still good.
         alternates = tuple(url for url in links_to(links, "alternate") if self.server.urls.accepts(url))
@@ -291,7 +299,7 @@ class CertificateClient(AccountClient):
             try:
                 found = await self._download_chain(url, fresh=False)
                 issuer_names(found)
-            except (MalformedResponse, InvalidCertificate):
+            except (MalformedResponse, RedirectRefused, ResponseTooLarge, InvalidCertificate):
                 continue
             except ProblemError as error:
                 if error.temporary:
