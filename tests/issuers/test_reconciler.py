@@ -805,6 +805,15 @@ async def test_an_issuer_whose_status_names_another_ones_account_does_not_share_
     await bench.reconciler.reconcile(CA)
     own = bench.registry.ready(CA)
     assert own is not None
-    assert own.account_url == shared.account_url, "so far, the status is believed"
+    assert own.account_url == f"{ORIGIN}/account/2", "the process that registered it knows better"
+    bench.forge({**bench.status(), "acme": stolen, "rateLimits": [wait]})
+    bench.restart()
+    for key in (SHARED, CA):
+        bench.watch(key)
+        await bench.reconciler.reconcile(key)
+    shared, own = bench.registry.ready(SHARED), bench.registry.ready(CA)
+    assert shared is not None
+    assert own is not None
+    assert own.account_url == shared.account_url, "after a restart, the status is believed"
     assert own.limits is not shared.limits
     assert shared.limits.orders.enter(Asker("victim", "uid"), bench.now) is None

@@ -271,7 +271,10 @@ class IssuerReconciler:
         account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
         authority = self._loading[key] = Authority.of(spec)
         server = await self._authorities.server(authority)
-        was = None if key in self._lost_accounts else issuer.status.acme
+        # What this process wrote it knows; a status may be from somebody else.
+        said = self._said.get(key)
+        known = issuer.status.acme if said is None else said.account
+        was = None if key in self._lost_accounts else known
         ready = find_condition(issuer.status.conditions, READY)
         believed = (ready is None or ready.status == "True") and key not in self._doubted
         return await load_account(server, account_key, spec, was, believed=believed)
