@@ -82,6 +82,9 @@ def wildcard_not_marked(exchange: Exchange) -> Response:
 def challenge_fails_at_first(exchange: Exchange) -> Response:
     """A challenge fails at first and stays pending with an error, to be answered again (RFC 8555 section 8.2)."""
     path, answer, answers = exchange.request.path, exchange.answer, exchange.memory
+    if b"badNonce" in answer.body:
+        # Pebble has not looked at the request.
+        return answer
     if path.startswith("/chalZ/") and not _is_reading(exchange):
         answers[path] = str(int(answers.get(path, "0")) + 1)
         if answers[path] == "1":

@@ -24,6 +24,7 @@ from certwright.acme import (
     Response,
     ServerInternal,
     ServiceUnavailable,
+    TimedOut,
 )
 from certwright.acme.patience import LONGEST_ASKED_PAUSE, PATIENCE_SECONDS
 from tests.fakes.acme import DIRECTORY_URL, ORIGIN
@@ -163,7 +164,7 @@ async def test_what_the_ca_asks_for_is_waited_even_beyond_the_own_patience_but_o
     assert time.slept == [50]
 
 
-@pytest.mark.parametrize(("asked", "repeated"), [("3", True), (None, False), ("3600", False)])
+@pytest.mark.parametrize(("asked", "repeated"), [("3", True), (None, True), ("-1", True), ("x", True), ("3600", False)])
 async def test_a_limit_on_reading_is_waited_for_if_it_is_short(
     client: Client, ca: FakeCa, asked: str | None, *, repeated: bool
 ) -> None:
@@ -174,6 +175,63 @@ async def test_a_limit_on_reading_is_waited_for_if_it_is_short(
         with pytest.raises(RateLimited):
             await client.fetch_authorization(f"{ORIGIN}/authz/0")
     assert ca.paths().count("/authz/0") == 1 + repeated
+
+
+@pytest.mark.parametrize("asked", ["3", None])
+@pytest.mark.parametrize("path", ACTS)
+async def test_so_is_one_on_what_the_ca_has_just_named(
+    client: Client, ca: FakeCa, path: str, asked: str | None
+) -> None:
+    ca.reply(path, page(429, **({} if asked is None else {"Retry_After": asked})))
+    assert (await ACTS[path](client)).status in ("processing", "pending")
+
+
+async def test_a_limit_on_requests_keeps_nobody_from_the_directory(ca: FakeCa, time: FakeTime) -> None:
+    ca.reply("/dir", page(429, Retry_After="3"))
+    assert (await AcmeServer(DIRECTORY_URL, ca, clock=time.clock()).directory()).new_order
+    assert time.slept == [3]
+
+
+PAGES: dict[str, Response | Exception] = {
+    "a page of a gateway": Response(200, Headers({"Content-Type": "text/html"}), b"<html>maintenance"),
+    "nothing": Response(200, Headers({"Content-Type": "application/json"})),
+    "half an object": Response(200, Headers({"Content-Type": "application/json"}), b'{"status": "val'),
+    "half a chain": Response(
+        200, Headers({"Content-Type": "application/pem-certificate-chain"}), b"-----BEGIN CERTIFICATE-----\nAAEC\n"
+    ),
+    "too late": TimedOut("late", host="ca.test"),
+}
+
+
+@pytest.mark.parametrize("found", PAGES)
+@pytest.mark.parametrize("path", [*READS, "/dir"])
+async def test_reading_what_came_as_a_page_or_cut_off_or_late_is_repeated(
+    client: Client, ca: FakeCa, time: FakeTime, path: str, found: str
+) -> None:
+    ca.reply(path, PAGES[found])
+    await (client.server.directory() if path == "/dir" else READS[path](client))
+    assert ca.paths().count(path) == 2
+    assert len(time.slept) == 1
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_an_answer_of_the_ca_that_cannot_be_used_is_not_asked_for_again(
+    client: Client, ca: FakeCa, path: str
+) -> None:
+    body = b"-----BEGIN PRIVATE KEY-----\nAAEC\n-----END PRIVATE KEY-----" if path == "/cert" else b'{"status": 7}'
+    media_type = "application/pem-certificate-chain" if path == "/cert" else "application/json"
+    ca.reply(path, Response(200, Headers({"Content-Type": media_type}), body))
+    with pytest.raises(MalformedResponse):
+        await READS[path](client)
+    assert ca.paths().count(path) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b'{"status": "pen', b"<html>"])
+async def test_an_order_whose_answer_came_broken_is_read_where_it_is(client: Client, ca: FakeCa, body: bytes) -> None:
+    fields = {"Content-Type": "application/json", "Location": f"{ORIGIN}/order/1"}
+    ca.reply("/new-order", Response(201, Headers(fields), body))
+    assert (await client.new_order([Identifier.dns("a.example")])).url == f"{ORIGIN}/order/1"
+    assert ca.paths().count("/new-order") == 1
 
 
 async def test_a_limit_of_orders_is_not(client: Client, ca: FakeCa) -> None:

@@ -11,7 +11,6 @@ from certwright.acme import (
     ChallengeStatus,
     Client,
     ConnectionFailed,
-    MalformedResponse,
     Order,
     OrderNotReady,
     OrderStatus,
@@ -145,11 +144,12 @@ class TestChallenge:
             await client.answer_challenge(CHALLENGE)
         assert set(payloads(ca, "/chall/0")) == {b"{}"}
 
-    async def test_an_answer_that_is_none_is_not_taken_for_a_lost_one(self, client: Client, ca: FakeCa) -> None:
+    async def test_after_an_answer_that_is_none_it_is_looked_at_and_answered_again(
+        self, client: Client, ca: FakeCa
+    ) -> None:
         ca.reply("/chall/0", lambda _: ca.json(["hello"]))
-        with pytest.raises(MalformedResponse, match="not a complete JSON object"):
-            await client.answer_challenge(CHALLENGE)
-        assert payloads(ca, "/chall/0") == [b"{}"]
+        await client.answer_challenge(CHALLENGE)
+        assert payloads(ca, "/chall/0") == [b"{}", b"", b"{}"]
 
     async def test_it_can_be_read(self, client: Client, ca: FakeCa) -> None:
         assert (await client.fetch_challenge(CHALLENGE.url)).status is ChallengeStatus.PENDING

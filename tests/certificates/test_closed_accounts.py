@@ -93,3 +93,32 @@ async def test_when_the_account_cannot_be_read_the_refusal_does_not_count(
     monkeypatch.setattr(bench.ca, "fetch_account", unreachable)
     await bench.run(60)
     assert (bench.refused, bench.status.failed_attempts) == ([], 0)
+
+
+def malformed(action: str) -> acme.ProblemError:
+    """What some CAs say of a signature by the key of another account."""
+    problem = acme.Problem(type="urn:ietf:params:acme:error:malformed", detail="JWS verification error")
+    return acme.ProblemError(problem, action=action, url=f"https://ca.example.test/{action}", status=400)
+
+
+async def test_a_signature_that_is_refused_at_the_account_too_has_the_account_found_by_its_key(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise malformed("request")
+
+    monkeypatch.setattr(bench.ca, "new_order", refused)
+    monkeypatch.setattr(bench.ca, "fetch_account", refused)
+    await bench.look()
+    assert (bench.lost, bench.refused, bench.status.failed_attempts) == ([CA], [], 0)
+
+
+async def test_a_request_that_is_malformed_while_the_account_is_fine_counts(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise malformed("newOrder")
+
+    monkeypatch.setattr(bench.ca, "new_order", refused)
+    await bench.look()
+    assert (bench.lost, bench.refused, bench.status.failed_attempts) == ([], [], 1)

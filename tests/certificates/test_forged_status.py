@@ -18,7 +18,7 @@ from certwright.certificates.steps.resting import Sleep
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.challenges.response import RecordResponse
 from certwright.issuers.registry import ReadyIssuer
-from certwright.resources import FINALIZER, OrderStatus
+from certwright.resources import FINALIZER, ISSUING, OrderStatus
 from tests.fakes.acme_client import PLACE
 
 from .bench import CA, Bench
@@ -149,6 +149,20 @@ async def test_absurd_times_and_counts_hold_nothing_up(bench: WatchedBench) -> N
     assert len(bench.ca.orders) == 1
     assert "InternalError" not in bench.events
     assert bench.status.revision == 999_999_999
+
+
+async def test_an_absurd_time_of_an_order_does_not_keep_a_failure_of_the_ca_from_being_told(
+    bench: WatchedBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def failing(*_: Any, **__: Any) -> Any:
+        problem = acme.Problem(type="urn:ietf:params:acme:error:serverInternal", detail="no")
+        raise acme.ServerInternal(problem, action="order", url=PLACE, status=500)
+
+    monkeypatch.setattr(bench.ca, "fetch_order", failing)
+    bench.restart()
+    bench.forge(set_absurd_times)
+    await bench.run(10)
+    assert bench.condition(ISSUING).reason == "CAInternalError"
 
 
 async def test_the_status_of_another_certificate_is_of_no_use(bench: WatchedBench) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.certificates.ownership import OwnershipProblem, find_other_owner, ownership_problem
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret import SecretFacts, pending_key_name
+from certwright.resources import COMPONENT_LABEL
 
 if TYPE_CHECKING:
     from certwright.resources import Certificate
@@ -50,6 +51,51 @@ def test_what_is_not_ours_is_left_untouched(build: Build, names: list[str], chan
     assert problem.reason == "SecretNotOurs"
     assert said in problem.message
     assert "left untouched" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("component", "said"),
+    [("account-key", "the account key of an issuer"), ("pending-key", "the key of an open order")],
+)
+def test_nobody_is_told_to_delete_a_secret_in_which_certwright_keeps_a_key(
+    build: Build, component: str, said: str
+) -> None:
+    secret = build.strange_secret(type="Opaque", data={"tls.key": "AAAA"})
+    secret["metadata"] |= {"labels": {COMPONENT_LABEL: component}}
+    problem = problem_of(build, build.certificate(), SecretFacts.of(secret), None)
+    assert problem is not None
+    assert said in problem.message
+    assert "Choose another secretName" in problem.message
+    assert "Delete" not in problem.message
+
+
+def test_a_certificate_cannot_have_the_secret_that_another_ones_next_key_is_kept_in(build: Build) -> None:
+    name = pending_key_name(build.certificate())
+    problem = problem_of(build, build.certificate(secretName=name), None, None)
+    assert problem is not None
+    assert problem.reason == "SecretNotOurs"
+
+
+@pytest.mark.parametrize(("uid", "wanted", "refused"), [("uid-app", True, True), ("uid-app", False, False)])
+def test_a_secret_that_another_object_controls_is_not_ordered_for_in_vain(
+    build: Build, uid: str, *, wanted: bool, refused: bool
+) -> None:
+    secret = build.strange_secret()
+    secret["metadata"]["ownerReferences"] = [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": "first", "uid": "uid-first"},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app", "uid": uid, "controller": True},
+    ]
+    problem = problem_of(build, build.certificate(secretOwnerReference=wanted), SecretFacts.of(secret), None)
+    assert (problem is not None) == refused
+    if problem is not None:
+        assert "controlled by Deployment app" in problem.message
+
+
+def test_its_own_owner_reference_keeps_no_certificate_from_its_secret(build: Build) -> None:
+    certificate = build.certificate(secretOwnerReference=True)
+    secret = build.secret(certificate)
+    assert secret["metadata"]["ownerReferences"][0]["controller"] is True
+    assert problem_of(build, certificate, SecretFacts.of(secret), None) is None
 
 
 def test_a_type_that_is_not_tls_cannot_be_changed_even_in_a_secret_of_ours(build: Build) -> None:

@@ -165,3 +165,14 @@ def test_what_is_kept_of_the_largest_secret_is_a_fraction_of_it(build: Build) ->
         tracemalloc.stop()
     assert all(facts.certificate for facts in kept)
     assert size < 100_000
+
+
+def test_nothing_that_somebody_wrote_into_a_secret_is_a_second_line_of_a_log(build: Build) -> None:
+    secret = build.secret(build.certificate())
+    forged = "https://ca.test\nERROR certwright: forged"
+    annotations = dict.fromkeys(secret["metadata"]["annotations"], forged)
+    owner = {"apiVersion": "v1", "kind": f"A\n{forged}", "name": f"b\n{forged}", "uid": "u", "controller": True}
+    secret["metadata"] |= {"annotations": annotations, "ownerReferences": [owner]}
+    facts = SecretFacts.of({**secret, "type": f"kubernetes.io/tls\n{forged}"})
+    told = (facts.type, facts.server, facts.issuer_name, facts.certificate_name, *(facts.controller or ()))
+    assert [text for text in told if text is not None and not text.isprintable()] == []

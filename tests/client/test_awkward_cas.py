@@ -134,7 +134,7 @@ async def test_an_order_that_is_finalized_is_resumed_although_a_replica_is_behin
 async def test_a_page_of_a_gateway_is_no_reason_to_give_up_an_order(
     client: Client, ca: FakeCa, answer: Response
 ) -> None:
-    ca.reply("/order/1", answer)
+    ca.reply("/order/1", *[answer] * 10)
     events: list[Event] = []
     with pytest.raises(Exception, match="Not an ACME response"):
         await issue(client, ["a.example"], solvers=[Recorder()], resume=f"{ORIGIN}/order/1", on_event=events.append)

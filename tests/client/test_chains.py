@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
-from certwright.acme import AccountKey, AcmeServer, Client, Headers, Response, base64url
+from certwright.acme import AccountKey, AcmeServer, Client, Headers, Response, ResponseTooLarge, TimedOut, base64url
 from certwright.client import (
     CertificateStartsLater,
     Event,
@@ -124,6 +124,29 @@ async def test_a_preferred_chain_is_found_in_disorder_and_beside_broken_alternat
     issued = await issue(client, [HOST], solvers=[Recorder()], preferred_chain="Other Root")
     assert parse_chain(issued.chain_pem).issuers == (ca.crossed.certificate,)
     assert issued.certificate_url == f"{ORIGIN}/alternate/2"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(503, Headers({"Retry-After": "3600"})),
+        Response(302, Headers({"Location": "https://elsewhere.test/"})),
+        TimedOut("late", host="ca.test"),
+        ResponseTooLarge("long", host="ca.test"),
+    ],
+)
+async def test_an_alternate_that_cannot_be_had_hides_no_other(
+    client: Client, ca: IssuingCa, answer: Response | Exception
+) -> None:
+    ca.reply("/alternate/0", answer)
+    ca.sent = lambda leaf: [
+        Ca.pem(leaf, ca.issuing.certificate),
+        Ca.pem(leaf, ca.issuing.certificate),
+        Ca.pem(leaf, ca.crossed.certificate),
+    ]
+    ca.expect()
+    issued = await issue(client, [HOST], solvers=[Recorder()], preferred_chain="Other Root")
+    assert parse_chain(issued.chain_pem).issuers == (ca.crossed.certificate,)
 
 
 async def test_a_preferred_chain_for_another_key_leaves_the_default_one(client: Client, ca: IssuingCa) -> None:

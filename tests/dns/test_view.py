@@ -12,7 +12,7 @@ from certwright.dns import CnameLoop, DnsView, InvalidServer, ResolutionFailed, 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tests.fakes.dns import FakeNameserver, Reply, Start, Zones
+    from tests.fakes.dns import Answer, FakeNameserver, Reply, Start, Zones
 
 NAME = "_acme-challenge.www.example.test"
 RECORD = TxtRecord(NAME, "wanted")
@@ -179,6 +179,38 @@ async def test_of_many_name_servers_and_addresses_some_are_enough(world: Callabl
 
     bed = await world(ns1=[f"127.0.1.{number}" for number in range(1, 9)])
     assert len((await bed.view.find_zone(NAME)).nameservers) == 4
+
+
+@pytest.mark.parametrize("dead", [1, 2])
+async def test_name_servers_whose_names_cannot_be_looked_up_leave_the_others(
+    start: Start, zones: type[Zones], reply: Reply, dead: int
+) -> None:
+    """The zone of its name is lame, as the resolver says by SERVFAIL; the CA's resolver turns to the other."""
+    hosts = [f"ns{number}.lame.test" for number in range(dead)]
+    records: dict[str, Any] = {"example.test": {"NS": [f"{host}." for host in (*hosts, "ns.example.test")]}}
+    records["ns.example.test"] = {"A": ["127.0.0.1"]}
+    known = zones(("example.test",), records)
+
+    def answer(question: dns.message.Message, protocol: str) -> Answer:
+        if question.question[0].name.to_text().endswith(".lame.test."):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return known(question, protocol)
+
+    zone = await DnsView(resolvers=[str(await start(answer))], timeout=4).find_zone(NAME)
+    assert [endpoint.name for endpoint in zone.nameservers] == ["ns.example.test"]
+    assert zone.unresolved == tuple(hosts)
+
+
+async def test_if_none_can_be_looked_up_it_is_said_why(start: Start, zones: type[Zones], reply: Reply) -> None:
+    known = zones(("example.test",), {"example.test": {"NS": ["ns.lame.test."]}})
+
+    def answer(question: dns.message.Message, protocol: str) -> Answer:
+        if question.question[0].name.to_text().endswith(".lame.test."):
+            return reply(question, rcode="SERVFAIL", aa=False)
+        return known(question, protocol)
+
+    with pytest.raises(ResolutionFailed, match="SERVFAIL"):
+        await DnsView(resolvers=[str(await start(answer))], timeout=4).find_zone(NAME)
 
 
 @pytest.mark.parametrize(("nameservers", "why"), [({}, "lists no name server"), ({"ns1": []}, "have no address")])

@@ -13,6 +13,8 @@ from resource_fields import fields_of
 PAGE: Final = (Path(__file__).parents[2] / "docs" / "cert-manager.md").read_text()
 CERTIFICATE: Final = {field.path for field in fields_of("Certificate")}
 ISSUER: Final = {field.path for field in fields_of("Issuer")}
+CLUSTER_ISSUER: Final = {field.path for field in fields_of("ClusterIssuer")}
+KINDS: Final = (("Certificate", CERTIFICATE), ("ClusterIssuer", CLUSTER_ISSUER))
 
 
 def paths(table: str) -> list[tuple[bool, str]]:
@@ -21,7 +23,7 @@ def paths(table: str) -> list[tuple[bool, str]]:
     found = []
     for where, fields in re.findall(r"^\| (.*?`spec.*?) \| (.*) \|$", text, flags=re.MULTILINE):
         base = re.findall(r"`(spec[^`]*)`", where)[0]
-        known = CERTIFICATE if where.startswith("Certificate") else ISSUER
+        known = next((fields for kind, fields in KINDS if where.startswith(kind)), ISSUER)
         for field in re.findall(r"`([\w.]+)`", fields):
             path = f"{base}.{field}"
             found.append((path in known, path))
@@ -40,7 +42,7 @@ def test_every_field_of_ours_is_in_one_of_the_tables() -> None:
     # A field that holds others is told by itself or by what is in it, and what is in a told one goes without saying.
     untold = [
         path
-        for path in sorted(CERTIFICATE | ISSUER)
+        for path in sorted(CERTIFICATE | ISSUER | CLUSTER_ISSUER)
         if path.startswith("spec")
         and not any(path == one or path.startswith((f"{one}.", f"{one}[]")) or one.startswith(path) for one in told)
     ]

@@ -238,6 +238,14 @@ class Bench:
             body = self.cluster.objects["clusterissuers", None, key.name]
             self.cluster_issuers.put(body["metadata"], ClusterIssuer.parse(body))
 
+    def forge(self, status: Body) -> None:
+        """Write a status as another client would; the watch tells it."""
+        body = self.cluster.objects["issuers", CA.namespace, CA.name]
+        self.cluster.version += 1
+        body["metadata"]["resourceVersion"] = str(self.cluster.version)
+        body["status"] = status
+        self.watch()
+
     def status(self, key: Key = CA) -> Body:
         plural, namespace = ("issuers", key.namespace) if key.kind == "Issuer" else ("clusterissuers", None)
         found: Body = self.cluster.objects[plural, namespace, key.name]["status"]
@@ -606,7 +614,7 @@ async def test_an_account_that_was_closed_at_the_ca_is_not_believed_in_after_a_r
         assert "the CA says unauthorized" in message
         assert "delete the Secret account" in message
         assert bench.registry.ready(CA) is None
-        assert bench.ca.asked("/newAccount") == []
+        assert bench.ca.asked("/newAccount") == [{"onlyReturnExisting": True}]
         bench.restart()
         bench.watch()
     await bench.reconciler.reconcile(CA)
@@ -654,6 +662,73 @@ async def test_a_ca_that_forgets_its_accounts_again_and_again_is_not_asked_witho
     bench.now += dt.timedelta(hours=2)
     bench.reconciler.account_lost(CA)
     assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT, "the first time, it is registered at once"
+
+
+FORGED = {
+    "conditions": [{"type": "Ready", "status": "False", "reason": "Forged", "message": "no", "observedGeneration": 1}],
+    "observedGeneration": 1,
+    "acme": {"uri": f"{ORIGIN}/account/666"},
+    "failedAttempts": 1_000_000,
+    "nextAttemptTime": "9999-12-31T23:59:59Z",
+}
+
+
+@pytest.mark.parametrize("forged", [FORGED, {}], ids=["forged", "emptied"])
+async def test_the_status_of_a_ready_issuer_that_somebody_changed_is_put_right(bench: Bench, forged: Body) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    written = bench.status()
+    bench.ca.requests.clear()
+    bench.forge(forged)
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
+    assert bench.status() == written
+    assert bench.ca.requests == [], "what the process knows of the account, no status changes"
+
+
+async def test_a_status_that_something_changes_again_and_again_is_put_right_with_growing_pauses(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    pause = None
+    for _ in range(20):
+        bench.forge(FORGED)
+        pause = (await bench.reconciler.reconcile(CA)).after
+    assert len(bench.cluster.statuses) == 2, "the account, and one correction"
+    assert pause is not None
+    bench.now += pause
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
+    assert bench.ready() == ("True", "AccountRegistered")
+
+
+async def test_conditions_that_others_keep_in_the_status_of_an_issuer_are_no_reason_to_write_it(bench: Bench) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    theirs = {"type": "Audited", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    bench.forge({**bench.status(), "conditions": [theirs, *bench.status()["conditions"]]})
+    assert await bench.reconciler.reconcile(CA) == Result.ON_EVENT
+    assert len(bench.cluster.statuses) == 1
+
+
+@pytest.mark.parametrize("said", ["unauthorized", "malformed", "accountDoesNotExist"])
+async def test_the_url_of_another_account_that_somebody_wrote_into_the_status_is_replaced_by_the_keys_own(
+    bench: Bench, said: str
+) -> None:
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    bench.forge({**bench.status(), "acme": {**bench.status()["acme"], "uri": f"{ORIGIN}/account/666"}})
+    bench.restart()
+    bench.watch()
+    await bench.reconciler.reconcile(CA)
+    forged = bench.registry.ready(CA)
+    assert forged is not None
+    assert forged.account_url.endswith("/666"), "at the CA, so it is believed until the CA refuses a request"
+    bench.reconciler.account_refused(CA, "The CA refused an order.")
+    bench.ca.requests.clear()
+    bench.ca.refuse(said, 400 if said == "malformed" else 403)
+    await bench.reconciler.reconcile(CA)
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    assert issuer.account_url == bench.status()["acme"]["uri"] == f"{ORIGIN}/account/1"
+    assert bench.ca.asked("/newAccount") == [{"onlyReturnExisting": True}], "no second account is made"
 
 
 async def test_the_waits_of_its_rate_limits_are_in_the_status_until_they_are_over(bench: Bench) -> None:
@@ -714,3 +789,31 @@ async def test_a_rate_limit_on_new_accounts_is_respected_after_a_restart(
     assert len(bench.ca.asked("/newAccount")) == asked
     if not asked:
         assert bench.status()["conditions"][0]["message"] == before
+
+
+async def test_an_issuer_whose_status_names_another_ones_account_does_not_share_its_limits(bench: Bench) -> None:
+    bench.write(SHARED, uid="u-shared")
+    await bench.reconciler.reconcile(SHARED)
+    shared = bench.registry.ready(SHARED)
+    assert shared is not None
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    wait = {"requests": "newOrder", "since": "2026-06-01T12:00:00Z", "until": "2026-06-01T12:50:00Z", "message": "no"}
+    stolen = {**bench.status()["acme"], "uri": shared.account_url}
+    bench.forge({**bench.status(), "acme": stolen, "rateLimits": [wait]})
+    bench.write(profile=None)
+    await bench.reconciler.reconcile(CA)
+    own = bench.registry.ready(CA)
+    assert own is not None
+    assert own.account_url == f"{ORIGIN}/account/2", "the process that registered it knows better"
+    bench.forge({**bench.status(), "acme": stolen, "rateLimits": [wait]})
+    bench.restart()
+    for key in (SHARED, CA):
+        bench.watch(key)
+        await bench.reconciler.reconcile(key)
+    shared, own = bench.registry.ready(SHARED), bench.registry.ready(CA)
+    assert shared is not None
+    assert own is not None
+    assert own.account_url == shared.account_url, "after a restart, the status is believed"
+    assert own.limits is not shared.limits
+    assert shared.limits.orders.enter(Asker("victim", "uid"), bench.now) is None

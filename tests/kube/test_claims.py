@@ -135,3 +135,31 @@ async def test_a_lease_that_another_write_changed_is_read_again(server: ApiServe
     server.reply(200, lease(OURS))
     await heartbeat.beat()
     assert [seen.method for seen in server.seen] == ["GET", "PUT", "GET", "PUT"]
+
+
+async def test_more_leases_than_are_listed_do_not_stop_the_release_whose_own_is_not_among_them(
+    cluster: Cluster,
+) -> None:
+    forged = [lease(f"a-tenant/{number}", created="2026-06-01") for number in range(200)]
+    for renewed in range(2):
+        for one in forged:
+            one["spec"]["renewTime"] = str(renewed)
+        cluster.server.reply(200, {"metadata": {"continue": "more"}, "items": forged})
+        cluster.server.reply(200, lease(OURS, renewed=renewed))
+        await cluster.claims.look()
+        cluster.now += REFRESH_SECONDS
+    assert cluster.server.seen[-1].path == "/apis/coordination.k8s.io/v1/namespaces/tools/leases/certwright"
+    assert cluster.claims.keeper("shop") is None
+    assert len(cluster.claims.others("shop")) == 200
+
+
+@pytest.mark.parametrize(
+    "scope", ["shop,a\nERROR forged line,b", ",".join(f"n{n}" for n in range(60_000))], ids=["lines", "many"]
+)
+async def test_what_a_lease_says_of_its_namespaces_is_no_line_of_the_log_and_not_kept_whole(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture, scope: str
+) -> None:
+    await cluster.look(lease(OURS), lease("a-tenant/forged", scope, created="2026-06-01"))
+    assert "forged line" not in caplog.text
+    assert len(caplog.text) < 1000
+    assert len(Scope.parse(scope).namespaces) <= 500

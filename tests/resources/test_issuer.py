@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from certwright.resources import ClusterIssuer, InvalidResource, Issuer
+from certwright.resources import AllowedDomains, ClusterIssuer, InvalidResource, Issuer
 
 Make = Callable[..., dict[str, Any]]
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -110,3 +110,8 @@ def test_a_cluster_issuer_has_no_namespace(issuer_body: Make) -> None:
     body["spec"] = {}
     with pytest.raises(InvalidResource, match=r"^ClusterIssuer ca is invalid: spec\.acme: Field required"):
         ClusterIssuer.parse(body)
+
+
+@pytest.mark.parametrize("field", ["namespaces", "dnsNames", "dnsZones"])
+def test_a_list_of_names_that_is_null_is_one_that_is_not_set(field: str) -> None:
+    assert AllowedDomains.model_validate({field: None}) == AllowedDomains()

@@ -5,25 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from certwright.acme.directory import offered
-from certwright.acme.errors import AcmeError, DeactivationUnconfirmed, NotOffered, NotRegistered, RolloverUnconfirmed
-from certwright.acme.fields import Fields, malformed
+from certwright.acme.errors import (
+    AcmeError,
+    CertificateNotNamed,
+    DeactivationUnconfirmed,
+    MalformedResponse,
+    NotOffered,
+    NotRegistered,
+    RolloverUnconfirmed,
+)
+from certwright.acme.fields import Fields, is_whole, malformed
 from certwright.acme.key import compact_json, flattened
 from certwright.acme.link import links_to, parse_links, resolve
+from certwright.acme.patience import UNREADABLE_TRIES
 from certwright.acme.problem import AccountDoesNotExist, ProblemError, Unauthorized
 from certwright.acme.server import MAX_JSON_BYTES
 from certwright.http.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from certwright.acme.external_account import ExternalAccountBinding
     from certwright.acme.key import AccountKey
     from certwright.acme.server import AcmeServer
     from certwright.acme.transport import UrlPolicy
     from certwright.http.message import Response
+
+_Parsed = TypeVar("_Parsed")
 
 MAX_LISTED_ORDERS: Final = 1000
 """The default limit of `AccountClient.list_orders`."""
@@ -314,6 +325,35 @@ class AccountClient:
             fresh=fresh,
             patient=patient,
         )
+
+    async def _read(
+        self,
+        action: str,
+        url: str,
+        parse: Callable[[Response], _Parsed],
+        *,
+        accept: str = "application/json",
+        max_bytes: int = MAX_JSON_BYTES,
+        fresh: bool = True,
+    ) -> _Parsed:
+        """Read a resource. If the answer is a page of a gateway or was cut off, ask again a few times.
+
+        An order that is valid before its certificate is named is asked for as long as a refused request is repeated.
+        """
+        patience, unreadable = self.server.patience(), 0
+        while True:
+            response = await self._post(action, url, None, accept=accept, max_bytes=max_bytes, fresh=fresh)
+            try:
+                return parse(response)
+            except MalformedResponse as error:
+                pause = patience.next_pause(self._retry_after(response))
+                if not isinstance(error, CertificateNotNamed):
+                    unreadable += 1
+                    if not fresh or unreadable > UNREADABLE_TRIES or is_whole(response, accept=accept):
+                        raise
+                if pause is None:
+                    raise
+            await self.server.pause(action, pause)
 
     def _kid(self) -> str:
         if self.account_url is None:

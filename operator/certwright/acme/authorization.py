@@ -22,7 +22,7 @@ from certwright.acme.errors import (
 )
 from certwright.acme.fields import Fields, contradiction
 from certwright.acme.identifier import Identifier, canonical, shown
-from certwright.acme.patience import may_pass
+from certwright.acme.patience import LONGEST_ASKED_PAUSE, is_unreadable, may_pass
 from certwright.acme.polling import poll
 from certwright.acme.problem import (
     AccountDoesNotExist,
@@ -237,16 +237,19 @@ def _challenges(fields: Fields) -> tuple[tuple[Challenge, ...], dict[str, AcmeEr
 
 
 # Refusals of the account, whatever it asks for.
-_NOT_ABOUT_THE_CHALLENGE: Final = (AccountDoesNotExist, BadNonce, RateLimited, Unauthorized, UserActionRequired)
+_NOT_ABOUT_THE_CHALLENGE: Final = (AccountDoesNotExist, BadNonce, Unauthorized, UserActionRequired)
 
 
 def _may_have_arrived(error: AcmeError) -> bool:
     """Return whether a challenge has to be looked at, because its answer may have arrived: now, or before."""
     if isinstance(error, ConnectionFailed):
         return error.request_sent
+    if isinstance(error, RateLimited):
+        # Nothing has happened; a short limit is waited for, and a look does no harm.
+        return (error.retry_after or 0.0) <= LONGEST_ASKED_PAUSE
     if isinstance(error, ProblemError):
         return not isinstance(error, _NOT_ABOUT_THE_CHALLENGE)
-    return isinstance(error, TimedOut) or may_pass(error, fresh=True)
+    return isinstance(error, TimedOut) or may_pass(error, fresh=True) or is_unreadable(error)
 
 
 class Ordered(Protocol):
@@ -359,8 +362,10 @@ class AuthorizationClient(AccountClient):
 
     async def _fetch_authorization(self, url: str, *, fresh: bool = True) -> Authorization:
         # Fresh: an order or an earlier answer has named it.
-        response = await self._post("authorization", url, None, fresh=fresh)
-        return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
+        def parse(response: Response) -> Authorization:
+            return Authorization.parse(response, url, self.server.urls, retry_after=self._retry_after(response))
+
+        return await self._read("authorization", url, parse, fresh=fresh)
 
     async def fetch_authorizations(self, order: Ordered) -> tuple[Authorization, ...]:
         """Fetch all authorizations of an order concurrently, in the order of `order.authorization_urls`.
@@ -427,7 +432,8 @@ class AuthorizationClient(AccountClient):
             except (ConnectionFailed, TimedOut, ServerResponseError) as error:
                 if not _may_have_arrived(error):
                     raise
-                pause = patience.pause_after(error, fresh=True)
+                passing = may_pass(error, fresh=True) or is_unreadable(error)
+                pause = patience.next_pause(error.retry_after) if passing else None
                 if pause is not None:
                     await self.server.pause("challenge", pause)
                 seen = await self._challenge_after(error, challenge)
@@ -439,18 +445,24 @@ class AuthorizationClient(AccountClient):
 
     async def _challenge_after(self, error: AcmeError, challenge: Challenge) -> Challenge:
         """Return a challenge as it is after its answer failed with an error, which is raised if it cannot be read."""
+
+        def parse(response: Response) -> Challenge:
+            return challenge.after(response, self.server.urls, retry_after=self._retry_after(response))
+
         try:
-            response = await self._post("challenge", challenge.url, None, fresh=True)
+            return await self._read("challenge", challenge.url, parse)
         except ServerResponseError:
             # Not every server lets a challenge be read.
             raise error from None
-        return challenge.after(response, self.server.urls, retry_after=self._retry_after(response))
 
     async def fetch_challenge(self, url: str) -> Challenge:
         """Fetch a challenge."""
-        response = await self._post("challenge", url, None, fresh=True)
-        fields = Fields.of(response, "the challenge", self.server.urls)
-        return Challenge.parse(fields, retry_after=self._retry_after(response))
+
+        def parse(response: Response) -> Challenge:
+            fields = Fields.of(response, "the challenge", self.server.urls)
+            return Challenge.parse(fields, retry_after=self._retry_after(response))
+
+        return await self._read("challenge", url, parse)
 
     async def _answer_once(self, challenge: Challenge) -> Challenge:
         # Not patient: it may have arrived, so it has to be looked at first.

@@ -15,7 +15,16 @@ from cryptography.x509.oid import NameOID
 from certwright.acme import base64url
 from certwright.acme.account import AccountClient
 from certwright.acme.directory import offered
-from certwright.acme.errors import InvalidCertificate, MalformedResponse, NoSuchChain
+from certwright.acme.errors import (
+    AcmeError,
+    InvalidCertificate,
+    MalformedResponse,
+    NoSuchChain,
+    RedirectRefused,
+    ResponseTooLarge,
+    ServerResponseError,
+    TransportError,
+)
 from certwright.acme.fields import malformed
 from certwright.acme.key import AccountKey
 from certwright.acme.link import links_to, parse_links
@@ -265,14 +274,16 @@ class CertificateClient(AccountClient):
         return await self._download_chain(url)
 
     async def _download_chain(self, url: str, *, fresh: bool = True) -> CertificateChainPem:
-        response = await self._post(
+        return await self._read(
             "certificate",
             url,
-            None,
+            self._chain,
             accept=PEM_CERTIFICATE_CHAIN,
             max_bytes=MAX_CHAIN_BYTES,
             fresh=fresh,
         )
+
+    def _chain(self, response: Response) -> CertificateChainPem:
         links = parse_links(response.headers.get_all("Link"), base=response.url)
         # A link that must not be requested is left out: the default chain is still good.
         alternates = tuple(url for url in links_to(links, "alternate") if self.server.urls.accepts(url))
@@ -286,19 +297,31 @@ class CertificateClient(AccountClient):
         Raises:
             TransportError: The server cannot be reached, or is out of order.
         """
-        chains = []
+        chains, failure = await self._alternates(chain)
+        if failure is not None:
+            raise failure
+        return chains
+
+    async def _alternates(self, chain: CertificateChainPem) -> tuple[tuple[CertificateChainPem, ...], AcmeError | None]:
+        """Fetch the other chains; return them, and why one is missing that the server may have later."""
+        chains: list[CertificateChainPem] = []
+        failure: AcmeError | None = None
         for url in (url for url in chain.alternate_urls if url != chain.url):
             try:
                 found = await self._download_chain(url, fresh=False)
                 issuer_names(found)
-            except (MalformedResponse, InvalidCertificate):
+            except (MalformedResponse, RedirectRefused, ResponseTooLarge, InvalidCertificate):
                 continue
-            except ProblemError as error:
-                if error.temporary:
-                    raise
+            except (TransportError, ServerResponseError) as error:
+                if isinstance(error, ProblemError) and not error.temporary:
+                    continue
+                if failure is not None:
+                    # Each failure takes its time: the server is out of order.
+                    break
+                failure = error
                 continue
             chains.append(found)
-        return tuple(chains)
+        return tuple(chains), failure
 
     async def choose_chain(self, chain: CertificateChainPem, issuer: str) -> CertificateChainPem:
         """Return the chain that leads to an issuer: this one or an alternate. Fetch alternates only if needed.
@@ -312,7 +335,13 @@ class CertificateClient(AccountClient):
         """
         if leads_to(chain, issuer):
             return chain
-        return choose_chain((chain, *await self.download_alternates(chain)), issuer)
+        alternates, failure = await self._alternates(chain)
+        try:
+            return choose_chain((chain, *alternates), issuer)
+        except NoSuchChain:
+            if failure is not None:
+                raise failure from None
+            raise
 
     async def revoke_certificate(self, certificate_der: bytes, *, reason: RevocationReason | None = None) -> bool:
         """Revoke a certificate with the account key (section 7.6).

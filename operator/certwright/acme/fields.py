@@ -7,6 +7,7 @@ strings, and none of that may spoil an issuance that does not need them.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 _Status = TypeVar("_Status", bound="StrEnum")
 
 _MAX_IDENTIFIER = 255
+
+_OTHER_LABEL = re.compile(rb"-----BEGIN (?!(?:X509 )?CERTIFICATE-----)[^-]+-----")
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,21 @@ def load_json(body: bytes) -> object:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def is_whole(response: Response, *, accept: str) -> bool:
+    """Return whether an answer that cannot be used is the CA's own, rather than a gateway's page or cut off.
+
+    Args:
+        response: A success.
+        accept: The media type that was asked for: JSON, or else PEM.
+    """
+    if accept == "application/json":
+        return isinstance(load_json(response.body), Mapping)
+    # Nor is something else than a certificate asked for twice.
+    return bool(_OTHER_LABEL.search(response.body)) or (
+        b"-----BEGIN " in response.body and response.body.rstrip().endswith(b"-----")
+    )
 
 
 def malformed(response: Response, complaint: str) -> MalformedResponse:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import base64url
@@ -19,9 +18,9 @@ from certwright.acme.errors import (
     ServiceUnavailable,
     TimedOut,
 )
-from certwright.acme.fields import Fields, contradiction, malformed
+from certwright.acme.fields import Fields, contradiction, is_whole, malformed
 from certwright.acme.identifier import canonical, shown
-from certwright.acme.patience import may_pass
+from certwright.acme.patience import LONGEST_ASKED_PAUSE, is_unreadable, may_pass
 from certwright.acme.polling import poll
 from certwright.acme.problem import (
     AccountDoesNotExist,
@@ -308,7 +307,16 @@ class OrderClient(AuthorizationClient):
         # Not repeatable after a lost answer. But a server that answers with an error has made no order.
         response = await self._post("newOrder", directory.new_order, payload, repeatable=False, patient=patient)
         url, retry_after = self._location(response), self._retry_after(response)
-        order = Order.parse(response, url, self.server.urls, retry_after=retry_after, asked=identifiers)
+        try:
+            order = Order.parse(response, url, self.server.urls, retry_after=retry_after, asked=identifiers)
+        except MalformedResponse as error:
+            if is_whole(response, accept="application/json"):
+                raise
+            # It was made, and counts: it may be read where it is.
+            try:
+                order = await self.fetch_order(url)
+            except AcmeError:
+                raise error from None
         check_identifiers(order, identifiers)
         if order.status is OrderStatus.INVALID:
             raise await self.order_failure(order)
@@ -367,16 +375,7 @@ class OrderClient(AuthorizationClient):
             known: The order as seen before, for what the answer leaves out.
             fresh: Whether a 404 is taken for a replica that is behind, and asked again.
         """
-        patience = self.server.patience()
-        while True:
-            response = await self._post("order", url, None, fresh=fresh)
-            try:
-                return self._parsed(response, url, known)
-            except CertificateNotNamed:
-                pause = patience.next_pause(self._retry_after(response))
-                if pause is None:
-                    raise
-            await self.server.pause("order", pause)
+        return await self._read("order", url, lambda response: self._parsed(response, url, known), fresh=fresh)
 
     async def finalize(self, order: Order, csr_der: bytes) -> Order:
         """Request the certificate (section 7.4).
@@ -403,7 +402,7 @@ class OrderClient(AuthorizationClient):
             except (ConnectionFailed, TimedOut, ServerResponseError) as error:
                 if not _may_be_finalized(error):
                     raise
-                passing = may_pass(error, fresh=True) or _is_unreadable(error)
+                passing = may_pass(error, fresh=True) or is_unreadable(error)
                 early = isinstance(error, OrderNotReady)
                 pause = patience.next_pause(error.retry_after) if passing or early else None
                 if pause is not None:
@@ -499,15 +498,11 @@ class OrderClient(AuthorizationClient):
 _FINALIZED: Final = frozenset({OrderStatus.PROCESSING, OrderStatus.VALID, OrderStatus.INVALID})
 
 
-def _is_unreadable(error: AcmeError) -> bool:
-    """Return whether a success has come that cannot be used: the server may have accepted the request."""
-    return isinstance(error, MalformedResponse) and error.status < HTTPStatus.MULTIPLE_CHOICES
-
-
 def _may_be_finalized(error: AcmeError) -> bool:
     """Return whether an order has to be looked at, because it may be finalized: now, or before."""
     if isinstance(error, ConnectionFailed):
         return error.request_sent
     if isinstance(error, RateLimited):
-        return False
-    return isinstance(error, TimedOut | OrderNotReady) or _is_unreadable(error) or may_pass(error, fresh=True)
+        # Nothing has happened; a short limit is waited for, and a look does no harm.
+        return (error.retry_after or 0.0) <= LONGEST_ASKED_PAUSE
+    return isinstance(error, TimedOut | OrderNotReady) or is_unreadable(error) or may_pass(error, fresh=True)

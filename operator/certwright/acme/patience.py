@@ -10,7 +10,7 @@ import random
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme.errors import AcmeError, ServerResponseError
+from certwright.acme.errors import AcmeError, MalformedResponse, ServerResponseError
 from certwright.acme.problem import AccountDoesNotExist, BadNonce, ProblemError, RateLimited
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ PATIENCE_SECONDS: Final = 30.0
 FIRST_PAUSE: Final = 0.5
 """Seconds before the first repetition; it doubles each time up to the last."""
 LAST_PAUSE: Final = 8.0
+
+UNREADABLE_TRIES: Final = 3
+"""How often an answer that cannot be read is asked for again: a page of a gateway passes, a CA's own fault does not."""
 
 LONGEST_ASKED_PAUSE: Final = 60.0
 """The longest Retry-After, in seconds, that is waited for within one request; a longer one is left to the caller."""
@@ -41,8 +44,8 @@ def may_pass(error: AcmeError, *, fresh: bool) -> bool:
     if not isinstance(error, ServerResponseError):
         return False
     if isinstance(error, RateLimited):
-        # Of reading. One of orders or accounts, or without a time, may be one of hours.
-        return fresh and error.retry_after is not None
+        # Of what the CA has named. One of orders or accounts may be one of hours.
+        return fresh
     if error.status == HTTPStatus.NOT_FOUND:
         return fresh and not isinstance(error, AccountDoesNotExist)
     if isinstance(error, ProblemError):
@@ -50,6 +53,11 @@ def may_pass(error: AcmeError, *, fresh: bool) -> bool:
     if error.status == HTTPStatus.NOT_IMPLEMENTED:
         return False
     return error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status in _PASSING
+
+
+def is_unreadable(error: AcmeError) -> bool:
+    """Return whether a success has come that cannot be used: the server may have accepted the request."""
+    return isinstance(error, MalformedResponse) and error.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 class Patience:

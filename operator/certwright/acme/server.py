@@ -10,15 +10,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme.clock import Clock
 from certwright.acme.directory import Directory
-from certwright.acme.errors import AcmeError, ConnectionFailed, ServerResponseError, of_http
-from certwright.acme.fields import malformed
+from certwright.acme.errors import (
+    AcmeError,
+    ConnectionFailed,
+    MalformedResponse,
+    ServerResponseError,
+    TimedOut,
+    of_http,
+)
+from certwright.acme.fields import is_whole, malformed
 from certwright.acme.key import JOSE_JSON, sign_request
 from certwright.acme.nonce import DEFAULT_LIMIT, NoncePool, replay_nonce
-from certwright.acme.patience import PATIENCE_SECONDS, Patience
+from certwright.acme.patience import PATIENCE_SECONDS, UNREADABLE_TRIES, Patience
 from certwright.acme.problem import BadNonce, BadSignatureAlgorithm, InvalidProfile, RateLimited
 from certwright.acme.refusal import refusal
 from certwright.acme.transport import UrlPolicy
 from certwright.http import errors as http
+from certwright.http.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,7 +228,15 @@ class AcmeServer:
         while True:
             try:
                 return await self._post(
-                    action, url, payload, key=key, kid=kid, repeatable=repeatable, accept=accept, max_bytes=max_bytes
+                    action,
+                    url,
+                    payload,
+                    key=key,
+                    kid=kid,
+                    repeatable=repeatable,
+                    accept=accept,
+                    max_bytes=max_bytes,
+                    late_again=fresh and repeatable,
                 )
             except ServerResponseError as error:
                 pause = patience.pause_after(error, fresh=fresh) if patient else None
@@ -244,6 +260,7 @@ class AcmeServer:
         repeatable: bool,
         accept: str,
         max_bytes: int,
+        late_again: bool,
     ) -> Response:
         nonce: str | None = None
         rejections = failures = 0
@@ -256,10 +273,10 @@ class AcmeServer:
             headers = {"Accept": accept, "Content-Type": JOSE_JSON}
             try:
                 response = await self._exchange(action, "POST", url, headers=headers, content=body, max_bytes=max_bytes)
-            except ConnectionFailed as error:
+            except (ConnectionFailed, TimedOut) as error:
                 failures += 1
-                too_late = self.clock.monotonic() > last_start
-                if failures > MAX_RECONNECTS or too_late or (error.request_sent and not repeatable):
+                final = self._is_final(error, failures, repeatable=repeatable, late_again=late_again)
+                if final or self.clock.monotonic() > last_start:
                     raise
                 await self._pause(failures)
                 continue
@@ -308,10 +325,25 @@ class AcmeServer:
         self._algorithms[key.thumbprint] = other.algorithm
 
     async def _fetch_directory(self) -> Directory:
-        response = await self._get("directory", self.directory_url)
-        self._directory = Directory.parse(response, self.urls)
+        self._directory = await self._read_directory()
         self._directory_expiry = self.clock.monotonic() + DIRECTORY_MAX_AGE
         return self._directory
+
+    async def _read_directory(self) -> Directory:
+        """Fetch and parse the directory; one that cannot be read, which may be a gateway's page, a few times."""
+        patience = self.patience()
+        for _ in range(UNREADABLE_TRIES):
+            response = await self._get("directory", self.directory_url)
+            try:
+                return Directory.parse(response, self.urls)
+            except MalformedResponse:
+                if is_whole(response, accept="application/json"):
+                    raise
+                pause = patience.next_pause(retry_after_seconds(response.headers, now=self.clock.now()))
+                if pause is None:
+                    raise
+            await self.pause("directory", pause)
+        return Directory.parse(await self._get("directory", self.directory_url), self.urls)
 
     def _directory_fetched(self, fetch: asyncio.Task[Directory]) -> None:
         self._directory_fetch = None
@@ -323,22 +355,33 @@ class AcmeServer:
         patience = self.patience()
         while True:
             try:
-                return await self._get_once(action, url, method=method)
+                return await self._get_once(action, url, method=method, patient=patient)
             except ServerResponseError as error:
-                pause = patience.pause_after(error, fresh=False) if patient else None
+                # Nothing is counted against a reader: a short limit is one on requests.
+                limited = isinstance(error, RateLimited)
+                pause = patience.pause_after(error, fresh=limited) if patient else None
                 if pause is None:
                     raise
             await self.pause(action, pause)
 
-    async def _get_once(self, action: str, url: str, *, method: str) -> Response:
+    def _is_final(
+        self, error: ConnectionFailed | TimedOut, failures: int, *, repeatable: bool, late_again: bool
+    ) -> bool:
+        if isinstance(error, ConnectionFailed):
+            return failures > MAX_RECONNECTS or (error.request_sent and not repeatable)
+        # One answer may get lost on the way; a caller that comes back by itself holds no worker for another.
+        return failures > 1 or not late_again or self._patience <= 0
+
+    async def _get_once(self, action: str, url: str, *, method: str, patient: bool) -> Response:
         failures = 0
         last_start = self.clock.monotonic() + MAX_REPEAT_SECONDS
         while True:
             try:
                 response = await self._exchange(action, method, url, headers={"Accept": "application/json"})
-            except ConnectionFailed:
+            except (ConnectionFailed, TimedOut) as failure:
                 failures += 1
-                if failures > MAX_RECONNECTS or self.clock.monotonic() > last_start:
+                final = self._is_final(failure, failures, repeatable=True, late_again=patient)
+                if final or self.clock.monotonic() > last_start:
                     raise
                 await self._pause(failures)
                 continue

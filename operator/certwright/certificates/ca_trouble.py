@@ -39,7 +39,8 @@ def weighed(observation: Observation, step: Act, failure: Failure, now: dt.datet
         return failure
     tries = observation.memory.ca_failures + 1
     if failure.kind == "transient":
-        beyond = now > end_of(order.created_at, order.expires)
+        # The seal does not cover the time, and nothing can be added to the last one that there is.
+        beyond = now > end_of(min(order.created_at, now), order.expires)
         if not beyond and (tries < CA_TRIES or _is_finalized(observation)):
             return failure
         return replace(failure, kind="attempt", message=f"{failure.message} The order is given up after {tries} tries.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.certificates.order_request import certified_identifiers, names_of
-from certwright.certificates.secret import TLS_TYPE
+from certwright.certificates.secret import PENDING_PREFIX, TLS_TYPE
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -35,7 +35,35 @@ def ownership_problem(observation: Observation) -> OwnershipProblem | None:
             f"Secret {observation.certificate.spec.secret_name} belongs to Certificate {observation.other_owner}, "
             "which claimed it first. Choose another secretName for this Certificate, or delete the other one.",
         )
-    return _content_problem(observation.secret, observation.identifiers)
+    return (
+        _name_problem(observation.certificate, observation.secret)
+        or _controller_problem(observation.certificate, observation.secret)
+        or _content_problem(observation.secret, observation.identifiers)
+    )
+
+
+def _name_problem(certificate: Certificate, secret: SecretFacts | None) -> OwnershipProblem | None:
+    """Tell why the name is of something else of Certwright's: what it is for must be neither replaced nor deleted."""
+    name = certificate.spec.secret_name
+    if secret is not None and secret.holds is not None:
+        message = f"Secret {name} holds {secret.holds}. It was left untouched. Choose another secretName."
+        return OwnershipProblem("SecretNotOurs", message)
+    if name.startswith(PENDING_PREFIX):
+        message = f"Names that start with {PENDING_PREFIX} are for the keys of open orders. Choose another secretName."
+        return OwnershipProblem("SecretNotOurs", message)
+    return None
+
+
+def _controller_problem(certificate: Certificate, secret: SecretFacts | None) -> OwnershipProblem | None:
+    """Tell which object controls the Secret if the Certificate is to do so: the API server would refuse the write."""
+    controller = secret.controller if secret is not None else None
+    if controller is None or not certificate.spec.secret_owner_reference or controller[2] == certificate.metadata.uid:
+        return None
+    return OwnershipProblem(
+        "SecretNotOurs",
+        f"Secret {certificate.spec.secret_name} is controlled by {controller[0]} {controller[1]}, and one object at "
+        "most can control it. It was left untouched. Unset secretOwnerReference, or choose another secretName.",
+    )
 
 
 def _content_problem(secret: SecretFacts | None, requested: tuple[Identifier, ...]) -> OwnershipProblem | None:

@@ -25,7 +25,7 @@ from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
-from certwright.issuers.account import why_unusable
+from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
 from certwright.issuers.rate_limits import RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_key
@@ -290,7 +290,7 @@ class CertificateReconciler:
                         return observation, turn
                 cause = _too_late(step, observation) if deadline.expired() else error
                 failure = classify(cause, self._tools.clock())
-                if isinstance(cause, Unauthorized):
+                if isinstance(cause, Unauthorized) or is_about_the_signature(cause):
                     failure = await _about_account(observation, failure)
                 elif isinstance(cause, RateLimited) and cause.action == "newOrder":
                     failure = replace(failure, kind="attempt")  # its wait is kept in the status, for the next process
@@ -335,7 +335,7 @@ class CertificateReconciler:
 
 
 async def _about_account(observation: Observation, failure: Failure) -> Failure:
-    """Return what a refusal as unauthorized means: the account is read, which may have been closed at the CA.
+    """Return what a refusal means that may be about the account: it is read, as it may have been closed at the CA.
 
     If that cannot be told now, nothing has been attempted that counts.
     """
@@ -344,7 +344,10 @@ async def _about_account(observation: Observation, failure: Failure) -> Failure:
             why = await why_unusable(observation.ready_issuer.client)
     except AccountDoesNotExist as error:
         return replace(failure, reason="AccountUnknown", message=f"{error}.", kind="account")
-    except (AcmeError, TimeoutError):
+    except (AcmeError, TimeoutError) as error:
+        if is_about_the_signature(error):
+            # The URL of the account is not that of its key: it came from a status. The key finds the right one.
+            return replace(failure, reason="AccountUnknown", message=f"{error}.", kind="account")
         return replace(failure, kind="transient")
     if why is None:
         return failure

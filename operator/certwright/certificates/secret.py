@@ -29,6 +29,7 @@ from certwright.pki import (
 )
 from certwright.pki.keys import is_of_kind
 from certwright.resources import (
+    ACCOUNT_KEY_COMPONENT,
     ALT_NAMES_ANNOTATION,
     API_VERSION,
     CERTIFICATE_NAME_ANNOTATION,
@@ -41,6 +42,7 @@ from certwright.resources import (
     RESERVED_PREFIX,
     group,
 )
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +73,9 @@ MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
 PENDING_KEY: Final = "pending-key"
+PENDING_PREFIX: Final = "certwright-pending-"
+"""Secrets of such names are deleted when the order that they were for is done."""
+_OWN_KINDS: Final = {ACCOUNT_KEY_COMPONENT: "the account key of an issuer", PENDING_KEY: "the key of an open order"}
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class SecretFacts:
         origin: Which CA its chain is from; None without a certificate.
         placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
         other_entries: What it holds besides what Certwright writes, as far as people need to know.
+        holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
+        controller: Kind, name and UID of the object that controls it; None if there is none.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
 
@@ -122,6 +129,8 @@ class SecretFacts:
     placeholder: str | None = None
     other_entries: tuple[str, ...] = ()
     other_managers: tuple[str, ...] = ()
+    holds: str | None = None
+    controller: tuple[str, str, str] | None = None
 
     @property
     def is_adopted(self) -> bool:
@@ -169,7 +178,7 @@ class SecretFacts:
             name=metadata["name"],
             uid=metadata.get("uid", ""),
             resource_version=metadata.get("resourceVersion", ""),
-            type=(secret.get("type") or "Opaque")[:MAX_TYPE],
+            type=printable(secret.get("type") or "Opaque", MAX_TYPE),
             certificate_name=annotations.get(CERTIFICATE_NAME_ANNOTATION) if managed else None,
             issuer_name=annotations.get(ISSUER_NAME_ANNOTATION),
             issuer_kind=annotations.get(ISSUER_KIND_ANNOTATION),
@@ -189,6 +198,8 @@ class SecretFacts:
             placeholder=placeholder(leaf) if leaf is not None and not is_ours else None,
             other_entries=_other_entries(secret),
             other_managers=other_managers(metadata, field="data"),
+            holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
+            controller=_controller(metadata),
         )
 
 
@@ -288,7 +299,7 @@ def _template_record(template: SecretTemplate | None) -> dict[str, str]:
 
 def pending_key_name(certificate: Certificate) -> str:
     """Return the name of the Secret that keeps the new private key until its certificate is there."""
-    return f"certwright-pending-{digest(certificate.metadata.uid)}"
+    return f"{PENDING_PREFIX}{digest(certificate.metadata.uid)}"
 
 
 def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, Any]:
@@ -321,7 +332,8 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             REVISION_ANNOTATION,
             TEMPLATE_ANNOTATION,
         )
-        if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1)
+        # What we write is of one line; another text would be so in a log as well.
+        if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1) and text.isprintable()
     }
 
 
@@ -355,6 +367,14 @@ def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChai
     except PkiError as error:
         return None, str(error)
     return chain, None
+
+
+def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Return kind, name and UID of the object that controls a Secret: the API server allows one."""
+    for one in metadata.get("ownerReferences") or ():
+        if one.get("controller") is True:
+            return printable(one["kind"], MAX_TYPE), printable(one["name"], MAX_TYPE), one["uid"]
+    return None
 
 
 def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:

@@ -149,9 +149,15 @@ class DnsView:
         hosts = sorted(
             to_text(rdata.target) for rrset in answer.answer if rrset.rdtype == dns.rdatatype.NS for rdata in rrset
         )[:MAX_NAMESERVERS]
-        found = await asyncio.gather(*map(self._resolvers.addresses, hosts))
+        found = await asyncio.gather(*map(self._resolvers.addresses, hosts), return_exceptions=True)
+        failures = [result for result in found if isinstance(result, BaseException)]
+        if failures and (len(failures) == len(found) or not all(isinstance(one, DnsError) for one in failures)):
+            raise failures[0]
         endpoints = {
             host: [Endpoint(host, address, self._port) for address in usable_addresses(addresses)[:MAX_ADDRESSES]]
+            # One name server whose name leads nowhere leaves the others; the CA's resolver asks those, too.
+            if not isinstance(addresses, BaseException)
+            else []
             for host, addresses in zip(hosts, found, strict=True)
         }
         return _zone_of(apex, endpoints)

@@ -6,7 +6,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.acme import AccountKey, AccountStatus, AcmeError, Client, Unauthorized
+from certwright.acme import (
+    AccountDoesNotExist,
+    AccountKey,
+    AccountStatus,
+    AcmeError,
+    Client,
+    ProblemError,
+    Unauthorized,
+)
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
 from certwright.kube.errors import Conflict
@@ -124,18 +132,15 @@ async def load_account(
     directory = await directory_with_profile(server, spec.profile)
     contact = (f"mailto:{spec.email}",) if spec.email else ()
     known = None if was is None else _known_url(was, spec, key, directory)
+    if known is not None and not believed:
+        known = await _confirmed_url(server, key, known, spec.private_key_secret_ref.name)
     if was is not None and known is not None:
         client = Client(server, key, account_url=known)
-        if not believed:
-            await _check(client, spec.private_key_secret_ref.name)
         if was.last_registered_email != spec.email:
             await client.update_account(contact=contact)
     else:
         client = Client(server, key)
-        try:
-            await _register(client, contact, spec.private_key_secret_ref.name)
-        except Unauthorized as error:
-            raise _closed(str(error), spec.private_key_secret_ref.name) from error
+        await _register(client, contact, spec.private_key_secret_ref.name)
     status = AcmeIssuerStatus(
         uri=client.account_url,
         server=spec.server,
@@ -170,10 +175,35 @@ async def why_unusable(client: Client) -> str | None:
     return None if account.status == AccountStatus.VALID else f"The account {account.url} is {account.status.value}"
 
 
-async def _check(client: Client, secret_name: str) -> None:
-    why = await why_unusable(client)
-    if why is not None:
-        raise _closed(why, secret_name)
+async def _confirmed_url(server: AcmeServer, key: AccountKey, known: str, secret_name: str) -> str | None:
+    """Return the URL of a key's account after the one in the status was refused; None if the CA knows none.
+
+    The URL in a status may be another account's, written there by somebody else: then the key tells which is right.
+    """
+    why: str | None = None
+    try:
+        why = await why_unusable(Client(server, key, account_url=known))
+        if why is None:
+            return known
+    except AccountDoesNotExist:
+        pass
+    except ProblemError as error:
+        if not is_about_the_signature(error):
+            raise
+    try:
+        found = await Client(server, key).find_account()
+    except AccountDoesNotExist:
+        return None
+    except Unauthorized as error:
+        raise _closed(why or str(error), secret_name) from error
+    if found.status != AccountStatus.VALID or (why is not None and found.url == known):
+        raise _closed(why or f"The account {found.url} is {found.status.value}", secret_name)
+    return found.url
+
+
+def is_about_the_signature(error: BaseException) -> bool:
+    """Whether a CA may say this because the account of a request is not the one of its key: some say malformed."""
+    return isinstance(error, ProblemError) and error.problem.kind == "malformed"
 
 
 def _closed(why: str, secret_name: str) -> IssuanceError:
@@ -185,7 +215,10 @@ def _closed(why: str, secret_name: str) -> IssuanceError:
 
 
 async def _register(client: Client, contact: tuple[str, ...], secret_name: str) -> None:
-    account = await client.register(contact=contact, terms_of_service_agreed=True)
+    try:
+        account = await client.register(contact=contact, terms_of_service_agreed=True)
+    except Unauthorized as error:
+        raise _closed(str(error), secret_name) from error
     if not account.created and account.status == AccountStatus.VALID and account.contact != contact:
         # The account existed, with another address. (Some CAs omit the contact of one that was just created.)
         account = await client.update_account(contact=contact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from certwright.failures import Failure, IssuanceError, classify
@@ -53,6 +53,8 @@ NEXT_ATTEMPT: Final = " The next attempt is at "
 LONGEST_RATE_LIMIT: Final = dt.timedelta(seconds=MAX_RETRY_AFTER)
 LOSSES_FORGOTTEN: Final = dt.timedelta(hours=1)
 """An account that was lost longer ago than this counts as lost for the first time."""
+CORRECTIONS_FORGOTTEN: Final = dt.timedelta(hours=1)
+"""A status that was corrected longer ago than this is corrected at once when it is changed again."""
 LONGEST_LOAD_SECONDS: Final = 120.0
 """A look at an issuer that takes longer is interrupted: its CA would hold a worker for as long as it likes."""
 
@@ -70,6 +72,19 @@ class _Failing:
     version: tuple[str, int]
     failure: Failure
     backoff: Backoff
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the status of an issuer that is ready says.
+
+    Attributes:
+        account: The account as it was written there.
+        corrections: How often something else wrote another one in its place of late, and the pause after the last.
+    """
+
+    account: AcmeIssuerStatus
+    corrections: Backoff = field(default_factory=Backoff)
 
 
 class IssuerReconciler:
@@ -116,10 +131,11 @@ class IssuerReconciler:
         self._clock = clock
         self._failing: dict[Key, _Failing] = {}
         self._loading: dict[Key, Authority] = {}
-        self._limits: dict[str, AccountLimits] = {}
+        self._limits: dict[tuple[str, str], AccountLimits] = {}
         self._lost_accounts: set[Key] = set()
         self._losses: dict[Key, Backoff] = {}
         self._doubted: set[Key] = set()
+        self._said: dict[Key, _Said] = {}
 
     def account_lost(self, key: Key) -> None:
         """Note that the CA does not know the account any more; the next look registers it again.
@@ -147,7 +163,7 @@ class IssuerReconciler:
         version = _version(issuer)
         known = self._registry.ready(key)
         if known is not None and (known.uid, known.generation) == version:
-            return await self._keep_limits(issuer, known)
+            return await self._keep_right(key, issuer, known)
         now = self._clock()
         pause = self._pause_after_losses(key, now)
         if pause is not None:
@@ -170,13 +186,26 @@ class IssuerReconciler:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
         return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
 
-    async def _keep_limits(self, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
-        """Have the status say what the CA's rate limits ask of all who use the account; the next process waits too."""
+    async def _keep_right(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
+        """Have the status of a ready issuer say the CA's rate limits, and nothing that somebody else wrote there.
+
+        The rate limits are for all who use the account; the next process waits too.
+        """
         now = self._clock()
-        kept = known.limits.kept(now)
-        if kept != issuer.status.rate_limits:
-            await self._write(issuer, issuer.status.replace(rate_limits=kept))
-        return Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
+        kept, said = known.limits.kept(now), self._said.get(key)
+        rest = Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
+        found = issuer.status.replace(rate_limits=kept)
+        right = found if said is None else self._ready_status(issuer, said.account).replace(rate_limits=kept)
+        if said is not None and right != found:
+            until = said.corrections.pause(now)
+            if until is not None:
+                return rest.no_later_than(until - now)
+            since = said.corrections.since
+            before = Backoff() if since is not None and now - since > CORRECTIONS_FORGOTTEN else said.corrections
+            logger.warning("%s: something else has changed its status; it is written again", key)
+            self._said[key] = _Said(said.account, before.failed(now))
+        await self._write(issuer, right)
+        return rest
 
     def _restored(self, issuer: AnyIssuer, now: dt.datetime) -> _Failing | None:
         """Return the pause of a rate limit that an earlier process wrote, if it could have."""
@@ -209,6 +238,7 @@ class IssuerReconciler:
         self._lost_accounts.discard(key)
         self._losses.pop(key, None)
         self._doubted.discard(key)
+        self._said.pop(key, None)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -241,22 +271,21 @@ class IssuerReconciler:
         account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
         authority = self._loading[key] = Authority.of(spec)
         server = await self._authorities.server(authority)
-        was = None if key in self._lost_accounts else issuer.status.acme
+        # What this process wrote it knows; a status may be from somebody else.
+        said = self._said.get(key)
+        known = issuer.status.acme if said is None else said.account
+        was = None if key in self._lost_accounts else known
         ready = find_condition(issuer.status.conditions, READY)
         believed = (ready is None or ready.status == "True") and key not in self._doubted
         return await load_account(server, account_key, spec, was, believed=believed)
 
     async def _succeeded(self, key: Key, issuer: AnyIssuer, account: LoadedAccount) -> None:
         was_ready = find_condition(issuer.status.conditions, READY)
-        status = self._status(
-            issuer,
-            account.status,
-            "True",
-            "AccountRegistered",
-            f"The account is registered at {issuer.spec.acme.server}.",
-        )
-        await self._write(issuer, status)
-        limits = self._limits.setdefault(account.status.uri or "", AccountLimits())
+        await self._write(issuer, self._ready_status(issuer, account.status))
+        self._said[key] = _Said(account.status)
+        # The key too: whoever may write his own issuer's status could name another one's account there.
+        of_account = account.status.uri or "", account.client.key.thumbprint
+        limits = self._limits.setdefault(of_account, AccountLimits())
         limits.restore(issuer.status.rate_limits, self._clock())
         self._registry.set_ready(
             ReadyIssuer(
@@ -312,6 +341,10 @@ class IssuerReconciler:
         await self._write(
             issuer, status.replace(failed_attempts=min(failing.backoff.failures, MAX_COUNT), next_attempt_time=next_try)
         )
+
+    def _ready_status(self, issuer: AnyIssuer, account: AcmeIssuerStatus) -> IssuerStatus:
+        message = f"The account is registered at {issuer.spec.acme.server}."
+        return self._status(issuer, account, "True", "AccountRegistered", message)
 
     def _status(
         self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: Reason, message: str

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Collection  # noqa: TC003 - dataclasses are easier to read with real annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.kube.errors import Forbidden, KubeError
+from certwright.kube.errors import Forbidden, KubeError, NotFound
 from certwright.kube.heartbeat import BEAT_SECONDS
 from certwright.kube.lease import GROUP_VERSION, LeaseRecord
+from certwright.kube.paths import object_path
 from certwright.runtime.leadership import boot_clock
+from certwright.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +39,10 @@ LEAST_SECONDS: Final = 10.0
 """For so long a Lease counts that is not renewed, whatever it says of itself."""
 LONGEST_SECONDS: Final = 600.0
 MAX_RELEASES: Final = 200
+MAX_SCOPE: Final = 500
+"""Namespaces of another release that are read. Whoever may create a Lease anywhere can write anything into one."""
+MAX_SHOWN: Final = 5
+_NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,13 @@ class Scope:
     @classmethod
     def parse(cls, text: str) -> Scope:
         """Read what `str` wrote; nothing means everything, as nobody would serve nothing."""
-        return cls(frozenset(name for name in text.split(",") if name and name != EVERYWHERE))
+        named = text.split(",", MAX_SCOPE)[:MAX_SCOPE]
+        return cls(frozenset(name for name in named if _NAMESPACE.fullmatch(name)))
+
+    @property
+    def shown(self) -> str:
+        """It for the log: a few of the namespaces."""
+        return listed(sorted(self.namespaces), most=MAX_SHOWN) if self.namespaces else EVERYWHERE
 
     def serves(self, namespace: str) -> bool:
         """Whether a namespace is in it."""
@@ -172,12 +185,24 @@ class Claims:
                 action="list the Leases of other releases of Certwright",
                 query={"labelSelector": f"{OPERATOR_LABEL}=true", "limit": str(MAX_RELEASES)},
             )
+            leases = list(found.get("items") or ())
+            if (found.get("metadata") or {}).get("continue") and not any(_name(one) == self._own for one in leases):
+                # Without ours every other one would be the older one: 200 Leases of a tenant would stop this release.
+                leases += await self._read_own()
         except KubeError as error:
             self._failed(error)
         else:
             self._failure = ""
-            self._take(found.get("items") or (), first=first)
+            self._take(leases, first=first)
         self.looked.set()
+
+    async def _read_own(self) -> list[dict[str, Any]]:
+        namespace, _, name = self._own.partition("/")
+        path = object_path(f"/apis/{GROUP_VERSION}", "leases", namespace, name)
+        try:
+            return [await self._client.request("GET", path, action=f"read Lease {self._own}")]
+        except NotFound:
+            return []
 
     def _shares(self, other: Release, namespace: str) -> bool:
         return other.scope.serves(namespace) if namespace else other.scope.covers(self._scope)
@@ -205,16 +230,18 @@ class Claims:
             self.on_change()
 
     def _tell(self) -> None:
-        for other in self._others:
+        for other in sorted(self._others, key=lambda one: not one.comes_first)[:MAX_SHOWN]:
             if other.comes_first:
                 logger.warning(
                     "the release %s serves %s as well and was there first: this one, %s, does nothing there",
                     other.name,
-                    other.scope,
+                    other.scope.shown,
                     self._own,
                 )
             else:
-                logger.warning("the release %s serves %s as well; it leaves that to this one", other.name, other.scope)
+                logger.warning(
+                    "the release %s serves %s as well; it leaves that to this one", other.name, other.scope.shown
+                )
 
     def _failed(self, error: KubeError) -> None:
         if str(error) != self._failure:

@@ -166,7 +166,9 @@ Base64Pem = Annotated[str, BASE64_PEM]
 _Item = TypeVar("_Item", bound=str)
 
 
-def _refuse_duplicates(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+def _refuse_duplicates(items: tuple[_Item, ...] | None) -> tuple[_Item, ...] | None:
+    if items is None:
+        return None
     folded = [item.lower() for item in items]
     if len(set(folded)) < len(folded):
         twice = next(item for item, text in zip(items, folded, strict=True) if folded.count(text) > 1)

@@ -59,8 +59,8 @@ class Settle(Rest):
 
 
 @dataclass(frozen=True)
-class Sleep(Rest):
-    """Nothing to do before this time.
+class RestUntil(Rest):
+    """Nothing to do before a time.
 
     Attributes:
         until: When to look again.
@@ -68,17 +68,26 @@ class Sleep(Rest):
 
     until: dt.datetime
 
-    def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002
-        """Say in the status when that is."""
-        return observation.with_order(next_look_time=self.until)
-
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
         """Look again then."""
         return Result.again_at(self.until, now)
 
 
 @dataclass(frozen=True)
-class AwaitCalm(Rest):
+class Sleep(RestUntil):
+    """Nothing to do before this time.
+
+    Attributes:
+        until: When to look again.
+    """
+
+    def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002
+        """Say in the status when that is."""
+        return observation.with_order(next_look_time=self.until)
+
+
+@dataclass(frozen=True)
+class AwaitCalm(RestUntil):
     """Something else keeps changing the Secret: it is written again, but not before this time.
 
     Attributes:
@@ -86,20 +95,15 @@ class AwaitCalm(Rest):
         message: For people.
     """
 
-    until: dt.datetime
     message: str
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Say so."""
         return _say(observation, tools, "SecretContested", self.message)
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
-        """Look again then."""
-        return Result.again_at(self.until, now)
-
 
 @dataclass(frozen=True)
-class AwaitBudget(Rest):
+class AwaitBudget(RestUntil):
     """The Certificate was ordered too often of late: no order before this time.
 
     Attributes:
@@ -107,7 +111,6 @@ class AwaitBudget(Rest):
         message: For people.
     """
 
-    until: dt.datetime
     message: str
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
@@ -115,13 +118,9 @@ class AwaitBudget(Rest):
         observation = observation.with_status(next_attempt_time=self.until)
         return _say(observation, tools, "OrderedTooOften", self.message)
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
-        """Look again then."""
-        return Result.again_at(self.until, now)
-
 
 @dataclass(frozen=True)
-class AwaitRateLimit(Rest):
+class AwaitRateLimit(RestUntil):
     """The CA has refused requests of the issuer's account: wait for the turn.
 
     Attributes:
@@ -129,7 +128,6 @@ class AwaitRateLimit(Rest):
         message: For whom and until when everybody waits.
     """
 
-    until: dt.datetime
     message: str
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
@@ -139,10 +137,6 @@ class AwaitRateLimit(Rest):
         if before is None or before.reason != "RateLimited":
             return _say(observation, tools, "RateLimited", self.message)
         return observation.noting("RateLimited", self.message, under_way=False)
-
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
-        """Look again then."""
-        return Result.again_at(self.until, now)
 
 
 @dataclass(frozen=True)
