@@ -84,7 +84,7 @@ def test_it_is_small(archive: OciArchive, root: Path, show: Callable[[str], None
 
 def test_a_change_of_the_code_is_a_small_layer(archive: OciArchive) -> None:
     dependencies, project = archive.manifest["layers"]
-    assert project["size"] < dependencies["size"] / 20
+    assert project["size"] < dependencies["size"] / 10
 
 
 def test_it_says_what_it_is_and_runs_as_nobody_in_particular(archive: OciArchive) -> None:
