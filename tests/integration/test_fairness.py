@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from testbed.exchanges import Action, Request
 
 HOSTILE_ISSUERS = 60
-ORDERS = 12
+ORDERS = 8
 EACH_SECONDS = 1.5
 
 
