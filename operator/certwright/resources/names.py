@@ -19,6 +19,8 @@ _BRACKETED = r"\[[0-9a-fA-F:.]+\]"
 _BARE_IPV6 = "[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
 _LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
 
+_NO_WILDCARD = Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it")
+
 DNS_NAME: Final = TextRule(
     pattern=rf"(?:\*\.)?{_NAME}",
     unless=_NUMERIC_END,
@@ -48,7 +50,7 @@ ZONE_NAME: Final = TextRule(
     message=f"is not a DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
     hints=(
-        Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it"),
+        _NO_WILDCARD,
         Hint("[A-Z]", "has upper-case letters: write it in lower case"),
         Hint("[.]$", "must not end with a dot"),
     ),
@@ -78,7 +80,7 @@ ALLOWED_ZONE: Final = TextRule(
     max_length=253,
     hints=(
         *_PATTERN_HINTS,
-        Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it"),
+        _NO_WILDCARD,
     ),
 )
 
