@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.acme import AccountKey, AcmeServer, Client, Headers, OrderFailed, ProblemError, Response
+from certwright.acme import Client, Headers, OrderFailed, ProblemError, Response
 from certwright.acme.patience import PATIENCE_SECONDS
 from certwright.client import (
     Event,
@@ -18,35 +18,18 @@ from certwright.client import (
     UnusableCertificate,
     issue,
 )
-from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa
+from tests.fakes.acme import ORIGIN, FakeCa
 from tests.fakes.solvers import Recorder
-from tests.fakes.time import FakeTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.fakes.acme import Request
+    from tests.fakes.time import FakeTime
 
 FAILURE = {"type": "urn:ietf:params:acme:error:dns", "detail": "no TXT record found"}
 RESOURCES = ["/dir", "/new-order", "/authz/0", "/chall/0", "/order/1", "/finalize", "/cert"]
 READ = [path for path in RESOURCES if path not in ("/dir", "/new-order")]
-
-
-@pytest.fixture
-def ca() -> FakeCa:
-    return FakeCa()
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
-def client(ca: FakeCa, time: FakeTime) -> Client:
-    key = AccountKey.generate()
-    ca.keys[f"{ORIGIN}/account/1"] = dict(key.jwk)
-    return Client(AcmeServer(DIRECTORY_URL, ca, clock=time.clock()), key, account_url=f"{ORIGIN}/account/1")
 
 
 def trouble(ca: FakeCa, status: int) -> Callable[[Request], Response]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
-from certwright.acme import AccountKey, AcmeServer, Client, Headers, Response, ResponseTooLarge, TimedOut, base64url
+from certwright.acme import Client, Headers, Response, ResponseTooLarge, TimedOut, base64url
 from certwright.client import (
     CertificateStartsLater,
     Event,
@@ -20,7 +20,7 @@ from certwright.client import (
     issue,
 )
 from certwright.pki import parse_chain, public_key_matches
-from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa, Request
+from tests.fakes.acme import ORIGIN, FakeCa, Request
 from tests.fakes.pki import NOW, Ca, make_ca
 from tests.fakes.solvers import Recorder
 from tests.fakes.time import FakeTime
@@ -86,13 +86,6 @@ def ca() -> IssuingCa:
 @pytest.fixture
 def time() -> FakeTime:
     return FakeTime(start=NOW)
-
-
-@pytest.fixture
-def client(ca: IssuingCa, time: FakeTime) -> Client:
-    key = AccountKey.generate()
-    ca.keys[f"{ORIGIN}/account/1"] = dict(key.jwk)
-    return Client(AcmeServer(DIRECTORY_URL, ca, clock=time.clock()), key, account_url=f"{ORIGIN}/account/1")
 
 
 async def test_a_chain_in_disorder_is_put_in_order(client: Client, ca: IssuingCa) -> None:

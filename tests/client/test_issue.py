@@ -10,8 +10,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from certwright.acme import (
-    AccountKey,
-    AcmeServer,
     Budget,
     BudgetExhausted,
     Client,
@@ -42,31 +40,14 @@ from certwright.client import (
     renew,
 )
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
-from tests.fakes.acme import DIRECTORY_URL, ORIGIN, FakeCa, Request
+from tests.fakes.acme import ORIGIN, FakeCa, Request
 from tests.fakes.pki import make_leaf
 from tests.fakes.solvers import Recorder
-from tests.fakes.time import FakeTime
 
 if TYPE_CHECKING:
     from certwright.acme import Response
     from certwright.dns import DnsView
-
-
-@pytest.fixture
-def ca() -> FakeCa:
-    return FakeCa()
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
-def client(ca: FakeCa, time: FakeTime) -> Client:
-    key = AccountKey.generate()
-    ca.keys[f"{ORIGIN}/account/1"] = dict(key.jwk)
-    return Client(AcmeServer(DIRECTORY_URL, ca, clock=time.clock()), key, account_url=f"{ORIGIN}/account/1")
+    from tests.fakes.time import FakeTime
 
 
 @pytest.mark.parametrize(
