@@ -24,6 +24,7 @@ NormalReason = Literal[
     "Adopted",
     "SecretRestored",
     "AccountRegistered",
+    "IssuerAvailable",
 ]
 NeedReason = Literal[
     "DoesNotExist",
@@ -51,6 +52,8 @@ SpecReason = Literal[
 IssuerReason = Literal[
     "IssuerNotFound",
     "IssuerNotReady",
+    "IssuerUnavailable",
+    "FallingBack",
     "NamesNotAllowed",
     "NoSolver",
     "SolverChanged",

@@ -42,7 +42,7 @@ class Bench:
         self.ca, self.dns, self.cluster = FakeAcmeClient(build, lambda: self.now), FakeDns(), FakeCluster(kube_api)
         self.events: list[str] = []
         self.messages: dict[str, str] = {}
-        self.registry = IssuerRegistry()
+        self.registry = IssuerRegistry(lambda: self.now)
         self.lost: list[Key] = []
         self.refused: list[tuple[Key, str]] = []
         self.forgotten: list[str] = []

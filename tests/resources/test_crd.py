@@ -110,12 +110,13 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "secretTemplate",
         "secretOwnerReference",
         "issuerRef",
+        "issuerRefs",
         "duration",
         "renewBefore",
         "renewBeforePercentage",
         "privateKey",
     ]
-    assert spec["required"] == ["dnsNames", "secretName", "issuerRef"]
+    assert spec["required"] == ["dnsNames", "secretName"]
 
 
 def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:

@@ -15,11 +15,12 @@ from certwright.resources.names import UNIQUE_LIST, CommonName, DnsName, ObjectN
 from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
-from certwright.resources.references import IssuerRef
+from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.timestamp import Timestamp
 
 _COMMON_NAME = "commonName must be one of dnsNames"
+_ONE_ISSUER = "exactly one of issuerRef and issuerRefs must be set"
 _RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
 _RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
 
@@ -38,6 +39,7 @@ class CertificateSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=validations(
+            rule("has(self.issuerRef) != has(self.issuerRefs)", _ONE_ISSUER, field_path=".issuerRef"),
             rule(
                 "!has(self.commonName) || self.commonName in self.dnsNames",
                 _COMMON_NAME,
@@ -77,8 +79,14 @@ class CertificateSpec(Model):
     """Labels and annotations for the Secret."""
     secret_owner_reference: bool = False
     """Whether deleting the Certificate also deletes the Secret, which servers may still be using."""
-    issuer_ref: IssuerRef
-    """The issuer of the certificate."""
+    issuer_ref: IssuerRef | None = None
+    """The issuer of the certificate. Either this or issuerRefs."""
+    issuer_refs: IssuerRefs = None
+    """
+    Up to 4 issuers, in order of preference, instead of issuerRef. If one cannot issue for so long that it matters, the
+    next one does: at once for a certificate that is missing, late in its lifetime for a renewal. A certificate of any
+    of them is kept until its renewal, which the first issuer that works does.
+    """
     duration: Annotated[timedelta, AtLeast("1h")] | None = None
     """
     The requested lifetime, such as 2160h. It is sent to the CA only if the issuer sets enableDurationFeature;
@@ -94,8 +102,15 @@ class CertificateSpec(Model):
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
 
+    @property
+    def issuers(self) -> tuple[IssuerRef, ...]:
+        """The issuers in order of preference, at least one."""
+        return self.issuer_refs or (() if self.issuer_ref is None else (self.issuer_ref,))
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if (self.issuer_ref is None) == (self.issuer_refs is None):
+            raise ValueError(_ONE_ISSUER)
         if self.common_name is not None and self.common_name not in self.dns_names:
             raise ValueError(_COMMON_NAME)
         if self.renew_before is not None and self.renew_before_percentage is not None:
@@ -125,6 +140,8 @@ class CertificateStatus(Model):
     """When the certificate will be renewed."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
+    issuer: UsedIssuer | None = None
+    """The issuer of the certificate in the Secret; while there is none, the one that it is requested from."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
