@@ -25,6 +25,10 @@ NormalReason = Literal[
     "SecretRestored",
     "AccountRegistered",
     "IssuerAvailable",
+    "RequestBegun",
+    "RequestSucceeded",
+    "Paused",
+    "Resumed",
 ]
 NeedReason = Literal[
     "DoesNotExist",
@@ -35,6 +39,7 @@ NeedReason = Literal[
     "NotFromIssuer",
     "Renewal",
     "Expired",
+    "Requested",
 ]
 SpecReason = Literal[
     "SecretNotOurs",
@@ -48,6 +53,10 @@ SpecReason = Literal[
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
+    "RequestRefused",
+    "RequestFailed",
+    "RequestRepeated",
+    "RenewalPaused",
 ]
 IssuerReason = Literal[
     "IssuerNotFound",

@@ -17,7 +17,6 @@ from certwright.issuers.circuits import (
     TRIAL_PATIENCE,
     Circuits,
 )
-
 from certwright.resources import Condition
 from certwright.runtime.key import Key
 

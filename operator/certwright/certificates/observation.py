@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, CertificateStatus, IssuerRef
+    from certwright.resources import Certificate, CertificateStatus, IssuerRef, RequestStatus
     from certwright.runtime.key import Key
 
 
@@ -88,6 +88,9 @@ class Memory:
         contested: The back-off of writes of the Secret that undo what something else did to it.
         issuer_key: The issuer that was in use in the last pass.
         limited: Issuers whose CA has refused this Certificate's names for long, and until when.
+        requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
+        requesting: The back-off of keeping that record.
+        taken_out: ID of the request that this process last removed from the spec.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
     """
 
@@ -111,6 +114,9 @@ class Memory:
     contested: Backoff = field(default_factory=Backoff)
     issuer_key: Key | None = None
     limited: Mapping[Key, dt.datetime] = field(default_factory=dict)
+    requests: tuple[RequestStatus, ...] | None = None
+    requesting: Backoff = field(default_factory=Backoff)
+    taken_out: str | None = None
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""
@@ -118,7 +124,14 @@ class Memory:
             return self
         note = self.note if self.note is not None and self.note.under_way else None
         return replace(
-            self, generation=generation, note=note, issuing=Backoff(), ca_failures=0, orders_gone=0, limited={}
+            self,
+            generation=generation,
+            note=note,
+            issuing=Backoff(),
+            requesting=Backoff(),
+            ca_failures=0,
+            orders_gone=0,
+            limited={},
         )
 
     def for_issuer(self, key: Key) -> Memory:
