@@ -16,6 +16,7 @@ NormalReason = Literal[
     "WaitingForDNS",
     "WaitingForHTTP",
     "Validating",
+    "GeneratingKey",
     "Finalizing",
     "WaitingForStart",
     "Resuming",
@@ -29,6 +30,7 @@ NeedReason = Literal[
     "DoesNotExist",
     "Unusable",
     "NamesChanged",
+    "ContentsChanged",
     "PrivateKeyChanged",
     "IssuerChanged",
     "NotFromIssuer",
@@ -47,6 +49,8 @@ SpecReason = Literal[
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
+    "ContentsNotSupported",
+    "ContentsIgnored",
 ]
 IssuerReason = Literal[
     "IssuerNotFound",
@@ -55,6 +59,7 @@ IssuerReason = Literal[
     "NoSolver",
     "SolverChanged",
     "WildcardNeedsDNS01",
+    "AddressNeedsHTTP01",
     "CredentialsMissing",
     "AccountKeyMissing",
     "AccountKeyUnusable",
