@@ -25,6 +25,10 @@ NormalReason = Literal[
     "Adopted",
     "SecretRestored",
     "AccountRegistered",
+    "RequestBegun",
+    "RequestSucceeded",
+    "Paused",
+    "Resumed",
 ]
 NeedReason = Literal[
     "DoesNotExist",
@@ -36,6 +40,7 @@ NeedReason = Literal[
     "NotFromIssuer",
     "Renewal",
     "Expired",
+    "Requested",
 ]
 SpecReason = Literal[
     "SecretNotOurs",
@@ -51,6 +56,10 @@ SpecReason = Literal[
     "NotAsAsked",
     "ContentsNotSupported",
     "ContentsIgnored",
+    "RequestRefused",
+    "RequestFailed",
+    "RequestRepeated",
+    "RenewalPaused",
 ]
 IssuerReason = Literal[
     "IssuerNotFound",

@@ -121,6 +121,8 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "renewBefore",
         "renewBeforePercentage",
         "privateKey",
+        "paused",
+        "request",
     ]
     assert spec["required"] == ["secretName", "issuerRef"]
 

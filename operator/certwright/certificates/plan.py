@@ -14,6 +14,7 @@ from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.requested import request_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
@@ -29,6 +30,7 @@ from certwright.certificates.steps.resting import (
     AwaitIssuer,
     Forget,
     Park,
+    Pause,
     Refuse,
     Settle,
     Sleep,
@@ -76,6 +78,11 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     """
     if observation.certificate.metadata.deletion_timestamp is not None:
         return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
+    requested = request_step(observation, now)
+    if requested is not None:
+        return requested
+    if observation.certificate.spec.paused:
+        return Pause()
     problem = ownership_problem(observation)
     if problem is not None:
         return _let_go_first(observation, now) or Refuse(problem.reason, problem.message)

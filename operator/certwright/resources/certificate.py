@@ -16,6 +16,7 @@ from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef
+from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
@@ -153,6 +154,16 @@ class CertificateSpec(Model):
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
+    paused: bool = False
+    """
+    Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
+    reported. What exists is kept.
+    """
+    request: RequestSpec | None = None
+    """
+    Something to do once, such as a renewal. The operator removes the field when the request is finished;
+    status.requests says what came of it. Removing it earlier withdraws the request.
+    """
 
     @property
     def effective_common_name(self) -> str | None:
@@ -188,7 +199,7 @@ class CertificateStatus(Model):
     ] = ()
     """
     Ready: the Secret holds a certificate that matches the spec and has not expired. Issuing: a certificate is
-    being issued.
+    being issued. Paused: spec.paused is set.
     """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
@@ -213,6 +224,8 @@ class CertificateStatus(Model):
     When orders were placed during the last day, other than scheduled renewals. No more than 5 are placed in an hour
     and 10 in a day, whatever changes the Secret or the spec.
     """
+    requests: Annotated[tuple[RequestStatus, ...], Field(max_length=KEPT_REQUESTS, json_schema_extra=ATOMIC_LIST)] = ()
+    """The last 8 requests (spec.request), the latest last."""
     order: OrderStatus | None = None
     """The order in progress at the CA: what each domain needs, and what was last observed."""
 
