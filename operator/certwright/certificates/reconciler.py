@@ -121,6 +121,7 @@ class CertificateReconciler:
         self._with_changed_issuer.discard(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
+        self._tools.keys.forget(uid)
 
     def start_over(self) -> None:
         """Drop what is remembered of every Certificate: it may be about versions that there are no more."""
