@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.failures import IssuanceError
+from certwright.resources import WILDCARD_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,12 +42,12 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
             "Add a solver for it, or remove a selector.",
         )
     if name.startswith("*."):
-        usable = [solvers[-position] for _, position in fitting if solvers[-position].dns01 is not None]
+        usable = [solvers[-position] for _, position in fitting if solvers[-position].challenge_type in WILDCARD_TYPES]
         if not usable:
             raise IssuanceError(
                 "WildcardNeedsDNS01",
-                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but "
-                "the issuer has only an http01 solver. Add a dns01 solver to the issuer, or remove the wildcard.",
+                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but the issuer's solver for "
+                f"it is {solvers[-fitting[0][1]].field}. Add a dns01 solver, or remove the wildcard.",
             )
         return usable[0]
     return solvers[-fitting[0][1]]

@@ -13,6 +13,7 @@ from certwright.resources.conditions import (
     is_true,
     set_condition,
 )
+from certwright.resources.dns_solvers import DnsAccount01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -51,6 +52,7 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
+from certwright.resources.issuer_solver import CHALLENGE_TYPES, WILDCARD_TYPES, ChallengeType, IssuerSolver
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -68,7 +70,6 @@ from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
-    IssuerSolver,
     Rfc2136,
     Selector,
     TsigAlgorithm,
@@ -82,6 +83,7 @@ __all__ = [
     "API_VERSION",
     "CERTIFICATES",
     "CERTIFICATE_NAME_ANNOTATION",
+    "CHALLENGE_TYPES",
     "CLUSTER_ISSUERS",
     "COMPONENT_LABEL",
     "FINALIZER",
@@ -99,6 +101,7 @@ __all__ = [
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
+    "WILDCARD_TYPES",
     "AccountKeyAlgorithm",
     "AccountKeyRef",
     "AcmeIssuerSpec",
@@ -110,11 +113,13 @@ __all__ = [
     "CertificateSpec",
     "CertificateStatus",
     "ChallengeStatus",
+    "ChallengeType",
     "ClusterIssuer",
     "CnameStrategy",
     "Condition",
     "ConditionStatus",
     "Dns01",
+    "DnsAccount01",
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",

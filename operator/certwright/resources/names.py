@@ -198,3 +198,8 @@ UNIQUE_ENDPOINTS: Final = _unique_list("!self.exists_one(other, one.lowerAscii()
 """The same for texts in which case means nothing. It costs the API server more: for short lists."""
 Unique = AfterValidator(_refuse_duplicates)
 """Python's side of both."""
+EachOnce = AfterValidator(lambda items: tuple(dict.fromkeys(items)))
+"""A list in which a duplicate means nothing: it is left out, and costs the API server no rule.
+
+A CRD has a budget for all of its rules, and each pair of entries counts, for as many solvers as an issuer may have.
+"""
