@@ -5,6 +5,7 @@ from certwright.resources.certificate import Certificate, CertificateSpec, Certi
 from certwright.resources.conditions import (
     ISSUING,
     OPERATOR_CONFLICT,
+    PAUSED,
     READY,
     UNOBSERVED,
     Condition,
@@ -12,6 +13,7 @@ from certwright.resources.conditions import (
     find_condition,
     is_true,
     set_condition,
+    without_condition,
 )
 from certwright.resources.dns_solvers import DnsAccount01
 from certwright.resources.duration import format_duration, parse_duration
@@ -23,9 +25,11 @@ from certwright.resources.group import (
     CERTIFICATE_NAME_ANNOTATION,
     CERTIFICATES,
     CLUSTER_ISSUERS,
+    COMMON_NAME_ANNOTATION,
     COMPONENT_LABEL,
     FINALIZER,
     GROUP,
+    IP_SANS_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -52,7 +56,7 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
-from certwright.resources.issuer_solver import CHALLENGE_TYPES, WILDCARD_TYPES, ChallengeType, IssuerSolver
+from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -66,6 +70,14 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.request import (
+    KEPT_REQUESTS,
+    LONGEST_REQUEST_MESSAGE,
+    RequestAction,
+    RequestSpec,
+    RequestState,
+    RequestStatus,
+)
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
@@ -85,23 +97,28 @@ __all__ = [
     "CERTIFICATE_NAME_ANNOTATION",
     "CHALLENGE_TYPES",
     "CLUSTER_ISSUERS",
+    "COMMON_NAME_ANNOTATION",
     "COMPONENT_LABEL",
+    "DNS_TYPES",
     "FINALIZER",
     "GROUP",
+    "IP_SANS_ANNOTATION",
     "ISSUERS",
     "ISSUER_GROUP_ANNOTATION",
     "ISSUER_KIND_ANNOTATION",
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
+    "KEPT_REQUESTS",
+    "LONGEST_REQUEST_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
     "OPERATOR_CONFLICT",
+    "PAUSED",
     "READY",
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
-    "WILDCARD_TYPES",
     "AccountKeyAlgorithm",
     "AccountKeyRef",
     "AcmeIssuerSpec",
@@ -142,6 +159,10 @@ __all__ = [
     "PrivateKey",
     "RateLimitStatus",
     "RecordStatus",
+    "RequestAction",
+    "RequestSpec",
+    "RequestState",
+    "RequestStatus",
     "ResourceError",
     "Rfc2136",
     "RotationPolicy",
@@ -158,4 +179,5 @@ __all__ = [
     "is_true",
     "parse_duration",
     "set_condition",
+    "without_condition",
 ]

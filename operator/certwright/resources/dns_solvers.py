@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from certwright.resources.names import EachOnce, Endpoint, ZoneName
+from certwright.resources.names import Distinct, Endpoint, ZoneName
 from certwright.resources.rules import ATOMIC_LIST
 from certwright.resources.solver import CnameStrategy, Dns01
 
-_Targets = Annotated[tuple[ZoneName, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST), EachOnce]
-_Servers = Annotated[tuple[Endpoint, ...], Field(max_length=8, json_schema_extra=ATOMIC_LIST), EachOnce]
+_Targets = Annotated[tuple[ZoneName, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST), Distinct]
+_Servers = Annotated[tuple[Endpoint, ...], Field(max_length=8, json_schema_extra=ATOMIC_LIST), Distinct]
 
 
 class DnsAccount01(Dns01):

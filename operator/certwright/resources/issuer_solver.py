@@ -18,8 +18,8 @@ CHALLENGE_TYPES: Final[dict[str, ChallengeType]] = {
     "http01": "http-01",
 }
 """The type of challenge (RFC 8555 section 8) of each field of a solver."""
-WILDCARD_TYPES: Final[frozenset[ChallengeType]] = frozenset({"dns-01", "dns-account-01"})
-"""By these a wildcard can be validated (RFC 8555 section 7.1.3)."""
+DNS_TYPES: Final[frozenset[ChallengeType]] = frozenset({"dns-01", "dns-account-01"})
+"""By DNS: these alone validate wildcards (RFC 8555 section 7.1.3), and none validates an IP address (RFC 8738)."""
 
 _FIELDS: Final = ("dns01", "dnsAccount01", "http01")
 _FOLLOWING: Final = ("dns01", "dnsAccount01")
