@@ -43,6 +43,7 @@ class LoadedIssuer:
         spec: That spec.
         account_key: Seals its orders.
         secrets_namespace: Where its credentials are read.
+        account_url: The account at the CA; empty if it is not known, as it is not needed to remove anything.
     """
 
     key: Key
@@ -51,6 +52,7 @@ class LoadedIssuer:
     spec: AcmeIssuerSpec
     account_key: AccountKey = field(repr=False)
     secrets_namespace: str
+    account_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ class ReadyIssuer:
     @property
     def loaded(self) -> LoadedIssuer:
         """What of it needs no CA."""
-        return LoadedIssuer(self.key, self.uid, self.generation, self.spec, self.client.key, self.secrets_namespace)
+        return LoadedIssuer(
+            self.key, self.uid, self.generation, self.spec, self.client.key, self.secrets_namespace, self.account_url
+        )
 
 
 SolverSource = LoadedIssuer | ReadyIssuer
