@@ -101,6 +101,7 @@ CaReason = Literal[
     "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
+    "OrderLimitReached",
     "ValidationFailed",
     "OrderFailed",
     "RejectedIdentifier",

@@ -63,6 +63,7 @@ from certwright.resources.order_status import (
     SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
+from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
@@ -135,7 +136,10 @@ __all__ = [
     "OrderStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimit",
     "RateLimitStatus",
+    "RateLimitUsageStatus",
+    "RateLimits",
     "RecordStatus",
     "ResourceError",
     "Rfc2136",
