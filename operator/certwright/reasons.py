@@ -118,6 +118,7 @@ CaReason = Literal[
     "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
+    "OrderLimitReached",
     "ValidationFailed",
     "OrderFailed",
     "RejectedIdentifier",

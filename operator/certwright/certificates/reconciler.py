@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unauthorized
-from certwright.certificates import rate_limited
+from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
@@ -23,7 +23,7 @@ from certwright.certificates.progress import Progress
 from certwright.certificates.requested import next_request_look
 from certwright.certificates.secret import SecretFacts
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
-from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, Sleep
+from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.steps.store_certificate import StoreCertificate
@@ -31,6 +31,7 @@ from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
+from certwright.issuers.budgets import BudgetWait
 from certwright.issuers.circuits import Circuits, Obstacle
 from certwright.issuers.rate_limits import RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_keys, key_of
@@ -113,12 +114,14 @@ class CertificateReconciler:
         self._memories: dict[str, Memory] = {}
         self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
+        self._recounted: set[str] = set()
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
         self._memories.pop(uid, None)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
+        self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
         self._tools.keys.forget(uid)
@@ -204,7 +207,8 @@ class CertificateReconciler:
             note=last_note(certificate.status), generation=certificate.status.observed_generation or UNOBSERVED
         )
         memory = memory.for_generation(certificate.metadata.generation)
-        if uid in self._with_changed_issuer:
+        issuer_has_changed = uid in self._with_changed_issuer
+        if issuer_has_changed:
             self._with_changed_issuer.discard(uid)
             memory = memory.for_changed_issuer()
         self._memories[uid] = memory
@@ -233,6 +237,11 @@ class CertificateReconciler:
         observation = self._of_order(self._with_issuer(observation))
         observation = replace(observation, policy=await self._policy(observation.issuer, namespace))
         observation, is_foreign = believed(observation)
+        if _starts_over(observation, issuer_has_changed=issuer_has_changed):
+            observation = observation.without_attempts()
+            if observation.memory.progress is not None and observation.memory.voucher is not None:
+                progress = Progress.of(observation.status, observation.memory.voucher)
+                observation = observation.remember(progress=progress)
         if is_foreign:
             self._tell_foreign_order(observation, certificate)
         if uid in self._memories:
@@ -346,11 +355,9 @@ class CertificateReconciler:
                 return observation, step
             if asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
-            turn = rate_limited.await_turn(step, observation, self._tools.clock())
-            if turn is not None:
-                return observation, turn
-            if self._is_held(step, observation):
-                return observation, Sleep(self._tools.clock() + TRIAL_PAUSE)
+            held = self._held(step, observation)
+            if held is not None:
+                return held
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
@@ -359,15 +366,21 @@ class CertificateReconciler:
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
                 self._went_well(step, observation)
+                self._keep_account(observation)
+            except BudgetWait as wait:
+                rate_limited.failed(step, observation)
+                return self._or_another(observation, budgeted.rest_until_room(wait.shortage, observation))
             except RateLimitWait as wait:
                 rate_limited.failed(step, observation)
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.until, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
                 rate_limited.failed(step, observation)
+                budgeted.count_failure(error, observation)
                 if isinstance(error, RateLimited):
                     turn = rate_limited.refused(error, observation, self._tools.clock())
                     if turn is not None:
+                        self._keep_account(observation)
                         self._tools.metrics.failed("RateLimited")
                         self._look_at_issuer(observation.issuer_key)
                         self._alternatives_wanted(observation.issuer_key)
@@ -378,17 +391,32 @@ class CertificateReconciler:
                     failure = await _about_account(observation, failure)
                 elif isinstance(cause, RateLimited) and cause.action == "newOrder":
                     failure = replace(failure, kind="attempt")  # its wait is kept in the status, for the next process
-                    observation = self._limited(observation, failure)
+                    observation = self._limited(observation, failure.not_before)
                 if not failure.expected:
                     logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
                 self._note_failure(step, observation, failure)
                 limited = observation.memory.limited
                 observation = self._keep(self._failed(observation, step, failure))
+                self._keep_account(observation)
                 if observation.issuer_key in limited:
                     return observation, Sleep(self._tools.clock())  # and another issuer is chosen
         name = observation.certificate.display_name
         logger.error("%s: did not settle after %d steps; the last was %s", name, MAX_STEPS, step)
         return observation, Sleep(self._tools.clock() + dt.timedelta(seconds=DEFECT_PAUSE_SECONDS))
+
+    def _keep_account(self, observation: Observation) -> None:
+        """Have the budget follow the order, and the issuer's status the budget."""
+        budgeted.keep_account(observation)
+        if observation.issuer is not None and observation.issuer.budget.is_unwritten:
+            self._look_at_issuer(observation.issuer_key)
+
+    def _recount(self, observation: Observation) -> None:
+        """Count what earlier processes obtained with the issuer's account, once, before anything is ordered with it."""
+        issuer = observation.issuer
+        if issuer is None or issuer.budget.account in self._recounted:
+            return
+        self._recounted.add(issuer.budget.account)
+        budgeted.recount(issuer, self._secrets, self._tools.clock())
 
     def _failed(self, observation: Observation, step: Act, failure: Failure) -> Observation:
         observation = after_failure(observation, self._tools, step, failure)
@@ -402,13 +430,31 @@ class CertificateReconciler:
         view = IssuerView("not-ready", failure.message)
         return replace(observation, issuer=None, request=None, issuer_view=view)
 
-    def _limited(self, observation: Observation, failure: Failure) -> Observation:
+    def _or_another(self, observation: Observation, room: RestUntil) -> tuple[Observation, Rest]:
+        """Wait for room in the budget of the issuer, or have another one chosen if that takes long."""
+        limited = self._limited(observation, room.until)
+        if limited is observation:
+            return observation, room
+        return self._keep(limited), Sleep(self._tools.clock())
+
+    def _limited(self, observation: Observation, until: dt.datetime | None) -> Observation:
         """Return the observation with an issuer left out that does not issue for these names for long."""
-        now, until = self._tools.clock(), failure.not_before
+        now = self._tools.clock()
         if not observation.has_alternatives or until is None or until - now < LONG_RATE_LIMIT:
             return observation
         known = {key: end for key, end in observation.memory.limited.items() if end > now}
         return observation.remember(limited={**known, observation.issuer_key: until})
+
+    def _held(self, step: Act, observation: Observation) -> tuple[Observation, Rest] | None:
+        """Return the rest before a step that the CA, or others who use the issuer, make necessary."""
+        turn = rate_limited.await_turn(step, observation, self._tools.clock())
+        if turn is not None:
+            return observation, turn
+        if self._is_held(step, observation):
+            return observation, Sleep(self._tools.clock() + TRIAL_PAUSE)
+        self._recount(observation)
+        room = budgeted.await_room(step, observation)
+        return None if room is None else self._or_another(observation, room)
 
     def _is_held(self, step: Act, observation: Observation) -> bool:
         """Whether another Certificate has begun to try an issuer since this one chose it."""
@@ -498,6 +544,18 @@ async def _about_account(observation: Observation, failure: Failure) -> Failure:
     if why is None:
         return failure
     return replace(failure, reason="AccountNotValid", message=f"{why}.", kind="account")
+
+
+def _starts_over(observation: Observation, *, issuer_has_changed: bool) -> bool:
+    """Whether attempts that failed say nothing of the next one.
+
+    That is so when something else is to be ordered, or when the issuer was changed or has become ready again since this
+    process began. (That it is ready after a restart says nothing.)
+    """
+    order, request, issuer = observation.status.order, observation.request, observation.issuer
+    if issuer_has_changed and issuer is not None and issuer.loads > 1:
+        return True
+    return order is not None and request is not None and order.spec_hash != request.fingerprint
 
 
 def _too_late(step: Act, observation: Observation) -> IssuanceError:

@@ -12,6 +12,7 @@ from certwright.failures import Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
+from certwright.issuers.budgets import AccountBudget, Budgets
 from certwright.issuers.circuits import AVAILABLE, Circuits
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.reasons import Reason
-    from certwright.resources import AcmeIssuerStatus
+    from certwright.resources import AcmeIssuerStatus, RateLimitUsageStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class IssuerReconciler:
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
         circuits: Which issuers' CAs work.
+        budgets: What is left of the limits that CAs publish.
     """
 
     def __init__(
@@ -119,8 +121,11 @@ class IssuerReconciler:
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
         circuits: Circuits | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._circuits = circuits or Circuits()
+        self._budgets = budgets or Budgets(clock)
+        self._loads: dict[Key, int] = {}
         self._templates = templates or TemplatePolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
@@ -200,11 +205,12 @@ class IssuerReconciler:
         kept, said = known.limits.kept(now), self._said.get(key)
         rest = Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
         self._tell_circuit(issuer)
-        found = issuer.status.replace(rate_limits=kept, conditions=self._with_circuit(issuer))
-        right = found
+        usage = known.budget.ca.kept(known.budget.account, _usage(issuer))
+        shown = {"rate_limits": kept, "rate_limit_usage": () if usage is None else (usage,)}
+        right = found = issuer.status.replace(**shown, conditions=self._with_circuit(issuer))
         if said is not None:
             own = self._ready_status(issuer, said.account)
-            right = own.replace(rate_limits=kept, conditions=self._with_circuit(issuer, own.conditions))
+            right = own.replace(**shown, conditions=self._with_circuit(issuer, own.conditions))
         if said is not None and right != found:
             until = said.corrections.pause(now)
             if until is not None:
@@ -273,6 +279,7 @@ class IssuerReconciler:
         self._said.pop(key, None)
         self._generations.pop(key, None)
         self._circuits.forget(key)
+        self._loads.pop(key, None)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -332,6 +339,9 @@ class IssuerReconciler:
         limits = self._limits.setdefault(of_account, AccountLimits())
         limits.restore(issuer.status.rate_limits, self._clock())
         self._take_up_circuit(key, issuer)
+        budget = AccountBudget(self._budgets.of(Authority.of(issuer.spec.acme), issuer.spec.acme), " ".join(of_account))
+        budget.ca.restore(budget.account, _usage(issuer))
+        self._loads[key] = self._loads.get(key, 0) + 1
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,
@@ -342,6 +352,8 @@ class IssuerReconciler:
                 account_url=account.status.uri or "",
                 secrets_namespace=self._secrets_namespace(key),
                 limits=limits,
+                budget=budget,
+                loads=self._loads[key],
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
             )
         )
@@ -415,6 +427,7 @@ class IssuerReconciler:
             observed_generation=issuer.metadata.generation,
             acme=acme,
             rate_limits=issuer.status.rate_limits,
+            rate_limit_usage=issuer.status.rate_limit_usage,
         )
 
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:
@@ -430,6 +443,11 @@ class IssuerReconciler:
 
     def _secrets_namespace(self, key: Key) -> str:
         return key.namespace or self._operator_namespace
+
+
+def _usage(issuer: AnyIssuer) -> RateLimitUsageStatus | None:
+    """Return what the status says of the orders of the account, or None."""
+    return next(iter(issuer.status.rate_limit_usage), None)
 
 
 def _version(issuer: AnyIssuer) -> tuple[str, int]:

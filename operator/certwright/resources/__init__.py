@@ -69,6 +69,7 @@ from certwright.resources.order_status import (
     SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
+from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
 from certwright.resources.request import (
     KEPT_REQUESTS,
@@ -158,7 +159,10 @@ __all__ = [
     "OrderStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimit",
     "RateLimitStatus",
+    "RateLimitUsageStatus",
+    "RateLimits",
     "RecordStatus",
     "RequestAction",
     "RequestSpec",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
+from certwright.certificates.applicant import applicant
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.key_maker import KeyNotReady
@@ -73,6 +74,7 @@ class StartOrder(Act):
         self._tell_fallback(observation, tools)
         asker = Asker(observation.namespace, observation.uid)
         async with issuer.limits.placing(asker, tools.clock()):
+            issuer.budget.place(applicant(observation))
             order = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
         placed = _order_status(request, order, now).replace(issuer=observation.used_issuer)
