@@ -119,6 +119,18 @@ TSIG_KEY_NAME: Final = TextRule(
     max_length=254,
 )
 
+RESOLVER: Final = TextRule(
+    pattern=rf"{ENDPOINT.pattern}|https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
+    message="is not a DNS server: write host, host:port, [address]:port, or an https:// URL for DNS over HTTPS",
+    max_length=512,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("^https://[^/]*@", "must not contain a user name or password"),
+        Hint("^[a-z]+://", "must be host or host:port, or start with https:// for DNS over HTTPS"),
+        *(hint for hint in ENDPOINT.hints if hint.pattern not in {"^$", "://"}),
+    ),
+)
+
 HTTPS_URL: Final = TextRule(
     pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
     message="is not an https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
@@ -160,6 +172,7 @@ AllowedZone = Annotated[str, ALLOWED_ZONE]
 ObjectName = Annotated[str, OBJECT_NAME]
 SecretKey = Annotated[str, SECRET_KEY]
 Endpoint = Annotated[str, ENDPOINT]
+Resolver = Annotated[str, RESOLVER]
 TsigKeyName = Annotated[str, TSIG_KEY_NAME]
 HttpsUrl = Annotated[str, HTTPS_URL]
 Email = Annotated[str, EMAIL]
