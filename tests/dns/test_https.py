@@ -15,7 +15,7 @@ from certwright.http.errors import AddressRefused, ConnectionFailed, TimedOut, U
 from certwright.http.message import Headers, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tests.fakes.dns import Zones
 
@@ -33,8 +33,9 @@ class FakeTransport:
         self.change: Callable[[Response], Response] = lambda response: response
 
     async def request(
-        self, method: str, url: str, *, headers: dict[str, str], content: bytes, max_bytes: int
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None, max_bytes: int
     ) -> Response:
+        assert content is not None
         assert max_bytes <= 64 * 1024
         self.sent.append((method, url, dict(headers), content))
         if self.failure is not None:

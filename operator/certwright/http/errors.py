@@ -125,5 +125,3 @@ class InvalidProxy(HttpError):
 
 class InvalidTrustBundle(HttpError):
     """The CA bundle or the client certificate of a transport cannot be loaded."""
-
-
