@@ -10,11 +10,11 @@ from certwright.resources.allowed import MAX_RULES, AllowedDomains
 from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
+from certwright.resources.issuer_solver import IssuerSolver
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
 from certwright.resources.references import AccountKeyRef
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, VISIBLE_ASCII, rule, validations
-from certwright.resources.solver import IssuerSolver
 from certwright.resources.timestamp import Timestamp
 
 AccountKeyAlgorithm = Literal["ES256", "ES384", "ES512", "RS256"]
@@ -123,6 +123,11 @@ class AcmeIssuerStatus(Model):
     """The contact address that was last sent to the CA."""
     key_thumbprint: Annotated[str, Field(max_length=128, pattern="^[A-Za-z0-9_-]+$")] | None = None
     """The thumbprint of the account key (RFC 7638)."""
+    dns_account_label: Annotated[str, Field(max_length=63, pattern="^_[a-z2-7]{16}$")] | None = None
+    """
+    The label of the account, if a solver is dnsAccount01: the CA looks for records, or a CNAME, at
+    <label>._acme-challenge.<domain>.
+    """
 
 
 class RateLimitStatus(Model):
