@@ -7,9 +7,10 @@ import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import dns01_value
+from certwright.acme.challenge import dns01_name
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
-from certwright.challenges.response import RecordResponse, dns01_name
+from certwright.challenges.response import RecordResponse
 from certwright.dns import CnameNotAllowed, InvalidName, Propagation, normalise
 
 if TYPE_CHECKING:
