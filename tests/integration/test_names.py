@@ -30,7 +30,7 @@ def names_of(leaf: x509.Certificate) -> tuple[list[str], list[str]]:
     return names.get_values_for_type(x509.DNSName), [str(one) for one in names.get_values_for_type(x509.IPAddress)]
 
 
-def annotations(cluster: Cluster, namespace: str, secret: str) -> dict[str, str]:
+def secret_annotations(cluster: Cluster, namespace: str, secret: str) -> dict[str, str]:
     found = cluster.get("Secret", namespace, secret)
     assert found is not None
     return dict(found["metadata"]["annotations"])
@@ -48,7 +48,7 @@ def test_names_in_any_spelling_are_one_and_a_common_name_is_added(tenant: Tenant
     expected = sorted([host.lower(), f"xn--bcher-kva.{host.lower()}", f"www.{host.lower()}"])
     leaf = tenant.leaf("web")
     assert sorted(names_of(leaf)[0]) == expected
-    assert annotations(tenant.cluster, tenant.namespace, "web")["certwright.io/alt-names"] == ",".join(expected)
+    assert secret_annotations(tenant.cluster, tenant.namespace, "web")["certwright.io/alt-names"] == ",".join(expected)
     # Another spelling of the same: nothing is ordered.
     tenant.apply("web", f"bücher.{host.lower()}", host.lower(), commonName=f"WWW.{host}", secretName="web")
     after = tenant.cluster.wait_for(
@@ -111,7 +111,7 @@ def test_addresses_of_both_families_are_validated_by_http01(
     data = cluster.secret_data(namespace, "addresses")
     leaf = x509.load_pem_x509_certificate(data["tls.crt"])
     assert names_of(leaf) == ([], ["127.0.0.1", "::1"])
-    assert annotations(cluster, namespace, "addresses")["certwright.io/ip-sans"] == "127.0.0.1,::1"
+    assert secret_annotations(cluster, namespace, "addresses")["certwright.io/ip-sans"] == "127.0.0.1,::1"
     assert ready["status"]["revision"] == 1
     # Its Secret as a backup has it is adopted elsewhere, without an order.
     copy = {

@@ -91,6 +91,12 @@ class RecordResponse(TxtRecord):
         return f"{self.name} TXT {self.value} for {name} is not visible: {seen}"
 
 
+class AccountRecordResponse(RecordResponse):
+    """The TXT record of dns-account-01 (draft-ietf-acme-dns-account-label)."""
+
+    challenge_type: ClassVar[str] = "dns-account-01"
+
+
 @dataclass(frozen=True, order=True)
 class FileResponse:
     """A key authorization at the place where http-01 looks for it (RFC 8555 section 8.3).

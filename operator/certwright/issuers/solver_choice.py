@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from certwright.failures import IssuanceError
 from certwright.names import is_address
+from certwright.resources import DNS_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,24 +45,24 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
     if is_address(name):
         return _for_address([solvers[-position] for _, position in fitting], name)
     if name.startswith("*."):
-        usable = [solvers[-position] for _, position in fitting if solvers[-position].dns01 is not None]
+        usable = [solvers[-position] for _, position in fitting if solvers[-position].challenge_type in DNS_TYPES]
         if not usable:
             raise IssuanceError(
                 "WildcardNeedsDNS01",
-                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but "
-                "the issuer has only an http01 solver. Add a dns01 solver to the issuer, or remove the wildcard.",
+                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but the issuer's solver for "
+                f"it is {solvers[-fitting[0][1]].field}. Add a dns01 solver, or remove the wildcard.",
             )
         return usable[0]
     return solvers[-fitting[0][1]]
 
 
 def _for_address(fitting: Sequence[IssuerSolver], address: str) -> IssuerSolver:
-    usable = [solver for solver in fitting if solver.dns01 is None]
+    usable = [solver for solver in fitting if solver.challenge_type not in DNS_TYPES]
     if not usable:
         raise IssuanceError(
             "AddressNeedsHTTP01",
-            f"{address} is an IP address, which no CA validates by dns-01 (RFC 8738 section 7), and the issuer has "
-            "only dns01 solvers for it. Add an http01 solver to the issuer, or remove the address.",
+            f"{address} is an IP address, which no CA validates by DNS (RFC 8738 section 7), and the issuer has "
+            "only such solvers for it. Add an http01 solver to the issuer, or remove the address.",
         )
     return usable[0]
 
