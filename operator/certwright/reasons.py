@@ -115,6 +115,7 @@ CaReason = Literal[
     "CAAddressRefused",
     "InvalidCABundle",
     "RateLimited",
+    "OrderLimitReached",
     "ValidationFailed",
     "OrderFailed",
     "RejectedIdentifier",

@@ -41,7 +41,7 @@ from certwright.certificates.steps.review_authorizations import ReviewAuthorizat
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
-from certwright.failures import ATTEMPT_PAUSES
+from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
@@ -62,7 +62,9 @@ CLEAN_UP_TRIES: Final = 7
 The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
 """
 
-LONGEST_ATTEMPT_PAUSE: Final = max(ATTEMPT_PAUSES[-1], dt.timedelta(seconds=MAX_RETRY_AFTER)) + dt.timedelta(hours=1)
+LONGEST_ATTEMPT_PAUSE: Final = max(
+    ATTEMPT_PAUSES[-1] * (1 + ATTEMPT_JITTER), dt.timedelta(seconds=MAX_RETRY_AFTER)
+) + dt.timedelta(hours=1)
 """No pause between attempts is longer: a later time in a status was written with a wrong clock, or by someone else."""
 
 

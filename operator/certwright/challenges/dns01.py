@@ -6,10 +6,10 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from certwright.acme import dns01_value, dns_account01_name
+from certwright.acme import dns01_name, dns01_value, dns_account01_name
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
-from certwright.challenges.response import AccountRecordResponse, RecordResponse, dns01_name
+from certwright.challenges.response import AccountRecordResponse, RecordResponse
 from certwright.dns import CnameNotAllowed, InvalidName, Propagation, normalise
 
 if TYPE_CHECKING:

@@ -69,6 +69,7 @@ from certwright.resources.order_status import (
     SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
+from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
 from certwright.resources.request import (
     KEPT_REQUESTS,
@@ -157,7 +158,10 @@ __all__ = [
     "OrderStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimit",
     "RateLimitStatus",
+    "RateLimitUsageStatus",
+    "RateLimits",
     "RecordStatus",
     "RequestAction",
     "RequestSpec",

@@ -14,8 +14,8 @@ from certwright.resources.names import (
     UNIQUE_ENDPOINTS,
     UNIQUE_LIST,
     Distinct,
+    DnsName,
     Endpoint,
-    IdentifierName,
     Resolver,
     TsigKeyName,
     Unique,
@@ -51,10 +51,11 @@ class Selector(Model):
     """Selects the domains for a solver: those that match every field that is set."""
 
     dns_names: Annotated[
-        tuple[IdentifierName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
+        tuple[DnsName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """
-    Exact domain names, or IP addresses; a wildcard matches only itself. An exact name takes precedence over a zone.
+    Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone. A solver for names
+    or zones is not for IP addresses.
     """
     dns_zones: Annotated[
         tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct

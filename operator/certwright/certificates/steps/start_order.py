@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
+from certwright.certificates.applicant import applicant
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.key_maker import KeyNotReady
@@ -72,6 +73,7 @@ class StartOrder(Act):
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
         asker = Asker(observation.namespace, observation.uid)
         async with issuer.limits.placing(asker, tools.clock()):
+            issuer.budget.place(applicant(observation))
             order = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
