@@ -26,6 +26,8 @@ class Cluster:
         failing: How often a request gets no answer, whether or not it was carried out.
         down: Whether none does.
         on_secret: Called with each Secret that is written.
+        on_lost: Called with the plural and the object of a write whose answer was lost: the watch brings it.
+        last: What was written last.
     """
 
     def __init__(self, world: World) -> None:
@@ -34,6 +36,8 @@ class Cluster:
         self.failing = 0.0
         self.down = False
         self.on_secret: Callable[[Body], None] = lambda _body: None
+        self.on_lost: Callable[[str, Body], None] = lambda _plural, _body: None
+        self.last: tuple[str, Body] | None = None
         self._version = 100
 
     def put(self, plural: str, body: Mapping[str, Any]) -> Body:
@@ -42,6 +46,7 @@ class Cluster:
         metadata = {"uid": f"uid-{self._version}", **body["metadata"], "resourceVersion": str(self._version)}
         stored = {**body, "metadata": metadata}
         self.objects[plural, metadata.get("namespace") or "", metadata["name"]] = stored
+        self.last = plural, stored
         return stored
 
     def client(self, process: int) -> KubeApiOf:
@@ -151,6 +156,7 @@ class _Request:
         cluster.world.counts["requests to the API server"] += 1
         await asyncio.sleep(0)
         cluster.world.live_or_die(self._process)
+        cluster.last = None
         if cluster.down or cluster.world.chance(cluster.failing / 2):
             raise Unreachable(self._action)
 
@@ -158,4 +164,6 @@ class _Request:
         if kind is None:
             self._cluster.world.live_or_die(self._process)
             if self._cluster.world.chance(self._cluster.failing / 2):
+                if self._cluster.last is not None:
+                    self._cluster.on_lost(*self._cluster.last)
                 raise Unreachable(self._action)

@@ -149,6 +149,7 @@ class Simulation:
         ]
         self.life = Life(scenario, [ca.host for ca in self.cas])
         self.cluster.on_secret = self._written
+        self.cluster.on_lost = self._lost
         self._ends: dict[tuple[str, str], dt.datetime] = {}
         self._begins: dict[tuple[str, str], dt.datetime] = {}
         self._first: dict[tuple[str, str], dt.datetime] = {}
@@ -347,6 +348,11 @@ class Simulation:
                     "spec": {"acme": acme},
                 },
             )
+
+    def _lost(self, plural: str, body: dict[str, Any]) -> None:
+        """Have the watch tell of a write whose answer was lost; the answers of the others say as much."""
+        if self._operator is not None:
+            self._own.add(asyncio.create_task(self._operator.tell(plural, body, "MODIFIED")))
 
     def _written(self, secret: dict[str, Any]) -> None:
         """Look at a Secret that was written: the certificate before it must not have expired."""

@@ -140,7 +140,7 @@ class Operator:
     async def tell(self, plural: str, body: dict[str, Any], event: str | None = None) -> None:
         """Tell of an object, as a watch does."""
         for kind in self.controller.manager.kinds:
-            if kind.resource.plural == plural and (event or kind.resource.selects(body["metadata"])):
+            if kind.resource.plural == plural and kind.resource.selects(body["metadata"]):
                 await self.controller.manager.take_event(kind.resource, event, body)
 
     def clock_was_set(self) -> None:
