@@ -78,6 +78,13 @@ from certwright.resources.request import (
     RequestSpec,
     RequestState,
     RequestStatus,
+    RevocationReasonName,
+)
+from certwright.resources.revocation import (
+    KEPT_REVOCATIONS,
+    LONGEST_REVOCATION_MESSAGE,
+    RevocationState,
+    RevocationStatus,
 )
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
@@ -110,7 +117,9 @@ __all__ = [
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
     "KEPT_REQUESTS",
+    "KEPT_REVOCATIONS",
     "LONGEST_REQUEST_MESSAGE",
+    "LONGEST_REVOCATION_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
@@ -169,6 +178,9 @@ __all__ = [
     "RequestState",
     "RequestStatus",
     "ResourceError",
+    "RevocationReasonName",
+    "RevocationState",
+    "RevocationStatus",
     "Rfc2136",
     "RotationPolicy",
     "SecretKeyRef",
