@@ -98,6 +98,7 @@ DnsReason = Literal[
 Http01Reason = Literal[
     "SelfCheckFailed",
     "SelfCheckSkipped",
+    "CAAWarning",
     "IngressNotFound",
     "IngressBusy",
     "SolverImageUnknown",
