@@ -25,6 +25,7 @@ NormalReason = Literal[
     "Adopted",
     "SecretRestored",
     "AccountRegistered",
+    "IssuerAvailable",
     "RequestBegun",
     "RequestSucceeded",
     "Paused",
@@ -64,6 +65,8 @@ SpecReason = Literal[
 IssuerReason = Literal[
     "IssuerNotFound",
     "IssuerNotReady",
+    "IssuerUnavailable",
+    "FallingBack",
     "NamesNotAllowed",
     "NoSolver",
     "SolverChanged",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from certwright.dns import Provider
     from certwright.dns.provider import ProviderConfig
     from certwright.dns.view import View
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.resources import Dns01
 
@@ -93,7 +93,7 @@ class DnsProviders:
         """How many providers are kept."""
         return len(self._pool)
 
-    async def presenter(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Presenter:
+    async def presenter(self, issuer: SolverSource, spec: Dns01) -> Dns01Presenter:
         """Return a presenter with the provider that a dns01 or dnsAccount01 solver names; its credentials are read.
 
         Args:
@@ -133,7 +133,7 @@ class DnsProviders:
                 await transport.aclose()
         self._transport = self._resolver_transport = None
 
-    async def _config(self, issuer: ReadyIssuer, spec: Dns01) -> ProviderConfig:
+    async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
         kind, model = spec.provider
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
@@ -197,6 +197,6 @@ class DnsProviders:
         )
 
 
-def _allowed_targets(issuer: ReadyIssuer, spec: Dns01) -> tuple[str, ...] | None:
+def _allowed_targets(issuer: SolverSource, spec: Dns01) -> tuple[str, ...] | None:
     """Return the zones that CNAMEs may lead to; None for all: the credentials of an Issuer are its tenant's own."""
     return spec.allowed_targets if spec.allowed_targets or issuer.key.kind == "ClusterIssuer" else None
