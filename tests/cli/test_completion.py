@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from certwright.cli import completion
 from certwright.cli.app import app
-from certwright.cli.completion import FILES, NO_FILES, SCRIPTS, complete, complete_plugin
+from certwright.cli.cluster.app import plugin as kubectl
+from certwright.cli.completion import FILES, NO_FILES, SCRIPTS, complete
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
 
 
 def offered(*words: str, plugin: bool = True) -> list[str]:
-    *lines, directive = (complete_plugin(words) if plugin else complete(words)).splitlines()
+    *lines, directive = complete(kubectl if plugin else app, words).splitlines()
     assert directive in {NO_FILES, FILES}
     return [line.partition("\t")[0] for line in lines]
 
@@ -65,12 +66,12 @@ def test_contexts_are_those_of_the_kubeconfig(tmp_path: Path, monkeypatch: pytes
     assert offered("status", "--kubeconfig", str(config), "--context", "") == []
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
     assert offered("status", "") == [], "without an API server there is nothing to offer, and no error"
-    assert complete_plugin(["status", "--kubeconfig", ""]) == FILES
+    assert complete(kubectl, ["status", "--kubeconfig", ""]) == FILES
 
 
 def test_a_certificate_with_a_hostile_name_offers_nothing_but_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(completion, "_object_names", lambda _: ["web"])
-    assert complete_plugin(["status", "\x1b[2J"]) == NO_FILES
+    assert complete(kubectl, ["status", "\x1b[2J"]) == NO_FILES
 
 
 @pytest.mark.parametrize("shell", sorted(SCRIPTS))

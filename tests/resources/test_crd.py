@@ -105,11 +105,19 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
     spec = open_api_schema(Certificate)["properties"]["spec"]
     assert list(spec["properties"]) == [
         "dnsNames",
+        "ipAddresses",
+        "uris",
+        "emailAddresses",
         "commonName",
+        "subject",
+        "literalSubject",
+        "usages",
+        "isCA",
         "secretName",
         "secretTemplate",
         "secretOwnerReference",
         "issuerRef",
+        "issuerRefs",
         "duration",
         "renewBefore",
         "renewBeforePercentage",
@@ -117,7 +125,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "paused",
         "request",
     ]
-    assert spec["required"] == ["dnsNames", "secretName", "issuerRef"]
+    assert spec["required"] == ["secretName"]
 
 
 def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.order_request import certified_identifiers, names_of
+from certwright.certificates.order_request import certified_identifiers, contents_digest, names_of
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import asked
@@ -79,6 +79,7 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
         return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}", refusal)
     return (
         _names_need(observation, secret, facts)
+        or _contents_need(observation.certificate, secret)
         or _key_need(observation.certificate, secret)
         or _issuer_need(observation, secret)
         or _origin_need(observation, secret, facts)
@@ -99,6 +100,21 @@ def _names_need(observation: Observation, secret: SecretFacts, facts: Certificat
         if some
     ]
     return Need("NamesChanged", f"the certificate in Secret {secret.name} {' and '.join(differences)}")
+
+
+def _contents_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
+    """Tell whether something else is asked for than was when the certificate was issued.
+
+    The certificate itself decides nothing: what a CA leaves out would be ordered for ever. What another version or
+    another tool wrote says nothing of it, and stays.
+    """
+    if secret.certificate_name is None or secret.contents is None or secret.contents == contents_digest(certificate):
+        return None
+    return Need(
+        "ContentsChanged",
+        f"the certificate in Secret {secret.name} was requested with another common name, subject, usages, uris or "
+        "emailAddresses",
+    )
 
 
 def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
@@ -126,12 +142,17 @@ def _kind(key: PrivateKey) -> str:
 
 
 def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
-    reference, request = observation.certificate.spec.issuer_ref, observation.request
-    if secret.issuer_name is not None and secret.certificate_name is not None:
-        was = (secret.issuer_kind, secret.issuer_name)
-        if was != (reference.kind, reference.name):
+    """Tell why a certificate is from none of the issuers of the spec. Which of them issued it does not matter."""
+    if secret.certificate_name is None:
+        return None
+    servers = observation.servers
+    known = set(servers.values())
+    if secret.issuer_name is not None:
+        was = secret.issuer_kind or "", secret.issuer_name
+        if was not in servers:
             return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
-    if request is not None and secret.certificate_name is not None and secret.server not in {None, request.server}:
+        known = {servers[was]}
+    if secret.server is not None and None not in known and secret.server not in known:
         return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
     return None
 
@@ -142,7 +163,8 @@ def _origin_need(observation: Observation, secret: SecretFacts, facts: Certifica
         return None
     if secret.placeholder is not None:
         return Need("NotFromIssuer", f"the certificate in Secret {secret.name} {secret.placeholder}")
-    if observation.request is not None and is_from_elsewhere(facts.issuer_name, observation.request.server):
+    servers = [one for one in observation.servers.values() if one is not None]
+    if servers and all(is_from_elsewhere(facts.issuer_name, one) for one in servers):
         message = f"the certificate in Secret {secret.name} is from a staging environment ({shown(facts.issuer_name)})"
         return Need("NotFromIssuer", message)
     return _stranger_need(observation, secret)
@@ -156,13 +178,16 @@ def _stranger_need(observation: Observation, secret: SecretFacts) -> Need | None
     origin, given = secret.origin, observation.given
     if secret.is_adopted or origin is None or not is_stranger(origin, given):
         return None
-    reference = observation.certificate.spec.issuer_ref
     known = listed(sorted({one.shown for one in given}), most=MAX_GIVEN)
     return Need(
         "NotFromIssuer",
-        f"the certificate in Secret {secret.name} was issued by {origin.shown}, while those from {reference.kind} "
-        f"{reference.name} are issued by {known}",
+        f"the certificate in Secret {secret.name} was issued by {origin.shown}, while those from "
+        f"{_issuers(observation)} are issued by {known}",
     )
+
+
+def _issuers(observation: Observation) -> str:
+    return listed([f"{one.kind} {one.name}" for one in observation.certificate.spec.issuers])
 
 
 def _time_need(observation: Observation, facts: CertificateFacts, now: dt.datetime) -> Need | None:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certwright.challenges.presenter import PresentedObject
-from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
+from certwright.challenges.response import (
+    AccountRecordResponse,
+    ChallengeResponse,
+    FileResponse,
+    RecordResponse,
+)
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
 from certwright.issuers.solver_choice import choose_solver
@@ -22,13 +27,24 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
+    from certwright.issuers.registry import SolverSource
     from certwright.reasons import Reason
     from certwright.resources import AuthorizationStatus, CertificateStatus
 
 
-async def presenters_for(observation: Observation, tools: Tools, names: Iterable[str]) -> dict[str, Presenter]:
-    """Choose and make the presenter for each name; names with the same solver of the issuer share one."""
-    issuer, certificate = observation.ready_issuer, observation.certificate
+async def presenters_for(
+    observation: Observation, tools: Tools, names: Iterable[str], issuer: SolverSource | None = None
+) -> dict[str, Presenter]:
+    """Choose and make the presenter for each name; names with the same solver of the issuer share one.
+
+    Args:
+        observation: What is known.
+        tools: What makes them.
+        names: For which.
+        issuer: Whose solvers; None for those of the issuer in use.
+    """
+    certificate = observation.certificate
+    issuer = issuer or observation.ready_issuer
     made: dict[int, Presenter] = {}
     by_name: dict[str, Presenter] = {}
     for name in names:
@@ -88,7 +104,9 @@ def files_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:
 def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
     """Return the response that an authorization's entry names, or None if it names none (any more)."""
     if entry.record is not None:
-        return RecordResponse(entry.record.name, entry.record.value)
+        of_account = entry.challenge is not None and entry.challenge.type == AccountRecordResponse.challenge_type
+        kind = AccountRecordResponse if of_account else RecordResponse
+        return kind(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
     url = urlsplit(entry.resource.url)

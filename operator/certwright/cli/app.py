@@ -49,4 +49,4 @@ def complete(words: Annotated[list[str] | None, typer.Argument()] = None) -> Non
     """Print what may follow, for the completion of a shell."""
     from certwright.cli.completion import complete as candidates  # noqa: PLC0415 - as above
 
-    typer.echo(candidates(words or [""]))
+    typer.echo(candidates(app, words or [""]))

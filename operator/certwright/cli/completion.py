@@ -18,6 +18,8 @@ from certwright.text import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import typer
+
 SECONDS: Final = 3.0
 """For the API server; a shell is waiting."""
 MOST: Final = 500
@@ -47,17 +49,13 @@ compdef _certwright certwright
 }
 
 
-def complete_plugin(words: Sequence[str]) -> str:
-    """Return the candidates for `kubectl certwright` as kubectl reads them: one a line, then a directive."""
-    from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - the caller decides what is imported
+def complete(app: typer.Typer, words: Sequence[str]) -> str:
+    """Return what may follow as kubectl reads it: one candidate a line, then a directive.
 
-    return _answer(get_command(plugin), words)
-
-
-def complete(words: Sequence[str]) -> str:
-    """Return the candidates for `certwright`; the last word is the one to complete."""
-    from certwright.cli.app import app  # noqa: PLC0415 - as above
-
+    Args:
+        app: Whose commands these are.
+        words: What was typed after its name; the last word is the one to complete.
+    """
     return _answer(get_command(app), words)
 
 

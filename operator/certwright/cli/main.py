@@ -19,9 +19,10 @@ def kubectl_plugin() -> None:
 def kubectl_complete() -> None:
     """Complete `kubectl certwright`: kubectl 1.26 and later ask `kubectl_complete-certwright` on the PATH."""
     import_lean()
-    from certwright.cli.completion import complete_plugin  # noqa: PLC0415 - only this command pays for its imports
+    from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only this command pays for its imports
+    from certwright.cli.completion import complete  # noqa: PLC0415 - as above
 
-    print(complete_plugin(sys.argv[1:]))
+    print(complete(plugin, sys.argv[1:]))
 
 
 def _cluster(given: Sequence[str], name: str) -> NoReturn:

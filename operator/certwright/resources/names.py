@@ -1,10 +1,12 @@
 """The forms of names: what a certificate is for, what Kubernetes calls things, where servers are."""
 
+import ipaddress
 from dataclasses import replace
 from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, JsonValue
 
+from certwright.names import normal_address, normal_domain, normal_name
 from certwright.resources.rules import ATOMIC_LIST
 from certwright.resources.text_rule import Hint, TextRule
 from certwright.text import PLACEHOLDER_DOMAIN
@@ -19,69 +21,147 @@ _BRACKETED = r"\[[0-9a-fA-F:.]+\]"
 _BARE_IPV6 = "[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
 _LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
 
+# The same as it may be written: in capitals, in any script, with the dot that may end a name. The API server counts the
+# length of a pattern as cost, so there is one label in it.
+_LETTER = "[0-9A-Za-z\u00a1-\U0003fffd]"
+_WRITTEN_LABEL = rf"{_LETTER}(?:{_LETTER[:-1]}-]{{0,61}}{_LETTER})?"
+_WRITTEN_NAME = rf"(?:{_WRITTEN_LABEL}(?:\.|$))+"
+_WRITTEN_NUMERIC_END = r"(?:.*\.)?[0-9]+\.?"
+
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"(?:{_BYTE}\.){{3}}{_BYTE}"
+_GROUP = "[0-9a-fA-F]{1,4}"
+_IPV6 = "|".join(
+    (
+        rf"(?:{_GROUP}:){{7}}{_GROUP}",
+        rf"(?:{_GROUP}:){{1,7}}:",
+        *(rf"(?:{_GROUP}:){{1,{before}}}(?::{_GROUP}){{1,{7 - before}}}" for before in range(1, 7)),
+        rf":(?::{_GROUP}){{1,7}}",
+        "::",
+        rf"(?:{_GROUP}:){{6}}{_IPV4}",
+        rf"::(?:{_GROUP}:){{0,5}}{_IPV4}",
+        rf"(?:{_GROUP}:){{1,4}}:{_IPV4}",
+    )
+)
+_ADDRESS = f"{_IPV4}|{_IPV6}"
+_LOOKS_LIKE_IPV4 = Hint("^[0-9.]+$", "is an IP address or a number: IP addresses belong into ipAddresses")
+_LOOKS_LIKE_IPV6 = Hint(
+    "^[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$", "is an IP address, which belongs into ipAddresses"
+)
+
+
+def _normal_range(text: str) -> str:
+    return ipaddress.ip_network(text, strict=False).compressed
+
+
+_NO_DOMAIN = (
+    Hint("^$", "is empty"),
+    Hint("[:/]", "must be only the domain, without scheme, port or path"),
+    Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as the whole first label, as in *.example.com"),
+    Hint("_", "has an underscore: host names cannot have one, so no CA issues a certificate for it"),
+    Hint("[.][0-9]+[.]?$", "ends in a number, as only IP addresses do"),
+    Hint("[^.]{64}", "has a label longer than 63 characters"),
+)
+
 _NO_WILDCARD = Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it")
 
-DNS_NAME: Final = TextRule(
+_NORMAL_DNS_NAME = TextRule(
     pattern=rf"(?:\*\.)?{_NAME}",
     unless=_NUMERIC_END,
     message=f"is not a DNS name: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
+    hints=_NO_DOMAIN,
+)
+_NORMAL_NAME = replace(_NORMAL_DNS_NAME, also=_ADDRESS)
+
+DNS_NAME: Final = replace(
+    _NORMAL_DNS_NAME,
+    pattern=rf"(?:\*\.)?{_WRITTEN_NAME}",
+    unless=_WRITTEN_NUMERIC_END,
+    hints=(_NO_DOMAIN[0], _LOOKS_LIKE_IPV4, _LOOKS_LIKE_IPV6, *_NO_DOMAIN[1:]),
+    normal=normal_domain,
+    strict=_NORMAL_DNS_NAME,
+)
+"""A domain as people write it; the model has it in lower case, in A-labels, without a final dot."""
+
+COMMON_NAME: Final = replace(
+    DNS_NAME,
+    max_length=64,
+    hints=_NO_DOMAIN,
+    also=_ADDRESS,
+    normal=normal_name,
+    strict=replace(_NORMAL_NAME, max_length=64),
+)
+"""A domain or an IP address. The longest that a subject can have (RFC 5280, appendix A, ub-common-name)."""
+
+IP_ADDRESS: Final = TextRule(
+    pattern=_ADDRESS,
+    message="is not an IP address, such as 192.0.2.1 or 2001:db8::1",
+    max_length=45,
     hints=(
         Hint("^$", "is empty"),
-        Hint("^[0-9.]+$", "is an IP address or a number: only DNS names are supported"),
-        Hint("^[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$", "is an IP address: only DNS names are supported"),
-        Hint("[:/]", "must be only the domain, without scheme, port or path"),
-        Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
-        Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as the whole first label, as in *.example.com"),
-        Hint("[A-Z]", "has upper-case letters: write it in lower case"),
-        Hint("[.]$", "must not end with a dot"),
-        Hint("_", "has an underscore: host names cannot have one, so no CA issues a certificate for it"),
-        Hint("[.][0-9]+$", "ends in a number, as only IP addresses do"),
-        Hint("[^.]{64}", "has a label longer than 63 characters"),
+        Hint("/", "must be one address: a certificate cannot be for a range"),
+        Hint("[%]", "has a zone, which is of use on one host only"),
+        Hint(r"^\[", "must be the address alone, without brackets and port"),
+        Hint(r"^[0-9.]+:[0-9]+$", "must be the address alone, without port"),
+        Hint(r"^(?:0[0-9]|.*\.0[0-9])[0-9.]*$", "has a number with a leading zero, which may mean an octal one"),
+        Hint("[g-zG-Z]", "is not an IP address: domains belong into dnsNames"),
     ),
+    normal=normal_address,
 )
 
-COMMON_NAME: Final = replace(DNS_NAME, max_length=64)
-"""The longest that a subject can have (RFC 5280, appendix A, ub-common-name)."""
+IP_RANGE: Final = TextRule(
+    pattern=rf"(?:{_IPV4})(?:/(?:3[0-2]|[12]?[0-9]))?|(?:{_IPV6})(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?",
+    message="is not a range of IP addresses, such as 192.0.2.0/24 or 2001:db8::/32, nor one address",
+    max_length=49,
+    normal=_normal_range,
+)
 
-ZONE_NAME: Final = TextRule(
+_NORMAL_ZONE = TextRule(
     pattern=_NAME,
     unless=_NUMERIC_END,
     message=f"is not a DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
-    hints=(
-        _NO_WILDCARD,
-        Hint("[A-Z]", "has upper-case letters: write it in lower case"),
-        Hint("[.]$", "must not end with a dot"),
-    ),
+    hints=(_NO_WILDCARD,),
+)
+ZONE_NAME: Final = replace(
+    _NORMAL_ZONE, pattern=_WRITTEN_NAME, unless=_WRITTEN_NUMERIC_END, normal=normal_domain, strict=_NORMAL_ZONE
 )
 
 _PLACE = r"(?:[a-z0-9]|\{namespace\})"
 _PART = rf"{_PLACE}(?:(?:{_PLACE}|-)*{_PLACE})?"
-_PATTERN_HINTS = (
-    Hint("[{}]", "may have {namespace} as its only expression in braces"),
-    Hint("[A-Z]", "has upper-case letters: write it in lower case"),
-    Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
-    Hint("[.]$", "must not end with a dot"),
-)
+_WRITTEN_PLACE = rf"(?:{_LETTER}|\{{namespace\}})"
+_WRITTEN_PART = rf"{_WRITTEN_PLACE}(?:(?:{_WRITTEN_PLACE}|-)*{_WRITTEN_PLACE})?"
+_ONE_EXPRESSION = Hint("[{}]", "may have {namespace} as its only expression in braces")
 
-ALLOWED_NAME: Final = TextRule(
+_NORMAL_ALLOWED_NAME = TextRule(
     pattern=rf"(?:\*\.)?(?:{_PART}\.)*{_PART}",
     unless=_NUMERIC_END,
     message=f"is no DNS name: labels of {_LABEL_CHARACTERS}, or {{namespace}}, separated by dots",
     max_length=253,
-    hints=(*_PATTERN_HINTS, Hint("[*]", "may have a * only as its whole first label, as in *.example.com")),
+    hints=(_ONE_EXPRESSION, Hint("[*]", "may have a * only as its whole first label, as in *.example.com")),
+)
+ALLOWED_NAME: Final = replace(
+    _NORMAL_ALLOWED_NAME,
+    pattern=rf"(?:\*\.)?(?:{_WRITTEN_PART}(?:\.|$))+",
+    unless=_WRITTEN_NUMERIC_END,
+    normal=normal_domain,
+    strict=_NORMAL_ALLOWED_NAME,
 )
 
-ALLOWED_ZONE: Final = TextRule(
+_NORMAL_ALLOWED_ZONE = TextRule(
     pattern=rf"(?:{_PART}\.)*{_PART}",
     unless=_NUMERIC_END,
     message=f"is no DNS zone: labels of {_LABEL_CHARACTERS}, or {{namespace}}, separated by dots",
     max_length=253,
-    hints=(
-        *_PATTERN_HINTS,
-        _NO_WILDCARD,
-    ),
+    hints=(_ONE_EXPRESSION, _NO_WILDCARD),
+)
+ALLOWED_ZONE: Final = replace(
+    _NORMAL_ALLOWED_ZONE,
+    pattern=rf"(?:{_WRITTEN_PART}(?:\.|$))+",
+    unless=_WRITTEN_NUMERIC_END,
+    normal=normal_domain,
+    strict=_NORMAL_ALLOWED_ZONE,
 )
 
 OBJECT_NAME: Final = TextRule(
@@ -119,6 +199,18 @@ TSIG_KEY_NAME: Final = TextRule(
     max_length=254,
 )
 
+RESOLVER: Final = TextRule(
+    pattern=rf"{ENDPOINT.pattern}|https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
+    message="is not a DNS server: write host, host:port, [address]:port, or an https:// URL for DNS over HTTPS",
+    max_length=512,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("^https://[^/]*@", "must not contain a user name or password"),
+        Hint("^[a-z]+://", "must be host or host:port, or start with https:// for DNS over HTTPS"),
+        *(hint for hint in ENDPOINT.hints if hint.pattern not in {"^$", "://"}),
+    ),
+)
+
 HTTPS_URL: Final = TextRule(
     pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
     message="is not an https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
@@ -154,12 +246,15 @@ BASE64_PEM: Final = TextRule(
 
 DnsName = Annotated[str, DNS_NAME]
 CommonName = Annotated[str, COMMON_NAME]
+IpAddress = Annotated[str, IP_ADDRESS]
+IpRange = Annotated[str, IP_RANGE]
 ZoneName = Annotated[str, ZONE_NAME]
 AllowedName = Annotated[str, ALLOWED_NAME]
 AllowedZone = Annotated[str, ALLOWED_ZONE]
 ObjectName = Annotated[str, OBJECT_NAME]
 SecretKey = Annotated[str, SECRET_KEY]
 Endpoint = Annotated[str, ENDPOINT]
+Resolver = Annotated[str, RESOLVER]
 TsigKeyName = Annotated[str, TSIG_KEY_NAME]
 HttpsUrl = Annotated[str, HTTPS_URL]
 Email = Annotated[str, EMAIL]
@@ -198,3 +293,11 @@ UNIQUE_ENDPOINTS: Final = _unique_list("!self.exists_one(other, one.lowerAscii()
 """The same for texts in which case means nothing. It costs the API server more: for short lists."""
 Unique = AfterValidator(_refuse_duplicates)
 """Python's side of both."""
+
+
+def _each_once(items: tuple[_Item, ...] | None) -> tuple[_Item, ...] | None:
+    return None if items is None else tuple(dict.fromkeys(items))
+
+
+Distinct = AfterValidator(_each_once)
+"""A list in which a second spelling of the same name means nothing: the model has each once."""
