@@ -23,6 +23,7 @@ NormalReason = Literal[
     "Issued",
     "Adopted",
     "SecretRestored",
+    "RenewalSuggested",
     "AccountRegistered",
 ]
 NeedReason = Literal[
@@ -47,6 +48,8 @@ SpecReason = Literal[
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
+    "RenewBeforeTooLong",
+    "RenewalDisabled",
 ]
 IssuerReason = Literal[
     "IssuerNotFound",

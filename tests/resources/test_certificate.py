@@ -173,8 +173,8 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
 
 
 def test_replace_refuses_a_field_that_is_not_there() -> None:
-    with pytest.raises(TypeError, match="CertificateStatus has no field renewal"):
-        CertificateStatus().replace(renewal=NOW)
+    with pytest.raises(TypeError, match="CertificateStatus has no field renewed"):
+        CertificateStatus().replace(renewed=NOW)
 
 
 def test_replace_checks_what_it_is_given() -> None:

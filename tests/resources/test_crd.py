@@ -113,6 +113,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "duration",
         "renewBefore",
         "renewBeforePercentage",
+        "renewal",
         "privateKey",
     ]
     assert spec["required"] == ["dnsNames", "secretName", "issuerRef"]

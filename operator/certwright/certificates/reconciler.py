@@ -198,7 +198,7 @@ class CertificateReconciler:
             identifiers=requested_identifiers(certificate),
             status=certificate.status,
             secret=None,
-            renew_at=None,
+            renewal=None,
             issuer_view=view,
             issuer=issuer,
             request=OrderRequest.of(certificate, issuer.spec, issuer.account_url) if issuer else None,
@@ -206,6 +206,7 @@ class CertificateReconciler:
             memory=memory,
             policy=await self._policy(issuer, namespace),
             given=self._given(key, issuer, secret),
+            seen_at=self._tools.clock(),
         )
         observation, is_foreign = believed(observation.with_secret(secret))
         if is_foreign:

@@ -11,11 +11,20 @@ from certwright.certificates.finalizer import written
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Note
 from certwright.certificates.ownership import ownership_problem
-from certwright.resources import ISSUING, READY, Certificate, Condition, find_condition, set_condition
+from certwright.resources import (
+    ISSUING,
+    READY,
+    Certificate,
+    Condition,
+    RenewalStatus,
+    find_condition,
+    set_condition,
+)
 from certwright.text import rfc3339, sentence
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
+    from certwright.certificates.renewal import RenewalDecision
     from certwright.certificates.tools import Tools
     from certwright.resources import CertificateStatus, ConditionStatus
 
@@ -55,7 +64,7 @@ def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
             observed_generation=generation,
         )
         conditions = set_condition(conditions, condition, now)
-    facts: dict[str, Any] = dict.fromkeys(("not_before", "not_after", "renewal_time", "serial_number"))
+    facts: dict[str, Any] = dict.fromkeys(("not_before", "not_after", "renewal_time", "renewal", "serial_number"))
     if problem is None and secret is not None and secret.certificate is not None:
         counted = secret.revision if secret.certificate_name == observation.certificate.metadata.name else 0
         facts = {
@@ -63,6 +72,7 @@ def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
             "not_before": secret.certificate.not_before,
             "not_after": secret.certificate.not_after,
             "renewal_time": observation.renew_at,
+            "renewal": _renewal(observation),
             "serial_number": secret.certificate.serial[:MAX_SERIAL_DIGITS],
         }
     return draft.replace(conditions=conditions, observed_generation=generation, **facts)
@@ -80,10 +90,11 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
     need = issuance_need(observation, now)
     secret, note = observation.secret, observation.memory.note
     usable = secret.certificate if secret is not None else None
-    if usable is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
-        ends, renews = rfc3339(usable.not_after), rfc3339(observation.renew_at)
+    renewal = observation.renewal
+    if usable is not None and renewal is not None and (need is None or need.reason in RENEWAL_REASONS):
+        ends = rfc3339(usable.not_after)
         if need is None:
-            return _Fact("True", "Ready", f"The certificate is valid until {ends} and will be renewed at {renews}.")
+            return _Fact("True", "Ready", f"The certificate is valid until {ends}{_outlook(renewal)}")
         what = f" {note.message}" if note is not None else ""
         return _Fact("True", "Renewing", f"The certificate is valid until {ends} and is being renewed.{what}")
     if need is not None and need.refusal is not None:
@@ -93,6 +104,23 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
     if need is None:
         raise AssertionError("a certificate is not needed, and yet there is none")
     return _Fact("False", need.reason, sentence(need.message))
+
+
+def _outlook(renewal: RenewalDecision) -> str:
+    """Return what to say of the renewal, after the end of the certificate."""
+    warning = f" {renewal.warning[1]}" if renewal.warning is not None else ""
+    if renewal.at is None:
+        return (warning and f".{warning}") or ". It is not renewed: spec.renewal.policy is Disabled."
+    return f" and will be renewed at {rfc3339(renewal.at)}{renewal.why}.{warning}"
+
+
+def _renewal(observation: Observation) -> RenewalStatus | None:
+    """Return what the time of the renewal is based on."""
+    if observation.renewal is None:
+        return None
+    suggestion = observation.memory.suggestion
+    said = suggestion.status() if suggestion is not None else RenewalStatus()
+    return said.replace(basis=observation.renewal.basis)
 
 
 def _issuing(note: Note | None) -> _Fact:

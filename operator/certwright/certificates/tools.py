@@ -37,6 +37,7 @@ class Tools:
         leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
+        number: How many Certificates there are.
     """
 
     kube_api: KubeApi
@@ -50,3 +51,4 @@ class Tools:
     leadership: Leadership
     on_written: Callable[[dict[str, Any]], object]
     on_secret_written: Callable[[SecretFacts], object]
+    number: Callable[[], int] = lambda: 1

@@ -64,6 +64,14 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.renewal import (
+    Rehearsal,
+    RehearsalStatus,
+    Renewal,
+    RenewalBasis,
+    RenewalStatus,
+    RenewalWindow,
+)
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
@@ -137,6 +145,12 @@ __all__ = [
     "PrivateKey",
     "RateLimitStatus",
     "RecordStatus",
+    "Rehearsal",
+    "RehearsalStatus",
+    "Renewal",
+    "RenewalBasis",
+    "RenewalStatus",
+    "RenewalWindow",
     "ResourceError",
     "Rfc2136",
     "RotationPolicy",

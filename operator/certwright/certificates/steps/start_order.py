@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -11,6 +12,7 @@ from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
 from certwright.certificates.order_budget import with_order
+from certwright.certificates.order_request import certified_identifiers
 from certwright.certificates.preparation import prepare, with_responses
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.progress import OURS
@@ -24,13 +26,15 @@ from certwright.resources import OrderStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from certwright.acme import Order
+    from certwright.acme import AcmeError, Order
     from certwright.certificates.observation import Observation
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.tools import Tools
     from certwright.challenges.response import ChallengeResponse
     from certwright.reasons import NeedReason
     from certwright.resources import SolverObjectStatus
+
+logger = logging.getLogger(__name__)
 
 QUICK_TRIES: Final = 5
 """How often a CA whose answer to an order cannot be used is asked again within a minute; then as after refusals."""
@@ -67,7 +71,7 @@ class StartOrder(Act):
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
         asker = Asker(observation.namespace, observation.uid)
         async with issuer.limits.placing(asker, tools.clock()):
-            order = await _place(observation, request, now)
+            order, observation = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
         observation = observation.remember(ordered_at=now)
@@ -93,25 +97,56 @@ class StartOrder(Act):
         yield observation.remember(open_order=open_order).after_progress()
 
 
-async def _place(observation: Observation, request: OrderRequest, now: dt.datetime) -> Order:
-    """Place the order.
+async def _place(observation: Observation, request: OrderRequest, now: dt.datetime) -> tuple[Order, Observation]:
+    """Place the order; say which certificate it replaces, if the CA wants to know (RFC 9773 section 5).
+
+    A CA that does not accept that gets the same order without it, and is not told again: it is no failure.
 
     Raises:
         IssuanceError: The CA has answered several times in a row as if there were an order, but what is no order.
         AcmeError: It did not answer, or refused.
     """
-    lifetime = request.duration_seconds
+    lifetime, client, replaced = request.duration_seconds, observation.ready_issuer.client, replaced_by(observation)
+    not_after = None if lifetime is None else now + dt.timedelta(seconds=lifetime)
+    refusals: list[AcmeError] = []
     try:
-        return await observation.ready_issuer.client.new_order(
-            request.identifiers,
-            profile=request.profile,
-            not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
-        )
+        if replaced is None:
+            order = await client.new_order(request.identifiers, profile=request.profile, not_after=not_after)
+        else:
+            order = await client.new_replacement_order(
+                request.identifiers,
+                replaces=replaced,
+                profile=request.profile,
+                not_after=not_after,
+                on_refusal=refusals.append,
+            )
     except (MalformedResponse, ResponseTooLarge, UnsafeUrl) as error:
         # Each such answer may be an order that nobody can continue: they must not go on like that for ever.
         if observation.memory.issuing.failures < QUICK_TRIES:
             raise
         raise IssuanceError("CAMalformedResponse", f"{error}. An order may have been placed.", costly=True) from error
+    finally:
+        if refusals:
+            name, server = observation.certificate.display_name, request.server
+            logger.info("%s: %s did not accept what the order replaces: %s", name, server, refusals[0])
+    return order, observation.remember(not_replaced=replaced) if refusals else observation
+
+
+def replaced_by(observation: Observation) -> str | None:
+    """Return the identifier of the certificate that the order replaces; None if the CA need not know.
+
+    That is the one in the Secret, if this issuer's CA has issued it for some of the same names. Two Certificates for
+    the same names, one with an RSA key for example, replace each its own.
+    """
+    secret, request = observation.secret, observation.request
+    if secret is None or request is None or secret.certificate is None or not secret.is_ours:
+        return None
+    reference = observation.certificate.spec.issuer_ref
+    by_issuer = (secret.issuer_kind, secret.issuer_name) == (reference.kind, reference.name)
+    shared = not set(certified_identifiers(secret.certificate)).isdisjoint(request.identifiers)
+    if not (by_issuer and shared and secret.server == request.server):
+        return None
+    return secret.certificate_id if secret.certificate_id != observation.memory.not_replaced else None
 
 
 def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:

@@ -21,10 +21,12 @@ class Act(ABC):
     Attributes:
         cleans_up: Whether its failures have the back-off of cleaning up instead of that of issuing.
         asks_ca: Whether it sends requests to the CA, which may have asked to wait.
+        needs_latest: Whether a new leader must read the Certificate again before it takes the step.
     """
 
     cleans_up: ClassVar[bool] = False
     asks_ca: ClassVar[bool] = False
+    needs_latest: ClassVar[bool] = True
 
     @abstractmethod
     def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
