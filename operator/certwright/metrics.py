@@ -5,23 +5,58 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from certwright.resources import READY, is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prometheus_client import Metric
 
     from certwright.acme import RequestRecord
     from certwright.reasons import Reason
-    from certwright.resources import Certificate
+    from certwright.resources import Certificate, RequestAction, RequestState
     from certwright.runtime.queue import WorkQueue
     from certwright.runtime.scheduler import Scheduler
 
 _ISSUANCE_SECONDS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class _Budgets(Collector):
+    """Reads the budgets whenever it is scraped."""
+
+    def __init__(self, budgets: Callable[[], Mapping[tuple[str, str], tuple[int, float, float]]]) -> None:
+        self._budgets = budgets
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the names, so that registering does not read the budgets."""
+        return self._families()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what is waiting now."""
+        families = self._families()
+        for labels, values in self._budgets().items():
+            for family, value in zip(families, values, strict=True):
+                family.add_metric(labels, value)
+        return families
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, ...]:
+        labels = ("server", "limit")
+        return tuple(
+            GaugeMetricFamily(f"certwright_rate_limit_{name}", documentation, labels=labels)
+            for name, documentation in (
+                ("waiting", "Orders that wait for room in a limit of the CA."),
+                ("wait_seconds", "How long until the turn of the last of them."),
+                ("used_ratio", "The share of the limit that is used up, of whatever is used up most."),
+            )
+        )
 
 
 class Metrics:
@@ -51,6 +86,15 @@ class Metrics:
             labels,
         )
         self._ready = self._gauge("certificate_ready", "1 if the Certificate is Ready, else 0.", labels)
+        self._paused = self._gauge(
+            "certificate_paused", "1 if the Certificate is paused; no series if it is not.", labels
+        )
+        self._requests = Counter(
+            "certwright_requests_total",
+            "Requests of people (spec.request) that have ended, by action and outcome.",
+            ("action", "state"),
+            registry=self.registry,
+        )
         self._issuer_ready = self._gauge(
             "issuer_ready", "1 if the issuer is Ready, else 0.", ("kind", "namespace", "name")
         )
@@ -143,6 +187,15 @@ class Metrics:
         """Show from now on how many objects are left alone."""
         self._gauge("quarantined", "Objects that are left alone because they held up everything.").set_function(number)
 
+    def watch_budgets(self, budgets: Callable[[], Mapping[tuple[str, str], tuple[int, float, float]]]) -> None:
+        """Show from now on what is left of CAs' limits.
+
+        Args:
+            budgets: For each CA and limit how many orders wait, the seconds until the last one's turn, and the share of
+                the limit that is used up.
+        """
+        self.registry.register(_Budgets(budgets))
+
     def quarantined(self, kind: str) -> None:
         """Count an object that held up everything."""
         self._quarantined.labels(kind).inc()
@@ -191,6 +244,10 @@ class Metrics:
         if seconds is not None:
             self._issuance.observe(seconds)
 
+    def requested(self, action: RequestAction, state: RequestState) -> None:
+        """Count a request that has ended."""
+        self._requests.labels(action, state).inc()
+
     def failed(self, reason: Reason) -> None:
         """Count a failure."""
         self._failures.labels(reason).inc()
@@ -200,6 +257,10 @@ class Metrics:
         labels = (certificate.metadata.namespace or "", certificate.metadata.name)
         status = certificate.status
         self._ready.labels(*labels).set(is_true(status.conditions, READY))
+        if certificate.spec.paused:
+            self._paused.labels(*labels).set(1)
+        else:
+            self._paused.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
         for gauge, instant in ((self._expiry, status.not_after), (self._renewal, status.renewal_time)):
             if instant is None:
                 gauge.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
@@ -213,7 +274,7 @@ class Metrics:
 
     def forget(self, namespace: str, name: str) -> None:
         """Show a Certificate no more."""
-        for gauge in (self._ready, self._expiry, self._renewal, self._disabled):
+        for gauge in (self._ready, self._expiry, self._renewal, self._disabled, self._paused):
             gauge.remove_by_labels({"namespace": namespace, "name": name})
 
     def show_issuer(self, kind: str, namespace: str, name: str, *, ready: bool) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, CertificateStatus
+    from certwright.resources import Certificate, CertificateStatus, RequestStatus
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,9 @@ class Memory:
         issued: What was issued last, for a while.
         written: When this process last wrote the Secret.
         contested: The back-off of writes of the Secret that undo what something else did to it.
+        requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
+        requesting: The back-off of keeping that record.
+        taken_out: ID of the request that this process last removed from the spec.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
         suggestion: What the CA suggests for the renewal of the certificate in the Secret; None until that was seen.
         poll_at: When the CA is to be asked for it; None if that has not been decided.
@@ -114,13 +117,24 @@ class Memory:
     poll_at: dt.datetime | None = None
     polls: Backoff = field(default_factory=Backoff)
     not_replaced: str | None = None
+    requests: tuple[RequestStatus, ...] | None = None
+    requesting: Backoff = field(default_factory=Backoff)
+    taken_out: str | None = None
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""
         if self.generation == generation:
             return self
         note = self.note if self.note is not None and self.note.under_way else None
-        return replace(self, generation=generation, note=note, issuing=Backoff(), ca_failures=0, orders_gone=0)
+        return replace(
+            self,
+            generation=generation,
+            note=note,
+            issuing=Backoff(),
+            requesting=Backoff(),
+            ca_failures=0,
+            orders_gone=0,
+        )
 
     def for_changed_issuer(self) -> Memory:
         """Return what is still of use when the issuer has changed: what stood in the way may be gone."""
@@ -206,7 +220,14 @@ class Observation:
 
     def after_progress(self) -> Observation:
         """Return the observation after the CA has done what it was asked for: what failed before has passed."""
-        return self.remember(ca_failures=0, issuing=Backoff())
+        return self.remember(ca_failures=0, issuing=Backoff()).with_status(next_attempt_time=None)
+
+    def without_attempts(self) -> Observation:
+        """Return the observation as if no attempt had failed: what is ordered, or where, is not what it was then."""
+        if not self.status.failed_attempts and self.status.next_attempt_time is None:
+            return self
+        draft = self.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
+        return draft.remember(issuing=Backoff())
 
     def noting(self, reason: Reason, message: str, *, under_way: bool = True) -> Observation:
         """Return the observation with another note of where things stand."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme.presets import is_public_authority
 from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
+from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.renewal_polls import is_poll_due
+from certwright.certificates.requested import request_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
@@ -29,6 +32,7 @@ from certwright.certificates.steps.resting import (
     AwaitIssuer,
     Forget,
     Park,
+    Pause,
     Refuse,
     Settle,
     Sleep,
@@ -39,7 +43,7 @@ from certwright.certificates.steps.review_authorizations import ReviewAuthorizat
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
-from certwright.failures import ATTEMPT_PAUSES
+from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
@@ -60,7 +64,9 @@ CLEAN_UP_TRIES: Final = 7
 The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
 """
 
-LONGEST_ATTEMPT_PAUSE: Final = max(ATTEMPT_PAUSES[-1], dt.timedelta(seconds=MAX_RETRY_AFTER)) + dt.timedelta(hours=1)
+LONGEST_ATTEMPT_PAUSE: Final = max(
+    ATTEMPT_PAUSES[-1] * (1 + ATTEMPT_JITTER), dt.timedelta(seconds=MAX_RETRY_AFTER)
+) + dt.timedelta(hours=1)
 """No pause between attempts is longer: a later time in a status was written with a wrong clock, or by someone else."""
 
 
@@ -76,6 +82,11 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     """
     if observation.certificate.metadata.deletion_timestamp is not None:
         return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
+    requested = request_step(observation, now)
+    if requested is not None:
+        return requested
+    if observation.certificate.spec.paused:
+        return Pause()
     problem = ownership_problem(observation)
     if problem is not None:
         return _let_go_first(observation, now) or Refuse(problem.reason, problem.message)
@@ -125,6 +136,9 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     refusal = observation.policy.refusal(observation.identifiers) if observation.policy is not None else None
     if refusal is not None:
         return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
+    if observation.request.unsupported and is_public_authority(observation.request.server):
+        refusal = unsupported_message(observation.request)
+        return _let_go_first(observation, now) or Refuse("ContentsNotSupported", refusal)
     order = observation.status.order
     if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
         pause = _attempt_pause(observation.status, now)
@@ -186,7 +200,7 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
         case "pending" if open_order.is_review_due(now):
             return ReviewAuthorizations()
         case "ready" if not open_order.finalized:
-            return Finalize()
+            return _not_before(open_order.key_due, now) or Finalize()
         case "valid":
             return _not_before(open_order.usable_from, now) or StoreCertificate()
         case _:

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.acme import InvalidCertificate, certificate_identifier
-from certwright.certificates.order_request import digest, names_of, requested_identifiers
+from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.api import FIELD_MANAGER
@@ -34,7 +34,9 @@ from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,
     CERTIFICATE_NAME_ANNOTATION,
+    COMMON_NAME_ANNOTATION,
     COMPONENT_LABEL,
+    IP_SANS_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -58,7 +60,11 @@ TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
 CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
 """SHA-256 over chain and key as we wrote them: equal means that key and leaf need not be compared."""
+CONTENTS_ANNOTATION: Final = f"{group.GROUP}/contents-requested"
+"""A digest of what was requested besides names, see `contents_digest`: what the CA left out is not asked for again."""
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
+SEAL_ANNOTATION: Final = f"{group.GROUP}/issuance-seal"
+"""Shows that the operator obtained the certificate, see `seal.IssuanceSeals`."""
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
 TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
@@ -95,6 +101,8 @@ class SecretFacts:
         problem: Why chain and key are of no use, for people; None if they are.
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
         immutable: Whether its data can never be changed.
+        contents: Digest of what was requested besides names when its certificate was issued or adopted; None if that
+            is not known.
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
         template: Which labels and annotations are from the Certificate's template, see `template_keys`.
         lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
@@ -104,6 +112,7 @@ class SecretFacts:
         placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
         other_entries: What it holds besides what Certwright writes, as far as people need to know.
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
+        seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
         certificate_id: The identifier of its certificate in renewal information (RFC 9773 section 4.1), if it has one.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
@@ -124,6 +133,7 @@ class SecretFacts:
     problem: str | None
     metadata_fingerprint: str | None
     immutable: bool = False
+    contents: str | None = None
     revision: int = 0
     template: str | None = None
     lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
@@ -134,6 +144,7 @@ class SecretFacts:
     other_entries: tuple[str, ...] = ()
     other_managers: tuple[str, ...] = ()
     holds: str | None = None
+    seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
     certificate_id: str | None = None
 
@@ -193,6 +204,7 @@ class SecretFacts:
             leaf=leaf,
             problem=problem,
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
+            contents=annotations.get(CONTENTS_ANNOTATION) if managed else None,
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
             template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
@@ -206,6 +218,7 @@ class SecretFacts:
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
             certificate_id=_identifier(leaf) if leaf is not None else None,
+            seal=annotations.get(SEAL_ANNOTATION),
         )
 
 
@@ -215,7 +228,13 @@ def content_digest(chain_pem: bytes, key_pem: bytes) -> str:
 
 
 def tls_secret(
-    certificate: Certificate, chain: CertificateChain, key_pem: bytes, *, server: str, revision: int = 1
+    certificate: Certificate,
+    chain: CertificateChain,
+    key_pem: bytes,
+    *,
+    server: str,
+    revision: int = 1,
+    seal: str | None = None,
 ) -> dict[str, Any]:
     """Return the ``kubernetes.io/tls`` Secret for a freshly issued chain and its key.
 
@@ -225,6 +244,7 @@ def tls_secret(
         key_pem: The private key.
         server: Directory URL of the CA.
         revision: Which one of the Certificate's this is, counted from 1.
+        seal: What shows that the operator obtained it, see `seal.IssuanceSeals`.
     """
     data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
     if chain.root_pem is not None:
@@ -234,7 +254,9 @@ def tls_secret(
         ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
         ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
         SERVER_ANNOTATION: server,
+        CONTENTS_ANNOTATION: contents_digest(certificate),
         REVISION_ANNOTATION: str(revision),
+        **({} if seal is None else {SEAL_ANNOTATION: seal}),
     }
     return _manifest(certificate, data, annotations)
 
@@ -256,10 +278,16 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
             ISSUER_KIND_ANNOTATION,
             ISSUER_GROUP_ANNOTATION,
             SERVER_ANNOTATION,
+            CONTENTS_ANNOTATION,
             REVISION_ANNOTATION,
+            SEAL_ANNOTATION,
         )
         if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
+    if not mine:
+        kept[CONTENTS_ANNOTATION] = contents_digest(
+            certificate
+        )  # taken as it is, until the spec asks for something else
     manifest = _manifest(certificate, data, kept)
     manifest["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
     return manifest
@@ -333,9 +361,11 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             ISSUER_NAME_ANNOTATION,
             ISSUER_KIND_ANNOTATION,
             SERVER_ANNOTATION,
+            CONTENTS_ANNOTATION,
             METADATA_FINGERPRINT_ANNOTATION,
             CONTENT_DIGEST_ANNOTATION,
             REVISION_ANNOTATION,
+            SEAL_ANNOTATION,
             TEMPLATE_ANNOTATION,
         )
         # What we write is of one line; another text would be so in a log as well.
@@ -420,7 +450,7 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
             **annotations,
             **_template_record(template),
             CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
-            ALT_NAMES_ANNOTATION: ",".join(names_of(requested_identifiers(certificate))),
+            **_names(certificate),
             METADATA_FINGERPRINT_ANNOTATION: metadata_fingerprint(certificate),
             CONTENT_DIGEST_ANNOTATION: content_digest(decoded(data, "tls.crt"), decoded(data, "tls.key")),
         },
@@ -428,6 +458,17 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
     if certificate.spec.secret_owner_reference:
         metadata["ownerReferences"] = [_owner(certificate)]
     return {"apiVersion": "v1", "kind": "Secret", "type": TLS_TYPE, "metadata": metadata, "data": data}
+
+
+def _names(certificate: Certificate) -> dict[str, str]:
+    """Return the annotations that say for people and other programs what the certificate is for."""
+    names, common_name = subject_names(requested_identifiers(certificate)), certificate.spec.effective_common_name
+    annotations = {ALT_NAMES_ANNOTATION: ",".join(names.dns_names)}
+    if names.ip_addresses:
+        annotations[IP_SANS_ANNOTATION] = ",".join(names.ip_addresses)
+    if common_name is not None:
+        annotations[COMMON_NAME_ANNOTATION] = common_name
+    return annotations
 
 
 def _owner(certificate: Certificate) -> dict[str, Any]:

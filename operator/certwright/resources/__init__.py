@@ -5,6 +5,7 @@ from certwright.resources.certificate import Certificate, CertificateSpec, Certi
 from certwright.resources.conditions import (
     ISSUING,
     OPERATOR_CONFLICT,
+    PAUSED,
     READY,
     UNOBSERVED,
     Condition,
@@ -12,7 +13,9 @@ from certwright.resources.conditions import (
     find_condition,
     is_true,
     set_condition,
+    without_condition,
 )
+from certwright.resources.dns_solvers import DnsAccount01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -22,9 +25,11 @@ from certwright.resources.group import (
     CERTIFICATE_NAME_ANNOTATION,
     CERTIFICATES,
     CLUSTER_ISSUERS,
+    COMMON_NAME_ANNOTATION,
     COMPONENT_LABEL,
     FINALIZER,
     GROUP,
+    IP_SANS_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -51,6 +56,7 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
+from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -63,6 +69,7 @@ from certwright.resources.order_status import (
     SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
+from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
 from certwright.resources.renewal import (
     Rehearsal,
@@ -72,11 +79,18 @@ from certwright.resources.renewal import (
     RenewalStatus,
     RenewalWindow,
 )
+from certwright.resources.request import (
+    KEPT_REQUESTS,
+    LONGEST_REQUEST_MESSAGE,
+    RequestAction,
+    RequestSpec,
+    RequestState,
+    RequestStatus,
+)
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
-    IssuerSolver,
     Rfc2136,
     Selector,
     TsigAlgorithm,
@@ -90,19 +104,26 @@ __all__ = [
     "API_VERSION",
     "CERTIFICATES",
     "CERTIFICATE_NAME_ANNOTATION",
+    "CHALLENGE_TYPES",
     "CLUSTER_ISSUERS",
+    "COMMON_NAME_ANNOTATION",
     "COMPONENT_LABEL",
+    "DNS_TYPES",
     "FINALIZER",
     "GROUP",
+    "IP_SANS_ANNOTATION",
     "ISSUERS",
     "ISSUER_GROUP_ANNOTATION",
     "ISSUER_KIND_ANNOTATION",
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
+    "KEPT_REQUESTS",
+    "LONGEST_REQUEST_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
     "OPERATOR_CONFLICT",
+    "PAUSED",
     "READY",
     "RESERVED_PREFIX",
     "UNOBSERVED",
@@ -118,11 +139,13 @@ __all__ = [
     "CertificateSpec",
     "CertificateStatus",
     "ChallengeStatus",
+    "ChallengeType",
     "ClusterIssuer",
     "CnameStrategy",
     "Condition",
     "ConditionStatus",
     "Dns01",
+    "DnsAccount01",
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",
@@ -143,7 +166,10 @@ __all__ = [
     "OrderStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimit",
     "RateLimitStatus",
+    "RateLimitUsageStatus",
+    "RateLimits",
     "RecordStatus",
     "Rehearsal",
     "RehearsalStatus",
@@ -151,6 +177,10 @@ __all__ = [
     "RenewalBasis",
     "RenewalStatus",
     "RenewalWindow",
+    "RequestAction",
+    "RequestSpec",
+    "RequestState",
+    "RequestStatus",
     "ResourceError",
     "Rfc2136",
     "RotationPolicy",
@@ -167,4 +197,5 @@ __all__ = [
     "is_true",
     "parse_duration",
     "set_condition",
+    "without_condition",
 ]

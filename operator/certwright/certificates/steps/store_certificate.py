@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from certwright.certificates.contested import having_written
 from certwright.certificates.issued import Issued
 from certwright.certificates.need import issuance_need
-from certwright.certificates.order_request import subject_names
+from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
+from certwright.certificates.seal import IssuanceSeals
 from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
-from certwright.failures import IssuanceError
+from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
@@ -23,6 +24,8 @@ from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from cryptography import x509
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
@@ -44,7 +47,7 @@ class StoreCertificate(Act):
             GateRefused: The chain is not what was requested; the Secret is untouched.
             IssuanceError: The Secret is not ours to write, or what is in it now is not what the spec asks for.
         """
-        observation, key = await with_key(observation, tools.kube_api)
+        observation, key = await with_key(observation, tools)
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
         try:
@@ -57,7 +60,8 @@ class StoreCertificate(Act):
         revision = min(observation.status.revision + 1, MAX_COUNT)
         key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
         server = observation.ready_issuer.spec.server
-        manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
+        seal = IssuanceSeals(observation.ready_issuer.client.key).of(chain.leaf, server)
+        manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision, seal=seal)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         current = observation.secret
@@ -70,6 +74,7 @@ class StoreCertificate(Act):
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        _tell_ignored(observation, tools, chain.leaf)
         if current is not None and secret.other_entries:
             _tell_stale(observation, tools, secret)
         need = issuance_need(observation, now)
@@ -86,6 +91,17 @@ class StoreCertificate(Act):
             revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
         )
         yield observation.remember(issuing=Backoff(), note=None)
+
+
+def _tell_ignored(observation: Observation, tools: Tools, leaf: x509.Certificate) -> None:
+    """Say what the CA left out of what was requested: another order would not change it."""
+    missing = contents_of(observation.certificate).missing_in(leaf)
+    if missing:
+        message = (
+            f"The certificate lacks what the spec asks for: {'; '.join(missing)}. The CA decides what it grants, and "
+            "no other certificate is ordered for it. Remove it from the spec, or use a CA or profile that grants it."
+        )
+        tools.recorder.record(observation.subject, "Warning", "ContentsIgnored", message[:MAX_MESSAGE_CHARACTERS])
 
 
 def _tell_stale(observation: Observation, tools: Tools, secret: SecretFacts) -> None:
