@@ -14,7 +14,7 @@ from certwright.certificates.renewal import fraction_of
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
 
-AFTER_ISSUANCE: Final = dt.timedelta(minutes=1)
+AFTER_ISSUANCE: Final = dt.timedelta(seconds=10)
 """So long after a certificate was issued the CA is asked at the earliest."""
 PER_CERTIFICATE: Final = dt.timedelta(seconds=0.5)
 """After a start the first requests are spread over so much time for each Certificate that there is."""

@@ -15,10 +15,10 @@ from certwright.certificates.finalizer import hold
 from certwright.certificates.key_maker import KeyNotReady
 from certwright.certificates.open_order import OpenOrder
 from certwright.certificates.order_budget import with_order
-from certwright.certificates.order_request import certified_identifiers
 from certwright.certificates.preparation import prepare, with_responses
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.progress import OURS
+from certwright.certificates.replacement import replaced_by
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
@@ -137,23 +137,6 @@ async def _place(observation: Observation, request: OrderRequest, now: dt.dateti
             name, server = observation.certificate.display_name, request.server
             logger.info("%s: %s did not accept what the order replaces: %s", name, server, refusals[0])
     return order, observation.remember(not_replaced=replaced) if refusals else observation
-
-
-def replaced_by(observation: Observation) -> str | None:
-    """Return the identifier of the certificate that the order replaces; None if the CA need not know.
-
-    That is the one in the Secret, if this issuer's CA has issued it for some of the same names. Two Certificates for
-    the same names, one with an RSA key for example, replace each its own.
-    """
-    secret, request = observation.secret, observation.request
-    if secret is None or request is None or secret.certificate is None or not secret.is_ours:
-        return None
-    reference = observation.certificate.spec.issuer_ref
-    by_issuer = (secret.issuer_kind, secret.issuer_name) == (reference.kind, reference.name)
-    shared = not set(certified_identifiers(secret.certificate)).isdisjoint(request.identifiers)
-    if not (by_issuer and shared and secret.server == request.server):
-        return None
-    return secret.certificate_id if secret.certificate_id != observation.memory.not_replaced else None
 
 
 def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:
