@@ -26,6 +26,7 @@ NormalReason = Literal[
     "SecretRestored",
     "RenewalSuggested",
     "AccountRegistered",
+    "IssuerAvailable",
     "RequestBegun",
     "RequestSucceeded",
     "Paused",
@@ -67,6 +68,8 @@ SpecReason = Literal[
 IssuerReason = Literal[
     "IssuerNotFound",
     "IssuerNotReady",
+    "IssuerUnavailable",
+    "FallingBack",
     "NamesNotAllowed",
     "NoSolver",
     "SolverChanged",

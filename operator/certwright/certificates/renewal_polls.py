@@ -28,13 +28,12 @@ LONGEST_WAIT: Final = dt.timedelta(seconds=LONGEST_POLL * (1 + 2 / JITTER_PART))
 
 
 def can_be_asked(observation: Observation) -> bool:
-    """Whether the issuer can be asked about the certificate: it has issued it, and the spec does not forbid it."""
-    secret, request = observation.secret, observation.request
-    if secret is None or request is None or observation.issuer is None or secret.certificate_id is None:
+    """Whether the issuer of the certificate can be asked about it: it is ready, and the spec does not forbid it."""
+    if observation.secret is None or observation.secret.certificate_id is None:
         return False
     settings = observation.certificate.spec.renewal
     wanted = settings is None or (settings.ari and settings.policy == "Automatic")
-    return wanted and secret.is_ours and secret.server == request.server
+    return wanted and observation.issued_by is not None
 
 
 def is_poll_due(observation: Observation, now: dt.datetime) -> bool:

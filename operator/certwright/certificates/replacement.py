@@ -19,7 +19,7 @@ def replaced_by(observation: Observation) -> str | None:
     secret, request = observation.secret, observation.request
     if secret is None or request is None or secret.certificate is None or not secret.is_ours:
         return None
-    reference = observation.certificate.spec.issuer_ref
+    reference = observation.reference
     by_issuer = (secret.issuer_kind, secret.issuer_name) == (reference.kind, reference.name)
     shared = not set(certified_identifiers(secret.certificate)).isdisjoint(request.identifiers)
     if not (by_issuer and shared and secret.server == request.server):

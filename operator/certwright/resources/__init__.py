@@ -70,7 +70,7 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
-from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
 from certwright.resources.renewal import (
     Rehearsal,
     RehearsalStatus,
@@ -122,6 +122,7 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
+    "MAX_ISSUERS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
@@ -192,6 +193,7 @@ __all__ = [
     "Timestamp",
     "TsigAlgorithm",
     "UpdateProtocol",
+    "UsedIssuer",
     "find_condition",
     "format_duration",
     "is_true",

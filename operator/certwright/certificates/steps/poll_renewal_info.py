@@ -46,13 +46,13 @@ class PollRenewalInfo(Act):
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Ask."""
-        secret, known = observation.secret, observation.memory.suggestion
-        if secret is None or secret.leaf is None or secret.certificate is None or known is None:
+        secret, known, issuer = observation.secret, observation.memory.suggestion, observation.issued_by
+        if issuer is None or secret is None or secret.leaf is None or secret.certificate is None or known is None:
             raise AssertionError("renewal information was asked for without a certificate")
         certificate_der = secret.leaf.public_bytes(Encoding.DER)
         try:
             async with asyncio.timeout(POLL_SECONDS):
-                info = await fetch_renewal_info(observation.ready_issuer.client.server, certificate_der)
+                info = await fetch_renewal_info(issuer.client.server, certificate_der)
         except (AcmeError, TimeoutError) as error:
             yield _failed(observation, tools, error)
             return
