@@ -43,7 +43,7 @@ async def test_the_ca_is_asked_after_the_issuance_and_its_window_is_followed(ben
     begun = bench.now
     start, end = begun + 20 * DAY, begun + 22 * DAY
     info(bench).window, info(bench).explanation = fixed(start, end), "https://ca.example.test/why"
-    await bench.run(30)
+    await bench.run(5)
     assert bench.condition().status == "True"
     assert info(bench).asked == [], "asked in the path of the issuance"
     await bench.run(90)
@@ -161,7 +161,7 @@ async def test_a_window_in_the_past_with_a_beginning_dated_back_is_no_loop(bench
 )
 async def test_a_garbage_answer_is_none(bench: Bench, answer: Any) -> None:
     info(bench).window = fixed(bench.now + 20 * DAY, bench.now + 21 * DAY)
-    await bench.run(30)
+    await bench.run(5)
     before = bench.status
     info(bench).window, info(bench).error = None, None
     info(bench).answers = dict.fromkeys([certificate_of(bench)], answer)
@@ -219,7 +219,7 @@ async def test_errors_are_harmless_and_asked_about_ever_less_often(
     bench: Bench, error: Exception, asked: range
 ) -> None:
     info(bench).error = error
-    await bench.run(30)
+    await bench.run(5)
     ready, version = bench.condition(), bench.cluster.body["metadata"]["resourceVersion"]
     await bench.run(86400)
     assert len(info(bench).asked) in asked
