@@ -24,7 +24,7 @@ def test_a_small_certificate_has_the_defaults(certificate_body: Make) -> None:
     spec = Certificate.parse(certificate_body()).spec
     assert spec.dns_names == ("a.example",)
     assert (spec.issuer_ref.kind, spec.issuer_ref.group) == ("Issuer", "certwright.io")
-    assert spec.private_key == PrivateKey(encoding="PKCS8", rotation_policy="Always")
+    assert spec.private_key == PrivateKey(rotation_policy="Always")
     assert (spec.private_key.effective_algorithm, spec.private_key.effective_size) == ("ECDSA", 256)
     assert spec.secret_owner_reference is False
     assert (spec.duration, spec.renew_before, spec.renew_before_percentage) == (None, None, None)

@@ -51,6 +51,13 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
+from certwright.resources.keystores import (
+    JksKeystore,
+    Keystores,
+    OutputFormat,
+    PasswordRef,
+    Pkcs12Keystore,
+)
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -127,12 +134,17 @@ __all__ = [
     "IssuerSolver",
     "IssuerSpec",
     "IssuerStatus",
+    "JksKeystore",
     "KeyAlgorithm",
     "KeyEncoding",
+    "Keystores",
     "LabelSelector",
     "Metadata",
     "OrderState",
     "OrderStatus",
+    "OutputFormat",
+    "PasswordRef",
+    "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
     "RateLimitStatus",
