@@ -24,6 +24,10 @@ NormalReason = Literal[
     "Adopted",
     "SecretRestored",
     "AccountRegistered",
+    "RequestBegun",
+    "RequestSucceeded",
+    "Paused",
+    "Resumed",
 ]
 NeedReason = Literal[
     "DoesNotExist",
@@ -34,6 +38,7 @@ NeedReason = Literal[
     "NotFromIssuer",
     "Renewal",
     "Expired",
+    "Requested",
 ]
 SpecReason = Literal[
     "SecretNotOurs",
@@ -47,6 +52,10 @@ SpecReason = Literal[
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
+    "RequestRefused",
+    "RequestFailed",
+    "RequestRepeated",
+    "RenewalPaused",
 ]
 IssuerReason = Literal[
     "IssuerNotFound",

@@ -169,6 +169,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
             "solverObjects": [],
         },
         "recentOrders": [],
+        "requests": [],
     }
 
 
@@ -198,3 +199,22 @@ def test_metadata_is_read(certificate_body: Make) -> None:
     assert certificate.metadata.resource_version == "7"
     assert certificate.metadata.deletion_timestamp == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert certificate.display_name == "Certificate team/a"
+
+
+@pytest.mark.parametrize(
+    ("request_", "wrong"),
+    [
+        ({"id": "r 1", "action": "Renew"}, "must consist of letters, digits"),
+        ({"id": "r" * 65, "action": "Renew"}, "longer than 64"),
+        ({"id": "r-1", "action": "Restart"}, "action"),
+        ({"id": "r-1", "action": "Renew", "reason": "superseded"}, "reason is for the action Revoke"),
+        ({"id": "r-1", "action": "Revoke", "reason": "bored"}, "reason"),
+        ({"id": "r-1", "action": "Renew", "revision": 1}, "revision is for the action Rollback"),
+        ({"id": "r-1", "action": "Rollback", "revision": 0}, "revision"),
+        ({"id": "r-1", "action": "Renew", "requestedBy": "a\nb"}, "must be one line"),
+        ({"action": "Renew"}, "id"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(certificate_body: Make, request_: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(InvalidResource, match=wrong):
+        Certificate.parse(certificate_body(request=request_))

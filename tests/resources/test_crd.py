@@ -114,6 +114,8 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "renewBefore",
         "renewBeforePercentage",
         "privateKey",
+        "paused",
+        "request",
     ]
     assert spec["required"] == ["dnsNames", "secretName", "issuerRef"]
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.order_request import certified_identifiers, names_of
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
+from certwright.certificates.requests.actions import wanting_certificate
+from certwright.certificates.requests.record import asked
 from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
         or _issuer_need(observation, secret)
         or _origin_need(observation, secret, facts)
         or _time_need(observation, facts, now)
+        or _request_need(observation)
     )
 
 
@@ -168,3 +171,8 @@ def _time_need(observation: Observation, facts: CertificateFacts, now: dt.dateti
     if observation.renew_at is not None and now >= observation.renew_at:
         return Need("Renewal", f"the certificate is due for renewal; it expires at {rfc3339(facts.not_after)}")
     return None
+
+
+def _request_need(observation: Observation) -> Need | None:
+    entry = wanting_certificate(observation)
+    return Need("Requested", f"of {asked(entry)}") if entry is not None else None

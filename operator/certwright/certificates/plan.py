@@ -12,6 +12,7 @@ from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.requested import request_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
@@ -27,6 +28,7 @@ from certwright.certificates.steps.resting import (
     AwaitIssuer,
     Forget,
     Park,
+    Pause,
     Refuse,
     Settle,
     Sleep,
@@ -74,6 +76,11 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     """
     if observation.certificate.metadata.deletion_timestamp is not None:
         return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
+    requested = request_step(observation, now)
+    if requested is not None:
+        return requested
+    if observation.certificate.spec.paused:
+        return Pause()
     problem = ownership_problem(observation)
     if problem is not None:
         return _let_go_first(observation, now) or Refuse(problem.reason, problem.message)

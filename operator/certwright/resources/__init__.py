@@ -5,6 +5,7 @@ from certwright.resources.certificate import Certificate, CertificateSpec, Certi
 from certwright.resources.conditions import (
     ISSUING,
     OPERATOR_CONFLICT,
+    PAUSED,
     READY,
     UNOBSERVED,
     Condition,
@@ -12,6 +13,7 @@ from certwright.resources.conditions import (
     find_condition,
     is_true,
     set_condition,
+    without_condition,
 )
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
@@ -71,6 +73,14 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.request import (
+    KEPT_REQUESTS,
+    LONGEST_REQUEST_MESSAGE,
+    RequestAction,
+    RequestSpec,
+    RequestState,
+    RequestStatus,
+)
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
@@ -98,10 +108,13 @@ __all__ = [
     "ISSUER_KIND_ANNOTATION",
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
+    "KEPT_REQUESTS",
+    "LONGEST_REQUEST_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
     "OPERATOR_CONFLICT",
+    "PAUSED",
     "READY",
     "RESERVED_PREFIX",
     "UNOBSERVED",
@@ -149,6 +162,10 @@ __all__ = [
     "PrivateKey",
     "RateLimitStatus",
     "RecordStatus",
+    "RequestAction",
+    "RequestSpec",
+    "RequestState",
+    "RequestStatus",
     "ResourceError",
     "Rfc2136",
     "RotationPolicy",
@@ -165,4 +182,5 @@ __all__ = [
     "is_true",
     "parse_duration",
     "set_condition",
+    "without_condition",
 ]

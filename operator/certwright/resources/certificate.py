@@ -17,6 +17,7 @@ from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef
+from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.timestamp import Timestamp
 
@@ -104,6 +105,16 @@ class CertificateSpec(Model):
     a Secret of its own keeps them: they can be rolled back to, and a Secret that is deleted comes back from it
     without an order.
     """
+    paused: bool = False
+    """
+    Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
+    reported. What exists is kept.
+    """
+    request: RequestSpec | None = None
+    """
+    Something to do once, such as a renewal. The operator removes the field when the request is finished;
+    status.requests says what came of it. Removing it earlier withdraws the request.
+    """
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -124,7 +135,7 @@ class CertificateStatus(Model):
     ] = ()
     """
     Ready: the Secret holds a certificate that matches the spec and has not expired. Issuing: a certificate is
-    being issued.
+    being issued. Paused: spec.paused is set.
     """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
@@ -149,6 +160,8 @@ class CertificateStatus(Model):
     When orders were placed during the last day, other than scheduled renewals. No more than 5 are placed in an hour
     and 10 in a day, whatever changes the Secret or the spec.
     """
+    requests: Annotated[tuple[RequestStatus, ...], Field(max_length=KEPT_REQUESTS, json_schema_extra=ATOMIC_LIST)] = ()
+    """The last 8 requests (spec.request), the latest last."""
     order: OrderStatus | None = None
     """The order in progress at the CA: what each domain needs, and what was last observed."""
 
