@@ -70,6 +70,17 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
         ({"commonName": "b.example"}, "spec: commonName must be one of dnsNames"),
         ({"secretName": "A/b"}, "spec.secretName: has upper-case"),
         (
+            {"keystores": {"pkcs12": {"create": True}}},
+            "spec.keystores.pkcs12: set either password or passwordSecretRef",
+        ),
+        (
+            {"keystores": {"jks": {"create": True, "password": "a", "passwordSecretRef": {"name": "a", "key": "b"}}}},
+            "spec.keystores.jks: set either password or passwordSecretRef",
+        ),
+        ({"keystores": {"jks": {"create": True, "password": "ä"}}}, "spec.keystores.jks.password: must be 1 to 256"),
+        ({"keystores": {"jks": {"create": True, "password": "a", "alias": ""}}}, "alias: must be 1 to 128"),
+        ({"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]}, "has a type more than once"),
+        (
             {"issuerRef": {"name": "ca", "kind": "Other"}},
             "spec.issuerRef.kind: .*'Issuer' or 'ClusterIssuer'",
         ),

@@ -174,6 +174,13 @@ def _kept(data: Mapping[str, str], entries: tuple[str, ...]) -> dict[str, bytes]
     return kept
 
 
+def reads_passwords(certificate: Certificate) -> bool:
+    """Whether a password of a keystore is in a Secret, which is not watched."""
+    keystores = certificate.spec.keystores
+    wanted = (keystores.wanted_pkcs12, keystores.wanted_jks) if keystores is not None else ()
+    return any(one is not None and one.password_secret_ref is not None for one in wanted)
+
+
 async def read_passwords(certificate: Certificate, kube_api: KubeApi) -> tuple[Passwords, OutputsProblem | None]:
     """Return the passwords of the keystores that a Certificate asks for, and the first problem with them.
 

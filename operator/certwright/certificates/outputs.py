@@ -37,6 +37,7 @@ ENTRIES_OF: Final = {
     "formats": (KEY_DER, COMBINED_PEM),
 }
 """The derived entries, by what in the spec asks for them."""
+OUTPUT_NAMES: Final = {"pkcs12": "the PKCS #12 keystore", "jks": "the JKS keystore", "formats": "further formats"}
 DERIVED: Final = frozenset(entry for entries in ENTRIES_OF.values() for entry in entries)
 SOURCES: Final = ("tls.crt", "tls.key", "ca.crt")
 MAX_SECRET_BYTES: Final = 1024 * 1024

@@ -13,6 +13,7 @@ from certwright.certificates import rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
+from certwright.certificates.keystores import look_at_outputs
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
@@ -192,6 +193,10 @@ class CertificateReconciler:
             self._look_at_issuer(key)
         issuer = self._tools.registry.ready(key)
         memory, secret = await self._secret(certificate, memory)
+        look = await look_at_outputs(
+            certificate, secret, self._tools.kube_api, now=self._tools.clock(), last=memory.outputs
+        )
+        memory = replace(memory, outputs=look)
         claimants = [
             other
             for other in self._certificates.of_secret(namespace, certificate.spec.secret_name)

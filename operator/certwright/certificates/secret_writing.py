@@ -19,7 +19,7 @@ async def write_secret(
     """Write a Secret that is ours, and return it.
 
     Server-side apply leaves what another field manager wrote as well, as a restored backup does: labels and annotations
-    of an earlier template, our owner reference, the root of an earlier chain, a keystore. A second write takes them out.
+    of an earlier template, our owner reference, the root of an earlier chain, a keystore. A second write removes them.
 
     Args:
         kube_api: The API server.

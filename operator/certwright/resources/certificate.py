@@ -10,7 +10,7 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
-from certwright.resources.keystores import Keystores, OutputFormats, RevisionHistoryLimit
+from certwright.resources.keystores import Keystores, OutputFormats
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.names import UNIQUE_LIST, CommonName, DnsName, ObjectName, Unique
 from certwright.resources.object import Metadata, Object
@@ -99,12 +99,6 @@ class CertificateSpec(Model):
     """Keystores that the Secret also holds, always of the same certificate as tls.crt."""
     additional_output_formats: OutputFormats = ()
     """Further formats that the Secret also holds, always of the same certificate as tls.crt."""
-    revision_history_limit: RevisionHistoryLimit = 1
-    """
-    How many revisions of the certificate are kept, with their private keys, the present one included. With 2 or more,
-    a Secret of its own keeps them: they can be rolled back to, and a Secret that is deleted comes back from it
-    without an order.
-    """
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.contested import having_written
-from certwright.certificates.secret import tls_secret
+from certwright.certificates.keystores import looked_at
 from certwright.certificates.steps.step import Act
-from certwright.certificates.steps.store_certificate import replace_secret
+from certwright.certificates.steps.store_certificate import manifest_of, replace_secret
 from certwright.kube.errors import NotFound
 from certwright.resources import Certificate
 from certwright.text import listed, rfc3339, sentence
@@ -45,12 +45,15 @@ class RestoreSecret(Act):
         if issued is None:
             raise AssertionError("there is nothing to restore")
         revision = issued.facts.revision
-        manifest = tls_secret(certificate, issued.chain, issued.key_pem, server=issued.server, revision=revision)
+        manifest, problem = await manifest_of(
+            observation, tools, issued.chain, issued.key_pem, server=issued.server, revision=revision
+        )
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         secret = await replace_secret(observation, tools, manifest)
-        yield having_written(observation, tools.clock()).with_secret(secret)
+        observation = having_written(observation, tools.clock()).with_secret(secret)
+        yield observation.remember(outputs=looked_at(certificate, secret, problem, tools.clock()))
         message = (
             f"{sentence(self.message)}{by} The certificate that was issued at {rfc3339(issued.at)} was written to it "
             "again; no other one was ordered."
