@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from certwright.resources import READY, is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prometheus_client import Metric
 
     from certwright.acme import RequestRecord
     from certwright.reasons import Reason
@@ -22,6 +26,37 @@ if TYPE_CHECKING:
 
 _ISSUANCE_SECONDS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class _Budgets(Collector):
+    """Reads the budgets whenever it is scraped."""
+
+    def __init__(self, budgets: Callable[[], Mapping[tuple[str, str], tuple[int, float, float]]]) -> None:
+        self._budgets = budgets
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the names, so that registering does not read the budgets."""
+        return self._families()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what is waiting now."""
+        families = self._families()
+        for labels, values in self._budgets().items():
+            for family, value in zip(families, values, strict=True):
+                family.add_metric(labels, value)
+        return families
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, ...]:
+        labels = ("server", "limit")
+        return tuple(
+            GaugeMetricFamily(f"certwright_rate_limit_{name}", documentation, labels=labels)
+            for name, documentation in (
+                ("waiting", "Orders that wait for room in a limit of the CA."),
+                ("wait_seconds", "How long until the turn of the last of them."),
+                ("used_ratio", "The share of the limit that is used up, of whatever is used up most."),
+            )
+        )
 
 
 class Metrics:
@@ -142,6 +177,15 @@ class Metrics:
     def watch_quarantine(self, number: Callable[[], float]) -> None:
         """Show from now on how many objects are left alone."""
         self._gauge("quarantined", "Objects that are left alone because they held up everything.").set_function(number)
+
+    def watch_budgets(self, budgets: Callable[[], Mapping[tuple[str, str], tuple[int, float, float]]]) -> None:
+        """Show from now on what is left of CAs' limits.
+
+        Args:
+            budgets: For each CA and limit how many orders wait, the seconds until the last one's turn, and the share of
+                the limit that is used up.
+        """
+        self.registry.register(_Budgets(budgets))
 
     def quarantined(self, kind: str) -> None:
         """Count an object that held up everything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from certwright.acme.errors import UnsafeUrl
 
@@ -68,6 +69,19 @@ KNOWN_AUTHORITIES: Final[Mapping[str, KnownAuthority]] = {
     )
 }
 """By name. Buypass Go SSL is not among them: it ended in 2025."""
+
+
+_PUBLIC_HOSTS: Final = frozenset(
+    urlsplit(authority.directory_url).hostname for authority in KNOWN_AUTHORITIES.values() if authority.name != "pebble"
+)
+
+
+def is_public_authority(directory_url: str) -> bool:
+    """Whether a directory is at a host of a well-known public CA, or of its staging environment."""
+    try:
+        return urlsplit(directory_url).hostname in _PUBLIC_HOSTS
+    except ValueError:
+        return False
 
 
 def directory_url(name_or_url: str) -> str:

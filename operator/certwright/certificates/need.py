@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.order_request import certified_identifiers, names_of
+from certwright.certificates.order_request import certified_identifiers, contents_digest, names_of
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import asked
@@ -79,6 +79,7 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
         return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}", refusal)
     return (
         _names_need(observation, secret, facts)
+        or _contents_need(observation.certificate, secret)
         or _key_need(observation.certificate, secret)
         or _issuer_need(observation, secret)
         or _origin_need(observation, secret, facts)
@@ -99,6 +100,21 @@ def _names_need(observation: Observation, secret: SecretFacts, facts: Certificat
         if some
     ]
     return Need("NamesChanged", f"the certificate in Secret {secret.name} {' and '.join(differences)}")
+
+
+def _contents_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
+    """Tell whether something else is asked for than was when the certificate was issued.
+
+    The certificate itself decides nothing: what a CA leaves out would be ordered for ever. What another version or
+    another tool wrote says nothing of it, and stays.
+    """
+    if secret.certificate_name is None or secret.contents is None or secret.contents == contents_digest(certificate):
+        return None
+    return Need(
+        "ContentsChanged",
+        f"the certificate in Secret {secret.name} was requested with another common name, subject, usages, uris or "
+        "emailAddresses",
+    )
 
 
 def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:

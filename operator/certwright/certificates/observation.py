@@ -205,7 +205,14 @@ class Observation:
 
     def after_progress(self) -> Observation:
         """Return the observation after the CA has done what it was asked for: what failed before has passed."""
-        return self.remember(ca_failures=0, issuing=Backoff())
+        return self.remember(ca_failures=0, issuing=Backoff()).with_status(next_attempt_time=None)
+
+    def without_attempts(self) -> Observation:
+        """Return the observation as if no attempt had failed: what is ordered, or where, is not what it was then."""
+        if not self.status.failed_attempts and self.status.next_attempt_time is None:
+            return self
+        draft = self.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
+        return draft.remember(issuing=Backoff())
 
     def noting(self, reason: Reason, message: str, *, under_way: bool = True) -> Observation:
         """Return the observation with another note of where things stand."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme.presets import is_public_authority
 from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
+from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.requested import request_step
@@ -40,7 +42,7 @@ from certwright.certificates.steps.review_authorizations import ReviewAuthorizat
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
-from certwright.failures import ATTEMPT_PAUSES
+from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
@@ -62,7 +64,9 @@ CLEAN_UP_TRIES: Final = 7
 The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
 """
 
-LONGEST_ATTEMPT_PAUSE: Final = max(ATTEMPT_PAUSES[-1], dt.timedelta(seconds=MAX_RETRY_AFTER)) + dt.timedelta(hours=1)
+LONGEST_ATTEMPT_PAUSE: Final = max(
+    ATTEMPT_PAUSES[-1] * (1 + ATTEMPT_JITTER), dt.timedelta(seconds=MAX_RETRY_AFTER)
+) + dt.timedelta(hours=1)
 """No pause between attempts is longer: a later time in a status was written with a wrong clock, or by someone else."""
 
 
@@ -142,6 +146,9 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     refusal = observation.policy.refusal(observation.identifiers) if observation.policy is not None else None
     if refusal is not None:
         return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
+    if observation.request.unsupported and is_public_authority(observation.request.server):
+        refusal = unsupported_message(observation.request)
+        return _let_go_first(observation, now) or Refuse("ContentsNotSupported", refusal)
     order = observation.status.order
     if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
         pause = _attempt_pause(observation.status, now)
@@ -203,7 +210,7 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
         case "pending" if open_order.is_review_due(now):
             return ReviewAuthorizations()
         case "ready" if not open_order.finalized:
-            return Finalize()
+            return _not_before(open_order.key_due, now) or Finalize()
         case "valid":
             return _not_before(open_order.usable_from, now) or StoreCertificate()
         case _:

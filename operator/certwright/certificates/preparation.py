@@ -49,8 +49,9 @@ class Preparation:
                 costly=True,
             )
         presenter = self.presenters[name]
-        token = find_challenge(authorization, presenter.challenge_type).token or ""
-        return presenter.respond(self.places[name], token, client.key_authorization(token))
+        challenge = find_challenge(authorization, presenter.challenge_type)
+        key_authorization = client.key_authorization(challenge.token) if challenge.token is not None else ""
+        return presenter.respond(self.places[name], challenge, key_authorization)
 
 
 async def prepare(observation: Observation, tools: Tools, names: Collection[str]) -> Preparation:

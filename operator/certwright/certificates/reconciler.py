@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unauthorized
-from certwright.certificates import rate_limited
+from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
@@ -29,6 +29,7 @@ from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
+from certwright.issuers.budgets import BudgetWait
 from certwright.issuers.rate_limits import RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_key
 from certwright.kube.errors import Conflict, KubeError, NotFound
@@ -98,14 +99,17 @@ class CertificateReconciler:
         self._memories: dict[str, Memory] = {}
         self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
+        self._recounted: set[str] = set()
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
         self._memories.pop(uid, None)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
+        self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
+        self._tools.keys.forget(uid)
 
     def start_over(self) -> None:
         """Drop what is remembered of every Certificate: it may be about versions that there are no more."""
@@ -183,7 +187,8 @@ class CertificateReconciler:
             note=last_note(certificate.status), generation=certificate.status.observed_generation or UNOBSERVED
         )
         memory = memory.for_generation(certificate.metadata.generation)
-        if uid in self._with_changed_issuer:
+        issuer_has_changed = uid in self._with_changed_issuer
+        if issuer_has_changed:
             self._with_changed_issuer.discard(uid)
             memory = memory.for_changed_issuer()
         self._memories[uid] = memory
@@ -219,6 +224,11 @@ class CertificateReconciler:
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
         observation, is_foreign = believed(observation.with_secret(secret))
+        if _starts_over(observation, issuer_has_changed=issuer_has_changed):
+            observation = observation.without_attempts()
+            if observation.memory.progress is not None and observation.memory.voucher is not None:
+                progress = Progress.of(observation.status, observation.memory.voucher)
+                observation = observation.remember(progress=progress)
         if is_foreign:
             self._tell_foreign_order(observation, certificate)
         if uid in self._memories:
@@ -280,6 +290,10 @@ class CertificateReconciler:
             turn = rate_limited.await_turn(step, observation, self._tools.clock())
             if turn is not None:
                 return observation, turn
+            self._recount(observation)
+            room = budgeted.await_room(step, observation)
+            if room is not None:
+                return observation, room
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
@@ -287,15 +301,21 @@ class CertificateReconciler:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
+                self._keep_account(observation)
+            except BudgetWait as wait:
+                rate_limited.failed(step, observation)
+                return observation, budgeted.rest_until_room(wait.shortage, observation)
             except RateLimitWait as wait:
                 rate_limited.failed(step, observation)
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.until, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
                 rate_limited.failed(step, observation)
+                budgeted.count_failure(error, observation)
                 if isinstance(error, RateLimited):
                     turn = rate_limited.refused(error, observation, self._tools.clock())
                     if turn is not None:
+                        self._keep_account(observation)
                         self._tools.metrics.failed("RateLimited")
                         self._look_at_issuer(issuer_key(observation.certificate))
                         return observation, turn
@@ -308,9 +328,24 @@ class CertificateReconciler:
                 if not failure.expected:
                     logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
                 observation = self._keep(self._failed(observation, step, failure))
+                self._keep_account(observation)
         name = observation.certificate.display_name
         logger.error("%s: did not settle after %d steps; the last was %s", name, MAX_STEPS, step)
         return observation, Sleep(self._tools.clock() + dt.timedelta(seconds=DEFECT_PAUSE_SECONDS))
+
+    def _keep_account(self, observation: Observation) -> None:
+        """Have the budget follow the order, and the issuer's status the budget."""
+        budgeted.keep_account(observation)
+        if observation.issuer is not None and observation.issuer.budget.is_unwritten:
+            self._look_at_issuer(issuer_key(observation.certificate))
+
+    def _recount(self, observation: Observation) -> None:
+        """Count what earlier processes obtained with the issuer's account, once, before anything is ordered with it."""
+        issuer = observation.issuer
+        if issuer is None or issuer.budget.account in self._recounted:
+            return
+        self._recounted.add(issuer.budget.account)
+        budgeted.recount(issuer, self._secrets, self._tools.clock())
 
     def _failed(self, observation: Observation, step: Act, failure: Failure) -> Observation:
         observation = after_failure(observation, self._tools, step, failure)
@@ -364,6 +399,18 @@ async def _about_account(observation: Observation, failure: Failure) -> Failure:
     if why is None:
         return failure
     return replace(failure, reason="AccountNotValid", message=f"{why}.", kind="account")
+
+
+def _starts_over(observation: Observation, *, issuer_has_changed: bool) -> bool:
+    """Whether attempts that failed say nothing of the next one.
+
+    That is so when something else is to be ordered, or when the issuer was changed or has become ready again since this
+    process began. (That it is ready after a restart says nothing.)
+    """
+    order, request, issuer = observation.status.order, observation.request, observation.issuer
+    if issuer_has_changed and issuer is not None and issuer.loads > 1:
+        return True
+    return order is not None and request is not None and order.spec_hash != request.fingerprint
 
 
 def _too_late(step: Act, observation: Observation) -> IssuanceError:

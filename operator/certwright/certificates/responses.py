@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certwright.challenges.presenter import PresentedObject
-from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
+from certwright.challenges.response import (
+    AccountRecordResponse,
+    ChallengeResponse,
+    FileResponse,
+    RecordResponse,
+)
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
 from certwright.issuers.solver_choice import choose_solver
@@ -88,7 +93,9 @@ def files_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:
 def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
     """Return the response that an authorization's entry names, or None if it names none (any more)."""
     if entry.record is not None:
-        return RecordResponse(entry.record.name, entry.record.value)
+        of_account = entry.challenge is not None and entry.challenge.type == AccountRecordResponse.challenge_type
+        kind = AccountRecordResponse if of_account else RecordResponse
+        return kind(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
     url = urlsplit(entry.resource.url)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certwright.certificates.order_request import digest, names_of, requested_identifiers
+from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
 from certwright.certificates.outputs import (
     DERIVED,
@@ -41,7 +41,9 @@ from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,
     CERTIFICATE_NAME_ANNOTATION,
+    COMMON_NAME_ANNOTATION,
     COMPONENT_LABEL,
+    IP_SANS_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -65,7 +67,11 @@ TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
 CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
 """SHA-256 over chain and key as we wrote them: equal means that key and leaf need not be compared."""
+CONTENTS_ANNOTATION: Final = f"{group.GROUP}/contents-requested"
+"""A digest of what was requested besides names, see `contents_digest`: what the CA left out is not asked for again."""
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
+SEAL_ANNOTATION: Final = f"{group.GROUP}/issuance-seal"
+"""Shows that the operator obtained the certificate, see `seal.IssuanceSeals`."""
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
 TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
@@ -100,6 +106,8 @@ class SecretFacts:
         problem: Why chain and key are of no use, for people; None if they are.
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
         immutable: Whether its data can never be changed.
+        contents: Digest of what was requested besides names when its certificate was issued or adopted; None if that
+            is not known.
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
         template: Which labels and annotations are from the Certificate's template, see `template_keys`.
         lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
@@ -109,6 +117,7 @@ class SecretFacts:
         placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
         other_entries: What it holds besides what Certwright writes, as far as people need to know.
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
+        seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
         outputs: What it records of the entries that are made from certificate and key; None if there are none of ours.
         key_encoding: Of ``tls.key``: PKCS1 or PKCS8; None if it has only one, or cannot be used.
@@ -130,6 +139,7 @@ class SecretFacts:
     problem: str | None
     metadata_fingerprint: str | None
     immutable: bool = False
+    contents: str | None = None
     revision: int = 0
     template: str | None = None
     lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
@@ -140,6 +150,7 @@ class SecretFacts:
     other_entries: tuple[str, ...] = ()
     other_managers: tuple[str, ...] = ()
     holds: str | None = None
+    seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
     outputs: RecordedOutputs | None = None
     key_encoding: str | None = None
@@ -200,6 +211,7 @@ class SecretFacts:
             leaf=leaf,
             problem=problem,
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
+            contents=annotations.get(CONTENTS_ANNOTATION) if managed else None,
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
             template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
@@ -214,6 +226,7 @@ class SecretFacts:
             controller=_controller(metadata),
             outputs=recorded_outputs(annotations.get(OUTPUTS_ANNOTATION), data) if managed else None,
             key_encoding=_encoding(data, leaf) if leaf is not None else None,
+            seal=annotations.get(SEAL_ANNOTATION),
         )
 
 
@@ -229,6 +242,7 @@ def tls_secret(
     *,
     server: str,
     revision: int = 1,
+    seal: str | None = None,
     outputs: Outputs = NO_OUTPUTS,
 ) -> dict[str, Any]:
     """Return the ``kubernetes.io/tls`` Secret for a freshly issued chain and its key.
@@ -239,6 +253,7 @@ def tls_secret(
         key_pem: The private key.
         server: Directory URL of the CA.
         revision: Which one of the Certificate's this is, counted from 1.
+        seal: What shows that the operator obtained it, see `seal.IssuanceSeals`.
         outputs: What is made from them, see `issued_sources`.
     """
     data = {entry: encoded(content) for entry, content in issued_sources(chain, key_pem).items()}
@@ -247,7 +262,9 @@ def tls_secret(
         ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
         ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
         SERVER_ANNOTATION: server,
+        CONTENTS_ANNOTATION: contents_digest(certificate),
         REVISION_ANNOTATION: str(revision),
+        **({} if seal is None else {SEAL_ANNOTATION: seal}),
     }
     return _manifest(certificate, data, annotations, outputs)
 
@@ -297,12 +314,17 @@ def adopted_secret(
             ISSUER_KIND_ANNOTATION,
             ISSUER_GROUP_ANNOTATION,
             SERVER_ANNOTATION,
+            CONTENTS_ANNOTATION,
             REVISION_ANNOTATION,
+            SEAL_ANNOTATION,
         )
         if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
     if key_pem is not None:
         data["tls.key"] = encoded(key_pem)
+    if not mine:
+        # Taken as it is, until the spec asks for something else.
+        kept[CONTENTS_ANNOTATION] = contents_digest(certificate)
     manifest = _manifest(certificate, data, kept, outputs)
     manifest["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
     return manifest
@@ -376,9 +398,11 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             ISSUER_NAME_ANNOTATION,
             ISSUER_KIND_ANNOTATION,
             SERVER_ANNOTATION,
+            CONTENTS_ANNOTATION,
             METADATA_FINGERPRINT_ANNOTATION,
             CONTENT_DIGEST_ANNOTATION,
             REVISION_ANNOTATION,
+            SEAL_ANNOTATION,
             TEMPLATE_ANNOTATION,
             OUTPUTS_ANNOTATION,
         )
@@ -469,7 +493,7 @@ def _manifest(
             **annotations,
             **_template_record(template),
             CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
-            ALT_NAMES_ANNOTATION: ",".join(names_of(requested_identifiers(certificate))),
+            **_names(certificate),
             METADATA_FINGERPRINT_ANNOTATION: metadata_fingerprint(certificate),
             CONTENT_DIGEST_ANNOTATION: content_digest(decoded(data, "tls.crt"), decoded(data, "tls.key")),
         },
@@ -477,6 +501,17 @@ def _manifest(
     if certificate.spec.secret_owner_reference:
         metadata["ownerReferences"] = [_owner(certificate)]
     return {"apiVersion": "v1", "kind": "Secret", "type": TLS_TYPE, "metadata": metadata, "data": data}
+
+
+def _names(certificate: Certificate) -> dict[str, str]:
+    """Return the annotations that say for people and other programs what the certificate is for."""
+    names, common_name = subject_names(requested_identifiers(certificate)), certificate.spec.effective_common_name
+    annotations = {ALT_NAMES_ANNOTATION: ",".join(names.dns_names)}
+    if names.ip_addresses:
+        annotations[IP_SANS_ANNOTATION] = ",".join(names.ip_addresses)
+    if common_name is not None:
+        annotations[COMMON_NAME_ANNOTATION] = common_name
+    return annotations
 
 
 def _owner(certificate: Certificate) -> dict[str, Any]:

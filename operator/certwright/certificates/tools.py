@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from certwright.certificates.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
+    from certwright.issuers.budgets import Budgets
     from certwright.issuers.namespaces import Namespaces
     from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
@@ -32,11 +35,13 @@ class Tools:
         presenters: Makes presenters of an issuer's solvers.
         ledger: Who needs which record.
         recorder: For Events.
+        budgets: What is left of the limits that CAs publish.
         metrics: Counts what happens.
         clock: The present time, aware UTC.
         leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
+        keys: Makes private keys.
     """
 
     kube_api: KubeApi
@@ -45,8 +50,10 @@ class Tools:
     presenters: PresenterFactory
     ledger: Holders[RecordResponse]
     recorder: EventRecorder
+    budgets: Budgets
     metrics: Metrics
     clock: Callable[[], dt.datetime]
     leadership: Leadership
     on_written: Callable[[dict[str, Any]], object]
     on_secret_written: Callable[[SecretFacts], object]
+    keys: KeyMaker = field(default_factory=KeyMaker)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from certwright.acme import dns01_value
+from certwright.acme import dns01_value, dns_account01_name
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
-from certwright.challenges.response import RecordResponse, dns01_name
+from certwright.challenges.response import AccountRecordResponse, RecordResponse, dns01_name
 from certwright.dns import CnameNotAllowed, InvalidName, Propagation, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from certwright.acme import Challenge
     from certwright.challenges.presenter import PresentedObject, SelfCheckMode
     from certwright.challenges.proof import Proof
     from certwright.challenges.response import ChallengeResponse
@@ -48,7 +49,7 @@ class Dns01Presenter:
         patience: How long the records are looked for.
     """
 
-    challenge_type: Final = "dns-01"
+    challenge_type: ClassVar[str] = "dns-01"
 
     def __init__(
         self,
@@ -80,12 +81,16 @@ class Dns01Presenter:
             CnameNotAllowed: A CNAME leads to where no record is to be written.
             DnsError: The CNAME chain cannot be followed.
         """
-        owner = dns01_name(name)
+        owner = self.owner(name)
         target = await self.target(owner)
         zones = self._allowed_targets
         if target == normalise(owner) or zones is None or _is_below(target, [name.removeprefix("*."), *zones]):
             return target
         raise CnameNotAllowed(owner, target, zones)
+
+    def owner(self, name: str) -> str:
+        """Return where the CA looks for the record of a domain, before any CNAME is followed."""
+        return dns01_name(name)
 
     async def target(self, owner: str) -> str:
         """Return where a record has to stand for the CA to find it at `owner`: there, or where a CNAME leads.
@@ -101,7 +106,7 @@ class Dns01Presenter:
         _check_length(target)
         return target
 
-    def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record."""
         return RecordResponse(place, dns01_value(key_authorization))
 
@@ -126,6 +131,31 @@ class Dns01Presenter:
     async def clean_up(self, responses: Iterable[ChallengeResponse]) -> None:
         """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
         await self._provider.clean_up(_records(responses))
+
+
+class DnsAccount01Presenter(Dns01Presenter):
+    """The same for dns-account-01: records at a name of the account's own (draft-ietf-acme-dns-account-label).
+
+    Args:
+        account_url: The account.
+        provider: Changes the zones.
+        view: Looks at them.
+        options: As for dns-01.
+    """
+
+    challenge_type: ClassVar[str] = "dns-account-01"
+
+    def __init__(self, account_url: str, provider: Provider, view: DnsView | None, **options: Any) -> None:
+        super().__init__(provider, view, **options)
+        self._account_url = account_url
+
+    def owner(self, name: str) -> str:
+        """Return where the CA looks for the record of a domain, before any CNAME is followed."""
+        return dns_account01_name(name, self._account_url)
+
+    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+        """Return the record."""
+        return AccountRecordResponse(place, dns01_value(key_authorization))
 
 
 class Dns01:
@@ -236,7 +266,7 @@ def _check_length(name: str) -> None:
     """Check before an order what a name server would refuse after it. Raises `InvalidName`."""
     if len(name) > MAX_NAME_CHARACTERS:
         raise InvalidName(
-            f"the record of dns-01 cannot be named {name}: that has {len(name)} characters, and the DNS allows "
+            f"the TXT record cannot be named {name}: that has {len(name)} characters, and the DNS allows "
             f"{MAX_NAME_CHARACTERS}"
         )
 

@@ -26,6 +26,7 @@ from certwright.handlers.registrations import (
 )
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
+from certwright.issuers.budgets import Budgets
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
@@ -114,6 +115,8 @@ class Controller:
             leadership=leadership,
             addresses=http01.addresses,
         )
+        budgets = Budgets(_now)
+        self.metrics.watch_budgets(budgets.waiting)
         self._issuer_reconciler = IssuerReconciler(
             kube_api=kube_api,
             issuers=self.issuers,
@@ -125,6 +128,7 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
             templates=http01.templates,
+            budgets=budgets,
         )
         solvers = PresenterFactory(
             kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
@@ -138,6 +142,7 @@ class Controller:
             presenters=solvers,
             ledger=Holders(),
             recorder=self._recorder,
+            budgets=budgets,
             metrics=self.metrics,
             clock=_now,
             leadership=leadership,

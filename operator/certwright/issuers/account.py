@@ -14,6 +14,7 @@ from certwright.acme import (
     Client,
     ProblemError,
     Unauthorized,
+    account_label,
 )
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
@@ -147,8 +148,14 @@ async def load_account(
         terms_of_service=directory.meta.terms_of_service,
         last_registered_email=spec.email,
         key_thumbprint=key.thumbprint,
+        dns_account_label=_label(client.account_url or "", spec),
     )
     return LoadedAccount(client, status)
+
+
+def _label(account_url: str, spec: AcmeIssuerSpec) -> str | None:
+    """Return the label of an account if people need it, to publish a CNAME."""
+    return account_label(account_url) if any(solver.dns_account01 for solver in spec.solvers) else None
 
 
 def _known_url(was: AcmeIssuerStatus, spec: AcmeIssuerSpec, key: AccountKey, directory: Directory) -> str | None:

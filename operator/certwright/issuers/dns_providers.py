@@ -11,7 +11,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from certwright.challenges.dns01 import Dns01Presenter
+from certwright.challenges.dns01 import Dns01Presenter, DnsAccount01Presenter
 from certwright.dns import DnsView
 from certwright.dns.credential import credential_name
 from certwright.dns.provider import ProviderContext
@@ -19,6 +19,7 @@ from certwright.dns.providers import config_type
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
+from certwright.resources import DnsAccount01
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,7 @@ class DnsProviders:
         return len(self._pool)
 
     async def presenter(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Presenter:
-        """Return a presenter with the provider that a dns01 solver names; its credentials are read.
+        """Return a presenter with the provider that a dns01 or dnsAccount01 solver names; its credentials are read.
 
         Args:
             issuer: Whose solver and credentials it is.
@@ -105,14 +106,15 @@ class DnsProviders:
         config = await self._config(issuer, spec)
         view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers)
         pooled = self._pooled(_ProviderKey(kind, config, view))
-        return Dns01Presenter(
-            pooled.provider,
-            pooled.view,
-            destination=config.destination,
-            follow_cname=spec.cname_strategy == "Follow",
-            allowed_targets=_allowed_targets(issuer, spec),
-            patience=spec.propagation_timeout,
-        )
+        options: dict[str, Any] = {
+            "destination": config.destination,
+            "follow_cname": spec.cname_strategy == "Follow",
+            "allowed_targets": _allowed_targets(issuer, spec),
+            "patience": spec.propagation_timeout,
+        }
+        if isinstance(spec, DnsAccount01):
+            return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
+        return Dns01Presenter(pooled.provider, pooled.view, **options)
 
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""

@@ -12,6 +12,7 @@ from certwright.failures import Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
+from certwright.issuers.budgets import AccountBudget, Budgets
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import ReadyIssuer
 from certwright.issuers.template_policy import TemplatePolicy
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.reasons import Reason
-    from certwright.resources import AcmeIssuerStatus
+    from certwright.resources import AcmeIssuerStatus, RateLimitUsageStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
+        budgets: What is left of the limits that CAs publish.
     """
 
     def __init__(
@@ -116,7 +118,10 @@ class IssuerReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
+        self._budgets = budgets or Budgets(clock)
+        self._loads: dict[Key, int] = {}
         self._templates = templates or TemplatePolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
@@ -194,8 +199,10 @@ class IssuerReconciler:
         now = self._clock()
         kept, said = known.limits.kept(now), self._said.get(key)
         rest = Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
-        found = issuer.status.replace(rate_limits=kept)
-        right = found if said is None else self._ready_status(issuer, said.account).replace(rate_limits=kept)
+        usage = known.budget.ca.kept(known.budget.account, _usage(issuer))
+        shown = {"rate_limits": kept, "rate_limit_usage": () if usage is None else (usage,)}
+        found = issuer.status.replace(**shown)
+        right = found if said is None else self._ready_status(issuer, said.account).replace(**shown)
         if said is not None and right != found:
             until = said.corrections.pause(now)
             if until is not None:
@@ -239,6 +246,7 @@ class IssuerReconciler:
         self._losses.pop(key, None)
         self._doubted.discard(key)
         self._said.pop(key, None)
+        self._loads.pop(key, None)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -287,6 +295,9 @@ class IssuerReconciler:
         of_account = account.status.uri or "", account.client.key.thumbprint
         limits = self._limits.setdefault(of_account, AccountLimits())
         limits.restore(issuer.status.rate_limits, self._clock())
+        budget = AccountBudget(self._budgets.of(Authority.of(issuer.spec.acme), issuer.spec.acme), " ".join(of_account))
+        budget.ca.restore(budget.account, _usage(issuer))
+        self._loads[key] = self._loads.get(key, 0) + 1
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,
@@ -297,6 +308,8 @@ class IssuerReconciler:
                 account_url=account.status.uri or "",
                 secrets_namespace=self._secrets_namespace(key),
                 limits=limits,
+                budget=budget,
+                loads=self._loads[key],
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
             )
         )
@@ -361,6 +374,7 @@ class IssuerReconciler:
             observed_generation=issuer.metadata.generation,
             acme=acme,
             rate_limits=issuer.status.rate_limits,
+            rate_limit_usage=issuer.status.rate_limit_usage,
         )
 
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:
@@ -376,6 +390,11 @@ class IssuerReconciler:
 
     def _secrets_namespace(self, key: Key) -> str:
         return key.namespace or self._operator_namespace
+
+
+def _usage(issuer: AnyIssuer) -> RateLimitUsageStatus | None:
+    """Return what the status says of the orders of the account, or None."""
+    return next(iter(issuer.status.rate_limit_usage), None)
 
 
 def _version(issuer: AnyIssuer) -> tuple[str, int]:

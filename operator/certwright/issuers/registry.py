@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from certwright.issuers.authorities import Authority
+from certwright.issuers.budgets import AccountBudget, unlimited
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.runtime.key import Key
 
@@ -43,6 +44,8 @@ class ReadyIssuer:
         allowed: Who may request which domains; None for everybody and everything.
         secrets_namespace: Where its credentials are read: its own, for a ClusterIssuer the operator's.
         limits: What the CA's rate limits leave to all who use the account.
+        budget: What is left of the limits that the CA publishes.
+        loads: How often this process has loaded it: more than once if it was changed, or had not been ready.
     """
 
     key: Key
@@ -53,6 +56,8 @@ class ReadyIssuer:
     account_url: str
     secrets_namespace: str
     limits: AccountLimits = field(default_factory=AccountLimits, compare=False)
+    budget: AccountBudget = field(default_factory=unlimited, compare=False)
+    loads: int = 1
     allowed: tuple[AllowedDomains, ...] | None = None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.failures import IssuanceError
+from certwright.names import is_address
+from certwright.resources import DNS_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +22,7 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
 
     Args:
         solvers: In the issuer's order.
-        name: The name, with ``*.`` for a wildcard.
+        name: The name, with ``*.`` for a wildcard; or an IP address.
         labels: Of the Certificate.
 
     Raises:
@@ -40,16 +42,29 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
             f"No solver of the issuer matches {name}: their selectors are for other domains, zones or labels. "
             "Add a solver for it, or remove a selector.",
         )
+    if is_address(name):
+        return _for_address([solvers[-position] for _, position in fitting], name)
     if name.startswith("*."):
-        usable = [solvers[-position] for _, position in fitting if solvers[-position].dns01 is not None]
+        usable = [solvers[-position] for _, position in fitting if solvers[-position].challenge_type in DNS_TYPES]
         if not usable:
             raise IssuanceError(
                 "WildcardNeedsDNS01",
-                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but "
-                "the issuer has only an http01 solver. Add a dns01 solver to the issuer, or remove the wildcard.",
+                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but the issuer's solver for "
+                f"it is {solvers[-fitting[0][1]].field}. Add a dns01 solver, or remove the wildcard.",
             )
         return usable[0]
     return solvers[-fitting[0][1]]
+
+
+def _for_address(fitting: Sequence[IssuerSolver], address: str) -> IssuerSolver:
+    usable = [solver for solver in fitting if solver.challenge_type not in DNS_TYPES]
+    if not usable:
+        raise IssuanceError(
+            "AddressNeedsHTTP01",
+            f"{address} is an IP address, which no CA validates by DNS (RFC 8738 section 7), and the issuer has "
+            "only such solvers for it. Add an http01 solver to the issuer, or remove the address.",
+        )
+    return usable[0]
 
 
 def _rank(solver: IssuerSolver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:

@@ -15,6 +15,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
+from certwright.resources.dns_solvers import DnsAccount01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -24,9 +25,11 @@ from certwright.resources.group import (
     CERTIFICATE_NAME_ANNOTATION,
     CERTIFICATES,
     CLUSTER_ISSUERS,
+    COMMON_NAME_ANNOTATION,
     COMPONENT_LABEL,
     FINALIZER,
     GROUP,
+    IP_SANS_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -53,6 +56,7 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
+from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
 from certwright.resources.keystores import (
     JksKeystore,
     Keystores,
@@ -72,6 +76,7 @@ from certwright.resources.order_status import (
     SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
+from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
 from certwright.resources.request import (
     KEPT_REQUESTS,
@@ -85,7 +90,6 @@ from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
-    IssuerSolver,
     Rfc2136,
     Selector,
     TsigAlgorithm,
@@ -99,10 +103,14 @@ __all__ = [
     "API_VERSION",
     "CERTIFICATES",
     "CERTIFICATE_NAME_ANNOTATION",
+    "CHALLENGE_TYPES",
     "CLUSTER_ISSUERS",
+    "COMMON_NAME_ANNOTATION",
     "COMPONENT_LABEL",
+    "DNS_TYPES",
     "FINALIZER",
     "GROUP",
+    "IP_SANS_ANNOTATION",
     "ISSUERS",
     "ISSUER_GROUP_ANNOTATION",
     "ISSUER_KIND_ANNOTATION",
@@ -130,11 +138,13 @@ __all__ = [
     "CertificateSpec",
     "CertificateStatus",
     "ChallengeStatus",
+    "ChallengeType",
     "ClusterIssuer",
     "CnameStrategy",
     "Condition",
     "ConditionStatus",
     "Dns01",
+    "DnsAccount01",
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",
@@ -160,7 +170,10 @@ __all__ = [
     "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
+    "RateLimit",
     "RateLimitStatus",
+    "RateLimitUsageStatus",
+    "RateLimits",
     "RecordStatus",
     "RequestAction",
     "RequestSpec",

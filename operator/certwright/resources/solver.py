@@ -1,4 +1,4 @@
-"""Solvers: how an Issuer validates domains."""
+"""Which domains a solver is for, and the dns01 solver with the DNS providers."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,11 +8,19 @@ from pydantic import ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
-from certwright.resources.http01 import Http01
 from certwright.resources.labels import LABELS
-from certwright.resources.names import UNIQUE_ENDPOINTS, UNIQUE_LIST, DnsName, Endpoint, TsigKeyName, Unique, ZoneName
+from certwright.resources.names import (
+    UNIQUE_ENDPOINTS,
+    UNIQUE_LIST,
+    Distinct,
+    Endpoint,
+    IdentifierName,
+    TsigKeyName,
+    Unique,
+    ZoneName,
+)
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.rules import rule, validations
+from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 CnameStrategy = Literal["None", "Follow"]
 TsigAlgorithm = Literal[
@@ -31,8 +39,7 @@ UpdateProtocol = Literal["TCP", "UDP"]
 MAX_SELECTED: Final = 48
 """Entries of a list of names in a solver: comparing more with each other costs more than the API server allows."""
 _REF = "_secret_ref"
-_ONE_CHALLENGE = "must have exactly one of dns01 and http01"
-_TARGETS_FOLLOW = "allowedTargets is for cnameStrategy Follow: with None no CNAME is followed"
+TARGETS_FOLLOW: Final = "allowedTargets is for cnameStrategy Follow: with None no CNAME is followed"
 _TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef must be set together; leave both unset for unsigned updates"
 
 
@@ -40,11 +47,13 @@ class Selector(Model):
     """Selects the domains for a solver: those that match every field that is set."""
 
     dns_names: Annotated[
-        tuple[DnsName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+        tuple[IdentifierName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
-    """Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone."""
+    """
+    Exact domain names, or IP addresses; a wildcard matches only itself. An exact name takes precedence over a zone.
+    """
     dns_zones: Annotated[
-        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """All domains in these zones, including subdomains and wildcards. The longest matching zone wins."""
     match_labels: Annotated[Mapping[str, str], LABELS] = {}
@@ -103,7 +112,7 @@ class Rfc2136(DnsProvider):
         return self
 
 
-def _provider_fields(model: type[Model]) -> list[str]:
+def provider_fields(model: type[Model]) -> list[str]:
     """The fields that name a provider, as users write them."""
     return [
         field.alias or name
@@ -113,11 +122,11 @@ def _provider_fields(model: type[Model]) -> list[str]:
 
 
 def _one_provider_message(model: type[Model]) -> str:
-    return f"must name one DNS provider: {', '.join(_provider_fields(model))}"
+    return f"must name one DNS provider: {', '.join(provider_fields(model))}"
 
 
 def _one_provider_rule(schema: dict[str, Any], model: type[Model]) -> None:
-    given = [f"has(self.{name})" for name in _provider_fields(model)]
+    given = [f"has(self.{name})" for name in provider_fields(model)]
     cel = given[0] if len(given) == 1 else f"[{', '.join(given)}].exists_one(given, given)"
     schema.update(validations(rule(cel, _one_provider_message(model))))
 
@@ -133,7 +142,7 @@ class Dns01(Model):
     where the CA looks it up, if allowedTargets permits. None creates it at the name itself, for split-horizon DNS.
     """
     allowed_targets: Annotated[
-        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """
     The zones, such as acme.example.net, to which CNAMEs at _acme-challenge.<domain> may lead; targets below the
@@ -176,38 +185,9 @@ class Dns01(Model):
     @model_validator(mode="after")
     def _targets_are_followed(self) -> Self:
         if self.allowed_targets and self.cname_strategy != "Follow":
-            raise ValueError(_TARGETS_FOLLOW)
+            raise ValueError(TARGETS_FOLLOW)
         return self
 
     def _providers(self) -> list[tuple[str, DnsProvider]]:
         given = ((name, getattr(self, name)) for name in type(self).model_fields)
         return [(name, value) for name, value in given if isinstance(value, DnsProvider)]
-
-
-class IssuerSolver(Model):
-    """A way to validate domains, and the domains to use it for."""
-
-    model_config = ConfigDict(
-        json_schema_extra=validations(
-            rule("has(self.dns01) != has(self.http01)", _ONE_CHALLENGE),
-            rule(
-                "!has(self.dns01) || !has(self.dns01.allowedTargets) || self.dns01.cnameStrategy == 'Follow'",
-                _TARGETS_FOLLOW,
-                field_path=".dns01.allowedTargets",
-                reason="FieldValueForbidden",
-            ),
-        )
-    )
-
-    selector: Selector | None = None
-    """The domains to use this solver for. If unset, all domains that no other solver matches better."""
-    dns01: Dns01 | None = None
-    """Validation by a TXT record."""
-    http01: Http01 | None = None
-    """Validation by a file served over HTTP on port 80. Wildcards require dns01."""
-
-    @model_validator(mode="after")
-    def _one_challenge(self) -> Self:
-        if (self.dns01 is None) == (self.http01 is None):
-            raise ValueError(_ONE_CHALLENGE)
-        return self

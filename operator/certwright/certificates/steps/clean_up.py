@@ -134,6 +134,7 @@ async def _presenters_of(
     if left := [name for name in unknown if name not in presenters]:
         raise IssuanceError(
             "CleanUpBlocked",
-            f"The record for {left[0]} cannot be removed: the issuer no longer has a dns01 solver for it.",
+            f"The record for {left[0]} cannot be removed: the issuer no longer has a solver for it that "
+            "creates such records.",
         )
     return presenters

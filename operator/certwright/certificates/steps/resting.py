@@ -124,6 +124,26 @@ class AwaitBudget(RestUntil):
 
 
 @dataclass(frozen=True)
+class AwaitRoom(RestUntil):
+    """The CA would refuse the order by a limit that it publishes: wait for room.
+
+    Attributes:
+        until: About when there is some.
+        message: Which limit, and how much of it is used up.
+    """
+
+    message: str
+
+    def rest(self, observation: Observation, tools: Tools) -> Observation:
+        """Say so; that it takes longer is no news."""
+        observation = observation.with_status(next_attempt_time=self.until)
+        before = observation.memory.note
+        if before is None or before.reason != "OrderLimitReached":
+            return _say(observation, tools, "OrderLimitReached", self.message)
+        return observation.noting("OrderLimitReached", self.message, under_way=False)
+
+
+@dataclass(frozen=True)
 class AwaitRateLimit(RestUntil):
     """The CA has refused requests of the issuer's account: wait for the turn.
 
@@ -136,7 +156,7 @@ class AwaitRateLimit(RestUntil):
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Say so."""
-        observation = observation.with_order(next_look_time=self.until)
+        observation = observation.with_order(next_look_time=self.until).with_status(next_attempt_time=self.until)
         before = observation.memory.note
         if before is None or before.reason != "RateLimited":
             return _say(observation, tools, "RateLimited", self.message)

@@ -46,7 +46,13 @@ class RestoreSecret(Act):
             raise AssertionError("there is nothing to restore")
         revision = issued.facts.revision
         manifest, problem = await manifest_of(
-            observation, tools, issued.chain, issued.key_pem, server=issued.server, revision=revision
+            observation,
+            tools,
+            issued.chain,
+            issued.key_pem,
+            server=issued.server,
+            revision=revision,
+            seal=issued.facts.seal,
         )
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
+from certwright.certificates.applicant import applicant
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
+from certwright.certificates.key_maker import KeyNotReady
 from certwright.certificates.open_order import OpenOrder
 from certwright.certificates.order_budget import with_order
 from certwright.certificates.preparation import prepare, with_responses
@@ -62,11 +65,15 @@ class StartOrder(Act):
         prepared = await prepare(observation, tools, request.names)
         # A Secret is often gone because its namespace is going. Nothing can be created there then: no order is placed.
         key_first = observation.secret is None and observation.status.revision
-        key = await obtain_key(observation, tools.kube_api) if key_first else None
+        key = None
+        if key_first:
+            with contextlib.suppress(KeyNotReady):
+                key = await obtain_key(observation, tools)
         message = f"Ordering a certificate ({self.reason}): {self.message}."
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
         asker = Asker(observation.namespace, observation.uid)
         async with issuer.limits.placing(asker, tools.clock()):
+            issuer.budget.place(applicant(observation))
             order = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
         observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)

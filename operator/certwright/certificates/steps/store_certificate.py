@@ -9,12 +9,13 @@ from certwright.certificates.contested import having_written
 from certwright.certificates.issued import Issued
 from certwright.certificates.keystores import derived_outputs, looked_at
 from certwright.certificates.need import issuance_need
-from certwright.certificates.order_request import subject_names
+from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
+from certwright.certificates.seal import IssuanceSeals
 from certwright.certificates.secret import SecretFacts, issued_sources, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
-from certwright.failures import IssuanceError
+from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
@@ -24,6 +25,8 @@ from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from cryptography import x509
 
     from certwright.certificates.keystores import OutputsProblem
     from certwright.certificates.observation import Observation
@@ -46,7 +49,7 @@ class StoreCertificate(Act):
             GateRefused: The chain is not what was requested; the Secret is untouched.
             IssuanceError: The Secret is not ours to write, or what is in it now is not what the spec asks for.
         """
-        observation, key = await with_key(observation, tools.kube_api)
+        observation, key = await with_key(observation, tools)
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
         try:
@@ -59,7 +62,10 @@ class StoreCertificate(Act):
         revision = min(observation.status.revision + 1, MAX_COUNT)
         key_pem = private_key_to_pem(key, certificate.spec.private_key.effective_encoding)
         server = observation.ready_issuer.spec.server
-        manifest, problem = await manifest_of(observation, tools, chain, key_pem, server=server, revision=revision)
+        seal = IssuanceSeals(observation.ready_issuer.client.key).of(chain.leaf, server)
+        manifest, problem = await manifest_of(
+            observation, tools, chain, key_pem, server=server, revision=revision, seal=seal
+        )
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         current = observation.secret
@@ -73,6 +79,7 @@ class StoreCertificate(Act):
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        _tell_ignored(observation, tools, chain.leaf)
         if current is not None and secret.other_entries:
             _tell_stale(observation, tools, secret)
         need = issuance_need(observation, now)
@@ -92,7 +99,14 @@ class StoreCertificate(Act):
 
 
 async def manifest_of(
-    observation: Observation, tools: Tools, chain: CertificateChain, key_pem: bytes, *, server: str, revision: int
+    observation: Observation,
+    tools: Tools,
+    chain: CertificateChain,
+    key_pem: bytes,
+    *,
+    server: str,
+    revision: int,
+    seal: str | None,
 ) -> tuple[dict[str, Any], OutputsProblem | None]:
     """Return the Secret for a chain and its key, with all that is made from them, and what could not be made.
 
@@ -102,8 +116,19 @@ async def manifest_of(
     certificate = observation.certificate
     sources = issued_sources(chain, key_pem)
     outputs, problem = await derived_outputs(certificate, sources, tools, before=observation.secret)
-    manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision, outputs=outputs)
+    manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision, seal=seal, outputs=outputs)
     return manifest, problem
+
+
+def _tell_ignored(observation: Observation, tools: Tools, leaf: x509.Certificate) -> None:
+    """Say what the CA left out of what was requested: another order would not change it."""
+    missing = contents_of(observation.certificate).missing_in(leaf)
+    if missing:
+        message = (
+            f"The certificate lacks what the spec asks for: {'; '.join(missing)}. The CA decides what it grants, and "
+            "no other certificate is ordered for it. Remove it from the spec, or use a CA or profile that grants it."
+        )
+        tools.recorder.record(observation.subject, "Warning", "ContentsIgnored", message[:MAX_MESSAGE_CHARACTERS])
 
 
 def _tell_stale(observation: Observation, tools: Tools, secret: SecretFacts) -> None:
