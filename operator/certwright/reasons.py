@@ -26,6 +26,7 @@ NormalReason = Literal[
     "OutputsWritten",
     "SecretRestored",
     "AccountRegistered",
+    "IssuerAvailable",
     "RequestBegun",
     "RequestSucceeded",
     "Paused",
@@ -68,6 +69,8 @@ SpecReason = Literal[
 IssuerReason = Literal[
     "IssuerNotFound",
     "IssuerNotReady",
+    "IssuerUnavailable",
+    "FallingBack",
     "NamesNotAllowed",
     "NoSolver",
     "SolverChanged",

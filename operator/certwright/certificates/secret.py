@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from certwright.pki import CertificateChain
-    from certwright.resources import Certificate, SecretTemplate
+    from certwright.resources import Certificate, IssuerRef, SecretTemplate
     from certwright.resources import PrivateKey as PrivateKeySpec
 
 TLS_TYPE: Final = "kubernetes.io/tls"
@@ -242,6 +242,7 @@ def tls_secret(
     *,
     server: str,
     revision: int = 1,
+    issuer: IssuerRef | None = None,
     seal: str | None = None,
     outputs: Outputs = NO_OUTPUTS,
 ) -> dict[str, Any]:
@@ -253,14 +254,16 @@ def tls_secret(
         key_pem: The private key.
         server: Directory URL of the CA.
         revision: Which one of the Certificate's this is, counted from 1.
+        issuer: Which one of the Certificate's issuers issued it; None for the first.
         seal: What shows that the operator obtained it, see `seal.IssuanceSeals`.
         outputs: What is made from them, see `issued_sources`.
     """
+    issuer = issuer or certificate.spec.issuers[0]
     data = {entry: encoded(content) for entry, content in issued_sources(chain, key_pem).items()}
     annotations = {
-        ISSUER_NAME_ANNOTATION: certificate.spec.issuer_ref.name,
-        ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
-        ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
+        ISSUER_NAME_ANNOTATION: issuer.name,
+        ISSUER_KIND_ANNOTATION: issuer.kind,
+        ISSUER_GROUP_ANNOTATION: issuer.group,
         SERVER_ANNOTATION: server,
         CONTENTS_ANNOTATION: contents_digest(certificate),
         REVISION_ANNOTATION: str(revision),

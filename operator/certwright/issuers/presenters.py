@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from certwright.challenges.presenter import PresentedObject, Presenter
     from certwright.challenges.response import FileResponse
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.kube.objects import ObjectApi
     from certwright.resources import Http01, IssuerSolver
@@ -104,7 +104,7 @@ class PresenterFactory:
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
 
-    async def make(self, issuer: ReadyIssuer, solver: IssuerSolver, certificate: Certificate) -> Presenter:
+    async def make(self, issuer: SolverSource, solver: IssuerSolver, certificate: Certificate) -> Presenter:
         """Return a presenter for one of the issuer's solvers, for the names of a Certificate.
 
         Args:
@@ -157,7 +157,7 @@ class PresenterFactory:
         """Answer no more for a Certificate that is gone."""
         self.answers.forget(uid)
 
-    def _http01_presenter(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Presenter:
+    def _http01_presenter(self, issuer: SolverSource, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(
             responder=self._responder(issuer, spec),
             route=_route(spec),
@@ -172,7 +172,7 @@ class PresenterFactory:
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
         )
 
-    def _responder(self, issuer: ReadyIssuer, spec: Http01) -> PodSettings | SharedSettings:
+    def _responder(self, issuer: SolverSource, spec: Http01) -> PodSettings | SharedSettings:
         options = self._http01
         if spec.responder == "shared":
             if options.responder_address is None:

@@ -77,7 +77,7 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
-from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
 from certwright.resources.request import (
     KEPT_REQUESTS,
     LONGEST_REQUEST_MESSAGE,
@@ -121,6 +121,7 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
+    "MAX_ISSUERS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
@@ -190,6 +191,7 @@ __all__ = [
     "Timestamp",
     "TsigAlgorithm",
     "UpdateProtocol",
+    "UsedIssuer",
     "find_condition",
     "format_duration",
     "is_true",

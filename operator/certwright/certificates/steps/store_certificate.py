@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.pki import CertificateChain, PrivateKey
+    from certwright.resources import IssuerRef
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,21 @@ class StoreCertificate(Act):
         server = observation.ready_issuer.spec.server
         seal = IssuanceSeals(observation.ready_issuer.client.key).of(chain.leaf, server)
         manifest, problem = await manifest_of(
-            observation, tools, chain, key_pem, server=server, revision=revision, seal=seal
+            observation,
+            tools,
+            chain,
+            key_pem,
+            server=server,
+            revision=revision,
+            issuer=observation.reference,
+            seal=seal,
         )
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         current = observation.secret
         secret = await replace_secret(observation, tools, manifest)
         now = tools.clock()
-        tools.metrics.issued(certificate, (now - open_order.started_at).total_seconds())
+        tools.metrics.issued(observation.reference, (now - open_order.started_at).total_seconds())
         observation = having_written(observation, now).with_secret(secret)
         observation = observation.remember(outputs=looked_at(certificate, secret, problem, now))
         issued = Issued(secret, chain, key_pem, server, now)
@@ -106,6 +114,7 @@ async def manifest_of(
     *,
     server: str,
     revision: int,
+    issuer: IssuerRef | None,
     seal: str | None,
 ) -> tuple[dict[str, Any], OutputsProblem | None]:
     """Return the Secret for a chain and its key, with all that is made from them, and what could not be made.
@@ -116,7 +125,9 @@ async def manifest_of(
     certificate = observation.certificate
     sources = issued_sources(chain, key_pem)
     outputs, problem = await derived_outputs(certificate, sources, tools, before=observation.secret)
-    manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision, seal=seal, outputs=outputs)
+    manifest = tls_secret(
+        certificate, chain, key_pem, server=server, revision=revision, issuer=issuer, seal=seal, outputs=outputs
+    )
     return manifest, problem
 
 
