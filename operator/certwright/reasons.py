@@ -105,6 +105,7 @@ DnsReason = Literal[
 Http01Reason = Literal[
     "SelfCheckFailed",
     "SelfCheckSkipped",
+    "CAAWarning",
     "IngressNotFound",
     "IngressBusy",
     "SolverImageUnknown",
