@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.certificates.secret import SecretFacts
-    from certwright.certificates.tools import Tools
     from certwright.kube.api import KubeApi
     from certwright.reasons import SpecReason
     from certwright.resources import Certificate
@@ -132,8 +131,9 @@ def _immutable(secret: SecretFacts) -> OutputsProblem:
 async def derived_outputs(
     certificate: Certificate,
     sources: Mapping[str, bytes],
-    tools: Tools,
+    kube_api: KubeApi,
     *,
+    now: dt.datetime,
     before: SecretFacts | None,
     existing: Mapping[str, Any] | None = None,
 ) -> tuple[Outputs, OutputsProblem | None]:
@@ -142,7 +142,8 @@ async def derived_outputs(
     Args:
         certificate: What asks for them.
         sources: tls.crt, tls.key and ca.crt as they will be written.
-        tools: For the Secrets with the passwords, and the clock.
+        kube_api: For the Secrets with the passwords.
+        now: What keystores say of their age.
         before: The Secret as it was known: while a password cannot be had, its keystores stay.
         existing: The same as it was read, if it was.
 
@@ -152,13 +153,13 @@ async def derived_outputs(
     """
     if not wanted_parts(certificate.spec):
         return NO_OUTPUTS, None
-    passwords, problem = await read_passwords(certificate, tools.kube_api)
+    passwords, problem = await read_passwords(certificate, kube_api)
     kept: dict[str, bytes] = {}
     if problem is not None and before is not None and before.outputs is not None:
         if existing is None:
-            existing = await tools.kube_api.read_secret(before.namespace, before.name)
+            existing = await kube_api.read_secret(before.namespace, before.name)
         kept = _kept((existing or {}).get("data") or {}, before.outputs.entries)
-    outputs = await in_thread(make_outputs, certificate, sources, passwords, now=tools.clock(), kept=kept)
+    outputs = await in_thread(make_outputs, certificate, sources, passwords, now=now, kept=kept)
     return outputs, problem
 
 

@@ -56,7 +56,9 @@ class Adopt(Act):
             raise IssuanceError("SecretChanged", f"Secret {name} has just changed; it will be checked again.")
         try:
             key_pem, sources = _reencoded(certificate, present_sources(existing))
-            outputs, problem = await derived_outputs(certificate, sources, tools, before=known, existing=existing)
+            outputs, problem = await derived_outputs(
+                certificate, sources, tools.kube_api, now=tools.clock(), before=known, existing=existing
+            )
         except (EntryTooLarge, PkiError) as error:
             raise IssuanceError("SecretChanged", f"Secret {name} cannot be read any more: {error}.") from error
         manifest = adopted_secret(certificate, existing, key_pem=key_pem, outputs=outputs)

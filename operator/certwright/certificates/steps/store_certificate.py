@@ -124,7 +124,9 @@ async def manifest_of(
     """
     certificate = observation.certificate
     sources = issued_sources(chain, key_pem)
-    outputs, problem = await derived_outputs(certificate, sources, tools, before=observation.secret)
+    outputs, problem = await derived_outputs(
+        certificate, sources, tools.kube_api, now=tools.clock(), before=observation.secret
+    )
     manifest = tls_secret(
         certificate, chain, key_pem, server=server, revision=revision, issuer=issuer, seal=seal, outputs=outputs
     )
