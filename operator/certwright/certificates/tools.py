@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
     from certwright.issuers.budgets import Budgets
+    from certwright.issuers.caa_forecast import CaaForecast
     from certwright.issuers.namespaces import Namespaces
     from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
@@ -43,6 +44,7 @@ class Tools:
         on_secret_written: The same for the Secrets of Certificates.
         number: How many Certificates there are.
         keys: Makes private keys.
+        caa: Looks at CAA records before the CA does; None leaves them to the CA.
     """
 
     kube_api: KubeApi
@@ -59,3 +61,4 @@ class Tools:
     on_secret_written: Callable[[SecretFacts], object]
     number: Callable[[], int] = lambda: 1
     keys: KeyMaker = field(default_factory=KeyMaker)
+    caa: CaaForecast | None = None
