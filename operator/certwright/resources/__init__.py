@@ -57,6 +57,13 @@ from certwright.resources.issuer import (
     RateLimitStatus,
 )
 from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
+from certwright.resources.keystores import (
+    JksKeystore,
+    Keystores,
+    OutputFormat,
+    PasswordRef,
+    Pkcs12Keystore,
+)
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -151,12 +158,17 @@ __all__ = [
     "IssuerSolver",
     "IssuerSpec",
     "IssuerStatus",
+    "JksKeystore",
     "KeyAlgorithm",
     "KeyEncoding",
+    "Keystores",
     "LabelSelector",
     "Metadata",
     "OrderState",
     "OrderStatus",
+    "OutputFormat",
+    "PasswordRef",
+    "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
     "RateLimit",
