@@ -61,8 +61,15 @@ IssuerReason = Literal[
     "AccountNotValid",
     "InvalidProfile",
     "InvalidContact",
+    "AccountNotFound",
+    "AccountKeyReplaced",
     "ExternalAccountRequired",
+    "ExternalAccountKeyUnusable",
+    "ExternalAccountRefused",
     "UserActionRequired",
+    "TermsNotAccepted",
+    "TermsChanged",
+    "ClientCertificateUnusable",
 ]
 DnsReason = Literal[
     "DNSServerUnreachable",
@@ -111,6 +118,7 @@ CaReason = Literal[
     "NoChallenge",
     "ForeignAuthorization",
     "CertificateRefused",
+    "PreferredChainMissing",
     "InvalidKeyOrChain",
     "AccountUnknown",
     "OrderExpired",

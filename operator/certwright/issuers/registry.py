@@ -10,7 +10,7 @@ from certwright.issuers.rate_limits import AccountLimits
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from certwright.acme import Client
     from certwright.resources import AcmeIssuerSpec, AllowedDomains, Certificate
@@ -43,6 +43,8 @@ class ReadyIssuer:
         allowed: Who may request which domains; None for everybody and everything.
         secrets_namespace: Where its credentials are read: its own, for a ClusterIssuer the operator's.
         limits: What the CA's rate limits leave to all who use the account.
+        authority: The connection; None for one that only the URL of the directory tells.
+        former_servers: Directories at the same CA at which the account was used before.
     """
 
     key: Key
@@ -54,6 +56,8 @@ class ReadyIssuer:
     secrets_namespace: str
     limits: AccountLimits = field(default_factory=AccountLimits, compare=False)
     allowed: tuple[AllowedDomains, ...] | None = None
+    authority: Authority | None = field(default=None, repr=False)
+    former_servers: tuple[str, ...] = ()
 
 
 class IssuerRegistry:
@@ -62,6 +66,15 @@ class IssuerRegistry:
     def __init__(self) -> None:
         self._ready: dict[Key, ReadyIssuer] = {}
         self._views: dict[Key, IssuerView] = {}
+        self._challenges: dict[Key, frozenset[str]] = {}
+
+    def learn_challenges(self, key: Key, types: Iterable[str]) -> None:
+        """Note which challenge types an issuer's CA offers; its status shows them at its next look."""
+        self._challenges[key] = self._challenges.get(key, frozenset()) | set(types)
+
+    def challenges(self, key: Key) -> frozenset[str]:
+        """Return the challenge types that an issuer's CA has offered since the operator started."""
+        return self._challenges.get(key, frozenset())
 
     def view(self, key: Key) -> IssuerView:
         """Return the state of an issuer."""
@@ -92,11 +105,12 @@ class IssuerRegistry:
     def set_missing(self, key: Key) -> None:
         """Say that there is no such issuer."""
         self._ready.pop(key, None)
+        self._challenges.pop(key, None)
         self._views[key] = IssuerView("missing", f"{key} does not exist. Create it, or correct spec.issuerRef.")
 
     def authorities(self) -> Iterator[Authority]:
         """The CAs in use."""
-        return (Authority.of(issuer.spec) for issuer in self._ready.values())
+        return (issuer.authority or Authority(issuer.spec.server) for issuer in self._ready.values())
 
 
 def issuer_key(certificate: Certificate) -> Key:

@@ -15,13 +15,22 @@ if TYPE_CHECKING:
 def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[str, str]) -> IssuerSolver:
     """Return the solver that fits a name best.
 
-    An exact ``dnsNames`` entry beats any zone, a longer zone a shorter, more labels fewer, an earlier solver a later. A
-    selector with several kinds of entries fits only if each kind does.
-
     Args:
         solvers: In the issuer's order.
         name: The name, with ``*.`` for a wildcard.
         labels: Of the Certificate.
+
+    Raises:
+        IssuanceError: No solver fits, or the only ones that do cannot serve this name.
+    """
+    return fitting_solvers(solvers, name, labels)[0]
+
+
+def fitting_solvers(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[str, str]) -> list[IssuerSolver]:
+    """Return the solvers that fit a name and can serve it, the best first.
+
+    An exact ``dnsNames`` entry beats any zone, a longer zone a shorter, more labels fewer, an earlier solver a later. A
+    selector with several kinds of entries fits only if each kind does.
 
     Raises:
         IssuanceError: No solver fits, or the only ones that do cannot serve this name.
@@ -40,16 +49,16 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
             f"No solver of the issuer matches {name}: their selectors are for other domains, zones or labels. "
             "Add a solver for it, or remove a selector.",
         )
+    found = [solvers[-position] for _, position in fitting]
     if name.startswith("*."):
-        usable = [solvers[-position] for _, position in fitting if solvers[-position].dns01 is not None]
-        if not usable:
+        found = [solver for solver in found if solver.dns01 is not None]
+        if not found:
             raise IssuanceError(
                 "WildcardNeedsDNS01",
                 f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but "
                 "the issuer has only an http01 solver. Add a dns01 solver to the issuer, or remove the wildcard.",
             )
-        return usable[0]
-    return solvers[-fitting[0][1]]
+    return found
 
 
 def _rank(solver: IssuerSolver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:
