@@ -31,8 +31,8 @@ test: $(VENV)/ready ## Run all checks, all tests, and e2e where it can run; CI r
 	@$(MAKE) --no-print-directory --jobs=2 lint docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
-	@echo "==> Unit and integration tests, one worker a core; each worker has a test bed of its own"
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST_ARGS)
+	@echo "==> Unit and integration tests, three workers, as integration tests wait half of their time; each has a test bed of its own"
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST_ARGS)
 	@echo "==> Coverage (what runs in the operator's own process, in integration tests, is not counted)"
 	@$(BIN)/coverage report --format=total --fail-under=90 | sed 's/$$/ % of lines and branches/'
 	@if why=$$($(BIN)/python -m testbed can-isolate 2>&1); then $(MAKE) --no-print-directory e2e; \

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import RequestRecord
     from certwright.reasons import Reason
-    from certwright.resources import Certificate
+    from certwright.resources import Certificate, RequestAction, RequestState
     from certwright.runtime.queue import WorkQueue
     from certwright.runtime.scheduler import Scheduler
 
@@ -51,6 +51,15 @@ class Metrics:
             labels,
         )
         self._ready = self._gauge("certificate_ready", "1 if the Certificate is Ready, else 0.", labels)
+        self._paused = self._gauge(
+            "certificate_paused", "1 if the Certificate is paused; no series if it is not.", labels
+        )
+        self._requests = Counter(
+            "certwright_requests_total",
+            "Requests of people (spec.request) that have ended, by action and outcome.",
+            ("action", "state"),
+            registry=self.registry,
+        )
         self._issuer_ready = self._gauge(
             "issuer_ready", "1 if the issuer is Ready, else 0.", ("kind", "namespace", "name")
         )
@@ -178,6 +187,10 @@ class Metrics:
         if seconds is not None:
             self._issuance.observe(seconds)
 
+    def requested(self, action: RequestAction, state: RequestState) -> None:
+        """Count a request that has ended."""
+        self._requests.labels(action, state).inc()
+
     def failed(self, reason: Reason) -> None:
         """Count a failure."""
         self._failures.labels(reason).inc()
@@ -187,6 +200,10 @@ class Metrics:
         labels = (certificate.metadata.namespace or "", certificate.metadata.name)
         status = certificate.status
         self._ready.labels(*labels).set(is_true(status.conditions, READY))
+        if certificate.spec.paused:
+            self._paused.labels(*labels).set(1)
+        else:
+            self._paused.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
         for gauge, instant in ((self._expiry, status.not_after), (self._renewal, status.renewal_time)):
             if instant is None:
                 gauge.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
@@ -195,7 +212,7 @@ class Metrics:
 
     def forget(self, namespace: str, name: str) -> None:
         """Show a Certificate no more."""
-        for gauge in (self._ready, self._expiry, self._renewal):
+        for gauge in (self._ready, self._expiry, self._renewal, self._paused):
             gauge.remove_by_labels({"namespace": namespace, "name": name})
 
     def show_issuer(self, kind: str, namespace: str, name: str, *, ready: bool) -> None:

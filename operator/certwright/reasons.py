@@ -16,6 +16,7 @@ NormalReason = Literal[
     "WaitingForDNS",
     "WaitingForHTTP",
     "Validating",
+    "GeneratingKey",
     "Finalizing",
     "WaitingForStart",
     "Resuming",
@@ -24,16 +25,22 @@ NormalReason = Literal[
     "Adopted",
     "SecretRestored",
     "AccountRegistered",
+    "RequestBegun",
+    "RequestSucceeded",
+    "Paused",
+    "Resumed",
 ]
 NeedReason = Literal[
     "DoesNotExist",
     "Unusable",
     "NamesChanged",
+    "ContentsChanged",
     "PrivateKeyChanged",
     "IssuerChanged",
     "NotFromIssuer",
     "Renewal",
     "Expired",
+    "Requested",
 ]
 SpecReason = Literal[
     "SecretNotOurs",
@@ -47,6 +54,12 @@ SpecReason = Literal[
     "PrivateKeyMismatch",
     "InvalidSpec",
     "NotAsAsked",
+    "ContentsNotSupported",
+    "ContentsIgnored",
+    "RequestRefused",
+    "RequestFailed",
+    "RequestRepeated",
+    "RenewalPaused",
 ]
 IssuerReason = Literal[
     "IssuerNotFound",
@@ -55,6 +68,7 @@ IssuerReason = Literal[
     "NoSolver",
     "SolverChanged",
     "WildcardNeedsDNS01",
+    "AddressNeedsHTTP01",
     "CredentialsMissing",
     "AccountKeyMissing",
     "AccountKeyUnusable",

@@ -247,3 +247,15 @@ async def test_only_some_keys_are_kept_in_memory_and_none_for_long(bench: Bench,
     await bench.run(1200)
     assert bench.reconciler._memories["uid-web"].issued is None
     assert isinstance(build.certificate(), Certificate)
+
+
+async def test_a_secret_that_was_deleted_with_its_certificate_stays_deleted_although_its_watch_is_ahead(
+    bench: Bench, kube_api: FakeKubeApi
+) -> None:
+    await bench.run(60)
+    deleting(bench, kube_api)
+    bench.cluster.gone = True
+    result = await bench.look()
+    assert PLACE not in kube_api.secrets
+    assert result.after is None, "what is gone is looked at again"
+    assert bench.certificates.get(WEB) is None

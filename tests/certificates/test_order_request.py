@@ -18,9 +18,28 @@ ACCOUNT = "https://ca.example.test/account/1"
 def test_names_are_sorted_and_lower_case(build: Build) -> None:
     certificate = build.certificate("b.example.test", "*.a.example.test", "a.example.test")
     assert names_of(requested_identifiers(certificate)) == ("*.a.example.test", "a.example.test", "b.example.test")
-    # The schema refuses capitals; an object from before it may have them.
-    spec = certificate.spec.model_copy(update={"dns_names": ("A.example.test", "a.example.test")})
-    assert names_of(requested_identifiers(certificate.model_copy(update={"spec": spec}))) == ("a.example.test",)
+
+
+def test_addresses_and_the_common_name_are_requested_as_well(build: Build) -> None:
+    certificate = build.certificate("a.example.test", ipAddresses=["2001:DB8::1", "192.0.2.1"], commonName="192.0.2.2")
+    assert requested_identifiers(certificate) == (
+        Identifier.dns("a.example.test"),
+        Identifier.ip("192.0.2.1"),
+        Identifier.ip("192.0.2.2"),
+        Identifier.ip("2001:db8::1"),
+    )
+    certificate = build.certificate("a.example.test", commonName="B.example.test")
+    assert names_of(requested_identifiers(certificate)) == ("a.example.test", "b.example.test")
+    certificate = build.certificate("a.example.test", literalSubject="CN=c.example.test,O=x")
+    assert names_of(requested_identifiers(certificate)) == ("a.example.test", "c.example.test")
+
+
+def test_another_spelling_is_the_same_order(build: Build) -> None:
+    one = build.certificate("a.example.test", ipAddresses=["2001:db8::1"], usages=["server auth", "client auth"])
+    other = build.certificate(
+        "A.example.test.", "a.example.test", ipAddresses=["2001:DB8:0::1"], usages=["client auth", "server auth"]
+    )
+    assert build.request(one).fingerprint == build.request(other).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -33,6 +52,7 @@ def test_names_are_sorted_and_lower_case(build: Build) -> None:
         {"duration_seconds": 3600},
         {"key": ("RSA", 2048)},
         {"common_name": "a.example.test"},
+        {"contents": {"usages": ["client auth"]}},
     ],
 )
 def test_whatever_makes_it_another_order_changes_the_fingerprint(changes: dict[str, Any]) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from certwright.certificates.key_maker import KeyMaker
 from certwright.certificates.need import issuance_need
 from certwright.certificates.private_keys import obtain_key, reuses_key, with_key
 from certwright.certificates.secret import SecretFacts, pending_key_name, pending_key_secret
@@ -14,7 +16,7 @@ from tests.fakes.operator import NOW
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
-    from certwright.kube.api import KubeApi
+    from certwright.certificates.tools import Tools
     from tests.fakes.operator import Build, FakeKubeApi
 
 KEY = generate_private_key()
@@ -30,7 +32,11 @@ def observed(build: Build, secret: Any = None, *, resumed: bool = False, **priva
 
 
 async def obtained(observation: Observation, kube_api: FakeKubeApi) -> PrivateKey:
-    return await obtain_key(observation, cast("KubeApi", kube_api))
+    return await obtain_key(observation, tools_with(kube_api))
+
+
+def tools_with(kube_api: FakeKubeApi, keys: KeyMaker | None = None) -> Tools:
+    return cast("Tools", SimpleNamespace(kube_api=kube_api, keys=keys or KeyMaker()))
 
 
 def same(one: PrivateKey, other: PrivateKey) -> bool:
@@ -44,7 +50,7 @@ async def test_a_new_key_is_in_a_secret_before_it_is_used_and_made_once(kube_api
     assert same(load_private_key(base64.b64decode(stored["data"]["tls.key"])), key)
     kept = observation.with_open_order(key=key)
     assert await obtained(kept, kube_api) is key
-    assert await with_key(kept, cast("KubeApi", kube_api)) == (kept, key)
+    assert await with_key(kept, tools_with(kube_api)) == (kept, key)
     assert len(kube_api.calls) == 1
 
 

@@ -72,6 +72,16 @@ class FakeCluster:
         self.set_finalizers([one for one in self.finalizers if one != finalizer])
         return self.body
 
+    async def take_out(self, _plural: str, _metadata: Any, field: str, *, if_equal: tuple[str, str]) -> Body:
+        self.refuse("take_out")
+        spec = dict(self.body["spec"])
+        assert (field, if_equal[0]) == ("/spec/request", "/spec/request/id")
+        if (spec.get("request") or {}).get("id") == if_equal[1]:
+            del spec["request"]
+            generation = self.body["metadata"]["generation"] + 1
+            self.take({**self.body, "spec": spec, "metadata": {**self.body["metadata"], "generation": generation}})
+        return self.body
+
     @property
     def finalizers(self) -> list[str]:
         return list(self.body["metadata"].get("finalizers", ()))

@@ -34,6 +34,28 @@ def test_an_ingress_has_a_rule_a_host_and_a_path_a_file(owner: Owner) -> None:
     assert {path["backend"]["service"]["name"] for path in paths} == {"cw"}
 
 
+def test_addresses_are_in_a_rule_without_host_which_is_taken_out_again(owner: Owner) -> None:
+    files = [file("2001:db8::1", "t1"), file("192.0.2.1", "t2"), file("a.test", "t3")]
+    rules = routes.ingress(owner, "cw", files, IngressRoute(class_name="nginx"))["spec"]["rules"]
+    assert [rule.get("host") for rule in rules] == [None, "a.test"]
+    assert {path["path"] for path in rules[0]["http"]["paths"]} == {files[0].path, files[1].path}
+    ours = [theirs(None, "/")]
+    changed = routes.with_paths(ours, files, service="cw")
+    assert routes.has_paths(changed, files, service="cw")
+    assert changed[0]["http"]["paths"][-1] == ours[0]["http"]["paths"][0], "the user's rule for every host is kept"
+    assert routes.without_paths(changed, files, services={"cw"}) == ours
+
+
+def test_an_http_route_for_addresses_has_no_hosts(owner: Owner) -> None:
+    made = routes.http_routes(
+        owner, "cw", [file("192.0.2.1", "t1"), file("a.test", "t2")], GatewayRoute(({"name": "g"},))
+    )
+    assert [name for name, _ in made] == ["cw", "cw-1"]
+    assert made[0][1]["spec"]["hostnames"] == ["a.test"]
+    assert "hostnames" not in made[1][1]["spec"]
+    assert made[1][1]["spec"]["rules"][0]["matches"][0]["path"]["value"] == file("192.0.2.1", "t1").path
+
+
 def test_an_old_controller_is_told_the_class_by_an_annotation(owner: Owner) -> None:
     route = IngressRoute(class_annotation="gce", annotations={"a": "b"}, labels={"team": "x"})
     made = routes.ingress(owner, "cw", [file()], route)

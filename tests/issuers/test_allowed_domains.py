@@ -50,6 +50,8 @@ def allows(found: DomainPolicy, *names: str) -> bool:
         ({"dnsZones": ["shop.example"]}, "example", False),
         ({"dnsZones": ["shop.example"]}, "*.example", False),
         ({"dnsZones": ["xn--bcher-kva.example"]}, "www.xn--bcher-kva.example", True),
+        ({"dnsZones": ["B\u00fccher.example."]}, "www.xn--bcher-kva.example", True),
+        ({"dnsNames": ["Shop.Example."]}, "shop.example", True),
         ({"dnsZones": ["{namespace}.example"]}, "www.team-a.example", True),
         ({"dnsZones": ["{namespace}.example"]}, "www.team-b.example", False),
         ({"dnsNames": ["{namespace}-shop.example"]}, "team-a-shop.example", True),
@@ -95,10 +97,31 @@ def test_rules_add_up_and_one_name_that_none_covers_refuses_all() -> None:
     )
 
 
-def test_addresses_need_a_rule_that_allows_everything() -> None:
-    address = [Identifier("ip", "192.0.2.1")]
-    assert policy({"dnsZones": ["example"]}).refusal(address) is not None
-    assert policy({"namespaces": ["team-a"]}).refusal(address) is None
+@pytest.mark.parametrize(
+    ("rule", "address", "allowed"),
+    [
+        ({"dnsZones": ["example"]}, "192.0.2.1", False),
+        ({"namespaces": ["team-a"]}, "192.0.2.1", False),
+        ({"ipRanges": ["192.0.2.0/24"]}, "192.0.2.1", True),
+        ({"ipRanges": ["192.0.2.0/24"]}, "198.51.100.1", False),
+        ({"ipRanges": ["192.0.2.0/24"]}, "2001:db8::1", False),
+        ({"ipRanges": ["2001:DB8::/32", "192.0.2.7"]}, "2001:db8::1", True),
+        ({"ipRanges": ["2001:DB8::/32", "192.0.2.7"]}, "192.0.2.7", True),
+        ({"ipRanges": ["0.0.0.0/0"], "namespaces": ["team-b"]}, "192.0.2.1", False),
+    ],
+)
+def test_an_address_needs_a_rule_for_addresses(rule: dict[str, Any], address: str, *, allowed: bool) -> None:
+    refusal = policy(rule).refusal([Identifier.ip(address)])
+    assert (refusal is None) == allowed
+    if refusal is not None:
+        assert address in refusal
+
+
+def test_a_rule_for_addresses_allows_no_domain_and_a_rule_for_every_domain_says_that_it_allows_no_address() -> None:
+    assert policy({"ipRanges": ["0.0.0.0/0", "::/0"]}).refusal([Identifier.dns("a.example")]) is not None
+    refusal = policy({"namespaces": ["team-a"]}).refusal([Identifier.ip("192.0.2.1")])
+    assert refusal is not None
+    assert "every domain, but no IP address" in refusal
 
 
 def test_a_namespace_that_no_rule_is_for_may_request_nothing() -> None:
@@ -125,8 +148,9 @@ def test_a_namespace_whose_name_is_no_label_fills_no_pattern() -> None:
         {"dnsZones": ["*.example"]},
         {"dnsNames": ["a.*.example"]},
         {"dnsNames": ["{name}.example"]},
-        {"dnsNames": ["Shop.example"]},
-        {"dnsNames": ["b\u00fccher.example"]},
+        {"dnsNames": ["*\u00fc.example"]},
+        {"ipRanges": []},
+        {"ipRanges": ["192.0.2.0/40"]},
         {"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
         {"namespaceSelector": {"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}},
     ],

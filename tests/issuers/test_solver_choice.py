@@ -74,6 +74,9 @@ def test_the_best_fit_is_chosen(
         ([ZONE, NAME, TEAM], "a.test", "NoSolver"),
         ([HTTP], "*.a.test", "WildcardNeedsDNS01"),
         ([HTTP_NAME, TEAM], "*.b.example.test", "WildcardNeedsDNS01"),
+        ([ANY], "192.0.2.1", "AddressNeedsHTTP01"),
+        ([ANY, HTTP_NAME], "2001:db8::1", "AddressNeedsHTTP01"),
+        ([ZONE], "192.0.2.1", "NoSolver"),
     ],
 )
 def test_none_fits(solvers: list[IssuerSolver], name: str, reason: str) -> None:

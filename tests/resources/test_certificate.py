@@ -60,14 +60,30 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ({"dnsNames": []}, "spec.dnsNames: should have at least 1 item, not 0"),
+        ({"dnsNames": []}, "spec: needs at least one of dnsNames, ipAddresses and commonName"),
+        ({"dnsNames": [], "uris": ["spiffe://a.example/b"]}, "needs at least one of dnsNames"),
+        (
+            {"dnsNames": [f"n{n}.example" for n in range(60)], "ipAddresses": [f"192.0.2.{n}" for n in range(41)]},
+            "100 entries together",
+        ),
+        ({"ipAddresses": ["192.0.2.256"]}, r"spec.ipAddresses\[0\]: is not an IP address"),
+        ({"isCA": True}, "isCA must be false or unset: ACME CAs issue certificates for servers"),
+        ({"usages": ["client"]}, r"spec.usages\[0\]: "),
+        ({"usages": ["encipher only"]}, "need key agreement"),
+        ({"literalSubject": "a.example"}, "spec.literalSubject: is not a distinguished name"),
+        ({"literalSubject": "CN=a b"}, "the CN of literalSubject is not a DNS name"),
+        ({"literalSubject": "CN=a.example,CN=b.example"}, "more than one CN"),
+        ({"literalSubject": "O=x", "commonName": "a.example"}, "literalSubject excludes subject and commonName"),
+        ({"literalSubject": "O=x", "subject": {"countries": ["DE"]}}, "literalSubject excludes subject and commonName"),
+        ({"subject": {"countries": ["de"]}}, r"spec.subject.countries\[0\]: must be in capitals"),
+        ({"subject": {"organizations": ["x" * 65]}}, "longer than 64"),
+        ({"uris": ["a.example/b"]}, r"spec.uris\[0\]: is not a URI"),
+        ({"emailAddresses": ["mailto:a@b.example"]}, r"spec.emailAddresses\[0\]: must be the address alone"),
         (
             {"dnsNames": [f"{n}.example" for n in map("n{}".format, range(101))]},
             "spec.dnsNames: should have at most 100",
         ),
-        ({"dnsNames": ["a.example", "a.example"]}, "spec.dnsNames: has 'a.example' more than once"),
-        ({"dnsNames": ["A.example"]}, r"spec.dnsNames\[0\]: has upper-case"),
-        ({"commonName": "b.example"}, "spec: commonName must be one of dnsNames"),
+        ({"commonName": "b.1"}, "spec.commonName: ends in a number"),
         ({"secretName": "A/b"}, "spec.secretName: has upper-case"),
         (
             {"issuerRef": {"name": "ca", "kind": "Other"}},
@@ -92,6 +108,34 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
 def test_a_bad_spec_is_refused_with_path_and_reason(certificate_body: Make, spec: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidResource, match=f"^Certificate team/a is invalid: .*{problem}"):
         Certificate.parse(certificate_body(**spec))
+
+
+def test_spellings_of_one_name_are_one_name(certificate_body: Make) -> None:
+    spec = Certificate.parse(
+        certificate_body(
+            dnsNames=["A.example", "a.example.", "b\u00fccher.example", "XN--BCHER-KVA.example"],
+            ipAddresses=["2001:DB8::1", "2001:db8:0::1", "192.0.2.1"],
+            commonName="B\u00dcCHER.example.",
+            usages=["client auth", "server auth", "client auth"],
+        )
+    ).spec
+    assert spec.dns_names == ("a.example", "xn--bcher-kva.example")
+    assert spec.ip_addresses == ("2001:db8::1", "192.0.2.1")
+    assert spec.common_name == "xn--bcher-kva.example"
+    assert spec.usages == ("server auth", "client auth")
+
+
+@pytest.mark.parametrize(
+    "spec", [{"dnsNames": [], "ipAddresses": ["192.0.2.1"]}, {"dnsNames": [], "commonName": "192.0.2.1"}]
+)
+def test_a_certificate_need_not_have_dns_names(certificate_body: Make, spec: dict[str, Any]) -> None:
+    assert Certificate.parse(certificate_body(**spec)).spec.dns_names == ()
+
+
+def test_the_common_name_of_a_literal_subject_is_read(certificate_body: Make) -> None:
+    body = certificate_body(literalSubject="cn=WWW.example,O=Example\\, Inc.,C=DE")
+    assert Certificate.parse(body).spec.effective_common_name == "www.example"
+    assert Certificate.parse(certificate_body(literalSubject="O=Example,C=DE")).spec.effective_common_name is None
 
 
 def test_an_error_does_not_repeat_what_the_user_wrote(certificate_body: Make) -> None:
@@ -169,6 +213,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
             "solverObjects": [],
         },
         "recentOrders": [],
+        "requests": [],
     }
 
 
@@ -198,3 +243,22 @@ def test_metadata_is_read(certificate_body: Make) -> None:
     assert certificate.metadata.resource_version == "7"
     assert certificate.metadata.deletion_timestamp == datetime(2026, 1, 31, 12, tzinfo=UTC)
     assert certificate.display_name == "Certificate team/a"
+
+
+@pytest.mark.parametrize(
+    ("request_", "wrong"),
+    [
+        ({"id": "r 1", "action": "Renew"}, "must consist of letters, digits"),
+        ({"id": "r" * 65, "action": "Renew"}, "longer than 64"),
+        ({"id": "r-1", "action": "Restart"}, "action"),
+        ({"id": "r-1", "action": "Renew", "reason": "superseded"}, "reason is for the action Revoke"),
+        ({"id": "r-1", "action": "Revoke", "reason": "bored"}, "reason"),
+        ({"id": "r-1", "action": "Renew", "revision": 1}, "revision is for the action Rollback"),
+        ({"id": "r-1", "action": "Rollback", "revision": 0}, "revision"),
+        ({"id": "r-1", "action": "Renew", "requestedBy": "a\nb"}, "must be one line"),
+        ({"action": "Renew"}, "id"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(certificate_body: Make, request_: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(InvalidResource, match=wrong):
+        Certificate.parse(certificate_body(request=request_))

@@ -105,7 +105,14 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
     spec = open_api_schema(Certificate)["properties"]["spec"]
     assert list(spec["properties"]) == [
         "dnsNames",
+        "ipAddresses",
+        "uris",
+        "emailAddresses",
         "commonName",
+        "subject",
+        "literalSubject",
+        "usages",
+        "isCA",
         "secretName",
         "secretTemplate",
         "secretOwnerReference",
@@ -114,8 +121,10 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "renewBefore",
         "renewBeforePercentage",
         "privateKey",
+        "paused",
+        "request",
     ]
-    assert spec["required"] == ["dnsNames", "secretName", "issuerRef"]
+    assert spec["required"] == ["secretName", "issuerRef"]
 
 
 def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import idna
-
 from certwright.acme.errors import InvalidIdentifier
+from certwright.names import normal_address, normal_domain
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
@@ -33,8 +31,12 @@ class Identifier:
 
     @classmethod
     def dns(cls, name: str) -> Identifier:
-        """Return the identifier of a domain name, in lower case and without a trailing dot."""
-        return cls("dns", name.removesuffix(".").lower())
+        """Return the identifier of a domain name, in lower case, without a trailing dot, in A-labels (RFC 5890).
+
+        Raises:
+            ValueError: It is not ASCII, and no internationalised domain name.
+        """
+        return cls("dns", normal_domain(name))
 
     @classmethod
     def ip(cls, address: str) -> Identifier:
@@ -43,7 +45,7 @@ class Identifier:
         Raises:
             ValueError: The text is not an IPv4 or IPv6 address.
         """
-        return cls("ip", ipaddress.ip_address(address).compressed)
+        return cls("ip", normal_address(address))
 
     @classmethod
     def parse(cls, text: str) -> Identifier:
@@ -68,12 +70,10 @@ class Identifier:
 
 def _domain_name(text: str) -> str:
     wildcard = "*." if text.startswith("*.") else ""
-    name = text.removeprefix(wildcard).removesuffix(".").lower()
-    if not name.isascii():
-        try:
-            name = idna.encode(name, uts46=True).decode("ascii")
-        except idna.IDNAError:
-            raise _invalid(text, "it is not a valid internationalised domain name (RFC 5891)") from None
+    try:
+        name = normal_domain(text.removeprefix(wildcard))
+    except ValueError:
+        raise _invalid(text, "it is not a valid internationalised domain name (RFC 5891)") from None
     if len(wildcard + name) > _MAX_NAME:
         raise _invalid(text, f"it is longer than {_MAX_NAME} characters")
     if "*" in name:
@@ -95,20 +95,12 @@ def canonical(identifier: Identifier) -> Identifier:
     Some servers spell a domain in its own script, or a type in capitals.
     """
     kind, value = identifier.type.lower(), identifier.value.removesuffix(".").lower()
-    if kind == "dns" and not value.isascii():
-        value = _in_ascii(value)
     try:
-        return Identifier.ip(value.removeprefix("[").removesuffix("]")) if kind == "ip" else Identifier(kind, value)
+        if kind == "ip":
+            return Identifier.ip(value.removeprefix("[").removesuffix("]"))
+        return Identifier.dns(value) if kind == "dns" else Identifier(kind, value)
     except ValueError:
         return Identifier(kind, value)
-
-
-def _in_ascii(name: str) -> str:
-    wildcard = "*." if name.startswith("*.") else ""
-    try:
-        return wildcard + idna.encode(name.removeprefix(wildcard), uts46=True).decode("ascii")
-    except idna.IDNAError:
-        return name
 
 
 def shown(identifiers: Iterable[Identifier]) -> str:

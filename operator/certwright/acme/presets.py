@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+from urllib.parse import urlsplit
+
 from certwright.acme.errors import UnsafeUrl
 from certwright.known_authorities import KNOWN_AUTHORITIES, KnownAuthority
 
 __all__ = ["KNOWN_AUTHORITIES", "KnownAuthority", "directory_url"]
+
+
+_PUBLIC_HOSTS: Final = frozenset(
+    urlsplit(authority.directory_url).hostname for authority in KNOWN_AUTHORITIES.values() if authority.name != "pebble"
+)
+
+
+def is_public_authority(directory_url: str) -> bool:
+    """Whether a directory is at a host of a well-known public CA, or of its staging environment."""
+    try:
+        return urlsplit(directory_url).hostname in _PUBLIC_HOSTS
+    except ValueError:
+        return False
 
 
 def directory_url(name_or_url: str) -> str:

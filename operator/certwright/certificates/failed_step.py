@@ -44,8 +44,11 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
     if failure.answered:
         observation = observation.remember(ca_failures=observation.memory.ca_failures + 1)
     tools.metrics.failed(failure.reason)
-    before = observation.memory.cleaning_up if step.cleans_up else observation.memory.issuing
-    if step.cleans_up:
+    before = _backoff_of(observation, step)
+    if step.is_about_request:
+        backoff = _failed_again(before, failure, now)
+        observation = observation.remember(requesting=backoff)
+    elif step.cleans_up:
         backoff = _failed_again(before, failure, now)
         observation = observation.remember(cleaning_up=backoff)
     elif failure.kind == "attempt":
@@ -59,12 +62,17 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         backoff = _failed_again(before, failure, now)
         observation = _try_again(observation, failure).remember(issuing=backoff)
     message = f"{failure.message} The next attempt is at {rfc3339(backoff.not_before or now)}."
-    if not step.cleans_up:
+    if not step.cleans_up and not step.is_about_request:
         observation = observation.noting(failure.reason, message, under_way=False)
     if failure.kind == "attempt" or backoff.reported != before.reported:
         tools.recorder.record(observation.subject, "Warning", failure.reason, message)
         logger.warning("%s: %s: %s", observation.certificate.display_name, failure.reason, message)
     return observation
+
+
+def _backoff_of(observation: Observation, step: Act) -> Backoff:
+    memory = observation.memory
+    return memory.requesting if step.is_about_request else memory.cleaning_up if step.cleans_up else memory.issuing
 
 
 def _failed_again(backoff: Backoff, failure: Failure, now: dt.datetime) -> Backoff:

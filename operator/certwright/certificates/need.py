@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.order_request import certified_identifiers, names_of
+from certwright.certificates.order_request import certified_identifiers, contents_digest, names_of
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
+from certwright.certificates.requests.actions import wanting_certificate
+from certwright.certificates.requests.record import asked
 from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
@@ -77,10 +79,12 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
         return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}", refusal)
     return (
         _names_need(observation, secret, facts)
+        or _contents_need(observation.certificate, secret)
         or _key_need(observation.certificate, secret)
         or _issuer_need(observation, secret)
         or _origin_need(observation, secret, facts)
         or _time_need(observation, facts, now)
+        or _request_need(observation)
     )
 
 
@@ -96,6 +100,21 @@ def _names_need(observation: Observation, secret: SecretFacts, facts: Certificat
         if some
     ]
     return Need("NamesChanged", f"the certificate in Secret {secret.name} {' and '.join(differences)}")
+
+
+def _contents_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
+    """Tell whether something else is asked for than was when the certificate was issued.
+
+    The certificate itself decides nothing: what a CA leaves out would be ordered for ever. What another version or
+    another tool wrote says nothing of it, and stays.
+    """
+    if secret.certificate_name is None or secret.contents is None or secret.contents == contents_digest(certificate):
+        return None
+    return Need(
+        "ContentsChanged",
+        f"the certificate in Secret {secret.name} was requested with another common name, subject, usages, uris or "
+        "emailAddresses",
+    )
 
 
 def _key_need(certificate: Certificate, secret: SecretFacts) -> Need | None:
@@ -128,7 +147,13 @@ def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
         was = (secret.issuer_kind, secret.issuer_name)
         if was != (reference.kind, reference.name):
             return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
-    if request is not None and secret.certificate_name is not None and secret.server not in {None, request.server}:
+    issuer = observation.issuer
+    same_ca = {
+        None,
+        *(() if request is None else (request.server,)),
+        *(() if issuer is None else issuer.former_servers),
+    }
+    if request is not None and secret.certificate_name is not None and secret.server not in same_ca:
         return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
     return None
 
@@ -168,3 +193,8 @@ def _time_need(observation: Observation, facts: CertificateFacts, now: dt.dateti
     if observation.renew_at is not None and now >= observation.renew_at:
         return Need("Renewal", f"the certificate is due for renewal; it expires at {rfc3339(facts.not_after)}")
     return None
+
+
+def _request_need(observation: Observation) -> Need | None:
+    entry = wanting_certificate(observation)
+    return Need("Requested", f"of {asked(entry)}") if entry is not None else None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import IssuerView, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, CertificateStatus
+    from certwright.resources import Certificate, CertificateStatus, RequestStatus
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,9 @@ class Memory:
         issued: What was issued last, for a while.
         written: When this process last wrote the Secret.
         contested: The back-off of writes of the Secret that undo what something else did to it.
+        requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
+        requesting: The back-off of keeping that record.
+        taken_out: ID of the request that this process last removed from the spec.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
     """
 
@@ -103,13 +106,24 @@ class Memory:
     issued: Issued | None = field(default=None, repr=False)
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
+    requests: tuple[RequestStatus, ...] | None = None
+    requesting: Backoff = field(default_factory=Backoff)
+    taken_out: str | None = None
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""
         if self.generation == generation:
             return self
         note = self.note if self.note is not None and self.note.under_way else None
-        return replace(self, generation=generation, note=note, issuing=Backoff(), ca_failures=0, orders_gone=0)
+        return replace(
+            self,
+            generation=generation,
+            note=note,
+            issuing=Backoff(),
+            requesting=Backoff(),
+            ca_failures=0,
+            orders_gone=0,
+        )
 
     def for_changed_issuer(self) -> Memory:
         """Return what is still of use when the issuer has changed: what stood in the way may be gone."""

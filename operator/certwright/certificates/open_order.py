@@ -51,6 +51,7 @@ class OpenOrder:
         reviews: How often they were.
         next_answer: When challenges that failed may be answered again.
         answers: How often challenges were answered.
+        key_due: When its private key, which is being made, is to be fetched; None if at once.
         usable_from: When its certificate, which is issued, may be written; None if at once.
         warned: What Events have said of responses that could not be seen: the reason, and the cause.
     """
@@ -73,6 +74,7 @@ class OpenOrder:
     reviews: int = 0
     next_answer: dt.datetime | None = None
     answers: int = 1
+    key_due: dt.datetime | None = None
     usable_from: dt.datetime | None = None
     warned: frozenset[tuple[str, str]] = frozenset()
 

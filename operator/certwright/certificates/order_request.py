@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from certwright.acme import Identifier
+from certwright.names import is_address
+from certwright.pki import CertificateContents, Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from certwright.pki import CertificateFacts
     from certwright.resources import AcmeIssuerSpec, Certificate
@@ -29,6 +31,7 @@ class OrderRequest:
         duration_seconds: Lifetime to ask for, or None for the CA's own.
         key: Algorithm and size of the private key: a CA that refuses one may take another, so it need not wait.
         common_name: For the CSR, or None.
+        contents: What else is in the CSR, as JSON values.
     """
 
     identifiers: tuple[Identifier, ...]
@@ -38,6 +41,7 @@ class OrderRequest:
     duration_seconds: int | None = None
     key: tuple[str, int | None] = ("ECDSA", None)
     common_name: str | None = None
+    contents: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,8 +64,15 @@ class OrderRequest:
                 "duration_seconds": self.duration_seconds,
                 "key": self.key,
                 "common_name": self.common_name,
+                **({"contents": self.contents} if self.contents else {}),
             }
         )
+
+    @property
+    def unsupported(self) -> tuple[str, ...]:
+        """The names of fields that ask for what ACME cannot validate, as users write them."""
+        fields = {"uris": "uris", "email_addresses": "emailAddresses"}
+        return tuple(shown for name, shown in fields.items() if self.contents.get(name))
 
     @classmethod
     def of(cls, certificate: Certificate, issuer: AcmeIssuerSpec, account_url: str) -> OrderRequest:
@@ -75,8 +86,17 @@ class OrderRequest:
             profile=issuer.profile,
             duration_seconds=int(spec.duration.total_seconds()) if asks_duration and spec.duration else None,
             key=(spec.private_key.effective_algorithm, spec.private_key.size),
-            common_name=spec.common_name,
+            common_name=spec.effective_common_name,
+            contents=contents_of(certificate).to_json(),
         )
+
+
+def unsupported_message(request: OrderRequest) -> str:
+    """Say what of a request no public CA grants."""
+    return (
+        f"The spec has {' and '.join(request.unsupported)}, which ACME cannot validate (it has no such identifiers), "
+        f"and {request.server} refuses a CSR with them. Remove them, or use a private CA that allows them."
+    )
 
 
 class SubjectNames(NamedTuple):
@@ -87,14 +107,40 @@ class SubjectNames(NamedTuple):
 
 
 def requested_identifiers(certificate: Certificate) -> tuple[Identifier, ...]:
-    """Return what a Certificate asks to be certified: in lower case, each once, sorted."""
-    return tuple(sorted({Identifier.dns(name) for name in certificate.spec.dns_names}))
+    """Return what a Certificate asks to be certified: in normal form, each once, sorted.
+
+    A common name is one of the names of a certificate for every CA (RFC 8555 section 7.4).
+    """
+    spec = certificate.spec
+    found = {Identifier.dns(name) for name in spec.dns_names} | {Identifier.ip(one) for one in spec.ip_addresses}
+    common_name = spec.effective_common_name
+    if common_name is not None:
+        found.add(Identifier.ip(common_name) if is_address(common_name) else Identifier.dns(common_name))
+    return tuple(sorted(found))
+
+
+def contents_of(certificate: Certificate) -> CertificateContents:
+    """Return what a Certificate asks for besides names and common name."""
+    spec = certificate.spec
+    fields = spec.subject.model_dump() if spec.subject is not None else {}
+    return CertificateContents(
+        subject=Subject(**fields),
+        literal_subject=spec.literal_subject,
+        usages=spec.usages,
+        uris=spec.uris,
+        email_addresses=spec.email_addresses,
+    )
+
+
+def contents_digest(certificate: Certificate) -> str:
+    """Return a digest of what a Certificate asks for besides identifiers, the common name included."""
+    return digest({"common_name": certificate.spec.effective_common_name, **contents_of(certificate).to_json()})
 
 
 def certified_identifiers(facts: CertificateFacts) -> tuple[Identifier, ...]:
     """Return what an issued certificate is for, in the form of `requested_identifiers`."""
     names = [Identifier("dns", name) for name in facts.dns_names]
-    addresses = [Identifier("ip", address) for address in facts.ip_addresses]
+    addresses = [Identifier.ip(address) for address in facts.ip_addresses]
     return tuple(sorted(names + addresses))
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme.presets import is_public_authority
 from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
+from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.requested import request_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
@@ -27,6 +30,7 @@ from certwright.certificates.steps.resting import (
     AwaitIssuer,
     Forget,
     Park,
+    Pause,
     Refuse,
     Settle,
     Sleep,
@@ -74,6 +78,11 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     """
     if observation.certificate.metadata.deletion_timestamp is not None:
         return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
+    requested = request_step(observation, now)
+    if requested is not None:
+        return requested
+    if observation.certificate.spec.paused:
+        return Pause()
     problem = ownership_problem(observation)
     if problem is not None:
         return _let_go_first(observation, now) or Refuse(problem.reason, problem.message)
@@ -121,6 +130,9 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     refusal = observation.policy.refusal(observation.identifiers) if observation.policy is not None else None
     if refusal is not None:
         return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
+    if observation.request.unsupported and is_public_authority(observation.request.server):
+        refusal = unsupported_message(observation.request)
+        return _let_go_first(observation, now) or Refuse("ContentsNotSupported", refusal)
     order = observation.status.order
     if order is not None and order.state == "invalid" and order.spec_hash == observation.request.fingerprint:
         pause = _attempt_pause(observation.status, now)
@@ -182,7 +194,7 @@ def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
         case "pending" if open_order.is_review_due(now):
             return ReviewAuthorizations()
         case "ready" if not open_order.finalized:
-            return Finalize()
+            return _not_before(open_order.key_due, now) or Finalize()
         case "valid":
             return _not_before(open_order.usable_from, now) or StoreCertificate()
         case _:

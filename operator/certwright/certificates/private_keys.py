@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from certwright.certificates.secret import pending_key_name, pending_key_secret
@@ -11,7 +10,6 @@ from certwright.kube.secrets import EntryTooLarge, entry_of
 from certwright.pki import (
     PkiError,
     PrivateKeyError,
-    generate_private_key,
     key_matches_spec,
     load_private_key,
     private_key_to_pem,
@@ -20,11 +18,11 @@ from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
-    from certwright.kube.api import KubeApi
+    from certwright.certificates.tools import Tools
     from certwright.pki import PrivateKey
 
 
-async def obtain_key(observation: Observation, kube_api: KubeApi) -> PrivateKey:
+async def obtain_key(observation: Observation, tools: Tools) -> PrivateKey:
     """Return the key for the present order; afterwards it is in a Secret.
 
     The open order's, if it has one. Else, with ``rotationPolicy: Never``, the one in the target Secret, if that is
@@ -33,16 +31,17 @@ async def obtain_key(observation: Observation, kube_api: KubeApi) -> PrivateKey:
 
     Raises:
         KubeError: The Secret cannot be read or written: the key is not used then.
+        KeyNotReady: It takes a while to make.
     """
     open_order = observation.memory.open_order
     if open_order is not None and open_order.key is not None:
         return open_order.key
-    return await _kept_key(observation, kube_api) or await _new_key(observation, kube_api)
+    return await _kept_key(observation, tools) or await _new_key(observation, tools)
 
 
-async def with_key(observation: Observation, kube_api: KubeApi) -> tuple[Observation, PrivateKey]:
+async def with_key(observation: Observation, tools: Tools) -> tuple[Observation, PrivateKey]:
     """Return the open order's key, see `obtain_key`, and the observation with it."""
-    key = await obtain_key(observation, kube_api)
+    key = await obtain_key(observation, tools)
     if observation.open_order.key is key:
         return observation, key
     return observation.with_open_order(key=key), key
@@ -54,7 +53,7 @@ def reuses_key(observation: Observation) -> bool:
     return private_key.rotation_policy == "Never" and secret is not None and secret.has_key_for(private_key)
 
 
-async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey | None:
+async def _kept_key(observation: Observation, tools: Tools) -> PrivateKey | None:
     certificate, open_order = observation.certificate, observation.memory.open_order
     if reuses_key(observation):
         name = certificate.spec.secret_name
@@ -62,7 +61,7 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
         name = pending_key_name(certificate)
     else:
         return None
-    found = await kube_api.read_secret(observation.namespace, name)
+    found = await tools.kube_api.read_secret(observation.namespace, name)
     private_key = certificate.spec.private_key
     try:
         pem = entry_of(found, "tls.key")
@@ -84,8 +83,8 @@ async def _kept_key(observation: Observation, kube_api: KubeApi) -> PrivateKey |
     return None
 
 
-async def _new_key(observation: Observation, kube_api: KubeApi) -> PrivateKey:
+async def _new_key(observation: Observation, tools: Tools) -> PrivateKey:
     private_key = observation.certificate.spec.private_key
-    key = await asyncio.to_thread(generate_private_key, private_key.effective_algorithm, private_key.size)
-    await kube_api.apply_secret(pending_key_secret(observation.certificate, private_key_to_pem(key)), force=True)
+    key = await tools.keys.make(observation, private_key.effective_algorithm, private_key.size)
+    await tools.kube_api.apply_secret(pending_key_secret(observation.certificate, private_key_to_pem(key)), force=True)
     return key

@@ -18,6 +18,7 @@ from certwright.certificates.order_request import OrderRequest, requested_identi
 from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
 from certwright.certificates.progress import Progress
+from certwright.certificates.requested import next_request_look
 from certwright.certificates.secret import SecretFacts
 from certwright.certificates.status import last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, Sleep
@@ -104,6 +105,7 @@ class CertificateReconciler:
         self._with_changed_issuer.discard(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
+        self._tools.keys.forget(uid)
 
     def start_over(self) -> None:
         """Drop what is remembered of every Certificate: it may be about versions that there are no more."""
@@ -148,6 +150,9 @@ class CertificateReconciler:
         refusals = observation.memory.refusals + 1 if isinstance(step, Refuse) else 0
         if refusals != observation.memory.refusals:
             self._keep(observation.remember(refusals=refusals))
+        request_look = next_request_look(observation, now)
+        if request_look is not None:
+            result = result.no_later_than(request_look - now)
         # No later than when the certificate ends: from then on it is not Ready, whatever else is waited for.
         facts = observation.secret.certificate if observation.secret is not None else None
         if facts is not None and facts.not_after > now:
@@ -207,6 +212,8 @@ class CertificateReconciler:
             policy=await self._policy(issuer, namespace),
             given=self._given(key, issuer, secret),
         )
+        if memory.requests is not None:
+            observation = observation.with_status(requests=memory.requests)
         observation, is_foreign = believed(observation.with_secret(secret))
         if is_foreign:
             self._tell_foreign_order(observation, certificate)
@@ -317,6 +324,7 @@ class CertificateReconciler:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
         if observation.memory.voucher is not None:
             observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
+        observation = observation.remember(requests=observation.status.requests)
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certwright.certificates.order_request import digest, names_of, requested_identifiers
+from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.api import FIELD_MANAGER
@@ -33,7 +33,9 @@ from certwright.resources import (
     ALT_NAMES_ANNOTATION,
     API_VERSION,
     CERTIFICATE_NAME_ANNOTATION,
+    COMMON_NAME_ANNOTATION,
     COMPONENT_LABEL,
+    IP_SANS_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -57,6 +59,8 @@ TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
 CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
 """SHA-256 over chain and key as we wrote them: equal means that key and leaf need not be compared."""
+CONTENTS_ANNOTATION: Final = f"{group.GROUP}/contents-requested"
+"""A digest of what was requested besides names, see `contents_digest`: what the CA left out is not asked for again."""
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
@@ -92,6 +96,8 @@ class SecretFacts:
         problem: Why chain and key are of no use, for people; None if they are.
         metadata_fingerprint: Of the metadata we wrote, see `secret_manifest.metadata_fingerprint`.
         immutable: Whether its data can never be changed.
+        contents: Digest of what was requested besides names when its certificate was issued or adopted; None if that
+            is not known.
         revision: Which one of the Certificate's it holds, counted from 1; 0 if Certwright did not write it.
         template: Which labels and annotations are from the Certificate's template, see `template_keys`.
         lone_key: The public half of ``tls.key`` if there is no certificate for it; None if it cannot be used either.
@@ -120,6 +126,7 @@ class SecretFacts:
     problem: str | None
     metadata_fingerprint: str | None
     immutable: bool = False
+    contents: str | None = None
     revision: int = 0
     template: str | None = None
     lone_key: CertificatePublicKeyTypes | None = field(default=None, repr=False)
@@ -188,6 +195,7 @@ class SecretFacts:
             leaf=leaf,
             problem=problem,
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
+            contents=annotations.get(CONTENTS_ANNOTATION) if managed else None,
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
             template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
@@ -228,6 +236,7 @@ def tls_secret(
         ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
         ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
         SERVER_ANNOTATION: server,
+        CONTENTS_ANNOTATION: contents_digest(certificate),
         REVISION_ANNOTATION: str(revision),
     }
     return _manifest(certificate, data, annotations)
@@ -250,10 +259,15 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
             ISSUER_KIND_ANNOTATION,
             ISSUER_GROUP_ANNOTATION,
             SERVER_ANNOTATION,
+            CONTENTS_ANNOTATION,
             REVISION_ANNOTATION,
         )
         if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
+    if not mine:
+        kept[CONTENTS_ANNOTATION] = contents_digest(
+            certificate
+        )  # taken as it is, until the spec asks for something else
     manifest = _manifest(certificate, data, kept)
     manifest["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
     return manifest
@@ -327,6 +341,7 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             ISSUER_NAME_ANNOTATION,
             ISSUER_KIND_ANNOTATION,
             SERVER_ANNOTATION,
+            CONTENTS_ANNOTATION,
             METADATA_FINGERPRINT_ANNOTATION,
             CONTENT_DIGEST_ANNOTATION,
             REVISION_ANNOTATION,
@@ -406,7 +421,7 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
             **annotations,
             **_template_record(template),
             CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
-            ALT_NAMES_ANNOTATION: ",".join(names_of(requested_identifiers(certificate))),
+            **_names(certificate),
             METADATA_FINGERPRINT_ANNOTATION: metadata_fingerprint(certificate),
             CONTENT_DIGEST_ANNOTATION: content_digest(decoded(data, "tls.crt"), decoded(data, "tls.key")),
         },
@@ -414,6 +429,17 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
     if certificate.spec.secret_owner_reference:
         metadata["ownerReferences"] = [_owner(certificate)]
     return {"apiVersion": "v1", "kind": "Secret", "type": TLS_TYPE, "metadata": metadata, "data": data}
+
+
+def _names(certificate: Certificate) -> dict[str, str]:
+    """Return the annotations that say for people and other programs what the certificate is for."""
+    names, common_name = subject_names(requested_identifiers(certificate)), certificate.spec.effective_common_name
+    annotations = {ALT_NAMES_ANNOTATION: ",".join(names.dns_names)}
+    if names.ip_addresses:
+        annotations[IP_SANS_ANNOTATION] = ",".join(names.ip_addresses)
+    if common_name is not None:
+        annotations[COMMON_NAME_ANNOTATION] = common_name
+    return annotations
 
 
 def _owner(certificate: Certificate) -> dict[str, Any]:

@@ -11,7 +11,17 @@ from certwright.certificates.finalizer import written
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Note
 from certwright.certificates.ownership import ownership_problem
-from certwright.resources import ISSUING, READY, Certificate, Condition, find_condition, set_condition
+from certwright.resources import (
+    ISSUING,
+    PAUSED,
+    READY,
+    Certificate,
+    Condition,
+    find_condition,
+    is_true,
+    set_condition,
+    without_condition,
+)
 from certwright.text import rfc3339, sentence
 
 if TYPE_CHECKING:
@@ -22,8 +32,9 @@ if TYPE_CHECKING:
 NOTHING_TO_DO: Final = "NothingToDo"
 MAX_SERIAL_DIGITS: Final = 64
 """RFC 5280 allows 40; a Secret that someone else filled may hold anything."""
-RENEWAL_REASONS: Final = frozenset({"Renewal"})
+RENEWAL_REASONS: Final = frozenset({"Renewal", "Requested"})
 """Needs that leave the certificate in the Secret as good as it was."""
+PAUSE_MESSAGE: Final = "spec.paused is set: nothing is ordered, presented or written. What exists is kept."
 QUIET: Final = dt.timedelta(seconds=5)
 """While an order is open its small steps are written no oftener than this: most orders are done by then."""
 
@@ -55,6 +66,7 @@ def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
             observed_generation=generation,
         )
         conditions = set_condition(conditions, condition, now)
+    conditions = _with_pause(conditions, observation, now)
     facts: dict[str, Any] = dict.fromkeys(("not_before", "not_after", "renewal_time", "serial_number"))
     if problem is None and secret is not None and secret.certificate is not None:
         counted = secret.revision if secret.certificate_name == observation.certificate.metadata.name else 0
@@ -66,6 +78,19 @@ def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
             "serial_number": secret.certificate.serial[:MAX_SERIAL_DIGITS],
         }
     return draft.replace(conditions=conditions, observed_generation=generation, **facts)
+
+
+def _with_pause(conditions: tuple[Condition, ...], observation: Observation, now: dt.datetime) -> tuple[Condition, ...]:
+    if not observation.certificate.spec.paused:
+        return without_condition(conditions, PAUSED)
+    condition = Condition(
+        type=PAUSED,
+        status="True",
+        reason="Paused",
+        message=PAUSE_MESSAGE,
+        observed_generation=observation.certificate.metadata.generation,
+    )
+    return set_condition(conditions, condition, now)
 
 
 def last_note(status: CertificateStatus) -> Note | None:
@@ -82,6 +107,9 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
     usable = secret.certificate if secret is not None else None
     if usable is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
         ends, renews = rfc3339(usable.not_after), rfc3339(observation.renew_at)
+        if observation.certificate.spec.paused:
+            due = f"its renewal is due at {renews}" if need is None else "its renewal is due"
+            return _Fact("True", "Paused", f"The certificate is valid until {ends}; {due}, but spec.paused is set.")
         if need is None:
             return _Fact("True", "Ready", f"The certificate is valid until {ends} and will be renewed at {renews}.")
         what = f" {note.message}" if note is not None else ""
@@ -116,7 +144,17 @@ async def save(observation: Observation, tools: Tools) -> Observation:
         return observation
     identity = certificate.metadata.identity
     body = await tools.kube_api.apply_status(Certificate.PLURAL, Certificate.KIND, identity, status.to_json())
+    _tell_pause(observation, tools, certificate.status)
     return written(observation.remember(saved_at=now), tools, body)
+
+
+def _tell_pause(observation: Observation, tools: Tools, before: CertificateStatus) -> None:
+    was, is_now = (is_true(status.conditions, PAUSED) for status in (before, observation.status))
+    if is_now and not was:
+        tools.recorder.record(observation.subject, "Normal", "Paused", PAUSE_MESSAGE)
+    if was and not is_now:
+        message = "spec.paused is no longer set: the operator continues."
+        tools.recorder.record(observation.subject, "Normal", "Resumed", message)
 
 
 async def save_unless_quiet(observation: Observation, tools: Tools) -> Observation:

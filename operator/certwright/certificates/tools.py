@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from certwright.certificates.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -37,6 +39,7 @@ class Tools:
         leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
+        keys: Makes private keys.
     """
 
     kube_api: KubeApi
@@ -50,3 +53,4 @@ class Tools:
     leadership: Leadership
     on_written: Callable[[dict[str, Any]], object]
     on_secret_written: Callable[[SecretFacts], object]
+    keys: KeyMaker = field(default_factory=KeyMaker)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from certwright.dns import TxtRecord
+from certwright.names import is_address
 from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class FileResponse:
     """A key authorization at the place where http-01 looks for it (RFC 8555 section 8.3).
 
     Attributes:
-        host: The DNS name, lower-case.
+        host: The DNS name, lower-case; or the IP address.
         token: Of the challenge.
         key_authorization: The file's content (RFC 8555 section 8.1); no secret.
     """
@@ -126,7 +127,13 @@ class FileResponse:
     @property
     def url(self) -> str:
         """The URL that the CA asks for."""
-        return f"http://{self.host}{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}{self.path}"
+
+    @property
+    def route_host(self) -> str | None:
+        """The host that routes have; None for an address, which neither an Ingress nor an HTTPRoute takes as a host."""
+        return None if is_address(self.host) else self.host
 
     @property
     def location(self) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from certwright.names import normal_address
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -154,5 +157,8 @@ def _parse(head: bytes) -> Request:
 
 def _bare(host: str) -> str:
     if host.startswith("["):
-        return host.partition("]")[0].removeprefix("[").lower()
+        address = host.partition("]")[0].removeprefix("[").lower()
+        with contextlib.suppress(ValueError):
+            return normal_address(address)
+        return address
     return host.partition(":")[0].removesuffix(".").lower()

@@ -13,6 +13,7 @@ from certwright.dns.query import DEFAULT_TIMEOUT, Questioner
 from certwright.dns.resolvers import Resolvers
 from certwright.http.addresses import AddressPolicy, is_public
 from certwright.http.url import MAX_SHOWN_HOST
+from certwright.names import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -182,7 +183,7 @@ class Rounds(AbstractResolver):
         return [address for address in addresses if address not in done]
 
     def _check_redirect(self, host: str, addresses: Sequence[str]) -> None:
-        own = self._resolver.found.get(self._host, ())
+        own = (self._host,) if is_address(self._host) else self._resolver.found.get(self._host, ())
         inside = [address for address in addresses if address not in own and not is_public(address)]
         if inside:
             raise OSError(

@@ -20,7 +20,7 @@ MAX_HOSTNAMES: Final = 16
 
 
 def ingress(owner: Owner, name: str, files: Sequence[FileResponse], route: IngressRoute) -> Manifest:
-    """Return an Ingress with a rule for each host and a path for each file."""
+    """Return an Ingress with a rule for each host and a path for each file; one without host for all addresses."""
     annotations = dict(route.annotations)
     if route.class_annotation is not None:
         annotations[CLASS_ANNOTATION] = route.class_annotation
@@ -54,9 +54,9 @@ def with_paths(
     """
     changed = without_paths(rules, files, services={service})
     for file in sorted(files):
-        rule = next((rule for rule in changed if rule.get("host") == file.host), None)
+        rule = next((rule for rule in changed if (rule.get("host") or None) == file.route_host), None)
         if rule is None:
-            rule = {"host": file.host}
+            rule = {} if file.route_host is None else {"host": file.route_host}
             changed.append(rule)
         paths = (rule.get("http") or {}).get("paths") or []
         rule["http"] = {"paths": [_path(file, service, path_type), *paths]}
@@ -70,11 +70,11 @@ def without_paths(
 
     A rule that has no other path goes, too.
     """
-    gone = {(file.host, file.path, service) for file in files for service in services}
+    gone = {(file.route_host, file.path, service) for file in files for service in services}
     kept: list[dict[str, Any]] = []
     for rule in rules:
         paths = (rule.get("http") or {}).get("paths") or []
-        left = [path for path in paths if (rule.get("host"), path.get("path"), _service(path)) not in gone]
+        left = [path for path in paths if (rule.get("host") or None, path.get("path"), _service(path)) not in gone]
         if len(left) == len(paths):
             kept.append(dict(rule))
         elif left:
@@ -85,11 +85,11 @@ def without_paths(
 def has_paths(rules: Iterable[Mapping[str, Any]], files: Iterable[FileResponse], *, service: str) -> bool:
     """Whether the rules of an Ingress have a path for each of these files that leads to this Service."""
     there = {
-        (rule.get("host"), path.get("path"), _service(path))
+        (rule.get("host") or None, path.get("path"), _service(path))
         for rule in rules
         for path in (rule.get("http") or {}).get("paths") or ()
     }
-    return all((file.host, file.path, service) in there for file in files)
+    return all((file.route_host, file.path, service) in there for file in files)
 
 
 def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
@@ -101,17 +101,23 @@ def has_challenges(rules: Iterable[Mapping[str, Any]]) -> bool:
 def http_routes(
     owner: Owner, name: str, files: Sequence[FileResponse], route: GatewayRoute
 ) -> list[tuple[str, Manifest]]:
-    """Return the HTTPRoutes for these files by name: one for each 16 of them, as one route holds no more hosts."""
+    """Return the HTTPRoutes for these files by name: one for each 16 of them, as one route holds no more hosts.
+
+    Those for addresses are in routes without hosts, which serve every host of the Gateway's listeners.
+    """
     made = []
-    for number, some in enumerate(_batched(sorted(files), MAX_HOSTNAMES)):
+    named = _batched(sorted(one for one in files if one.route_host is not None), MAX_HOSTNAMES)
+    bare = _batched(sorted(one for one in files if one.route_host is None), MAX_HOSTNAMES)
+    for number, some in enumerate([*named, *bare]):
         own_name = name if number == 0 else f"{name}-{number}"
+        hosts = sorted({file.route_host for file in some if file.route_host is not None})
         manifest = {
             "apiVersion": "gateway.networking.k8s.io/v1",
             "kind": "HTTPRoute",
             "metadata": metadata(owner, own_name, labels=route.labels),
             "spec": {
                 "parentRefs": [dict(parent) for parent in route.parent_refs],
-                "hostnames": sorted({file.host for file in some}),
+                **({"hostnames": hosts} if hosts else {}),
                 "rules": [
                     {
                         "matches": [{"path": {"type": "Exact", "value": file.path}} for file in some],

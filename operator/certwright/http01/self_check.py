@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from certwright import names
 from certwright.challenges.self_check import (
     MAX_REDIRECTS,
     Answer,
@@ -21,6 +22,7 @@ from certwright.challenges.self_check import (
     is_address,
     look,
 )
+from certwright.http.addresses import AddressPolicy
 from certwright.http01.addresses import Addresses, Remembered, Rounds
 from certwright.text import listed
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from certwright.challenges.response import FileResponse
-    from certwright.http.addresses import AddressPolicy
 
 SECONDS: Final = 5.0
 """For one answer."""
@@ -95,6 +96,7 @@ class SelfCheck:
     ) -> None:
         self._every_address = every_address
         self._policy = CheckPolicy(port=port, follow_addresses=False, seconds=SECONDS_OF_REDIRECTS)
+        self._addresses = addresses or AddressPolicy()
         self._resolver = Addresses(nameservers) if addresses is None else Addresses(nameservers, addresses)
 
     async def look(self, files: Sequence[FileResponse]) -> list[HttpSighting]:
@@ -120,7 +122,7 @@ class SelfCheck:
                 headers={"User-Agent": USER_AGENT},
                 cookie_jar=aiohttp.DummyCookieJar(),
             ) as session:
-                fetch = _Fetch(session, rounds)
+                fetch = _Fetch(session, rounds, self._addresses)
                 finding = await look(file.url, file.key_authorization, fetch, self._policy)
             if not finding.complete or not rounds.left:
                 return _sighting(file, finding, rounds)
@@ -133,13 +135,17 @@ class _Fetch:
     Attributes:
         session: Sends it.
         rounds: Says where.
+        addresses: Which addresses may be connected to: for a URL with an address no resolver is asked.
     """
 
     session: aiohttp.ClientSession
     rounds: Rounds
+    addresses: AddressPolicy
 
     async def __call__(self, url: str, *, enough: int) -> Answer | NoAnswer:
         host = urlsplit(url).hostname or ""
+        if names.is_address(host) and (objection := self.addresses.objection(host)):
+            return NoAnswer(f"it is {objection}, which no CA can reach")
         while True:
             try:
                 async with self.session.get(url, allow_redirects=False) as answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,7 @@ class DomainPolicy:
         is_any: Whether one of them allows every domain.
         names: Domains and one-label patterns, in lower case.
         zones: Zones, in lower case.
+        ranges: Of IP addresses.
         unread: Why the labels of the namespace are not known, so that no rule with a selector counts; None if they are.
     """
 
@@ -39,6 +41,7 @@ class DomainPolicy:
     is_any: bool
     names: tuple[str, ...]
     zones: tuple[str, ...]
+    ranges: tuple[str, ...] = ()
     unread: str | None = None
 
     def refusal(self, identifiers: Iterable[Identifier]) -> str | None:
@@ -52,6 +55,10 @@ class DomainPolicy:
         return message
 
     def _covers(self, identifier: Identifier) -> bool:
+        if identifier.type == "ip":
+            # No rule for every domain means addresses: those of the ingress controller are shared by all tenants.
+            address = ipaddress.ip_address(identifier.value)
+            return any(address in ipaddress.ip_network(one) for one in self.ranges)
         if self.is_any:
             return True
         if identifier.type != "dns":
@@ -65,7 +72,9 @@ class DomainPolicy:
         if not self.rules:
             return "None of the rules in its spec.allowed is for this namespace."
         where = listed((f"spec.allowed[{position}]" for position in self.rules), most=MAX_SHOWN)
-        allowed = [*self.names, *(f"everything in {zone}" for zone in self.zones)]
+        every = ["every domain, but no IP address"] if self.is_any and not self.ranges else []
+        every += ["every domain"] if self.is_any and self.ranges else []
+        allowed = [*every, *self.names, *(f"everything in {zone}" for zone in self.zones), *self.ranges]
         return f"Its rules for this namespace ({where}) allow {listed(allowed, most=MAX_SHOWN, none='nothing')}."
 
 
@@ -101,9 +110,10 @@ def policy_for(
         issuer=issuer,
         namespace=namespace,
         rules=tuple(matching),
-        is_any=any(rule.dns_names is None and rule.dns_zones is None for rule in own),
+        is_any=any(rule.dns_names is None and rule.dns_zones is None and rule.ip_ranges is None for rule in own),
         names=_filled((name for rule in own for name in rule.dns_names or ()), namespace),
         zones=_filled((zone for rule in own for zone in rule.dns_zones or ()), namespace),
+        ranges=tuple(dict.fromkeys(one for rule in own for one in rule.ip_ranges or ())),
         unread=unread,
     )
 

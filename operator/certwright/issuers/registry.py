@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from certwright.issuers.authorities import Authority
 from certwright.issuers.rate_limits import AccountLimits
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     from certwright.acme import Client
     from certwright.resources import AcmeIssuerSpec, AllowedDomains, Certificate
+
+
+MAX_TYPES: Final = 16
+"""Challenge types that are remembered of one CA, which may name any."""
+MAX_TYPE: Final = 64
+"""Characters of one of them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,9 @@ class IssuerRegistry:
 
     def learn_challenges(self, key: Key, types: Iterable[str]) -> None:
         """Note which challenge types an issuer's CA offers; its status shows them at its next look."""
-        self._challenges[key] = self._challenges.get(key, frozenset()) | set(types)
+        known = self._challenges.get(key, frozenset())
+        new = sorted(one for one in set(types) - known if len(one) <= MAX_TYPE)
+        self._challenges[key] = known | set(new[: MAX_TYPES - len(known)])
 
     def challenges(self, key: Key) -> frozenset[str]:
         """Return the challenge types that an issuer's CA has offered since the operator started."""

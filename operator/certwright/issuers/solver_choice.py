@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.failures import IssuanceError
+from certwright.names import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
 
     Args:
         solvers: In the issuer's order.
-        name: The name, with ``*.`` for a wildcard.
+        name: The name, with ``*.`` for a wildcard; or an IP address.
         labels: Of the Certificate.
 
     Raises:
@@ -50,6 +51,8 @@ def fitting_solvers(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[
             "Add a solver for it, or remove a selector.",
         )
     found = [solvers[-position] for _, position in fitting]
+    if is_address(name):
+        return _for_address(found, name)
     if name.startswith("*."):
         found = [solver for solver in found if solver.dns01 is not None]
         if not found:
@@ -59,6 +62,22 @@ def fitting_solvers(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[
                 "the issuer has only an http01 solver. Add a dns01 solver to the issuer, or remove the wildcard.",
             )
     return found
+
+
+def _for_address(fitting: Sequence[IssuerSolver], address: str) -> list[IssuerSolver]:
+    usable = [solver for solver in fitting if solver.dns01 is None]
+    if not usable:
+        raise IssuanceError(
+            "AddressNeedsHTTP01",
+            f"{address} is an IP address, which no CA validates by dns-01 (RFC 8738 section 7), and the issuer has "
+            "only dns01 solvers for it. Add an http01 solver to the issuer, or remove the address.",
+        )
+    return usable
+
+
+def challenge_type(solver: IssuerSolver) -> str:
+    """Return the type of the challenges that a solver answers."""
+    return "dns-01" if solver.dns01 is not None else "http-01"
 
 
 def _rank(solver: IssuerSolver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:

@@ -262,6 +262,43 @@ class KubeApi:
                 return found
         raise Conflict(action, message="other clients changed its finalizers during each attempt")
 
+    async def take_out(
+        self, plural: str, metadata: Mapping[str, Any], field: str, *, if_equal: tuple[str, str]
+    ) -> dict[str, Any]:
+        """Remove a field that others wrote, unless it is another one by now; return the object as it is then.
+
+        Args:
+            plural: Resource name, for example ``certificates``.
+            metadata: The object's own metadata; its name, namespace and UID say which object is meant.
+            field: JSON pointer of the field.
+            if_equal: JSON pointer of what tells the field from another one, and its value.
+
+        Raises:
+            NotFound: The object is gone.
+        """
+        namespace, name, uid = metadata.get("namespace"), metadata["name"], metadata["uid"]
+        action = f"remove {field} of {label(plural, namespace, name)}"
+        try:
+            return await self._client.request(
+                "PATCH",
+                self._custom_path(plural, namespace, name),
+                action=action,
+                query={"fieldManager": FIELD_MANAGER},
+                body=[
+                    {"op": "test", "path": "/metadata/uid", "value": uid},
+                    {"op": "test", "path": if_equal[0], "value": if_equal[1]},
+                    {"op": "remove", "path": field},
+                ],
+                content_type=JSON_PATCH,
+            )
+        except (Invalid, Conflict):
+            found = await self.read_custom(plural, namespace, name)
+            if found is not None and _at(found, if_equal[0]) == if_equal[1] and found["metadata"]["uid"] == uid:
+                raise
+        if found is None or found["metadata"]["uid"] != uid:
+            raise NotFound(action, status=404)
+        return found
+
     async def create_event(self, namespace: str, event: Mapping[str, Any]) -> None:
         """Post a core/v1 Event. Not repeated unless it was not looked at: a lost event is better than a doubled one."""
         await self._client.request(
@@ -278,6 +315,14 @@ class KubeApi:
 
 def _secret_path(namespace: str, name: str) -> str:
     return object_path("/api/v1", "secrets", namespace, name)
+
+
+def _at(body: Mapping[str, Any], pointer: str) -> Any:
+    """Return what is at a JSON pointer (RFC 6901) through objects, or None."""
+    found: Any = body
+    for part in pointer.strip("/").split("/"):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _surplus(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ put in a thread. Knows nothing of ACME or Kubernetes.
 from certwright.key_file import PrivateKey
 from certwright.pki.certificate import CertificateFacts
 from certwright.pki.chain import CertificateChain, arrange_chain, check_links, parse_chain
+from certwright.pki.contents import CertificateContents, Subject
 from certwright.pki.csr import build_csr
 from certwright.pki.errors import (
     BrokenChain,
@@ -40,6 +41,7 @@ from certwright.pki.request import SigningRequest, read_csr
 __all__ = [
     "BrokenChain",
     "CertificateChain",
+    "CertificateContents",
     "CertificateFacts",
     "ChainError",
     "CsrError",
@@ -57,6 +59,7 @@ __all__ = [
     "PrivateKey",
     "PrivateKeyError",
     "SigningRequest",
+    "Subject",
     "UnsupportedKey",
     "arrange_chain",
     "build_csr",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
 
+from certwright.pki.contents import CertificateContents
 from certwright.pki.errors import CsrError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def build_csr(
     dns_names: Sequence[str],
     ip_addresses: Sequence[str] = (),
     common_name: str | None = None,
+    contents: CertificateContents | None = None,
 ) -> bytes:
     """Create a signing request for a key.
 
@@ -34,27 +35,31 @@ def build_csr(
         key: The key to certify; it signs the request.
         dns_names: As A-labels; `*.example.com` for a wildcard. Duplicates are dropped.
         ip_addresses: IPv4 or IPv6 addresses in text form.
-        common_name: The subject's CN; None for an empty subject, which is what CAs prefer today.
+        common_name: The subject's CN, a DNS name or an address; None for none, which is what CAs prefer today.
+        contents: What else is requested: fields of the subject, usages, URIs, e-mail addresses.
 
     Returns:
         The request in DER, with the names in its subjectAltName extension in the given order.
 
     Raises:
-        CsrError: No name at all, an invalid name, or a common name that is not one of the names or longer
-            than 64 characters.
+        CsrError: No name at all, an invalid name, a common name that is not one of the names or longer than 64
+            characters, or contents that no certificate can have.
     """
-    names = _general_names(dns_names, ip_addresses)
-    subject = _subject(common_name, [str(name.value) for name in names])
+    wanted = contents or CertificateContents()
+    names = [*_general_names(dns_names, ip_addresses), *wanted.other_names()]
+    subject = wanted.name(_common_name(common_name, [str(name.value) for name in names]))
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     # RFC 5280 section 4.1.2.6: with an empty subject, the names must be critical.
-    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not common_name)
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not list(subject))
+    for extension, critical in wanted.extensions():
+        builder = builder.add_extension(extension, critical)
     return builder.sign(key, _digest(key)).public_bytes(serialization.Encoding.DER)
 
 
-def _general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> list[x509.DNSName | x509.IPAddress]:
+def _general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> list[x509.GeneralName]:
     if not dns_names and not ip_addresses:
         raise CsrError("a certificate needs at least one DNS name or IP address")
-    names: list[x509.DNSName | x509.IPAddress] = []
+    names: list[x509.GeneralName] = []
     for name in dict.fromkeys(map(str.lower, dns_names)):
         try:
             names.append(x509.DNSName(name))
@@ -72,9 +77,9 @@ def _general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> lis
     return names
 
 
-def _subject(common_name: str | None, names: Sequence[str]) -> x509.Name:
+def _common_name(common_name: str | None, names: Sequence[str]) -> str | None:
     if not common_name:
-        return x509.Name([])
+        return None
     if len(common_name) > MAX_COMMON_NAME:
         raise CsrError(
             f"the common name {common_name!r} has {len(common_name)} characters; {MAX_COMMON_NAME} fit: "
@@ -82,7 +87,7 @@ def _subject(common_name: str | None, names: Sequence[str]) -> x509.Name:
         )
     if common_name.lower() not in names:
         raise CsrError(f"the common name {common_name!r} must be one of the names of the certificate")
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name.lower())])
+    return common_name.lower()
 
 
 def _digest(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:

@@ -5,6 +5,7 @@ from certwright.resources.certificate import Certificate, CertificateSpec, Certi
 from certwright.resources.conditions import (
     ISSUING,
     OPERATOR_CONFLICT,
+    PAUSED,
     READY,
     UNOBSERVED,
     Condition,
@@ -12,6 +13,7 @@ from certwright.resources.conditions import (
     find_condition,
     is_true,
     set_condition,
+    without_condition,
 )
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
@@ -22,9 +24,11 @@ from certwright.resources.group import (
     CERTIFICATE_NAME_ANNOTATION,
     CERTIFICATES,
     CLUSTER_ISSUERS,
+    COMMON_NAME_ANNOTATION,
     COMPONENT_LABEL,
     FINALIZER,
     GROUP,
+    IP_SANS_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -74,6 +78,14 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.request import (
+    KEPT_REQUESTS,
+    LONGEST_REQUEST_MESSAGE,
+    RequestAction,
+    RequestSpec,
+    RequestState,
+    RequestStatus,
+)
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
@@ -93,18 +105,23 @@ __all__ = [
     "CERTIFICATES",
     "CERTIFICATE_NAME_ANNOTATION",
     "CLUSTER_ISSUERS",
+    "COMMON_NAME_ANNOTATION",
     "COMPONENT_LABEL",
     "FINALIZER",
     "GROUP",
+    "IP_SANS_ANNOTATION",
     "ISSUERS",
     "ISSUER_GROUP_ANNOTATION",
     "ISSUER_KIND_ANNOTATION",
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
+    "KEPT_REQUESTS",
+    "LONGEST_REQUEST_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
     "OPERATOR_CONFLICT",
+    "PAUSED",
     "READY",
     "RESERVED_PREFIX",
     "UNOBSERVED",
@@ -154,6 +171,10 @@ __all__ = [
     "PrivateKey",
     "RateLimitStatus",
     "RecordStatus",
+    "RequestAction",
+    "RequestSpec",
+    "RequestState",
+    "RequestStatus",
     "ResourceError",
     "Rfc2136",
     "RotationPolicy",
@@ -171,4 +192,5 @@ __all__ = [
     "is_true",
     "parse_duration",
     "set_condition",
+    "without_condition",
 ]

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
 from certwright.resources.labels import LABELS
-from certwright.resources.names import UNIQUE_LIST, AllowedName, AllowedZone, ObjectName, Unique
+from certwright.resources.names import UNIQUE_LIST, AllowedName, AllowedZone, Distinct, IpRange, ObjectName, Unique
 from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 MAX_RULES: Final = 32
@@ -81,17 +81,22 @@ class AllowedDomains(Model):
     The namespaces that the rule is for, by their labels. If namespaces is also set, both must match. If neither is
     set, the rule is for every namespace.
     """
-    dns_names: Annotated[tuple[AllowedName, ...] | None, Field(**_ENTRIES, json_schema_extra=UNIQUE_LIST), Unique] = (
+    dns_names: Annotated[tuple[AllowedName, ...] | None, Field(**_ENTRIES, json_schema_extra=ATOMIC_LIST), Distinct] = (
         None
     )
     """
     Domains that may be requested. *.example.com stands for any one label in front of example.com, and for the
     wildcard itself. {namespace} stands for the name of the namespace.
     """
-    dns_zones: Annotated[tuple[AllowedZone, ...] | None, Field(**_ENTRIES, json_schema_extra=UNIQUE_LIST), Unique] = (
+    dns_zones: Annotated[tuple[AllowedZone, ...] | None, Field(**_ENTRIES, json_schema_extra=ATOMIC_LIST), Distinct] = (
         None
     )
     """
     Zones in which every domain may be requested: the zone itself, all domains below it, and their wildcards.
-    {namespace} stands for the name of the namespace. If dnsNames and dnsZones are both unset, every domain.
+    {namespace} stands for the name of the namespace. If dnsNames, dnsZones and ipRanges are all unset, every domain.
+    """
+    ip_ranges: Annotated[tuple[IpRange, ...] | None, Field(**_ENTRIES, json_schema_extra=ATOMIC_LIST), Distinct] = None
+    """
+    IP addresses that may be requested: single ones, or ranges such as 192.0.2.0/24. An address is allowed only by an
+    entry here, never by a rule for every domain.
     """

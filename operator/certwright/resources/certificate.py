@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
@@ -11,15 +11,23 @@ from certwright.resources.conditions import UNOBSERVED, Condition, without_confl
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
-from certwright.resources.names import UNIQUE_LIST, CommonName, DnsName, ObjectName, Unique
+from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress, ObjectName
 from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef
+from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
+from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
 
-_COMMON_NAME = "commonName must be one of dnsNames"
+MAX_NAMES: Final = 100
+"""Of one certificate, as at most CAs."""
+_NO_NAMES = "needs at least one of dnsNames, ipAddresses and commonName: ACME CAs certify nothing else alone"
+_TOO_MANY = "dnsNames and ipAddresses may have 100 entries together: CAs put no more into one certificate"
+_ONE_SUBJECT = "literalSubject excludes subject and commonName: it is the whole subject"
+_NO_CA = "must be false or unset: ACME CAs issue certificates for servers, never for CAs"
+_AGREEMENT = "encipher only and decipher only need key agreement as well (RFC 5280, section 4.2.1.3)"
 _RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
 _RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
 
@@ -39,9 +47,26 @@ class CertificateSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=validations(
             rule(
-                "!has(self.commonName) || self.commonName in self.dnsNames",
-                _COMMON_NAME,
-                field_path=".commonName",
+                "has(self.commonName) || (has(self.dnsNames) && size(self.dnsNames) > 0)"
+                " || (has(self.ipAddresses) && size(self.ipAddresses) > 0)",
+                _NO_NAMES,
+            ),
+            rule(
+                "(has(self.dnsNames) ? size(self.dnsNames) : 0) + (has(self.ipAddresses) ? size(self.ipAddresses) : 0)"
+                f" <= {MAX_NAMES}",
+                _TOO_MANY,
+            ),
+            rule(
+                "!has(self.literalSubject) || !(has(self.subject) || has(self.commonName))",
+                _ONE_SUBJECT,
+                field_path=".literalSubject",
+            ),
+            rule("!has(self.isCA) || !self.isCA", _NO_CA, field_path=".isCA"),
+            rule(
+                "!has(self.usages) || 'key agreement' in self.usages"
+                " || !('encipher only' in self.usages || 'decipher only' in self.usages)",
+                _AGREEMENT,
+                field_path=".usages",
             ),
             rule(
                 "!(has(self.renewBefore) && has(self.renewBeforePercentage))",
@@ -58,15 +83,51 @@ class CertificateSpec(Model):
         )
     )
 
-    dns_names: Annotated[
-        tuple[DnsName, ...], Field(min_length=1, max_length=100, json_schema_extra=UNIQUE_LIST), Unique
-    ]
+    dns_names: Annotated[tuple[DnsName, ...], Field(max_length=MAX_NAMES, json_schema_extra=ATOMIC_LIST), Distinct] = ()
     """
-    The DNS names of the certificate, 1 to 100, in lower case, such as example.com or *.example.com. A wildcard
-    covers one level of subdomains but not the domain itself; list both if you need both.
+    The DNS names of the certificate, up to 100, such as example.com or *.example.com. A wildcard covers one level of
+    subdomains but not the domain itself; list both if you need both. Upper case, a final dot and names in other
+    scripts are converted, and duplicates are ignored.
     """
+    ip_addresses: Annotated[
+        tuple[IpAddress, ...], Field(max_length=MAX_NAMES, json_schema_extra=ATOMIC_LIST), Distinct
+    ] = ()
+    """
+    The IPv4 and IPv6 addresses of the certificate, such as 192.0.2.1 or 2001:db8::1 (RFC 8738). CAs validate them by
+    http-01 or tls-alpn-01, never by dns-01. Few CAs issue certificates for addresses, some only in a certain profile.
+    """
+    uris: Annotated[tuple[Annotated[str, URI], ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST), Distinct] = ()
+    """
+    URIs of the certificate. ACME cannot validate a URI: public CAs refuse them, so the operator does not order from
+    those. A private CA is asked, and may refuse or ignore them.
+    """
+    email_addresses: Annotated[
+        tuple[Annotated[str, MAILBOX], ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST), Distinct
+    ] = ()
+    """E-mail addresses of the certificate. What is said of uris holds for them."""
     common_name: CommonName | None = None
-    """The subject's common name, for software that still reads it: one of dnsNames, at most 64 characters."""
+    """
+    The subject's common name, for software that still reads it: a DNS name or an IP address of at most 64 characters.
+    One that is not in dnsNames or ipAddresses is added to the names of the certificate.
+    """
+    subject: Subject | None = None
+    """
+    The other fields of the subject. They are requested; public CAs leave them out of their certificates, which an
+    Event tells and which causes no further order.
+    """
+    literal_subject: Annotated[str, LITERAL_SUBJECT] | None = None
+    """
+    The whole subject, as in RFC 4514, such as CN=www.example.com,O=Example,C=DE. It is in the request in the order
+    that the RFC says, the last part first. Its CN, if it has one, must be a DNS name or an IP address. Excludes
+    subject and commonName.
+    """
+    usages: Usages = ()
+    """
+    Key usages and extended key usages to request. If unset, the CA decides. Most ACME CAs decide anyway: an Event
+    tells if the certificate has others, and no further order is placed for it.
+    """
+    is_ca: Annotated[bool | None, Field(alias="isCA")] = None
+    """Must be false or unset: an ACME CA issues no certificates for CAs."""
     secret_name: ObjectName
     """
     The name of the kubernetes.io/tls Secret that the operator creates and maintains in the Certificate's
@@ -93,11 +154,36 @@ class CertificateSpec(Model):
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
+    paused: bool = False
+    """
+    Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
+    reported. What exists is kept.
+    """
+    request: RequestSpec | None = None
+    """
+    Something to do once, such as a renewal. The operator removes the field when the request is finished;
+    status.requests says what came of it. Removing it earlier withdraws the request.
+    """
+
+    @property
+    def effective_common_name(self) -> str | None:
+        """The common name of the subject, in normal form, wherever it is given."""
+        return self.common_name if self.literal_subject is None else common_name_of(self.literal_subject)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.common_name is not None and self.common_name not in self.dns_names:
-            raise ValueError(_COMMON_NAME)
+        if not self.dns_names and not self.ip_addresses and self.common_name is None:
+            raise ValueError(_NO_NAMES)
+        if len(self.dns_names) + len(self.ip_addresses) > MAX_NAMES:
+            raise ValueError(_TOO_MANY)
+        if self.literal_subject is not None:
+            if self.subject is not None or self.common_name is not None:
+                raise ValueError(_ONE_SUBJECT)
+            common_name_of(self.literal_subject)
+        if self.is_ca:
+            raise ValueError(f"isCA {_NO_CA}")
+        if {"encipher only", "decipher only"} & set(self.usages) and "key agreement" not in self.usages:
+            raise ValueError(_AGREEMENT)
         if self.renew_before is not None and self.renew_before_percentage is not None:
             raise ValueError(_RENEW_ONCE)
         if self.duration is not None and self.renew_before is not None and self.renew_before >= self.duration:
@@ -113,7 +199,7 @@ class CertificateStatus(Model):
     ] = ()
     """
     Ready: the Secret holds a certificate that matches the spec and has not expired. Issuing: a certificate is
-    being issued.
+    being issued. Paused: spec.paused is set.
     """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
@@ -138,6 +224,8 @@ class CertificateStatus(Model):
     When orders were placed during the last day, other than scheduled renewals. No more than 5 are placed in an hour
     and 10 in a day, whatever changes the Secret or the spec.
     """
+    requests: Annotated[tuple[RequestStatus, ...], Field(max_length=KEPT_REQUESTS, json_schema_extra=ATOMIC_LIST)] = ()
+    """The last 8 requests (spec.request), the latest last."""
     order: OrderStatus | None = None
     """The order in progress at the CA: what each domain needs, and what was last observed."""
 

@@ -13,6 +13,8 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 READY = "Ready"
 ISSUING = "Issuing"
+PAUSED = "Paused"
+"""Only there while it is True."""
 OPERATOR_CONFLICT = "OperatorConflict"
 """Written by a release that leaves an object to another release, and read by people only."""
 
@@ -53,6 +55,11 @@ def is_true(conditions: Iterable[Condition], kind: str) -> bool:
     """Whether the condition of a type is there and True."""
     condition = find_condition(conditions, kind)
     return condition is not None and condition.status == "True"
+
+
+def without_condition(conditions: Iterable[Condition], kind: str) -> tuple[Condition, ...]:
+    """The conditions without the one of a type."""
+    return tuple(condition for condition in conditions if condition.type != kind)
 
 
 def set_condition(conditions: Iterable[Condition], new: Condition, now: datetime) -> tuple[Condition, ...]:

@@ -1,10 +1,12 @@
 """The forms of names: what a certificate is for, what Kubernetes calls things, where servers are."""
 
+import ipaddress
 from dataclasses import replace
 from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, JsonValue
 
+from certwright.names import normal_address, normal_domain, normal_name
 from certwright.resources.rules import ATOMIC_LIST
 from certwright.resources.text_rule import Hint, TextRule
 from certwright.text import PLACEHOLDER_DOMAIN
@@ -19,69 +21,146 @@ _BRACKETED = r"\[[0-9a-fA-F:.]+\]"
 _BARE_IPV6 = "[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
 _LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
 
+# The same as it may be written: in capitals, in any script, with the dot that may end a name. These classes say which
+# characters of ASCII are no letter, digit or hyphen; both RE2 and `re` know no other way to say it.
+_LETTER = r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]"
+_LETTER_OR_HYPHEN = r"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]"
+_WRITTEN_LABEL = rf"{_LETTER}(?:{_LETTER_OR_HYPHEN}{{0,61}}{_LETTER})?"
+_WRITTEN_NAME = rf"(?:{_WRITTEN_LABEL}\.)*{_WRITTEN_LABEL}\.?"
+_WRITTEN_NUMERIC_END = r"(?:.*\.)?[0-9]+\.?"
+
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"(?:{_BYTE}\.){{3}}{_BYTE}"
+_GROUP = "[0-9a-fA-F]{1,4}"
+_IPV6 = "|".join(
+    (
+        rf"(?:{_GROUP}:){{7}}{_GROUP}",
+        rf"(?:{_GROUP}:){{1,7}}:",
+        *(rf"(?:{_GROUP}:){{1,{before}}}(?::{_GROUP}){{1,{7 - before}}}" for before in range(1, 7)),
+        rf":(?::{_GROUP}){{1,7}}",
+        "::",
+        rf"(?:{_GROUP}:){{6}}{_IPV4}",
+        rf"::(?:{_GROUP}:){{0,5}}{_IPV4}",
+        rf"(?:{_GROUP}:){{1,4}}:{_IPV4}",
+    )
+)
+_ADDRESS = f"{_IPV4}|{_IPV6}"
+_LOOKS_LIKE_IPV4 = Hint("^[0-9.]+$", "is an IP address or a number: IP addresses belong into ipAddresses")
+_LOOKS_LIKE_IPV6 = Hint(
+    "^[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$", "is an IP address, which belongs into ipAddresses"
+)
+
+
+def _normal_range(text: str) -> str:
+    return ipaddress.ip_network(text, strict=False).compressed
+
+
+_NO_DOMAIN = (
+    Hint("^$", "is empty"),
+    Hint("[:/]", "must be only the domain, without scheme, port or path"),
+    Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as the whole first label, as in *.example.com"),
+    Hint("_", "has an underscore: host names cannot have one, so no CA issues a certificate for it"),
+    Hint("[.][0-9]+[.]?$", "ends in a number, as only IP addresses do"),
+    Hint("[^.]{64}", "has a label longer than 63 characters"),
+)
+
 _NO_WILDCARD = Hint("[*]", "must be a zone such as example.com, without *: a zone covers every name in it")
 
-DNS_NAME: Final = TextRule(
+_NORMAL_DNS_NAME = TextRule(
     pattern=rf"(?:\*\.)?{_NAME}",
     unless=_NUMERIC_END,
     message=f"is not a DNS name: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
-    hints=(
-        Hint("^$", "is empty"),
-        Hint("^[0-9.]+$", "is an IP address or a number: only DNS names are supported"),
-        Hint("^[0-9a-fA-F]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$", "is an IP address: only DNS names are supported"),
-        Hint("[:/]", "must be only the domain, without scheme, port or path"),
-        Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
-        Hint("[*].*[*]|.[*]|[*][^.]|[*]$", "may have a * only as the whole first label, as in *.example.com"),
-        Hint("[A-Z]", "has upper-case letters: write it in lower case"),
-        Hint("[.]$", "must not end with a dot"),
-        Hint("_", "has an underscore: host names cannot have one, so no CA issues a certificate for it"),
-        Hint("[.][0-9]+$", "ends in a number, as only IP addresses do"),
-        Hint("[^.]{64}", "has a label longer than 63 characters"),
-    ),
+    hints=_NO_DOMAIN,
 )
+_NORMAL_NAME = replace(_NORMAL_DNS_NAME, also=_ADDRESS)
 
-COMMON_NAME: Final = replace(DNS_NAME, max_length=64)
+DNS_NAME: Final = replace(
+    _NORMAL_DNS_NAME,
+    pattern=rf"(?:\*\.)?{_WRITTEN_NAME}",
+    unless=_WRITTEN_NUMERIC_END,
+    hints=(_NO_DOMAIN[0], _LOOKS_LIKE_IPV4, _LOOKS_LIKE_IPV6, *_NO_DOMAIN[1:]),
+    normal=normal_domain,
+    strict=_NORMAL_DNS_NAME,
+)
+"""A domain as people write it; the model has it in lower case, in A-labels, without a final dot."""
+
+IDENTIFIER: Final = replace(
+    DNS_NAME, hints=_NO_DOMAIN, also=_ADDRESS, normal=normal_name, strict=replace(_NORMAL_NAME, max_length=253)
+)
+"""A domain or an IP address."""
+
+COMMON_NAME: Final = replace(IDENTIFIER, max_length=64, strict=replace(_NORMAL_NAME, max_length=64))
 """The longest that a subject can have (RFC 5280, appendix A, ub-common-name)."""
 
-ZONE_NAME: Final = TextRule(
+IP_ADDRESS: Final = TextRule(
+    pattern=_ADDRESS,
+    message="is not an IP address, such as 192.0.2.1 or 2001:db8::1",
+    max_length=45,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("/", "must be one address: a certificate cannot be for a range"),
+        Hint("[%]", "has a zone, which is of use on one host only"),
+        Hint(r"^\[", "must be the address alone, without brackets and port"),
+        Hint(r"^[0-9.]+:[0-9]+$", "must be the address alone, without port"),
+        Hint(r"^(?:0[0-9]|.*\.0[0-9])[0-9.]*$", "has a number with a leading zero, which may mean an octal one"),
+        Hint("[g-zG-Z]", "is not an IP address: domains belong into dnsNames"),
+    ),
+    normal=normal_address,
+)
+
+IP_RANGE: Final = TextRule(
+    pattern=rf"(?:{_IPV4})(?:/(?:3[0-2]|[12]?[0-9]))?|(?:{_IPV6})(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?",
+    message="is not a range of IP addresses, such as 192.0.2.0/24 or 2001:db8::/32, nor one address",
+    max_length=49,
+    normal=_normal_range,
+)
+
+_NORMAL_ZONE = TextRule(
     pattern=_NAME,
     unless=_NUMERIC_END,
     message=f"is not a DNS zone: labels of {_LABEL_CHARACTERS}, separated by dots",
     max_length=253,
-    hints=(
-        _NO_WILDCARD,
-        Hint("[A-Z]", "has upper-case letters: write it in lower case"),
-        Hint("[.]$", "must not end with a dot"),
-    ),
+    hints=(_NO_WILDCARD,),
+)
+ZONE_NAME: Final = replace(
+    _NORMAL_ZONE, pattern=_WRITTEN_NAME, unless=_WRITTEN_NUMERIC_END, normal=normal_domain, strict=_NORMAL_ZONE
 )
 
 _PLACE = r"(?:[a-z0-9]|\{namespace\})"
 _PART = rf"{_PLACE}(?:(?:{_PLACE}|-)*{_PLACE})?"
-_PATTERN_HINTS = (
-    Hint("[{}]", "may have {namespace} as its only expression in braces"),
-    Hint("[A-Z]", "has upper-case letters: write it in lower case"),
-    Hint("[^ -~]", "must be written in its ASCII form, with labels that start with xn--"),
-    Hint("[.]$", "must not end with a dot"),
-)
+_WRITTEN_PLACE = rf"(?:{_LETTER}|\{{namespace\}})"
+_WRITTEN_PART = rf"{_WRITTEN_PLACE}(?:(?:{_WRITTEN_PLACE}|-)*{_WRITTEN_PLACE})?"
+_ONE_EXPRESSION = Hint("[{}]", "may have {namespace} as its only expression in braces")
 
-ALLOWED_NAME: Final = TextRule(
+_NORMAL_ALLOWED_NAME = TextRule(
     pattern=rf"(?:\*\.)?(?:{_PART}\.)*{_PART}",
     unless=_NUMERIC_END,
     message=f"is no DNS name: labels of {_LABEL_CHARACTERS}, or {{namespace}}, separated by dots",
     max_length=253,
-    hints=(*_PATTERN_HINTS, Hint("[*]", "may have a * only as its whole first label, as in *.example.com")),
+    hints=(_ONE_EXPRESSION, Hint("[*]", "may have a * only as its whole first label, as in *.example.com")),
+)
+ALLOWED_NAME: Final = replace(
+    _NORMAL_ALLOWED_NAME,
+    pattern=rf"(?:\*\.)?(?:{_WRITTEN_PART}\.)*{_WRITTEN_PART}\.?",
+    unless=_WRITTEN_NUMERIC_END,
+    normal=normal_domain,
+    strict=_NORMAL_ALLOWED_NAME,
 )
 
-ALLOWED_ZONE: Final = TextRule(
+_NORMAL_ALLOWED_ZONE = TextRule(
     pattern=rf"(?:{_PART}\.)*{_PART}",
     unless=_NUMERIC_END,
     message=f"is no DNS zone: labels of {_LABEL_CHARACTERS}, or {{namespace}}, separated by dots",
     max_length=253,
-    hints=(
-        *_PATTERN_HINTS,
-        _NO_WILDCARD,
-    ),
+    hints=(_ONE_EXPRESSION, _NO_WILDCARD),
+)
+ALLOWED_ZONE: Final = replace(
+    _NORMAL_ALLOWED_ZONE,
+    pattern=rf"(?:{_WRITTEN_PART}\.)*{_WRITTEN_PART}\.?",
+    unless=_WRITTEN_NUMERIC_END,
+    normal=normal_domain,
+    strict=_NORMAL_ALLOWED_ZONE,
 )
 
 OBJECT_NAME: Final = TextRule(
@@ -165,6 +244,9 @@ BASE64_PEM: Final = TextRule(
 
 DnsName = Annotated[str, DNS_NAME]
 CommonName = Annotated[str, COMMON_NAME]
+IdentifierName = Annotated[str, IDENTIFIER]
+IpAddress = Annotated[str, IP_ADDRESS]
+IpRange = Annotated[str, IP_RANGE]
 ZoneName = Annotated[str, ZONE_NAME]
 AllowedName = Annotated[str, ALLOWED_NAME]
 AllowedZone = Annotated[str, ALLOWED_ZONE]
@@ -210,3 +292,11 @@ UNIQUE_ENDPOINTS: Final = _unique_list("!self.exists_one(other, one.lowerAscii()
 """The same for texts in which case means nothing. It costs the API server more: for short lists."""
 Unique = AfterValidator(_refuse_duplicates)
 """Python's side of both."""
+
+
+def _each_once(items: tuple[_Item, ...] | None) -> tuple[_Item, ...] | None:
+    return None if items is None else tuple(dict.fromkeys(items))
+
+
+Distinct = AfterValidator(_each_once)
+"""A list in which a second spelling of the same name means nothing: the model has each once."""

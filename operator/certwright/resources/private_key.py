@@ -13,10 +13,10 @@ RotationPolicy = Literal["Always", "Never"]
 
 _SIZES: dict[KeyAlgorithm, tuple[int, ...]] = {
     "ECDSA": (256, 384, 521),
-    "RSA": (2048, 3072, 4096),
+    "RSA": (2048, 3072, 4096, 8192),
     "Ed25519": (),
 }
-_SIZE_MESSAGE = "size must be 256, 384 or 521 for ECDSA, 2048, 3072 or 4096 for RSA, and unset for Ed25519"
+_SIZE_MESSAGE = "size must be 256, 384 or 521 for ECDSA, 2048, 3072, 4096 or 8192 for RSA, and unset for Ed25519"
 _ENCODING_MESSAGE = "an Ed25519 key has no PKCS1 form: use PKCS8"
 
 
@@ -28,7 +28,7 @@ class PrivateKey(Model):
             rule(
                 "!has(self.size)"
                 " || ((!has(self.algorithm) || self.algorithm == 'ECDSA') && self.size in [256, 384, 521])"
-                " || (has(self.algorithm) && self.algorithm == 'RSA' && self.size in [2048, 3072, 4096])",
+                " || (has(self.algorithm) && self.algorithm == 'RSA' && self.size in [2048, 3072, 4096, 8192])",
                 _SIZE_MESSAGE,
                 field_path=".size",
             ),
@@ -46,10 +46,10 @@ class PrivateKey(Model):
     size are both unset, new keys are ECDSA, and a key of another kind that is in the Secret stays until the
     renewal.
     """
-    size: Annotated[int, Field(ge=256, le=4096)] | None = None
+    size: Annotated[int, Field(ge=256, le=8192)] | None = None
     """
-    The key size in bits. ECDSA: 256 (the default), 384 or 521. RSA: 2048 (the default), 3072 or 4096. Ed25519:
-    leave unset.
+    The key size in bits. ECDSA: 256 (the default), 384 or 521. RSA: 2048 (the default), 3072, 4096 or 8192, which takes
+    up to a minute to generate, and which many CAs refuse. Ed25519: leave unset.
     """
     encoding: KeyEncoding = "PKCS8"
     """

@@ -10,9 +10,18 @@ from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
 from certwright.resources.http01 import Http01
 from certwright.resources.labels import LABELS
-from certwright.resources.names import UNIQUE_ENDPOINTS, UNIQUE_LIST, DnsName, Endpoint, TsigKeyName, Unique, ZoneName
+from certwright.resources.names import (
+    UNIQUE_ENDPOINTS,
+    UNIQUE_LIST,
+    Distinct,
+    Endpoint,
+    IdentifierName,
+    TsigKeyName,
+    Unique,
+    ZoneName,
+)
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.rules import rule, validations
+from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 CnameStrategy = Literal["None", "Follow"]
 TsigAlgorithm = Literal[
@@ -40,11 +49,13 @@ class Selector(Model):
     """Selects the domains for a solver: those that match every field that is set."""
 
     dns_names: Annotated[
-        tuple[DnsName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+        tuple[IdentifierName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
-    """Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone."""
+    """
+    Exact domain names, or IP addresses; a wildcard matches only itself. An exact name takes precedence over a zone.
+    """
     dns_zones: Annotated[
-        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """All domains in these zones, including subdomains and wildcards. The longest matching zone wins."""
     match_labels: Annotated[Mapping[str, str], LABELS] = {}
@@ -133,7 +144,7 @@ class Dns01(Model):
     where the CA looks it up, if allowedTargets permits. None creates it at the name itself, for split-horizon DNS.
     """
     allowed_targets: Annotated[
-        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=UNIQUE_LIST), Unique
+        tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """
     The zones, such as acme.example.net, to which CNAMEs at _acme-challenge.<domain> may lead; targets below the

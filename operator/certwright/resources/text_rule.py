@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,10 @@ class TextRule:
         max_length: in characters.
         unless: a text that this matches as a whole breaks the rule all the same.
         hints: tried in order for a text that does not match.
+        also: a text that this matches as a whole is good, whatever the others say of it.
+        normal: turns a good text into the form that everything else works with. Raises ValueError for what only looks
+            good: that the API server cannot tell.
+        strict: what the form has to be.
     """
 
     pattern: str
@@ -43,17 +47,22 @@ class TextRule:
     max_length: int
     unless: str | None = None
     hints: Sequence[Hint] = field(default=())
+    also: str | None = None
+    normal: Callable[[str], str] | None = None
+    strict: "TextRule | None" = None
 
     def check(self, text: str) -> str:
-        """The text as it is.
+        """The text as it is, or in its normal form.
 
         Raises:
             ValueError: the text breaks the rule; the message says how.
         """
         if len(text) > self.max_length:
             raise ValueError(f"is longer than {self.max_length} characters")
-        if re.fullmatch(self.pattern, text) and not (self.unless and re.fullmatch(self.unless, text)):
-            return text
+        good = re.fullmatch(self.pattern, text) and not (self.unless and re.fullmatch(self.unless, text))
+        if good or (self.also and re.fullmatch(self.also, text)):
+            normal = self.normal(text) if self.normal is not None else text
+            return self.strict.check(normal) if self.strict is not None else normal
         raise ValueError(next((hint.message for hint in self.hints if re.search(hint.pattern, text)), self.message))
 
     @property
@@ -63,10 +72,10 @@ class TextRule:
 
     def cel_for(self, operand: str) -> str:
         """The rule as a CEL expression over another operand, such as `self.duration`."""
-        matches = f"{operand}.matches(r'^(?:{self.pattern})$')"
-        if self.unless is None:
-            return matches
-        return f"({matches} && !{operand}.matches(r'^(?:{self.unless})$'))"
+        rule = f"{operand}.matches(r'^(?:{self.pattern})$')"
+        if self.unless is not None:
+            rule = f"({rule} && !{operand}.matches(r'^(?:{self.unless})$'))"
+        return rule if self.also is None else f"({rule} || {operand}.matches(r'^(?:{self.also})$'))"
 
     @property
     def validation(self) -> dict[str, str]:

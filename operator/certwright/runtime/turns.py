@@ -79,10 +79,13 @@ class Turns:
             self._waiting.move_to_end(tenant)
             if not self._waiting[tenant]:
                 del self._waiting[tenant]
-            self._give(tenant)
-            turn.set_result(None)
+            if not turn.done():  # who waits may have been cancelled, and not come to say so
+                self._give(tenant)
+                turn.set_result(None)
 
     def _forget(self, tenant: str, turn: asyncio.Future[None]) -> None:
-        self._waiting[tenant].remove(turn)
-        if not self._waiting[tenant]:
-            del self._waiting[tenant]
+        waiting = self._waiting.get(tenant, deque())
+        if turn in waiting:
+            waiting.remove(turn)
+        if not waiting:
+            self._waiting.pop(tenant, None)

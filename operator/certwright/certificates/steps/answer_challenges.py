@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from certwright.certificates.key_maker import KeyNotReady
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.steps.step import Act
 from certwright.text import listed
@@ -37,7 +38,7 @@ class AnswerChallenges(Act):
 
         names = sorted(open_order.challenges)
         [key], results = await asyncio.gather(
-            asyncio.gather(obtain_key(observation, tools.kube_api), return_exceptions=True),
+            asyncio.gather(obtain_key(observation, tools), return_exceptions=True),
             asyncio.gather(*(answer(open_order.challenges[name]) for name in names), return_exceptions=True),
         )
         answered = {name: one for name, one in zip(names, results, strict=True) if not isinstance(one, BaseException)}
@@ -48,7 +49,7 @@ class AnswerChallenges(Act):
             open_order = replace(open_order, key=key)
         yield observation.remember(open_order=open_order)
         for result in (key, *results):
-            if isinstance(result, BaseException):
+            if isinstance(result, BaseException) and not isinstance(result, KeyNotReady):
                 raise result
         now = tools.clock()
         asked = max((one.retry_after for one in answered.values() if one.retry_after is not None), default=None)

@@ -124,7 +124,8 @@ async def _presenters_of(
             f"{observation.issuer_view.message or 'it is not loaded yet'}",
         )
     try:
-        made = await presenters_for(observation, tools, responses if again else unknown)
+        types = {name: (response.challenge_type,) for name, response in responses.items()}
+        made = await presenters_for(observation, tools, responses if again else unknown, types=types)
     except (IssuanceError, DnsError):
         if unknown:
             raise

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from certwright.acme import OrderNotReady
-from certwright.certificates.order_request import subject_names
+from certwright.acme import BadCsr, OrderNotReady
+from certwright.certificates.key_maker import KeyNotReady
+from certwright.certificates.order_request import contents_of, subject_names, unsupported_message
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
+
+KEY_PAUSE: Final = dt.timedelta(seconds=3)
+"""Between two looks for a key that takes long to make."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,14 @@ class Finalize(Act):
         """Send it.
 
         Raises:
-            IssuanceError: The CA contradicts itself about the order.
+            IssuanceError: The CA contradicts itself about the order, or does not grant URIs or e-mail addresses.
         """
-        observation, key = await with_key(observation, tools.kube_api)
+        try:
+            observation, key = await with_key(observation, tools)
+        except KeyNotReady as error:
+            due = tools.clock() + KEY_PAUSE
+            yield observation.with_open_order(key_due=due).noting("GeneratingKey", str(error))
+            return
         yield observation  # if the answer is lost, the CA may have taken this key
         open_order, issuer = observation.open_order, observation.ready_issuer
         names = subject_names(observation.identifiers)  # the spec's, whatever the order says
@@ -41,10 +51,16 @@ class Finalize(Act):
             key,
             dns_names=names.dns_names,
             ip_addresses=names.ip_addresses,
-            common_name=observation.certificate.spec.common_name,
+            common_name=observation.certificate.spec.effective_common_name,
+            contents=contents_of(observation.certificate),
         )
         try:
             order = await issuer.client.finalize(open_order.order, csr)
+        except BadCsr as error:
+            if observation.request is None or not observation.request.unsupported:
+                raise
+            message = f"{error}. {unsupported_message(observation.request)}"
+            raise IssuanceError("ContentsNotSupported", message, costly=True) from error
         except OrderNotReady:
             # The client has looked at the order already, and it is not on its way to a certificate.
             yield observation.remember(open_order=None)  # the next try takes it up as it is then

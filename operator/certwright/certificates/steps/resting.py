@@ -1,7 +1,8 @@
-"""The ways to rest: settle, sleep, await the issuer, refuse, park, forget."""
+"""The ways to rest: settle, sleep, await the issuer, refuse, pause, park, forget."""
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -11,16 +12,16 @@ from certwright.certificates.issued import KEPT_AFTER_WRITE
 from certwright.certificates.steps.step import Rest
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
+LAST_DAY: Final = dt.timedelta(days=1)
 ISSUER_PAUSE_SECONDS: Final = 300.0
 FIRST_REFUSED_PAUSE_SECONDS: Final = 5.0
 LONGEST_REFUSED_PAUSE_SECONDS: Final = 60.0
@@ -170,6 +171,39 @@ class Refuse(Rest):
         """Look again soon at first, then once a minute."""
         earlier = observation.memory.refusals
         return Result.again_in(min(FIRST_REFUSED_PAUSE_SECONDS * 2.0 ** min(earlier, 8), LONGEST_REFUSED_PAUSE_SECONDS))
+
+
+@dataclass(frozen=True)
+class Pause(Rest):
+    """The Certificate is paused: everything stays as it is, but its expiry is watched."""
+
+    def rest(self, observation: Observation, tools: Tools) -> Observation:
+        """Say so; as a warning when the certificate is not renewed because of it, and again before it expires."""
+        warning = _pause_warning(observation, tools.clock())
+        if warning is None:
+            return observation.noting("Paused", "spec.paused is set.", under_way=False)
+        return _say(observation, tools, "RenewalPaused", warning)
+
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:
+        """Look again when there is something to warn of."""
+        facts = observation.secret.certificate if observation.secret is not None else None
+        ends = facts.not_after if facts is not None else None
+        times = [observation.renew_at, ends - LAST_DAY if ends is not None else None, ends]
+        after = min((time for time in times if time is not None and time > now), default=None)
+        return Result.ON_EVENT if after is None else Result.again_at(after, now)
+
+
+def _pause_warning(observation: Observation, now: dt.datetime) -> str | None:
+    facts = observation.secret.certificate if observation.secret is not None else None
+    if facts is None:
+        return "There is no certificate, and none is issued while spec.paused is set."
+    ends = rfc3339(facts.not_after)
+    if now >= facts.not_after:
+        return f"The certificate expired at {ends} and is not renewed while spec.paused is set."
+    if observation.renew_at is None or now < observation.renew_at:
+        return None
+    soon = "within a day, " if facts.not_after - now <= LAST_DAY else ""
+    return f"The certificate expires {soon}at {ends} and is not renewed while spec.paused is set."
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from certwright.certificates.contested import having_written
 from certwright.certificates.secret import tls_secret
 from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import replace_secret
+from certwright.kube.errors import NotFound
+from certwright.resources import Certificate
 from certwright.text import listed, rfc3339, sentence
 
 if TYPE_CHECKING:
@@ -34,8 +36,11 @@ class RestoreSecret(Act):
         """Write it.
 
         Raises:
+            NotFound: The Certificate is gone too, or goes: whoever deleted both would find the Secret again.
             IssuanceError: The Secret changed at the same moment, or cannot be changed.
         """
+        if observation.secret is None:
+            await _check_it_is_wanted(observation, tools)
         issued, certificate = observation.memory.issued, observation.certificate
         if issued is None:
             raise AssertionError("there is nothing to restore")
@@ -51,6 +56,14 @@ class RestoreSecret(Act):
             "again; no other one was ordered."
         )
         tools.recorder.record(observation.subject, "Warning", "SecretRestored", message)
+
+
+async def _check_it_is_wanted(observation: Observation, tools: Tools) -> None:
+    """Read the Certificate: the watch of Secrets may be ahead of the other one."""
+    certificate = observation.certificate
+    found = await tools.kube_api.read_custom(Certificate.PLURAL, observation.namespace, certificate.metadata.name)
+    if found is None or found["metadata"]["uid"] != observation.uid or "deletionTimestamp" in found["metadata"]:
+        raise NotFound(f"restore Secret {certificate.spec.secret_name} of {certificate.display_name}", status=404)
 
 
 def changed_by(observation: Observation) -> str:

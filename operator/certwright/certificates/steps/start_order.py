@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
+from certwright.certificates.key_maker import KeyNotReady
 from certwright.certificates.open_order import OpenOrder
 from certwright.certificates.order_budget import with_order
-from certwright.certificates.preparation import prepare, with_responses
+from certwright.certificates.preparation import adapted, prepare, with_responses
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.progress import OURS
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
@@ -62,7 +64,10 @@ class StartOrder(Act):
         prepared = await prepare(observation, tools, request.names)
         # A Secret is often gone because its namespace is going. Nothing can be created there then: no order is placed.
         key_first = observation.secret is None and observation.status.revision
-        key = await obtain_key(observation, tools.kube_api) if key_first else None
+        key = None
+        if key_first:
+            with contextlib.suppress(KeyNotReady):
+                key = await obtain_key(observation, tools)
         message = f"Ordering a certificate ({self.reason}): {self.message}."
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
         asker = Asker(observation.namespace, observation.uid)
@@ -76,6 +81,7 @@ class StartOrder(Act):
         observation = observation.after_progress()
         yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
         authorizations = await issuer.client.fetch_authorizations(order)
+        prepared = await adapted(prepared, observation, tools, authorizations)
         open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
         open_order = with_responses(open_order, authorizations, prepared, issuer.client)
         responses = open_order.responses

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from certwright.acme import AcmeError, NoSuchChain
 from certwright.certificates.contested import having_written
 from certwright.certificates.issued import Issued
 from certwright.certificates.need import issuance_need
-from certwright.certificates.order_request import subject_names
+from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
-from certwright.failures import IssuanceError
+from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
 from certwright.kube.errors import Conflict, Invalid
 from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
@@ -24,6 +25,9 @@ from certwright.text import listed, rfc3339
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from cryptography import x509
+
+    from certwright.acme import CertificateChainPem
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.pki import CertificateChain, PrivateKey
@@ -44,7 +48,7 @@ class StoreCertificate(Act):
             GateRefused: The chain is not what was requested; the Secret is untouched.
             IssuanceError: The Secret is not ours to write, or what is in it now is not what the spec asks for.
         """
-        observation, key = await with_key(observation, tools.kube_api)
+        observation, key = await with_key(observation, tools)
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
         try:
@@ -70,6 +74,7 @@ class StoreCertificate(Act):
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        _tell_ignored(observation, tools, chain.leaf)
         if current is not None and secret.other_entries:
             _tell_stale(observation, tools, secret)
         need = issuance_need(observation, now)
@@ -86,6 +91,17 @@ class StoreCertificate(Act):
             revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
         )
         yield observation.remember(issuing=Backoff(), note=None)
+
+
+def _tell_ignored(observation: Observation, tools: Tools, leaf: x509.Certificate) -> None:
+    """Say what the CA left out of what was requested: another order would not change it."""
+    missing = contents_of(observation.certificate).missing_in(leaf)
+    if missing:
+        message = (
+            f"The certificate lacks what the spec asks for: {'; '.join(missing)}. The CA decides what it grants, and "
+            "no other certificate is ordered for it. Remove it from the spec, or use a CA or profile that grants it."
+        )
+        tools.recorder.record(observation.subject, "Warning", "ContentsIgnored", message[:MAX_MESSAGE_CHARACTERS])
 
 
 def _tell_stale(observation: Observation, tools: Tools, secret: SecretFacts) -> None:
@@ -111,7 +127,7 @@ def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Obse
 
 async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
     """Download the chain, and return it if it passes the gate."""
-    downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
+    downloaded = await _chosen_chain(observation, tools)
     current, names = observation.secret, subject_names(observation.identifiers)
     return await in_thread(
         check_before_write,
@@ -122,6 +138,30 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
         now=tools.clock(),
         current=current.leaf if current is not None and current.placeholder is None else None,
     )
+
+
+async def _chosen_chain(observation: Observation, tools: Tools) -> CertificateChainPem:
+    """Download the chain that the issuer prefers; the CA's default one, with a warning, if there is none."""
+    issuer, client = observation.ready_issuer, observation.ready_issuer.client
+    default = await client.download_certificate(observation.open_order.order)
+    preferred = issuer.spec.preferred_chain
+    if preferred is None:
+        return default
+    try:
+        return await client.choose_chain(default, preferred)
+    except NoSuchChain as error:
+        message = (
+            f"{issuer.spec.server} offers no chain that leads to {preferred}; it offers {listed(error.offered)}. The "
+            "default chain is used. Correct the issuer's spec.acme.preferredChain, or leave it out."
+        )
+    except AcmeError as error:
+        # The certificate is issued: it must not be lost, nor wait, for the sake of its chain.
+        message = (
+            f"The other chains of {issuer.spec.server} could not be read: {error}. The default chain is used, and "
+            "the one that leads to " + preferred + " is tried again at the renewal."
+        )
+    tools.recorder.record(observation.subject, "Warning", "PreferredChainMissing", message)
+    return default
 
 
 async def replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:
