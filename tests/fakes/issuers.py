@@ -184,7 +184,7 @@ class Connections(Authorities):
     def __init__(self, ca: Ca, now: Callable[[], dt.datetime]) -> None:
         super().__init__(user_agent="test", on_request=lambda _record: None, leadership=Leadership.unlimited())
         self.ca = ca
-        self.clock = Clock(now=now)
+        self.clock = Clock(now=now, monotonic=lambda: now().timestamp())
         self.open: dict[Authority, AcmeServer] = {}
 
     async def server(self, authority: Authority) -> AcmeServer:
@@ -397,5 +397,5 @@ class Bench:
         return found
 
     def ready(self, key: Key = CA) -> tuple[str, str]:
-        [condition] = self.status(key)["conditions"]
+        [condition] = [one for one in self.status(key)["conditions"] if one["type"] == "Ready"]
         return (condition["status"], condition["reason"])
