@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Build, FakeKubeApi
 
 DNS01 = {"dns01": {"rfc2136": {"nameserver": "127.0.0.1:53"}}}
-HTTP01 = {"http01": {"ingress": {}}}
+HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
 MOVED = "https://ca.example.test/v2/directory"
 
 

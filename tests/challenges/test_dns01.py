@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.challenges.dns01 import Dns01Presenter
-from certwright.challenges.response import RecordResponse
+from certwright.acme import Challenge, ChallengeStatus, dns01_value, dns_account01_name
+from certwright.challenges.dns01 import Dns01Presenter, DnsAccount01Presenter
+from certwright.challenges.response import AccountRecordResponse, RecordResponse
 from certwright.dns import CnameLoop, CnameNotAllowed, InvalidName, Propagation
 
 if TYPE_CHECKING:
@@ -60,6 +61,22 @@ def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Presenter:
 )
 async def test_where_the_record_has_to_stand(zones: Zones, name: str, record: str, *, follow: bool) -> None:
     assert await solver(zones, follow_cname=follow).place(name) == record
+
+
+async def test_two_accounts_validate_one_domain_at_names_of_their_own(zones: Zones) -> None:
+    accounts = ("https://ca.example/account/1", "https://ca.example/account/2")
+    of_each = [DnsAccount01Presenter(url, zones, zones) for url in accounts]  # type: ignore[arg-type]  # as above
+    places = [await one.place("*.b.example") for one in of_each]
+    assert places == [dns_account01_name("b.example", url) for url in accounts]
+    assert len({*places, "_acme-challenge.b.example"}) == 3
+    zones.cnames[places[0]] = "one.b.example"
+    assert [await one.place("b.example") for one in of_each] == ["one.b.example", places[1]]
+    challenge = Challenge("dns-account-01", "https://ca.example/1", ChallengeStatus.PENDING, "token")
+    response = of_each[0].respond("one.b.example", challenge, "token.thumbprint")
+    assert response == AccountRecordResponse("one.b.example", dns01_value("token.thumbprint"))
+    assert (response.challenge_type, of_each[0].challenge_type) == ("dns-account-01", "dns-account-01")
+    # Equal to a record of dns-01 with the same text: who holds which is counted by name and value.
+    assert response == RecordResponse("one.b.example", dns01_value("token.thumbprint"))
 
 
 @pytest.mark.parametrize(
@@ -116,3 +133,14 @@ async def test_records_are_presented_checked_and_removed_together(zones: Zones) 
     await made.clean_up(RECORDS)
     assert zones.calls == [("present", list(RECORDS)), ("clean up", list(RECORDS))]
     assert tuple(each.record for each in seen) == RECORDS
+
+
+async def test_without_a_self_check_no_server_is_asked_for_a_record_but_cnames_are_followed(zones: Zones) -> None:
+    async def never(_: object) -> tuple[Propagation, ...]:
+        raise AssertionError("a server was asked")
+
+    zones.check = never  # type: ignore[method-assign,assignment]  # nothing may call it
+    off = Dns01Presenter(zones, zones, self_check="off", settling=PATIENCE)  # type: ignore[arg-type]  # a stand-in for the view
+    assert await off.place("a.example") == "a.proofs.example"
+    assert [seen.complete for seen in await off.check(RECORDS)] == [True, True]
+    assert off.settling == PATIENCE

@@ -13,6 +13,7 @@ from certwright.dns import NameserverUnreachable, Propagation, ServerView
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from certwright.acme import Challenge
     from certwright.client import Proof
 
 SILENCE = NameserverUnreachable("127.0.0.1:53", "silence")
@@ -29,6 +30,7 @@ class FakeDns:
     self_check = "required"
     destination = "zone"
     patience = dt.timedelta(minutes=2)
+    settling = dt.timedelta()
 
     async def place(self, name: str) -> str:
         return f"_acme-challenge.{name.removeprefix('*.')}"
@@ -36,9 +38,9 @@ class FakeDns:
     def objects_for(self, _: object) -> tuple[()]:
         return ()
 
-    def respond(self, place: str, token: str, key_authorization: str) -> RecordResponse:
-        assert key_authorization == f"{token}.thumbprint"
-        return RecordResponse(place, f"value-of-{token}")
+    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> RecordResponse:
+        assert key_authorization == f"{challenge.token}.thumbprint"
+        return RecordResponse(place, f"value-of-{challenge.token}")
 
     async def present(self, records: Sequence[RecordResponse]) -> None:
         if "present" in self.broken:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from certwright.acme import dns_account01_name
 from certwright.dns import InvalidTsigKey
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.failures import IssuanceError
@@ -185,3 +187,12 @@ async def test_a_solver_is_kept_for_a_few_seconds(factory: PresenterFactory, clu
 async def test_a_changed_issuer_has_solvers_of_its_own(factory: PresenterFactory, change: dict[str, Any]) -> None:
     first = await make(factory, issuer(dns01(RFC2136)))
     assert await make(factory, issuer(dns01(RFC2136), **change)) is not first
+
+
+async def test_records_of_dns_account_01_are_named_by_the_account_as_it_is_now(factory: PresenterFactory) -> None:
+    of_issuer = issuer({"dnsAccount01": {"rfc2136": RFC2136, "cnameStrategy": "None"}})
+    for number in (1, 2):
+        of_account = replace(of_issuer, account_url=f"https://ca.example/account/{number}")
+        made = await make(factory, of_account)
+        assert made.challenge_type == "dns-account-01"
+        assert await made.place("a.example") == dns_account01_name("a.example", of_account.account_url)

@@ -28,6 +28,7 @@ TEAM_STAGE = solver(7, matchLabels={"team": "a", "stage": "test"})
 TEAM_ZONE = solver(8, matchLabels={"team": "a"}, dnsZones=["example.test"])
 NAME_IN_OTHER_ZONE = solver(9, dnsNames=["a.b.example.test"], dnsZones=["other.test"])
 EMPTY = IssuerSolver.model_validate({"dns01": {"rfc2136": {"nameserver": "ns"}}, "selector": {}})
+OF_ACCOUNT = IssuerSolver.model_validate({"dnsAccount01": {"rfc2136": {"nameserver": "ns"}}})
 HTTP, HTTP_NAME = solver(10, http=True), solver(11, http=True, dnsNames=["*.b.example.test", "a.b.example.test"])
 
 
@@ -57,6 +58,7 @@ HTTP, HTTP_NAME = solver(10, http=True), solver(11, http=True, dnsNames=["*.b.ex
         ([NAME_IN_OTHER_ZONE, ANY], "a.b.example.test", {}, ANY),
         ([HTTP, ANY], "a.test", {}, HTTP),
         ([HTTP, ANY], "*.a.test", {}, ANY),
+        ([HTTP, OF_ACCOUNT], "*.a.test", {}, OF_ACCOUNT),
         ([HTTP_NAME, ZONE, ANY], "*.b.example.test", {}, ZONE),
         ([HTTP_NAME, ZONE, ANY], "a.b.example.test", {}, HTTP_NAME),
     ],

@@ -15,7 +15,6 @@ from certwright.certificates.authorizations import find_challenge, offered_types
 from certwright.certificates.responses import presenters_for
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
-from certwright.issuers.registry import issuer_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -50,8 +49,9 @@ class Preparation:
                 costly=True,
             )
         presenter = self.presenters[name]
-        token = find_challenge(authorization, presenter.challenge_type).token or ""
-        return presenter.respond(self.places[name], token, client.key_authorization(token))
+        challenge = find_challenge(authorization, presenter.challenge_type)
+        key_authorization = client.key_authorization(challenge.token) if challenge.token is not None else ""
+        return presenter.respond(self.places[name], challenge, key_authorization)
 
 
 async def prepare(observation: Observation, tools: Tools, names: Collection[str]) -> Preparation:
@@ -83,7 +83,7 @@ async def adapted(
         SolverError: The Ingress that is to be edited does not exist.
         KubeError: The API server cannot be asked.
     """
-    tools.registry.learn_challenges(issuer_key(observation.certificate), offered_types(authorizations))
+    tools.registry.learn_challenges(observation.ready_issuer.key, offered_types(authorizations))
     missing = {
         one.name: types
         for one in pending(authorizations)

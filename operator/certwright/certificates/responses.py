@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from certwright.challenges.presenter import PresentedObject
-from certwright.challenges.response import ChallengeResponse, FileResponse, RecordResponse
+from certwright.challenges.response import (
+    AccountRecordResponse,
+    ChallengeResponse,
+    FileResponse,
+    RecordResponse,
+)
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
-from certwright.issuers.solver_choice import challenge_type, fitting_solvers
+from certwright.issuers.solver_choice import fitting_solvers
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
 from certwright.well_known import WELL_KNOWN_PATH
 
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
+    from certwright.issuers.registry import SolverSource
     from certwright.reasons import Reason
     from certwright.resources import AuthorizationStatus, CertificateStatus
 
@@ -30,15 +36,17 @@ async def presenters_for(
     observation: Observation,
     tools: Tools,
     names: Iterable[str],
+    issuer: SolverSource | None = None,
     *,
     types: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, Presenter]:
     """Choose and make the presenter for each name; names with the same solver of the issuer share one.
 
     Args:
-        observation: The issuer, and the Certificate.
-        tools: Make presenters.
-        names: Those to choose for.
+        observation: What is known.
+        tools: What makes them.
+        names: For which.
+        issuer: Whose solvers; None for those of the issuer in use.
         types: For a name the challenge types of which one is wanted: a solver that fits less well is chosen if it
             answers one and the best does not.
 
@@ -47,13 +55,14 @@ async def presenters_for(
         DnsError: A server's address or a key cannot be used.
         KubeError: Credentials cannot be read.
     """
-    issuer, certificate = observation.ready_issuer, observation.certificate
+    certificate = observation.certificate
+    issuer = issuer or observation.ready_issuer
     made: dict[int, Presenter] = {}
     by_name: dict[str, Presenter] = {}
     for name in names:
         fitting = fitting_solvers(issuer.spec.solvers, name, certificate.metadata.labels)
         wanted = (types or {}).get(name, ())
-        chosen = next((solver for solver in fitting if challenge_type(solver) in wanted), fitting[0])
+        chosen = next((solver for solver in fitting if solver.challenge_type in wanted), fitting[0])
         if id(chosen) not in made:
             made[id(chosen)] = await tools.presenters.make(issuer, chosen, certificate)
         by_name[name] = made[id(chosen)]
@@ -110,7 +119,9 @@ def files_of(responses: Iterable[ChallengeResponse]) -> list[FileResponse]:
 def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
     """Return the response that an authorization's entry names, or None if it names none (any more)."""
     if entry.record is not None:
-        return RecordResponse(entry.record.name, entry.record.value)
+        of_account = entry.challenge is not None and entry.challenge.type == AccountRecordResponse.challenge_type
+        kind = AccountRecordResponse if of_account else RecordResponse
+        return kind(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
     url = urlsplit(entry.resource.url)

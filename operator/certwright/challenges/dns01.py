@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from certwright.acme import dns01_value
+from certwright.acme import dns01_name, dns01_value, dns_account01_name
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
-from certwright.challenges.response import RecordResponse, dns01_name
+from certwright.challenges.response import AccountRecordResponse, RecordResponse
 from certwright.dns import CnameNotAllowed, InvalidName, Propagation, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from certwright.acme import Challenge
     from certwright.challenges.presenter import PresentedObject, SelfCheckMode
     from certwright.challenges.proof import Proof
     from certwright.challenges.response import ChallengeResponse
@@ -46,9 +47,10 @@ class Dns01Presenter:
             owns a domain could otherwise have records written wherever the provider's credentials reach.
         self_check: Whether records must be seen before the CA is asked.
         patience: How long the records are looked for.
+        settling: How long after they were presented they are not looked for yet.
     """
 
-    challenge_type: Final = "dns-01"
+    challenge_type: ClassVar[str] = "dns-01"
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Dns01Presenter:
         allowed_targets: Sequence[str] | None = None,
         self_check: SelfCheckMode = "required",
         patience: dt.timedelta = PATIENCE,
+        settling: dt.timedelta = dt.timedelta(),
     ) -> None:
         self._provider = provider
         self._view = view
@@ -68,6 +71,7 @@ class Dns01Presenter:
         self.destination = destination
         self.self_check = self_check
         self.patience = patience
+        self.settling = settling
 
     async def place(self, name: str) -> str:
         """Return where the record that validates a domain has to stand.
@@ -80,12 +84,16 @@ class Dns01Presenter:
             CnameNotAllowed: A CNAME leads to where no record is to be written.
             DnsError: The CNAME chain cannot be followed.
         """
-        owner = dns01_name(name)
+        owner = self.owner(name)
         target = await self.target(owner)
         zones = self._allowed_targets
         if target == normalise(owner) or zones is None or _is_below(target, [name.removeprefix("*."), *zones]):
             return target
         raise CnameNotAllowed(owner, target, zones)
+
+    def owner(self, name: str) -> str:
+        """Return where the CA looks for the record of a domain, before any CNAME is followed."""
+        return dns01_name(name)
 
     async def target(self, owner: str) -> str:
         """Return where a record has to stand for the CA to find it at `owner`: there, or where a CNAME leads.
@@ -101,7 +109,7 @@ class Dns01Presenter:
         _check_length(target)
         return target
 
-    def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record."""
         return RecordResponse(place, dns01_value(key_authorization))
 
@@ -114,18 +122,43 @@ class Dns01Presenter:
         await self._provider.present(_records(responses))
 
     async def check(self, responses: Iterable[ChallengeResponse]) -> Sequence[Propagation]:
-        """Ask every authoritative server of each record, once. Raises `DnsError`."""
+        """Ask every server of the view for each record, once. Raises `DnsError`."""
         return await self.look(_records(responses))
 
     async def look(self, records: Sequence[TxtRecord]) -> Sequence[Propagation]:
-        """Ask every authoritative server of each record, once. Raises `DnsError`."""
-        if self._view is None:
+        """Ask every server of the view for each record, once. Raises `DnsError`."""
+        if self._view is None or self.self_check == "off":
             return tuple(Propagation(record, complete=True) for record in records)
         return await self._view.check(records)
 
     async def clean_up(self, responses: Iterable[ChallengeResponse]) -> None:
         """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
         await self._provider.clean_up(_records(responses))
+
+
+class DnsAccount01Presenter(Dns01Presenter):
+    """The same for dns-account-01: records at a name of the account's own (draft-ietf-acme-dns-account-label).
+
+    Args:
+        account_url: The account.
+        provider: Changes the zones.
+        view: Looks at them.
+        options: As for dns-01.
+    """
+
+    challenge_type: ClassVar[str] = "dns-account-01"
+
+    def __init__(self, account_url: str, provider: Provider, view: DnsView | None, **options: Any) -> None:
+        super().__init__(provider, view, **options)
+        self._account_url = account_url
+
+    def owner(self, name: str) -> str:
+        """Return where the CA looks for the record of a domain, before any CNAME is followed."""
+        return dns_account01_name(name, self._account_url)
+
+    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+        """Return the record."""
+        return AccountRecordResponse(place, dns01_value(key_authorization))
 
 
 class Dns01:
@@ -236,7 +269,7 @@ def _check_length(name: str) -> None:
     """Check before an order what a name server would refuse after it. Raises `InvalidName`."""
     if len(name) > MAX_NAME_CHARACTERS:
         raise InvalidName(
-            f"the record of dns-01 cannot be named {name}: that has {len(name)} characters, and the DNS allows "
+            f"the TXT record cannot be named {name}: that has {len(name)} characters, and the DNS allows "
             f"{MAX_NAME_CHARACTERS}"
         )
 

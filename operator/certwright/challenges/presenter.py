@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from certwright.acme import Challenge
     from certwright.challenges.response import ChallengeResponse, Sighting
 
 SelfCheckMode: TypeAlias = Literal["required", "advisory", "off"]
@@ -53,6 +54,11 @@ class Presenter(Protocol):
         ...
 
     @property
+    def settling(self) -> dt.timedelta:
+        """How long after presenting nothing is looked for, nor the CA asked."""
+        ...
+
+    @property
     def destination(self) -> str:
         """Where records are put: equal for two presenters of records that share a place, empty for all others."""
         ...
@@ -61,8 +67,14 @@ class Presenter(Protocol):
         """Return where the response for a name has to be. What can fail without the CA fails here, before an order."""
         ...
 
-    def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:
-        """Return what the CA looks for at a place (RFC 8555 section 8.1 defines the key authorization)."""
+    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
+        """Return what the CA looks for at a place.
+
+        Args:
+            place: See `place`.
+            challenge: The CA's.
+            key_authorization: Of its token (RFC 8555 section 8.1); an empty text for a type without tokens.
+        """
         ...
 
     def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from certwright.reasons import Reason
 
 
-def dns01_name(name: str) -> str:
-    """Return where the TXT record of dns-01 stands, before any CNAME is followed; a wildcard's `*.` is left out."""
-    return f"_acme-challenge.{name.removeprefix('*.')}"
-
-
 class ChallengeResponse(Protocol):
     """What one challenge is answered with (RFC 8555 section 8): where it stands, and the words for it.
 
@@ -94,6 +89,12 @@ class RecordResponse(TxtRecord):
     def describe_missing(self, name: str, seen: str) -> str:
         """Say that it cannot be seen, and what was seen in its place."""
         return f"{self.name} TXT {self.value} for {name} is not visible: {seen}"
+
+
+class AccountRecordResponse(RecordResponse):
+    """The TXT record of dns-account-01 (draft-ietf-acme-dns-account-label)."""
+
+    challenge_type: ClassVar[str] = "dns-account-01"
 
 
 @dataclass(frozen=True, order=True)

@@ -35,6 +35,7 @@ from certwright.http01.settings import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from certwright.acme import Challenge
     from certwright.challenges.holders import Holders
     from certwright.challenges.presenter import ObjectKind, SelfCheckMode
     from certwright.challenges.response import ChallengeResponse
@@ -106,6 +107,11 @@ class Http01Presenter:
         """Whether the files must be seen before the CA is asked."""
         return self._settings.self_check
 
+    @property
+    def settling(self) -> dt.timedelta:
+        """Nothing is waited for before the first look, which also finds out why a pod does not start."""
+        return dt.timedelta()
+
     async def place(self, name: str) -> str:
         """Return the host that the CA asks.
 
@@ -121,9 +127,9 @@ class Http01Presenter:
                     self._ingress_seen = True
         return name
 
-    def respond(self, place: str, token: str, key_authorization: str) -> ChallengeResponse:
+    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
         """Return the file."""
-        return FileResponse(place, token, key_authorization)
+        return FileResponse(place, challenge.token or "", key_authorization)
 
     def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:
         """Return what `present` makes for these files, to be written down before."""

@@ -14,6 +14,7 @@ from certwright.acme import (
     InvalidExternalAccountKey,
     ProblemError,
     Unauthorized,
+    account_label,
 )
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
@@ -116,6 +117,7 @@ class AccountLoader:
             terms_of_service=terms,
             last_registered_email=self.spec.email,
             key_thumbprint=self.key.thumbprint,
+            dns_account_label=_label(client.account_url or "", self.spec),
             key_rotation=None if was is None else was.key_rotation,
             former_servers=() if was is None else _former_servers(was, client.account_url, self.spec.server),
             offers=offer_of(directory, challenges=learnt if was is not None and was.server == self.spec.server else ()),
@@ -271,6 +273,11 @@ class AccountLoader:
             f"{self.secrets.namespace}/{reference.name}, and keyAlgorithm with what the CA gave you. Some CAs let a "
             "key be used only once.",
         )
+
+
+def _label(account_url: str, spec: AcmeIssuerSpec) -> str | None:
+    """Return the label of an account if people need it, to publish a CNAME."""
+    return account_label(account_url) if any(solver.dns_account01 for solver in spec.solvers) else None
 
 
 def _known_url(was: AcmeIssuerStatus, spec: AcmeIssuerSpec, key: AccountKey, directory: Directory) -> str | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import RequestRecord
     from certwright.http.trust import ClientCertificatePem
+    from certwright.resources import AcmeIssuerSpec
     from certwright.runtime.leadership import Leadership
 
 
@@ -37,6 +38,11 @@ class Authority:
     client_certificate: ClientCertificatePem | None = field(default=None, repr=False)
     proxy: str | None = field(default=None, repr=False)
     timeouts: Timeouts = field(default_factory=Timeouts)
+
+    @classmethod
+    def of(cls, spec: AcmeIssuerSpec) -> Authority:
+        """Return the CA that an issuer's spec names, whatever the way there."""
+        return cls(spec.server, spec.ca_bundle_pem, spec.skip_tls_verify)
 
 
 class Authorities:

@@ -13,7 +13,7 @@ from certwright.kube.secrets import EntryTooLarge, entry_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.resources import SecretKeyRef
     from certwright.runtime.key import Key
@@ -73,7 +73,7 @@ class SecretReader:
 
 async def read_credential(
     kube_api: KubeApi,
-    issuer: ReadyIssuer,
+    issuer: SolverSource,
     reference: SecretKeyRef,
     *,
     field: str,

@@ -11,7 +11,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from certwright.challenges.dns01 import Dns01Presenter
+from certwright.challenges.dns01 import Dns01Presenter, DnsAccount01Presenter
 from certwright.dns import DnsView
 from certwright.dns.credential import credential_name
 from certwright.dns.provider import ProviderContext
@@ -19,13 +19,15 @@ from certwright.dns.providers import config_type
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
+from certwright.resources import DnsAccount01
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.dns import Provider
     from certwright.dns.provider import ProviderConfig
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.dns.view import View
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.resources import Dns01
 
@@ -40,6 +42,7 @@ class _ViewSettings(NamedTuple):
 
     resolvers: tuple[str, ...]
     authoritative: tuple[str, ...]
+    views: frozenset[View]
 
 
 class _ProviderKey(NamedTuple):
@@ -84,13 +87,14 @@ class DnsProviders:
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
         self._transport: HttpxTransport | None = None
+        self._resolver_transport: HttpxTransport | None = None
 
     def __len__(self) -> int:
         """How many providers are kept."""
         return len(self._pool)
 
-    async def presenter(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Presenter:
-        """Return a presenter with the provider that a dns01 solver names; its credentials are read.
+    async def presenter(self, issuer: SolverSource, spec: Dns01) -> Dns01Presenter:
+        """Return a presenter with the provider that a dns01 or dnsAccount01 solver names; its credentials are read.
 
         Args:
             issuer: Whose solver and credentials it is.
@@ -103,25 +107,29 @@ class DnsProviders:
         """
         kind, _ = spec.provider
         config = await self._config(issuer, spec)
-        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers)
+        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset(spec.self_check_views))
         pooled = self._pooled(_ProviderKey(kind, config, view))
-        return Dns01Presenter(
-            pooled.provider,
-            pooled.view,
-            destination=config.destination,
-            follow_cname=spec.cname_strategy == "Follow",
-            allowed_targets=_allowed_targets(issuer, spec),
-            patience=spec.propagation_timeout,
-        )
+        options: dict[str, Any] = {
+            "destination": config.destination,
+            "follow_cname": spec.cname_strategy == "Follow",
+            "allowed_targets": _allowed_targets(issuer, spec),
+            "self_check": spec.self_check,
+            "patience": spec.propagation_timeout,
+            "settling": spec.propagation_wait,
+        }
+        if isinstance(spec, DnsAccount01):
+            return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
+        return Dns01Presenter(pooled.provider, pooled.view, **options)
 
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""
         self._pool.clear()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        for transport in (self._transport, self._resolver_transport):
+            if transport is not None:
+                await transport.aclose()
+        self._transport = self._resolver_transport = None
 
-    async def _config(self, issuer: ReadyIssuer, spec: Dns01) -> ProviderConfig:
+    async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
         kind, model = spec.provider
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
@@ -150,7 +158,12 @@ class DnsProviders:
         for key, pooled in self._pool.items():
             if key.view == settings:
                 return pooled.view
-        return DnsView(resolvers=settings.resolvers or None, authoritative=settings.authoritative or None)
+        return DnsView(
+            resolvers=settings.resolvers or None,
+            authoritative=settings.authoritative or None,
+            views=settings.views,
+            transport=self._transport_to_resolvers,
+        )
 
     def _evict(self, now: float) -> None:
         while self._pool:
@@ -161,12 +174,25 @@ class DnsProviders:
 
     def _shared_transport(self) -> HttpxTransport:
         if self._transport is None:
-            self._transport = HttpxTransport(
-                user_agent=self._user_agent, trust_env=True, before_send=self._before_send, addresses=self._addresses
-            )
+            self._transport = self._new_transport(http2=False)
         return self._transport
 
+    def _transport_to_resolvers(self) -> HttpxTransport:
+        # Another one: many resolvers speak HTTP/2 only, and what asks them may not hold up what writes records.
+        if self._resolver_transport is None:
+            self._resolver_transport = self._new_transport(http2=True)
+        return self._resolver_transport
 
-def _allowed_targets(issuer: ReadyIssuer, spec: Dns01) -> tuple[str, ...] | None:
+    def _new_transport(self, *, http2: bool) -> HttpxTransport:
+        return HttpxTransport(
+            user_agent=self._user_agent,
+            trust_env=True,
+            before_send=self._before_send,
+            addresses=self._addresses,
+            http2=http2,
+        )
+
+
+def _allowed_targets(issuer: SolverSource, spec: Dns01) -> tuple[str, ...] | None:
     """Return the zones that CNAMEs may lead to; None for all: the credentials of an Issuer are its tenant's own."""
     return spec.allowed_targets if spec.allowed_targets or issuer.key.kind == "ClusterIssuer" else None

@@ -61,4 +61,5 @@ def composed(
         observed_generation=issuer.metadata.generation,
         acme=acme,
         rate_limits=issuer.status.rate_limits,
+        rate_limit_usage=issuer.status.rate_limit_usage,
     )

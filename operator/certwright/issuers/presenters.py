@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping  # noqa: TC003 - dataclasses are easier to read with real annotations
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from certwright.challenges.holders import Holders
 from certwright.failures import IssuanceError
@@ -30,13 +30,17 @@ if TYPE_CHECKING:
 
     from certwright.challenges.presenter import PresentedObject, Presenter
     from certwright.challenges.response import FileResponse
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.kube.objects import ObjectApi
     from certwright.resources import Http01, IssuerSolver
 
 KEPT_SECONDS: Final = 10.0
 """A hundred Certificates applied at once read a credential once; a corrected one is seen after this time."""
+
+
+_Kept: TypeAlias = tuple[str, int, str, int]
+"""The issuer's UID, generation and account, and which of its solvers."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,11 @@ class PresenterFactory:
             monotonic=monotonic,
         )
         self._monotonic = monotonic
-        self._kept: dict[tuple[str, int, int], tuple[float, asyncio.Task[Presenter]]] = {}
+        self._kept: dict[_Kept, tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
 
-    async def make(self, issuer: ReadyIssuer, solver: IssuerSolver, certificate: Certificate) -> Presenter:
+    async def make(self, issuer: SolverSource, solver: IssuerSolver, certificate: Certificate) -> Presenter:
         """Return a presenter for one of the issuer's solvers, for the names of a Certificate.
 
         Args:
@@ -115,14 +119,16 @@ class PresenterFactory:
         """
         if solver.http01 is not None:
             return self._http01_presenter(issuer, solver.http01, certificate)
-        if solver.dns01 is None:
-            raise AssertionError("a solver is dns01 or http01: the model checks it")
-        key = (issuer.uid, issuer.generation, issuer.spec.solvers.index(solver))
+        spec = solver.dns_account01 or solver.dns01
+        if spec is None:
+            raise AssertionError(f"nobody presents for {solver.challenge_type}")
+        # The account too: records of dns-account-01 are named by it.
+        key = (issuer.uid, issuer.generation, issuer.account_url, issuer.spec.solvers.index(solver))
         now = self._monotonic()
         self._kept = {known: entry for known, entry in self._kept.items() if entry[0] > now}
         if key not in self._kept:
             # A task, for all who ask while the credential is being read, and not ended with the first of them.
-            making = asyncio.create_task(self._dns_providers.presenter(issuer, solver.dns01))
+            making = asyncio.create_task(self._dns_providers.presenter(issuer, spec))
             making.add_done_callback(lambda done: self._made(key, done))
             self._kept[key] = (now + KEPT_SECONDS, making)
         return await asyncio.shield(self._kept[key][1])
@@ -151,7 +157,7 @@ class PresenterFactory:
         """Answer no more for a Certificate that is gone."""
         self.answers.forget(uid)
 
-    def _http01_presenter(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Presenter:
+    def _http01_presenter(self, issuer: SolverSource, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(
             responder=self._responder(issuer, spec),
             route=_route(spec),
@@ -166,7 +172,7 @@ class PresenterFactory:
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
         )
 
-    def _responder(self, issuer: ReadyIssuer, spec: Http01) -> PodSettings | SharedSettings:
+    def _responder(self, issuer: SolverSource, spec: Http01) -> PodSettings | SharedSettings:
         options = self._http01
         if spec.responder == "shared":
             if options.responder_address is None:
@@ -185,7 +191,7 @@ class PresenterFactory:
         template = spec.pod_template.to_json() if spec.pod_template is not None else {}
         return PodSettings(options.image, options.pull_policy, template, options.resources)
 
-    def _made(self, key: tuple[str, int, int], making: asyncio.Task[Presenter]) -> None:
+    def _made(self, key: _Kept, making: asyncio.Task[Presenter]) -> None:
         if making.cancelled() or making.exception() is not None:
             entry = self._kept.get(key)
             if entry is not None and entry[1] is making:

@@ -13,12 +13,15 @@ from certwright.failures import Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.issuers.account import AccountLoader, KnownAccount
 from certwright.issuers.account_key import obtain_account_key
+from certwright.issuers.authorities import Authority
+from certwright.issuers.budgets import AccountBudget, Budgets
 from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, offer_of
+from certwright.issuers.circuits import AVAILABLE, Circuits
 from certwright.issuers.connection import authority_of
 from certwright.issuers.credentials import SecretReader
 from certwright.issuers.issuer_status import TERMS_ACCEPTED, Problem, composed
 from certwright.issuers.rate_limits import AccountLimits
-from certwright.issuers.registry import ReadyIssuer
+from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.issuers.upkeep import Upkeep
 from certwright.kube.errors import Conflict, KubeError, NotFound
@@ -31,6 +34,7 @@ from certwright.resources import (
     Issuer,
     IssuerStatus,
     find_condition,
+    set_condition,
 )
 from certwright.runtime.backoff import Backoff, wait_until
 from certwright.runtime.result import Result
@@ -40,13 +44,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from certwright.issuers.account import LoadedAccount
-    from certwright.issuers.authorities import Authorities, Authority
+    from certwright.issuers.authorities import Authorities
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.reasons import Reason
-    from certwright.resources import AcmeIssuerStatus, ConditionStatus
+    from certwright.resources import AcmeIssuerStatus, Condition, ConditionStatus, RateLimitUsageStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -119,6 +123,8 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
+        circuits: Which issuers' CAs work.
+        budgets: What is left of the limits that CAs publish.
     """
 
     def __init__(
@@ -134,7 +140,12 @@ class IssuerReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
+        circuits: Circuits | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
+        self._circuits = circuits or Circuits()
+        self._budgets = budgets or Budgets(clock)
+        self._loads: dict[Key, int] = {}
         self._templates = templates or TemplatePolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
@@ -153,6 +164,7 @@ class IssuerReconciler:
         self._lost_accounts: set[Key] = set()
         self._losses: dict[Key, Backoff] = {}
         self._doubted: set[Key] = set()
+        self._generations: dict[Key, int] = {}
         self._said: dict[Key, _Said] = {}
         self._upkeep: dict[Key, Upkeep] = {}
 
@@ -278,8 +290,13 @@ class IssuerReconciler:
         rest = self._rest(key, now)
         if kept:
             rest = rest.no_later_than(min(one.until for one in kept) - now)
-        found = issuer.status.replace(rate_limits=kept)
-        right = found if said is None else self._ready_status(issuer, said).replace(rate_limits=kept)
+        self._tell_circuit(issuer)
+        usage = known.budget.ca.kept(known.budget.account, _usage(issuer))
+        shown = {"rate_limits": kept, "rate_limit_usage": () if usage is None else (usage,)}
+        right = found = issuer.status.replace(**shown, conditions=self._with_circuit(issuer))
+        if said is not None:
+            own = self._ready_status(issuer, said)
+            right = own.replace(**shown, conditions=self._with_circuit(issuer, own.conditions))
         if said is not None and right != found and said.written:
             until = said.corrections.pause(now)
             if until is not None:
@@ -292,6 +309,29 @@ class IssuerReconciler:
             self._said[key] = replace(said, written=True)
         await self._write(issuer, right)
         return rest
+
+    def _with_circuit(
+        self, issuer: AnyIssuer, conditions: tuple[Condition, ...] | None = None
+    ) -> tuple[Condition, ...]:
+        """Return an issuer's conditions with the one that says whether its CA works, once it has not."""
+        known = issuer.status.conditions if conditions is None else conditions
+        key = _key(issuer)
+        if self._circuits.is_available(key) and find_condition(known, AVAILABLE) is None:
+            return known
+        return set_condition(known, self._circuits.condition(key, issuer.metadata.generation), self._clock())
+
+    def _tell_circuit(self, issuer: AnyIssuer) -> None:
+        """Record an Event if the circuit was opened or closed since the condition was written."""
+        before = find_condition(issuer.status.conditions, AVAILABLE)
+        after = self._circuits.condition(_key(issuer), issuer.metadata.generation)
+        if after.status == (before.status if before is not None else "True"):
+            return
+        logger.warning("%s: %s", _key(issuer), after.message)
+        subject = subject_of(issuer.KIND, issuer.metadata)
+        if after.status == "True":
+            self._recorder.record(subject, "Normal", "IssuerAvailable", after.message)
+        else:
+            self._recorder.record(subject, "Warning", "IssuerUnavailable", after.message)
 
     def _restored(self, issuer: AnyIssuer, now: dt.datetime) -> _Failing | None:
         """Return the pause of a rate limit that an earlier process wrote, if it could have."""
@@ -326,6 +366,9 @@ class IssuerReconciler:
         self._doubted.discard(key)
         self._said.pop(key, None)
         self._upkeep.pop(key, None)
+        self._generations.pop(key, None)
+        self._circuits.forget(key)
+        self._loads.pop(key, None)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -357,6 +400,8 @@ class IssuerReconciler:
         self._templates.check(spec)
         secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
         keys = await obtain_account_key(self._kube_api, spec, secrets.namespace)
+        version = _version(issuer)
+        self._registry.set_loaded(LoadedIssuer(key, *version, spec, keys.key, secrets.namespace))
         authority = self._loading[key] = await authority_of(spec, secrets)
         server = await self._authorities.server(authority)
         account = await AccountLoader(server, spec, keys, secrets).load(self._known_account(key, issuer))
@@ -383,6 +428,10 @@ class IssuerReconciler:
         of_account = account.status.uri or "", account.client.key.thumbprint
         limits = self._limits.setdefault(of_account, AccountLimits())
         limits.restore(issuer.status.rate_limits, self._clock())
+        self._take_up_circuit(key, issuer)
+        budget = AccountBudget(self._budgets.of(Authority.of(issuer.spec.acme), issuer.spec.acme), " ".join(of_account))
+        budget.ca.restore(budget.account, _usage(issuer))
+        self._loads[key] = self._loads.get(key, 0) + 1
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,
@@ -393,6 +442,8 @@ class IssuerReconciler:
                 account_url=account.status.uri or "",
                 secrets_namespace=self._secrets_namespace(key),
                 limits=limits,
+                budget=budget,
+                loads=self._loads[key],
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
                 authority=loaded.authority,
                 former_servers=account.status.former_servers,
@@ -411,6 +462,15 @@ class IssuerReconciler:
             self._recorder.record(subject, "Normal", "AccountRegistered", message)
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
+
+    def _take_up_circuit(self, key: Key, issuer: AnyIssuer) -> None:
+        """Close the circuit of an issuer that was changed; take up the one that an earlier process left open."""
+        condition = find_condition(issuer.status.conditions, AVAILABLE)
+        if key in self._generations and self._generations[key] != issuer.metadata.generation:
+            self._circuits.forget(key)
+        elif condition is not None and condition.observed_generation == issuer.metadata.generation:
+            self._circuits.restore(key, condition, self._clock())
+        self._generations[key] = issuer.metadata.generation
 
     async def _failed(self, key: Key, issuer: AnyIssuer, failure: Failure, error: BaseException) -> Result:
         now = self._clock()
@@ -460,5 +520,14 @@ class IssuerReconciler:
         return key.namespace or self._operator_namespace
 
 
+def _usage(issuer: AnyIssuer) -> RateLimitUsageStatus | None:
+    """Return what the status says of the orders of the account, or None."""
+    return next(iter(issuer.status.rate_limit_usage), None)
+
+
 def _version(issuer: AnyIssuer) -> tuple[str, int]:
     return (issuer.metadata.uid, issuer.metadata.generation)
+
+
+def _key(issuer: AnyIssuer) -> Key:
+    return key_of(issuer.KIND, issuer.metadata.name, issuer.metadata.namespace or "")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from certwright.failures import IssuanceError
 from certwright.names import is_address
+from certwright.resources import DNS_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,30 +55,26 @@ def fitting_solvers(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[
     if is_address(name):
         return _for_address(found, name)
     if name.startswith("*."):
-        found = [solver for solver in found if solver.dns01 is not None]
-        if not found:
+        usable = [solver for solver in found if solver.challenge_type in DNS_TYPES]
+        if not usable:
             raise IssuanceError(
                 "WildcardNeedsDNS01",
-                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but "
-                "the issuer has only an http01 solver. Add a dns01 solver to the issuer, or remove the wildcard.",
+                f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but the issuer's solver for "
+                f"it is {found[0].field}. Add a dns01 solver, or remove the wildcard.",
             )
+        return usable
     return found
 
 
 def _for_address(fitting: Sequence[IssuerSolver], address: str) -> list[IssuerSolver]:
-    usable = [solver for solver in fitting if solver.dns01 is None]
+    usable = [solver for solver in fitting if solver.challenge_type not in DNS_TYPES]
     if not usable:
         raise IssuanceError(
             "AddressNeedsHTTP01",
-            f"{address} is an IP address, which no CA validates by dns-01 (RFC 8738 section 7), and the issuer has "
-            "only dns01 solvers for it. Add an http01 solver to the issuer, or remove the address.",
+            f"{address} is an IP address, which no CA validates by DNS (RFC 8738 section 7), and the issuer has "
+            "only such solvers for it. Add an http01 solver to the issuer, or remove the address.",
         )
     return usable
-
-
-def challenge_type(solver: IssuerSolver) -> str:
-    """Return the type of the challenges that a solver answers."""
-    return "dns-01" if solver.dns01 is not None else "http-01"
 
 
 def _rank(solver: IssuerSolver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:

@@ -15,6 +15,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
+from certwright.resources.dns_solvers import DnsAccount01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -65,6 +66,7 @@ from certwright.resources.issuer_account import (
     KeyRotationStatus,
     TlsSecretRef,
 )
+from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -77,7 +79,8 @@ from certwright.resources.order_status import (
     SolverObjectStatus,
 )
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
-from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
+from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
 from certwright.resources.request import (
     KEPT_REQUESTS,
     LONGEST_REQUEST_MESSAGE,
@@ -90,7 +93,6 @@ from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
     Dns01,
-    IssuerSolver,
     Rfc2136,
     Selector,
     TsigAlgorithm,
@@ -104,9 +106,11 @@ __all__ = [
     "API_VERSION",
     "CERTIFICATES",
     "CERTIFICATE_NAME_ANNOTATION",
+    "CHALLENGE_TYPES",
     "CLUSTER_ISSUERS",
     "COMMON_NAME_ANNOTATION",
     "COMPONENT_LABEL",
+    "DNS_TYPES",
     "FINALIZER",
     "GROUP",
     "IP_SANS_ANNOTATION",
@@ -120,6 +124,7 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
+    "MAX_ISSUERS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
@@ -142,11 +147,13 @@ __all__ = [
     "CertificateSpec",
     "CertificateStatus",
     "ChallengeStatus",
+    "ChallengeType",
     "ClusterIssuer",
     "CnameStrategy",
     "Condition",
     "ConditionStatus",
     "Dns01",
+    "DnsAccount01",
     "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",
@@ -169,7 +176,10 @@ __all__ = [
     "OrderStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimit",
     "RateLimitStatus",
+    "RateLimitUsageStatus",
+    "RateLimits",
     "RecordStatus",
     "RequestAction",
     "RequestSpec",
@@ -187,6 +197,7 @@ __all__ = [
     "TlsSecretRef",
     "TsigAlgorithm",
     "UpdateProtocol",
+    "UsedIssuer",
     "find_condition",
     "format_duration",
     "is_true",

@@ -21,11 +21,12 @@ from certwright.resources.issuer_account import (
     TlsSecretRef,
     preset_url,
 )
+from certwright.resources.issuer_solver import IssuerSolver
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
+from certwright.resources.rate_limits import RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, VISIBLE_ASCII, rule, validations
-from certwright.resources.solver import IssuerSolver
 from certwright.resources.timestamp import Timestamp
 
 AccountKeyAlgorithm = Literal["ES256", "ES384", "ES512", "RS256"]
@@ -108,6 +109,8 @@ class AcmeIssuerSpec(Model):
     """The certificate profile, such as shortlived, for CAs that offer several."""
     enable_duration_feature: bool = False
     """Whether to request the Certificate's duration from the CA. Many CAs reject orders that request one."""
+    rate_limits: RateLimits | None = None
+    """The CA's rate limits, if it publishes none that Certwright knows, or grants you others."""
     solvers: Annotated[tuple[IssuerSolver, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
     """
     How to validate domains. Each domain uses the solver that matches best: an exact name first, then the longest
@@ -188,6 +191,11 @@ class AcmeIssuerStatus(Model):
     """The contact address that was last sent to the CA."""
     key_thumbprint: Annotated[str, Field(max_length=128, pattern="^[A-Za-z0-9_-]+$")] | None = None
     """The thumbprint of the account key (RFC 7638)."""
+    dns_account_label: Annotated[str, Field(max_length=63, pattern="^_[a-z2-7]{16}$")] | None = None
+    """
+    The label of the account, if a solver is dnsAccount01: the CA looks for records, or a CNAME, at
+    <label>._acme-challenge.<domain>.
+    """
     key_rotation: KeyRotationStatus | None = None
     """The last rotation of the account key."""
     former_servers: Annotated[
@@ -228,6 +236,10 @@ class IssuerStatus(Model):
     """The account at the CA."""
     rate_limits: Annotated[tuple[RateLimitStatus, ...], Field(max_length=2, json_schema_extra=ATOMIC_LIST)] = ()
     """The waits that the CA asked for. All Certificates of the issuer share them."""
+    rate_limit_usage: Annotated[
+        tuple[RateLimitUsageStatus, ...], Field(max_length=4, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """How much of the CA's limits the account has used up, if it is more than a tenth."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None

@@ -1,0 +1,137 @@
+"""The tlsAlpn01 solver: what answers the CA's handshake on port 443, and the route that leads to it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from certwright.resources.base import Model
+from certwright.resources.duration import AtLeast
+from certwright.resources.http01 import (
+    ParentRef,
+    PodTemplate,
+    Responder,
+    SelfCheck,
+    SelfCheckAddresses,
+    ServiceType,
+    TemplateMetadata,
+)
+from certwright.resources.labels import LABELS_TO_WRITE
+from certwright.resources.names import UNIQUE_ENDPOINTS, Endpoint, Unique
+from certwright.resources.rules import ATOMIC_LIST, rule, validations
+
+OwnServiceType = Literal["LoadBalancer", "NodePort"]
+
+_ONE_ROUTE: Final = "must have exactly one of gatewayTLSRoute and service"
+_NO_POD: Final = "podTemplate cannot be used with responder shared: there is no pod"
+
+
+class TlsAlpn01GatewayTLSRoute(Model):
+    """A route through a TLSRoute of the Gateway API, to a listener of protocol TLS and mode Passthrough."""
+
+    labels: Annotated[Mapping[str, str], LABELS_TO_WRITE] = {}
+    """Labels for the TLSRoute, for Gateways that select routes by label."""
+    parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
+    """
+    The Gateways that serve the route: those that the domains resolve to. Their listener on port 443 must pass TLS
+    through.
+    """
+    service_type: ServiceType = "ClusterIP"
+    """The type of the solver's Service."""
+    pod_template: PodTemplate | None = None
+    """Additions to the solver pod."""
+
+
+class ServiceTemplate(Model):
+    """Additions to the solver's Service."""
+
+    metadata: TemplateMetadata | None = None
+    """Labels and annotations for the Service, such as those that configure a load balancer."""
+
+
+class TlsAlpn01Service(Model):
+    """No route: the solver's Service itself is what the domains resolve to."""
+
+    type: OwnServiceType = "LoadBalancer"
+    """
+    LoadBalancer: a load balancer of its own, which listens on port 443. NodePort: for a load balancer of yours that
+    leads its port 443 to nodePort.
+    """
+    node_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The port of the nodes. Only one order at a time can have it. If unset, the cluster chooses one."""
+    load_balancer_class: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """The spec.loadBalancerClass of the Service. If unset, the cluster's default."""
+    service_template: ServiceTemplate | None = None
+    """Additions to the solver's Service."""
+    pod_template: PodTemplate | None = None
+    """Additions to the solver pod."""
+
+
+class TlsAlpn01(Model):
+    """Validation by a TLS handshake on port 443 that offers the protocol acme-tls/1 (RFC 8737).
+
+    A route by server name leads all connections for a domain to the solver while it is validated: use it for domains
+    that serve nothing on port 443, or whose short interruption does no harm.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            rule("has(self.gatewayTLSRoute) != has(self.service)", _ONE_ROUTE),
+            rule(
+                "!has(self.responder) || self.responder != 'shared' || "
+                "!(has(self.gatewayTLSRoute) && has(self.gatewayTLSRoute.podTemplate)) && "
+                "!(has(self.service) && has(self.service.podTemplate))",
+                _NO_POD,
+            ),
+        )
+    )
+
+    gateway_tls_route: TlsAlpn01GatewayTLSRoute | None = Field(default=None, alias="gatewayTLSRoute")
+    """Routes the CA's handshake to the solver through a TLSRoute of the Gateway API."""
+    service: TlsAlpn01Service | None = None
+    """Leads the CA's handshake to the solver by its Service alone."""
+    responder: Responder = "pod"
+    """
+    What answers the CA. pod: one pod for each order, in the Certificate's namespace, which makes the private key of its
+    validation certificates and keeps it in its memory. shared: the operator itself, without a pod. The Gateway must
+    then be able to reach the operator: the network policy must allow its port, and the Gateway must accept endpoints in
+    another namespace.
+    """
+    self_check: SelfCheck = "required"
+    """
+    Whether the operator opens the handshake, as the CA would, before it asks the CA to validate. required: the CA is
+    asked only once the validation certificate is presented. advisory: after selfCheckTimeout the CA is asked anyway,
+    with a warning. off: no check, for domains that resolve differently inside the cluster; the CA is asked 5 s after
+    the pod is running.
+    """
+    self_check_addresses: SelfCheckAddresses = "all"
+    """
+    Which addresses of a domain must answer the self-check. all: every one, because the CA may ask any of them and
+    prefers IPv6; one without a route from the operator is left out. any: the first that answers.
+    """
+    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
+    """
+    Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in
+    the operator's resolv.conf. Set it if domains resolve differently inside the cluster.
+    """
+    self_check_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=1)
+    """
+    How long to wait until the validation certificate is presented. If it is not by then and selfCheck is required, the
+    Certificate reports what was found; after a pause the solver is created again for the same order and the wait
+    restarts.
+    """
+
+    @model_validator(mode="after")
+    def _one_route(self) -> Self:
+        if (self.gateway_tls_route is None) == (self.service is None):
+            raise ValueError(_ONE_ROUTE)
+        if self.responder == "shared" and self.pod_template is not None:
+            raise ValueError(_NO_POD)
+        return self
+
+    @property
+    def pod_template(self) -> PodTemplate | None:
+        """The template of the route that is given."""
+        route = self.gateway_tls_route or self.service
+        return route.pod_template if route is not None else None
