@@ -67,6 +67,13 @@ from certwright.resources.issuer_account import (
     TlsSecretRef,
 )
 from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
+from certwright.resources.keystores import (
+    JksKeystore,
+    Keystores,
+    OutputFormat,
+    PasswordRef,
+    Pkcs12Keystore,
+)
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -167,13 +174,18 @@ __all__ = [
     "IssuerSolver",
     "IssuerSpec",
     "IssuerStatus",
+    "JksKeystore",
     "KeyAlgorithm",
     "KeyEncoding",
     "KeyRotationStatus",
+    "Keystores",
     "LabelSelector",
     "Metadata",
     "OrderState",
     "OrderStatus",
+    "OutputFormat",
+    "PasswordRef",
+    "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
     "RateLimit",
