@@ -82,8 +82,15 @@ IssuerReason = Literal[
     "AccountNotValid",
     "InvalidProfile",
     "InvalidContact",
+    "AccountNotFound",
+    "AccountKeyReplaced",
     "ExternalAccountRequired",
+    "ExternalAccountKeyUnusable",
+    "ExternalAccountRefused",
     "UserActionRequired",
+    "TermsNotAccepted",
+    "TermsChanged",
+    "ClientCertificateUnusable",
 ]
 DnsReason = Literal[
     "DNSServerUnreachable",
@@ -134,6 +141,7 @@ CaReason = Literal[
     "NoChallenge",
     "ForeignAuthorization",
     "CertificateRefused",
+    "PreferredChainMissing",
     "InvalidKeyOrChain",
     "AccountUnknown",
     "OrderExpired",
