@@ -85,8 +85,15 @@ IssuerReason = Literal[
     "AccountNotValid",
     "InvalidProfile",
     "InvalidContact",
+    "AccountNotFound",
+    "AccountKeyReplaced",
     "ExternalAccountRequired",
+    "ExternalAccountKeyUnusable",
+    "ExternalAccountRefused",
     "UserActionRequired",
+    "TermsNotAccepted",
+    "TermsChanged",
+    "ClientCertificateUnusable",
 ]
 DnsReason = Literal[
     "DNSServerUnreachable",
@@ -137,6 +144,7 @@ CaReason = Literal[
     "NoChallenge",
     "ForeignAuthorization",
     "CertificateRefused",
+    "PreferredChainMissing",
     "InvalidKeyOrChain",
     "AccountUnknown",
     "OrderExpired",

@@ -260,6 +260,12 @@ class Observation:
         return {(one.kind, one.name): server for one in self.certificate.spec.issuers}
 
     @property
+    def former_servers(self) -> frozenset[str]:
+        """The directories at which the accounts of these issuers were used before: their CAs have moved them."""
+        ready = [one.ready for one in self.candidates] or [self.issuer]
+        return frozenset(server for one in ready if one is not None for server in one.former_servers)
+
+    @property
     def ready_issuer(self) -> ReadyIssuer:
         """The issuer, for steps that `plan` takes only when it is ready."""
         if self.issuer is None:
