@@ -416,7 +416,6 @@ async def test_a_compromised_key_revokes_its_own_certificate_where_the_account_m
         by_key.append(certificate)
         return True
 
-    bench.ca.server = None  # type: ignore[attr-defined]
     monkeypatch.setattr("certwright.certificates.steps.revoke.revoke_with_certificate_key", with_key)
     ca.refusals = [problem(acme.Unauthorized, "unauthorized")]
     ask(bench, "keyCompromise")

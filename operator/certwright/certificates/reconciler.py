@@ -14,6 +14,7 @@ from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
+from certwright.certificates.keystores import look_at_outputs
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
@@ -214,6 +215,10 @@ class CertificateReconciler:
             memory = memory.for_changed_issuer()
         self._memories[uid] = memory
         memory, secret = await self._secret(certificate, memory)
+        look = await look_at_outputs(
+            certificate, secret, self._tools.kube_api, now=self._tools.clock(), last=memory.outputs
+        )
+        memory = replace(memory, outputs=look)
         claimants = [
             other
             for other in self._certificates.of_secret(namespace, certificate.spec.secret_name)
@@ -224,7 +229,8 @@ class CertificateReconciler:
             identifiers=requested_identifiers(certificate),
             status=certificate.status,
             secret=None,
-            renew_at=None,
+            renewal=None,
+            seen_at=self._tools.clock(),
             issuer_view=IssuerView("unknown"),
             issuer=None,
             request=None,

@@ -121,6 +121,10 @@ class DnsProviders:
             return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
         return Dns01Presenter(pooled.provider, pooled.view, **options)
 
+    def view_through(self, nameservers: tuple[str, ...]) -> DnsView:
+        """Return a view through resolvers, or through the operator's own for an empty tuple. Raises `InvalidServer`."""
+        return DnsView(resolvers=nameservers or None, transport=self._transport_to_resolvers)
+
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""
         self._pool.clear()

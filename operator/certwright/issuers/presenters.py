@@ -21,6 +21,7 @@ from certwright.http01.settings import (
     Settings,
     SharedSettings,
 )
+from certwright.issuers.caa_forecast import CaaForecast
 from certwright.issuers.dns_providers import DnsProviders
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.resources import API_VERSION, Certificate
@@ -103,6 +104,8 @@ class PresenterFactory:
         self._kept: dict[_Kept, tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
+        self.caa = CaaForecast(self._dns_providers.view_through)
+        """Looks at CAA records before the CA does."""
 
     async def make(self, issuer: SolverSource, solver: IssuerSolver, certificate: Certificate) -> Presenter:
         """Return a presenter for one of the issuer's solvers, for the names of a Certificate.

@@ -10,12 +10,14 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
+from certwright.resources.keystores import Keystores, OutputFormats
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress, ObjectName
 from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
+from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.revocation import KEPT_REVOCATIONS, RevocationStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
@@ -156,8 +158,9 @@ class CertificateSpec(Model):
     """
     renew_before: Annotated[timedelta, AtLeast("5m")] | None = None
     """
-    How long before expiry to renew the certificate, such as 360h. If unset, the certificate is renewed when one
-    third of its lifetime remains.
+    How long before expiry to renew the certificate at the latest, such as 360h, unless the CA suggests a time. If
+    unset, or longer than nine tenths of the certificate's real lifetime, the certificate is renewed when one third of
+    that lifetime remains, or half if it is shorter than ten days.
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
@@ -166,8 +169,14 @@ class CertificateSpec(Model):
     Whether to revoke the certificate in the Secret when the Certificate is deleted, for the reason
     cessationOfOperation. The deletion waits for it, for ten minutes at most.
     """
+    renewal: Renewal | None = None
+    """When and how the certificate is renewed."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
+    keystores: Keystores | None = None
+    """Keystores that the Secret also holds, always of the same certificate as tls.crt."""
+    additional_output_formats: OutputFormats = ()
+    """Further formats that the Secret also holds, always of the same certificate as tls.crt."""
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
@@ -230,6 +239,8 @@ class CertificateStatus(Model):
     """When the certificate in the Secret expires."""
     renewal_time: Timestamp | None = None
     """When the certificate will be renewed."""
+    renewal: RenewalStatus | None = None
+    """What that time is based on, and what the CA suggests."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
     issuer: UsedIssuer | None = None
