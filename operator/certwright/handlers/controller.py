@@ -114,6 +114,15 @@ class Controller:
             leadership=leadership,
             addresses=http01.addresses,
         )
+        solvers = PresenterFactory(
+            kube_api,
+            ObjectApi(client, common),
+            http01=http01,
+            user_agent=user_agent,
+            before_send=leadership.check,
+            clock=_now,
+            on_asked=self.manager.wake,
+        )
         self._issuer_reconciler = IssuerReconciler(
             kube_api=kube_api,
             issuers=self.issuers,
@@ -125,9 +134,7 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
             templates=http01.templates,
-        )
-        solvers = PresenterFactory(
-            kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
+            records=solvers.persistent_records,
         )
         self._presenters = solvers
         self.answers = solvers.answers

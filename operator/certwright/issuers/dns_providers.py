@@ -36,6 +36,10 @@ MAX_PROVIDERS: Final = 1024
 """Beyond that, the one that was asked for least recently is dropped: it costs a log-in, not a record."""
 
 
+MAX_VIEWS: Final = 64
+"""That are kept without a provider; beyond that, the one that was used least recently is dropped with its cache."""
+
+
 class _ViewSettings(NamedTuple):
     """Which servers a view asks."""
 
@@ -84,6 +88,7 @@ class DnsProviders:
         self._before_send = before_send
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
+        self._views: dict[_ViewSettings, DnsView] = {}
         self._transport: HttpxTransport | None = None
 
     def __len__(self) -> int:
@@ -115,6 +120,31 @@ class DnsProviders:
         if isinstance(spec, DnsAccount01):
             return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
         return Dns01Presenter(pooled.provider, pooled.view, **options)
+
+    def view(self, spec: Dns01) -> DnsView:
+        """Return what looks at the DNS for a solver, with or without a provider.
+
+        Raises:
+            DnsError: A server's address cannot be used.
+        """
+        settings = _ViewSettings(spec.nameservers, spec.authoritative_nameservers)
+        view = self._views.pop(settings, None) or self._view(settings)
+        self._views[settings] = view
+        while len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
+        return view
+
+    async def provider(self, issuer: ReadyIssuer, spec: Dns01) -> Provider:
+        """Return the provider that a solver names; its credentials are read.
+
+        Raises:
+            IssuanceError: A credential is missing.
+            DnsError: A server's address or a credential cannot be used.
+            KubeError: A credential cannot be read.
+        """
+        kind, _ = spec.provider
+        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers)
+        return self._pooled(_ProviderKey(kind, await self._config(issuer, spec), view)).provider
 
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
+    from certwright.issuers.persistent_records import PersistentRecords
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
@@ -101,6 +102,7 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
+        records: Looks after the permanent records of dnsPersist01 solvers.
     """
 
     def __init__(
@@ -116,7 +118,9 @@ class IssuerReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
+        records: PersistentRecords | None = None,
     ) -> None:
+        self._records = records
         self._templates = templates or TemplatePolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
@@ -163,7 +167,8 @@ class IssuerReconciler:
         version = _version(issuer)
         known = self._registry.ready(key)
         if known is not None and (known.uid, known.generation) == version:
-            return await self._keep_right(key, issuer, known)
+            rest = await self._keep_right(key, issuer, known)
+            return rest if self._records is None else await self._tend(key, known, rest)
         now = self._clock()
         pause = self._pause_after_losses(key, now)
         if pause is not None:
@@ -184,7 +189,8 @@ class IssuerReconciler:
             await self._succeeded(key, issuer, account)
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
+        has_records = self._records is not None and any(one.dns_persist01 for one in issuer.spec.acme.solvers)
+        return Result.again_in(0) if has_records or self._has_newer(key, version) else Result.ON_EVENT
 
     async def _keep_right(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
         """Have the status of a ready issuer say the CA's rate limits, and nothing that somebody else wrote there.
@@ -206,6 +212,32 @@ class IssuerReconciler:
             self._said[key] = _Said(said.account, before.failed(now))
         await self._write(issuer, right)
         return rest
+
+    async def _tend(self, key: Key, known: ReadyIssuer, rest: Result) -> Result:
+        """Look after the permanent records of a ready issuer; of one that has none this is nothing."""
+        records, issuer = self._records, self._stores[key.kind].get(key.namespace, key.name)
+        if (
+            records is None
+            or issuer is None
+            or (issuer.metadata.uid, issuer.metadata.generation)
+            != (
+                known.uid,
+                known.generation,
+            )
+        ):
+            return rest
+        outcome = await records.tend(known, issuer.status, known.generation)
+        if outcome is not None:
+            await self._write(issuer, outcome.status)
+            if outcome.event is not None:
+                kind, reason, message = outcome.event
+                self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, reason, message)
+            if outcome.publish:
+                await records.publish(known, outcome.status)
+            if outcome.is_published:
+                self._wake(key)
+        next_look, now = records.next_look(key), self._clock()
+        return rest if next_look is None else rest.no_later_than(max(next_look - now, dt.timedelta()))
 
     def _restored(self, issuer: AnyIssuer, now: dt.datetime) -> _Failing | None:
         """Return the pause of a rate limit that an earlier process wrote, if it could have."""
@@ -239,6 +271,8 @@ class IssuerReconciler:
         self._losses.pop(key, None)
         self._doubted.discard(key)
         self._said.pop(key, None)
+        if self._records is not None:
+            self._records.forget_issuer(key)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -361,6 +395,8 @@ class IssuerReconciler:
             observed_generation=issuer.metadata.generation,
             acme=acme,
             rate_limits=issuer.status.rate_limits,
+            persistent_records=issuer.status.persistent_records,
+            persistent_records_seal=issuer.status.persistent_records_seal,
         )
 
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:

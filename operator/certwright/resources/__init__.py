@@ -7,6 +7,7 @@ from certwright.resources.conditions import (
     OPERATOR_CONFLICT,
     PAUSED,
     READY,
+    RECORDS_PUBLISHED,
     UNOBSERVED,
     Condition,
     ConditionStatus,
@@ -15,7 +16,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
-from certwright.resources.dns_solvers import DnsAccount01
+from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -68,6 +69,7 @@ from certwright.resources.order_status import (
     RecordStatus,
     SolverObjectStatus,
 )
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
 from certwright.resources.request import (
@@ -113,9 +115,11 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
+    "MAX_RECORDS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
+    "RECORDS_PUBLISHED",
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
@@ -137,6 +141,7 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "DnsAccount01",
+    "DnsPersist01",
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",
@@ -155,6 +160,7 @@ __all__ = [
     "Metadata",
     "OrderState",
     "OrderStatus",
+    "PersistentRecordStatus",
     "PodTemplate",
     "PrivateKey",
     "RateLimitStatus",
