@@ -143,8 +143,11 @@ def test_messages_are_bounded(text: str) -> None:
 
 
 def test_pauses_between_attempts() -> None:
-    minutes = [attempt_pause(count).total_seconds() / 60 for count in (1, 2, 3, 4, 5, 1000)]
-    assert minutes == [1, 10, 100, 1440, 1440, 1440]
+    counts, minutes = (1, 2, 3, 4, 5, 1000), (1, 10, 100, 1440, 1440, 1440)
+    for count, expected in zip(counts, minutes, strict=True):
+        pauses = {attempt_pause(count).total_seconds() / 60 for _ in range(50)}
+        assert all(expected <= pause <= expected * 1.1 for pause in pauses)
+        assert len(pauses) > 1, "those that failed together do not come together"
 
 
 @given(st.integers(1, 10**6))

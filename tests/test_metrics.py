@@ -49,6 +49,16 @@ def test_times_that_are_no_more_are_not_shown(metrics: Metrics) -> None:
     assert shown(metrics, "certwright_certificate_") == {'certwright_certificate_ready{name="web",namespace="shop"}': 0}
 
 
+def test_what_waits_for_the_limits_of_a_ca_is_shown_as_it_is_when_asked(metrics: Metrics) -> None:
+    waiting = {("https://ca.test/dir", "ordersPerAccount"): (3, 90.0, 1.0)}
+    metrics.watch_budgets(lambda: waiting)
+    labels = '{limit="ordersPerAccount",server="https://ca.test/dir"}'
+    for name, value in (("waiting", 3), ("wait_seconds", 90), ("used_ratio", 1)):
+        assert shown(metrics, f"certwright_rate_limit_{name}{{")[f"certwright_rate_limit_{name}{labels}"] == value
+    waiting.clear()
+    assert shown(metrics, "certwright_rate_limit_") == {}
+
+
 def test_what_is_gone_is_not_shown(metrics: Metrics) -> None:
     metrics.show(certificate(notAfter="2026-01-01T00:00:00Z"))
     metrics.show_issuer("ClusterIssuer", "", "ca", ready=True)
@@ -63,8 +73,8 @@ def test_what_is_gone_is_not_shown(metrics: Metrics) -> None:
 
 
 def test_what_happens_is_counted(metrics: Metrics) -> None:
-    metrics.issued(certificate(), 4.0)
-    metrics.issued(certificate(), None)
+    metrics.issued(certificate().spec.issuers[0], 4.0)
+    metrics.issued(certificate().spec.issuers[0], None)
     metrics.failed("DNSFailed")
     metrics.acme_request(RequestRecord("newOrder", 201, 0.2))
     metrics.acme_request(RequestRecord("newOrder", None, 30.0))

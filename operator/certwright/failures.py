@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_CHARACTERS: Final = 1500
 ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))
-"""Between attempts that cost something at the CA; the last one repeats."""
+"""Between attempts that cost something at the CA; the last one repeats. Up to a tenth is added to each at random."""
+ATTEMPT_JITTER: Final = 0.1
+"""The share of a pause that is added at most, so that those who failed together do not try again together."""
 UNSAID_RATE_LIMIT: Final = dt.timedelta(hours=1)
 LONGEST_ASKED: Final = dt.timedelta(hours=1)
 """A longer Retry-After is believed of a rate limit only: a gateway in trouble may say anything."""
@@ -136,7 +139,9 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
 
 def attempt_pause(failed_attempts: int) -> dt.timedelta:
     """Return how long to wait after so many failed attempts (1 or more) in a row."""
-    return ATTEMPT_PAUSES[min(failed_attempts, len(ATTEMPT_PAUSES)) - 1]
+    pause = ATTEMPT_PAUSES[min(failed_attempts, len(ATTEMPT_PAUSES)) - 1]
+    jitter = round(random.uniform(0, ATTEMPT_JITTER) * pause.total_seconds())  # noqa: S311 - no secret
+    return pause + dt.timedelta(seconds=jitter)
 
 
 def _ended(text: str) -> str:

@@ -5,23 +5,58 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from certwright.resources import READY, is_true
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from prometheus_client import Metric
 
     from certwright.acme import RequestRecord
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, RequestAction, RequestState
+    from certwright.resources import Certificate, IssuerRef, RequestAction, RequestState
     from certwright.runtime.queue import WorkQueue
     from certwright.runtime.scheduler import Scheduler
 
 _ISSUANCE_SECONDS = (0.5, 1, 2, 3, 5, 10, 20, 30, 60, 120, 300, 900, 3600)
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class _Budgets(Collector):
+    """Reads the budgets whenever it is scraped."""
+
+    def __init__(self, budgets: Callable[[], Mapping[tuple[str, str], tuple[int, float, float]]]) -> None:
+        self._budgets = budgets
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the names, so that registering does not read the budgets."""
+        return self._families()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what is waiting now."""
+        families = self._families()
+        for labels, values in self._budgets().items():
+            for family, value in zip(families, values, strict=True):
+                family.add_metric(labels, value)
+        return families
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, ...]:
+        labels = ("server", "limit")
+        return tuple(
+            GaugeMetricFamily(f"certwright_rate_limit_{name}", documentation, labels=labels)
+            for name, documentation in (
+                ("waiting", "Orders that wait for room in a limit of the CA."),
+                ("wait_seconds", "How long until the turn of the last of them."),
+                ("used_ratio", "The share of the limit that is used up, of whatever is used up most."),
+            )
+        )
 
 
 class Metrics:
@@ -62,6 +97,17 @@ class Metrics:
         )
         self._issuer_ready = self._gauge(
             "issuer_ready", "1 if the issuer is Ready, else 0.", ("kind", "namespace", "name")
+        )
+        self._available = self._gauge(
+            "issuer_available",
+            "1 if the issuer's CA works, else 0: its circuit is open, and Certificates may use other issuers.",
+            ("kind", "namespace", "name"),
+        )
+        self._fallbacks = Counter(
+            "certwright_fallback_orders_total",
+            "Orders placed at an issuer because one that is preferred could not issue.",
+            ("issuer_kind", "issuer_name"),
+            registry=self.registry,
         )
         self._issued = Counter(
             "certwright_certificates_issued_total",
@@ -143,6 +189,15 @@ class Metrics:
         """Show from now on how many objects are left alone."""
         self._gauge("quarantined", "Objects that are left alone because they held up everything.").set_function(number)
 
+    def watch_budgets(self, budgets: Callable[[], Mapping[tuple[str, str], tuple[int, float, float]]]) -> None:
+        """Show from now on what is left of CAs' limits.
+
+        Args:
+            budgets: For each CA and limit how many orders wait, the seconds until the last one's turn, and the share of
+                the limit that is used up.
+        """
+        self.registry.register(_Budgets(budgets))
+
     def quarantined(self, kind: str) -> None:
         """Count an object that held up everything."""
         self._quarantined.labels(kind).inc()
@@ -180,10 +235,9 @@ class Metrics:
         """Count a pass."""
         self._reconciles.labels(kind).observe(seconds)
 
-    def issued(self, certificate: Certificate, seconds: float | None) -> None:
-        """Count a certificate."""
-        reference = certificate.spec.issuer_ref
-        self._issued.labels(reference.kind, reference.name).inc()
+    def issued(self, issuer: IssuerRef, seconds: float | None) -> None:
+        """Count a certificate of an issuer."""
+        self._issued.labels(issuer.kind, issuer.name).inc()
         if seconds is not None:
             self._issuance.observe(seconds)
 
@@ -215,13 +269,19 @@ class Metrics:
         for gauge in (self._ready, self._expiry, self._renewal, self._paused):
             gauge.remove_by_labels({"namespace": namespace, "name": name})
 
-    def show_issuer(self, kind: str, namespace: str, name: str, *, ready: bool) -> None:
+    def fell_back(self, issuer: IssuerRef) -> None:
+        """Count an order at an issuer that is not the preferred one."""
+        self._fallbacks.labels(issuer.kind, issuer.name).inc()
+
+    def show_issuer(self, kind: str, namespace: str, name: str, *, ready: bool, available: bool = True) -> None:
         """Show the state of an issuer."""
         self._issuer_ready.labels(kind, namespace, name).set(ready)
+        self._available.labels(kind, namespace, name).set(available)
 
     def forget_issuer(self, kind: str, namespace: str, name: str) -> None:
         """Show an issuer no more."""
-        self._issuer_ready.remove_by_labels({"kind": kind, "namespace": namespace, "name": name})
+        for gauge in (self._issuer_ready, self._available):
+            gauge.remove_by_labels({"kind": kind, "namespace": namespace, "name": name})
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text format."""

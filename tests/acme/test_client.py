@@ -26,6 +26,10 @@ from certwright.acme import (
     UnsafeUrl,
     UserActionRequired,
     base64url,
+    dns01_name,
+    dns01_value,
+    replay_nonce,
+    sign_request,
 )
 from certwright.acme.authorization import MAX_CONCURRENT_FETCHES
 from certwright.acme.certificate import MAX_CHAIN_BYTES
@@ -115,8 +119,19 @@ class TestAccount:
         with pytest.raises(AccountDoesNotExist, match="Register the account again"):
             await client.new_order(NAMES)
 
-    async def test_without_an_account_nothing_is_asked(self, newcomer: Client) -> None:
-        with pytest.raises(NotRegistered):
+    async def test_an_account_that_is_not_known_is_looked_up_once(self, newcomer: Client, ca: FakeCa) -> None:
+        await newcomer.register()
+        ca.requests.clear()
+        newcomer.account_url = None
+        await asyncio.gather(*(newcomer.fetch_account() for _ in range(3)))
+        asked = [one for one in ca.requests if one.path == "/new-account"]
+        assert len(asked) == 1
+        assert asked[0].json == {"onlyReturnExisting": True}
+        assert newcomer.account_url is not None
+
+    async def test_a_key_without_account_is_told_to_register(self, newcomer: Client, ca: FakeCa) -> None:
+        ca.reply("/new-account", lambda request: ca.problem("accountDoesNotExist", "no account", request))
+        with pytest.raises(NotRegistered, match="register"):
             await newcomer.fetch_account()
 
     @pytest.mark.parametrize(
@@ -328,3 +343,23 @@ class TestAuthorizations:
     def test_the_proofs_belong_to_the_key(self, client: Client) -> None:
         assert client.key_authorization("abc") == f"abc.{client.key.thumbprint}"
         assert len(client.dns01_value("abc")) == 43
+
+
+class TestPlumbing:
+    async def test_a_request_signed_and_sent_by_hand_uses_the_nonces_of_the_client(
+        self, client: Client, server: AcmeServer, ca: FakeCa
+    ) -> None:
+        url = f"{ORIGIN}/account/1"
+        nonce = await server.take_nonce()
+        body = sign_request(client.key, url=url, nonce=nonce, payload=None, kid=client.account_url)
+        headers = {"Content-Type": "application/jose+json", "Accept": "application/json"}
+        response = await ca.request("POST", url, headers=headers, content=body, max_bytes=10_000)
+        fresh = replay_nonce(response.headers)
+        assert fresh is not None
+        server.nonces.put(fresh)
+        assert await server.take_nonce() == fresh
+
+
+def test_the_place_and_the_value_of_a_record_go_together() -> None:
+    assert dns01_name("*.a.example") == dns01_name("a.example") == "_acme-challenge.a.example"
+    assert len(dns01_value("token.thumbprint")) == 43

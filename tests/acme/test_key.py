@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+
 import josepy
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -114,3 +116,15 @@ def test_what_is_derived_from_a_key_is_the_keys_and_the_purposes_own(any_key: Ac
     assert derived != any_key.derived_secret("other")
     assert derived != AccountKey.generate().derived_secret("one")
     assert derived not in any_key.to_pem()
+
+
+@pytest.mark.parametrize("size", [None, 2048, 3072, 4096])
+def test_rsa_keys_are_made_in_every_size_that_cas_take(size: int | None) -> None:
+    key = AccountKey.generate("RS256", size=size)
+    assert len(base64.urlsafe_b64decode(key.jwk["n"] + "==")) * 8 == (size or 2048)
+
+
+@pytest.mark.parametrize(("algorithm", "size"), [("RS256", 1024), ("RS256", 8192), ("ES256", 2048), ("EdDSA", 256)])
+def test_sizes_that_there_are_not_are_refused(algorithm: AccountKeyAlgorithm, size: int) -> None:
+    with pytest.raises(ValueError, match="there is no"):
+        AccountKey.generate(algorithm, size=size)

@@ -358,7 +358,7 @@ async def test_where_head_is_refused_a_nonce_comes_by_get(
     ca.reply("/new-nonce", page(status))
     client = Client(server, key)
     await client.register()
-    server._nonces.take()
+    server.nonces.take()
     await client.fetch_account()
     methods = [request.method for request in ca.requests if request.path == "/new-nonce"]
     assert (methods, time.slept) == (["HEAD", "GET", "GET"], [])

@@ -114,7 +114,7 @@ class TestNonces:
         """Let's Encrypt takes twenty newNonce a second of one address, and hundreds of everything else."""
         await server.directory()
         await read(server, key)
-        server._nonces.take()
+        server.nonces.take()
         searching = most = 0
         original = ca.request
 
@@ -146,7 +146,7 @@ class TestNonces:
     ) -> None:
         """Also in the moment between the end of a search and the news of it."""
         await server.directory()
-        server._nonces.take()
+        server.nonces.take()
         original = ca.request
 
         async def slow(method: str, url: str, **given: Any) -> Response:
@@ -166,7 +166,7 @@ class TestNonces:
         self, server: AcmeServer, ca: FakeCa, key: AccountKey
     ) -> None:
         await server.directory()
-        server._nonces.take()
+        server.nonces.take()
         impatient, *patient = [asyncio.create_task(read(server, key)) for _ in range(3)]
         await asyncio.sleep(0)
         impatient.cancel()

@@ -11,6 +11,8 @@ from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
+from certwright.issuers.authorities import Authority
+from certwright.issuers.budgets import AccountBudget, Budgets
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.metrics import Metrics
@@ -42,25 +44,38 @@ class Bench:
         self.ca, self.dns, self.cluster = FakeAcmeClient(build, lambda: self.now), FakeDns(), FakeCluster(kube_api)
         self.events: list[str] = []
         self.messages: dict[str, str] = {}
-        self.registry = IssuerRegistry()
+        self.registry = IssuerRegistry(lambda: self.now)
+        self.budgets = self.full_budgets()
         self.lost: list[Key] = []
         self.refused: list[tuple[Key, str]] = []
         self.forgotten: list[str] = []
         self.passes = 0
         self.leadership = Leadership.unlimited()
+        self.loads = 0
         self.issuer_spec: dict[str, Any] = {}
         self.ready()
         self.restart()
 
+    def full_budgets(self) -> Budgets:
+        """Budgets of a new process."""
+        return Budgets(lambda: self.now, self._seconds)
+
+    def _seconds(self) -> float:
+        return self.now.timestamp()
+
     def ready(self) -> None:
+        spec = self.build.issuer(**self.issuer_spec)
+        self.loads += 1
         issuer = ReadyIssuer(
             CA,
             "uid-ca",
-            1,
-            self.build.issuer(**self.issuer_spec),
+            self.loads,
+            spec,
             cast("acme.Client", self.ca),
             f"{PLACE}/account/1",
             "team",
+            budget=AccountBudget(self.budgets.of(Authority.of(spec), spec), "account"),
+            loads=self.loads,
         )
         self.registry.set_ready(issuer)
 
@@ -78,6 +93,7 @@ class Bench:
             presenters=self.solvers(),
             ledger=self.ledger,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
+            budgets=self.budgets,
             metrics=Metrics(),
             clock=lambda: self.now,
             leadership=self.leadership,

@@ -69,6 +69,7 @@ def metrics_with_everything() -> Metrics:
     queue: WorkQueue[str] = WorkQueue(Place, workers=1)
     metrics.watch_quarantine(lambda: 0)
     metrics.watch_queue(queue, Scheduler(queue.add))
+    metrics.watch_budgets(dict)
     return metrics
 
 

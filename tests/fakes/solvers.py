@@ -30,6 +30,7 @@ class FakeDns:
     self_check = "required"
     destination = "zone"
     patience = dt.timedelta(minutes=2)
+    settling = dt.timedelta()
 
     async def place(self, name: str) -> str:
         return f"_acme-challenge.{name.removeprefix('*.')}"

@@ -77,22 +77,35 @@ def refusal(bed: TestBed) -> Refuse:
     ("spec", "message"),
     [
         ({"dnsName": "a.example"}, 'unknown field "spec.dnsName"'),
-        ({"dnsNames": MISSING}, "spec.dnsNames: Required value"),
+        ({"dnsNames": MISSING}, "needs at least one of dnsNames, ipAddresses and commonName"),
         ({"secretName": MISSING}, "spec.secretName: Required value"),
         ({"issuerRef": MISSING}, "spec.issuerRef: Required value"),
         ({"issuerRef": {}}, "spec.issuerRef.name: Required value"),
-        ({"dnsNames": []}, "spec.dnsNames in body should have at least 1 items"),
+        ({"dnsNames": []}, "needs at least one of dnsNames, ipAddresses and commonName"),
         ({"dnsNames": "a.example"}, "spec.dnsNames in body must be of type array"),
         ({"dnsNames": [f"n{n}.example" for n in range(101)]}, "spec.dnsNames: Too many: 101"),
         (
-            {"dnsNames": ["a.example", "b.example", "a.example"]},
-            "spec.dnsNames: Invalid value: has a.example more than once",
+            {"dnsNames": [f"n{n}.example" for n in range(60)], "ipAddresses": [f"192.0.2.{n}" for n in range(41)]},
+            "dnsNames and ipAddresses may have 100 entries together",
         ),
-        ({"dnsNames": ["A.example"]}, 'spec.dnsNames[0]: Invalid value: "A.example": has upper-case letters'),
+        ({"isCA": True}, "spec.isCA: Invalid value: must be false or unset: ACME CAs issue certificates for servers"),
+        ({"usages": ["client"]}, 'spec.usages[0]: Unsupported value: "client"'),
+        (
+            {"usages": ["decipher only"]},
+            "spec.usages: Invalid value: encipher only and decipher only need key agreement",
+        ),
+        ({"literalSubject": "a"}, 'spec.literalSubject: Invalid value: "a": is not a distinguished name'),
+        (
+            {"literalSubject": "O=a", "commonName": "a.example"},
+            "spec.literalSubject: Invalid value: literalSubject excl",
+        ),
+        ({"subject": {"countries": ["de"]}}, 'spec.subject.countries[0]: Invalid value: "de": must be in capitals'),
+        ({"uris": ["a"]}, 'spec.uris[0]: Invalid value: "a": is not a URI'),
+        ({"emailAddresses": ["a"]}, 'spec.emailAddresses[0]: Invalid value: "a": is not an e-mail address'),
         ({"dnsNames": ["10.0.0.1"]}, 'spec.dnsNames[0]: Invalid value: "10.0.0.1": is an IP address'),
         ({"dnsNames": ["a.*.example"]}, "may have a * only as the whole first label"),
         ({"dnsNames": [f"a.{LONG_NAME}"]}, "spec.dnsNames[0]: Too long: may not be more than 253"),
-        ({"commonName": "b.example"}, "spec.commonName: Invalid value: commonName must be one of dnsNames"),
+        ({"commonName": "b.1"}, 'spec.commonName: Invalid value: "b.1": ends in a number'),
         ({"commonName": LONG_NAME}, "spec.commonName: Too long: may not be more than 64"),
         ({"secretName": "b/tls"}, 'spec.secretName: Invalid value: "b/tls": must be a name without a namespace'),
         ({"secretName": ""}, 'spec.secretName: Invalid value: "": is empty'),
@@ -139,9 +152,9 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(kind="ClusterIssuer", server="x"), "is not an https:// URL"),
         (
             solver(dns01=MISSING),
-            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01 and http01",
+            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01",
         ),
-        (solver(http01={}), "must have exactly one of dns01, dnsAccount01 and http01"),
+        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01"),
         (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
         (
             http01({}),
@@ -188,7 +201,7 @@ def test_a_bad_issuer_is_refused_with_what_is_wrong(refusal: Refuse, body: Body,
 
 
 def test_every_mistake_is_named_at_once(refusal: Refuse) -> None:
-    said = refusal(certificate(dnsNames=["A.example", "b_.example"], duration="90d", secretName="X"))
+    said = refusal(certificate(dnsNames=["-a.example", "b_.example"], duration="90d", secretName="X"))
     for path in ("spec.dnsNames[0]", "spec.dnsNames[1]", "spec.duration", "spec.secretName"):
         assert f"{path}: Invalid value" in said
 
@@ -197,6 +210,22 @@ NAMES: Final = [
     *("example.com", "*.example.com", "gitlab", "3com.4you", "xn--mnchen-3ya.de", "a.xn--p1ai", "a.b1", LONG_NAME),
     *("", "*", "*.", ".", "a.", ".a", "a..b", "-a", "a-", "A.b", "a_b.c", "10.0.0.1", "1", "a.1", "::1", "a:1"),
     *("a/b", "*.*.a", "a.*", "*a.b", "münchen.de", "a b", "a\n", "\ta", "a\x00", f"{'a' * 64}.b"),
+]
+ADDRESSES: Final = [
+    *(
+        "192.0.2.1",
+        "0.0.0.0",  # noqa: S104 - nothing is bound
+        "255.255.255.255",
+        "::",
+        "::1",
+        "2001:DB8::1",
+        "1:2:3:4:5:6:7:8",
+        "1::8",
+        "1:2:3:4:5:6:7::",
+    ),
+    *("::ffff:192.0.2.1", "64:ff9b::192.0.2.1", "1:2:3:4:5:6:192.0.2.1", "::2:3:4:5:6:7:8", "1:2::4:5:6:7:8"),
+    *("", "192.0.2", "192.0.2.256", "192.0.02.1", "1::2::3", "1:2:3:4:5:6:7:8:9", "12345::", ":1", "1:", ":::", "a.b"),
+    *("192.0.2.0/24", "[::1]", "192.0.2.1:80", "fe80::1%eth0", " ::1", "::1\n", "0x7f.1", "2130706433"),
 ]
 SERVERS: Final = [
     *("ns1", "ns1.example:53", "127.0.0.1:53", "::1", "[::1]", "[::1]:53"),
@@ -214,6 +243,7 @@ SERVERS: Final = [
             lambda texts: solver(selector={"dnsZones": texts}),
             NAMES,
         ),
+        (names.IP_ADDRESS, "spec.ipAddresses", lambda texts: certificate(ipAddresses=texts), ADDRESSES),
         (
             names.ENDPOINT,
             "spec.acme.solvers[0].dns01.nameservers",
@@ -221,7 +251,7 @@ SERVERS: Final = [
             SERVERS,
         ),
     ],
-    ids=["names", "zones", "servers"],
+    ids=["names", "zones", "addresses", "servers"],
 )
 def test_the_api_server_and_the_models_refuse_the_same_in_the_same_words(
     refusal: Refuse, rule: TextRule, path: str, body: Callable[[list[str]], Body], texts: list[str]

@@ -23,7 +23,7 @@ NOW = datetime(2026, 1, 31, 12, 0, 0, 987_654, tzinfo=UTC)
 def test_a_small_certificate_has_the_defaults(certificate_body: Make) -> None:
     spec = Certificate.parse(certificate_body()).spec
     assert spec.dns_names == ("a.example",)
-    assert (spec.issuer_ref.kind, spec.issuer_ref.group) == ("Issuer", "certwright.io")
+    assert [(one.kind, one.group) for one in spec.issuers] == [("Issuer", "certwright.io")]
     assert spec.private_key == PrivateKey(encoding="PKCS8", rotation_policy="Always")
     assert (spec.private_key.effective_algorithm, spec.private_key.effective_size) == ("ECDSA", 256)
     assert spec.secret_owner_reference is False

@@ -117,6 +117,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "secretTemplate",
         "secretOwnerReference",
         "issuerRef",
+        "issuerRefs",
         "duration",
         "renewBefore",
         "renewBeforePercentage",
@@ -124,7 +125,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "paused",
         "request",
     ]
-    assert spec["required"] == ["secretName", "issuerRef"]
+    assert spec["required"] == ["secretName"]
 
 
 def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:

@@ -65,7 +65,6 @@ def test_a_good_text_passes(rule: TextRule, text: str) -> None:
         (names.IP_RANGE, "2001:DB8::1", "2001:db8::1/128"),
         (names.COMMON_NAME, "WWW.example.com.", "www.example.com"),
         (names.COMMON_NAME, "2001:DB8::1", "2001:db8::1"),
-        (names.IDENTIFIER, "192.0.2.1", "192.0.2.1"),
     ],
 )
 def test_what_is_spelled_otherwise_is_read_in_its_normal_form(rule: TextRule, text: str, normal: str) -> None:

@@ -53,6 +53,7 @@ from certwright.acme.challenge import (
     ACME_TLS_1,
     ValidationCertificate,
     account_label,
+    dns01_name,
     dns01_value,
     dns_account01_name,
     http01_path,
@@ -78,7 +79,6 @@ from certwright.acme.errors import (
     CertificateNotNamed,
     ConnectionFailed,
     DeactivationUnconfirmed,
-    Http2Unavailable,
     InvalidAccountKey,
     InvalidCertificate,
     InvalidCredentials,
@@ -104,8 +104,9 @@ from certwright.acme.errors import (
 )
 from certwright.acme.external_account import ExternalAccountBinding, MacAlgorithm
 from certwright.acme.identifier import Identifier
-from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey
+from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey, sign_request
 from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
+from certwright.acme.nonce import NoncePool, replay_nonce
 from certwright.acme.order import Order, OrderFailed, OrderStatus
 from certwright.acme.presets import KNOWN_AUTHORITIES, KnownAuthority, directory_url
 from certwright.acme.problem import (
@@ -193,7 +194,6 @@ __all__ = [
     "ExternalAccountRequired",
     "Headers",
     "HeldKey",
-    "Http2Unavailable",
     "HttpxTransport",
     "Identifier",
     "InvalidAccountKey",
@@ -211,6 +211,7 @@ __all__ = [
     "MacAlgorithm",
     "MalformedResponse",
     "NoSuchChain",
+    "NoncePool",
     "NotOffered",
     "NotRegistered",
     "Order",
@@ -253,6 +254,7 @@ __all__ = [
     "certificate_identifier",
     "choose_chain",
     "directory_url",
+    "dns01_name",
     "dns01_value",
     "dns_account01_name",
     "dns_persist01_name",
@@ -269,7 +271,9 @@ __all__ = [
     "poll_interval",
     "probe_keys",
     "registered_domain",
+    "replay_nonce",
     "revoke_with_certificate_key",
+    "sign_request",
     "still_to_be_asked",
     "tls_alpn01_server_name",
     "validation_certificate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
@@ -145,13 +146,15 @@ class AccountClient:
     Attributes:
         server: The CA.
         key: The account key.
-        account_url: The account, once it is known: the `kid` of every request (section 6.2).
+        account_url: The account, once it is known: the `kid` of every request (section 6.2). The first request that
+            needs it looks it up.
     """
 
     def __init__(self, server: AcmeServer, key: AccountKey, *, account_url: str | None = None) -> None:
         self.server = server
         self.key = key
         self.account_url = account_url
+        self._look_up: asyncio.Task[Account] | None = None
 
     async def register(
         self,
@@ -245,7 +248,7 @@ class AccountClient:
         """
         directory = await self.server.directory()
         url = offered(directory.key_change, "keyChange", directory)
-        payload = key_change_payload(self.key, new_key, account_url=self._kid(), url=url)
+        payload = key_change_payload(self.key, new_key, account_url=await self._known_kid(), url=url)
         # Not repeatable: the second time the server would not know the old key, and its error would mislead.
         await self._post("keyChange", url, payload, repeatable=False, patient=False)
         try:
@@ -297,7 +300,7 @@ class AccountClient:
         return account
 
     async def _post_account(self, payload: Mapping[str, Any] | None) -> Account:
-        url = self._kid()
+        url = await self._known_kid()
         response = await self._post("account", url, payload)
         return Account.parse(response, url, self.server.urls)
 
@@ -318,7 +321,7 @@ class AccountClient:
             url,
             payload,
             key=self.key,
-            kid=self._kid(),
+            kid=await self._known_kid(),
             repeatable=repeatable,
             accept=accept,
             max_bytes=max_bytes,
@@ -354,6 +357,27 @@ class AccountClient:
                 if pause is None:
                     raise
             await self.server.pause(action, pause)
+
+    async def _known_kid(self) -> str:
+        """Return the account's URL; if it is not known, look the account of the key up, once for all callers.
+
+        Raises:
+            NotRegistered: The key has no account.
+        """
+        if self.account_url is None:
+            if self._look_up is None:
+                self._look_up = asyncio.create_task(self.find_account())
+                self._look_up.add_done_callback(self._looked_up)
+            try:
+                await asyncio.shield(self._look_up)
+            except AccountDoesNotExist as error:
+                raise NotRegistered("The server has no account for this key: call register() first") from error
+        return self._kid()
+
+    def _looked_up(self, look_up: asyncio.Task[Account]) -> None:
+        self._look_up = None
+        if not look_up.cancelled():
+            look_up.exception()  # so that asyncio does not complain if all callers were cancelled
 
     def _kid(self) -> str:
         if self.account_url is None:

@@ -1,17 +1,20 @@
 """A budget for a CA's rate limits: when the next order can be placed without being refused.
 
 Keep one budget for each CA and public IP address, shared by everything that orders there. It only knows what went
-through it: after a restart it starts full, and it learns about other clients from the CA's refusals.
+through it: after a restart it starts full unless it is restored, and it learns about other clients from the CA's
+refusals.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from math import ceil
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from certwright.acme.clock import Clock
 from certwright.acme.errors import AcmeError
@@ -20,8 +23,7 @@ from certwright.acme.registered_domain import registered_domain
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator, Mapping
 
     from certwright.acme.identifier import Identifier
     from certwright.acme.limits import Limit, LimitProfile
@@ -35,24 +37,36 @@ _Key: TypeAlias = tuple[str, ...]
 DEFAULT_PAUSE: Final = 3600.0
 """How long a refusal without Retry-After is respected, in seconds."""
 
+LONGEST_KEPT: Final = 31 * 86_400.0
+"""Seconds: a limit or a pause that holds longer is not taken up again from what was kept."""
+
 # What sums of floating-point seconds are off by at most.
 _ROUNDING: Final = 1e-6
 
 
-class _Counts(StrEnum):
+class Counts(StrEnum):
+    """What of an order the CA counts against a limit."""
+
     ORDERS = "orders"
     CERTIFICATES = "certificates"
     FAILURES = "failures"
 
 
 @dataclass(frozen=True)
-class _Claim:
-    """One limit that applies to an order, and whether the CA counts the order, its certificate or its failures."""
+class Claim:
+    """One limit that applies to an order.
+
+    Attributes:
+        key: What is counted: a kind of limit, and the account, the registered domain or the domains that it is for.
+        limit: How much of it there may be.
+        words: The same for people, such as "the number of new certificates for example.com".
+        counts: Whether the CA counts the order, its certificate or its failures.
+    """
 
     key: _Key
-    limit: Limit | None
+    limit: Limit
     words: str
-    counts: _Counts
+    counts: Counts
 
 
 class OrderPurpose(StrEnum):
@@ -73,12 +87,14 @@ class Reservation:
         seconds: How long to wait; 0 means go ahead, and then it is counted already.
         limit: Which limit asks for the wait, in words, or None.
         retry_at: When to ask again, aware UTC, or None.
+        used: How much of the limit is used up, such as "50 of 50 in 7 days"; empty if it is not a published one.
     """
 
     seconds: float = 0.0
     limit: str | None = None
     retry_at: datetime | None = None
-    _certificates: tuple[_Claim, ...] = field(default=(), repr=False)
+    used: str = ""
+    _certificates: tuple[Claim, ...] = field(default=(), repr=False)
 
     @property
     def granted(self) -> bool:
@@ -98,8 +114,10 @@ class BudgetExhausted(AcmeError):
 
     def __init__(self, reservation: Reservation) -> None:
         until = rfc3339(reservation.retry_at) if reservation.retry_at else "later"
+        used = f" ({reservation.used})" if reservation.used else ""
         super().__init__(
-            f"The CA would refuse this order: {reservation.limit} is used up. The next order is possible at {until}",
+            f"The CA would refuse this order: {reservation.limit} is used up{used}. The next order is possible at "
+            f"{until}",
             retry_after=reservation.seconds,
         )
         self.limit = reservation.limit
@@ -112,8 +130,9 @@ class _Counter:
 
     full_at: float
 
-    def wait(self, limit: Limit, now: float) -> float:
-        wait = self.full_at + limit.seconds_each - limit.period.total_seconds() - now
+    def wait(self, limit: Limit, now: float, number: int = 1) -> float:
+        full_at = max(self.full_at, now)
+        wait = full_at + number * limit.seconds_each - limit.period.total_seconds() - now
         return wait if wait > _ROUNDING else 0.0
 
     def take(self, limit: Limit, now: float) -> None:
@@ -160,19 +179,103 @@ class Budget:
         """
         names = frozenset(identifiers)
         now = self._clock.monotonic()
-        claims = tuple(self._claims(account, names, purpose))
-        waits = [(self._wait(claim.key, claim.limit, now), claim.words) for claim in claims]
-        waits += [
-            (self._pauses.get(_exact_set(names), 0.0) - now, "what the CA allows for these names"),
-            (self._pauses.get((account,), 0.0) - now, "what the CA allows this account"),
-        ]
-        seconds, words = max(waits)
+        claims = self.claims(account=account, identifiers=names, purpose=purpose)
+        waits = [(self.wait(claim), claim.words, self.usage(claim)) for claim in claims]
+        paused = self.paused(account=account, identifiers=names)
+        seconds, words, used = max([*waits, (paused[0], paused[1], "")], key=lambda one: one[0])
         if seconds > 0:
-            return self._refuse(seconds, words)
+            return self._refuse(seconds, words, used)
         for claim in claims:
-            if claim.counts is not _Counts.FAILURES:
+            if claim.counts is not Counts.FAILURES:
                 self._take(claim.key, claim.limit, now)
-        return Reservation(_certificates=tuple(claim for claim in claims if claim.counts is _Counts.CERTIFICATES))
+        return Reservation(_certificates=tuple(claim for claim in claims if claim.counts is Counts.CERTIFICATES))
+
+    def claims(
+        self, *, account: str, identifiers: Iterable[Identifier], purpose: OrderPurpose = OrderPurpose.NEW
+    ) -> tuple[Claim, ...]:
+        """Return the limits that apply to an order; none of them is counted. See `reserve`."""
+        return tuple(self._claims(account, frozenset(identifiers), purpose))
+
+    def wait(self, claim: Claim, number: int = 1) -> float:
+        """Return the seconds until so many more fit into a limit; 0 if they do now."""
+        counter = self._counters.get(claim.key) or _Counter(0.0)
+        return counter.wait(claim.limit, self._clock.monotonic(), number)
+
+    def usage(self, claim: Claim) -> str:
+        """Return how much of a limit is used up, for people: "50 of 50 in 7 days"."""
+        return f"{self.used(claim)} of {claim.limit}"
+
+    def used(self, claim: Claim) -> int:
+        """Return how much of a limit is used up, rounded up."""
+        counter = self._counters.get(claim.key)
+        used = 0.0 if counter is None else (counter.full_at - self._clock.monotonic()) / claim.limit.seconds_each
+        return max(0, ceil(used - _ROUNDING))
+
+    def count(self, claim: Claim, *, ago: float = 0.0) -> None:
+        """Count one more against a limit, whether it fits or not.
+
+        Args:
+            claim: The limit.
+            ago: How many seconds ago it was; count what was earlier first.
+        """
+        self._take(claim.key, claim.limit, self._clock.monotonic() - ago)
+
+    def raise_to(self, claim: Claim, full_in: float) -> None:
+        """Count as much against a limit as makes it unused again in so many seconds, if less is counted.
+
+        More than the whole limit is not believed.
+        """
+        now = self._clock.monotonic()
+        full_at = now + min(full_in, claim.limit.period.total_seconds())
+        counter = self._counters.setdefault(claim.key, _Counter(now))
+        counter.full_at = max(counter.full_at, full_at)
+        self._counters.move_to_end(claim.key)
+        self._trim(self._counters)
+
+    def full_in(self, claim: Claim) -> float:
+        """Return the seconds until nothing of a limit is used any more."""
+        counter = self._counters.get(claim.key)
+        return 0.0 if counter is None else max(0.0, counter.full_at - self._clock.monotonic())
+
+    def paused(self, *, account: str, identifiers: Iterable[Identifier]) -> tuple[float, str]:
+        """Return the seconds that are left of a refusal by the CA, and for what, in words; 0 if there is none."""
+        names, now = frozenset(identifiers), self._clock.monotonic()
+        if not self._pauses:
+            return 0.0, ""
+        waits = [(self._pauses.get(key, 0.0) - now, words) for key, words in _paused(account, names)]
+        seconds, words = max(waits)
+        return (seconds, words) if seconds > 0 else (0.0, "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is counted, to be kept; see `restore`. It has no secrets, but names of domains and accounts."""
+        now, wall = self._clock.monotonic(), self._clock.now()
+        return {
+            name: [[*key, (wall + timedelta(seconds=until - now)).isoformat()] for key, until in kept if until > now]
+            for name, kept in (
+                ("counters", [(key, counter.full_at) for key, counter in self._counters.items()]),
+                ("pauses", list(self._pauses.items())),
+            )
+        }
+
+    def restore(self, document: Mapping[str, Any]) -> None:
+        """Take up what `to_json` returned, in this process or an earlier one. What cannot be read is left out.
+
+        Args:
+            document: As read from JSON.
+        """
+        now, wall = self._clock.monotonic(), self._clock.now()
+        for name in ("counters", "pauses"):
+            entries = document.get(name)
+            for entry in entries[: self._max_counters] if isinstance(entries, list) else ():
+                left = _seconds_left(entry, wall)
+                if left is None:
+                    continue
+                key = tuple(entry[:-1])
+                if name == "pauses":
+                    self._pauses[key] = max(self._pauses.get(key, 0.0), now + left)
+                else:
+                    known = self._counters.setdefault(key, _Counter(now))
+                    known.full_at = max(known.full_at, now + left)
 
     def give_back(self, reservation: Reservation) -> None:
         """Count no certificate for a granted order after all, because none was issued. Once for each reservation.
@@ -181,7 +284,7 @@ class Budget:
         """
         for claim in reservation._certificates:  # noqa: SLF001 - its other half
             counter = self._counters.get(claim.key)
-            if counter is not None and claim.limit is not None:
+            if counter is not None:
                 counter.full_at -= claim.limit.seconds_each
 
     def reserve_account(self) -> Reservation:
@@ -203,15 +306,17 @@ class Budget:
         self._take(_failures(account, identifier), self.limits.failed_validations, self._clock.monotonic())
 
     def learn(self, error: RateLimited, *, account: str, identifiers: Iterable[Identifier]) -> None:
-        """Respect a refusal: block the same domains, or the account if it was not an order, until the CA allows more.
+        """Respect a refusal until the CA allows more: of the same domains, or of the account if it was not an order.
+
+        One that names the registered domain of what was ordered holds for every order under it, and one about the
+        number of orders for every order of the account.
 
         Args:
             error: What the CA said.
             account: The account URL.
             identifiers: What was ordered; empty if it was something else.
         """
-        names = frozenset(identifiers)
-        key = _exact_set(names) if names else (account,)
+        key = _refused(error, account, frozenset(identifiers))
         seconds = DEFAULT_PAUSE if error.retry_after is None else error.retry_after
         self._pauses[key] = max(self._pauses.get(key, 0.0), self._clock.monotonic() + seconds)
         self._pauses.move_to_end(key)
@@ -220,23 +325,31 @@ class Budget:
     def __len__(self) -> int:
         return len(self._counters) + len(self._pauses)
 
-    def _claims(self, account: str, names: frozenset[Identifier], purpose: OrderPurpose) -> Iterator[_Claim]:
+    def _claims(self, account: str, names: frozenset[Identifier], purpose: OrderPurpose) -> Iterator[Claim]:
+        limits = self.limits
+        if not limits.renewals_exempt:
+            purpose = OrderPurpose.NEW
         if purpose is OrderPurpose.RENEWAL_INFO:
             return
-        limits = self.limits
-        words = "the limit for exactly these names"
-        yield _Claim(("set", *_exact_set(names)), limits.certificates_per_exact_set, words, _Counts.CERTIFICATES)
-        for name in sorted(names) if limits.failed_validations is not None else ():
-            words = f"the number of failed validations of {name}"
-            yield _Claim(_failures(account, name), limits.failed_validations, words, _Counts.FAILURES)
+        if limits.certificates_per_exact_set is not None:
+            words, key = "the limit for exactly these names", ("set", *_exact_set(names))
+            yield Claim(key, limits.certificates_per_exact_set, words, Counts.CERTIFICATES)
+        if limits.failed_validations is not None:
+            for name in sorted(names):
+                yield _failure_claim(account, name, limits.failed_validations)
         if purpose is OrderPurpose.SAME_NAMES:
             return
-        words = "the number of new orders of this account"
-        yield _Claim(("orders", account), limits.orders_per_account, words, _Counts.ORDERS)
+        if limits.orders_per_account is not None:
+            yield _orders_claim(account, limits.orders_per_account)
         if limits.certificates_per_registered_domain is not None:
             for domain in sorted({registered_domain(name) for name in names}):
                 words = f"the number of new certificates for {domain}"
-                yield _Claim(("domain", domain), limits.certificates_per_registered_domain, words, _Counts.CERTIFICATES)
+                yield Claim(_domain(domain), limits.certificates_per_registered_domain, words, Counts.CERTIFICATES)
+
+    def orders_of(self, account: str) -> Claim | None:
+        """Return the limit on new orders of an account, or None if there is none."""
+        limit = self.limits.orders_per_account
+        return None if limit is None else _orders_claim(account, limit)
 
     def _reserve_one(self, key: _Key, limit: Limit | None, words: str) -> Reservation:
         now = self._clock.monotonic()
@@ -246,8 +359,8 @@ class Budget:
         self._take(key, limit, now)
         return Reservation()
 
-    def _refuse(self, seconds: float, words: str) -> Reservation:
-        return Reservation(seconds, words, self._clock.now() + timedelta(seconds=seconds))
+    def _refuse(self, seconds: float, words: str, used: str = "") -> Reservation:
+        return Reservation(seconds, words, self._clock.now() + timedelta(seconds=seconds), used)
 
     def _wait(self, key: _Key, limit: Limit | None, now: float) -> float:
         counter = self._counters.get(key)
@@ -268,6 +381,51 @@ class Budget:
 def _failures(account: str, identifier: Identifier) -> _Key:
     # A wildcard is validated by the name that it is a wildcard of.
     return ("failures", account, identifier.value.removeprefix("*."))
+
+
+def _failure_claim(account: str, identifier: Identifier, limit: Limit) -> Claim:
+    words = f"the number of failed validations of {identifier}"
+    return Claim(_failures(account, identifier), limit, words, Counts.FAILURES)
+
+
+def _orders_claim(account: str, limit: Limit) -> Claim:
+    return Claim(("orders", account), limit, "the number of new orders of this account", Counts.ORDERS)
+
+
+def _domain(registered: str) -> _Key:
+    return ("domain", registered)
+
+
+def _paused(account: str, names: frozenset[Identifier]) -> Iterator[tuple[_Key, str]]:
+    """Return what may be paused of an order, and for what, in words."""
+    yield _exact_set(names), "what the CA allows for these names"
+    yield (account,), "what the CA allows this account"
+    for domain in sorted({registered_domain(name) for name in names}):
+        yield _domain(domain), f"what the CA allows for {domain}"
+
+
+def _refused(error: RateLimited, account: str, names: frozenset[Identifier]) -> _Key:
+    """Return what a refusal is about. CAs say so in words only (RFC 8555 section 6.6)."""
+    if not names:
+        return (account,)
+    said = f"{error.problem.detail} {error.problem.title}".lower()
+    if "exact set" in said or "authorization" in said or "validation" in said:
+        return _exact_set(names)
+    for domain in sorted({registered_domain(name) for name in names}):
+        if re.search(rf"(?<![\w.-]){re.escape(domain)}(?![\w-]|\.\w)", said):
+            return _domain(domain)
+    return _exact_set(names)
+
+
+def _seconds_left(entry: object, now: datetime) -> float | None:
+    """Return how long a kept entry still counts; None if it does not, or cannot be read."""
+    if not isinstance(entry, list) or len(entry) not in range(2, 5) or not all(isinstance(one, str) for one in entry):
+        return None
+    try:
+        left = (datetime.fromisoformat(entry[-1]) - now).total_seconds()
+    except (ValueError, TypeError):
+        return None
+    return left if 0 < left <= LONGEST_KEPT else None
 
 
 def _exact_set(names: Iterable[Identifier]) -> _Key:

@@ -361,7 +361,7 @@ class CertificateClient(AccountClient):
             Unauthorized: The account may not.
             BadRevocationReason: The server does not take this reason.
         """
-        return await revoke(self.server, certificate_der, key=self.key, kid=self._kid(), reason=reason)
+        return await revoke(self.server, certificate_der, key=self.key, kid=await self._known_kid(), reason=reason)
 
     async def fetch_renewal_info(self, certificate_der: bytes) -> RenewalInfo:
         """Fetch renewal information (RFC 9773); the function `fetch_renewal_info` does so without an account."""

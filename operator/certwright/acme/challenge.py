@@ -52,6 +52,11 @@ def dns01_value(authorization: str) -> str:
     return base64url.encode(hashlib.sha256(authorization.encode("ascii")).digest())
 
 
+def dns01_name(name: str) -> str:
+    """Return where the TXT record of dns-01 stands, before any CNAME is followed; a wildcard's `*.` is left out."""
+    return f"_acme-challenge.{name.removeprefix('*.')}"
+
+
 def is_token(text: str) -> bool:
     """Return whether a text can be the token of a challenge: base64url only."""
     return len(text) <= _MAX_TOKEN and base64url.is_base64url(text)

@@ -28,6 +28,15 @@ class Limit:
         """How long it takes to refill one token."""
         return self.period.total_seconds() / self.count
 
+    def __str__(self) -> str:
+        """Return it for people: "50 in 7 days"."""
+        seconds = int(self.period.total_seconds())
+        for unit, word in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+            if seconds % unit == 0:
+                number = seconds // unit
+                return f"{self.count} in {number} {word}{'s' * (number != 1)}"
+        return f"{self.count} in {self.period}"
+
 
 @dataclass(frozen=True)
 class LimitProfile:
@@ -40,6 +49,8 @@ class LimitProfile:
         failed_validations: Failed validations of one domain by one account.
         accounts_per_address: New accounts from one IP address.
         requests: Requests a second from one IP address, by the action they are for (see `RequestRecord.action`).
+        renewals_exempt: Whether renewals are exempt as at Let's Encrypt: with `replaces` from all, for the same names
+            from the limits on orders and registered domains.
     """
 
     orders_per_account: Limit | None = None
@@ -48,6 +59,7 @@ class LimitProfile:
     failed_validations: Limit | None = None
     accounts_per_address: Limit | None = None
     requests: Mapping[str, Limit] = field(default_factory=dict)
+    renewals_exempt: bool = True
 
 
 NO_LIMITS: Final = LimitProfile()

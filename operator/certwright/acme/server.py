@@ -90,6 +90,7 @@ class AcmeServer:
         directory_url: The URL of the directory.
         urls: Decides which URLs may be requested.
         clock: The time.
+        nonces: What is left of the nonces of earlier answers; see `take_nonce`.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class AcmeServer:
         self._on_request = on_request
         self._accept_language = accept_language
         self._patience = patience
-        self._nonces = NoncePool(limit=nonce_limit, monotonic=self.clock.monotonic)
+        self.nonces = NoncePool(limit=nonce_limit, monotonic=self.clock.monotonic)
         self._algorithms: dict[str, str] = {}
         self._directory: Directory | None = None
         self._directory_expiry = 0.0
@@ -267,7 +268,7 @@ class AcmeServer:
         last_start = self.clock.monotonic() + MAX_REPEAT_SECONDS
         signer = self._signer(key)
         while True:
-            nonce = nonce or await self._nonce()
+            nonce = nonce or await self.take_nonce()
             body = sign_request(signer, url=url, nonce=nonce, payload=payload, kid=kid)
             nonce = None
             headers = {"Accept": accept, "Content-Type": JOSE_JSON}
@@ -294,7 +295,7 @@ class AcmeServer:
                     self._keep_algorithm(key, other)
                     signer, nonce = other, received
                     continue
-            self._nonces.put(received)
+            self.nonces.put(received)
             if error_said is not None:
                 raise error_said
             return response
@@ -386,14 +387,22 @@ class AcmeServer:
                 await self._pause(failures)
                 continue
             error = refusal(response, action=action, now=self.clock.now())
-            self._nonces.put(replay_nonce(response.headers))
+            self.nonces.put(replay_nonce(response.headers))
             if error is not None:
                 raise error
             return response
 
-    async def _nonce(self) -> str:
+    async def take_nonce(self) -> str:
+        """Return a nonce for one signed request, from an earlier answer or fetched (RFC 8555 section 7.2).
+
+        For requests that are signed by `sign_request` and sent by other means: put the nonce of their answer, which
+        `replay_nonce` reads, back with `nonces.put`.
+
+        Raises:
+            AcmeError: None can be fetched.
+        """
         while True:
-            nonce = self._nonces.take()
+            nonce = self.nonces.take()
             if nonce is not None:
                 return nonce
             # One request for all callers: other responses bring nonces, too, and CAs limit newNonce more than anything.
@@ -405,7 +414,7 @@ class AcmeServer:
     async def _fetch_nonce(self) -> None:
         directory = await self.directory()
         # The directory's own answer may have brought one.
-        if len(self._nonces) == 0:
+        if len(self.nonces) == 0:
             response = await self._ask_for_nonce(directory.new_nonce)
             if replay_nonce(response.headers) is None:
                 raise malformed(response, "the answer has no valid Replay-Nonce")

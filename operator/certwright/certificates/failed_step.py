@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.ca_trouble import weighed
 from certwright.certificates.order_budget import with_order
-from certwright.failures import attempt_pause
+from certwright.failures import ATTEMPT_PAUSES, attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339
 
@@ -64,6 +64,7 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
     message = f"{failure.message} The next attempt is at {rfc3339(backoff.not_before or now)}."
     if not step.cleans_up and not step.is_about_request:
         observation = observation.noting(failure.reason, message, under_way=False)
+        observation = observation.with_status(next_attempt_time=backoff.not_before)
     if failure.kind == "attempt" or backoff.reported != before.reported:
         tools.recorder.record(observation.subject, "Warning", failure.reason, message)
         logger.warning("%s: %s: %s", observation.certificate.display_name, failure.reason, message)
@@ -100,6 +101,10 @@ def abandon_order(observation: Observation) -> Observation:
 def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetime) -> Observation:
     attempts = min(observation.status.failed_attempts + 1, MAX_COUNT)
     again = max(now + attempt_pause(attempts), failure.not_before or now)
+    if failure.reason == "RateLimited" and failure.not_before is not None:
+        # The CA says when, and it is no sign that anything is wrong with what was ordered.
+        attempts = observation.status.failed_attempts
+        again = max(failure.not_before, now + ATTEMPT_PAUSES[0])
     # The status says it too; while that cannot be written the CA must not be asked without end.
     issuing = replace(
         observation.memory.issuing, not_before=again, reported=(failure.reason, failure.message), since=now
@@ -123,6 +128,7 @@ def _refused_order(observation: Observation, errors: dict[str, str], now: dt.dat
     if request is None:
         return None
     return OrderStatus(
+        issuer=observation.used_issuer,
         account_url=request.account_url,
         server=request.server,
         names=request.names,

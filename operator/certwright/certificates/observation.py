@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from certwright.certificates.order_request import requested_identifiers
 from certwright.certificates.renewal import renewal_time
 from certwright.failures import MAX_MESSAGE_CHARACTERS
+from certwright.issuers.registry import key_of
 from certwright.kube.events import subject_of
+from certwright.resources import UsedIssuer
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Identifier, Order
     from certwright.certificates.issued import Issued, Written
+    from certwright.certificates.issuer_choice import Candidate, Choice
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.origin import ChainOrigin
@@ -24,10 +27,11 @@ if TYPE_CHECKING:
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.allowed_domains import DomainPolicy
-    from certwright.issuers.registry import IssuerView, ReadyIssuer
+    from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, CertificateStatus, RequestStatus
+    from certwright.resources import Certificate, CertificateStatus, IssuerRef, RequestStatus
+    from certwright.runtime.key import Key
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ class Memory:
         issued: What was issued last, for a while.
         written: When this process last wrote the Secret.
         contested: The back-off of writes of the Secret that undo what something else did to it.
+        issuer_key: The issuer that was in use in the last pass.
+        limited: Issuers whose CA has refused this Certificate's names for long, and until when.
         requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
         requesting: The back-off of keeping that record.
         taken_out: ID of the request that this process last removed from the spec.
@@ -106,6 +112,8 @@ class Memory:
     issued: Issued | None = field(default=None, repr=False)
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
+    issuer_key: Key | None = None
+    limited: Mapping[Key, dt.datetime] = field(default_factory=dict)
     requests: tuple[RequestStatus, ...] | None = None
     requesting: Backoff = field(default_factory=Backoff)
     taken_out: str | None = None
@@ -123,6 +131,18 @@ class Memory:
             requesting=Backoff(),
             ca_failures=0,
             orders_gone=0,
+            limited={},
+        )
+
+    def for_issuer(self, key: Key) -> Memory:
+        """Return what is still of use with the issuer that is in use now: another one's failures and order are not.
+
+        What presented the responses of the order stays, to remove them.
+        """
+        if self.issuer_key in (None, key):
+            return self if self.issuer_key == key else replace(self, issuer_key=key)
+        return replace(
+            self, issuer_key=key, open_order=None, issuing=Backoff(), ca_failures=0, orders_gone=0, refusals=0
         )
 
     def for_changed_issuer(self) -> Memory:
@@ -152,6 +172,10 @@ class Observation:
         memory: What is kept between passes.
         policy: What its namespace may request from the issuer; None for everything.
         given: Where the chains are from that the issuer's CA has given; none if that is not known.
+        candidates: All its issuers, in its order of preference; the issuer is one of them.
+        choice: Which of them it is, and why.
+        order_view: The state of the issuer of the order in the draft, which may be another one.
+        order_issuer: That issuer, as far as it is known without its CA.
     """
 
     certificate: Certificate
@@ -166,6 +190,41 @@ class Observation:
     memory: Memory
     policy: DomainPolicy | None = None
     given: tuple[ChainOrigin, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    choice: Choice | None = None
+    order_view: IssuerView | None = None
+    order_issuer: LoadedIssuer | None = None
+
+    @property
+    def reference(self) -> IssuerRef:
+        """The issuer in use, as the spec refers to it."""
+        return self.certificate.spec.issuers[0] if self.choice is None else self.choice.candidate.reference
+
+    @property
+    def issuer_key(self) -> Key:
+        """The issuer in use."""
+        reference = self.reference
+        return key_of(reference.kind, reference.name, self.namespace)
+
+    @property
+    def has_alternatives(self) -> bool:
+        """Whether the spec lists several issuers."""
+        return len(self.certificate.spec.issuers) > 1
+
+    @property
+    def used_issuer(self) -> UsedIssuer:
+        """The issuer in use, for a status."""
+        reference = self.reference
+        return UsedIssuer(kind=reference.kind, name=reference.name)
+
+    @property
+    def servers(self) -> dict[tuple[str, str], str | None]:
+        """The CA of each issuer of the Certificate, by kind and name; None while it is not ready."""
+        if self.candidates:
+            known = ((one.reference, one.ready) for one in self.candidates)
+            return {(one.kind, one.name): ready.spec.server if ready is not None else None for one, ready in known}
+        server = self.request.server if self.request is not None else None
+        return {(one.kind, one.name): server for one in self.certificate.spec.issuers}
 
     @property
     def ready_issuer(self) -> ReadyIssuer:
@@ -202,7 +261,14 @@ class Observation:
 
     def after_progress(self) -> Observation:
         """Return the observation after the CA has done what it was asked for: what failed before has passed."""
-        return self.remember(ca_failures=0, issuing=Backoff())
+        return self.remember(ca_failures=0, issuing=Backoff()).with_status(next_attempt_time=None)
+
+    def without_attempts(self) -> Observation:
+        """Return the observation as if no attempt had failed: what is ordered, or where, is not what it was then."""
+        if not self.status.failed_attempts and self.status.next_attempt_time is None:
+            return self
+        draft = self.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
+        return draft.remember(issuing=Backoff())
 
     def noting(self, reason: Reason, message: str, *, under_way: bool = True) -> Observation:
         """Return the observation with another note of where things stand."""

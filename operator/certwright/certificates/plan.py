@@ -41,13 +41,14 @@ from certwright.certificates.steps.review_authorizations import ReviewAuthorizat
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
-from certwright.failures import ATTEMPT_PAUSES
+from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
+    from certwright.certificates.issuer_choice import Choice
     from certwright.certificates.observation import Observation
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.steps.step import Step
@@ -56,13 +57,17 @@ if TYPE_CHECKING:
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
 """How long a deleted Certificate is held for records that cannot be removed: its namespace must be deletable."""
+LOADING_PAUSE: Final = dt.timedelta(seconds=2)
+"""Between looks at whether an issuer is loaded."""
 CLEAN_UP_TRIES: Final = 7
 """After so many failures (some four minutes) a new order waits once more for the old one's records to be removed.
 
 The name that was mistyped, or whose zone is gone, is what people take out of a spec; its record never was in the DNS.
 """
 
-LONGEST_ATTEMPT_PAUSE: Final = max(ATTEMPT_PAUSES[-1], dt.timedelta(seconds=MAX_RETRY_AFTER)) + dt.timedelta(hours=1)
+LONGEST_ATTEMPT_PAUSE: Final = max(
+    ATTEMPT_PAUSES[-1] * (1 + ATTEMPT_JITTER), dt.timedelta(seconds=MAX_RETRY_AFTER)
+) + dt.timedelta(hours=1)
 """No pause between attempts is longer: a later time in a status was written with a wrong clock, or by someone else."""
 
 
@@ -127,6 +132,8 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         return Park()
     if view.state != "ready" or observation.request is None:
         return AwaitIssuer("IssuerNotFound" if view.state == "missing" else "IssuerNotReady", view.message)
+    if observation.choice is not None and observation.choice.candidate.is_held:
+        return AwaitIssuer("IssuerUnavailable", _waiting_for(observation.choice))
     refusal = observation.policy.refusal(observation.identifiers) if observation.policy is not None else None
     if refusal is not None:
         return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
@@ -144,7 +151,11 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         order = None
     if order is not None and (order.url is None or order.spec_hash != observation.request.fingerprint):
         # It is for another spec, or was given up: see `abandon_order`.
-        return _after(memory.cleaning_up, now) or CleanUp(last_try=_tried_enough(observation))
+        return (
+            _order_not_loaded(observation, now)
+            or _after(memory.cleaning_up, now)
+            or CleanUp(last_try=_tried_enough(observation))
+        )
     pause = _after(memory.issuing, now)
     if pause is not None:
         return pause
@@ -216,9 +227,22 @@ def _clean_up_first(observation: Observation, now: dt.datetime, *, new_order_wai
         return None
     if observation.issuer_view.state == "unknown":
         return Park()
-    return _after(observation.memory.cleaning_up, now) or CleanUp(
-        keep_order=order.state == "invalid", last_try=new_order_waits and _tried_enough(observation)
+    return (
+        _order_not_loaded(observation, now)
+        or _after(observation.memory.cleaning_up, now)
+        or CleanUp(keep_order=order.state == "invalid", last_try=new_order_waits and _tried_enough(observation))
     )
+
+
+def _order_not_loaded(observation: Observation, now: dt.datetime) -> Step | None:
+    """Wait for the issuer that the order was placed at, which may be none of the spec's any more: none wakes us."""
+    view = observation.order_view
+    return Sleep(now + LOADING_PAUSE) if view is not None and view.state == "unknown" else None
+
+
+def _waiting_for(choice: Choice) -> str:
+    candidate = choice.candidate
+    return f"{candidate.key} is not used now: {candidate.why_not}."
 
 
 def _tried_enough(observation: Observation) -> bool:

@@ -28,13 +28,24 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
+    from certwright.issuers.registry import SolverSource
     from certwright.reasons import Reason
     from certwright.resources import AuthorizationStatus, CertificateStatus
 
 
-async def presenters_for(observation: Observation, tools: Tools, names: Iterable[str]) -> dict[str, Presenter]:
-    """Choose and make the presenter for each name; names with the same solver of the issuer share one."""
-    issuer, certificate = observation.ready_issuer, observation.certificate
+async def presenters_for(
+    observation: Observation, tools: Tools, names: Iterable[str], issuer: SolverSource | None = None
+) -> dict[str, Presenter]:
+    """Choose and make the presenter for each name; names with the same solver of the issuer share one.
+
+    Args:
+        observation: What is known.
+        tools: What makes them.
+        names: For which.
+        issuer: Whose solvers; None for those of the issuer in use.
+    """
+    certificate = observation.certificate
+    issuer = issuer or observation.ready_issuer
     made: dict[int, Presenter] = {}
     by_name: dict[str, Presenter] = {}
     for name in names:

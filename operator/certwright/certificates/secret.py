@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from certwright.pki import CertificateChain
-    from certwright.resources import Certificate, SecretTemplate
+    from certwright.resources import Certificate, IssuerRef, SecretTemplate
     from certwright.resources import PrivateKey as PrivateKeySpec
 
 TLS_TYPE: Final = "kubernetes.io/tls"
@@ -62,6 +62,8 @@ CONTENT_DIGEST_ANNOTATION: Final = f"{group.GROUP}/content-digest"
 CONTENTS_ANNOTATION: Final = f"{group.GROUP}/contents-requested"
 """A digest of what was requested besides names, see `contents_digest`: what the CA left out is not asked for again."""
 SERVER_ANNOTATION: Final = f"{group.GROUP}/acme-server"
+SEAL_ANNOTATION: Final = f"{group.GROUP}/issuance-seal"
+"""Shows that the operator obtained the certificate, see `seal.IssuanceSeals`."""
 REVISION_ANNOTATION: Final = f"{group.GROUP}/revision"
 """Written with the certificate in one write: a crash before the status is written cannot lose count."""
 TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
@@ -107,6 +109,7 @@ class SecretFacts:
         placeholder: Why its certificate, if it is not ours, is from no CA, see `origin.placeholder`.
         other_entries: What it holds besides what Certwright writes, as far as people need to know.
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
+        seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
@@ -137,6 +140,7 @@ class SecretFacts:
     other_entries: tuple[str, ...] = ()
     other_managers: tuple[str, ...] = ()
     holds: str | None = None
+    seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
 
     @property
@@ -208,6 +212,7 @@ class SecretFacts:
             other_managers=other_managers(metadata, field="data"),
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
+            seal=annotations.get(SEAL_ANNOTATION),
         )
 
 
@@ -217,7 +222,14 @@ def content_digest(chain_pem: bytes, key_pem: bytes) -> str:
 
 
 def tls_secret(
-    certificate: Certificate, chain: CertificateChain, key_pem: bytes, *, server: str, revision: int = 1
+    certificate: Certificate,
+    chain: CertificateChain,
+    key_pem: bytes,
+    *,
+    server: str,
+    revision: int = 1,
+    issuer: IssuerRef | None = None,
+    seal: str | None = None,
 ) -> dict[str, Any]:
     """Return the ``kubernetes.io/tls`` Secret for a freshly issued chain and its key.
 
@@ -227,17 +239,21 @@ def tls_secret(
         key_pem: The private key.
         server: Directory URL of the CA.
         revision: Which one of the Certificate's this is, counted from 1.
+        issuer: Which one of the Certificate's issuers issued it; None for the first.
+        seal: What shows that the operator obtained it, see `seal.IssuanceSeals`.
     """
+    issuer = issuer or certificate.spec.issuers[0]
     data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
     if chain.root_pem is not None:
         data[CA_ENTRY] = encoded(chain.root_pem)
     annotations = {
-        ISSUER_NAME_ANNOTATION: certificate.spec.issuer_ref.name,
-        ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
-        ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
+        ISSUER_NAME_ANNOTATION: issuer.name,
+        ISSUER_KIND_ANNOTATION: issuer.kind,
+        ISSUER_GROUP_ANNOTATION: issuer.group,
         SERVER_ANNOTATION: server,
         CONTENTS_ANNOTATION: contents_digest(certificate),
         REVISION_ANNOTATION: str(revision),
+        **({} if seal is None else {SEAL_ANNOTATION: seal}),
     }
     return _manifest(certificate, data, annotations)
 
@@ -261,6 +277,7 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
             SERVER_ANNOTATION,
             CONTENTS_ANNOTATION,
             REVISION_ANNOTATION,
+            SEAL_ANNOTATION,
         )
         if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
@@ -345,6 +362,7 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             METADATA_FINGERPRINT_ANNOTATION,
             CONTENT_DIGEST_ANNOTATION,
             REVISION_ANNOTATION,
+            SEAL_ANNOTATION,
             TEMPLATE_ANNOTATION,
         )
         # What we write is of one line; another text would be so in a log as well.

@@ -17,6 +17,7 @@ from certwright.resources import (
     READY,
     Certificate,
     Condition,
+    UsedIssuer,
     find_condition,
     is_true,
     set_condition,
@@ -77,7 +78,20 @@ def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
             "renewal_time": observation.renew_at,
             "serial_number": secret.certificate.serial[:MAX_SERIAL_DIGITS],
         }
-    return draft.replace(conditions=conditions, observed_generation=generation, **facts)
+    issuer = observation.used_issuer if problem is not None else _issuer(observation)
+    return draft.replace(conditions=conditions, observed_generation=generation, issuer=issuer, **facts)
+
+
+def _issuer(observation: Observation) -> UsedIssuer:
+    """Return the issuer of the certificate in the Secret, as far as that is one of the spec's; else the one in use."""
+    secret = observation.secret
+    if secret is None or secret.certificate is None or secret.certificate_name is None:
+        return observation.used_issuer
+    for (kind, name), server in observation.servers.items():
+        if (kind, name) == (secret.issuer_kind, secret.issuer_name):
+            its_server = server if server == secret.server else None
+            return UsedIssuer.model_validate({"kind": kind, "name": name, "server": its_server})
+    return observation.used_issuer
 
 
 def _with_pause(conditions: tuple[Condition, ...], observation: Observation, now: dt.datetime) -> tuple[Condition, ...]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from certwright.certificates.secret import SecretFacts
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
+    from certwright.issuers.budgets import Budgets
     from certwright.issuers.namespaces import Namespaces
     from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
@@ -34,6 +35,7 @@ class Tools:
         presenters: Makes presenters of an issuer's solvers.
         ledger: Who needs which record.
         recorder: For Events.
+        budgets: What is left of the limits that CAs publish.
         metrics: Counts what happens.
         clock: The present time, aware UTC.
         leadership: Whether this process may act.
@@ -48,6 +50,7 @@ class Tools:
     presenters: PresenterFactory
     ledger: Holders[RecordResponse]
     recorder: EventRecorder
+    budgets: Budgets
     metrics: Metrics
     clock: Callable[[], dt.datetime]
     leadership: Leadership

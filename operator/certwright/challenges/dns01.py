@@ -6,10 +6,10 @@ import asyncio
 import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from certwright.acme import dns01_value, dns_account01_name
+from certwright.acme import dns01_name, dns01_value, dns_account01_name
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
-from certwright.challenges.response import AccountRecordResponse, RecordResponse, dns01_name
+from certwright.challenges.response import AccountRecordResponse, RecordResponse
 from certwright.dns import CnameNotAllowed, InvalidName, Propagation, normalise
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Dns01Presenter:
             owns a domain could otherwise have records written wherever the provider's credentials reach.
         self_check: Whether records must be seen before the CA is asked.
         patience: How long the records are looked for.
+        settling: How long after they were presented they are not looked for yet.
     """
 
     challenge_type: ClassVar[str] = "dns-01"
@@ -61,6 +62,7 @@ class Dns01Presenter:
         allowed_targets: Sequence[str] | None = None,
         self_check: SelfCheckMode = "required",
         patience: dt.timedelta = PATIENCE,
+        settling: dt.timedelta = dt.timedelta(),
     ) -> None:
         self._provider = provider
         self._view = view
@@ -69,6 +71,7 @@ class Dns01Presenter:
         self.destination = destination
         self.self_check = self_check
         self.patience = patience
+        self.settling = settling
 
     async def place(self, name: str) -> str:
         """Return where the record that validates a domain has to stand.
@@ -122,12 +125,12 @@ class Dns01Presenter:
         await self._provider.present(_records(responses))
 
     async def check(self, responses: Iterable[ChallengeResponse]) -> Sequence[Propagation]:
-        """Ask every authoritative server of each record, once. Raises `DnsError`."""
+        """Ask every server of the view for each record, once. Raises `DnsError`."""
         return await self.look(_records(responses))
 
     async def look(self, records: Sequence[TxtRecord]) -> Sequence[Propagation]:
-        """Ask every authoritative server of each record, once. Raises `DnsError`."""
-        if self._view is None:
+        """Ask every server of the view for each record, once. Raises `DnsError`."""
+        if self._view is None or self.self_check == "off":
             return tuple(Propagation(record, complete=True) for record in records)
         return await self._view.check(records)
 

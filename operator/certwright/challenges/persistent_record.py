@@ -203,6 +203,7 @@ class DnsPersist01Presenter:
         self._is_published_for_you = is_published_for_you
         self._clock = clock
         self.patience = patience
+        self.settling = dt.timedelta()
 
     async def place(self, name: str) -> str:
         """Return the domain: the rest follows from it. Raises `DnsError`."""

@@ -54,6 +54,11 @@ class Presenter(Protocol):
         ...
 
     @property
+    def settling(self) -> dt.timedelta:
+        """How long after presenting nothing is looked for, nor the CA asked."""
+        ...
+
+    @property
     def destination(self) -> str:
         """Where records are put: equal for two presenters of records that share a place, empty for all others."""
         ...

@@ -16,7 +16,7 @@ from certwright.acme import (
     http01_url,
     key_authorization,
 )
-from certwright.challenges.response import dns01_name
+from certwright.acme.challenge import dns01_name
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from certwright.reasons import Reason
 
 
-def dns01_name(name: str) -> str:
-    """Return where the TXT record of dns-01 stands, before any CNAME is followed; a wildcard's `*.` is left out."""
-    return f"_acme-challenge.{name.removeprefix('*.')}"
-
-
 class ChallengeResponse(Protocol):
     """What one challenge is answered with (RFC 8555 section 8): where it stands, and the words for it.
 

@@ -26,6 +26,8 @@ from certwright.handlers.registrations import (
 )
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
+from certwright.issuers.budgets import Budgets
+from certwright.issuers.circuits import Circuits
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
@@ -89,6 +91,7 @@ class Controller:
         self.issuers: Store[Issuer] = Store()
         self.cluster_issuers: Store[ClusterIssuer] = Store()
         self.registry = IssuerRegistry()
+        self.circuits = Circuits(self._circuit_changed)
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
         self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
         self._recorder = EventRecorder(kube_api)
@@ -123,6 +126,8 @@ class Controller:
             clock=_now,
             on_asked=self.manager.wake,
         )
+        budgets = Budgets(_now)
+        self.metrics.watch_budgets(budgets.waiting)
         self._issuer_reconciler = IssuerReconciler(
             kube_api=kube_api,
             issuers=self.issuers,
@@ -135,6 +140,8 @@ class Controller:
             clock=_now,
             templates=http01.templates,
             records=solvers.persistent_records,
+            circuits=self.circuits,
+            budgets=budgets,
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -145,6 +152,7 @@ class Controller:
             presenters=solvers,
             ledger=Holders(),
             recorder=self._recorder,
+            budgets=budgets,
             metrics=self.metrics,
             clock=_now,
             leadership=leadership,
@@ -158,6 +166,8 @@ class Controller:
             look_at_issuer=self.manager.wake,
             account_lost=self._account_lost,
             account_refused=self._account_refused,
+            circuits=self.circuits,
+            alternatives_wanted=self._wake_those_with_alternatives,
         )
         self.manager.on_rewind = self._certificate_reconciler.start_over
         self._register()
@@ -202,6 +212,7 @@ class Controller:
             issuer_kind,
             reconciler=self._issuer_reconciler,
             registry=self.registry,
+            circuits=self.circuits,
             authority_of=self._authority_of,
             metrics=self.metrics,
             wake_certificates=self._wake_certificates_of,
@@ -247,6 +258,14 @@ class Controller:
         for key in keys:
             self._certificate_reconciler.issuer_changed(key)
         self.manager.wake(*keys)
+
+    def _wake_those_with_alternatives(self, issuer: Key) -> None:
+        """Have the Certificates looked at that need not wait for an issuer."""
+        self.manager.wake(*self.certificates.with_alternatives_to(issuer))
+
+    def _circuit_changed(self, issuer: Key) -> None:
+        self.manager.wake(issuer)
+        self._wake_those_with_alternatives(issuer)
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)

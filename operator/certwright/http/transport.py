@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
@@ -19,7 +18,6 @@ import httpx
 
 from certwright.http.errors import (
     ConnectionFailed,
-    Http2Unavailable,
     InvalidProxy,
     MalformedResponse,
     ResponseTooLarge,
@@ -135,7 +133,7 @@ class HttpxTransport:
             user_agent: The value of `User-Agent`, which ACME servers require.
             max_connections: The maximum number of open connections and concurrent requests; others wait.
             allow_insecure: Also allow plain http. For test benches.
-            http2: Use HTTP/2 with servers that offer it; needs the extra `certwright[http2]`. It takes half again as
+            http2: Use HTTP/2 with servers that offer it. It takes half again as
                 much CPU for each request, and saves connections if many requests are concurrent.
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
             before_send: Called right before the request is written to an open connection, and again before its body. An
@@ -146,10 +144,7 @@ class HttpxTransport:
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
             InvalidProxy: The given proxy, or one from the environment, cannot be used.
-            Http2Unavailable: HTTP/2 is requested, but its package is not installed.
         """
-        if http2 and find_spec("h2") is None:
-            raise Http2Unavailable("HTTP/2 needs the package h2: install certwright[http2], or do without")
         self._timeouts = timeout or Timeouts()
         self._urls = UrlPolicy(allow_http=allow_insecure)
         # httpx never has to wait for a connection itself; see below.

@@ -9,13 +9,13 @@ from certwright.failures import IssuanceError
 from certwright.kube.secrets import EntryTooLarge, entry_of
 
 if TYPE_CHECKING:
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.resources import SecretKeyRef
 
 
 async def read_credential(
-    kube_api: KubeApi, issuer: ReadyIssuer, reference: SecretKeyRef, *, field: str, what: str
+    kube_api: KubeApi, issuer: SolverSource, reference: SecretKeyRef, *, field: str, what: str
 ) -> Credential:
     """Read a credential.
 

@@ -24,6 +24,7 @@ from certwright.http01.settings import (
 )
 from certwright.issuers.dns_providers import DnsProviders
 from certwright.issuers.persistent_records import PersistentRecords
+from certwright.issuers.registry import LoadedIssuer
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.resources import API_VERSION, Certificate
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from certwright.challenges.presenter import PresentedObject, Presenter
     from certwright.challenges.response import FileResponse
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.kube.objects import ObjectApi
     from certwright.resources import Http01, IssuerSolver
@@ -117,7 +118,7 @@ class PresenterFactory:
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
 
-    async def make(self, issuer: ReadyIssuer, solver: IssuerSolver, certificate: Certificate) -> Presenter:
+    async def make(self, issuer: SolverSource, solver: IssuerSolver, certificate: Certificate) -> Presenter:
         """Return a presenter for one of the issuer's solvers, for the names of a Certificate.
 
         Args:
@@ -134,6 +135,10 @@ class PresenterFactory:
         if solver.http01 is not None:
             return self._http01_presenter(issuer, solver.http01, certificate)
         if solver.dns_persist01 is not None:
+            if isinstance(issuer, LoadedIssuer):
+                raise IssuanceError(
+                    "CleanUpBlocked", f"{issuer.key} is not ready, and its dnsPersist01 solver removes no records."
+                )
             return await self.persistent_records.presenter(issuer, solver.dns_persist01, certificate.metadata.uid)
         spec = solver.dns_account01 or solver.dns01
         if spec is None:
@@ -174,7 +179,7 @@ class PresenterFactory:
         self.answers.forget(uid)
         self.persistent_records.forget(uid)
 
-    def _http01_presenter(self, issuer: ReadyIssuer, spec: Http01, certificate: Certificate) -> Http01Presenter:
+    def _http01_presenter(self, issuer: SolverSource, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(
             responder=self._responder(issuer, spec),
             route=_route(spec),
@@ -189,7 +194,7 @@ class PresenterFactory:
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
         )
 
-    def _responder(self, issuer: ReadyIssuer, spec: Http01) -> PodSettings | SharedSettings:
+    def _responder(self, issuer: SolverSource, spec: Http01) -> PodSettings | SharedSettings:
         options = self._http01
         if spec.responder == "shared":
             if options.responder_address is None:

@@ -12,8 +12,10 @@ from certwright.failures import Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.issuers.account import load_account, obtain_account_key
 from certwright.issuers.authorities import Authority
+from certwright.issuers.budgets import AccountBudget, Budgets
+from certwright.issuers.circuits import AVAILABLE, Circuits
 from certwright.issuers.rate_limits import AccountLimits
-from certwright.issuers.registry import ReadyIssuer
+from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.events import subject_of
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.reasons import Reason
-    from certwright.resources import AcmeIssuerStatus
+    from certwright.resources import AcmeIssuerStatus, RateLimitUsageStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -103,6 +105,8 @@ class IssuerReconciler:
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
         records: Looks after the permanent records of dnsPersist01 solvers.
+        circuits: Which issuers' CAs work.
+        budgets: What is left of the limits that CAs publish.
     """
 
     def __init__(
@@ -119,8 +123,13 @@ class IssuerReconciler:
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
         records: PersistentRecords | None = None,
+        circuits: Circuits | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         self._records = records
+        self._circuits = circuits or Circuits()
+        self._budgets = budgets or Budgets(clock)
+        self._loads: dict[Key, int] = {}
         self._templates = templates or TemplatePolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
@@ -139,6 +148,7 @@ class IssuerReconciler:
         self._lost_accounts: set[Key] = set()
         self._losses: dict[Key, Backoff] = {}
         self._doubted: set[Key] = set()
+        self._generations: dict[Key, int] = {}
         self._said: dict[Key, _Said] = {}
 
     def account_lost(self, key: Key) -> None:
@@ -200,8 +210,13 @@ class IssuerReconciler:
         now = self._clock()
         kept, said = known.limits.kept(now), self._said.get(key)
         rest = Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
-        found = issuer.status.replace(rate_limits=kept)
-        right = found if said is None else self._ready_status(issuer, said.account).replace(rate_limits=kept)
+        self._tell_circuit(issuer)
+        usage = known.budget.ca.kept(known.budget.account, _usage(issuer))
+        shown = {"rate_limits": kept, "rate_limit_usage": () if usage is None else (usage,)}
+        right = found = issuer.status.replace(**shown, conditions=self._with_circuit(issuer))
+        if said is not None:
+            own = self._ready_status(issuer, said.account)
+            right = own.replace(**shown, conditions=self._with_circuit(issuer, own.conditions))
         if said is not None and right != found:
             until = said.corrections.pause(now)
             if until is not None:
@@ -216,15 +231,7 @@ class IssuerReconciler:
     async def _tend(self, key: Key, known: ReadyIssuer, rest: Result) -> Result:
         """Look after the permanent records of a ready issuer; of one that has none this is nothing."""
         records, issuer = self._records, self._stores[key.kind].get(key.namespace, key.name)
-        if (
-            records is None
-            or issuer is None
-            or (issuer.metadata.uid, issuer.metadata.generation)
-            != (
-                known.uid,
-                known.generation,
-            )
-        ):
+        if records is None or issuer is None or _version(issuer) != (known.uid, known.generation):
             return rest
         outcome = await records.tend(known, issuer.status, known.generation)
         if outcome is not None:
@@ -238,6 +245,29 @@ class IssuerReconciler:
                 self._wake(key)
         next_look, now = records.next_look(key), self._clock()
         return rest if next_look is None else rest.no_later_than(max(next_look - now, dt.timedelta()))
+
+    def _with_circuit(
+        self, issuer: AnyIssuer, conditions: tuple[Condition, ...] | None = None
+    ) -> tuple[Condition, ...]:
+        """Return an issuer's conditions with the one that says whether its CA works, once it has not."""
+        known = issuer.status.conditions if conditions is None else conditions
+        key = _key(issuer)
+        if self._circuits.is_available(key) and find_condition(known, AVAILABLE) is None:
+            return known
+        return set_condition(known, self._circuits.condition(key, issuer.metadata.generation), self._clock())
+
+    def _tell_circuit(self, issuer: AnyIssuer) -> None:
+        """Record an Event if the circuit was opened or closed since the condition was written."""
+        before = find_condition(issuer.status.conditions, AVAILABLE)
+        after = self._circuits.condition(_key(issuer), issuer.metadata.generation)
+        if after.status == (before.status if before is not None else "True"):
+            return
+        logger.warning("%s: %s", _key(issuer), after.message)
+        subject = subject_of(issuer.KIND, issuer.metadata)
+        if after.status == "True":
+            self._recorder.record(subject, "Normal", "IssuerAvailable", after.message)
+        else:
+            self._recorder.record(subject, "Warning", "IssuerUnavailable", after.message)
 
     def _restored(self, issuer: AnyIssuer, now: dt.datetime) -> _Failing | None:
         """Return the pause of a rate limit that an earlier process wrote, if it could have."""
@@ -273,6 +303,9 @@ class IssuerReconciler:
         self._said.pop(key, None)
         if self._records is not None:
             self._records.forget_issuer(key)
+        self._generations.pop(key, None)
+        self._circuits.forget(key)
+        self._loads.pop(key, None)
         self._registry.set_missing(key)
         await self._authorities.keep_only(self._authorities_in_use())
         self._wake(key)
@@ -303,6 +336,16 @@ class IssuerReconciler:
         spec = issuer.spec.acme
         self._templates.check(spec)
         account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
+        self._registry.set_loaded(
+            LoadedIssuer(
+                key,
+                issuer.metadata.uid,
+                issuer.metadata.generation,
+                spec,
+                account_key,
+                self._secrets_namespace(key),
+            )
+        )
         authority = self._loading[key] = Authority.of(spec)
         server = await self._authorities.server(authority)
         # What this process wrote it knows; a status may be from somebody else.
@@ -321,6 +364,10 @@ class IssuerReconciler:
         of_account = account.status.uri or "", account.client.key.thumbprint
         limits = self._limits.setdefault(of_account, AccountLimits())
         limits.restore(issuer.status.rate_limits, self._clock())
+        self._take_up_circuit(key, issuer)
+        budget = AccountBudget(self._budgets.of(Authority.of(issuer.spec.acme), issuer.spec.acme), " ".join(of_account))
+        budget.ca.restore(budget.account, _usage(issuer))
+        self._loads[key] = self._loads.get(key, 0) + 1
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,
@@ -331,6 +378,8 @@ class IssuerReconciler:
                 account_url=account.status.uri or "",
                 secrets_namespace=self._secrets_namespace(key),
                 limits=limits,
+                budget=budget,
+                loads=self._loads[key],
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
             )
         )
@@ -347,6 +396,15 @@ class IssuerReconciler:
             )
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
+
+    def _take_up_circuit(self, key: Key, issuer: AnyIssuer) -> None:
+        """Close the circuit of an issuer that was changed; take up the one that an earlier process left open."""
+        condition = find_condition(issuer.status.conditions, AVAILABLE)
+        if key in self._generations and self._generations[key] != issuer.metadata.generation:
+            self._circuits.forget(key)
+        elif condition is not None and condition.observed_generation == issuer.metadata.generation:
+            self._circuits.restore(key, condition, self._clock())
+        self._generations[key] = issuer.metadata.generation
 
     async def _failed(self, key: Key, issuer: AnyIssuer, failure: Failure, error: BaseException) -> Result:
         now = self._clock()
@@ -397,6 +455,7 @@ class IssuerReconciler:
             rate_limits=issuer.status.rate_limits,
             persistent_records=issuer.status.persistent_records,
             persistent_records_seal=issuer.status.persistent_records_seal,
+            rate_limit_usage=issuer.status.rate_limit_usage,
         )
 
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:
@@ -414,5 +473,14 @@ class IssuerReconciler:
         return key.namespace or self._operator_namespace
 
 
+def _usage(issuer: AnyIssuer) -> RateLimitUsageStatus | None:
+    """Return what the status says of the orders of the account, or None."""
+    return next(iter(issuer.status.rate_limit_usage), None)
+
+
 def _version(issuer: AnyIssuer) -> tuple[str, int]:
     return (issuer.metadata.uid, issuer.metadata.generation)
+
+
+def _key(issuer: AnyIssuer) -> Key:
+    return key_of(issuer.KIND, issuer.metadata.name, issuer.metadata.namespace or "")

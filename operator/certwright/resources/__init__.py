@@ -71,7 +71,8 @@ from certwright.resources.order_status import (
 )
 from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
-from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
+from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
 from certwright.resources.request import (
     KEPT_REQUESTS,
     LONGEST_REQUEST_MESSAGE,
@@ -115,6 +116,7 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
+    "MAX_ISSUERS",
     "MAX_RECORDS",
     "OPERATOR_CONFLICT",
     "PAUSED",
@@ -163,7 +165,10 @@ __all__ = [
     "PersistentRecordStatus",
     "PodTemplate",
     "PrivateKey",
+    "RateLimit",
     "RateLimitStatus",
+    "RateLimitUsageStatus",
+    "RateLimits",
     "RecordStatus",
     "RequestAction",
     "RequestSpec",
@@ -180,6 +185,7 @@ __all__ = [
     "Timestamp",
     "TsigAlgorithm",
     "UpdateProtocol",
+    "UsedIssuer",
     "find_condition",
     "format_duration",
     "is_true",

@@ -15,12 +15,13 @@ from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress,
 from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
-from certwright.resources.references import IssuerRef
+from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
 
+_ONE_ISSUER = "exactly one of issuerRef and issuerRefs must be set"
 MAX_NAMES: Final = 100
 """Of one certificate, as at most CAs."""
 _NO_NAMES = "needs at least one of dnsNames, ipAddresses and commonName: ACME CAs certify nothing else alone"
@@ -46,6 +47,7 @@ class CertificateSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=validations(
+            rule("has(self.issuerRef) != has(self.issuerRefs)", _ONE_ISSUER, field_path=".issuerRef"),
             rule(
                 "has(self.commonName) || (has(self.dnsNames) && size(self.dnsNames) > 0)"
                 " || (has(self.ipAddresses) && size(self.ipAddresses) > 0)",
@@ -138,8 +140,14 @@ class CertificateSpec(Model):
     """Labels and annotations for the Secret."""
     secret_owner_reference: bool = False
     """Whether deleting the Certificate also deletes the Secret, which servers may still be using."""
-    issuer_ref: IssuerRef
-    """The issuer of the certificate."""
+    issuer_ref: IssuerRef | None = None
+    """The issuer of the certificate. Either this or issuerRefs."""
+    issuer_refs: IssuerRefs = None
+    """
+    Up to 4 issuers, in order of preference, instead of issuerRef. If one cannot issue for so long that it matters, the
+    next one does: at once for a certificate that is missing, late in its lifetime for a renewal. A certificate of any
+    of them is kept until its renewal, which the first issuer that works does.
+    """
     duration: Annotated[timedelta, AtLeast("1h")] | None = None
     """
     The requested lifetime, such as 2160h. It is sent to the CA only if the issuer sets enableDurationFeature;
@@ -166,12 +174,19 @@ class CertificateSpec(Model):
     """
 
     @property
+    def issuers(self) -> tuple[IssuerRef, ...]:
+        """The issuers in order of preference, at least one."""
+        return self.issuer_refs or (() if self.issuer_ref is None else (self.issuer_ref,))
+
+    @property
     def effective_common_name(self) -> str | None:
         """The common name of the subject, in normal form, wherever it is given."""
         return self.common_name if self.literal_subject is None else common_name_of(self.literal_subject)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if (self.issuer_ref is None) == (self.issuer_refs is None):
+            raise ValueError(_ONE_ISSUER)
         if not self.dns_names and not self.ip_addresses and self.common_name is None:
             raise ValueError(_NO_NAMES)
         if len(self.dns_names) + len(self.ip_addresses) > MAX_NAMES:
@@ -211,6 +226,8 @@ class CertificateStatus(Model):
     """When the certificate will be renewed."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
+    issuer: UsedIssuer | None = None
+    """The issuer of the certificate in the Secret; while there is none, the one that it is requested from."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0

@@ -9,7 +9,14 @@ from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
 from certwright.resources.names import Distinct, DnsName, Endpoint, ZoneName
 from certwright.resources.rules import ATOMIC_LIST, rule, validations
-from certwright.resources.solver import CnameStrategy, Dns01, DnsProvider, provider_fields
+from certwright.resources.solver import (
+    TARGETS_FOLLOW,
+    CnameStrategy,
+    Dns01,
+    DnsProvider,
+    ProviderChoice,
+    provider_fields,
+)
 from certwright.resources.timestamp import Timestamp
 
 _Targets = Annotated[tuple[ZoneName, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST), Distinct]
@@ -61,7 +68,7 @@ class DnsAccount01(Dns01):
     """
 
 
-class DnsPersist01(Dns01):
+class DnsPersist01(ProviderChoice):
     """Validation by a permanent TXT record at _validation-persist.<domain> (draft-ietf-acme-dns-persist).
 
     The record names the CA and the account, and serves every issuance and renewal: nothing in the DNS changes when a
@@ -121,4 +128,6 @@ class DnsPersist01(Dns01):
             raise ValueError(_at_most_one_message(type(self)))
         if self.allowed_targets and not given:
             raise ValueError(_NO_PROVIDER)
+        if self.allowed_targets and self.cname_strategy != "Follow":
+            raise ValueError(TARGETS_FOLLOW)
         return self

@@ -23,6 +23,7 @@ from certwright.resources.issuer_solver import IssuerSolver
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
 from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
+from certwright.resources.rate_limits import RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, VISIBLE_ASCII, rule, validations
 from certwright.resources.timestamp import Timestamp
@@ -70,6 +71,8 @@ class AcmeIssuerSpec(Model):
     """The certificate profile, such as shortlived, for CAs that offer several."""
     enable_duration_feature: bool = False
     """Whether to request the Certificate's duration from the CA. Many CAs reject orders that request one."""
+    rate_limits: RateLimits | None = None
+    """The CA's rate limits, if it publishes none that Certwright knows, or grants you others."""
     solvers: Annotated[tuple[IssuerSolver, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
     """
     How to validate domains. Each domain uses the solver that matches best: an exact name first, then the longest
@@ -178,6 +181,10 @@ class IssuerStatus(Model):
     """
     persistent_records_seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
     """Shows which of these records the operator has created. After a restart it removes no others."""
+    rate_limit_usage: Annotated[
+        tuple[RateLimitUsageStatus, ...], Field(max_length=4, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """How much of the CA's limits the account has used up, if it is more than a tenth."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None

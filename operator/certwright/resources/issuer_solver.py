@@ -6,9 +6,10 @@ from pydantic import ConfigDict, JsonValue, model_validator
 
 from certwright.resources.base import Model
 from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
+from certwright.resources.duration import DURATION
 from certwright.resources.http01 import Http01
 from certwright.resources.rules import rule, validations
-from certwright.resources.solver import TARGETS_FOLLOW, Dns01, Selector
+from certwright.resources.solver import TARGETS_FOLLOW, WAIT_LONG, Dns01, Selector
 
 ChallengeType = Literal["dns-01", "dns-account-01", "dns-persist-01", "http-01"]
 
@@ -24,6 +25,7 @@ DNS_TYPES: Final[frozenset[ChallengeType]] = frozenset({"dns-01", "dns-account-0
 
 _FIELDS: Final = ("dns01", "dnsAccount01", "dnsPersist01", "http01")
 _FOLLOWING: Final = ("dns01", "dnsAccount01", "dnsPersist01")
+_WAITING: Final = ("dns01", "dnsAccount01")
 _ONE_CHALLENGE: Final = f"must have exactly one of {', '.join(_FIELDS[:-1])} and {_FIELDS[-1]}"
 
 
@@ -36,10 +38,22 @@ def _targets_rule(field: str) -> JsonValue:
     )
 
 
+def _wait_rule(field: str) -> JsonValue:
+    wait, timeout = f"self.{field}.propagationWait", f"self.{field}.propagationTimeout"
+    return rule(
+        f"!has(self.{field}) || !{DURATION.cel_for(wait)} || !{DURATION.cel_for(timeout)}"
+        f" || duration({wait}) <= duration({timeout})",
+        WAIT_LONG,
+        field_path=f".{field}.propagationWait",
+    )
+
+
 def _rules() -> dict[str, Any]:
     given = ", ".join(f"has(self.{field})" for field in _FIELDS)
     return validations(
-        rule(f"[{given}].exists_one(given, given)", _ONE_CHALLENGE), *(_targets_rule(field) for field in _FOLLOWING)
+        rule(f"[{given}].exists_one(given, given)", _ONE_CHALLENGE),
+        *(_targets_rule(field) for field in _FOLLOWING),
+        *(_wait_rule(field) for field in _WAITING),
     )
 
 

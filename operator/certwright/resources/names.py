@@ -21,12 +21,11 @@ _BRACKETED = r"\[[0-9a-fA-F:.]+\]"
 _BARE_IPV6 = "[0-9a-fA-F:.]*:[0-9a-fA-F:.]*:[0-9a-fA-F:.]*"
 _LABEL_CHARACTERS = "1 to 63 of a-z, 0-9 and - (not first or last)"
 
-# The same as it may be written: in capitals, in any script, with the dot that may end a name. These classes say which
-# characters of ASCII are no letter, digit or hyphen; both RE2 and `re` know no other way to say it.
-_LETTER = r"[^\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]"
-_LETTER_OR_HYPHEN = r"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]"
-_WRITTEN_LABEL = rf"{_LETTER}(?:{_LETTER_OR_HYPHEN}{{0,61}}{_LETTER})?"
-_WRITTEN_NAME = rf"(?:{_WRITTEN_LABEL}\.)*{_WRITTEN_LABEL}\.?"
+# The same as it may be written: in capitals, in any script, with the dot that may end a name. The API server counts the
+# length of a pattern as cost, so there is one label in it.
+_LETTER = "[0-9A-Za-z\u00a1-\U0003fffd]"
+_WRITTEN_LABEL = rf"{_LETTER}(?:{_LETTER[:-1]}-]{{0,61}}{_LETTER})?"
+_WRITTEN_NAME = rf"(?:{_WRITTEN_LABEL}(?:\.|$))+"
 _WRITTEN_NUMERIC_END = r"(?:.*\.)?[0-9]+\.?"
 
 _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -85,13 +84,15 @@ DNS_NAME: Final = replace(
 )
 """A domain as people write it; the model has it in lower case, in A-labels, without a final dot."""
 
-IDENTIFIER: Final = replace(
-    DNS_NAME, hints=_NO_DOMAIN, also=_ADDRESS, normal=normal_name, strict=replace(_NORMAL_NAME, max_length=253)
+COMMON_NAME: Final = replace(
+    DNS_NAME,
+    max_length=64,
+    hints=_NO_DOMAIN,
+    also=_ADDRESS,
+    normal=normal_name,
+    strict=replace(_NORMAL_NAME, max_length=64),
 )
-"""A domain or an IP address."""
-
-COMMON_NAME: Final = replace(IDENTIFIER, max_length=64, strict=replace(_NORMAL_NAME, max_length=64))
-"""The longest that a subject can have (RFC 5280, appendix A, ub-common-name)."""
+"""A domain or an IP address. The longest that a subject can have (RFC 5280, appendix A, ub-common-name)."""
 
 IP_ADDRESS: Final = TextRule(
     pattern=_ADDRESS,
@@ -142,7 +143,7 @@ _NORMAL_ALLOWED_NAME = TextRule(
 )
 ALLOWED_NAME: Final = replace(
     _NORMAL_ALLOWED_NAME,
-    pattern=rf"(?:\*\.)?(?:{_WRITTEN_PART}\.)*{_WRITTEN_PART}\.?",
+    pattern=rf"(?:\*\.)?(?:{_WRITTEN_PART}(?:\.|$))+",
     unless=_WRITTEN_NUMERIC_END,
     normal=normal_domain,
     strict=_NORMAL_ALLOWED_NAME,
@@ -157,7 +158,7 @@ _NORMAL_ALLOWED_ZONE = TextRule(
 )
 ALLOWED_ZONE: Final = replace(
     _NORMAL_ALLOWED_ZONE,
-    pattern=rf"(?:{_WRITTEN_PART}\.)*{_WRITTEN_PART}\.?",
+    pattern=rf"(?:{_WRITTEN_PART}(?:\.|$))+",
     unless=_WRITTEN_NUMERIC_END,
     normal=normal_domain,
     strict=_NORMAL_ALLOWED_ZONE,
@@ -198,6 +199,18 @@ TSIG_KEY_NAME: Final = TextRule(
     max_length=254,
 )
 
+RESOLVER: Final = TextRule(
+    pattern=rf"{ENDPOINT.pattern}|https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
+    message="is not a DNS server: write host, host:port, [address]:port, or an https:// URL for DNS over HTTPS",
+    max_length=512,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("^https://[^/]*@", "must not contain a user name or password"),
+        Hint("^[a-z]+://", "must be host or host:port, or start with https:// for DNS over HTTPS"),
+        *(hint for hint in ENDPOINT.hints if hint.pattern not in {"^$", "://"}),
+    ),
+)
+
 HTTPS_URL: Final = TextRule(
     pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
     message="is not an https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
@@ -233,7 +246,6 @@ BASE64_PEM: Final = TextRule(
 
 DnsName = Annotated[str, DNS_NAME]
 CommonName = Annotated[str, COMMON_NAME]
-IdentifierName = Annotated[str, IDENTIFIER]
 IpAddress = Annotated[str, IP_ADDRESS]
 IpRange = Annotated[str, IP_RANGE]
 ZoneName = Annotated[str, ZONE_NAME]
@@ -242,6 +254,7 @@ AllowedZone = Annotated[str, ALLOWED_ZONE]
 ObjectName = Annotated[str, OBJECT_NAME]
 SecretKey = Annotated[str, SECRET_KEY]
 Endpoint = Annotated[str, ENDPOINT]
+Resolver = Annotated[str, RESOLVER]
 TsigKeyName = Annotated[str, TSIG_KEY_NAME]
 HttpsUrl = Annotated[str, HTTPS_URL]
 Email = Annotated[str, EMAIL]

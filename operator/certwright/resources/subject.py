@@ -30,7 +30,7 @@ _COUNTRY = TextRule(
 _POSTAL_CODE = TextRule(_TEXT.pattern, _TEXT.message, max_length=40, hints=_TEXT.hints)
 # X.520's PrintableString, which RFC 5280 demands for it.
 _SERIAL_NUMBER = TextRule(
-    pattern="[A-Za-z0-9 '()+,./:=?-]+",
+    pattern=r"[A-Za-z0-9 \x27()+,./:=?-]+",  # no quote, which would end the rule
     message="may have A-Z, a-z, 0-9, space and '()+,-./:=? only",
     max_length=64,
     hints=(Hint("^$", "is empty"),),

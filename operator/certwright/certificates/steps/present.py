@@ -72,9 +72,14 @@ class Present(Act):
             observation = observation.with_order(solver_objects=made)
             yield observation
         await present_all(responses, presenters)
-        yield observation.with_open_order(presented_at=now, propagated=False, checks=0, next_look=now).noting(
-            waiting_reason(responses), "The challenge responses are in place; waiting until they are visible."
-        )
+        settling = max(presenter.settling for presenter in presenters.values())
+        observation = observation.with_open_order(presented_at=now, propagated=False, checks=0, next_look=now)
+        what = "waiting until they are visible"
+        if settling:
+            observation = observation.remember(open_order=observation.open_order.resting(settling, tools.clock()))
+            observation = observation.remember(saved_at=None)  # the status is to say it now: nothing is looked at
+            what = f"waiting {settling.total_seconds():g} s for them to be published (propagationWait)"
+        yield observation.noting(waiting_reason(responses), f"The challenge responses are in place; {what}.")
 
 
 async def _leave_other_places(observation: Observation, tools: Tools, presenters: Mapping[str, Presenter]) -> None:

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 LAST_DAY: Final = dt.timedelta(days=1)
 ISSUER_PAUSE_SECONDS: Final = 300.0
+SHORTEST_PAUSE: Final = dt.timedelta(seconds=1)
 FIRST_REFUSED_PAUSE_SECONDS: Final = 5.0
 LONGEST_REFUSED_PAUSE_SECONDS: Final = 60.0
 """A Secret that is not ours is not watched, so we poll for its removal, often at first, while someone may be at it."""
@@ -121,6 +122,26 @@ class AwaitBudget(RestUntil):
 
 
 @dataclass(frozen=True)
+class AwaitRoom(RestUntil):
+    """The CA would refuse the order by a limit that it publishes: wait for room.
+
+    Attributes:
+        until: About when there is some.
+        message: Which limit, and how much of it is used up.
+    """
+
+    message: str
+
+    def rest(self, observation: Observation, tools: Tools) -> Observation:
+        """Say so; that it takes longer is no news."""
+        observation = observation.with_status(next_attempt_time=self.until)
+        before = observation.memory.note
+        if before is None or before.reason != "OrderLimitReached":
+            return _say(observation, tools, "OrderLimitReached", self.message)
+        return observation.noting("OrderLimitReached", self.message, under_way=False)
+
+
+@dataclass(frozen=True)
 class AwaitRateLimit(RestUntil):
     """The CA has refused requests of the issuer's account: wait for the turn.
 
@@ -133,7 +154,7 @@ class AwaitRateLimit(RestUntil):
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Say so."""
-        observation = observation.with_order(next_look_time=self.until)
+        observation = observation.with_order(next_look_time=self.until).with_status(next_attempt_time=self.until)
         before = observation.memory.note
         if before is None or before.reason != "RateLimited":
             return _say(observation, tools, "RateLimited", self.message)
@@ -151,9 +172,10 @@ class AwaitIssuer(Rest):
         """Say so."""
         return _say(observation, tools, self.reason, self.message)
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
-        """Look again in a while, should the event have been lost."""
-        return Result.again_in(ISSUER_PAUSE_SECONDS)
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:
+        """Look again in a while, should the event have been lost, and when another issuer may be used."""
+        result, look_at = Result.again_in(ISSUER_PAUSE_SECONDS), _choice_again(observation)
+        return result.no_later_than(max(look_at - now, SHORTEST_PAUSE)) if look_at is not None else result
 
 
 @dataclass(frozen=True)
@@ -218,6 +240,10 @@ class Forget(Rest):
     """The Certificate is going and nothing of ours is left: do nothing."""
 
     is_silent: ClassVar[bool] = True
+
+
+def _choice_again(observation: Observation) -> dt.datetime | None:
+    return None if observation.choice is None else observation.choice.look_at
 
 
 def _say(observation: Observation, tools: Tools, reason: Reason, message: str) -> Observation:

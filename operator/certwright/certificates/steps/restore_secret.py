@@ -45,7 +45,14 @@ class RestoreSecret(Act):
         if issued is None:
             raise AssertionError("there is nothing to restore")
         revision = issued.facts.revision
-        manifest = tls_secret(certificate, issued.chain, issued.key_pem, server=issued.server, revision=revision)
+        manifest = tls_secret(
+            certificate,
+            issued.chain,
+            issued.key_pem,
+            server=issued.server,
+            revision=revision,
+            seal=issued.facts.seal,
+        )
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
+from certwright.certificates.applicant import applicant
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.key_maker import KeyNotReady
@@ -71,12 +72,14 @@ class StartOrder(Act):
                 key = await obtain_key(observation, tools)
         message = f"Ordering a certificate ({self.reason}): {self.message}."
         tools.recorder.record(observation.subject, "Normal", "Issuing", message)
+        self._tell_fallback(observation, tools)
         asker = Asker(observation.namespace, observation.uid)
         async with issuer.limits.placing(asker, tools.clock()):
+            issuer.budget.place(applicant(observation))
             order = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
-        observation = observation.with_status(order=_order_status(request, order, now)).remember(voucher=OURS)
-        observation = observation.remember(ordered_at=now)
+        placed = _order_status(request, order, now).replace(issuer=observation.used_issuer)
+        observation = observation.with_status(order=placed).remember(voucher=OURS, ordered_at=now)
         if not self.is_scheduled:
             observation = observation.with_status(recent_orders=with_order(observation.status.recent_orders, now))
         observation = observation.after_progress()
@@ -97,6 +100,19 @@ class StartOrder(Act):
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
         yield observation.remember(open_order=open_order).after_progress()
+
+    def _tell_fallback(self, observation: Observation, tools: Tools) -> None:
+        """Say so if the order is placed at an issuer because those that are preferred cannot issue."""
+        choice = observation.choice
+        if choice is None or not choice.instead_of:
+            return
+        why = "; ".join(f"{one.key}: {one.why_not}" for one in choice.instead_of)
+        message = (
+            f"The certificate is ordered from {choice.candidate.key}, because issuers before it cannot issue: {why}. "
+            "The first issuer that works is used again at the next renewal."
+        )
+        tools.recorder.record(observation.subject, "Warning", "FallingBack", message)
+        tools.metrics.fell_back(choice.candidate.reference)
 
 
 async def _place(observation: Observation, request: OrderRequest, now: dt.datetime) -> Order:

@@ -10,6 +10,7 @@ from certwright.certificates.issued import Issued
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
+from certwright.certificates.seal import IssuanceSeals
 from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
@@ -59,13 +60,16 @@ class StoreCertificate(Act):
         revision = min(observation.status.revision + 1, MAX_COUNT)
         key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
         server = observation.ready_issuer.spec.server
-        manifest = tls_secret(certificate, chain, key_pem, server=server, revision=revision)
+        seal = IssuanceSeals(observation.ready_issuer.client.key).of(chain.leaf, server)
+        manifest = tls_secret(
+            certificate, chain, key_pem, server=server, revision=revision, issuer=observation.reference, seal=seal
+        )
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         current = observation.secret
         secret = await replace_secret(observation, tools, manifest)
         now = tools.clock()
-        tools.metrics.issued(certificate, (now - open_order.started_at).total_seconds())
+        tools.metrics.issued(observation.reference, (now - open_order.started_at).total_seconds())
         observation = having_written(observation, now).with_secret(secret)
         issued = Issued(secret, chain, key_pem, server, now)
         observation = observation.remember(issued=issued, contested=Backoff())

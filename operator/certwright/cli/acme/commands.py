@@ -13,7 +13,7 @@ import typer
 
 from certwright.cli.acme.common import Common
 from certwright.cli.acme.settings import IssuanceSettings, KeyType
-from certwright.cli.acme.solver_settings import KINDS, DnsCheck, SolverSettings
+from certwright.cli.acme.solver_settings import KINDS, DnsCheck, DnsView, SolverSettings
 
 _KINDS: Final = "; ".join(f"{kind} ({text})" for kind, text in KINDS.items())
 _validation = partial(typer.Option, rich_help_panel="Domain validation")
@@ -138,8 +138,17 @@ def issue(
         list[str] | None,
         _validation(
             "--dns-resolver",
-            help="Resolver used to find zones and follow aliases; repeat for several.",
+            help="Resolver used to find zones and follow aliases: HOST[:PORT], or an https:// URL (DNS over HTTPS); "
+            "repeat for several.",
             show_default="the system's",
+        ),
+    ] = None,
+    dns_view: Annotated[
+        list[DnsView] | None,
+        _validation(
+            "--dns-view",
+            help="Where records must be visible: on the zone's own servers, on the resolvers, or on both (repeat it).",
+            show_default="authoritative",
         ),
     ] = None,
     dns_server: Annotated[
@@ -249,6 +258,7 @@ def issue(
         tsig_algorithm=tsig_algorithm,
         resolvers=tuple(dns_resolver or ()),
         authoritative=tuple(dns_server or ()),
+        dns_views=tuple(view.value for view in dns_view or (DnsView.AUTHORITATIVE,)),
         dns_timeout=dns_timeout,
         dns_check=dns_check.value,
         persist_until=persist_until,

@@ -1,0 +1,41 @@
+"""A Certificate as one who wants to order: what for, how urgent it is, and what the CA exempts it from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certwright.acme import OrderPurpose
+from certwright.certificates.order_request import certified_identifiers
+from certwright.certificates.seal import IssuanceSeals
+from certwright.issuers.budgets import Applicant
+from certwright.issuers.waiting_room import Priority
+
+if TYPE_CHECKING:
+    from certwright.certificates.observation import Observation
+
+
+def applicant(observation: Observation) -> Applicant:
+    """Return the Certificate as one who wants to order."""
+    secret = observation.secret
+    facts = secret.certificate if secret is not None and secret.is_adopted else None
+    if observation.status.failed_attempts:
+        priority = Priority.RETRY
+    else:
+        priority = Priority.FIRST if facts is None else Priority.RENEWAL
+    return Applicant(
+        namespace=observation.namespace,
+        uid=observation.uid,
+        identifiers=observation.identifiers,
+        purpose=_purpose(observation),
+        priority=priority,
+        expires=None if facts is None else facts.not_after,
+    )
+
+
+def _purpose(observation: Observation) -> OrderPurpose:
+    """Return what the CA will take the order for; what only a Secret says is believed if this account obtained it."""
+    secret, issuer = observation.secret, observation.issuer
+    if secret is None or secret.certificate is None or issuer is None or secret.server != issuer.spec.server:
+        return OrderPurpose.NEW
+    same = certified_identifiers(secret.certificate) == observation.identifiers
+    return OrderPurpose.SAME_NAMES if same and IssuanceSeals(issuer.client.key).holds_for(secret) else OrderPurpose.NEW
