@@ -24,7 +24,7 @@ def test_a_small_certificate_has_the_defaults(certificate_body: Make) -> None:
     spec = Certificate.parse(certificate_body()).spec
     assert spec.dns_names == ("a.example",)
     assert [(one.kind, one.group) for one in spec.issuers] == [("Issuer", "certwright.io")]
-    assert spec.private_key == PrivateKey(encoding="PKCS8", rotation_policy="Always")
+    assert spec.private_key == PrivateKey(rotation_policy="Always")
     assert (spec.private_key.effective_algorithm, spec.private_key.effective_size) == ("ECDSA", 256)
     assert spec.secret_owner_reference is False
     assert (spec.duration, spec.renew_before, spec.renew_before_percentage) == (None, None, None)
@@ -85,6 +85,17 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
         ),
         ({"commonName": "b.1"}, "spec.commonName: ends in a number"),
         ({"secretName": "A/b"}, "spec.secretName: has upper-case"),
+        (
+            {"keystores": {"pkcs12": {"create": True}}},
+            "spec.keystores.pkcs12: set either password or passwordSecretRef",
+        ),
+        (
+            {"keystores": {"jks": {"create": True, "password": "a", "passwordSecretRef": {"name": "a", "key": "b"}}}},
+            "spec.keystores.jks: set either password or passwordSecretRef",
+        ),
+        ({"keystores": {"jks": {"create": True, "password": "ä"}}}, "spec.keystores.jks.password: must be 1 to 256"),
+        ({"keystores": {"jks": {"create": True, "password": "a", "alias": ""}}}, "alias: must be 1 to 128"),
+        ({"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]}, "has a type more than once"),
         (
             {"issuerRef": {"name": "ca", "kind": "Other"}},
             "spec.issuerRef.kind: .*'Issuer' or 'ClusterIssuer'",

@@ -152,6 +152,7 @@ def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
         if was not in servers:
             return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
         known = {servers[was]}
+    known |= observation.former_servers
     if secret.server is not None and None not in known and secret.server not in known:
         return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
     return None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from certwright.acme import Identifier, Order
     from certwright.certificates.issued import Issued, Written
     from certwright.certificates.issuer_choice import Candidate, Choice
+    from certwright.certificates.keystores import OutputsLook
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.origin import ChainOrigin
@@ -91,6 +92,7 @@ class Memory:
         requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
         requesting: The back-off of keeping that record.
         taken_out: ID of the request that this process last removed from the spec.
+        outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
     """
 
@@ -112,6 +114,7 @@ class Memory:
     issued: Issued | None = field(default=None, repr=False)
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
+    outputs: OutputsLook | None = None
     issuer_key: Key | None = None
     limited: Mapping[Key, dt.datetime] = field(default_factory=dict)
     requests: tuple[RequestStatus, ...] | None = None
@@ -225,6 +228,12 @@ class Observation:
             return {(one.kind, one.name): ready.spec.server if ready is not None else None for one, ready in known}
         server = self.request.server if self.request is not None else None
         return {(one.kind, one.name): server for one in self.certificate.spec.issuers}
+
+    @property
+    def former_servers(self) -> frozenset[str]:
+        """The directories at which the accounts of these issuers were used before: their CAs have moved them."""
+        ready = [one.ready for one in self.candidates] or [self.issuer]
+        return frozenset(server for one in ready if one is not None for server in one.former_servers)
 
     @property
     def ready_issuer(self) -> ReadyIssuer:

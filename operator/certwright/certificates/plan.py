@@ -13,6 +13,7 @@ from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
+from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.requested import request_step
 from certwright.certificates.secret import metadata_fingerprint
@@ -45,12 +46,13 @@ from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
-from certwright.text import rfc3339
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from certwright.certificates.issuer_choice import Choice
     from certwright.certificates.observation import Observation
     from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.secret import SecretFacts
     from certwright.certificates.steps.step import Step
     from certwright.resources import CertificateStatus
     from certwright.runtime.backoff import Backoff
@@ -112,10 +114,22 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
-    if secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
-        lost = f"Secret {secret.name} has lost the labels and annotations that Certwright wrote"
-        return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt()
+    outputs = _outputs_to_write(observation, secret)
+    if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
+        lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
+        return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
     return _release_first(observation, now) or Settle(observation.renew_at)
+
+
+def _outputs_to_write(observation: Observation, secret: SecretFacts) -> str | None:
+    """Name what is to be written besides the certificate, labels and annotations; None if nothing is."""
+    look, encoding = observation.memory.outputs, observation.certificate.spec.private_key.encoding
+    if encoding is not None and secret.key_encoding not in (None, encoding) and not secret.immutable:
+        return f"the {encoding} encoding of the key"
+    if look is None or not look.is_due:
+        return None
+    parts = wanted_parts(observation.certificate.spec)
+    return listed([OUTPUT_NAMES[part] for part in parts], none="nothing else made from the certificate")
 
 
 def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:

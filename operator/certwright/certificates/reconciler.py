@@ -14,6 +14,7 @@ from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
+from certwright.certificates.keystores import look_at_outputs
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
@@ -213,6 +214,10 @@ class CertificateReconciler:
             memory = memory.for_changed_issuer()
         self._memories[uid] = memory
         memory, secret = await self._secret(certificate, memory)
+        look = await look_at_outputs(
+            certificate, secret, self._tools.kube_api, now=self._tools.clock(), last=memory.outputs
+        )
+        memory = replace(memory, outputs=look)
         claimants = [
             other
             for other in self._certificates.of_secret(namespace, certificate.spec.secret_name)

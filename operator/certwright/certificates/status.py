@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.resources import CertificateStatus, ConditionStatus
+
+logger = logging.getLogger(__name__)
 
 NOTHING_TO_DO: Final = "NothingToDo"
 MAX_SERIAL_DIGITS: Final = 64
@@ -124,6 +127,9 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
         if observation.certificate.spec.paused:
             due = f"its renewal is due at {renews}" if need is None else "its renewal is due"
             return _Fact("True", "Paused", f"The certificate is valid until {ends}; {due}, but spec.paused is set.")
+        look = observation.memory.outputs
+        if need is None and look is not None and look.problem is not None:
+            return _Fact("False", look.problem.reason, f"The certificate is valid until {ends}. {look.problem.message}")
         if need is None:
             return _Fact("True", "Ready", f"The certificate is valid until {ends} and will be renewed at {renews}.")
         what = f" {note.message}" if note is not None else ""
@@ -159,7 +165,20 @@ async def save(observation: Observation, tools: Tools) -> Observation:
     identity = certificate.metadata.identity
     body = await tools.kube_api.apply_status(Certificate.PLURAL, Certificate.KIND, identity, status.to_json())
     _tell_pause(observation, tools, certificate.status)
+    _tell_outputs_problem(observation, tools, certificate.status)
     return written(observation.remember(saved_at=now), tools, body)
+
+
+def _tell_outputs_problem(observation: Observation, tools: Tools, before: CertificateStatus) -> None:
+    """Say what is missing in the Secret besides the certificate, when the condition first says so."""
+    look, was = observation.memory.outputs, find_condition(before.conditions, READY)
+    problem = look.problem if look is not None else None
+    is_now = find_condition(observation.status.conditions, READY)
+    if problem is None or is_now is None or is_now.reason != problem.reason:
+        return
+    if was is None or (was.reason, was.message) != (is_now.reason, is_now.message):
+        logger.warning("%s: %s: %s", observation.certificate.display_name, problem.reason, problem.message)
+        tools.recorder.record(observation.subject, "Warning", problem.reason, problem.message)
 
 
 def _tell_pause(observation: Observation, tools: Tools, before: CertificateStatus) -> None:

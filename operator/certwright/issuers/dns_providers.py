@@ -151,6 +151,10 @@ class DnsProviders:
         kind, _ = spec.provider
         return self._pooled(_ProviderKey(kind, await self._config(issuer, spec), _settings_of(spec))).provider
 
+    def view_through(self, nameservers: tuple[str, ...]) -> DnsView:
+        """Return a view through resolvers, or through the operator's own for an empty tuple. Raises `InvalidServer`."""
+        return DnsView(resolvers=nameservers or None, transport=self._transport_to_resolvers)
+
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""
         self._pool.clear()

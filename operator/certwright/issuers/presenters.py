@@ -22,6 +22,7 @@ from certwright.http01.settings import (
     Settings,
     SharedSettings,
 )
+from certwright.issuers.caa_forecast import CaaForecast
 from certwright.issuers.dns_providers import DnsProviders
 from certwright.issuers.persistent_records import PersistentRecords
 from certwright.issuers.registry import LoadedIssuer
@@ -117,6 +118,8 @@ class PresenterFactory:
         self._kept: dict[_Kept, tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
+        self.caa = CaaForecast(self._dns_providers.view_through)
+        """Looks at CAA records before the CA does."""
 
     async def make(self, issuer: SolverSource, solver: IssuerSolver, certificate: Certificate) -> Presenter:
         """Return a presenter for one of the issuer's solvers, for the names of a Certificate.

@@ -10,6 +10,7 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
+from certwright.resources.keystores import Keystores, OutputFormats
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress, ObjectName
 from certwright.resources.object import Metadata, Object
@@ -162,6 +163,10 @@ class CertificateSpec(Model):
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
+    keystores: Keystores | None = None
+    """Keystores that the Secret also holds, always of the same certificate as tls.crt."""
+    additional_output_formats: OutputFormats = ()
+    """Further formats that the Secret also holds, always of the same certificate as tls.crt."""
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only

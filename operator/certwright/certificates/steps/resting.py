@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.contested import is_contested, is_kept
 from certwright.certificates.issued import KEPT_AFTER_WRITE
+from certwright.certificates.keystores import PASSWORD_BELIEVED_FOR, reads_passwords
 from certwright.certificates.steps.step import Rest
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result
@@ -55,6 +56,8 @@ class Settle(Rest):
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
         """Look again when it is to be renewed, or when what was issued need not be kept any longer."""
         result, written = Result.again_at(self.renew_at, now), observation.memory.written
+        if reads_passwords(observation.certificate):
+            result = result.no_later_than(PASSWORD_BELIEVED_FOR)
         if written is None or now - written.at >= KEPT_AFTER_WRITE:
             return result
         return result.no_later_than(written.at + KEPT_AFTER_WRITE - now)

@@ -14,7 +14,7 @@ from certwright.certificates.finalizer import hold
 from certwright.certificates.key_maker import KeyNotReady
 from certwright.certificates.open_order import OpenOrder
 from certwright.certificates.order_budget import with_order
-from certwright.certificates.preparation import prepare, with_responses
+from certwright.certificates.preparation import adapted, prepare, with_responses
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.progress import OURS
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
@@ -85,6 +85,7 @@ class StartOrder(Act):
         observation = observation.after_progress()
         yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
         authorizations = await issuer.client.fetch_authorizations(order)
+        prepared = await adapted(prepared, observation, tools, authorizations)
         open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
         open_order = with_responses(open_order, authorizations, prepared, issuer.client)
         responses = open_order.responses
