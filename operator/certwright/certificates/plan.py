@@ -15,6 +15,7 @@ from certwright.certificates.order_budget import is_scheduled, next_order_time, 
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
@@ -22,6 +23,7 @@ from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.finalize import Finalize
 from certwright.certificates.steps.poll_order import PollOrder
+from certwright.certificates.steps.poll_renewal_info import PollRenewalInfo
 from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
@@ -110,7 +112,7 @@ def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> 
 def _keep(observation: Observation, now: dt.datetime) -> Step:
     """The Secret is right: clean up what led to it, then rest until the renewal."""
     secret = observation.secret
-    if secret is None or observation.renew_at is None:
+    if secret is None or observation.renewal is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
@@ -118,6 +120,8 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
         lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
         return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
+    if is_poll_due(observation, now):
+        return _release_first(observation, now) or PollRenewalInfo()
     return _release_first(observation, now) or Settle(observation.renew_at)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certwright.acme import InvalidCertificate, certificate_identifier
 from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
 from certwright.certificates.outputs import (
@@ -86,6 +87,8 @@ MAX_ANNOTATION: Final = 2048
 MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
+MAX_IDENTIFIER: Final = 256
+"""Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 PENDING_KEY: Final = "pending-key"
 PENDING_PREFIX: Final = "certwright-pending-"
 """Secrets of such names are deleted when the order that they were for is done."""
@@ -119,6 +122,7 @@ class SecretFacts:
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
         seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
+        certificate_id: The identifier of its certificate in renewal information (RFC 9773 section 4.1), if it has one.
         outputs: What it records of the entries that are made from certificate and key; None if there are none of ours.
         key_encoding: Of ``tls.key``: PKCS1 or PKCS8; None if it has only one, or cannot be used.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
@@ -152,6 +156,7 @@ class SecretFacts:
     holds: str | None = None
     seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
+    certificate_id: str | None = None
     outputs: RecordedOutputs | None = None
     key_encoding: str | None = None
 
@@ -224,6 +229,7 @@ class SecretFacts:
             other_managers=other_managers(metadata, field="data"),
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
+            certificate_id=_identifier(leaf) if leaf is not None else None,
             outputs=recorded_outputs(annotations.get(OUTPUTS_ANNOTATION), data) if managed else None,
             key_encoding=_encoding(data, leaf) if leaf is not None else None,
             seal=annotations.get(SEAL_ANNOTATION),
@@ -444,6 +450,14 @@ def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChai
     except PkiError as error:
         return None, str(error)
     return chain, None
+
+
+def _identifier(leaf: x509.Certificate) -> str | None:
+    try:
+        found = certificate_identifier(leaf.public_bytes(Encoding.DER))
+    except InvalidCertificate:
+        return None
+    return found if len(found) <= MAX_IDENTIFIER else None
 
 
 def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
