@@ -7,6 +7,7 @@ from certwright.resources.conditions import (
     OPERATOR_CONFLICT,
     PAUSED,
     READY,
+    RECORDS_PUBLISHED,
     UNOBSERVED,
     Condition,
     ConditionStatus,
@@ -15,7 +16,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
-from certwright.resources.dns_solvers import DnsAccount01
+from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -85,6 +86,7 @@ from certwright.resources.order_status import (
     RecordStatus,
     SolverObjectStatus,
 )
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
@@ -149,9 +151,11 @@ __all__ = [
     "MANAGED_VALUE",
     "MAX_COUNT",
     "MAX_ISSUERS",
+    "MAX_RECORDS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
+    "RECORDS_PUBLISHED",
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
@@ -178,6 +182,7 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "DnsAccount01",
+    "DnsPersist01",
     "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",
@@ -202,6 +207,7 @@ __all__ = [
     "OrderStatus",
     "OutputFormat",
     "PasswordRef",
+    "PersistentRecordStatus",
     "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",

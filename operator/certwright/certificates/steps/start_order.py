@@ -22,6 +22,7 @@ from certwright.certificates.replacement import replaced_by
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
+from certwright.challenges.persistent_record import PersistentRecordResponse
 from certwright.failures import IssuanceError
 from certwright.issuers.rate_limits import Asker
 from certwright.resources import OrderStatus
@@ -170,7 +171,10 @@ def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> Orde
 def _counted(responses: Mapping[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> str:
     records, files = len(records_of(responses.values())), len(files_of(responses.values()))
     parts = []
-    if records or not files:
+    permanent = sum(isinstance(response, PersistentRecordResponse) for response in responses.values())
+    if permanent:
+        parts.append(f"{permanent} permanent DNS record{'s' * (permanent != 1)}")
+    if records or not (files or permanent):
         parts.append(f"{records} DNS record{'s' * (records != 1)}")
     if files:
         kinds = ", ".join(f"{one.kind} {one.name}" for one in made[:4])
