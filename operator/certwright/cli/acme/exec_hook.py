@@ -102,38 +102,41 @@ class HookProgram:
     async def _once(self, action: Action, request: Mapping[str, Any]) -> tuple[int | None, str]:
         """Run it once; return its exit code, None if it took too long, and the end of what it printed."""
         document = {"version": CONTRACT_VERSION, "action": action, **request}
+        # Not a pipe of asyncio's: the end of a process is told only when all of those are closed, and what the hook
+        # left running in the background may hold one open.
+        ours, theirs = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
                 self.path,
                 action,
                 env=_environment(action, request),
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdout=theirs,
+                stderr=theirs,
                 start_new_session=True,
             )
         except OSError as error:
+            os.close(ours)
             raise HookFailed(f"the hook {self.path} cannot be run: {os.strerror(error.errno or 0).lower()}") from error
+        finally:
+            os.close(theirs)
         output = bytearray()
-        talk = [
-            asyncio.create_task(_feed(process, json.dumps(document).encode())),
-            asyncio.create_task(_drain(process, output)),
-        ]
+        feeding = asyncio.create_task(_feed(process, json.dumps(document).encode()))
+        draining = asyncio.create_task(_drain(ours, output))
         code: int | None = None
         try:
             async with asyncio.timeout(self.seconds):
                 code = await process.wait()
-            # What it left running in the background may keep its output open: that is not waited for.
-            await asyncio.wait(talk, timeout=OUTPUT_SECONDS)
+            await asyncio.wait({draining}, timeout=OUTPUT_SECONDS)
         except TimeoutError:
             pass
         finally:
             if code is None:
                 await _end(process)
-            for task in talk:
+            for task in (feeding, draining):
                 task.cancel()
-            await asyncio.gather(*talk, return_exceptions=True)
-        return code, printable(output.decode("utf-8", "replace")[-4 * MAX_SHOWN :].strip(), MAX_SHOWN)
+            await asyncio.gather(feeding, draining, return_exceptions=True)
+        return code, printable(output.decode("utf-8", "replace").strip()[-MAX_SHOWN:], MAX_SHOWN)
 
 
 async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
@@ -147,12 +150,15 @@ async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
         await process.stdin.wait_closed()
 
 
-async def _drain(process: asyncio.subprocess.Process, output: bytearray) -> None:
-    if process.stdout is None:
-        return
-    while part := await process.stdout.read(4096):
-        output += part
-        del output[:-MAX_OUTPUT]
+async def _drain(handle: int, output: bytearray) -> None:
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(handle, "rb"))
+    try:
+        while part := await reader.read(4096):
+            output += part
+            del output[:-MAX_OUTPUT]
+    finally:
+        transport.close()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
