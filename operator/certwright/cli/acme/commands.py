@@ -593,12 +593,11 @@ def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own form of a
 
 
 def completion(
-    context: typer.Context,
+    common: Common,  # noqa: ARG001 - all commands have the same options
     shell: Annotated[Shell, typer.Argument(help="The shell.")],
 ) -> None:
     """Print a script that completes commands, options and certificate names in a shell."""
+    from certwright.cli.acme.app import acme  # noqa: PLC0415 - it imports this module
     from certwright.cli.acme.completion import script  # noqa: PLC0415 - only what runs is loaded
 
-    if context.parent is None:
-        raise AssertionError("completion is a command of a group")
-    typer.echo(script(shell.value, context.parent.command))
+    typer.echo(script(shell.value, typer.main.get_command(acme)))
