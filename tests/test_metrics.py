@@ -73,8 +73,8 @@ def test_what_is_gone_is_not_shown(metrics: Metrics) -> None:
 
 
 def test_what_happens_is_counted(metrics: Metrics) -> None:
-    metrics.issued(certificate(), 4.0)
-    metrics.issued(certificate(), None)
+    metrics.issued(certificate().spec.issuers[0], 4.0)
+    metrics.issued(certificate().spec.issuers[0], None)
     metrics.failed("DNSFailed")
     metrics.acme_request(RequestRecord("newOrder", 201, 0.2))
     metrics.acme_request(RequestRecord("newOrder", None, 30.0))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import RequestRecord
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, RequestAction, RequestState
+    from certwright.resources import Certificate, IssuerRef, RequestAction, RequestState
     from certwright.runtime.queue import WorkQueue
     from certwright.runtime.scheduler import Scheduler
 
@@ -98,6 +98,17 @@ class Metrics:
         self._issuer_ready = self._gauge(
             "issuer_ready", "1 if the issuer is Ready, else 0.", ("kind", "namespace", "name")
         )
+        self._available = self._gauge(
+            "issuer_available",
+            "1 if the issuer's CA works, else 0: its circuit is open, and Certificates may use other issuers.",
+            ("kind", "namespace", "name"),
+        )
+        self._fallbacks = Counter(
+            "certwright_fallback_orders_total",
+            "Orders placed at an issuer because one that is preferred could not issue.",
+            ("issuer_kind", "issuer_name"),
+            registry=self.registry,
+        )
         self._issued = Counter(
             "certwright_certificates_issued_total",
             "Certificates issued and stored.",
@@ -122,6 +133,15 @@ class Metrics:
             ("action", "status"),
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
+        )
+        self._renewal_info = Counter(
+            "certwright_renewal_info_polls_total",
+            "Requests for renewal information (RFC 9773), by result.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._disabled = self._gauge(
+            "certificate_renewal_disabled", "1 if the certificate is not renewed, as its spec wants.", labels
         )
         self._kube = Counter(
             "certwright_kubernetes_requests_total",
@@ -212,6 +232,10 @@ class Metrics:
         status = "none" if record.status is None else str(record.status)
         self._acme.labels(record.action, status).observe(record.seconds)
 
+    def renewal_info(self, result: str) -> None:
+        """Count a request for renewal information."""
+        self._renewal_info.labels(result).inc()
+
     def kube_request(self, method: str, status: str) -> None:
         """Count a request to the API server."""
         self._kube.labels(method, status).inc()
@@ -224,10 +248,9 @@ class Metrics:
         """Count a pass."""
         self._reconciles.labels(kind).observe(seconds)
 
-    def issued(self, certificate: Certificate, seconds: float | None) -> None:
-        """Count a certificate."""
-        reference = certificate.spec.issuer_ref
-        self._issued.labels(reference.kind, reference.name).inc()
+    def issued(self, issuer: IssuerRef, seconds: float | None) -> None:
+        """Count a certificate of an issuer."""
+        self._issued.labels(issuer.kind, issuer.name).inc()
         if seconds is not None:
             self._issuance.observe(seconds)
 
@@ -254,18 +277,29 @@ class Metrics:
             else:
                 gauge.labels(*labels).set(instant.timestamp())
 
+        if status.renewal is not None and status.renewal.basis == "Disabled":
+            self._disabled.labels(*labels).set(1)
+        else:
+            self._disabled.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
+
     def forget(self, namespace: str, name: str) -> None:
         """Show a Certificate no more."""
-        for gauge in (self._ready, self._expiry, self._renewal, self._paused):
+        for gauge in (self._ready, self._expiry, self._renewal, self._disabled, self._paused):
             gauge.remove_by_labels({"namespace": namespace, "name": name})
 
-    def show_issuer(self, kind: str, namespace: str, name: str, *, ready: bool) -> None:
+    def fell_back(self, issuer: IssuerRef) -> None:
+        """Count an order at an issuer that is not the preferred one."""
+        self._fallbacks.labels(issuer.kind, issuer.name).inc()
+
+    def show_issuer(self, kind: str, namespace: str, name: str, *, ready: bool, available: bool = True) -> None:
         """Show the state of an issuer."""
         self._issuer_ready.labels(kind, namespace, name).set(ready)
+        self._available.labels(kind, namespace, name).set(available)
 
     def forget_issuer(self, kind: str, namespace: str, name: str) -> None:
         """Show an issuer no more."""
-        self._issuer_ready.remove_by_labels({"kind": kind, "namespace": namespace, "name": name})
+        for gauge in (self._issuer_ready, self._available):
+            gauge.remove_by_labels({"kind": kind, "namespace": namespace, "name": name})
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -31,7 +31,6 @@ RAISED = [
     http.UnsafeUrl("no https"),
     http.InvalidProxy("no proxy"),
     http.InvalidTrustBundle("no bundle"),
-    http.Http2Unavailable("no h2"),
 ]
 
 

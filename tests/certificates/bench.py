@@ -44,7 +44,7 @@ class Bench:
         self.ca, self.dns, self.cluster = FakeAcmeClient(build, lambda: self.now), FakeDns(), FakeCluster(kube_api)
         self.events: list[str] = []
         self.messages: dict[str, str] = {}
-        self.registry = IssuerRegistry()
+        self.registry = IssuerRegistry(lambda: self.now)
         self.budgets = self.full_budgets()
         self.lost: list[Key] = []
         self.refused: list[tuple[Key, str]] = []

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from certwright.certificates.store import Certificates, certificate_key
-from certwright.issuers.registry import issuer_key
+from certwright.issuers.registry import issuer_keys
 from certwright.resources import InvalidResource
 from certwright.runtime.key import Key
 
@@ -36,7 +36,7 @@ def test_found_by_name_by_secret_and_by_issuer() -> None:
     web = certificates.get(key())
     assert web is not None
     assert certificate_key(web) == key()
-    assert issuer_key(web) == CA
+    assert issuer_keys(web) == (CA,)
     assert {found.metadata.name for found in certificates.of_secret("team", "web-tls")} == {"web", "api"}
     assert certificates.of_secret("other", "web-tls") == []
     assert (certificates.of_issuer(CA), certificates.of_issuer(CLUSTER_CA)) == ([key()], [key("api")])

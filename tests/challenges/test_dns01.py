@@ -133,3 +133,14 @@ async def test_records_are_presented_checked_and_removed_together(zones: Zones) 
     await made.clean_up(RECORDS)
     assert zones.calls == [("present", list(RECORDS)), ("clean up", list(RECORDS))]
     assert tuple(each.record for each in seen) == RECORDS
+
+
+async def test_without_a_self_check_no_server_is_asked_for_a_record_but_cnames_are_followed(zones: Zones) -> None:
+    async def never(_: object) -> tuple[Propagation, ...]:
+        raise AssertionError("a server was asked")
+
+    zones.check = never  # type: ignore[method-assign,assignment]  # nothing may call it
+    off = Dns01Presenter(zones, zones, self_check="off", settling=PATIENCE)  # type: ignore[arg-type]  # a stand-in for the view
+    assert await off.place("a.example") == "a.proofs.example"
+    assert [seen.complete for seen in await off.check(RECORDS)] == [True, True]
+    assert off.settling == PATIENCE

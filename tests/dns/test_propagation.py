@@ -69,7 +69,7 @@ def test_a_record_is_complete_when_nobody_lacks_it_and_half_have_it(
             False,
             "; ".join(f"ns{n} has no such record" for n in range(8)) + "; and 1 more",
         ),
-        ((), False, "no authoritative server was asked"),
+        ((), False, "no server was asked"),
     ],
 )
 def test_the_description_tells_where_the_record_is_missing_first(

@@ -324,3 +324,67 @@ async def test_configured_name_servers_stand_in_for_those_of_the_zone(start: Sta
     view = DnsView(resolvers=[str(server)], authoritative=["127.0.0.9:5353"])
     zone = await view.find_zone(NAME)
     assert (zone.name, [str(endpoint) for endpoint in zone.nameservers]) == ("example.test", ["127.0.0.9:5353"])
+
+
+async def test_resolvers_are_asked_once_the_authoritative_servers_have_the_record(
+    start: Start, zones: type[Zones]
+) -> None:
+    """A resolver remembers for minutes that a record was missing."""
+    authority = await start(zones(("example.test",), {NAME: {"TXT": ['"stale"']}}))
+    resolver = await start(zones(("example.test",), {NAME: {"TXT": ['"stale"']}}))
+    view = DnsView(authoritative=[str(authority)], resolvers=[str(resolver)], views=["authoritative", "recursive"])
+    (seen,) = await view.check([RECORD])
+    assert not seen.complete
+    assert resolver.asked == []
+
+    authority.handler = zones(("example.test",), {NAME: {"TXT": ['"wanted"']}})
+    (seen,) = await view.check([RECORD])
+    assert not seen.complete, "the resolver does not have it yet"
+    assert seen.describe() == f"the resolver {resolver} has 1 other value; {authority} has it"
+
+    resolver.handler = authority.handler
+    (seen,) = await view.check([RECORD])
+    assert seen.complete
+
+
+async def test_the_recursive_view_alone_asks_every_resolver_and_no_other_server(
+    start: Start, zones: type[Zones]
+) -> None:
+    """Split horizon: what the zone's servers say here is not what the world sees."""
+    inside = await start(zones(("example.test",), {NAME: {"TXT": ['"inside"']}}))
+    public = [await start(zones(("example.test",), {NAME: {"TXT": ['"wanted"']}})) for _ in range(2)]
+    view = DnsView(authoritative=[str(inside)], resolvers=[*map(str, public)], views=["recursive"])
+    (seen, again) = await view.check([RECORD, RECORD])
+    assert seen.complete
+    assert again.complete
+    assert inside.asked == []
+    assert [server.asked for server in public] == [[("UDP", NAME, "TXT")]] * 2
+
+    public[1].handler = zones(("example.test",), {})
+    (seen,) = await view.check([RECORD])
+    assert not seen.complete, "one resolver without the record is enough to fail"
+
+
+async def test_a_dead_resolver_leaves_the_others(start: Start, zones: type[Zones]) -> None:
+    alive = await start(zones(("example.test",), {NAME: {"TXT": ['"wanted"']}}))
+    view = DnsView(resolvers=[str(alive), f"127.0.0.2:{alive.port}"], views=["recursive"], timeout=2)
+    (seen,) = await view.check([RECORD])
+    assert seen.complete
+    assert "connection refused" in seen.describe()
+
+
+async def test_a_resolver_may_find_the_record_behind_a_cname(start: Start, reply: Reply) -> None:
+    """With cnameStrategy None the record stands at a name that is an alias for the world."""
+    resolver = await start(
+        lambda question, _: reply(
+            question, f"{NAME}. 60 IN CNAME x.acme.test.", 'x.acme.test. 60 IN TXT "wanted"', aa=False
+        )
+    )
+    (seen,) = await DnsView(resolvers=[str(resolver)], views=["recursive"]).check([RECORD])
+    assert seen.complete
+
+
+@pytest.mark.parametrize("views", [[], ["recursive", "local"]])
+def test_a_view_is_one_of_two(views: list[Any]) -> None:
+    with pytest.raises(ValueError, match="authoritative, recursive"):
+        DnsView(views=views)

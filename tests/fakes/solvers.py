@@ -30,9 +30,12 @@ class FakeDns:
     self_check = "required"
     destination = "zone"
     patience = dt.timedelta(minutes=2)
+    settling = dt.timedelta()
 
     async def place(self, name: str) -> str:
         return f"_acme-challenge.{name.removeprefix('*.')}"
+
+    async def expect(self, _: object) -> None: ...
 
     def objects_for(self, _: object) -> tuple[()]:
         return ()

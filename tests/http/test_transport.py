@@ -22,7 +22,6 @@ from certwright.http.addresses import AddressPolicy
 from certwright.http.errors import (
     AddressRefused,
     ConnectionFailed,
-    Http2Unavailable,
     InvalidProxy,
     InvalidTrustBundle,
     MalformedResponse,
@@ -720,9 +719,3 @@ class TestConnections:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await transport.request("GET", server.url, headers={}, max_bytes=100)
-
-
-def test_http_2_without_its_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("certwright.http.transport.find_spec", lambda _name: None)
-    with pytest.raises(Http2Unavailable, match=r"certwright\[http2\]"):
-        HttpxTransport(http2=True)

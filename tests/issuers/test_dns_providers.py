@@ -153,6 +153,37 @@ async def test_a_provider_outlives_its_look_and_a_corrected_credential_makes_ano
     assert secrets.reads == ["tsig"] * 3
 
 
+async def test_a_self_check_is_as_the_solver_says(pool: DnsProviders) -> None:
+    settings = {
+        "selfCheck": "advisory",
+        "selfCheckViews": ["recursive"],
+        "nameservers": ["https://dns.example.net/dns-query"],
+        "propagationTimeout": "3m",
+        "propagationWait": "20s",
+    }
+    presenter: Any = await pool.presenter(issuer(), Dns01.model_validate({**OPEN, **settings}))
+    assert presenter.self_check == "advisory"
+    assert (presenter.patience, presenter.settling) == (dt.timedelta(minutes=3), dt.timedelta(seconds=20))
+    assert presenter._view._views == {"recursive"}
+    default: Any = await pool.presenter(issuer(), Dns01.model_validate(OPEN))
+    assert (default.self_check, default.settling, default._view._views) == (
+        "required",
+        dt.timedelta(),
+        {"authoritative"},
+    )
+
+
+async def test_a_resolver_over_https_that_a_tenant_names_leads_to_no_address_of_the_clouds_own(
+    pool: DnsProviders,
+) -> None:
+    settings = {"selfCheckViews": ["recursive"], "nameservers": ["https://169.254.169.254/latest/meta-data"]}
+    presenter: Any = await pool.presenter(issuer(), Dns01.model_validate({**OPEN, **settings}))
+    (seen,) = await presenter.check([RECORD])
+    assert not seen.complete
+    assert "metadata service" in seen.describe()
+    await pool.aclose()
+
+
 async def test_views_with_the_same_servers_are_shared(pool: DnsProviders) -> None:
     one: Any = await pool.presenter(issuer(), Dns01.model_validate(OPEN))
     two: Any = await pool.presenter(issuer(), Dns01.model_validate(SIGNED))

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from certwright.issuers.authorities import Authority
-from certwright.issuers.registry import IssuerRegistry, ReadyIssuer, issuer_key
+from certwright.issuers.registry import IssuerRegistry, ReadyIssuer, issuer_keys
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def ready(build: Build, key: Key = CA, server: str = "https://ca.example.test/di
         uid="uid",
         generation=1,
         spec=build.issuer(server=server),
-        client=cast("Client", None),
+        client=cast("Client", SimpleNamespace(key=None)),
         account_url="https://ca.example.test/account/1",
         secrets_namespace="team",
     )
@@ -38,9 +39,10 @@ def test_an_issuer_comes_and_goes(build: Build) -> None:
     registry.set_not_ready(CA, "the CA is down")
     assert (registry.view(CA).state, registry.view(CA).message) == ("not-ready", "the CA is down")
     assert registry.ready(CA) is None
+    assert registry.loaded(CA) == issuer.loaded
     registry.set_ready(issuer)
     registry.set_missing(CA)
-    assert (registry.view(CA).state, registry.ready(CA)) == ("missing", None)
+    assert (registry.view(CA).state, registry.ready(CA), registry.loaded(CA)) == ("missing", None, None)
     assert "Issuer team/ca does not exist" in registry.view(CA).message
 
 
@@ -69,7 +71,7 @@ def test_the_cas_in_use_are_those_of_ready_issuers(build: Build) -> None:
 
 
 def test_whom_a_certificate_refers_to(build: Build) -> None:
-    assert issuer_key(build.certificate()) == CA
+    assert issuer_keys(build.certificate()) == (CA,)
     cluster = build.certificate(issuerRef={"name": "ca", "kind": "ClusterIssuer"})
-    assert issuer_key(cluster) == Key("ClusterIssuer", "", "ca")
-    assert (str(CA), str(issuer_key(cluster))) == ("Issuer team/ca", "ClusterIssuer ca")
+    assert issuer_keys(cluster) == (Key("ClusterIssuer", "", "ca"),)
+    assert (str(CA), str(issuer_keys(cluster)[0])) == ("Issuer team/ca", "ClusterIssuer ca")

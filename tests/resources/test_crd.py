@@ -91,10 +91,7 @@ def test_defaults_are_in_the_schema_and_said_in_words() -> None:
     assert spec["issuerRef"]["properties"]["kind"]["default"] == "Issuer"
     assert spec["issuerRef"]["properties"]["kind"]["description"].endswith("Default: Issuer.")
     assert spec["secretOwnerReference"]["description"].endswith("Default: false.")
-    assert spec["privateKey"]["default"] == {
-        "encoding": "PKCS8",
-        "rotationPolicy": "Always",
-    }
+    assert spec["privateKey"]["default"] == {"rotationPolicy": "Always"}
     acme = open_api_schema(Issuer)["properties"]["spec"]["properties"]["acme"]["properties"]
     dns01 = acme["solvers"]["items"]["properties"]["dns01"]["properties"]
     assert dns01["propagationTimeout"]["default"] == "2m"
@@ -117,20 +114,25 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "secretTemplate",
         "secretOwnerReference",
         "issuerRef",
+        "issuerRefs",
         "duration",
         "renewBefore",
         "renewBeforePercentage",
+        "renewal",
         "privateKey",
+        "keystores",
+        "additionalOutputFormats",
         "paused",
         "request",
     ]
-    assert spec["required"] == ["secretName", "issuerRef"]
+    assert spec["required"] == ["secretName"]
 
 
 def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:
     acme = open_api_schema(Issuer)["properties"]["spec"]["properties"]["acme"]
     assert {"server", "privateKeySecretRef", "caBundle", "skipTLSVerify", "solvers"} <= acme["properties"].keys()
-    assert acme["required"] == ["server", "privateKeySecretRef", "solvers"]
+    assert acme["required"] == ["privateKeySecretRef", "solvers"]
+    assert acme["x-kubernetes-validations"][0]["rule"] == "has(self.server) || has(self.preset)"
 
 
 @pytest.mark.parametrize(

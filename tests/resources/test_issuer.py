@@ -78,7 +78,10 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"caBundle": BUNDLE, "skipTLSVerify": True}, "mutually exclusive"),
         ({"accountKeyAlgorithm": "ES255"}, "spec.acme.accountKeyAlgorithm: .*'ES256'"),
         ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
-        ({"solvers": [{}]}, r"spec.acme.solvers\[0\]: must have exactly one of dns01, dnsAccount01 and http01"),
+        (
+            {"solvers": [{}]},
+            r"spec.acme.solvers\[0\]: must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01",
+        ),
         ({"solvers": [{"http01": {"ingress": {}}, "dns01": RFC2136}]}, "must have exactly one"),
         ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),
         (
@@ -92,6 +95,18 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
             "dns01.rfc2136: tsigKeyName and tsigSecretSecretRef must be set together",
         ),
         ({"solvers": [{"dns01": {**RFC2136, "propagationTimeout": "0s"}}]}, "must be 1s or longer"),
+        (
+            {"solvers": [{"dns01": {**RFC2136, "propagationTimeout": "1m", "propagationWait": "61s"}}]},
+            "propagationWait must not be longer than propagationTimeout",
+        ),
+        ({"solvers": [{"dns01": {**RFC2136, "selfCheckViews": ["public"]}}]}, "'authoritative' or 'recursive'"),
+        ({"solvers": [{"dns01": {**RFC2136, "selfCheckViews": []}}]}, "at least 1 item"),
+        ({"solvers": [{"dns01": {**RFC2136, "selfCheckViews": ["recursive"] * 2}}]}, "more than once"),
+        ({"solvers": [{"dns01": {**RFC2136, "nameservers": ["http://dns.example/"]}}]}, "start with https://"),
+        (
+            {"solvers": [{"dns01": {**RFC2136, "nameservers": ["https://me:word@dns.example/"]}}]},
+            "must not contain a user name or password",
+        ),
         (
             {"solvers": [{"http01": {"ingress": {}}, "selector": {"dnsZones": ["*.a"]}}]},
             r"dnsZones\[0\]: must be a zone",

@@ -79,7 +79,6 @@ from certwright.acme.errors import (
     CertificateNotNamed,
     ConnectionFailed,
     DeactivationUnconfirmed,
-    Http2Unavailable,
     InvalidAccountKey,
     InvalidCertificate,
     InvalidCredentials,
@@ -142,6 +141,7 @@ from certwright.acme.renewal_info import (
     certificate_identifier,
     fetch_renewal_info,
     poll_interval,
+    renewal_by_lifetime,
     still_to_be_asked,
 )
 from certwright.acme.server import AcmeServer, RequestRecord
@@ -196,7 +196,6 @@ __all__ = [
     "ExternalAccountRequired",
     "Headers",
     "HeldKey",
-    "Http2Unavailable",
     "HttpxTransport",
     "Identifier",
     "InvalidAccountKey",
@@ -275,6 +274,7 @@ __all__ = [
     "poll_interval",
     "probe_keys",
     "registered_domain",
+    "renewal_by_lifetime",
     "replay_nonce",
     "revoke_with_certificate_key",
     "sign_request",

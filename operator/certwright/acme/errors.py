@@ -33,7 +33,6 @@ AcmeError
   · InvalidIdentifier
   · InvalidProxy
   · InvalidTrustBundle
-  · Http2Unavailable
 
 Those that a transport raises also inherit from the error of the same name in `certwright.http.errors`.
 """
@@ -207,10 +206,6 @@ class UnsupportedChallenge(AcmeError):
     def __init__(self, message: str, *, type: str) -> None:  # noqa: A002 - RFC 8555's own name
         super().__init__(message)
         self.type = type
-
-
-class Http2Unavailable(http.Http2Unavailable, AcmeError):
-    """HTTP/2 was requested, but the package for it is not installed."""
 
 
 class UnsafeUrl(http.UnsafeUrl, AcmeError):

@@ -128,6 +128,7 @@ def _refused_order(observation: Observation, errors: dict[str, str], now: dt.dat
     if request is None:
         return None
     return OrderStatus(
+        issuer=observation.used_issuer,
         account_url=request.account_url,
         server=request.server,
         names=request.names,

@@ -9,7 +9,7 @@ from certwright.certificates.order_request import certified_identifiers, content
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import asked
-from certwright.text import listed, rfc3339
+from certwright.text import listed, rfc3339, sentence
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -142,12 +142,18 @@ def _kind(key: PrivateKey) -> str:
 
 
 def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
-    reference, request = observation.certificate.spec.issuer_ref, observation.request
-    if secret.issuer_name is not None and secret.certificate_name is not None:
-        was = (secret.issuer_kind, secret.issuer_name)
-        if was != (reference.kind, reference.name):
+    """Tell why a certificate is from none of the issuers of the spec. Which of them issued it does not matter."""
+    if secret.certificate_name is None:
+        return None
+    servers = observation.servers
+    known = set(servers.values())
+    if secret.issuer_name is not None:
+        was = secret.issuer_kind or "", secret.issuer_name
+        if was not in servers:
             return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
-    if request is not None and secret.certificate_name is not None and secret.server not in {None, request.server}:
+        known = {servers[was]}
+    known |= observation.former_servers
+    if secret.server is not None and None not in known and secret.server not in known:
         return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
     return None
 
@@ -158,7 +164,8 @@ def _origin_need(observation: Observation, secret: SecretFacts, facts: Certifica
         return None
     if secret.placeholder is not None:
         return Need("NotFromIssuer", f"the certificate in Secret {secret.name} {secret.placeholder}")
-    if observation.request is not None and is_from_elsewhere(facts.issuer_name, observation.request.server):
+    servers = [one for one in observation.servers.values() if one is not None]
+    if servers and all(is_from_elsewhere(facts.issuer_name, one) for one in servers):
         message = f"the certificate in Secret {secret.name} is from a staging environment ({shown(facts.issuer_name)})"
         return Need("NotFromIssuer", message)
     return _stranger_need(observation, secret)
@@ -172,20 +179,33 @@ def _stranger_need(observation: Observation, secret: SecretFacts) -> Need | None
     origin, given = secret.origin, observation.given
     if secret.is_adopted or origin is None or not is_stranger(origin, given):
         return None
-    reference = observation.certificate.spec.issuer_ref
     known = listed(sorted({one.shown for one in given}), most=MAX_GIVEN)
     return Need(
         "NotFromIssuer",
-        f"the certificate in Secret {secret.name} was issued by {origin.shown}, while those from {reference.kind} "
-        f"{reference.name} are issued by {known}",
+        f"the certificate in Secret {secret.name} was issued by {origin.shown}, while those from "
+        f"{_issuers(observation)} are issued by {known}",
     )
+
+
+def _renewal_refusal(observation: Observation, why: str) -> Refusal | None:
+    if observation.renewal is None or observation.renewal.basis != "Disabled":
+        return None
+    message = f"{sentence(why)} It is not renewed, because spec.renewal.policy is Disabled. Set it to Automatic."
+    return Refusal("RenewalDisabled", message)
+
+
+def _issuers(observation: Observation) -> str:
+    return listed([f"{one.kind} {one.name}" for one in observation.certificate.spec.issuers])
 
 
 def _time_need(observation: Observation, facts: CertificateFacts, now: dt.datetime) -> Need | None:
     if now >= facts.not_after:
-        return Need("Expired", f"the certificate expired at {rfc3339(facts.not_after)}")
-    if observation.renew_at is not None and now >= observation.renew_at:
-        return Need("Renewal", f"the certificate is due for renewal; it expires at {rfc3339(facts.not_after)}")
+        expired = f"the certificate expired at {rfc3339(facts.not_after)}"
+        return Need("Expired", expired, _renewal_refusal(observation, expired))
+    renewal = observation.renewal
+    if renewal is not None and renewal.at is not None and now >= renewal.at:
+        message = f"the certificate is due for renewal{renewal.why}; it expires at {rfc3339(facts.not_after)}"
+        return Need("Renewal", message)
     return None
 
 

@@ -13,7 +13,9 @@ from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
+from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
@@ -21,6 +23,7 @@ from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.finalize import Finalize
 from certwright.certificates.steps.poll_order import PollOrder
+from certwright.certificates.steps.poll_renewal_info import PollRenewalInfo
 from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
@@ -45,17 +48,21 @@ from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
-from certwright.text import rfc3339
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
+    from certwright.certificates.issuer_choice import Choice
     from certwright.certificates.observation import Observation
     from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.secret import SecretFacts
     from certwright.certificates.steps.step import Step
     from certwright.resources import CertificateStatus
     from certwright.runtime.backoff import Backoff
 
 CLEAN_UP_PATIENCE: Final = dt.timedelta(minutes=10)
 """How long a deleted Certificate is held for records that cannot be removed: its namespace must be deletable."""
+LOADING_PAUSE: Final = dt.timedelta(seconds=2)
+"""Between looks at whether an issuer is loaded."""
 CLEAN_UP_TRIES: Final = 7
 """After so many failures (some four minutes) a new order waits once more for the old one's records to be removed.
 
@@ -105,14 +112,28 @@ def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> 
 def _keep(observation: Observation, now: dt.datetime) -> Step:
     """The Secret is right: clean up what led to it, then rest until the renewal."""
     secret = observation.secret
-    if secret is None or observation.renew_at is None:
+    if secret is None or observation.renewal is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
-    if secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
-        lost = f"Secret {secret.name} has lost the labels and annotations that Certwright wrote"
-        return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt()
+    outputs = _outputs_to_write(observation, secret)
+    if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
+        lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
+        return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
+    if is_poll_due(observation, now):
+        return _release_first(observation, now) or PollRenewalInfo()
     return _release_first(observation, now) or Settle(observation.renew_at)
+
+
+def _outputs_to_write(observation: Observation, secret: SecretFacts) -> str | None:
+    """Name what is to be written besides the certificate, labels and annotations; None if nothing is."""
+    look, encoding = observation.memory.outputs, observation.certificate.spec.private_key.encoding
+    if encoding is not None and secret.key_encoding not in (None, encoding) and not secret.immutable:
+        return f"the {encoding} encoding of the key"
+    if look is None or not look.is_due:
+        return None
+    parts = wanted_parts(observation.certificate.spec)
+    return listed([OUTPUT_NAMES[part] for part in parts], none="nothing else made from the certificate")
 
 
 def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
@@ -129,6 +150,8 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         return Park()
     if view.state != "ready" or observation.request is None:
         return AwaitIssuer("IssuerNotFound" if view.state == "missing" else "IssuerNotReady", view.message)
+    if observation.choice is not None and observation.choice.candidate.is_held:
+        return AwaitIssuer("IssuerUnavailable", _waiting_for(observation.choice))
     refusal = observation.policy.refusal(observation.identifiers) if observation.policy is not None else None
     if refusal is not None:
         return _let_go_first(observation, now) or Refuse("NamesNotAllowed", refusal)
@@ -146,7 +169,11 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         order = None
     if order is not None and (order.url is None or order.spec_hash != observation.request.fingerprint):
         # It is for another spec, or was given up: see `abandon_order`.
-        return _after(memory.cleaning_up, now) or CleanUp(last_try=_tried_enough(observation))
+        return (
+            _order_not_loaded(observation, now)
+            or _after(memory.cleaning_up, now)
+            or CleanUp(last_try=_tried_enough(observation))
+        )
     pause = _after(memory.issuing, now)
     if pause is not None:
         return pause
@@ -218,9 +245,22 @@ def _clean_up_first(observation: Observation, now: dt.datetime, *, new_order_wai
         return None
     if observation.issuer_view.state == "unknown":
         return Park()
-    return _after(observation.memory.cleaning_up, now) or CleanUp(
-        keep_order=order.state == "invalid", last_try=new_order_waits and _tried_enough(observation)
+    return (
+        _order_not_loaded(observation, now)
+        or _after(observation.memory.cleaning_up, now)
+        or CleanUp(keep_order=order.state == "invalid", last_try=new_order_waits and _tried_enough(observation))
     )
+
+
+def _order_not_loaded(observation: Observation, now: dt.datetime) -> Step | None:
+    """Wait for the issuer that the order was placed at, which may be none of the spec's any more: none wakes us."""
+    view = observation.order_view
+    return Sleep(now + LOADING_PAUSE) if view is not None and view.state == "unknown" else None
+
+
+def _waiting_for(choice: Choice) -> str:
+    candidate = choice.candidate
+    return f"{candidate.key} is not used now: {candidate.why_not}."
 
 
 def _tried_enough(observation: Observation) -> bool:

@@ -13,6 +13,9 @@ from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
+from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
+from certwright.certificates.keystores import look_at_outputs
+from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
@@ -20,22 +23,24 @@ from certwright.certificates.plan import plan
 from certwright.certificates.progress import Progress
 from certwright.certificates.requested import next_request_look
 from certwright.certificates.secret import SecretFacts
-from certwright.certificates.status import last_note, save_unless_quiet
-from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, Sleep
+from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
+from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
+from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.certificates.takeover import Takeover
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
 from certwright.issuers.budgets import BudgetWait
+from certwright.issuers.circuits import Circuits, Obstacle
 from certwright.issuers.rate_limits import RateLimitWait
-from certwright.issuers.registry import IssuerView, issuer_key
+from certwright.issuers.registry import IssuerView, issuer_keys, key_of
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
 from certwright.runtime.labour import in_thread
 from certwright.runtime.result import Result
-from certwright.text import listed
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +52,9 @@ if TYPE_CHECKING:
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
     from certwright.issuers.allowed_domains import DomainPolicy
+    from certwright.issuers.circuits import Work
     from certwright.issuers.registry import ReadyIssuer
+    from certwright.resources import OrderStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -62,6 +69,10 @@ ACCOUNT_SECONDS: Final = 30.0
 """For reading an account whose request was refused."""
 TURN_SECONDS: Final = 15.0
 """After so long a look is put back between two steps, behind what waits."""
+TRIAL_PAUSE: Final = dt.timedelta(seconds=1)
+"""After which a Certificate chooses its issuer again when another one tries the one that it chose."""
+JUDGEMENTS: Final = frozenset({"ValidationFailed", "RejectedIdentifier", "CAAForbids"})
+"""Failures by which a CA shows that it works."""
 UNWATCHED_FOR: Final = dt.timedelta(seconds=30)
 """How long what was read of a Secret that is not watched is believed."""
 
@@ -76,6 +87,8 @@ class CertificateReconciler:
         look_at_issuer: Asks for a look at an issuer that is not loaded yet.
         account_lost: Told when a CA does not know an issuer's account any more.
         account_refused: Told when a CA does not let it do anything any more, and what the CA said.
+        circuits: Which issuers' CAs work.
+        alternatives_wanted: Asks for a look at all Certificates that list an issuer and others.
     """
 
     def __init__(
@@ -87,6 +100,8 @@ class CertificateReconciler:
         look_at_issuer: Callable[[Key], None],
         account_lost: Callable[[Key], None],
         account_refused: Callable[[Key, str], None],
+        circuits: Circuits | None = None,
+        alternatives_wanted: Callable[[Key], None] | None = None,
     ) -> None:
         self._tools = tools
         self._takeover = Takeover(tools)
@@ -95,6 +110,8 @@ class CertificateReconciler:
         self._look_at_issuer = look_at_issuer
         self._account_lost = account_lost
         self._account_refused = account_refused
+        self._circuits = circuits or Circuits()
+        self._alternatives_wanted = alternatives_wanted or (lambda _key: None)
         self._memories: dict[str, Memory] = {}
         self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
@@ -121,6 +138,11 @@ class CertificateReconciler:
         # A look may be under way: what it remembers at its end must not undo this.
         if certificate is not None and certificate.metadata.uid in self._memories:
             self._with_changed_issuer.add(certificate.metadata.uid)
+
+    def issuer_in_use(self, certificate: Certificate) -> Key:
+        """Return the issuer that a Certificate used when it was last looked at; the first one if it was not."""
+        memory, keys = self._memories.get(certificate.metadata.uid), issuer_keys(certificate)
+        return memory.issuer_key if memory is not None and memory.issuer_key in keys else keys[0]
 
     async def reconcile(self, key: Key) -> Result:
         """Look at a Certificate; return when to look again."""
@@ -191,12 +213,11 @@ class CertificateReconciler:
             self._with_changed_issuer.discard(uid)
             memory = memory.for_changed_issuer()
         self._memories[uid] = memory
-        key = issuer_key(certificate)
-        view = self._tools.registry.view(key)
-        if view.state == "unknown":
-            self._look_at_issuer(key)
-        issuer = self._tools.registry.ready(key)
         memory, secret = await self._secret(certificate, memory)
+        look = await look_at_outputs(
+            certificate, secret, self._tools.kube_api, now=self._tools.clock(), last=memory.outputs
+        )
+        memory = replace(memory, outputs=look)
         claimants = [
             other
             for other in self._certificates.of_secret(namespace, certificate.spec.secret_name)
@@ -207,18 +228,21 @@ class CertificateReconciler:
             identifiers=requested_identifiers(certificate),
             status=certificate.status,
             secret=None,
-            renew_at=None,
-            issuer_view=view,
-            issuer=issuer,
-            request=OrderRequest.of(certificate, issuer.spec, issuer.account_url) if issuer else None,
+            renewal=None,
+            seen_at=self._tools.clock(),
+            issuer_view=IssuerView("unknown"),
+            issuer=None,
+            request=None,
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
-            policy=await self._policy(issuer, namespace),
-            given=self._given(key, issuer, secret),
+            candidates=self._candidates(certificate, memory),
         )
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
-        observation, is_foreign = believed(observation.with_secret(secret))
+        observation = replace(observation, given=self._given(observation.candidates, secret)).with_secret(secret)
+        observation = self._of_order(self._with_issuer(observation))
+        observation = replace(observation, policy=await self._policy(observation.issuer, namespace))
+        observation, is_foreign = believed(observation)
         if _starts_over(observation, issuer_has_changed=issuer_has_changed):
             observation = observation.without_attempts()
             if observation.memory.progress is not None and observation.memory.voucher is not None:
@@ -230,11 +254,66 @@ class CertificateReconciler:
             self._memories[uid] = observation.memory
         return observation
 
-    def _given(self, key: Key, issuer: ReadyIssuer | None, secret: SecretFacts | None) -> tuple[ChainOrigin, ...]:
-        """Return where the issuer's chains are from, for a Secret that is not adopted yet."""
+    def _candidates(self, certificate: Certificate, memory: Memory) -> tuple[Candidate, ...]:
+        """Return the Certificate's issuers with what is known of them; has those looked at that are not loaded."""
+        now, found = self._tools.clock(), []
+        for reference, key in zip(certificate.spec.issuers, issuer_keys(certificate), strict=True):
+            view, ready = self._tools.registry.view(key), self._tools.registry.ready(key)
+            if view.state == "unknown":
+                self._look_at_issuer(key)
+            found.append(Candidate(reference, key, view, ready))
+        if len(found) == 1:
+            return tuple(found)  # whatever stands in its way, there is no other
+        for place, one in enumerate(found):
+            held = self._circuits.obstacle(one.key, certificate.metadata.uid, now)
+            obstacle = held or _rate_limit(one, memory, now)
+            found[place] = replace(one, obstacle=obstacle, is_held=held is not None)
+        return tuple(found)
+
+    def _with_issuer(self, observation: Observation) -> Observation:
+        """Return the observation with the issuer that is used now."""
+        now, certificate = self._tools.clock(), observation.certificate
+        need = issuance_need(observation, now)
+        facts = observation.secret.certificate if observation.secret is not None else None
+        patient_until = None
+        if facts is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
+            patient_until = patience(observation.renew_at, facts.not_after)
+        order = _latest_order(observation)
+        is_open = order is not None and order.url is not None and order.state != "invalid"
+        choice = choose(
+            observation.candidates,
+            order_of=_key_of(order, observation.namespace) if order is not None and is_open else None,
+            patient_until=patient_until,
+            now=now,
+        )
+        issuer = choice.candidate.ready
+        return replace(
+            observation,
+            issuer_view=choice.candidate.view,
+            issuer=issuer,
+            request=OrderRequest.of(certificate, issuer.spec, issuer.account_url) if issuer else None,
+            choice=choice,
+            memory=observation.memory.for_issuer(choice.candidate.key),
+        )
+
+    def _of_order(self, observation: Observation) -> Observation:
+        """Return the observation with the issuer of the order in the draft: it alone can clean up after it."""
+        order = _latest_order(observation)
+        key = (_key_of(order, observation.namespace) if order is not None else None) or observation.issuer_key
+        view = self._tools.registry.view(key)
+        if order is not None and view.state == "unknown":
+            self._look_at_issuer(key)
+        return replace(observation, order_view=view, order_issuer=self._tools.registry.loaded(key))
+
+    def _given(self, candidates: tuple[Candidate, ...], secret: SecretFacts | None) -> tuple[ChainOrigin, ...]:
+        """Return where the issuers' chains are from, for a Secret that is not adopted yet."""
         if secret is None or secret.is_adopted:
             return ()
-        return self._secrets.given.of(key, issuer.spec.server if issuer is not None else None)
+        return tuple(
+            origin
+            for one in candidates
+            for origin in self._secrets.given.of(one.key, one.ready.spec.server if one.ready is not None else None)
+        )
 
     async def _policy(self, issuer: ReadyIssuer | None, namespace: str) -> DomainPolicy | None:
         """Return what the namespace may request from the issuer."""
@@ -282,13 +361,9 @@ class CertificateReconciler:
                 return observation, step
             if asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
-            turn = rate_limited.await_turn(step, observation, self._tools.clock())
-            if turn is not None:
-                return observation, turn
-            self._recount(observation)
-            room = budgeted.await_room(step, observation)
-            if room is not None:
-                return observation, room
+            held = self._held(step, observation)
+            if held is not None:
+                return held
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
@@ -296,10 +371,11 @@ class CertificateReconciler:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
+                self._went_well(step, observation)
                 self._keep_account(observation)
             except BudgetWait as wait:
                 rate_limited.failed(step, observation)
-                return observation, budgeted.rest_until_room(wait.shortage, observation)
+                return self._or_another(observation, budgeted.rest_until_room(wait.shortage, observation))
             except RateLimitWait as wait:
                 rate_limited.failed(step, observation)
                 limits = observation.ready_issuer.limits
@@ -312,7 +388,8 @@ class CertificateReconciler:
                     if turn is not None:
                         self._keep_account(observation)
                         self._tools.metrics.failed("RateLimited")
-                        self._look_at_issuer(issuer_key(observation.certificate))
+                        self._look_at_issuer(observation.issuer_key)
+                        self._alternatives_wanted(observation.issuer_key)
                         return observation, turn
                 cause = _too_late(step, observation) if deadline.expired() else error
                 failure = classify(cause, self._tools.clock())
@@ -320,10 +397,15 @@ class CertificateReconciler:
                     failure = await _about_account(observation, failure)
                 elif isinstance(cause, RateLimited) and cause.action == "newOrder":
                     failure = replace(failure, kind="attempt")  # its wait is kept in the status, for the next process
+                    observation = self._limited(observation, failure.not_before)
                 if not failure.expected:
                     logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
+                self._note_failure(step, observation, failure)
+                limited = observation.memory.limited
                 observation = self._keep(self._failed(observation, step, failure))
                 self._keep_account(observation)
+                if observation.issuer_key in limited:
+                    return observation, Sleep(self._tools.clock())  # and another issuer is chosen
         name = observation.certificate.display_name
         logger.error("%s: did not settle after %d steps; the last was %s", name, MAX_STEPS, step)
         return observation, Sleep(self._tools.clock() + dt.timedelta(seconds=DEFECT_PAUSE_SECONDS))
@@ -332,7 +414,7 @@ class CertificateReconciler:
         """Have the budget follow the order, and the issuer's status the budget."""
         budgeted.keep_account(observation)
         if observation.issuer is not None and observation.issuer.budget.is_unwritten:
-            self._look_at_issuer(issuer_key(observation.certificate))
+            self._look_at_issuer(observation.issuer_key)
 
     def _recount(self, observation: Observation) -> None:
         """Count what earlier processes obtained with the issuer's account, once, before anything is ordered with it."""
@@ -346,13 +428,62 @@ class CertificateReconciler:
         observation = after_failure(observation, self._tools, step, failure)
         if failure.kind != "account":
             return observation
-        issuer = issuer_key(observation.certificate)
+        issuer = observation.issuer_key
         if failure.reason == "AccountNotValid":
             self._account_refused(issuer, failure.message)
         else:
             self._account_lost(issuer)
         view = IssuerView("not-ready", failure.message)
         return replace(observation, issuer=None, request=None, issuer_view=view)
+
+    def _or_another(self, observation: Observation, room: RestUntil) -> tuple[Observation, Rest]:
+        """Wait for room in the budget of the issuer, or have another one chosen if that takes long."""
+        limited = self._limited(observation, room.until)
+        if limited is observation:
+            return observation, room
+        return self._keep(limited), Sleep(self._tools.clock())
+
+    def _limited(self, observation: Observation, until: dt.datetime | None) -> Observation:
+        """Return the observation with an issuer left out that does not issue for these names for long."""
+        now = self._tools.clock()
+        if not observation.has_alternatives or until is None or until - now < LONG_RATE_LIMIT:
+            return observation
+        known = {key: end for key, end in observation.memory.limited.items() if end > now}
+        return observation.remember(limited={**known, observation.issuer_key: until})
+
+    def _held(self, step: Act, observation: Observation) -> tuple[Observation, Rest] | None:
+        """Return the rest before a step that the CA, or others who use the issuer, make necessary."""
+        turn = rate_limited.await_turn(step, observation, self._tools.clock())
+        if turn is not None:
+            return observation, turn
+        if self._is_held(step, observation):
+            return observation, Sleep(self._tools.clock() + TRIAL_PAUSE)
+        self._recount(observation)
+        room = budgeted.await_room(step, observation)
+        return None if room is None else self._or_another(observation, room)
+
+    def _is_held(self, step: Act, observation: Observation) -> bool:
+        """Whether another Certificate has begun to try an issuer since this one chose it."""
+        if not step.asks_ca or not observation.has_alternatives:
+            return False
+        return self._circuits.enter(observation.issuer_key, observation.uid, self._tools.clock()) is not None
+
+    def _went_well(self, step: Act, observation: Observation) -> None:
+        if isinstance(step, StoreCertificate):
+            self._circuits.proved(observation.issuer_key)
+        elif step.asks_ca:
+            self._circuits.answered(observation.issuer_key, "order" if isinstance(step, StartOrder) else "other")
+
+    def _note_failure(self, step: Act, observation: Observation, failure: Failure) -> None:
+        """Have the issuer's circuit take note of what its CA did."""
+        key, now = observation.issuer_key, self._tools.clock()
+        if not step.asks_ca:
+            return
+        if failure.reason in JUDGEMENTS:
+            self._circuits.proved(key)
+            return
+        work: Work = "order" if isinstance(step, StartOrder) else "other"
+        self._circuits.failed(key, work, failure.reason, failure.message, now)
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
@@ -374,6 +505,31 @@ class CertificateReconciler:
             oldest = next(iter(self._with_issued))
             del self._with_issued[oldest]
             self._memories[oldest] = replace(self._memories[oldest], issued=None)
+
+
+def _latest_order(observation: Observation) -> OrderStatus | None:
+    """Return the order as this process knows it, else as the status says."""
+    progress = observation.memory.progress
+    return observation.status.order if progress is None else progress.order
+
+
+def _key_of(order: OrderStatus | None, namespace: str) -> Key | None:
+    """Return the issuer that an order names."""
+    named = order.issuer if order is not None else None
+    return None if named is None else key_of(named.kind, named.name, namespace)
+
+
+def _rate_limit(candidate: Candidate, memory: Memory, now: dt.datetime) -> Obstacle | None:
+    """Return why an issuer that has others beside it is not waited for: its CA has asked for a long wait."""
+    limits = candidate.ready.limits.orders if candidate.ready is not None else None
+    until = limits.until if limits is not None else None
+    if limits is not None and until is not None and until - now >= LONG_RATE_LIMIT:
+        said = f": {limits.said.rstrip('.')}" if limits.said else ""
+        return Obstacle(f"its account has reached a rate limit until {rfc3339(until)}{said}", until, now)
+    until = memory.limited.get(candidate.key)
+    if until is not None and until > now:
+        return Obstacle(f"it issues no certificate for these names until {rfc3339(until)}", until, now)
+    return None
 
 
 async def _about_account(observation: Observation, failure: Failure) -> Failure:
@@ -417,7 +573,7 @@ def _too_late(step: Act, observation: Observation) -> IssuanceError:
     return IssuanceError(
         "DeadlineExceeded",
         f"The step {type(step).__name__} took longer than {LONGEST_STEP_SECONDS:g} s and was interrupted, so that "
-        f"others get their turn. {server} or a DNS server that {issuer_key(observation.certificate)} names answers "
+        f"others get their turn. {server} or a DNS server that {observation.issuer_key} names answers "
         "slowly.",
         costly=isinstance(step, StartOrder),
     )

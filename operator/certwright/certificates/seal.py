@@ -37,7 +37,10 @@ def seal_of(order: OrderStatus, uid: str, key: AccountKey) -> str:
         key: The account key: what it seals, nobody else can.
     """
     records = sorted([one.record.name, one.record.value] for one in order.authorizations if one.record is not None)
-    content = json.dumps([uid, order.server, order.account_url, order.url, order.spec_hash, records])
+    parts: list[object] = [uid, order.server, order.account_url, order.url, order.spec_hash, records]
+    if order.issuer is not None:
+        parts.append([order.issuer.kind, order.issuer.name])
+    content = json.dumps(parts)
     return base64url.encode(hmac.digest(key.derived_secret(PURPOSE), content.encode(), hashlib.sha256))
 
 

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certwright.acme import InvalidCertificate, certificate_identifier
 from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
+from certwright.certificates.outputs import (
+    DERIVED,
+    NO_OUTPUTS,
+    OUTPUTS_ANNOTATION,
+    Outputs,
+    RecordedOutputs,
+    recorded_outputs,
+)
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.api import FIELD_MANAGER
 from certwright.kube.managed_fields import other_managers
@@ -27,7 +36,7 @@ from certwright.pki import (
     public_key_matches,
     public_key_matches_spec,
 )
-from certwright.pki.keys import is_of_kind
+from certwright.pki.keys import is_of_kind, key_encoding
 from certwright.resources import (
     ACCOUNT_KEY_COMPONENT,
     ALT_NAMES_ANNOTATION,
@@ -52,7 +61,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from certwright.pki import CertificateChain
-    from certwright.resources import Certificate, SecretTemplate
+    from certwright.resources import Certificate, IssuerRef, SecretTemplate
     from certwright.resources import PrivateKey as PrivateKeySpec
 
 TLS_TYPE: Final = "kubernetes.io/tls"
@@ -71,13 +80,15 @@ TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
 CA_ENTRY: Final = "ca.crt"
 MAX_REVISION_DIGITS: Final = 9
 ENTRIES: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
-"""What Certwright writes."""
+"""What Certwright writes in every Secret."""
 MAX_OTHER_ENTRIES: Final = 10
 MAX_ANNOTATION: Final = 2048
 """The longest of our annotations is a URL; anybody may write longer ones, of which nothing is kept."""
 MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
+MAX_IDENTIFIER: Final = 256
+"""Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 PENDING_KEY: Final = "pending-key"
 PENDING_PREFIX: Final = "certwright-pending-"
 """Secrets of such names are deleted when the order that they were for is done."""
@@ -111,6 +122,9 @@ class SecretFacts:
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
         seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
+        certificate_id: The identifier of its certificate in renewal information (RFC 9773 section 4.1), if it has one.
+        outputs: What it records of the entries that are made from certificate and key; None if there are none of ours.
+        key_encoding: Of ``tls.key``: PKCS1 or PKCS8; None if it has only one, or cannot be used.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
 
@@ -142,6 +156,9 @@ class SecretFacts:
     holds: str | None = None
     seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
+    certificate_id: str | None = None
+    outputs: RecordedOutputs | None = None
+    key_encoding: str | None = None
 
     @property
     def is_adopted(self) -> bool:
@@ -212,6 +229,9 @@ class SecretFacts:
             other_managers=other_managers(metadata, field="data"),
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
+            certificate_id=_identifier(leaf) if leaf is not None else None,
+            outputs=recorded_outputs(annotations.get(OUTPUTS_ANNOTATION), data) if managed else None,
+            key_encoding=_encoding(data, leaf) if leaf is not None else None,
             seal=annotations.get(SEAL_ANNOTATION),
         )
 
@@ -228,7 +248,9 @@ def tls_secret(
     *,
     server: str,
     revision: int = 1,
+    issuer: IssuerRef | None = None,
     seal: str | None = None,
+    outputs: Outputs = NO_OUTPUTS,
 ) -> dict[str, Any]:
     """Return the ``kubernetes.io/tls`` Secret for a freshly issued chain and its key.
 
@@ -238,27 +260,56 @@ def tls_secret(
         key_pem: The private key.
         server: Directory URL of the CA.
         revision: Which one of the Certificate's this is, counted from 1.
+        issuer: Which one of the Certificate's issuers issued it; None for the first.
         seal: What shows that the operator obtained it, see `seal.IssuanceSeals`.
+        outputs: What is made from them, see `issued_sources`.
     """
-    data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
-    if chain.root_pem is not None:
-        data[CA_ENTRY] = encoded(chain.root_pem)
+    issuer = issuer or certificate.spec.issuers[0]
+    data = {entry: encoded(content) for entry, content in issued_sources(chain, key_pem).items()}
     annotations = {
-        ISSUER_NAME_ANNOTATION: certificate.spec.issuer_ref.name,
-        ISSUER_KIND_ANNOTATION: certificate.spec.issuer_ref.kind,
-        ISSUER_GROUP_ANNOTATION: certificate.spec.issuer_ref.group,
+        ISSUER_NAME_ANNOTATION: issuer.name,
+        ISSUER_KIND_ANNOTATION: issuer.kind,
+        ISSUER_GROUP_ANNOTATION: issuer.group,
         SERVER_ANNOTATION: server,
         CONTENTS_ANNOTATION: contents_digest(certificate),
         REVISION_ANNOTATION: str(revision),
         **({} if seal is None else {SEAL_ANNOTATION: seal}),
     }
-    return _manifest(certificate, data, annotations)
+    return _manifest(certificate, data, annotations, outputs)
 
 
-def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Secret that is there, content unchanged, with our labels, annotations and owner.
+def issued_sources(chain: CertificateChain, key_pem: bytes) -> dict[str, bytes]:
+    """Return the entries of a freshly issued certificate: what all others are made from."""
+    root = {CA_ENTRY: chain.root_pem} if chain.root_pem is not None else {}
+    return {"tls.crt": chain.pem, "tls.key": key_pem, **root}
+
+
+def present_sources(existing: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the same entries of a Secret that is there.
+
+    Raises:
+        EntryTooLarge: One of them is longer than any that is written.
+    """
+    data = existing.get("data") or {}
+    return {entry: decoded(data, entry) for entry in sorted(ENTRIES) if data.get(entry)}
+
+
+def adopted_secret(
+    certificate: Certificate,
+    existing: Mapping[str, Any],
+    *,
+    key_pem: bytes | None = None,
+    outputs: Outputs = NO_OUTPUTS,
+) -> dict[str, Any]:
+    """Return the Secret that is there, certificate and key unchanged, with our labels, annotations and owner.
 
     It carries the resourceVersion it was read at: if someone changes it meanwhile, the write is refused.
+
+    Args:
+        certificate: The Certificate it belongs to.
+        existing: The Secret.
+        key_pem: The same key in another encoding, if it is to be written so.
+        outputs: What is made from certificate and key.
     """
     data = {entry: content for entry, content in (existing.get("data") or {}).items() if entry in ENTRIES}
     known = existing["metadata"].get("annotations") or {}
@@ -278,11 +329,12 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
         )
         if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
+    if key_pem is not None:
+        data["tls.key"] = encoded(key_pem)
     if not mine:
-        kept[CONTENTS_ANNOTATION] = contents_digest(
-            certificate
-        )  # taken as it is, until the spec asks for something else
-    manifest = _manifest(certificate, data, kept)
+        # Taken as it is, until the spec asks for something else.
+        kept[CONTENTS_ANNOTATION] = contents_digest(certificate)
+    manifest = _manifest(certificate, data, kept, outputs)
     manifest["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
     return manifest
 
@@ -361,6 +413,7 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             REVISION_ANNOTATION,
             SEAL_ANNOTATION,
             TEMPLATE_ANNOTATION,
+            OUTPUTS_ANNOTATION,
         )
         # What we write is of one line; another text would be so in a log as well.
         if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1) and text.isprintable()
@@ -399,6 +452,14 @@ def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChai
     return chain, None
 
 
+def _identifier(leaf: x509.Certificate) -> str | None:
+    try:
+        found = certificate_identifier(leaf.public_bytes(Encoding.DER))
+    except InvalidCertificate:
+        return None
+    return found if len(found) <= MAX_IDENTIFIER else None
+
+
 def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Return kind, name and UID of the object that controls a Secret: the API server allows one."""
     for one in metadata.get("ownerReferences") or ():
@@ -410,6 +471,8 @@ def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
 def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of entries that hold something and that we do not own (``ca.crt`` may be another's)."""
     data, owned = secret.get("data") or {}, ENTRIES
+    if OUTPUTS_ANNOTATION in (secret["metadata"].get("annotations") or {}):
+        owned |= DERIVED
     for entry in secret["metadata"].get("managedFields") or ():
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
             owned = frozenset({"tls.crt", "tls.key"}) | {
@@ -425,8 +488,19 @@ def _public_key(data: Mapping[str, str]) -> CertificatePublicKeyTypes | None:
         return None
 
 
-def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
+def _encoding(data: Mapping[str, str], leaf: x509.Certificate) -> str | None:
+    """Return how the key is encoded, if it could be encoded otherwise."""
+    is_fixed = public_key_matches_spec(leaf, "Ed25519")
+    return None if is_fixed else key_encoding(decoded(data, "tls.key", limit=MAX_KEY_BYTES))
+
+
+def _manifest(
+    certificate: Certificate, data: dict[str, str], annotations: dict[str, str], outputs: Outputs
+) -> dict[str, Any]:
     template = certificate.spec.secret_template
+    data = {**data, **{entry: encoded(content) for entry, content in outputs.entries.items()}}
+    if outputs.record is not None:
+        annotations = {**annotations, OUTPUTS_ANNOTATION: outputs.record}
     metadata: dict[str, Any] = {
         "namespace": certificate.metadata.namespace,
         "name": certificate.spec.secret_name,

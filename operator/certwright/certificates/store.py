@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.issuers.registry import issuer_key
+from certwright.issuers.registry import issuer_keys
 from certwright.kube.store import Store
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
@@ -24,7 +24,7 @@ class Certificates:
     """
 
     def __init__(self) -> None:
-        self.store: Store[Certificate] = Store({_TARGET: _secret_of, _ISSUER: issuer_key})
+        self.store: Store[Certificate] = Store({_TARGET: _secret_of}, {_ISSUER: issuer_keys})
 
     def put(self, body: Mapping[str, Any]) -> bool:
         """Keep an object as the API server gave it; tell whether it was news.
@@ -51,8 +51,13 @@ class Certificates:
         return [certificate_key(certificate) for certificate in self.of_secret(namespace, name)]
 
     def of_issuer(self, issuer: Key) -> list[Key]:
-        """Return the keys of the Certificates that refer to an issuer."""
+        """Return the keys of the Certificates that list an issuer."""
         return [certificate_key(certificate) for certificate in self.store.indexed(_ISSUER, issuer)]
+
+    def with_alternatives_to(self, issuer: Key) -> list[Key]:
+        """Return the keys of the Certificates that list an issuer and others."""
+        listing = self.store.indexed(_ISSUER, issuer)
+        return [certificate_key(certificate) for certificate in listing if len(certificate.spec.issuers) > 1]
 
     def __iter__(self) -> Iterator[Certificate]:
         return iter(self.store)

@@ -54,12 +54,21 @@ class Presenter(Protocol):
         ...
 
     @property
+    def settling(self) -> dt.timedelta:
+        """How long after presenting nothing is looked for, nor the CA asked."""
+        ...
+
+    @property
     def destination(self) -> str:
         """Where records are put: equal for two presenters of records that share a place, empty for all others."""
         ...
 
     async def place(self, name: str) -> str:
         """Return where the response for a name has to be. What can fail without the CA fails here, before an order."""
+        ...
+
+    async def expect(self, names: Sequence[str]) -> None:
+        """Check what has to be there before an order is placed for these names; most need nothing."""
         ...
 
     def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:

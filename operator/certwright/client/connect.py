@@ -48,7 +48,6 @@ async def connect(
         UnsafeUrl: The CA is neither a known name nor an https URL, or none is given at all.
         InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
         InvalidProxy: The proxy, given or from the environment, is none that can be used.
-        Http2Unavailable: HTTP/2 is asked for, and its package is not installed.
     """
     saved = account if isinstance(account, AccountCredentials) else None
     key = account if isinstance(account, AccountKey) else saved.key if saved else AccountKey.generate()

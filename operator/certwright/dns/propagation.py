@@ -1,4 +1,4 @@
-"""What the authoritative servers answered for one record, and whether the CA will see it."""
+"""What servers answered for one record, and whether the CA will see it."""
 
 from __future__ import annotations
 
@@ -68,12 +68,21 @@ class Propagation:
         """Return what could not be checked from here: nothing."""
         return ""
 
+    def joined(self, other: Propagation) -> Propagation:
+        """Return what was seen of the record by this round of queries and another one, to other servers."""
+        return Propagation(
+            self.record,
+            complete=self.complete and other.complete,
+            seen=(*self.seen, *other.seen),
+            error=self.error or other.error,
+        )
+
     def describe(self) -> str:
         """Describe where the record is missing and where it is visible."""
         if self.error:
             return self.error
         if not self.seen:
-            return "no authoritative server was asked"
+            return "no server was asked"
         if self.complete:
             return self._describe_complete()
         # What needs doing comes first.

@@ -7,7 +7,6 @@ import os
 import socket
 import struct
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dns.asyncbackend
@@ -20,13 +19,15 @@ import dns.rcode
 import dns.tsig
 
 from certwright.dns.errors import DnsError, MalformedAnswer, NameserverUnreachable
+from certwright.dns.https import HttpsResolver, OneRequestTransport, send_https
 from certwright.dns.records import to_name
-from certwright.dns.wire import MAX_MESSAGE_BYTES, LaboriousMessage, measure
+from certwright.dns.wire import MAX_MESSAGE_BYTES, PARSING_FAILURES, LaboriousMessage, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.dns.endpoint import Endpoint
+    from certwright.http.message import Transport
 
 DEFAULT_TIMEOUT = 5.0
 # Questions on the way at the same time, over all servers: each holds a socket.
@@ -50,7 +51,7 @@ TSIG_FAILURES = (
     UnsignedAnswer,
 )
 
-_FAILURES = (dns.exception.DNSException, LaboriousMessage, OSError, EOFError)
+_FAILURES = (*PARSING_FAILURES, OSError, EOFError)
 
 _BACKEND: Any = dns.asyncbackend.get_backend("asyncio")  # dnspython leaves make_socket without types
 
@@ -64,10 +65,17 @@ _RCODE_WORDS = {
 
 
 class Questioner:
-    """Sends queries, a bounded number at a time."""
+    """Sends queries, a bounded number at a time.
 
-    def __init__(self, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+    Args:
+        timeout: Seconds for one query to one server, over UDP and TCP together.
+        transport: Gives what sends queries over HTTPS; None for a connection for each query. Its time-outs count, or
+            `timeout` if that is shorter.
+    """
+
+    def __init__(self, *, timeout: float = DEFAULT_TIMEOUT, transport: Callable[[], Transport] | None = None) -> None:
         self._timeout = timeout
+        self._transport = transport or OneRequestTransport
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
 
     @property
@@ -75,14 +83,16 @@ class Questioner:
         """Seconds for one query to one server, over UDP and TCP together."""
         return self._timeout
 
-    async def ask(self, endpoint: Endpoint, name: str, rdtype: str, *, recursive: bool) -> dns.message.Message:
+    async def ask(
+        self, endpoint: Endpoint | HttpsResolver, name: str, rdtype: str, *, recursive: bool
+    ) -> dns.message.Message:
         """Query one server for one record set.
 
         UDP has the first half of the time; after a truncated answer, no answer or a closed port, TCP is used. No EDNS
         is sent: a few TXT values fit in 512 bytes, and some servers still choke on it.
 
         Args:
-            endpoint: Whom to ask.
+            endpoint: Whom to ask; a resolver over HTTPS is asked over HTTPS alone.
             name: What for.
             rdtype: `TXT`, `SOA`...
             recursive: Whether the server shall ask others for us.
@@ -93,10 +103,20 @@ class Questioner:
         """
         question = dns.message.make_query(to_name(name), rdtype, flags=dns.flags.RD if recursive else 0)
         async with self._slots:
+            if isinstance(endpoint, HttpsResolver):
+                return await self._ask_over_https(endpoint, question)
             try:
                 return await send_udp(question, endpoint, self._timeout / 2)
             except (dns.message.Truncated, NameserverUnreachable, MalformedAnswer):
                 return await send_tcp(question, endpoint, self._timeout / 2)
+
+    async def _ask_over_https(self, resolver: HttpsResolver, question: dns.message.Message) -> dns.message.Message:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await send_https(question, resolver, self._transport)
+        except TimeoutError:
+            reason = f"no answer within {self._timeout:g} s"
+            raise NameserverUnreachable(str(resolver), reason, timed_out=True) from None
 
 
 async def send_udp(
@@ -153,7 +173,7 @@ async def send_tcp(
             (length,) = struct.unpack("!H", await _read_exactly(tcp, 2, deadline))
             if length > MAX_MESSAGE_BYTES:
                 raise LaboriousMessage(f"of {length} bytes; the limit is {MAX_MESSAGE_BYTES}")
-            answer = await _parse(await _read_exactly(tcp, length, deadline), message)
+            answer = await parse(await _read_exactly(tcp, length, deadline), message)
             if not message.is_response(answer):
                 raise dns.query.BadResponse
             return answer
@@ -170,7 +190,7 @@ async def _receive_datagram(
         if wire[:2] != message.id.to_bytes(2, "big"):
             continue
         try:
-            answer = await _parse(wire, message, raise_on_truncation=True)
+            answer = await parse(wire, message, raise_on_truncation=True)
         except dns.message.Truncated as error:
             if message.keyring is None and not message.is_response(error.message()):  # type: ignore[no-untyped-call]
                 continue
@@ -184,24 +204,6 @@ async def _receive_datagram(
         if message.keyring is not None:
             raise dns.query.BadResponse
     raise MalformedAnswer(str(endpoint), "again and again")
-
-
-async def _parse(
-    wire: bytes, question: dns.message.Message, *, raise_on_truncation: bool = False
-) -> dns.message.Message:
-    """Parse an answer, which may be hostile."""
-    parse = partial(
-        dns.message.from_wire,
-        wire,
-        keyring=question.keyring,
-        request_mac=question.mac,
-        raise_on_truncation=raise_on_truncation,
-    )
-    try:
-        return parse() if measure(wire).is_easy else await asyncio.to_thread(parse)
-    except (ValueError, struct.error, LookupError, AttributeError, TypeError) as error:
-        # What dnspython's parsers of single types raise beside errors of its own.
-        raise dns.exception.FormError from error
 
 
 async def _read_exactly(tcp: Any, count: int, deadline: float) -> bytes:

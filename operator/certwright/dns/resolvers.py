@@ -1,9 +1,9 @@
-"""The recursive resolvers: for CNAMEs, zones and name servers, never for the records themselves."""
+"""The recursive resolvers: for CNAMEs, zones and name servers; for records themselves only in a recursive view."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import dns.message
 import dns.rcode
@@ -11,8 +11,9 @@ import dns.rdatatype
 import dns.resolver
 
 from certwright.dns.cache import ExpiringCache
-from certwright.dns.endpoint import DNS_PORT, Endpoint, Server, parse_servers
+from certwright.dns.endpoint import DNS_PORT, Endpoint, Server
 from certwright.dns.errors import DnsError, ResolutionFailed
+from certwright.dns.https import SCHEME, HttpsResolver
 from certwright.dns.query import describe_rcode
 
 if TYPE_CHECKING:
@@ -20,8 +21,20 @@ if TYPE_CHECKING:
 
     from certwright.dns.query import Questioner
 
+Resolver: TypeAlias = Endpoint | HttpsResolver
+"""One resolver: an address that is asked over UDP and TCP, or a URL."""
+
 _ADDRESS_SECONDS = 60.0
 _USABLE = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+
+
+def parse_resolver(text: str) -> Server | HttpsResolver:
+    """Read `https://HOST/PATH` for DNS over HTTPS, or a server as `Server.parse` does.
+
+    Raises:
+        InvalidServer: It is neither.
+    """
+    return HttpsResolver.parse(text) if text.strip().lower().startswith(SCHEME) else Server.parse(text)
 
 
 class Resolvers:
@@ -31,16 +44,16 @@ class Resolvers:
         """Choose the resolvers.
 
         Args:
-            servers: As `Server.parse` reads them; None or empty for those of the system's resolv.conf.
+            servers: As `parse_resolver` reads them; None or empty for those of the system's resolv.conf.
             questioner: Sends the queries.
 
         Raises:
             InvalidServer: One of them is not a server.
         """
-        self._servers = parse_servers(servers or ())
+        self._servers = tuple(dict.fromkeys(map(parse_resolver, servers or ())))
         self._questioner = questioner
-        self._endpoints: ExpiringCache[str, tuple[Endpoint, ...]] = ExpiringCache(seconds=_ADDRESS_SECONDS)
-        self._preferred: Endpoint | None = None
+        self._endpoints: ExpiringCache[str, tuple[Resolver, ...]] = ExpiringCache(seconds=_ADDRESS_SECONDS)
+        self._preferred: Resolver | None = None
 
     async def ask(self, name: str, rdtype: str) -> dns.message.Message:
         """Query for one record set; the answer is NOERROR or NXDOMAIN.
@@ -49,7 +62,7 @@ class Resolvers:
             ResolutionFailed: None of the resolvers answered; the message has what each of them said.
         """
         failures: list[str] = []
-        endpoints = await self._endpoints.get("", self._find_endpoints)
+        endpoints = await self.all()
         # The one that worked last goes first, so that a dead one costs its time-out only once.
         for endpoint in sorted(endpoints, key=lambda endpoint: endpoint != self._preferred):
             try:
@@ -62,6 +75,10 @@ class Resolvers:
                 return answer
             failures.append(f"{endpoint}: {describe_rcode(answer.rcode())}")
         raise ResolutionFailed(f"no resolver could say what {rdtype} records {name} has: {'; '.join(failures)}")
+
+    async def all(self) -> tuple[Resolver, ...]:
+        """Return every one of them. Raises `ResolutionFailed` if there is none to ask."""
+        return await self._endpoints.get("", self._find_endpoints)
 
     async def addresses(self, host: str) -> tuple[str, ...]:
         """Return the IPv4 and IPv6 addresses of a host name, IPv4 first; empty if it has none.
@@ -92,11 +109,14 @@ class Resolvers:
         answers = await asyncio.gather(*(self.ask(name, rdtype) for rdtype in types))
         return any(rrset.rdtype in wanted for answer in answers for rrset in answer.answer)
 
-    async def _find_endpoints(self) -> tuple[Endpoint, ...]:
+    async def _find_endpoints(self) -> tuple[Resolver, ...]:
         servers = self._servers or await asyncio.to_thread(_system_servers)
-        found: list[Endpoint] = []
+        found: list[Resolver] = []
         failures: list[str] = []
         for server in servers:
+            if isinstance(server, HttpsResolver):
+                found.append(server)
+                continue
             try:
                 found += await server.endpoints(seconds=self._questioner.timeout)
             except DnsError as error:

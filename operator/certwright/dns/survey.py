@@ -1,4 +1,4 @@
-"""One round of queries to the authoritative servers."""
+"""One round of queries to servers: the authoritative ones of a zone, or recursive resolvers."""
 
 from __future__ import annotations
 
@@ -19,45 +19,60 @@ from certwright.dns.records import to_name, to_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.dns.endpoint import Endpoint
     from certwright.dns.query import Questioner
+    from certwright.dns.resolvers import Resolver
 
 # With many names, a few at a time for one server: neither a flood nor a rate limit there.
 _PER_SERVER = 4
 
 
 class Survey:
-    """Queries each server directly for TXT records; a server that does not answer once is not queried again."""
+    """Queries each server directly for TXT records; a server that does not answer once is not queried again.
 
-    def __init__(self, questioner: Questioner, *, require_authority: bool) -> None:
+    Args:
+        questioner: Sends the queries.
+        require_authority: Whether only a server that is authoritative for the name is believed.
+        follow_aliases: Whether TXT records count that the answer has at the end of CNAMEs, as a CA's resolver finds
+            them; else those at the name alone.
+        title: What the servers are, before each server's name in what was seen; or empty.
+    """
+
+    def __init__(
+        self, questioner: Questioner, *, require_authority: bool, follow_aliases: bool = False, title: str = ""
+    ) -> None:
         self._questioner = questioner
         self._require_authority = require_authority
-        self._slots: defaultdict[Endpoint, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_PER_SERVER))
-        self._silent: dict[Endpoint, str] = {}
+        self._follow_aliases = follow_aliases
+        self._title = title
+        self._slots: defaultdict[Resolver, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_PER_SERVER))
+        self._silent: dict[Resolver, str] = {}
 
-    async def ask_all(self, name: str, endpoints: Sequence[Endpoint]) -> tuple[ServerView, ...]:
+    async def ask_all(self, name: str, endpoints: Sequence[Resolver]) -> tuple[ServerView, ...]:
         """Query every endpoint for the TXT records at a name; return one view for each, in order. Never raises."""
         return tuple(await asyncio.gather(*(self._ask(name, endpoint) for endpoint in endpoints)))
 
-    async def _ask(self, name: str, endpoint: Endpoint) -> ServerView:
+    async def _ask(self, name: str, endpoint: Resolver) -> ServerView:
+        server = f"{self._title}{endpoint}"
         async with self._slots[endpoint]:
             if endpoint in self._silent:
-                return ServerView(str(endpoint), error=self._silent[endpoint])
+                return ServerView(server, error=self._silent[endpoint])
             try:
                 answer = await self._questioner.ask(endpoint, name, "TXT", recursive=not self._require_authority)
             except NameserverUnreachable as error:
                 self._silent[endpoint] = error.reason
-                return ServerView(str(endpoint), error=error.reason)
+                return ServerView(server, error=error.reason)
             except DnsError as error:
-                return ServerView(str(endpoint), error=str(error))
-        return self._view(name, endpoint, answer)
+                return ServerView(server, error=str(error))
+        return self._view(name, server, answer)
 
-    def _view(self, name: str, endpoint: Endpoint, answer: dns.message.Message) -> ServerView:
+    def _view(self, name: str, server: str, answer: dns.message.Message) -> ServerView:
         if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            return ServerView(str(endpoint), error=describe_rcode(answer.rcode()))
+            return ServerView(server, error=describe_rcode(answer.rcode()))
         if self._require_authority and not answer.flags & dns.flags.AA:
-            return ServerView(str(endpoint), error="it is not authoritative for the name")
-        return ServerView(str(endpoint), values=_values_at(name, answer), alias=alias_at(name, answer))
+            return ServerView(server, error="it is not authoritative for the name")
+        if self._follow_aliases:
+            return ServerView(server, values=_values(answer))
+        return ServerView(server, values=_values(answer, name), alias=alias_at(name, answer))
 
 
 def alias_at(name: str, answer: dns.message.Message) -> str | None:
@@ -68,12 +83,13 @@ def alias_at(name: str, answer: dns.message.Message) -> str | None:
     return None
 
 
-def _values_at(name: str, answer: dns.message.Message) -> tuple[str, ...]:
-    owner = to_name(name)
+def _values(answer: dns.message.Message, name: str | None = None) -> tuple[str, ...]:
+    """Return the TXT values in an answer: those at a name, or all, which a resolver found by following CNAMEs."""
+    owner = to_name(name) if name is not None else None
     values = {
         b"".join(rdata.strings).decode("utf-8", errors="replace")
         for rrset in answer.answer
-        if rrset.rdtype == dns.rdatatype.TXT and rrset.name == owner
+        if rrset.rdtype == dns.rdatatype.TXT and owner in {None, rrset.name}
         for rdata in rrset
     }
     return tuple(sorted(values))

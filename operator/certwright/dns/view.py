@@ -1,9 +1,9 @@
-"""The public DNS as the CA will see it: aliases, zones, and the answers of the authoritative servers."""
+"""The public DNS as the CA will see it: aliases, zones, and the answers of authoritative servers and resolvers."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import dns.rdatatype
 
@@ -19,11 +19,16 @@ from certwright.dns.survey import Survey, alias_at
 from certwright.dns.zone import Zone, find_apex
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from certwright.dns.caa import CaaSet
     from certwright.dns.propagation import Propagation
     from certwright.dns.records import TxtRecord
+    from certwright.http.message import Transport
+
+View: TypeAlias = Literal["authoritative", "recursive"]
+"""Whose answers count for a record: the zone's own servers, asked directly, or the resolvers."""
+VIEWS: Final[tuple[View, ...]] = ("authoritative", "recursive")
 
 MAX_CNAME_STEPS = 8
 # The root and the busiest zones have 13.
@@ -32,6 +37,8 @@ MAX_NAMESERVERS = 16
 _NOBODYS_LABEL = "_certwright-x"
 # Long enough for one issuance, short enough for a zone that has just moved.
 _ZONE_SECONDS = 60.0
+# Of CAA records the parents of names are kept, which many names share.
+_MAX_CAA_PARENTS = 256
 
 
 class DnsView:
@@ -44,25 +51,38 @@ class DnsView:
         authoritative: Sequence[str] | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         nameserver_port: int = DNS_PORT,
+        views: Iterable[View] = ("authoritative",),
+        transport: Callable[[], Transport] | None = None,
     ) -> None:
         """Choose the servers to query.
 
         Args:
-            resolvers: Recursive resolvers as `host`, `host:port` or `[IPv6]:port`; None for the system's.
+            resolvers: Recursive resolvers as `host`, `host:port` or `[IPv6]:port`, or as `https://HOST/PATH` for DNS
+                over HTTPS (RFC 8484); None for the system's.
             authoritative: Asked by `check` in place of the name servers that a zone lists; useful where those
                 cannot be reached from here. Their word is taken without the authoritative-answer flag.
             timeout: Seconds for one query to one server, over UDP and TCP together.
             nameserver_port: The port of the name servers that zones list.
+            views: By whom `check` must see a record. A resolver remembers for minutes that a record was missing, so
+                resolvers are asked last: once the authoritative servers have it, if these are asked as well.
+            transport: Gives what sends queries over HTTPS; None for a connection for each query.
 
         Raises:
             InvalidServer: One of the texts is not a server.
+            ValueError: There is no view, or one that is unknown.
         """
-        self._questioner = Questioner(timeout=timeout)
+        self._views = frozenset(views)
+        if not self._views or not self._views <= set(VIEWS):
+            raise ValueError(f"views are one or more of {', '.join(VIEWS)}")
+        self._questioner = Questioner(timeout=timeout, transport=transport)
         self._resolvers = Resolvers(resolvers, self._questioner)
         self._authoritative = parse_servers(authoritative or ())
         self._port = nameserver_port
         self._apexes: ExpiringCache[str, str] = ExpiringCache(seconds=_ZONE_SECONDS)
         self._zones: ExpiringCache[str, Zone] = ExpiringCache(seconds=_ZONE_SECONDS)
+        self._caa_of_parents: ExpiringCache[str, dns.message.Message] = ExpiringCache(
+            seconds=_ZONE_SECONDS, max_entries=_MAX_CAA_PARENTS
+        )
 
     async def follow_cname(self, name: str) -> str:
         """Follow the CNAMEs at a name to where its records belong; a name that does not exist is its own target.
@@ -108,18 +128,26 @@ class DnsView:
         return await self._zones.get(apex, lambda: self._zone(apex))
 
     async def find_caa(self, name: str) -> CaaSet | None:
-        """Find the CAA records that apply to a name, or None; see `judge_caa`.
+        """Find the CAA records that apply to a name, or None; see `judge_caa`. Those of parents are kept for a minute.
 
         Raises:
             InvalidName: The name is not a domain name.
             ResolutionFailed: None of the resolvers had an answer; nothing is known then.
         """
-        return await find_caa(name, self._resolvers.ask)
+        bare = name.removeprefix("*.")
+
+        async def ask(candidate: str, rdtype: str) -> dns.message.Message:
+            if candidate == bare:
+                return await self._resolvers.ask(candidate, rdtype)
+            return await self._caa_of_parents.get(candidate, lambda: self._resolvers.ask(candidate, rdtype))
+
+        return await find_caa(bare, ask)
 
     async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
-        """Query every authoritative server for the records, once, all in parallel.
+        """Query every server of the views for the records, once, all of a view in parallel.
 
-        The servers are queried directly, because a resolver may have cached an answer from before the record existed.
+        Authoritative servers are queried directly, because a resolver may have cached an answer from before the record
+        existed.
 
         Args:
             records: The records; for several values at one name, each server is asked once.
@@ -127,11 +155,36 @@ class DnsView:
         Returns:
             One for each record, in their order. What failed is told in it, not raised.
         """
+        both = len(self._views) > 1
+        seen = await (self._ask_authoritative if "authoritative" in self._views else self._ask_resolvers)(records)
+        if both:
+            lacking = {record.name for record, one in seen.items() if not one.complete}
+            ready = [record for record in seen if record.name not in lacking]
+            seen |= {record: seen[record].joined(one) for record, one in (await self._ask_resolvers(ready)).items()}
+        return tuple(seen[record] for record in records)
+
+    async def _ask_authoritative(self, records: Sequence[TxtRecord]) -> dict[TxtRecord, Propagation]:
         survey = Survey(self._questioner, require_authority=not self._authoritative)
         names = dict.fromkeys(record.name for record in records)
         looks = await asyncio.gather(*(self._look(name, survey) for name in names))
         by_name = dict(zip(names, looks, strict=True))
-        return tuple(by_name[record.name].at(record) for record in records)
+        return {record: by_name[record.name].at(record) for record in records}
+
+    async def _ask_resolvers(self, records: Sequence[TxtRecord]) -> dict[TxtRecord, Propagation]:
+        if not records:
+            return {}
+        names = dict.fromkeys(record.name for record in records)
+        try:
+            resolvers = await self._resolvers.all()
+        except DnsError as error:
+            return {record: Look(error=str(error)).at(record) for record in records}
+        survey = Survey(self._questioner, require_authority=False, follow_aliases=True, title="the resolver ")
+        views = await asyncio.gather(*(survey.ask_all(name, resolvers) for name in names))
+        looks = {
+            name: Look(tuple((str(one), view) for one, view in zip(resolvers, found, strict=True)))
+            for name, found in zip(names, views, strict=True)
+        }
+        return {record: looks[record.name].at(record) for record in records}
 
     async def _look(self, name: str, survey: Survey) -> Look:
         try:

@@ -6,10 +6,14 @@ of them: thirteen seconds for dnspython. What is measured here is the work, in o
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+import dns.exception
+import dns.message
 import dns.rdatatype
 
 from certwright.dns.errors import DnsError
@@ -54,6 +58,10 @@ _NAMELESS: Final = frozenset(
 
 class LaboriousMessage(DnsError):
     """A DNS message is damaged, or more work to parse than any answer to our questions can be. Says in what way."""
+
+
+PARSING_FAILURES: Final = (dns.exception.DNSException, LaboriousMessage)
+"""What `parse` raises."""
 
 
 @dataclass(frozen=True)
@@ -158,3 +166,21 @@ class _Walk:
         self._labels += labels
         if self._labels > MAX_LABELS:
             raise LaboriousMessage(f"of more than {MAX_LABELS} labels, compressed")
+
+
+async def parse(
+    wire: bytes, question: dns.message.Message, *, raise_on_truncation: bool = False
+) -> dns.message.Message:
+    """Parse an answer, which may be hostile; what takes long is parsed in a thread. Raises `PARSING_FAILURES`."""
+    parsing = partial(
+        dns.message.from_wire,
+        wire,
+        keyring=question.keyring,
+        request_mac=question.mac,
+        raise_on_truncation=raise_on_truncation,
+    )
+    try:
+        return parsing() if measure(wire).is_easy else await asyncio.to_thread(parsing)
+    except (ValueError, struct.error, LookupError, AttributeError, TypeError) as error:
+        # What dnspython's parsers of single types raise beside errors of its own.
+        raise dns.exception.FormError from error

@@ -27,6 +27,7 @@ from certwright.handlers.registrations import (
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
+from certwright.issuers.circuits import Circuits
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
@@ -90,6 +91,7 @@ class Controller:
         self.issuers: Store[Issuer] = Store()
         self.cluster_issuers: Store[ClusterIssuer] = Store()
         self.registry = IssuerRegistry()
+        self.circuits = Circuits(self._circuit_changed)
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
         self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
         self._recorder = EventRecorder(kube_api)
@@ -115,6 +117,15 @@ class Controller:
             leadership=leadership,
             addresses=http01.addresses,
         )
+        solvers = PresenterFactory(
+            kube_api,
+            ObjectApi(client, common),
+            http01=http01,
+            user_agent=user_agent,
+            before_send=leadership.check,
+            clock=_now,
+            on_asked=self.manager.wake,
+        )
         budgets = Budgets(_now)
         self.metrics.watch_budgets(budgets.waiting)
         self._issuer_reconciler = IssuerReconciler(
@@ -128,10 +139,9 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
             templates=http01.templates,
+            records=solvers.persistent_records,
+            circuits=self.circuits,
             budgets=budgets,
-        )
-        solvers = PresenterFactory(
-            kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -148,6 +158,8 @@ class Controller:
             leadership=leadership,
             on_written=self._put_certificate,
             on_secret_written=self._put_secret,
+            number=lambda: len(self.certificates),
+            caa=solvers.caa,
         )
         self._certificate_reconciler = CertificateReconciler(
             tools=tools,
@@ -156,6 +168,8 @@ class Controller:
             look_at_issuer=self.manager.wake,
             account_lost=self._account_lost,
             account_refused=self._account_refused,
+            circuits=self.circuits,
+            alternatives_wanted=self._wake_those_with_alternatives,
         )
         self.manager.on_rewind = self._certificate_reconciler.start_over
         self._register()
@@ -200,6 +214,7 @@ class Controller:
             issuer_kind,
             reconciler=self._issuer_reconciler,
             registry=self.registry,
+            circuits=self.circuits,
             authority_of=self._authority_of,
             metrics=self.metrics,
             wake_certificates=self._wake_certificates_of,
@@ -245,6 +260,14 @@ class Controller:
         for key in keys:
             self._certificate_reconciler.issuer_changed(key)
         self.manager.wake(*keys)
+
+    def _wake_those_with_alternatives(self, issuer: Key) -> None:
+        """Have the Certificates looked at that need not wait for an issuer."""
+        self.manager.wake(*self.certificates.with_alternatives_to(issuer))
+
+    def _circuit_changed(self, issuer: Key) -> None:
+        self.manager.wake(issuer)
+        self._wake_those_with_alternatives(issuer)
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)

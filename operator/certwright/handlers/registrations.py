@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from certwright.certificates.secret import SecretFacts
 from certwright.handlers.invalid import REASON
 from certwright.handlers.kinds import WatchedKind
-from certwright.issuers.registry import issuer_key
 from certwright.kube.resource import Resource
 from certwright.resources import (
     GROUP,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from certwright.certificates.reconciler import CertificateReconciler
     from certwright.certificates.store import Certificates
     from certwright.handlers.invalid import InvalidObject
+    from certwright.issuers.circuits import Circuits
     from certwright.issuers.reconciler import IssuerReconciler
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.store import Store
@@ -73,7 +73,7 @@ def certificate_kind(
 
     def place(key: Key) -> Place:
         certificate = certificates.get(key)
-        issuer = issuer_key(certificate) if certificate is not None else None
+        issuer = reconciler.issuer_in_use(certificate) if certificate is not None else None
         return Place(key.namespace, issuer, authority_of(issuer) if issuer is not None else None)
 
     def on_gone(key: Key, uid: str) -> None:
@@ -103,6 +103,7 @@ def issuer_kind(
     reconciler: IssuerReconciler,
     *,
     registry: IssuerRegistry,
+    circuits: Circuits,
     authority_of: Callable[[Key], str | None],
     metrics: Metrics,
     wake_certificates: Callable[[Key], None],
@@ -118,7 +119,7 @@ def issuer_kind(
         if registry.view(key).state == "missing":
             metrics.forget_issuer(*key)
         else:
-            metrics.show_issuer(*key, ready=registry.ready(key) is not None)
+            metrics.show_issuer(*key, ready=registry.ready(key) is not None, available=circuits.is_available(key))
         return result
 
     async def on_invalid(key: Key, invalid: InvalidObject) -> None:

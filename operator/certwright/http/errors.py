@@ -14,7 +14,6 @@ HttpError
   · UnsafeUrl
   · InvalidProxy
   · InvalidTrustBundle
-  · Http2Unavailable
 """
 
 from __future__ import annotations
@@ -126,7 +125,3 @@ class InvalidProxy(HttpError):
 
 class InvalidTrustBundle(HttpError):
     """The CA bundle or the client certificate of a transport cannot be loaded."""
-
-
-class Http2Unavailable(HttpError):
-    """HTTP/2 was requested, but the package for it is not installed."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
@@ -19,7 +18,6 @@ import httpx
 
 from certwright.http.errors import (
     ConnectionFailed,
-    Http2Unavailable,
     InvalidProxy,
     MalformedResponse,
     ResponseTooLarge,
@@ -31,7 +29,7 @@ from certwright.http.host_names import without_final_dot
 from certwright.http.message import Headers, Response
 from certwright.http.network import NetworkBackend, refused
 from certwright.http.proxy import environment_proxies, environment_proxy
-from certwright.http.trust import ClientCertificate, Trust, untrusted_server
+from certwright.http.trust import ClientCertificate, ClientCertificatePem, Trust, untrusted_server
 from certwright.http.url import UrlPolicy, host_of
 from certwright.text import printable
 
@@ -115,7 +113,7 @@ class HttpxTransport:
         verify: bool = True,
         timeout: Timeouts | None = None,
         proxy: str | None = None,
-        client_certificate: ClientCertificate | None = None,
+        client_certificate: ClientCertificate | ClientCertificatePem | None = None,
         user_agent: str = USER_AGENT,
         max_connections: int = 6,
         allow_insecure: bool = False,
@@ -123,6 +121,7 @@ class HttpxTransport:
         before_send: Callable[[], None] | None = None,
         http2: bool = False,
         addresses: AddressPolicy | None = None,
+        proxy_addresses: AddressPolicy | None = None,
     ) -> None:
         """Load the trust anchors, unless a transport with equal trust already has, and open no connection yet.
 
@@ -135,21 +134,19 @@ class HttpxTransport:
             user_agent: The value of `User-Agent`, which ACME servers require.
             max_connections: The maximum number of open connections and concurrent requests; others wait.
             allow_insecure: Also allow plain http. For test benches.
-            http2: Use HTTP/2 with servers that offer it; needs the extra `certwright[http2]`. It takes half again as
+            http2: Use HTTP/2 with servers that offer it. It takes half again as
                 much CPU for each request, and saves connections if many requests are concurrent.
             trust_env: Take proxies and trust anchors from the environment, from `HTTPS_PROXY` to `SSL_CERT_FILE`.
             before_send: Called right before the request is written to an open connection, and again before its body. An
                 exception from it ends the request; for programs that may lose the right to send.
             addresses: Which addresses may be connected to, for programs to which others say where to connect. What
                 counts is the address of the connection, not what a DNS said before. Not asked for a proxy's.
+            proxy_addresses: The same for the given proxy, where others say which to use.
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
             InvalidProxy: The given proxy, or one from the environment, cannot be used.
-            Http2Unavailable: HTTP/2 is requested, but its package is not installed.
         """
-        if http2 and find_spec("h2") is None:
-            raise Http2Unavailable("HTTP/2 needs the package h2: install certwright[http2], or do without")
         self._timeouts = timeout or Timeouts()
         self._urls = UrlPolicy(allow_http=allow_insecure)
         # httpx never has to wait for a connection itself; see below.
@@ -170,10 +167,10 @@ class HttpxTransport:
         # and were a third of the work for each request.
         self._absolute: set[str] = set()
         direct = NetworkBackend(self._absolute, before_send=before_send, addresses=addresses)
-        proxied = NetworkBackend(self._absolute, before_send=before_send)
+        proxied = NetworkBackend(self._absolute, before_send=before_send, addresses=proxy_addresses)
         self._open_direct = partial(_open, verify=context, http2=http2, limits=limits, backend=direct)
         self._open_proxied = partial(_open, verify=context, http2=http2, limits=limits, backend=proxied)
-        self._proxy = proxy
+        self._proxy, self._proxy_addresses = proxy, proxy_addresses
         self._trust_env = trust_env
         proxies = [proxy] if proxy is not None else environment_proxies() if trust_env else []
         self._transports: dict[str | None, httpx.AsyncHTTPTransport] = {None: self._open_direct()}
@@ -243,7 +240,9 @@ class HttpxTransport:
                 proxy = environment_proxy(scheme, host)
             if proxy is not None and proxy not in self._transports:
                 self._transports[proxy] = self._through(proxy)
-            self._check_literal(host)
+            _check_literal(host, self._addresses)
+            if self._proxy is not None:
+                _check_literal(host_of(self._proxy), self._proxy_addresses)
             route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy))
             if len(self._routes) >= _MAX_ROUTES:
                 self._routes.clear()
@@ -252,14 +251,6 @@ class HttpxTransport:
                 self._absolute.add(origin.host)
             self._routes[f"{scheme}://{host}"] = route
         return route
-
-    def _check_literal(self, host: str) -> None:
-        """Refuse a URL with an address in it before anything is connected to, a proxy included."""
-        if self._addresses is None:
-            return
-        with suppress(ValueError):
-            if objection := self._addresses.objection(urlsplit(f"//{host}").hostname or ""):
-                raise refused(host, objection)
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         try:
@@ -308,6 +299,15 @@ class HttpxTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _check_literal(host: str, addresses: AddressPolicy | None) -> None:
+    """Refuse a URL with an address in it before anything is connected to, a proxy included."""
+    if addresses is None:
+        return
+    with suppress(ValueError):
+        if objection := addresses.objection(urlsplit(f"//{host}").hostname or ""):
+            raise refused(host, objection)
 
 
 def _open(

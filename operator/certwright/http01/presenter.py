@@ -107,6 +107,11 @@ class Http01Presenter:
         """Whether the files must be seen before the CA is asked."""
         return self._settings.self_check
 
+    @property
+    def settling(self) -> dt.timedelta:
+        """Nothing is waited for before the first look, which also finds out why a pod does not start."""
+        return dt.timedelta()
+
     async def place(self, name: str) -> str:
         """Return the host that the CA asks.
 
@@ -121,6 +126,9 @@ class Http01Presenter:
                     await read_ingress(self._objects, self._owner.namespace, edit)
                     self._ingress_seen = True
         return name
+
+    async def expect(self, names: Sequence[str]) -> None:
+        """Nothing has to be there before an order."""
 
     def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
         """Return the file."""

@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from certwright.dns import Provider
     from certwright.dns.provider import ProviderConfig
-    from certwright.issuers.registry import ReadyIssuer
+    from certwright.dns.view import View
+    from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
-    from certwright.resources import Dns01
+    from certwright.resources import Dns01, DnsPersist01
+    from certwright.resources.solver import ProviderChoice
 
 IDLE_SECONDS: Final = 3600.0
 """A provider that no issuer has asked for in so long is dropped."""
@@ -36,11 +38,16 @@ MAX_PROVIDERS: Final = 1024
 """Beyond that, the one that was asked for least recently is dropped: it costs a log-in, not a record."""
 
 
+MAX_VIEWS: Final = 64
+"""That are kept without a provider; beyond that, the one that was used least recently is dropped with its cache."""
+
+
 class _ViewSettings(NamedTuple):
     """Which servers a view asks."""
 
     resolvers: tuple[str, ...]
     authoritative: tuple[str, ...]
+    views: frozenset[View]
 
 
 class _ProviderKey(NamedTuple):
@@ -84,13 +91,15 @@ class DnsProviders:
         self._before_send = before_send
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
+        self._views: dict[_ViewSettings, DnsView] = {}
         self._transport: HttpxTransport | None = None
+        self._resolver_transport: HttpxTransport | None = None
 
     def __len__(self) -> int:
         """How many providers are kept."""
         return len(self._pool)
 
-    async def presenter(self, issuer: ReadyIssuer, spec: Dns01) -> Dns01Presenter:
+    async def presenter(self, issuer: SolverSource, spec: Dns01) -> Dns01Presenter:
         """Return a presenter with the provider that a dns01 or dnsAccount01 solver names; its credentials are read.
 
         Args:
@@ -104,26 +113,57 @@ class DnsProviders:
         """
         kind, _ = spec.provider
         config = await self._config(issuer, spec)
-        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers)
+        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset(spec.self_check_views))
         pooled = self._pooled(_ProviderKey(kind, config, view))
         options: dict[str, Any] = {
             "destination": config.destination,
             "follow_cname": spec.cname_strategy == "Follow",
             "allowed_targets": _allowed_targets(issuer, spec),
+            "self_check": spec.self_check,
             "patience": spec.propagation_timeout,
+            "settling": spec.propagation_wait,
         }
         if isinstance(spec, DnsAccount01):
             return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
         return Dns01Presenter(pooled.provider, pooled.view, **options)
 
+    def view(self, spec: DnsPersist01) -> DnsView:
+        """Return what looks at the DNS for a solver, with or without a provider.
+
+        Raises:
+            DnsError: A server's address cannot be used.
+        """
+        settings = _settings_of(spec)
+        view = self._views.pop(settings, None) or self._view(settings)
+        self._views[settings] = view
+        while len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
+        return view
+
+    async def provider(self, issuer: SolverSource, spec: DnsPersist01) -> Provider:
+        """Return the provider that a solver names; its credentials are read.
+
+        Raises:
+            IssuanceError: A credential is missing.
+            DnsError: A server's address or a credential cannot be used.
+            KubeError: A credential cannot be read.
+        """
+        kind, _ = spec.provider
+        return self._pooled(_ProviderKey(kind, await self._config(issuer, spec), _settings_of(spec))).provider
+
+    def view_through(self, nameservers: tuple[str, ...]) -> DnsView:
+        """Return a view through resolvers, or through the operator's own for an empty tuple. Raises `InvalidServer`."""
+        return DnsView(resolvers=nameservers or None, transport=self._transport_to_resolvers)
+
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""
         self._pool.clear()
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        for transport in (self._transport, self._resolver_transport):
+            if transport is not None:
+                await transport.aclose()
+        self._transport = self._resolver_transport = None
 
-    async def _config(self, issuer: ReadyIssuer, spec: Dns01) -> ProviderConfig:
+    async def _config(self, issuer: SolverSource, spec: ProviderChoice) -> ProviderConfig:
         kind, model = spec.provider
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
@@ -152,7 +192,12 @@ class DnsProviders:
         for key, pooled in self._pool.items():
             if key.view == settings:
                 return pooled.view
-        return DnsView(resolvers=settings.resolvers or None, authoritative=settings.authoritative or None)
+        return DnsView(
+            resolvers=settings.resolvers or None,
+            authoritative=settings.authoritative or None,
+            views=settings.views,
+            transport=self._transport_to_resolvers,
+        )
 
     def _evict(self, now: float) -> None:
         while self._pool:
@@ -163,12 +208,29 @@ class DnsProviders:
 
     def _shared_transport(self) -> HttpxTransport:
         if self._transport is None:
-            self._transport = HttpxTransport(
-                user_agent=self._user_agent, trust_env=True, before_send=self._before_send, addresses=self._addresses
-            )
+            self._transport = self._new_transport(http2=False)
         return self._transport
 
+    def _transport_to_resolvers(self) -> HttpxTransport:
+        # Another one: many resolvers speak HTTP/2 only, and what asks them may not hold up what writes records.
+        if self._resolver_transport is None:
+            self._resolver_transport = self._new_transport(http2=True)
+        return self._resolver_transport
 
-def _allowed_targets(issuer: ReadyIssuer, spec: Dns01) -> tuple[str, ...] | None:
+    def _new_transport(self, *, http2: bool) -> HttpxTransport:
+        return HttpxTransport(
+            user_agent=self._user_agent,
+            trust_env=True,
+            before_send=self._before_send,
+            addresses=self._addresses,
+            http2=http2,
+        )
+
+
+def _settings_of(spec: DnsPersist01) -> _ViewSettings:
+    return _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset({"authoritative"}))
+
+
+def _allowed_targets(issuer: SolverSource, spec: Dns01) -> tuple[str, ...] | None:
     """Return the zones that CNAMEs may lead to; None for all: the credentials of an Issuer are its tenant's own."""
     return spec.allowed_targets if spec.allowed_targets or issuer.key.kind == "ClusterIssuer" else None

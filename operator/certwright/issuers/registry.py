@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, unlimited
@@ -11,10 +12,16 @@ from certwright.issuers.rate_limits import AccountLimits
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from certwright.acme import Client
+    from certwright.acme import AccountKey, Client
     from certwright.resources import AcmeIssuerSpec, AllowedDomains, Certificate
+
+
+MAX_TYPES: Final = 16
+"""Challenge types that are remembered of one CA, which may name any."""
+MAX_TYPE: Final = 64
+"""Characters of one of them."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,35 @@ class IssuerView:
     Attributes:
         state: ``unknown`` until the operator has looked at it since its start.
         message: Why it is not ready, for people.
+        since: Since when it has not been, as far as this process knows; None while it is.
     """
 
     state: Literal["unknown", "missing", "not-ready", "ready"]
     message: str = ""
+    since: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class LoadedIssuer:
+    """What is known of an issuer without its CA: enough to recognise its orders, and to clean up after them.
+
+    Attributes:
+        key: Its kind, namespace and name.
+        uid: Of the object.
+        generation: Of the spec it was loaded from.
+        spec: That spec.
+        account_key: Seals its orders.
+        secrets_namespace: Where its credentials are read.
+        account_url: The account at the CA; empty if it is not known, as it is not needed to remove anything.
+    """
+
+    key: Key
+    uid: str
+    generation: int
+    spec: AcmeIssuerSpec
+    account_key: AccountKey = field(repr=False)
+    secrets_namespace: str
+    account_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +78,8 @@ class ReadyIssuer:
         limits: What the CA's rate limits leave to all who use the account.
         budget: What is left of the limits that the CA publishes.
         loads: How often this process has loaded it: more than once if it was changed, or had not been ready.
+        authority: The connection; None for one that only the URL of the directory tells.
+        former_servers: Directories at the same CA at which the account was used before.
     """
 
     key: Key
@@ -59,14 +93,44 @@ class ReadyIssuer:
     budget: AccountBudget = field(default_factory=unlimited, compare=False)
     loads: int = 1
     allowed: tuple[AllowedDomains, ...] | None = None
+    authority: Authority | None = field(default=None, repr=False)
+    former_servers: tuple[str, ...] = ()
+
+    @property
+    def loaded(self) -> LoadedIssuer:
+        """What of it needs no CA."""
+        return LoadedIssuer(
+            self.key, self.uid, self.generation, self.spec, self.client.key, self.secrets_namespace, self.account_url
+        )
+
+
+SolverSource = LoadedIssuer | ReadyIssuer
+"""Whose solvers and credentials may be used."""
 
 
 class IssuerRegistry:
-    """What is known of each issuer since the operator started."""
+    """What is known of each issuer since the operator started.
 
-    def __init__(self) -> None:
+    Args:
+        clock: The present time.
+    """
+
+    def __init__(self, clock: Callable[[], dt.datetime] | None = None) -> None:
+        self._clock = clock or _now
         self._ready: dict[Key, ReadyIssuer] = {}
+        self._loaded: dict[Key, LoadedIssuer] = {}
         self._views: dict[Key, IssuerView] = {}
+        self._challenges: dict[Key, frozenset[str]] = {}
+
+    def learn_challenges(self, key: Key, types: Iterable[str]) -> None:
+        """Note which challenge types an issuer's CA offers; its status shows them at its next look."""
+        known = self._challenges.get(key, frozenset())
+        new = sorted(one for one in set(types) - known if len(one) <= MAX_TYPE)
+        self._challenges[key] = known | set(new[: MAX_TYPES - len(known)])
+
+    def challenges(self, key: Key) -> frozenset[str]:
+        """Return the challenge types that an issuer's CA has offered since the operator started."""
+        return self._challenges.get(key, frozenset())
 
     def view(self, key: Key) -> IssuerView:
         """Return the state of an issuer."""
@@ -77,6 +141,7 @@ class IssuerRegistry:
                 "missing",
                 f"{key} does not exist. There is a ClusterIssuer of that name: to use it, set spec.issuerRef.kind to "
                 "ClusterIssuer.",
+                view.since,
             )
         return view
 
@@ -84,29 +149,55 @@ class IssuerRegistry:
         """Return an issuer that certificates can be ordered from, or None."""
         return self._ready.get(key)
 
+    def loaded(self, key: Key) -> LoadedIssuer | None:
+        """Return what is known of an issuer, ready or not; None if it is missing or was never loaded."""
+        ready = self._ready.get(key)
+        return self._loaded.get(key) if ready is None else ready.loaded
+
+    def set_loaded(self, issuer: LoadedIssuer) -> None:
+        """Keep what is known of an issuer before its CA was asked."""
+        self._loaded[issuer.key] = issuer
+
     def set_ready(self, issuer: ReadyIssuer) -> None:
         """Make an issuer available."""
         self._ready[issuer.key] = issuer
+        self._loaded.pop(issuer.key, None)
         self._views[issuer.key] = IssuerView("ready")
 
     def set_not_ready(self, key: Key, message: str) -> None:
         """Say why an issuer is not available."""
-        self._ready.pop(key, None)
-        self._views[key] = IssuerView("not-ready", message)
+        ready = self._ready.pop(key, None)
+        if ready is not None:
+            self._loaded[key] = ready.loaded
+        self._views[key] = IssuerView("not-ready", message, self._since(key))
 
     def set_missing(self, key: Key) -> None:
         """Say that there is no such issuer."""
         self._ready.pop(key, None)
-        self._views[key] = IssuerView("missing", f"{key} does not exist. Create it, or correct spec.issuerRef.")
+        self._loaded.pop(key, None)
+        message = f"{key} does not exist. Create it, or correct spec.issuerRef."
+        self._views[key] = IssuerView("missing", message, self._since(key))
+        self._challenges.pop(key, None)
 
     def authorities(self) -> Iterator[Authority]:
         """The CAs in use."""
-        return (Authority.of(issuer.spec) for issuer in self._ready.values())
+        return (issuer.authority or Authority(issuer.spec.server) for issuer in self._ready.values())
+
+    def _since(self, key: Key) -> dt.datetime:
+        known = self._views.get(key)
+        return self._clock() if known is None or known.since is None else known.since
 
 
-def issuer_key(certificate: Certificate) -> Key:
-    """Return the key of the issuer a Certificate refers to."""
-    reference = certificate.spec.issuer_ref
-    if reference.kind == "ClusterIssuer":
-        return Key("ClusterIssuer", "", reference.name)
-    return Key("Issuer", certificate.metadata.namespace or "", reference.name)
+def issuer_keys(certificate: Certificate) -> tuple[Key, ...]:
+    """Return the keys of the issuers that a Certificate refers to, in its order of preference."""
+    namespace = certificate.metadata.namespace or ""
+    return tuple(key_of(one.kind, one.name, namespace) for one in certificate.spec.issuers)
+
+
+def key_of(kind: str, name: str, namespace: str) -> Key:
+    """Return the key of an issuer that something in a namespace refers to."""
+    return Key("ClusterIssuer", "", name) if kind == "ClusterIssuer" else Key("Issuer", namespace, name)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

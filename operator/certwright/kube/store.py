@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 
 T = TypeVar("T")
 
@@ -28,16 +28,19 @@ class Store(Generic[T]):
 
     Args:
         indexes: What else objects are looked up by: for each name, the value that an object has.
+        multiple: The same where an object may have several values.
         on_change: Told of what was known before and what is known now, None for nothing, at each change.
     """
 
     def __init__(
         self,
         indexes: Mapping[str, Callable[[T], Hashable]] | None = None,
+        multiple: Mapping[str, Callable[[T], Iterable[Hashable]]] | None = None,
         *,
         on_change: Callable[[T | None, T | None], object] | None = None,
     ) -> None:
         self._indexes = dict(indexes or {})
+        self._multiple = dict(multiple or {})
         self._on_change = on_change
         self._indexed: defaultdict[tuple[str, Hashable], set[tuple[str, str]]] = defaultdict(set)
         self._objects: dict[tuple[str, str], _Known[T]] = {}
@@ -52,8 +55,8 @@ class Store(Generic[T]):
             return False
         self._unlink(key)
         self._objects[key] = _Known(version, uid, parsed)
-        for name, value_of in self._indexes.items():
-            self._indexed[name, value_of(parsed)].add(key)
+        for place in self._places(parsed):
+            self._indexed[place].add(key)
         self._tell(known, parsed)
         return True
 
@@ -132,11 +135,15 @@ class Store(Generic[T]):
         known = self._objects.get(key)
         if known is None:
             return
-        for name, value_of in self._indexes.items():
-            place = (name, value_of(known.parsed))
+        for place in self._places(known.parsed):
             self._indexed[place].discard(key)
             if not self._indexed[place]:
                 del self._indexed[place]
+
+    def _places(self, parsed: T) -> set[tuple[str, Hashable]]:
+        """Return where an object is in the indexes."""
+        single = {(name, value_of(parsed)) for name, value_of in self._indexes.items()}
+        return single | {(name, value) for name, values_of in self._multiple.items() for value in values_of(parsed)}
 
 
 def _key(metadata: Mapping[str, Any]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from certwright.resources.conditions import (
     OPERATOR_CONFLICT,
     PAUSED,
     READY,
+    RECORDS_PUBLISHED,
     UNOBSERVED,
     Condition,
     ConditionStatus,
@@ -15,7 +16,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
-from certwright.resources.dns_solvers import DnsAccount01
+from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -56,7 +57,24 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
+from certwright.resources.issuer_account import (
+    AccountKeyRotation,
+    BasicAuthRef,
+    CaOffer,
+    CaProxy,
+    CaTimeouts,
+    ExternalAccountBinding,
+    KeyRotationStatus,
+    TlsSecretRef,
+)
 from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
+from certwright.resources.keystores import (
+    JksKeystore,
+    Keystores,
+    OutputFormat,
+    PasswordRef,
+    Pkcs12Keystore,
+)
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -68,9 +86,18 @@ from certwright.resources.order_status import (
     RecordStatus,
     SolverObjectStatus,
 )
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
-from certwright.resources.references import AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef
+from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
+from certwright.resources.renewal import (
+    Rehearsal,
+    RehearsalStatus,
+    Renewal,
+    RenewalBasis,
+    RenewalStatus,
+    RenewalWindow,
+)
 from certwright.resources.request import (
     KEPT_REQUESTS,
     LONGEST_REQUEST_MESSAGE,
@@ -114,19 +141,27 @@ __all__ = [
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
+    "MAX_ISSUERS",
+    "MAX_RECORDS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
+    "RECORDS_PUBLISHED",
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
     "AccountKeyAlgorithm",
     "AccountKeyRef",
+    "AccountKeyRotation",
     "AcmeIssuerSpec",
     "AcmeIssuerStatus",
     "AllowedDomains",
     "AuthorizationState",
     "AuthorizationStatus",
+    "BasicAuthRef",
+    "CaOffer",
+    "CaProxy",
+    "CaTimeouts",
     "Certificate",
     "CertificateSpec",
     "CertificateStatus",
@@ -138,6 +173,8 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "DnsAccount01",
+    "DnsPersist01",
+    "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",
@@ -150,12 +187,19 @@ __all__ = [
     "IssuerSolver",
     "IssuerSpec",
     "IssuerStatus",
+    "JksKeystore",
     "KeyAlgorithm",
     "KeyEncoding",
+    "KeyRotationStatus",
+    "Keystores",
     "LabelSelector",
     "Metadata",
     "OrderState",
     "OrderStatus",
+    "OutputFormat",
+    "PasswordRef",
+    "PersistentRecordStatus",
+    "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
     "RateLimit",
@@ -163,6 +207,12 @@ __all__ = [
     "RateLimitUsageStatus",
     "RateLimits",
     "RecordStatus",
+    "Rehearsal",
+    "RehearsalStatus",
+    "Renewal",
+    "RenewalBasis",
+    "RenewalStatus",
+    "RenewalWindow",
     "RequestAction",
     "RequestSpec",
     "RequestState",
@@ -176,8 +226,10 @@ __all__ = [
     "SolverObjectStatus",
     "TemplateMetadata",
     "Timestamp",
+    "TlsSecretRef",
     "TsigAlgorithm",
     "UpdateProtocol",
+    "UsedIssuer",
     "find_condition",
     "format_duration",
     "is_true",

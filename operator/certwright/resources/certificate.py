@@ -10,17 +10,20 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
+from certwright.resources.keystores import Keystores, OutputFormats
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress, ObjectName
 from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
-from certwright.resources.references import IssuerRef
+from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
+from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
 
+_ONE_ISSUER = "exactly one of issuerRef and issuerRefs must be set"
 MAX_NAMES: Final = 100
 """Of one certificate, as at most CAs."""
 _NO_NAMES = "needs at least one of dnsNames, ipAddresses and commonName: ACME CAs certify nothing else alone"
@@ -46,6 +49,7 @@ class CertificateSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=validations(
+            rule("has(self.issuerRef) != has(self.issuerRefs)", _ONE_ISSUER, field_path=".issuerRef"),
             rule(
                 "has(self.commonName) || (has(self.dnsNames) && size(self.dnsNames) > 0)"
                 " || (has(self.ipAddresses) && size(self.ipAddresses) > 0)",
@@ -138,8 +142,14 @@ class CertificateSpec(Model):
     """Labels and annotations for the Secret."""
     secret_owner_reference: bool = False
     """Whether deleting the Certificate also deletes the Secret, which servers may still be using."""
-    issuer_ref: IssuerRef
-    """The issuer of the certificate."""
+    issuer_ref: IssuerRef | None = None
+    """The issuer of the certificate. Either this or issuerRefs."""
+    issuer_refs: IssuerRefs = None
+    """
+    Up to 4 issuers, in order of preference, instead of issuerRef. If one cannot issue for so long that it matters, the
+    next one does: at once for a certificate that is missing, late in its lifetime for a renewal. A certificate of any
+    of them is kept until its renewal, which the first issuer that works does.
+    """
     duration: Annotated[timedelta, AtLeast("1h")] | None = None
     """
     The requested lifetime, such as 2160h. It is sent to the CA only if the issuer sets enableDurationFeature;
@@ -147,13 +157,20 @@ class CertificateSpec(Model):
     """
     renew_before: Annotated[timedelta, AtLeast("5m")] | None = None
     """
-    How long before expiry to renew the certificate, such as 360h. If unset, the certificate is renewed when one
-    third of its lifetime remains.
+    How long before expiry to renew the certificate at the latest, such as 360h, unless the CA suggests a time. If
+    unset, or longer than nine tenths of the certificate's real lifetime, the certificate is renewed when one third of
+    that lifetime remains, or half if it is shorter than ten days.
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
+    renewal: Renewal | None = None
+    """When and how the certificate is renewed."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
+    keystores: Keystores | None = None
+    """Keystores that the Secret also holds, always of the same certificate as tls.crt."""
+    additional_output_formats: OutputFormats = ()
+    """Further formats that the Secret also holds, always of the same certificate as tls.crt."""
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
@@ -166,12 +183,19 @@ class CertificateSpec(Model):
     """
 
     @property
+    def issuers(self) -> tuple[IssuerRef, ...]:
+        """The issuers in order of preference, at least one."""
+        return self.issuer_refs or (() if self.issuer_ref is None else (self.issuer_ref,))
+
+    @property
     def effective_common_name(self) -> str | None:
         """The common name of the subject, in normal form, wherever it is given."""
         return self.common_name if self.literal_subject is None else common_name_of(self.literal_subject)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if (self.issuer_ref is None) == (self.issuer_refs is None):
+            raise ValueError(_ONE_ISSUER)
         if not self.dns_names and not self.ip_addresses and self.common_name is None:
             raise ValueError(_NO_NAMES)
         if len(self.dns_names) + len(self.ip_addresses) > MAX_NAMES:
@@ -209,8 +233,12 @@ class CertificateStatus(Model):
     """When the certificate in the Secret expires."""
     renewal_time: Timestamp | None = None
     """When the certificate will be renewed."""
+    renewal: RenewalStatus | None = None
+    """What that time is based on, and what the CA suggests."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
+    issuer: UsedIssuer | None = None
+    """The issuer of the certificate in the Secret; while there is none, the one that it is requested from."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0

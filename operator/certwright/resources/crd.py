@@ -47,7 +47,7 @@ _AGE_COLUMN: Final = Column("Age", ".metadata.creationTimestamp", "How long it h
 _CERTIFICATE_COLUMNS: Final = (
     _READY_COLUMN,
     Column("Secret", ".spec.secretName", "The Secret that holds the certificate."),
-    Column("Issuer", ".spec.issuerRef.name", "The issuer of the certificate."),
+    Column("Issuer", ".status.issuer.name", "The issuer of the certificate."),
     # A column of type date would show how long ago it was: nothing, for an instant to come.
     Column("Expires", ".status.notAfter", "When the certificate expires."),
     Column("Renews", ".status.renewalTime", "When the certificate will be renewed."),

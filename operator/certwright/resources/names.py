@@ -199,6 +199,18 @@ TSIG_KEY_NAME: Final = TextRule(
     max_length=254,
 )
 
+RESOLVER: Final = TextRule(
+    pattern=rf"{ENDPOINT.pattern}|https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
+    message="is not a DNS server: write host, host:port, [address]:port, or an https:// URL for DNS over HTTPS",
+    max_length=512,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("^https://[^/]*@", "must not contain a user name or password"),
+        Hint("^[a-z]+://", "must be host or host:port, or start with https:// for DNS over HTTPS"),
+        *(hint for hint in ENDPOINT.hints if hint.pattern not in {"^$", "://"}),
+    ),
+)
+
 HTTPS_URL: Final = TextRule(
     pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[!-~]*)?",
     message="is not an https:// URL, such as https://acme-staging-v02.api.letsencrypt.org/directory",
@@ -206,6 +218,17 @@ HTTPS_URL: Final = TextRule(
     hints=(
         Hint("^http://", "must start with https://: ACME requires HTTPS (RFC 8555, section 6.1)"),
         Hint("^https://[^/]*@", "must not contain a user name or password"),
+    ),
+)
+
+PROXY_URL: Final = TextRule(
+    pattern=rf"https?://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}/?",
+    message="is not the URL of a proxy, such as http://proxy.example.net:3128",
+    max_length=300,
+    hints=(
+        Hint("@", "must not contain a user name or password: name a Secret in credentialsSecretRef"),
+        Hint("^socks", "is a SOCKS proxy: only HTTP proxies are supported"),
+        Hint("^[^:/]+(?::[0-9]+)?$", "has no scheme: write http:// or https:// in front"),
     ),
 )
 
@@ -242,8 +265,10 @@ AllowedZone = Annotated[str, ALLOWED_ZONE]
 ObjectName = Annotated[str, OBJECT_NAME]
 SecretKey = Annotated[str, SECRET_KEY]
 Endpoint = Annotated[str, ENDPOINT]
+Resolver = Annotated[str, RESOLVER]
 TsigKeyName = Annotated[str, TSIG_KEY_NAME]
 HttpsUrl = Annotated[str, HTTPS_URL]
+ProxyUrl = Annotated[str, PROXY_URL]
 Email = Annotated[str, EMAIL]
 Base64Pem = Annotated[str, BASE64_PEM]
 

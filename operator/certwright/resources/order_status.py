@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from certwright.resources.base import Model
+from certwright.resources.references import UsedIssuer
 from certwright.resources.rules import ATOMIC_LIST, ATOMIC_MAP, VISIBLE_ASCII
 from certwright.resources.timestamp import Timestamp
 
@@ -93,6 +94,8 @@ class OrderStatus(Model):
 
     url: _Url | None = None
     """The URL of the order at the CA. Unset if the CA refused to create one."""
+    issuer: UsedIssuer | None = None
+    """The issuer whose account placed the order. Unset in an order of an earlier version."""
     account_url: _Url = Field(alias="accountURL")
     """The URL of the account that placed the order."""
     server: _Url

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
 from certwright.resources.duration import AtLeast
+from certwright.resources.http01 import SelfCheck
 from certwright.resources.labels import LABELS
 from certwright.resources.names import (
     UNIQUE_ENDPOINTS,
@@ -15,6 +16,7 @@ from certwright.resources.names import (
     Distinct,
     DnsName,
     Endpoint,
+    Resolver,
     TsigKeyName,
     Unique,
     ZoneName,
@@ -35,11 +37,13 @@ TsigAlgorithm = Literal[
     "HMACSHA512-256",
 ]
 UpdateProtocol = Literal["TCP", "UDP"]
+SelfCheckView = Literal["authoritative", "recursive"]
 
 MAX_SELECTED: Final = 48
 """Entries of a list of names in a solver: comparing more with each other costs more than the API server allows."""
 _REF = "_secret_ref"
 TARGETS_FOLLOW: Final = "allowedTargets is for cnameStrategy Follow: with None no CNAME is followed"
+WAIT_LONG: Final = "propagationWait must not be longer than propagationTimeout"
 _TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef must be set together; leave both unset for unsigned updates"
 
 
@@ -132,7 +136,24 @@ def _one_provider_rule(schema: dict[str, Any], model: type[Model]) -> None:
     schema.update(validations(rule(cel, _one_provider_message(model))))
 
 
-class Dns01(Model):
+class ProviderChoice(Model):
+    """The base of solvers whose records a DNS provider creates: one field for each."""
+
+    rfc2136: Rfc2136 | None = None
+    """Creates records by dynamic updates (RFC 2136)."""
+
+    @property
+    def provider(self) -> tuple[str, DnsProvider]:
+        """The provider: its name, which is also its name in `certwright.dns.providers`, and its model."""
+        ((name, provider),) = self._providers()
+        return name, provider
+
+    def _providers(self) -> list[tuple[str, DnsProvider]]:
+        given = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return [(name, value) for name, value in given if isinstance(value, DnsProvider)]
+
+
+class Dns01(ProviderChoice):
     """Validation by a TXT record at _acme-challenge.<domain> (RFC 8555, section 8.4). Required for wildcards."""
 
     model_config = ConfigDict(json_schema_extra=_one_provider_rule)
@@ -150,10 +171,11 @@ class Dns01(Model):
     validated domain itself are always allowed. If unset, an Issuer follows CNAMEs everywhere, and a ClusterIssuer to
     no other domain: otherwise anyone who owns a domain could have records created wherever its credentials reach.
     """
-    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
+    nameservers: Annotated[tuple[Resolver, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
     """
-    Recursive DNS servers for looking up CNAMEs, zones and name servers, each as host, host:port or [IPv6
-    address]:port. If unset, those in the operator's resolv.conf.
+    Recursive DNS servers for looking up CNAMEs, zones and name servers, and for the recursive view of the self-check,
+    each as host, host:port or [IPv6 address]:port, or as an https:// URL for DNS over HTTPS (RFC 8484). If unset, those
+    in the operator's resolv.conf.
     """
     authoritative_nameservers: Annotated[
         tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_LIST), Unique
@@ -162,20 +184,32 @@ class Dns01(Model):
     DNS servers that must serve the record before the CA is asked to validate, each as host, host:port or [IPv6
     address]:port. If unset, those in the zone's NS records. Set it if the cluster cannot reach these.
     """
+    self_check: SelfCheck = "required"
+    """
+    Whether the operator looks for the record before it asks the CA to validate. required: the CA is asked only once the
+    record is visible. advisory: after propagationTimeout the CA is asked anyway, with a warning. off: no look, for DNS
+    servers that the operator cannot reach at all; the CA is asked after propagationWait.
+    """
+    self_check_views: Annotated[
+        tuple[SelfCheckView, ...], Field(min_length=1, max_length=2, json_schema_extra=UNIQUE_LIST), Unique
+    ] = ("authoritative",)
+    """
+    Where the record must be visible. authoritative: on every authoritative server of the zone, each asked directly.
+    recursive: on every server in nameservers, or in the operator's resolv.conf, as the CA's own resolver would find it;
+    for split-horizon DNS, name public resolvers there. With both, resolvers are asked once the authoritative servers
+    have the record, because a resolver remembers for a while that a record was missing.
+    """
     propagation_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=2)
     """
-    How long to wait until all authoritative servers serve the record. If they do not by then, the Certificate
+    How long to wait until the record is visible. If it is not by then and selfCheck is required, the Certificate
     reports which servers lack it; after a pause the record is written again for the same order and the wait
     restarts.
     """
-    rfc2136: Rfc2136 | None = None
-    """Creates records by dynamic updates (RFC 2136)."""
-
-    @property
-    def provider(self) -> tuple[str, DnsProvider]:
-        """The provider: its name, which is also its name in `certwright.dns.providers`, and its model."""
-        ((name, provider),) = self._providers()
-        return name, provider
+    propagation_wait: Annotated[timedelta, AtLeast("0s")] = timedelta()
+    """
+    How long to wait after the record was written before the first look, or before the CA is asked if selfCheck is off.
+    At most propagationTimeout. For the recursive view alone, set the time that the provider takes to publish a record.
+    """
 
     @model_validator(mode="after")
     def _one_provider(self) -> Self:
@@ -184,11 +218,13 @@ class Dns01(Model):
         return self
 
     @model_validator(mode="after")
+    def _wait_is_short(self) -> Self:
+        if self.propagation_wait > self.propagation_timeout:
+            raise ValueError(WAIT_LONG)
+        return self
+
+    @model_validator(mode="after")
     def _targets_are_followed(self) -> Self:
         if self.allowed_targets and self.cname_strategy != "Follow":
             raise ValueError(TARGETS_FOLLOW)
         return self
-
-    def _providers(self) -> list[tuple[str, DnsProvider]]:
-        given = ((name, getattr(self, name)) for name in type(self).model_fields)
-        return [(name, value) for name, value in given if isinstance(value, DnsProvider)]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
+    from certwright.issuers.registry import SolverSource
 
 logger = logging.getLogger(__name__)
 
@@ -114,17 +115,20 @@ async def _presenters_of(
     """Return what presented the records: as it was kept, else, and after a failure, made again from the issuer."""
     kept = observation.memory.presenters
     unknown = [name for name in responses if name not in kept]
-    again = observation.memory.cleaning_up.failures > 0 and observation.issuer is not None
+    issuer = _issuer_of_order(observation)
+    again = observation.memory.cleaning_up.failures > 0 and issuer is not None
     if not unknown and not again:
         return kept
-    if observation.issuer is None:
+    if issuer is None:
+        view = observation.order_view or observation.issuer_view
         raise IssuanceError(
             "CleanUpBlocked",
             f"The record for {unknown[0]} cannot be removed, because the issuer with the credentials is not ready: "
-            f"{observation.issuer_view.message or 'it is not loaded yet'}",
+            f"{view.message or 'it is not loaded yet'}",
         )
     try:
-        made = await presenters_for(observation, tools, responses if again else unknown)
+        types = {name: (response.challenge_type,) for name, response in responses.items()}
+        made = await presenters_for(observation, tools, responses if again else unknown, issuer, types=types)
     except (IssuanceError, DnsError):
         if unknown:
             raise
@@ -138,3 +142,8 @@ async def _presenters_of(
             "creates such records.",
         )
     return presenters
+
+
+def _issuer_of_order(observation: Observation) -> SolverSource | None:
+    """Return the issuer that the order belongs to, which has the credentials; its CA is not needed to clean up."""
+    return observation.issuer if observation.order_view is None else observation.order_issuer

@@ -81,7 +81,6 @@ for _command in (
     commands.ari,
     commands.delete,
     commands.reconfigure,
-    commands.completion,
 ):
     acme.command(epilog="Exit codes and environment variables: certwright acme --help")(with_common(_command))
 acme.command("list", epilog="Exit codes and environment variables: certwright acme --help")(

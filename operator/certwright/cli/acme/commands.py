@@ -18,7 +18,7 @@ import typer
 
 from certwright.cli.acme.common import Common
 from certwright.cli.acme.settings import IssuanceSettings, KeyType
-from certwright.cli.acme.solver_settings import KINDS, DnsCheck, SolverSettings
+from certwright.cli.acme.solver_settings import KINDS, DnsCheck, DnsView, SolverSettings
 
 _KINDS: Final = "; ".join(f"{kind} ({text})" for kind, text in KINDS.items())
 _validation = partial(typer.Option, rich_help_panel="Domain validation")
@@ -37,14 +37,6 @@ EabHmacFile = Annotated[
     ),
 ]
 EabAlgorithm = Annotated[str, _binding("--eab-algorithm", help="MAC algorithm: HS256, HS384 or HS512.")]
-
-
-class Shell(StrEnum):
-    """Shells with completion."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
 
 
 def _time(text: str) -> datetime:
@@ -154,8 +146,17 @@ def issue(
         list[str] | None,
         _validation(
             "--dns-resolver",
-            help="Resolver used to find zones and follow aliases; repeat for several.",
+            help="Resolver used to find zones and follow aliases: HOST[:PORT], or an https:// URL (DNS over HTTPS); "
+            "repeat for several.",
             show_default="the system's",
+        ),
+    ] = None,
+    dns_view: Annotated[
+        list[DnsView] | None,
+        _validation(
+            "--dns-view",
+            help="Where records must be visible: on the zone's own servers, on the resolvers, or on both (repeat it).",
+            show_default="authoritative",
         ),
     ] = None,
     dns_server: Annotated[
@@ -294,6 +295,7 @@ def issue(
         tsig_algorithm=tsig_algorithm,
         resolvers=tuple(dns_resolver or ()),
         authoritative=tuple(dns_server or ()),
+        dns_views=tuple(view.value for view in dns_view or (DnsView.AUTHORITATIVE,)),
         dns_timeout=dns_timeout,
         dns_check=dns_check.value,
         exec_timeout=exec_timeout,
@@ -590,14 +592,3 @@ def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own form of a
 
         typer.echo(f"certwright {version('certwright')}")
         raise typer.Exit
-
-
-def completion(
-    common: Common,  # noqa: ARG001 - all commands have the same options
-    shell: Annotated[Shell, typer.Argument(help="The shell.")],
-) -> None:
-    """Print a script that completes commands, options and certificate names in a shell."""
-    from certwright.cli.acme.app import acme  # noqa: PLC0415 - it imports this module
-    from certwright.cli.acme.completion import script  # noqa: PLC0415 - only what runs is loaded
-
-    typer.echo(script(shell.value, typer.main.get_command(acme)))

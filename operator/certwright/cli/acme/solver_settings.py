@@ -45,6 +45,13 @@ class DnsCheck(StrEnum):
     OFF = "off"
 
 
+class DnsView(StrEnum):
+    """Where records must be visible."""
+
+    AUTHORITATIVE = "authoritative"
+    RECURSIVE = "recursive"
+
+
 @dataclass(frozen=True)
 class SolverSettings:
     """The validation options given on the command line.
@@ -62,6 +69,7 @@ class SolverSettings:
         tsig_algorithm: Its algorithm, if the file does not contain it.
         resolvers: Recursive resolvers; none for the system's.
         authoritative: Servers to query for the records, instead of those that the zone lists.
+        dns_views: Where the records must be visible, of `DnsView`.
         dns_timeout: Seconds until the records must be visible.
         dns_check: What to do if they are not.
         persist_until: Expiry of a dns-persist-01 record that is created.
@@ -81,6 +89,7 @@ class SolverSettings:
     tsig_algorithm: str | None = None
     resolvers: tuple[str, ...] = ()
     authoritative: tuple[str, ...] = ()
+    dns_views: tuple[str, ...] = (DnsView.AUTHORITATIVE.value,)
     dns_timeout: float = 300.0
     dns_check: str = DnsCheck.REQUIRED.value
     persist_until: datetime | None = None

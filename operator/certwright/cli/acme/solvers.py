@@ -32,6 +32,7 @@ from certwright.client import (
 )
 from certwright.dns import DnsView, TsigKey, TxtRecord
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
+from certwright.dns.view import VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from certwright.cli.acme.session import Session
     from certwright.cli.acme.solver_settings import SolverSettings, SolverSpec
     from certwright.client import Instruction, Proof, Solver, Solvers
+    from certwright.dns.view import View
 
 TSIG_VARIABLE: Final = "CERTWRIGHT_TSIG_SECRET"
 """The environment variable that holds a TSIG secret that is in no file."""
@@ -80,7 +82,11 @@ class _SolverFactory:
     def __init__(self, settings: SolverSettings, session: Session) -> None:
         self._settings = settings
         self._session = session
-        self._view = DnsView(resolvers=settings.resolvers or None, authoritative=settings.authoritative or None)
+        self._view = DnsView(
+            resolvers=settings.resolvers or None,
+            authoritative=settings.authoritative or None,
+            views=_views(settings),
+        )
         self._provider: Rfc2136Provider | None = None
         # One for all zones, as there is one port.
         self._servers: dict[str, Solver] = {}
@@ -159,6 +165,14 @@ class _SolverFactory:
                 self._settings.nameserver or "", tsig=load_tsig_key(self._settings), zones=self._view.find_zone
             )
         return self._provider
+
+
+def _views(settings: SolverSettings) -> list[View]:
+    """Return the views. Raises `UsageError` if the saved settings have another."""
+    views: list[View] = [view for view in VIEWS if view in settings.dns_views]
+    if not views or len(views) < len(set(settings.dns_views)):
+        raise UsageError(f"The saved settings name an unknown --dns-view: it is one of {', '.join(VIEWS)}")
+    return views
 
 
 class _OneRequestTransport:
