@@ -105,6 +105,13 @@ from certwright.resources.request import (
     RequestSpec,
     RequestState,
     RequestStatus,
+    RevocationReasonName,
+)
+from certwright.resources.revocation import (
+    KEPT_REVOCATIONS,
+    LONGEST_REVOCATION_MESSAGE,
+    RevocationState,
+    RevocationStatus,
 )
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
@@ -137,7 +144,9 @@ __all__ = [
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
     "KEPT_REQUESTS",
+    "KEPT_REVOCATIONS",
     "LONGEST_REQUEST_MESSAGE",
+    "LONGEST_REVOCATION_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
@@ -218,6 +227,9 @@ __all__ = [
     "RequestState",
     "RequestStatus",
     "ResourceError",
+    "RevocationReasonName",
+    "RevocationState",
+    "RevocationStatus",
     "Rfc2136",
     "RotationPolicy",
     "SecretKeyRef",

@@ -101,7 +101,7 @@ class StartOrder(Act):
         observation = observation.with_order(authorizations=entries, solver_objects=made)
         observation = observation.noting("Presenting", f"Presenting {_counted(responses, made)}: {self.message}.")
         yield observation  # with its records, whatever becomes of writing them down
-        if must_be_held(responses, made):
+        if must_be_held(responses, made) or observation.certificate.spec.revoke_on_delete:
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
         yield observation.remember(open_order=open_order).after_progress()
