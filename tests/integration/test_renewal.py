@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness import Tenant
     from testbed.parts.pebble import Pebble
 
-MANY: Final = int(os.environ.get("CERTWRIGHT_TEST_REVOKED", "20"))
+MANY: Final = int(os.environ.get("CERTWRIGHT_TEST_REVOKED", "12"))
 """How many certificates are revoked at once."""
 NEW_ORDER: Final = ("POST", "/order-plz")
 
