@@ -115,7 +115,7 @@ def test_a_certificate_that_was_replaced_already_is_renewed_without_a_failure(
 def test_a_renewal_is_rehearsed_at_another_ca_and_nothing_but_the_result_is_left(
     tenant: Tenant, make_pebble: Callable[..., Pebble]
 ) -> None:
-    real = make_pebble(profiles={"short": Profile("a minute", 60)})
+    real = make_pebble(profiles={"short": Profile("less than a minute", 45)})
     tenant.add_issuer("real", pebble=real, profile="short")
     rehearse = {"rehearse": {"issuerRef": {"name": "pebble"}, "before": "1h"}}
     tenant.apply("web", "rehearsed.example.test", issuerRef={"name": "real"}, renewal=rehearse)
