@@ -189,6 +189,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(caBundle=PEM), "is PEM that is not encoded: write it in base64"),
         (issuer(caBundle="?"), "is not base64"),
         (issuer(caBundle=PEM_IN_BASE64, skipTLSVerify=True), "spec.acme.skipTLSVerify: Invalid value: caBundle"),
+        (issuer(accountKeySize=4096), "spec.acme.accountKeySize: Invalid value: accountKeySize is for"),
         (issuer(accountKeyAlgorithm="HS256"), 'supported values: "ES256", "ES384", "ES512", "RS256"'),
         (issuer(privateKeySecretRef={}), "spec.acme.privateKeySecretRef.name: Required value"),
         (issuer(privateKeySecretRef={"name": "a", "key": "a/b"}), "is not a key of a Secret"),
@@ -196,9 +197,9 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(kind="ClusterIssuer", server="x"), "is not an https:// URL"),
         (
             solver(dns01=MISSING),
-            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01 and http01",
+            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01, ",
         ),
-        (solver(http01={}), "must have exactly one of dns01, dnsAccount01 and http01"),
+        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01"),
         (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
         (
             http01({}),

@@ -232,6 +232,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
         "conditions": [],
         "notBefore": "2026-01-31T12:00:00Z",
         "revision": 0,
+        "revocations": [],
         "failedAttempts": 0,
         "order": {
             "url": "u",
