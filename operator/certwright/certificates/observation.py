@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from certwright.certificates.order_request import requested_identifiers
-from certwright.certificates.renewal import renewal_time
+from certwright.certificates.renewal import kept_until, renewal_time
 from certwright.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuers.registry import key_of
 from certwright.kube.events import subject_of
@@ -93,6 +93,7 @@ class Memory:
         requesting: The back-off of keeping that record.
         taken_out: ID of the request that this process last removed from the spec.
         outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
+        unkept: Whether none of the kept revisions was of use when the Secret was lost: it has to be ordered.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
     """
 
@@ -115,6 +116,7 @@ class Memory:
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
     outputs: OutputsLook | None = None
+    unkept: bool = False
     issuer_key: Key | None = None
     limited: Mapping[Key, dt.datetime] = field(default_factory=dict)
     requests: tuple[RequestStatus, ...] | None = None
@@ -132,6 +134,7 @@ class Memory:
             note=note,
             issuing=Backoff(),
             requesting=Backoff(),
+            unkept=False,
             ca_failures=0,
             orders_gone=0,
             limited={},
@@ -292,6 +295,9 @@ class Observation:
         """Return the observation with the Secret as it is now, and the time of renewal that follows from it."""
         facts = secret.certificate if secret is not None else None
         renew_at = renewal_time(self.certificate, facts) if facts is not None else None
+        kept = kept_until(facts, secret.rolled_back) if facts is not None and secret is not None else None
+        if renew_at is not None and kept is not None:
+            renew_at = max(renew_at, kept)
         return replace(self, secret=secret, renew_at=renew_at)
 
     def with_status(self, **changes: Any) -> Observation:

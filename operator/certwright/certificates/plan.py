@@ -16,11 +16,13 @@ from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.requested import request_step
+from certwright.certificates.revisions import are_due, may_be_kept
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.finalize import Finalize
+from certwright.certificates.steps.keep_revisions import KeepRevisions
 from certwright.certificates.steps.poll_order import PollOrder
 from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
@@ -36,6 +38,7 @@ from certwright.certificates.steps.resting import (
     Settle,
     Sleep,
 )
+from certwright.certificates.steps.restore_revision import RestoreRevision
 from certwright.certificates.steps.restore_secret import RestoreSecret, changed_by
 from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
@@ -118,7 +121,10 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
         lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
         return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
-    return _release_first(observation, now) or Settle(observation.renew_at)
+    released = _release_first(observation, now)
+    if released is None and are_due(observation):
+        return _after(observation.memory.cleaning_up, now) or KeepRevisions()
+    return released or Settle(observation.renew_at)
 
 
 def _outputs_to_write(observation: Observation, secret: SecretFacts) -> str | None:
@@ -136,12 +142,9 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
         return _let_go_first(observation, now) or Refuse(need.refusal.reason, need.refusal.message)
     view, memory = observation.issuer_view, observation.memory
-    if can_be_restored(observation, now):
-        return (
-            _after(memory.cleaning_up, now)
-            or _await_calm(observation, need.message, now)
-            or RestoreSecret(need.message)
-        )
+    restored = _restore(observation, need, now)
+    if restored is not None:
+        return restored
     if view.state == "unknown":
         return Park()
     if view.state != "ready" or observation.request is None:
@@ -176,6 +179,18 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if order is None:
         return _order(observation, need, now)
     return ResumeOrder() if memory.open_order is None else _continue(memory.open_order, now)
+
+
+def _restore(observation: Observation, need: Need, now: dt.datetime) -> Step | None:
+    """Write what was issued, just now or earlier, to a Secret that something else has deleted or spoiled."""
+    step: Step | None = None
+    if can_be_restored(observation, now):
+        step = RestoreSecret(need.message)
+    elif may_be_kept(observation, need, now):
+        step = RestoreRevision(need.message)
+    if step is None:
+        return None
+    return _after(observation.memory.cleaning_up, now) or _await_calm(observation, need.message, now) or step
 
 
 def _order(observation: Observation, need: Need, now: dt.datetime) -> Step:

@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import datetime as dt
 
+    from certwright.certificates.secret import RolledBack
     from certwright.pki import CertificateFacts
     from certwright.resources import Certificate
+
+
+def kept_until(facts: CertificateFacts, rolled_back: RolledBack | None) -> dt.datetime | None:
+    """Return until when a certificate that was put back is not renewed; None for any other.
+
+    Its own time of renewal is past, as a rule: that is why there was a later one. So the rest of its lifetime counts
+    as a lifetime of its own, of which one third remains when it is renewed.
+    """
+    if rolled_back is None:
+        return None
+    at = min(max(rolled_back.at, facts.not_before), facts.not_after)
+    return at + (facts.not_after - at) * 2 / 3
 
 
 def renewal_time(certificate: Certificate, facts: CertificateFacts) -> dt.datetime:

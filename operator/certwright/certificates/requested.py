@@ -12,6 +12,7 @@ from certwright.certificates.requests.actions import ACTIONS
 from certwright.certificates.requests.record import entry_of, pending, running, withdrawn
 from certwright.certificates.steps.begin_request import BeginRequest, RefuseRequest
 from certwright.certificates.steps.end_request import EndRequest, NoteRepeated, TakeOutRequest, is_noted
+from certwright.certificates.steps.roll_back import RollBack
 from certwright.runtime.backoff import wait_until
 from certwright.text import sentence
 
@@ -27,7 +28,9 @@ PATIENCE: Final = dt.timedelta(days=1)
 TAKEN_OUT_WITHIN: Final = dt.timedelta(hours=1)
 """A finished request that is in the spec later than this was written back by something else, such as GitOps."""
 
-STEPS: Final[Mapping[RequestAction, Callable[[Observation, RequestStatus, dt.datetime], Act | None]]] = {}
+STEPS: Final[Mapping[RequestAction, Callable[[Observation, RequestStatus, dt.datetime], Act | None]]] = {
+    "Rollback": lambda observation, entry, now: RollBack(entry),  # noqa: ARG005 - as every action
+}
 """What an action does itself while its request runs; None once only the issuance, or nothing, is left.
 
 The step may end its request, see `steps.end_request.with_end`; its failures have the back-off of issuing.

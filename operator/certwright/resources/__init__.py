@@ -86,6 +86,7 @@ from certwright.resources.request import (
     RequestState,
     RequestStatus,
 )
+from certwright.resources.revision import RevisionStatus
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
@@ -181,6 +182,7 @@ __all__ = [
     "RequestState",
     "RequestStatus",
     "ResourceError",
+    "RevisionStatus",
     "Rfc2136",
     "RotationPolicy",
     "SecretKeyRef",

@@ -51,7 +51,7 @@ class Settle(Rest):
         )
         observation = observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
         issued = observation.memory.issued if is_kept(observation, now) else None
-        return observation.remember(note=kept, issuing=Backoff(), orders_gone=0, issued=issued)
+        return observation.remember(note=kept, issuing=Backoff(), orders_gone=0, issued=issued, unkept=False)
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
         """Look again when it is to be renewed, or when what was issued need not be kept any longer."""
