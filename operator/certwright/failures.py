@@ -216,7 +216,10 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             )
         case acme.AddressRefused():
             return Failure(
-                "CAAddressRefused", f"{message}. Correct the issuer's spec.acme.server", "transient", not_before
+                "CAAddressRefused",
+                f"{message}. Correct the issuer's spec.acme.server or proxy",
+                "transient",
+                not_before,
             )
         case acme.ResponseTooLarge() | acme.UnsafeUrl():
             # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)

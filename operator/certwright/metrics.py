@@ -134,6 +134,15 @@ class Metrics:
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
         )
+        self._renewal_info = Counter(
+            "certwright_renewal_info_polls_total",
+            "Requests for renewal information (RFC 9773), by result.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._disabled = self._gauge(
+            "certificate_renewal_disabled", "1 if the certificate is not renewed, as its spec wants.", labels
+        )
         self._kube = Counter(
             "certwright_kubernetes_requests_total",
             "Requests to the API server besides the watches, by method and HTTP status.",
@@ -223,6 +232,10 @@ class Metrics:
         status = "none" if record.status is None else str(record.status)
         self._acme.labels(record.action, status).observe(record.seconds)
 
+    def renewal_info(self, result: str) -> None:
+        """Count a request for renewal information."""
+        self._renewal_info.labels(result).inc()
+
     def kube_request(self, method: str, status: str) -> None:
         """Count a request to the API server."""
         self._kube.labels(method, status).inc()
@@ -264,9 +277,14 @@ class Metrics:
             else:
                 gauge.labels(*labels).set(instant.timestamp())
 
+        if status.renewal is not None and status.renewal.basis == "Disabled":
+            self._disabled.labels(*labels).set(1)
+        else:
+            self._disabled.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
+
     def forget(self, namespace: str, name: str) -> None:
         """Show a Certificate no more."""
-        for gauge in (self._ready, self._expiry, self._renewal, self._paused):
+        for gauge in (self._ready, self._expiry, self._renewal, self._disabled, self._paused):
             gauge.remove_by_labels({"namespace": namespace, "name": name})
 
     def fell_back(self, issuer: IssuerRef) -> None:

@@ -119,6 +119,29 @@ def refusal(bed: TestBed) -> Refuse:
         ({"renewBefore": "2h", "renewBeforePercentage": 30}, "renewBeforePercentage are mutually exclusive"),
         ({"renewBeforePercentage": 0}, "greater than or equal to 1"),
         ({"renewBeforePercentage": 100}, "less than or equal to 99"),
+        ({"renewal": {"policy": "Never"}}, 'supported values: "Automatic", "Disabled"'),
+        (
+            {"renewal": {"windows": [{"schedule": "0 2 * *", "duration": "4h"}]}},
+            'spec.renewal.windows[0].schedule: Invalid value: "0 2 * *": has fewer than five fields',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "0 25 * * *", "duration": "4h"}]}},
+            'spec.renewal.windows[0].schedule: Invalid value: "0 25 * * *": is not a cron schedule',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "1m"}]}},
+            'spec.renewal.windows[0].duration: Invalid value: "1m": must be 15m or longer',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "4h", "timeZone": "+02:00"}]}},
+            'spec.renewal.windows[0].timeZone: Invalid value: "+02:00": is an offset: write a time zone',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "4h", "timeZone": "Europe/Springfield"}]}},
+            "is not a time zone of the IANA database, such as Europe/Berlin or Etc/UTC",
+        ),
+        ({"renewal": {"windows": [{"schedule": "@daily", "duration": "4h"}] * 9}}, "must have at most 8 items"),
+        ({"renewal": {"rehearse": {}}}, "spec.renewal.rehearse.issuerRef: Required value"),
         ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
         ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
         ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),

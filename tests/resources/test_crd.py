@@ -118,6 +118,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "duration",
         "renewBefore",
         "renewBeforePercentage",
+        "renewal",
         "privateKey",
         "keystores",
         "additionalOutputFormats",
@@ -131,7 +132,8 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
 def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:
     acme = open_api_schema(Issuer)["properties"]["spec"]["properties"]["acme"]
     assert {"server", "privateKeySecretRef", "caBundle", "skipTLSVerify", "solvers"} <= acme["properties"].keys()
-    assert acme["required"] == ["server", "privateKeySecretRef", "solvers"]
+    assert acme["required"] == ["privateKeySecretRef", "solvers"]
+    assert acme["x-kubernetes-validations"][0]["rule"] == "has(self.server) || has(self.preset)"
 
 
 @pytest.mark.parametrize(

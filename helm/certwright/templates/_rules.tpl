@@ -6,7 +6,7 @@
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [get, list, watch]
-# For the finalizer that keeps a Certificate while its records are in the DNS.
+# For the finalizer that keeps a Certificate while its records are in the DNS, and for removing a request that has ended.
 - apiGroups: [certwright.io]
   resources: [certificates]
   verbs: [patch]

@@ -140,6 +140,7 @@ from certwright.acme.renewal_info import (
     certificate_identifier,
     fetch_renewal_info,
     poll_interval,
+    renewal_by_lifetime,
     still_to_be_asked,
 )
 from certwright.acme.server import AcmeServer, RequestRecord
@@ -271,6 +272,7 @@ __all__ = [
     "poll_interval",
     "probe_keys",
     "registered_domain",
+    "renewal_by_lifetime",
     "replay_nonce",
     "revoke_with_certificate_key",
     "sign_request",

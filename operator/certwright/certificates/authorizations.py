@@ -20,6 +20,11 @@ def pending(authorizations: Iterable[Authorization]) -> list[Authorization]:
     return [authorization for authorization in authorizations if authorization.status == "pending"]
 
 
+def offered_types(authorizations: Iterable[Authorization]) -> set[str]:
+    """Return the types of the challenges that can be answered."""
+    return {one.type for authorization in authorizations for one in authorization.challenges if one.token is not None}
+
+
 def find_challenge(authorization: Authorization, challenge_type: str) -> Challenge:
     """Return an authorization's challenge of a type.
 
@@ -31,7 +36,8 @@ def find_challenge(authorization: Authorization, challenge_type: str) -> Challen
         offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
         raise IssuanceError(
             "NoChallenge",
-            f"The CA offers no {challenge_type} challenge for {authorization.name}; it offers {offered}.",
+            f"The CA offers no {challenge_type} challenge for {authorization.name}; it offers {offered}. Add a solver "
+            "for one of these to the issuer.",
             costly=True,
         )
     return challenge

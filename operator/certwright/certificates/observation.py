@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from certwright.certificates.order_request import requested_identifiers
-from certwright.certificates.renewal import kept_until, renewal_time
+from certwright.certificates.renewal import kept_until, renewal_of
+from certwright.certificates.suggestion import suggestion_of
 from certwright.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuers.registry import key_of
 from certwright.kube.events import subject_of
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.origin import ChainOrigin
     from certwright.certificates.progress import Progress
+    from certwright.certificates.renewal import RenewalDecision
     from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.suggestion import Suggestion
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer
@@ -95,6 +98,10 @@ class Memory:
         outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
         unkept: Whether none of the kept revisions was of use when the Secret was lost: it has to be ordered.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
+        suggestion: What the CA suggests for the renewal of the certificate in the Secret; None until that was seen.
+        poll_at: When the CA is to be asked for it; None if that has not been decided.
+        polls: The back-off of asking.
+        not_replaced: The certificate, by its identifier, that the CA refused to have replaced by an order.
     """
 
     open_order: OpenOrder | None = None
@@ -115,6 +122,10 @@ class Memory:
     issued: Issued | None = field(default=None, repr=False)
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
+    suggestion: Suggestion | None = None
+    poll_at: dt.datetime | None = None
+    polls: Backoff = field(default_factory=Backoff)
+    not_replaced: str | None = None
     outputs: OutputsLook | None = None
     unkept: bool = False
     issuer_key: Key | None = None
@@ -170,7 +181,7 @@ class Observation:
         identifiers: What the certificate is to be for, see `requested_identifiers`.
         status: The draft of its status: as last seen, with what this pass has added.
         secret: The Secret it names, or None if there is none; see `with_secret`.
-        renew_at: When the certificate in the Secret is to be renewed; None if there is none.
+        renewal: When the certificate in the Secret is to be renewed, and why; None if there is none.
         issuer_view: The state of its issuer.
         issuer: The issuer, if it is ready.
         request: What would be ordered; None while the issuer is not ready.
@@ -178,6 +189,7 @@ class Observation:
         memory: What is kept between passes.
         policy: What its namespace may request from the issuer; None for everything.
         given: Where the chains are from that the issuer's CA has given; none if that is not known.
+        seen_at: The time of the observation; None if it does not matter.
         candidates: All its issuers, in its order of preference; the issuer is one of them.
         choice: Which of them it is, and why.
         order_view: The state of the issuer of the order in the draft, which may be another one.
@@ -188,7 +200,7 @@ class Observation:
     identifiers: tuple[Identifier, ...]
     status: CertificateStatus
     secret: SecretFacts | None
-    renew_at: dt.datetime | None
+    renewal: RenewalDecision | None
     issuer_view: IssuerView
     issuer: ReadyIssuer | None
     request: OrderRequest | None
@@ -196,10 +208,16 @@ class Observation:
     memory: Memory
     policy: DomainPolicy | None = None
     given: tuple[ChainOrigin, ...] = ()
+    seen_at: dt.datetime | None = None
     candidates: tuple[Candidate, ...] = ()
     choice: Choice | None = None
     order_view: IssuerView | None = None
     order_issuer: LoadedIssuer | None = None
+
+    @property
+    def renew_at(self) -> dt.datetime | None:
+        """When the certificate in the Secret is to be renewed; None if there is none, or if it never is."""
+        return self.renewal.at if self.renewal is not None else None
 
     @property
     def reference(self) -> IssuerRef:
@@ -211,6 +229,18 @@ class Observation:
         """The issuer in use."""
         reference = self.reference
         return key_of(reference.kind, reference.name, self.namespace)
+
+    @property
+    def issued_by(self) -> ReadyIssuer | None:
+        """The issuer that has issued the certificate in the Secret, if it is one of the spec's and ready."""
+        secret = self.secret
+        if secret is None or not secret.is_ours:
+            return None
+        for one in self.candidates:
+            ours = (one.reference.kind, one.reference.name) == (secret.issuer_kind, secret.issuer_name)
+            if ours and one.ready is not None and one.ready.spec.server == secret.server:
+                return one.ready
+        return None
 
     @property
     def has_alternatives(self) -> bool:
@@ -231,6 +261,12 @@ class Observation:
             return {(one.kind, one.name): ready.spec.server if ready is not None else None for one, ready in known}
         server = self.request.server if self.request is not None else None
         return {(one.kind, one.name): server for one in self.certificate.spec.issuers}
+
+    @property
+    def former_servers(self) -> frozenset[str]:
+        """The directories at which the accounts of these issuers were used before: their CAs have moved them."""
+        ready = [one.ready for one in self.candidates] or [self.issuer]
+        return frozenset(server for one in ready if one is not None for server in one.former_servers)
 
     @property
     def ready_issuer(self) -> ReadyIssuer:
@@ -294,11 +330,37 @@ class Observation:
     def with_secret(self, secret: SecretFacts | None) -> Observation:
         """Return the observation with the Secret as it is now, and the time of renewal that follows from it."""
         facts = secret.certificate if secret is not None else None
-        renew_at = renewal_time(self.certificate, facts) if facts is not None else None
-        kept = kept_until(facts, secret.rolled_back) if facts is not None and secret is not None else None
-        if renew_at is not None and kept is not None:
-            renew_at = max(renew_at, kept)
-        return replace(self, secret=secret, renew_at=renew_at)
+        if secret is None or facts is None:
+            return replace(self, secret=secret, renewal=None)
+        memory = self.memory
+        suggestion = suggestion_of(
+            memory.suggestion or self.status.renewal,
+            secret.certificate_id or facts.fingerprint_sha256,
+            facts,
+            life_before=self._life_before(),
+            now=self.seen_at,
+        )
+        if suggestion != memory.suggestion:
+            if memory.suggestion is not None:
+                memory = replace(memory, poll_at=None, polls=Backoff())
+            memory = replace(memory, suggestion=suggestion)
+        renewal = renewal_of(
+            self.certificate, facts, suggestion, self.seen_at, kept_until=kept_until(facts, secret.rolled_back)
+        )
+        return replace(self, secret=secret, memory=memory, renewal=renewal)
+
+    def _life_before(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """Return when the certificate began and ends that was in the Secret before, by the last status at least."""
+        facts = self.secret.certificate if self.secret is not None else None
+        if facts is not None:
+            return facts.not_before, facts.not_after
+        status = self.certificate.status
+        return None if status.not_before is None or status.not_after is None else (status.not_before, status.not_after)
+
+    def after_poll(self, suggestion: Suggestion | None, poll_at: dt.datetime, polls: Backoff) -> Observation:
+        """Return the observation after the CA was asked for a suggestion."""
+        memory = replace(self.memory, suggestion=suggestion, poll_at=poll_at, polls=polls)
+        return replace(self, memory=memory).with_secret(self.secret)
 
     def with_status(self, **changes: Any) -> Observation:
         """Return the observation with fields of the draft changed."""

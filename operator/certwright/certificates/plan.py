@@ -15,6 +15,7 @@ from certwright.certificates.order_budget import is_scheduled, next_order_time, 
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
 from certwright.certificates.revisions import are_due, may_be_kept
 from certwright.certificates.secret import metadata_fingerprint
@@ -24,6 +25,7 @@ from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.finalize import Finalize
 from certwright.certificates.steps.keep_revisions import KeepRevisions
 from certwright.certificates.steps.poll_order import PollOrder
+from certwright.certificates.steps.poll_renewal_info import PollRenewalInfo
 from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
@@ -113,7 +115,7 @@ def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> 
 def _keep(observation: Observation, now: dt.datetime) -> Step:
     """The Secret is right: clean up what led to it, then rest until the renewal."""
     secret = observation.secret
-    if secret is None or observation.renew_at is None:
+    if secret is None or observation.renewal is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
@@ -123,7 +125,9 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
         return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
     released = _release_first(observation, now)
     if released is None and are_due(observation):
-        return _after(observation.memory.cleaning_up, now) or KeepRevisions()
+        released = _after(observation.memory.cleaning_up, now) or KeepRevisions()
+    if released is None and is_poll_due(observation, now):
+        released = PollRenewalInfo()
     return released or Settle(observation.renew_at)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from certwright.acme import AcmeError, OrderFailed
 from certwright.acme.validation import Review
-from certwright.certificates.authorizations import find_challenge, pending
+from certwright.certificates.authorizations import find_challenge, offered_types, pending
 from certwright.certificates.responses import presenters_for
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
@@ -68,6 +68,34 @@ async def prepare(observation: Observation, tools: Tools, names: Collection[str]
     presenters = await presenters_for(observation, tools, names)
     found = await gather_all(presenters[name].place(name) for name in names)
     return Preparation(presenters, dict(zip(names, found, strict=True)))
+
+
+async def adapted(
+    prepared: Preparation, observation: Observation, tools: Tools, authorizations: Collection[Authorization]
+) -> Preparation:
+    """Return the preparation with another solver for each name whose challenge the CA does not offer.
+
+    Where no solver of the issuer answers what is offered, it stays as it is, and the response says so.
+
+    Raises:
+        IssuanceError: The other solver lacks something.
+        DnsError: The place of a record cannot be found, or is not allowed.
+        SolverError: The Ingress that is to be edited does not exist.
+        KubeError: The API server cannot be asked.
+    """
+    tools.registry.learn_challenges(observation.ready_issuer.key, offered_types(authorizations))
+    missing = {
+        one.name: types
+        for one in pending(authorizations)
+        if one.name in prepared.places
+        and prepared.presenters[one.name].challenge_type not in (types := offered_types([one]))
+    }
+    if not missing:
+        return prepared
+    found = await presenters_for(observation, tools, missing, types=missing)
+    other = {name: one for name, one in found.items() if one.challenge_type in missing[name]}
+    places = await gather_all(presenter.place(name) for name, presenter in other.items())
+    return Preparation({**prepared.presenters, **other}, {**prepared.places, **dict(zip(other, places, strict=True))})
 
 
 def with_responses(

@@ -17,12 +17,12 @@ from certwright.challenges.response import (
 )
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
-from certwright.issuers.solver_choice import choose_solver
+from certwright.issuers.solver_choice import fitting_solvers
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
 from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
@@ -33,7 +33,12 @@ if TYPE_CHECKING:
 
 
 async def presenters_for(
-    observation: Observation, tools: Tools, names: Iterable[str], issuer: SolverSource | None = None
+    observation: Observation,
+    tools: Tools,
+    names: Iterable[str],
+    issuer: SolverSource | None = None,
+    *,
+    types: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, Presenter]:
     """Choose and make the presenter for each name; names with the same solver of the issuer share one.
 
@@ -42,13 +47,22 @@ async def presenters_for(
         tools: What makes them.
         names: For which.
         issuer: Whose solvers; None for those of the issuer in use.
+        types: For a name the challenge types of which one is wanted: a solver that fits less well is chosen if it
+            answers one and the best does not.
+
+    Raises:
+        IssuanceError: No solver is for a name, or it lacks something.
+        DnsError: A server's address or a key cannot be used.
+        KubeError: Credentials cannot be read.
     """
     certificate = observation.certificate
     issuer = issuer or observation.ready_issuer
     made: dict[int, Presenter] = {}
     by_name: dict[str, Presenter] = {}
     for name in names:
-        chosen = choose_solver(issuer.spec.solvers, name, certificate.metadata.labels)
+        fitting = fitting_solvers(issuer.spec.solvers, name, certificate.metadata.labels)
+        wanted = (types or {}).get(name, ())
+        chosen = next((solver for solver in fitting if solver.challenge_type in wanted), fitting[0])
         if id(chosen) not in made:
             made[id(chosen)] = await tools.presenters.make(issuer, chosen, certificate)
         by_name[name] = made[id(chosen)]
@@ -63,7 +77,8 @@ async def same_presenters(
     Raises:
         IssuanceError: The issuer's solver for a name is now of another kind: another order is placed.
     """
-    presenters = await presenters_for(observation, tools, responses)
+    types = {name: (response.challenge_type,) for name, response in responses.items()}
+    presenters = await presenters_for(observation, tools, responses, types=types)
     for name, response in responses.items():
         if presenters[name].challenge_type != response.challenge_type:
             raise IssuanceError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certwright.acme import InvalidCertificate, certificate_identifier
 from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
 from certwright.certificates.outputs import (
@@ -88,6 +89,8 @@ MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
 MAX_REQUEST_ID: Final = 64
+MAX_IDENTIFIER: Final = 256
+"""Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 PENDING_KEY: Final = "pending-key"
 PENDING_PREFIX: Final = "certwright-pending-"
 """Secrets of such names are deleted when the order that they were for is done."""
@@ -172,6 +175,7 @@ class SecretFacts:
         seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
         rolled_back: That its certificate was put back; None if it was not.
+        certificate_id: The identifier of its certificate in renewal information (RFC 9773 section 4.1), if it has one.
         outputs: What it records of the entries that are made from certificate and key; None if there are none of ours.
         key_encoding: Of ``tls.key``: PKCS1 or PKCS8; None if it has only one, or cannot be used.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
@@ -206,6 +210,7 @@ class SecretFacts:
     seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
     rolled_back: RolledBack | None = None
+    certificate_id: str | None = None
     outputs: RecordedOutputs | None = None
     key_encoding: str | None = None
 
@@ -279,6 +284,7 @@ class SecretFacts:
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
             rolled_back=RolledBack.read(annotations.get(ROLLED_BACK_ANNOTATION)) if is_unchanged and managed else None,
+            certificate_id=_identifier(leaf) if leaf is not None else None,
             outputs=recorded_outputs(annotations.get(OUTPUTS_ANNOTATION), data) if managed else None,
             key_encoding=_encoding(data, leaf) if leaf is not None else None,
             seal=annotations.get(SEAL_ANNOTATION),
@@ -524,6 +530,14 @@ def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChai
     except PkiError as error:
         return None, str(error)
     return chain, None
+
+
+def _identifier(leaf: x509.Certificate) -> str | None:
+    try:
+        found = certificate_identifier(leaf.public_bytes(Encoding.DER))
+    except InvalidCertificate:
+        return None
+    return found if len(found) <= MAX_IDENTIFIER else None
 
 
 def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:

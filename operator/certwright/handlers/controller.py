@@ -151,6 +151,7 @@ class Controller:
             leadership=leadership,
             on_written=self._put_certificate,
             on_secret_written=self._put_secret,
+            number=lambda: len(self.certificates),
             caa=solvers.caa,
         )
         self._certificate_reconciler = CertificateReconciler(

@@ -5,26 +5,32 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme import AcmeError
 from certwright.failures import Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
-from certwright.issuers.account import load_account, obtain_account_key
+from certwright.issuers.account import AccountLoader, KnownAccount
+from certwright.issuers.account_key import obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Budgets
+from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, offer_of
 from certwright.issuers.circuits import AVAILABLE, Circuits
+from certwright.issuers.connection import authority_of
+from certwright.issuers.credentials import SecretReader
+from certwright.issuers.issuer_status import TERMS_ACCEPTED, Problem, composed
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
-from certwright.kube.errors import Conflict, NotFound
+from certwright.issuers.upkeep import Upkeep
+from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.kube.events import subject_of
 from certwright.resources import (
     MAX_COUNT,
     READY,
+    CaOffer,
     ClusterIssuer,
-    Condition,
-    ConditionStatus,
     Issuer,
     IssuerStatus,
     find_condition,
@@ -35,7 +41,7 @@ from certwright.runtime.result import Result
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
@@ -44,7 +50,7 @@ if TYPE_CHECKING:
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.reasons import Reason
-    from certwright.resources import AcmeIssuerStatus, RateLimitUsageStatus
+    from certwright.resources import AcmeIssuerStatus, Condition, ConditionStatus, RateLimitUsageStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -82,11 +88,25 @@ class _Said:
 
     Attributes:
         account: The account as it was written there.
+        problems: What its owner has to know besides, by the type of the condition.
         corrections: How often something else wrote another one in its place of late, and the pause after the last.
+        written: Whether the status was written since this last changed.
     """
 
     account: AcmeIssuerStatus
+    problems: Mapping[str, Problem] = field(default_factory=dict)
     corrections: Backoff = field(default_factory=Backoff)
+    written: bool = True
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """An issuer whose account is registered, before anybody uses it."""
+
+    account: LoadedAccount
+    authority: Authority
+    problems: Mapping[str, Problem]
+    upkeep: Upkeep
 
 
 class IssuerReconciler:
@@ -146,6 +166,7 @@ class IssuerReconciler:
         self._doubted: set[Key] = set()
         self._generations: dict[Key, int] = {}
         self._said: dict[Key, _Said] = {}
+        self._upkeep: dict[Key, Upkeep] = {}
 
     def account_lost(self, key: Key) -> None:
         """Note that the CA does not know the account any more; the next look registers it again.
@@ -172,9 +193,10 @@ class IssuerReconciler:
             return Result.ON_EVENT
         version = _version(issuer)
         known = self._registry.ready(key)
-        if known is not None and (known.uid, known.generation) == version:
-            return await self._keep_right(key, issuer, known)
         now = self._clock()
+        if known is not None and (known.uid, known.generation) == version and not await self._must_load(key, now):
+            await self._read_directory(key, issuer, known, now)
+            return await self._keep_right(key, issuer, known)
         pause = self._pause_after_losses(key, now)
         if pause is not None:
             return Result.again_at(pause, now)
@@ -188,13 +210,75 @@ class IssuerReconciler:
                 return Result.again_at(next_try, now)
         try:
             try:
-                account = await self._load_in_time(key, issuer)
+                loaded = await self._load_in_time(key, issuer)
             except Exception as error:  # noqa: BLE001 - classified, shown in the condition, logged if it is a defect of ours
                 return await self._failed(key, issuer, classify(error, now), error)
-            await self._succeeded(key, issuer, account)
+            await self._succeeded(key, issuer, loaded)
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
+        return Result.again_in(0) if self._has_newer(key, version) else self._rest(key, now)
+
+    def _rest(self, key: Key, now: dt.datetime) -> Result:
+        """Return when a ready issuer is looked at again if nothing happens."""
+        upkeep = self._upkeep.get(key)
+        return Result.ON_EVENT if upkeep is None else Result.again_at(upkeep.next_at, now)
+
+    async def _must_load(self, key: Key, now: dt.datetime) -> bool:
+        """Whether a ready issuer is to be loaded again: a Secret that it was loaded from has changed, or is due to."""
+        upkeep = self._upkeep.get(key)
+        if upkeep is None:
+            return False
+        if upkeep.must_load(now):
+            return True
+        if now < upkeep.secrets_at:
+            return False
+        try:
+            changed = await upkeep.secrets_changed(SecretReader(self._kube_api, key, self._secrets_namespace(key)))
+        except KubeError as error:
+            logger.warning("%s: its Secrets cannot be compared: %s", key, error)
+            changed = False
+        self._upkeep[key] = upkeep.compared(now)
+        return changed
+
+    async def _read_directory(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer, now: dt.datetime) -> None:
+        """Note what a ready issuer's CA offers by now, and whether its terms have changed."""
+        upkeep, said = self._upkeep.get(key), self._said.get(key)
+        if upkeep is None or said is None:
+            return
+        account = said.account
+        offers, terms = account.offers or CaOffer(), None
+        if now >= upkeep.directory_at:
+            self._upkeep[key] = upkeep.asked(now)
+            try:
+                async with asyncio.timeout(LONGEST_LOAD_SECONDS):
+                    directory = await known.client.server.directory()
+            except (AcmeError, TimeoutError) as error:
+                logger.warning("%s: the directory of its CA cannot be read: %s", key, error)
+            else:
+                offers, terms = offer_of(directory, challenges=offers.challenges), directory.meta.terms_of_service
+        types = {*offers.challenges, *self._registry.challenges(key)}
+        account = account.replace(offers=offers.replace(challenges=tuple(sorted(types))[:MAX_SHOWN]))
+        problems = said.problems
+        if terms is not None:
+            problems = self._with_terms(problems, account.terms_of_service, terms)
+            self._tell_problems(issuer, problems)
+        news = account != said.account or problems != said.problems
+        self._said[key] = replace(said, account=account, problems=problems, written=said.written and not news)
+
+    def _with_terms(
+        self, problems: Mapping[str, Problem], agreed: str | None, terms: str | None
+    ) -> Mapping[str, Problem]:
+        message = changed_terms(agreed, terms)
+        others = {kind: problem for kind, problem in problems.items() if kind != TERMS_ACCEPTED}
+        return others if message is None else {**others, TERMS_ACCEPTED: Problem("TermsChanged", message)}
+
+    def _tell_problems(self, issuer: AnyIssuer, problems: Mapping[str, Problem]) -> None:
+        """Record an Event for each problem that the status does not show yet."""
+        for kind, problem in problems.items():
+            shown = find_condition(issuer.status.conditions, kind)
+            if shown is None or (shown.reason, shown.message) != problem:
+                subject = subject_of(issuer.KIND, issuer.metadata)
+                self._recorder.record(subject, "Warning", problem.reason, problem.message)
 
     async def _keep_right(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
         """Have the status of a ready issuer say the CA's rate limits, and nothing that somebody else wrote there.
@@ -203,22 +287,26 @@ class IssuerReconciler:
         """
         now = self._clock()
         kept, said = known.limits.kept(now), self._said.get(key)
-        rest = Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
+        rest = self._rest(key, now)
+        if kept:
+            rest = rest.no_later_than(min(one.until for one in kept) - now)
         self._tell_circuit(issuer)
         usage = known.budget.ca.kept(known.budget.account, _usage(issuer))
         shown = {"rate_limits": kept, "rate_limit_usage": () if usage is None else (usage,)}
         right = found = issuer.status.replace(**shown, conditions=self._with_circuit(issuer))
         if said is not None:
-            own = self._ready_status(issuer, said.account)
+            own = self._ready_status(issuer, said)
             right = own.replace(**shown, conditions=self._with_circuit(issuer, own.conditions))
-        if said is not None and right != found:
+        if said is not None and right != found and said.written:
             until = said.corrections.pause(now)
             if until is not None:
                 return rest.no_later_than(until - now)
             since = said.corrections.since
             before = Backoff() if since is not None and now - since > CORRECTIONS_FORGOTTEN else said.corrections
             logger.warning("%s: something else has changed its status; it is written again", key)
-            self._said[key] = _Said(said.account, before.failed(now))
+            self._said[key] = replace(said, corrections=before.failed(now))
+        elif said is not None and not said.written:
+            self._said[key] = replace(said, written=True)
         await self._write(issuer, right)
         return rest
 
@@ -277,6 +365,7 @@ class IssuerReconciler:
         self._losses.pop(key, None)
         self._doubted.discard(key)
         self._said.pop(key, None)
+        self._upkeep.pop(key, None)
         self._generations.pop(key, None)
         self._circuits.forget(key)
         self._loads.pop(key, None)
@@ -293,7 +382,7 @@ class IssuerReconciler:
         """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
         return {*self._registry.authorities(), *self._loading.values()}
 
-    async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
+    async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         try:
             async with asyncio.timeout(LONGEST_LOAD_SECONDS) as deadline:
                 return await self._load(key, issuer)
@@ -306,34 +395,35 @@ class IssuerReconciler:
                 "interrupted, so that others get their turn.",
             ) from None
 
-    async def _load(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
-        spec = issuer.spec.acme
+    async def _load(self, key: Key, issuer: AnyIssuer) -> _Loaded:
+        spec, now = issuer.spec.acme, self._clock()
         self._templates.check(spec)
-        account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
-        self._registry.set_loaded(
-            LoadedIssuer(
-                key,
-                issuer.metadata.uid,
-                issuer.metadata.generation,
-                spec,
-                account_key,
-                self._secrets_namespace(key),
-            )
-        )
-        authority = self._loading[key] = Authority.of(spec)
+        secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
+        keys = await obtain_account_key(self._kube_api, spec, secrets.namespace)
+        version = _version(issuer)
+        self._registry.set_loaded(LoadedIssuer(key, *version, spec, keys.key, secrets.namespace))
+        authority = self._loading[key] = await authority_of(spec, secrets)
         server = await self._authorities.server(authority)
+        account = await AccountLoader(server, spec, keys, secrets).load(self._known_account(key, issuer))
+        directory = await server.directory()
+        problems = self._with_terms({}, account.status.terms_of_service, directory.meta.terms_of_service)
+        upkeep = Upkeep.begun(spec, {**secrets.versions, keys.name: keys.version}, now, None)
+        return _Loaded(account, authority, problems, upkeep)
+
+    def _known_account(self, key: Key, issuer: AnyIssuer) -> KnownAccount:
         # What this process wrote it knows; a status may be from somebody else.
         said = self._said.get(key)
         known = issuer.status.acme if said is None else said.account
-        was = None if key in self._lost_accounts else known
         ready = find_condition(issuer.status.conditions, READY)
-        believed = (ready is None or ready.status == "True") and key not in self._doubted
-        return await load_account(server, account_key, spec, was, believed=believed)
+        suspected = key in self._doubted or key in self._lost_accounts
+        return KnownAccount(known, believed=(ready is None or ready.status == "True") and not suspected)
 
-    async def _succeeded(self, key: Key, issuer: AnyIssuer, account: LoadedAccount) -> None:
+    async def _succeeded(self, key: Key, issuer: AnyIssuer, loaded: _Loaded) -> None:
         was_ready = find_condition(issuer.status.conditions, READY)
-        await self._write(issuer, self._ready_status(issuer, account.status))
-        self._said[key] = _Said(account.status)
+        account = loaded.account
+        said = _Said(account.status, loaded.problems)
+        await self._write(issuer, self._ready_status(issuer, said))
+        self._said[key], self._upkeep[key] = said, loaded.upkeep
         # The key too: whoever may write his own issuer's status could name another one's account there.
         of_account = account.status.uri or "", account.client.key.thumbprint
         limits = self._limits.setdefault(of_account, AccountLimits())
@@ -355,19 +445,21 @@ class IssuerReconciler:
                 budget=budget,
                 loads=self._loads[key],
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
+                authority=loaded.authority,
+                former_servers=account.status.former_servers,
             )
         )
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         self._doubted.discard(key)
         await self._authorities.keep_only(self._authorities_in_use())
+        self._tell_problems(issuer, said.problems)
         if was_ready is None or was_ready.status != "True":
-            self._recorder.record(
-                subject_of(issuer.KIND, issuer.metadata),
-                "Normal",
-                "AccountRegistered",
-                f"The account {account.status.uri} is ready.",
-            )
+            message = f"The account {account.status.uri} is ready."
+            if account.status.terms_of_service is not None:
+                message += f" It has agreed to the terms of service {account.status.terms_of_service}."
+            subject = subject_of(issuer.KIND, issuer.metadata)
+            self._recorder.record(subject, "Normal", "AccountRegistered", message)
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
 
@@ -403,32 +495,15 @@ class IssuerReconciler:
     async def _show(self, issuer: AnyIssuer, failing: _Failing) -> None:
         failure, next_try = failing.failure, failing.backoff.not_before
         message = failure.message if next_try is None else f"{failure.message}{NEXT_ATTEMPT}{rfc3339(next_try)}."
-        status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
+        status = composed(issuer, issuer.status.acme, ("False", failure.reason, message), {}, self._clock())
         await self._write(
             issuer, status.replace(failed_attempts=min(failing.backoff.failures, MAX_COUNT), next_attempt_time=next_try)
         )
 
-    def _ready_status(self, issuer: AnyIssuer, account: AcmeIssuerStatus) -> IssuerStatus:
+    def _ready_status(self, issuer: AnyIssuer, said: _Said) -> IssuerStatus:
         message = f"The account is registered at {issuer.spec.acme.server}."
-        return self._status(issuer, account, "True", "AccountRegistered", message)
-
-    def _status(
-        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: Reason, message: str
-    ) -> IssuerStatus:
-        condition = Condition(
-            type=READY,
-            status=ready,
-            reason=reason,
-            message=message,
-            observed_generation=issuer.metadata.generation,
-        )
-        return IssuerStatus(
-            conditions=set_condition(issuer.status.conditions, condition, self._clock()),
-            observed_generation=issuer.metadata.generation,
-            acme=acme,
-            rate_limits=issuer.status.rate_limits,
-            rate_limit_usage=issuer.status.rate_limit_usage,
-        )
+        ready: tuple[ConditionStatus, Reason, str] = ("True", "AccountRegistered", message)
+        return composed(issuer, said.account, ready, said.problems, self._clock())
 
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:
         if status == issuer.status:

@@ -56,6 +56,16 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
+from certwright.resources.issuer_account import (
+    AccountKeyRotation,
+    BasicAuthRef,
+    CaOffer,
+    CaProxy,
+    CaTimeouts,
+    ExternalAccountBinding,
+    KeyRotationStatus,
+    TlsSecretRef,
+)
 from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
 from certwright.resources.keystores import (
     JksKeystore,
@@ -78,6 +88,14 @@ from certwright.resources.order_status import (
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
+from certwright.resources.renewal import (
+    Rehearsal,
+    RehearsalStatus,
+    Renewal,
+    RenewalBasis,
+    RenewalStatus,
+    RenewalWindow,
+)
 from certwright.resources.request import (
     KEPT_REQUESTS,
     LONGEST_REQUEST_MESSAGE,
@@ -131,11 +149,16 @@ __all__ = [
     "VERSION",
     "AccountKeyAlgorithm",
     "AccountKeyRef",
+    "AccountKeyRotation",
     "AcmeIssuerSpec",
     "AcmeIssuerStatus",
     "AllowedDomains",
     "AuthorizationState",
     "AuthorizationStatus",
+    "BasicAuthRef",
+    "CaOffer",
+    "CaProxy",
+    "CaTimeouts",
     "Certificate",
     "CertificateSpec",
     "CertificateStatus",
@@ -147,6 +170,7 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "DnsAccount01",
+    "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",
@@ -162,6 +186,7 @@ __all__ = [
     "JksKeystore",
     "KeyAlgorithm",
     "KeyEncoding",
+    "KeyRotationStatus",
     "Keystores",
     "LabelSelector",
     "Metadata",
@@ -177,6 +202,12 @@ __all__ = [
     "RateLimitUsageStatus",
     "RateLimits",
     "RecordStatus",
+    "Rehearsal",
+    "RehearsalStatus",
+    "Renewal",
+    "RenewalBasis",
+    "RenewalStatus",
+    "RenewalWindow",
     "RequestAction",
     "RequestSpec",
     "RequestState",
@@ -191,6 +222,7 @@ __all__ = [
     "SolverObjectStatus",
     "TemplateMetadata",
     "Timestamp",
+    "TlsSecretRef",
     "TsigAlgorithm",
     "UpdateProtocol",
     "UsedIssuer",

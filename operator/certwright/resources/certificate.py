@@ -17,6 +17,7 @@ from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
+from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.revision import RevisionStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
@@ -157,11 +158,14 @@ class CertificateSpec(Model):
     """
     renew_before: Annotated[timedelta, AtLeast("5m")] | None = None
     """
-    How long before expiry to renew the certificate, such as 360h. If unset, the certificate is renewed when one
-    third of its lifetime remains.
+    How long before expiry to renew the certificate at the latest, such as 360h, unless the CA suggests a time. If
+    unset, or longer than nine tenths of the certificate's real lifetime, the certificate is renewed when one third of
+    that lifetime remains, or half if it is shorter than ten days.
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
+    renewal: Renewal | None = None
+    """When and how the certificate is renewed."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
     keystores: Keystores | None = None
@@ -236,6 +240,8 @@ class CertificateStatus(Model):
     """When the certificate in the Secret expires."""
     renewal_time: Timestamp | None = None
     """When the certificate will be renewed."""
+    renewal: RenewalStatus | None = None
+    """What that time is based on, and what the CA suggests."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
     issuer: UsedIssuer | None = None

@@ -127,7 +127,8 @@ async def _presenters_of(
             f"{view.message or 'it is not loaded yet'}",
         )
     try:
-        made = await presenters_for(observation, tools, responses if again else unknown, issuer)
+        types = {name: (response.challenge_type,) for name, response in responses.items()}
+        made = await presenters_for(observation, tools, responses if again else unknown, issuer, types=types)
     except (IssuanceError, DnsError):
         if unknown:
             raise

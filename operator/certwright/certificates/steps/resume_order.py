@@ -10,7 +10,7 @@ from certwright.acme.order import check_identifiers
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
-from certwright.certificates.preparation import prepare, with_responses
+from certwright.certificates.preparation import adapted, prepare, with_responses
 from certwright.certificates.responses import files_of, must_be_held, presented_responses, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
@@ -56,6 +56,7 @@ class ResumeOrder(Act):
         if order.status == "pending":
             prepared = await prepare(observation, tools, request.names)
             authorizations = await issuer.client.fetch_authorizations(order)
+            prepared = await adapted(prepared, observation, tools, authorizations)
             files = files_of(outside.values())
             open_order = with_responses(open_order, authorizations, prepared, issuer.client, kept=files)
             _check_same(open_order.responses, outside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from certwright.acme import AcmeError, NoSuchChain
 from certwright.certificates.contested import having_written
 from certwright.certificates.issued import Issued
 from certwright.certificates.keystores import derived_outputs, looked_at
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from certwright.acme import CertificateChainPem
     from certwright.certificates.keystores import OutputsProblem
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
@@ -167,7 +169,7 @@ def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Obse
 
 async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
     """Download the chain, and return it if it passes the gate."""
-    downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
+    downloaded = await _chosen_chain(observation, tools)
     current, names = observation.secret, subject_names(observation.identifiers)
     return await in_thread(
         check_before_write,
@@ -178,6 +180,30 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
         now=tools.clock(),
         current=current.leaf if current is not None and current.placeholder is None else None,
     )
+
+
+async def _chosen_chain(observation: Observation, tools: Tools) -> CertificateChainPem:
+    """Download the chain that the issuer prefers; the CA's default one, with a warning, if there is none."""
+    issuer, client = observation.ready_issuer, observation.ready_issuer.client
+    default = await client.download_certificate(observation.open_order.order)
+    preferred = issuer.spec.preferred_chain
+    if preferred is None:
+        return default
+    try:
+        return await client.choose_chain(default, preferred)
+    except NoSuchChain as error:
+        message = (
+            f"{issuer.spec.server} offers no chain that leads to {preferred}; it offers {listed(error.offered)}. The "
+            "default chain is used. Correct the issuer's spec.acme.preferredChain, or leave it out."
+        )
+    except AcmeError as error:
+        # The certificate is issued: it must not be lost, nor wait, for the sake of its chain.
+        message = (
+            f"The other chains of {issuer.spec.server} could not be read: {error}. The default chain is used, and "
+            "the one that leads to " + preferred + " is tried again at the renewal."
+        )
+    tools.recorder.record(observation.subject, "Warning", "PreferredChainMissing", message)
+    return default
 
 
 async def replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from certwright.acme import Identifier
+from certwright.acme import Identifier, renewal_by_lifetime
 from certwright.cli.acme.account import registered
 from certwright.cli.acme.deploy_hook import run_hook
 from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
@@ -14,7 +14,7 @@ from certwright.cli.acme.files import read_file
 from certwright.cli.acme.issuance import document_of, key_spec, lines_of, save, staging_of
 from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.pending_issuance import pending_issuance, progress
-from certwright.cli.acme.renewal_decision import by_lifetime, decide, heard
+from certwright.cli.acme.renewal_decision import decide, heard
 from certwright.cli.acme.session import Outcome, server_name, server_url
 from certwright.cli.acme.solver_settings import anchored
 from certwright.cli.acme.solvers import make_solvers
@@ -173,7 +173,7 @@ async def _dry_run(session: Session, options: IssueOptions, settings: IssuanceSe
     async with registered(session, url, replace(options.new_account, agreed=agreed)) as client:
         issued = await _issue(session, client, options, settings, key, on_event=progress(session.output))
     document = {"issued": False, "dry_run": True, "names": list(settings.names), "server": url}
-    document["renew_at"] = by_lifetime(issued.not_before, issued.not_after)
+    document["renew_at"] = renewal_by_lifetime(issued.not_before, issued.not_after)
     return Outcome(document, [f"The dry run at {server_name(url)} succeeded; nothing was saved"])
 
 
