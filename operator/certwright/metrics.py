@@ -109,6 +109,12 @@ class Metrics:
             ("issuer_kind", "issuer_name"),
             registry=self.registry,
         )
+        self._revoked = Counter(
+            "certwright_certificates_revoked_total",
+            "Certificates revoked, on request or because their Certificate was deleted.",
+            ("issuer_kind", "issuer_name", "reason"),
+            registry=self.registry,
+        )
         self._issued = Counter(
             "certwright_certificates_issued_total",
             "Certificates issued and stored.",
@@ -253,6 +259,10 @@ class Metrics:
         self._issued.labels(issuer.kind, issuer.name).inc()
         if seconds is not None:
             self._issuance.observe(seconds)
+
+    def revoked(self, issuer_kind: str, issuer_name: str, reason: str) -> None:
+        """Count a certificate that was revoked."""
+        self._revoked.labels(issuer_kind, issuer_name, reason).inc()
 
     def requested(self, action: RequestAction, state: RequestState) -> None:
         """Count a request that has ended."""

@@ -8,12 +8,13 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from cryptography.hazmat.primitives import hashes
 
 from certwright.certificates.revisions import read_revisions
 from certwright.certificates.secret import ROLLED_BACK_ANNOTATION, RolledBack, SecretFacts
 from certwright.kube.errors import Invalid
 from certwright.pki import parse_chain
-from certwright.resources import READY, RequestStatus
+from certwright.resources import READY, RequestStatus, RevocationStatus
 from tests.fakes.operator import NOW, FakeKubeApi, encoded
 
 from .bench import Bench
@@ -241,15 +242,60 @@ async def test_what_would_not_pass_the_gate_is_not_put_back(
     assert "Revision 1 cannot be put back" in last(bench).message
 
 
-async def test_a_revision_that_was_revoked_is_not_put_back(bench: Bench, kube_api: FakeKubeApi) -> None:
-    await with_revisions(bench, kube_api, 2)
-    revoked = RequestStatus(id="x", action="Revoke", state="Succeeded", from_revision=1, started_time=NOW)
-    bench.cluster.body["status"]["requests"] = [revoked.to_json()]
-    bench.restart()
-    bench.take_secret(SecretFacts.of(kube_api.secrets[PLACE]))
+@pytest.mark.parametrize(
+    ("reason", "state", "said"),
+    [
+        ("superseded", "Revoked", "was revoked"),
+        ("superseded", "Pending", "is to be revoked"),
+        ("keyCompromise", "Failed", "thers have its private key"),
+        ("superseded", "Failed", ""),
+    ],
+)
+async def test_a_revision_that_was_revoked_is_not_put_back(
+    bench: Bench, kube_api: FakeKubeApi, reason: Any, state: Any, said: str
+) -> None:
+    chains = await with_revisions(bench, kube_api, 2)
+    leaf = parse_chain(chains[0]).leaf
+    revoked = RevocationStatus(
+        serial_number=f"{leaf.serial_number:x}",
+        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+        reason=reason,
+        state=state,
+        started_time=bench.now,
+    )
+    bench.cluster.body["status"]["revocations"] = [revoked.to_json()]
+    restart(bench, kube_api)
     ask(bench)
     await bench.run(60)
-    assert (last(bench).state, "was revoked" in last(bench).message) == ("Refused", True)
+    assert last(bench).state == ("Refused" if said else "Succeeded")
+    assert said in last(bench).message
+
+
+async def test_a_revision_with_a_compromised_key_is_not_put_back_though_it_is_another_certificate(
+    bench: Bench, kube_api: FakeKubeApi
+) -> None:
+    spec: dict[str, Any] = {"revisionHistoryLimit": 3, "privateKey": {"rotationPolicy": "Never"}}
+    bench.write(**spec)
+    await bench.run(120)
+    chains = [chain(kube_api)]
+    for number in range(2):
+        change_spec(bench, **spec, request={"id": f"n-{number}", "action": "Renew"})
+        await bench.run(120)
+        chains.append(chain(kube_api))
+    leaf = parse_chain(chains[0]).leaf
+    revoked = RevocationStatus(
+        serial_number=f"{leaf.serial_number:x}",
+        fingerprint=leaf.fingerprint(hashes.SHA256()).hex(),
+        reason="keyCompromise",
+        state="Revoked",
+        started_time=bench.now,
+    )
+    bench.cluster.body["status"]["revocations"] = [revoked.to_json()]
+    restart(bench, kube_api)
+    change_spec(bench, **spec, request={"id": "r-1", "action": "Rollback", "revision": 2})
+    await bench.run(60)
+    assert last(bench).state == "Refused"
+    assert "thers have its private key" in last(bench).message
 
 
 def spoil(secret: Body) -> None:

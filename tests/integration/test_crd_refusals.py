@@ -186,9 +186,9 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(kind="ClusterIssuer", server="x"), "is not an https:// URL"),
         (
             solver(dns01=MISSING),
-            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01 and http01",
+            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01, ",
         ),
-        (solver(http01={}), "must have exactly one of dns01, dnsAccount01 and http01"),
+        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01"),
         (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
         (
             http01({}),

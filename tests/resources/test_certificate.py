@@ -230,6 +230,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
         "conditions": [],
         "notBefore": "2026-01-31T12:00:00Z",
         "revision": 0,
+        "revocations": [],
         "failedAttempts": 0,
         "order": {
             "url": "u",
@@ -243,6 +244,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
             "solverObjects": [],
         },
         "recentOrders": [],
+        "revisions": [],
         "requests": [],
     }
 

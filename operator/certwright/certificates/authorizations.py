@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.responses import response_fields
 from certwright.failures import IssuanceError
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from certwright.acme import Authorization, Challenge
     from certwright.certificates.open_order import OpenOrder
+
+
+WITHOUT_TOKEN: Final = frozenset({"dns-persist-01"})
+"""Types of challenges that have no token."""
 
 
 def pending(authorizations: Iterable[Authorization]) -> list[Authorization]:
@@ -32,7 +36,7 @@ def find_challenge(authorization: Authorization, challenge_type: str) -> Challen
         IssuanceError: The CA offers none.
     """
     challenge = authorization.challenge(challenge_type)
-    if challenge is None or challenge.token is None:
+    if challenge is None or (challenge.token is None and challenge_type not in WITHOUT_TOKEN):
         offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
         raise IssuanceError(
             "NoChallenge",
@@ -62,6 +66,7 @@ def authorization_entries(
         changes: dict[str, object] = {"url": authorization.url, "state": authorization.status.value}
         if response is not None and challenge is not None:
             shown = ChallengeStatus(type=challenge.type, url=challenge.url)
-            changes |= {"challenge": shown, **response_fields(response), "presented": True}
+            fields = response_fields(response)
+            changes |= {"challenge": shown, **fields, "presented": bool(fields)}
         entries.append(entry.replace(**changes))
     return tuple(entries)

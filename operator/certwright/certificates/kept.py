@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from certwright.certificates.evidence import fingerprint_of
 from certwright.certificates.keystores import derived_outputs
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import subject_names
 from certwright.certificates.revisions import Revision, read_revisions, revisions_name
+from certwright.certificates.revocations import COMPROMISE, revocation_of
 from certwright.certificates.secret import RolledBack, SecretFacts, kept_secret
 from certwright.pki import CertificateFacts, PkiError, check_before_write, load_private_key, parse_chain
 from certwright.pki.keys import key_encoding, private_key_to_pem
@@ -16,10 +22,12 @@ from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Iterable
 
     from certwright.certificates.keystores import OutputsProblem
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
+    from certwright.pki import CertificateChain
 
 RENEWALS = frozenset({"Renewal", "Requested"})
 """Why a certificate would be replaced that is good all the same."""
@@ -60,6 +68,7 @@ async def usable(
     revision: Revision,
     *,
     even_if_due: bool,
+    compromised: frozenset[bytes],
     rolled_back: RolledBack | None = None,
 ) -> KeptRevision | str:
     """Return a revision ready to be put back, or why it cannot be, to follow "revision 3 cannot be used: ...".
@@ -69,6 +78,7 @@ async def usable(
         tools: For passwords and the time.
         revision: What was kept.
         even_if_due: Whether it may be one whose renewal is due.
+        compromised: See `compromised_keys`.
         rolled_back: That somebody asked for it.
 
     Raises:
@@ -79,8 +89,6 @@ async def usable(
         facts = await in_thread(_checked, observation, revision, now)
     except PkiError as error:
         return str(error)
-    if revision.number in revoked_revisions(observation):
-        return "it was revoked"
     sources = await in_thread(_sources, observation, revision)
     certificate = observation.certificate
     outputs, problem = await derived_outputs(certificate, sources, tools.kube_api, now=now, before=observation.secret)
@@ -94,19 +102,42 @@ async def usable(
     )
     metadata = {**manifest["metadata"], "uid": "", "resourceVersion": ""}
     as_written = await in_thread(SecretFacts.of, {**manifest, "metadata": metadata})
+    revocation = revocation_of(observation, as_written)
+    if revocation is not None and revocation.state != "Failed":
+        return "it was revoked, or is to be revoked"
+    if _key_digest(parse_chain(revision.chain_pem)) in compromised:
+        return "others have its private key"
     need = issuance_need(observation.with_secret(as_written), now)
     if need is not None and not (even_if_due and need.reason in RENEWALS):
         return need.message
     return KeptRevision(revision, facts, manifest, problem)
 
 
-def revoked_revisions(observation: Observation) -> frozenset[int]:
-    """Return the revisions that people had revoked, or asked to have revoked, as far as the record goes back."""
-    return frozenset(
-        one.from_revision
-        for one in observation.status.requests
-        if one.action == "Revoke" and one.state in ("Running", "Succeeded")
-    )
+def compromised_keys(observation: Observation, kept: Iterable[Revision]) -> frozenset[bytes]:
+    """Return digests of the public keys of kept revisions whose private key others have.
+
+    With ``rotationPolicy: Never`` other revisions have the same key.
+    """
+    spoiled = {one.fingerprint for one in observation.status.revocations if one.reason == COMPROMISE}
+    if not spoiled:
+        return frozenset()
+    chains = (_parsed(one) for one in kept)
+    return frozenset(_key_digest(chain) for chain in chains if chain and fingerprint_of(chain.leaf) in spoiled)
+
+
+def _parsed(revision: Revision) -> CertificateChain | None:
+    try:
+        return parse_chain(revision.chain_pem)
+    except PkiError:
+        return None
+
+
+def _key_digest(chain: CertificateChain) -> bytes:
+    try:
+        key = chain.leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        return b""
+    return hashlib.sha256(key).digest()
 
 
 def _checked(observation: Observation, revision: Revision, now: dt.datetime) -> CertificateFacts:

@@ -9,6 +9,7 @@ from certwright.certificates.order_request import certified_identifiers, content
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import asked
+from certwright.certificates.revocations import is_spoiled, revocation_of
 from certwright.text import listed, rfc3339, sentence
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
         refusal = _kept_key_refusal(observation.certificate, secret) if secret.has_key else None
         return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}", refusal)
     return (
-        _names_need(observation, secret, facts)
+        _revocation_need(observation, secret)
+        or _names_need(observation, secret, facts)
         or _contents_need(observation.certificate, secret)
         or _key_need(observation.certificate, secret)
         or _issuer_need(observation, secret)
@@ -185,6 +187,19 @@ def _stranger_need(observation: Observation, secret: SecretFacts) -> Need | None
         f"the certificate in Secret {secret.name} was issued by {origin.shown}, while those from "
         f"{_issuers(observation)} are issued by {known}",
     )
+
+
+def _revocation_need(observation: Observation, secret: SecretFacts) -> Need | None:
+    """Tell why a certificate must not be used any longer, or is to be revoked once there is another one."""
+    revocation = revocation_of(observation, secret)
+    if revocation is None or (revocation.state == "Failed" and not is_spoiled(revocation)):
+        return None
+    what = f"the certificate in Secret {secret.name}"
+    if revocation.state == "Revoked":
+        return Need("Revoked", f"{what} is revoked ({revocation.reason})")
+    if is_spoiled(revocation):
+        return Need("Revoked", f"the private key in Secret {secret.name} is compromised")
+    return Need("ToBeRevoked", f"{what} is to be revoked ({revocation.reason}) once it is replaced")
 
 
 def _renewal_refusal(observation: Observation, why: str) -> Refusal | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.acme import Identifier, Order
+    from certwright.certificates.evidence import Evidence
     from certwright.certificates.issued import Issued, Written
     from certwright.certificates.issuer_choice import Candidate, Choice
     from certwright.certificates.keystores import OutputsLook
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, CertificateStatus, IssuerRef, RequestStatus
+    from certwright.resources import Certificate, CertificateStatus, IssuerRef, RequestStatus, RevocationStatus
     from certwright.runtime.key import Key
 
 
@@ -90,6 +91,11 @@ class Memory:
         issued: What was issued last, for a while.
         written: When this process last wrote the Secret.
         contested: The back-off of writes of the Secret that undo what something else did to it.
+        revocations: The record of revocations; None until a pass has ended. Whatever the status says meanwhile.
+        revoking: The back-off of revocations.
+        revocable: The certificate that is to be revoked when the Certificate is deleted, with its key seen beside it.
+        revoked_on_delete: Whether that was done, or cannot be.
+        unrevocable: The request for a revocation that could not be begun, and why.
         issuer_key: The issuer that was in use in the last pass.
         limited: Issuers whose CA has refused this Certificate's names for long, and until when.
         requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
@@ -122,6 +128,11 @@ class Memory:
     issued: Issued | None = field(default=None, repr=False)
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
+    revocations: tuple[RevocationStatus, ...] | None = None
+    revoking: Backoff = field(default_factory=Backoff)
+    revocable: Evidence | None = field(default=None, repr=False)
+    revoked_on_delete: bool = False
+    unrevocable: tuple[str, str] | None = None
     suggestion: Suggestion | None = None
     poll_at: dt.datetime | None = None
     polls: Backoff = field(default_factory=Backoff)

@@ -18,6 +18,8 @@ from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
 from certwright.certificates.revisions import are_due, may_be_kept
+from certwright.certificates.revocations import must_stay_held
+from certwright.certificates.revoking import holding_step, revocation_on_delete, revocation_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
@@ -46,6 +48,7 @@ from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
+from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
@@ -90,7 +93,7 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     """
     if observation.certificate.metadata.deletion_timestamp is not None:
         return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
-    requested = request_step(observation, now)
+    requested = request_step(observation, now) or revocation_step(observation, now)
     if requested is not None:
         return requested
     if observation.certificate.spec.paused:
@@ -108,8 +111,21 @@ def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> 
     # By the API server's clock: if ours is far behind, only the number of tries is sure to come to an end.
     behind = deleted - now > CLEAN_UP_PATIENCE
     if now < deleted + CLEAN_UP_PATIENCE and not (behind and _tried_enough(observation)):
-        return _let_go_first(observation, now) or Forget()
+        return _let_go(observation, now) or Forget()
     return _release_first(observation, now) or Forget()
+
+
+def _let_go(observation: Observation, now: dt.datetime) -> Step | None:
+    """Revoke and remove what is outside, neither of which waits for the other; then the finalizer."""
+    steps = [revocation_on_delete(observation, now), _clean_up_first(observation, now)]
+    for step in steps:
+        if isinstance(step, Act):
+            return step
+    waits = [step for step in steps if step is not None]
+    sleeps = [step for step in waits if isinstance(step, Sleep)]
+    if sleeps:
+        return min(sleeps, key=lambda sleep: sleep.until)
+    return waits[0] if waits else _release_first(observation, now)
 
 
 def _keep(observation: Observation, now: dt.datetime) -> Step:
@@ -123,6 +139,9 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
         lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
         return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
+    held = holding_step(observation, now)
+    if held is not None:
+        return held
     released = _release_first(observation, now)
     if released is None and are_due(observation):
         released = _after(observation.memory.cleaning_up, now) or KeepRevisions()
@@ -283,7 +302,7 @@ def _tried_enough(observation: Observation) -> bool:
 
 
 def _release_first(observation: Observation, now: dt.datetime) -> Step | None:
-    if FINALIZER not in observation.certificate.metadata.finalizers:
+    if FINALIZER not in observation.certificate.metadata.finalizers or must_stay_held(observation):
         return None
     return _after(observation.memory.cleaning_up, now) or Release()
 

@@ -63,10 +63,15 @@ async def prepare(observation: Observation, tools: Tools, names: Collection[str]
         IssuanceError: No solver is for a name, or it lacks something.
         DnsError: The place of a record cannot be found, or is not allowed.
         SolverError: The Ingress that is to be edited does not exist.
+        PersistentRecordMissing: A permanent record is to be published first.
         KubeError: The API server cannot be asked.
     """
     presenters = await presenters_for(observation, tools, names)
     found = await gather_all(presenters[name].place(name) for name in names)
+    groups: dict[int, tuple[Presenter, list[str]]] = {}
+    for name in names:
+        groups.setdefault(id(presenters[name]), (presenters[name], []))[1].append(name)
+    await gather_all(presenter.expect(group) for presenter, group in groups.values())
     return Preparation(presenters, dict(zip(names, found, strict=True)))
 
 

@@ -22,6 +22,7 @@ from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
 from certwright.certificates.progress import Progress
 from certwright.certificates.requested import next_request_look
+from certwright.certificates.revocations import next_revocation_look
 from certwright.certificates.secret import SecretFacts
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
@@ -175,9 +176,9 @@ class CertificateReconciler:
         refusals = observation.memory.refusals + 1 if isinstance(step, Refuse) else 0
         if refusals != observation.memory.refusals:
             self._keep(observation.remember(refusals=refusals))
-        request_look = next_request_look(observation, now)
-        if request_look is not None:
-            result = result.no_later_than(request_look - now)
+        for look in (next_request_look(observation, now), next_revocation_look(observation, now)):
+            if look is not None:
+                result = result.no_later_than(look - now)
         # No later than when the certificate ends: from then on it is not Ready, whatever else is waited for.
         facts = observation.secret.certificate if observation.secret is not None else None
         if facts is not None and facts.not_after > now:
@@ -239,6 +240,8 @@ class CertificateReconciler:
         )
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
+        if memory.revocations is not None:
+            observation = observation.with_status(revocations=memory.revocations)
         observation = replace(observation, given=self._given(observation.candidates, secret)).with_secret(secret)
         observation = self._of_order(self._with_issuer(observation))
         observation = replace(observation, policy=await self._policy(observation.issuer, namespace))
@@ -489,7 +492,9 @@ class CertificateReconciler:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
         if observation.memory.voucher is not None:
             observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
-        observation = observation.remember(requests=observation.status.requests)
+        observation = observation.remember(
+            requests=observation.status.requests, revocations=observation.status.revocations
+        )
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)

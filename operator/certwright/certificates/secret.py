@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from certwright.pki import CertificateChain
     from certwright.resources import Certificate, IssuerRef, SecretTemplate
     from certwright.resources import PrivateKey as PrivateKeySpec
+    from certwright.runtime.key import Key
 
 TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
@@ -92,6 +93,7 @@ MAX_REQUEST_ID: Final = 64
 MAX_IDENTIFIER: Final = 256
 """Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 PENDING_KEY: Final = "pending-key"
+HELD_CERTIFICATE: Final = "revocation"
 PENDING_PREFIX: Final = "certwright-pending-"
 """Secrets of such names are deleted when the order that they were for is done."""
 REVISIONS: Final = "revisions"
@@ -111,6 +113,7 @@ ISSUED_ANNOTATIONS: Final = (
 _OWN_KINDS: Final = {
     ACCOUNT_KEY_COMPONENT: "the account key of an issuer",
     PENDING_KEY: "the key of an open order",
+    HELD_CERTIFICATE: "a certificate that is to be revoked",
     REVISIONS: "earlier revisions of a certificate",
 }
 
@@ -459,6 +462,36 @@ def _template_record(template: SecretTemplate | None) -> dict[str, str]:
 def pending_key_name(certificate: Certificate) -> str:
     """Return the name of the Secret that keeps the new private key until its certificate is there."""
     return f"{PENDING_PREFIX}{digest(certificate.metadata.uid)}"
+
+
+def held_name(certificate: Certificate) -> str:
+    """Return the name of the Secret that keeps a certificate which is to be revoked."""
+    return f"{PENDING_PREFIX}revocation-{digest(certificate.metadata.uid)}"
+
+
+def held_secret(certificate: Certificate, leaf_der: bytes, key_pem: bytes, issuer: Key) -> dict[str, Any]:
+    """Return the Secret that keeps a certificate and its key until it is revoked; it goes when the Certificate goes.
+
+    It names the issuer that issued it, as the Certificate's own Secret does.
+    """
+    leaf = x509.load_der_x509_certificate(leaf_der).public_bytes(Encoding.PEM)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "namespace": certificate.metadata.namespace,
+            "name": held_name(certificate),
+            "labels": {COMPONENT_LABEL: HELD_CERTIFICATE},
+            "annotations": {
+                CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
+                ISSUER_NAME_ANNOTATION: issuer.name,
+                ISSUER_KIND_ANNOTATION: issuer.kind,
+            },
+            "ownerReferences": [owner_of(certificate)],
+        },
+        "data": {"tls.crt": encoded(leaf), "tls.key": encoded(key_pem)},
+    }
 
 
 def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, Any]:

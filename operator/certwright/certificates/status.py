@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 NOTHING_TO_DO: Final = "NothingToDo"
 MAX_SERIAL_DIGITS: Final = 64
 """RFC 5280 allows 40; a Secret that someone else filled may hold anything."""
-RENEWAL_REASONS: Final = frozenset({"Renewal", "Requested"})
+RENEWAL_REASONS: Final = frozenset({"Renewal", "Requested", "ToBeRevoked"})
 """Needs that leave the certificate in the Secret as good as it was."""
 PAUSE_MESSAGE: Final = "spec.paused is set: nothing is ordered, presented or written. What exists is kept."
 QUIET: Final = dt.timedelta(seconds=5)

@@ -7,6 +7,7 @@ from certwright.resources.conditions import (
     OPERATOR_CONFLICT,
     PAUSED,
     READY,
+    RECORDS_PUBLISHED,
     UNOBSERVED,
     Condition,
     ConditionStatus,
@@ -15,7 +16,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
-from certwright.resources.dns_solvers import DnsAccount01
+from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -85,6 +86,7 @@ from certwright.resources.order_status import (
     RecordStatus,
     SolverObjectStatus,
 )
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
@@ -103,8 +105,15 @@ from certwright.resources.request import (
     RequestSpec,
     RequestState,
     RequestStatus,
+    RevocationReasonName,
 )
 from certwright.resources.revision import RevisionStatus
+from certwright.resources.revocation import (
+    KEPT_REVOCATIONS,
+    LONGEST_REVOCATION_MESSAGE,
+    RevocationState,
+    RevocationStatus,
+)
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
     CnameStrategy,
@@ -136,14 +145,18 @@ __all__ = [
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
     "KEPT_REQUESTS",
+    "KEPT_REVOCATIONS",
     "LONGEST_REQUEST_MESSAGE",
+    "LONGEST_REVOCATION_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
     "MAX_ISSUERS",
+    "MAX_RECORDS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
+    "RECORDS_PUBLISHED",
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
@@ -170,6 +183,7 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "DnsAccount01",
+    "DnsPersist01",
     "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",
@@ -194,6 +208,7 @@ __all__ = [
     "OrderStatus",
     "OutputFormat",
     "PasswordRef",
+    "PersistentRecordStatus",
     "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
@@ -214,6 +229,9 @@ __all__ = [
     "RequestStatus",
     "ResourceError",
     "RevisionStatus",
+    "RevocationReasonName",
+    "RevocationState",
+    "RevocationStatus",
     "Rfc2136",
     "RotationPolicy",
     "SecretKeyRef",

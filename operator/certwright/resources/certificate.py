@@ -20,6 +20,7 @@ from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
 from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.revision import RevisionStatus
+from certwright.resources.revocation import KEPT_REVOCATIONS, RevocationStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
@@ -164,6 +165,11 @@ class CertificateSpec(Model):
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
+    revoke_on_delete: bool = False
+    """
+    Whether to revoke the certificate in the Secret when the Certificate is deleted, for the reason
+    cessationOfOperation. The deletion waits for it, for ten minutes at most.
+    """
     renewal: Renewal | None = None
     """When and how the certificate is renewed."""
     private_key: PrivateKey = PrivateKey()
@@ -248,6 +254,10 @@ class CertificateStatus(Model):
     """The issuer of the certificate in the Secret; while there is none, the one that it is requested from."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
+    revocations: Annotated[
+        tuple[RevocationStatus, ...], Field(max_length=KEPT_REVOCATIONS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """The certificates that were revoked, or are to be, the latest ones last. None of them is used again."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None

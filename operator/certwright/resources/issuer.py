@@ -2,13 +2,22 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from certwright.resources.allowed import MAX_RULES, AllowedDomains
 from certwright.resources.base import Model
-from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
+from certwright.resources.conditions import (
+    RECORDS_PUBLISHED,
+    UNOBSERVED,
+    Condition,
+    set_condition,
+    without_condition,
+    without_conflict,
+)
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
 from certwright.resources.issuer_account import (
     AccountKeyRotation,
@@ -24,6 +33,7 @@ from certwright.resources.issuer_account import (
 from certwright.resources.issuer_solver import IssuerSolver
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.rate_limits import RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, VISIBLE_ASCII, rule, validations
@@ -229,13 +239,25 @@ class IssuerStatus(Model):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
     ] = ()
-    """Ready: the account is registered and certificates can be ordered."""
+    """
+    Ready: the account is registered and certificates can be ordered. RecordsPublished, of issuers with a dnsPersist01
+    solver: its permanent DNS records are there.
+    """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
     acme: AcmeIssuerStatus | None = None
     """The account at the CA."""
     rate_limits: Annotated[tuple[RateLimitStatus, ...], Field(max_length=2, json_schema_extra=ATOMIC_LIST)] = ()
     """The waits that the CA asked for. All Certificates of the issuer share them."""
+    persistent_records: Annotated[
+        tuple[PersistentRecordStatus, ...], Field(max_length=2 * MAX_RECORDS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """
+    The permanent DNS records of dnsPersist01 solvers: for the domains of their selectors, and for those that
+    Certificates have needed; the first 64 of them.
+    """
+    persistent_records_seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
+    """Shows which of these records the operator has created. After a restart it removes no others."""
     rate_limit_usage: Annotated[
         tuple[RateLimitUsageStatus, ...], Field(max_length=4, json_schema_extra=ATOMIC_LIST)
     ] = ()
@@ -244,6 +266,21 @@ class IssuerStatus(Model):
     """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None
     """When the next attempt will start."""
+
+    def with_records(
+        self, records: Iterable[PersistentRecordStatus], seal: str | None, condition: Condition, now: datetime
+    ) -> Self:
+        """The status with its permanent records, and what is said of them."""
+        return self.replace(
+            persistent_records=tuple(records),
+            persistent_records_seal=seal,
+            conditions=set_condition(self.conditions, condition, now),
+        )
+
+    def without_records(self) -> Self:
+        """The status of an issuer that has no permanent records."""
+        kept = without_condition(self.conditions, RECORDS_PUBLISHED)
+        return self.replace(persistent_records=(), persistent_records_seal=None, conditions=kept)
 
 
 class Issuer(Object):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.contested import having_written
-from certwright.certificates.kept import KeptRevision, read_kept, usable
+from certwright.certificates.kept import KeptRevision, compromised_keys, read_kept, usable
 from certwright.certificates.keystores import looked_at
 from certwright.certificates.steps.restore_secret import changed_by, check_it_is_wanted
 from certwright.certificates.steps.step import Act
@@ -44,8 +44,10 @@ class RestoreRevision(Act):
             await check_it_is_wanted(observation, tools)
         serial = observation.certificate.status.serial_number
         found = None
-        for revision in await read_kept(observation, tools, first=serial):
-            candidate = await usable(observation, tools, revision, even_if_due=False)
+        kept = await read_kept(observation, tools, first=serial)
+        compromised = compromised_keys(observation, kept)
+        for revision in kept:
+            candidate = await usable(observation, tools, revision, even_if_due=False, compromised=compromised)
             if isinstance(candidate, KeptRevision):
                 found = candidate
                 break

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.certificates.contested import having_written
-from certwright.certificates.kept import KeptRevision, read_kept, usable
+from certwright.certificates.kept import KeptRevision, compromised_keys, read_kept, usable
 from certwright.certificates.keystores import looked_at
 from certwright.certificates.requests.action import Outcome
 from certwright.certificates.secret import RolledBack
@@ -52,7 +52,14 @@ class RollBack(Act):
             yield _refused(observation, tools, request, _nothing(kept, request.revision))
             return
         mark = RolledBack(tools.clock(), request.id, present or 0)
-        found = await usable(observation, tools, revision, even_if_due=True, rolled_back=mark)
+        found = await usable(
+            observation,
+            tools,
+            revision,
+            even_if_due=True,
+            compromised=compromised_keys(observation, kept),
+            rolled_back=mark,
+        )
         if isinstance(found, str):
             message = f"Revision {revision.number} cannot be put back: {sentence(found)}"
             yield _refused(observation, tools, request, message)

@@ -22,6 +22,7 @@ from certwright.certificates.replacement import replaced_by
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
+from certwright.challenges.persistent_record import PersistentRecordResponse
 from certwright.failures import IssuanceError
 from certwright.issuers.rate_limits import Asker
 from certwright.resources import OrderStatus
@@ -100,7 +101,7 @@ class StartOrder(Act):
         observation = observation.with_order(authorizations=entries, solver_objects=made)
         observation = observation.noting("Presenting", f"Presenting {_counted(responses, made)}: {self.message}.")
         yield observation  # with its records, whatever becomes of writing them down
-        if must_be_held(responses, made):
+        if must_be_held(responses, made) or observation.certificate.spec.revoke_on_delete:
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
         yield observation.remember(open_order=open_order).after_progress()
@@ -170,7 +171,10 @@ def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> Orde
 def _counted(responses: Mapping[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> str:
     records, files = len(records_of(responses.values())), len(files_of(responses.values()))
     parts = []
-    if records or not files:
+    permanent = sum(isinstance(response, PersistentRecordResponse) for response in responses.values())
+    if permanent:
+        parts.append(f"{permanent} permanent DNS record{'s' * (permanent != 1)}")
+    if records or not (files or permanent):
         parts.append(f"{records} DNS record{'s' * (records != 1)}")
     if files:
         kinds = ", ".join(f"{one.kind} {one.name}" for one in made[:4])

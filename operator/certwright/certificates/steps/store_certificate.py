@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from certwright.acme import AcmeError, NoSuchChain
 from certwright.certificates.contested import having_written
+from certwright.certificates.evidence import evidence_of
 from certwright.certificates.issued import Issued
 from certwright.certificates.keystores import derived_outputs, looked_at
 from certwright.certificates.need import issuance_need
@@ -89,6 +90,8 @@ class StoreCertificate(Act):
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        if certificate.spec.revoke_on_delete:
+            observation = observation.remember(revocable=evidence_of(chain.leaf, observation.issuer_key))
         _tell_ignored(observation, tools, chain.leaf)
         if current is not None and secret.other_entries:
             _tell_stale(observation, tools, secret)
