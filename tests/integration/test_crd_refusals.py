@@ -142,6 +142,18 @@ def refusal(bed: TestBed) -> Refuse:
         ),
         ({"renewal": {"windows": [{"schedule": "@daily", "duration": "4h"}] * 9}}, "must have at most 8 items"),
         ({"renewal": {"rehearse": {}}}, "spec.renewal.rehearse.issuerRef: Required value"),
+        (
+            {"renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
+        (
+            {
+                "issuerRef": MISSING,
+                "issuerRefs": [{"name": "first"}, {"name": "second", "kind": "ClusterIssuer"}],
+                "renewal": {"rehearse": {"issuerRef": {"name": "second", "kind": "ClusterIssuer"}}},
+            },
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
         ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
         ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
         ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),
@@ -179,6 +191,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(caBundle=PEM), "is PEM that is not encoded: write it in base64"),
         (issuer(caBundle="?"), "is not base64"),
         (issuer(caBundle=PEM_IN_BASE64, skipTLSVerify=True), "spec.acme.skipTLSVerify: Invalid value: caBundle"),
+        (issuer(accountKeySize=4096), "spec.acme.accountKeySize: Invalid value: accountKeySize is for"),
         (issuer(accountKeyAlgorithm="HS256"), 'supported values: "ES256", "ES384", "ES512", "RS256"'),
         (issuer(privateKeySecretRef={}), "spec.acme.privateKeySecretRef.name: Required value"),
         (issuer(privateKeySecretRef={"name": "a", "key": "a/b"}), "is not a key of a Secret"),
