@@ -186,7 +186,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             solver(dns01=MISSING),
             "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01, ",
         ),
-        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01"),
+        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01, http01 and tlsAlpn01"),
         (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
         (
             http01({}),

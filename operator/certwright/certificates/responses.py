@@ -15,6 +15,7 @@ from certwright.challenges.response import (
     ChallengeResponse,
     FileResponse,
     RecordResponse,
+    TlsAlpnResponse,
 )
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
@@ -126,6 +127,9 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
     if entry.resource is None:
         return None
     url = urlsplit(entry.resource.url)
+    if url.scheme == "tls" and url.hostname:
+        key_authorization = entry.resource.key_authorization
+        return TlsAlpnResponse(url.hostname, key_authorization.partition(".")[0], key_authorization)
     if not url.hostname or not url.path.startswith(WELL_KNOWN_PATH):
         return None
     return FileResponse(url.hostname, url.path.removeprefix(WELL_KNOWN_PATH), entry.resource.key_authorization)

@@ -123,6 +123,7 @@ from certwright.resources.solver import (
     UpdateProtocol,
 )
 from certwright.resources.timestamp import Timestamp
+from certwright.resources.tls_alpn01 import TlsAlpn01
 
 __all__ = [
     "ACCOUNT_KEY_COMPONENT",
@@ -238,6 +239,7 @@ __all__ = [
     "SolverObjectStatus",
     "TemplateMetadata",
     "Timestamp",
+    "TlsAlpn01",
     "TlsSecretRef",
     "TsigAlgorithm",
     "UpdateProtocol",
