@@ -74,6 +74,22 @@ def test_a_certificate_with_a_hostile_name_offers_nothing_but_text(monkeypatch: 
     assert complete(kubectl, ["status", "\x1b[2J"]) == NO_FILES
 
 
+def test_certificates_of_the_acme_client_are_those_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("shop.example", "web.example"):
+        folder = tmp_path / "certificates" / name / "current"
+        folder.mkdir(parents=True)
+        (folder / "certificate.json").touch()
+    assert offered("acme", "reconfigure", "--dir", str(tmp_path), "s", plugin=False) == ["shop.example"]
+    monkeypatch.setenv("CERTWRIGHT_ACME_DIR", str(tmp_path))
+    assert offered("acme", "delete", "web.example", "", plugin=False) == ["shop.example"]
+    assert offered("acme", "issue", "--key-type", "rsa8", plugin=False) == ["rsa8192"]
+    assert "--install-to" in offered("acme", "issue", "--ins", plugin=False)
+    monkeypatch.setenv("CERTWRIGHT_ACME_DIR", str(tmp_path / "nowhere"))
+    assert offered("acme", "renew", "", plugin=False) == []
+
+
 @pytest.mark.parametrize("shell", sorted(SCRIPTS))
 def test_each_shell_has_a_script(shell: str) -> None:
     result = CliRunner().invoke(app, ["completion", shell])

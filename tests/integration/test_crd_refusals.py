@@ -177,6 +177,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(caBundle=PEM), "is PEM that is not encoded: write it in base64"),
         (issuer(caBundle="?"), "is not base64"),
         (issuer(caBundle=PEM_IN_BASE64, skipTLSVerify=True), "spec.acme.skipTLSVerify: Invalid value: caBundle"),
+        (issuer(accountKeySize=4096), "spec.acme.accountKeySize: Invalid value: accountKeySize is for"),
         (issuer(accountKeyAlgorithm="HS256"), 'supported values: "ES256", "ES384", "ES512", "RS256"'),
         (issuer(privateKeySecretRef={}), "spec.acme.privateKeySecretRef.name: Required value"),
         (issuer(privateKeySecretRef={"name": "a", "key": "a/b"}), "is not a key of a Secret"),

@@ -76,6 +76,8 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"caBundle": "AAA"}, "caBundle is not base64"),
         ({"caBundle": "AAAA"}, "no PEM certificate"),
         ({"caBundle": BUNDLE, "skipTLSVerify": True}, "mutually exclusive"),
+        ({"accountKeySize": 4096}, "accountKeySize is for accountKeyAlgorithm RS256"),
+        ({"accountKeyAlgorithm": "RS256", "accountKeySize": 1024}, "spec.acme.accountKeySize: "),
         ({"accountKeyAlgorithm": "ES255"}, "spec.acme.accountKeyAlgorithm: .*'ES256'"),
         ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
         (

@@ -108,6 +108,7 @@ from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey, sig
 from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
 from certwright.acme.nonce import NoncePool, replay_nonce
 from certwright.acme.order import Order, OrderFailed, OrderStatus
+from certwright.acme.polling import Pace
 from certwright.acme.presets import KNOWN_AUTHORITIES, KnownAuthority, directory_url
 from certwright.acme.problem import (
     AccountDoesNotExist,
@@ -220,6 +221,7 @@ __all__ = [
     "OrderNotReady",
     "OrderPurpose",
     "OrderStatus",
+    "Pace",
     "PollTimedOut",
     "Problem",
     "ProblemError",

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from certwright.cli.acme.app import acme
+from certwright.cli.acme.commands import print_version
 from certwright.cli.cluster.app import PANEL, add_commands
 from certwright.cli.crds import crds
 
@@ -28,6 +29,16 @@ def run(context: typer.Context) -> None:
     from certwright.cli.run import main as run_operator  # noqa: PLC0415 - the other commands do not need it
 
     raise typer.Exit(run_operator(context.args))
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Automatic TLS certificates for Kubernetes, and an ACME client for other hosts."""
 
 
 @app.command()

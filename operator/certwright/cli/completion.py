@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
@@ -28,6 +30,8 @@ NO_FILES: Final = ":4"
 FILES: Final = ":0"
 OBJECTS: Final = frozenset({"status", "explain", "renew", "revoke", "rollback", "pause", "resume"})
 """The commands whose arguments are names of Certificates."""
+FOLDERS: Final = frozenset({"renew", "revoke", "info", "ari", "reconfigure", "delete"})
+"""The commands of `certwright acme` whose arguments are certificates in the folder."""
 SCRIPTS: Final = {
     "bash": """_certwright() {
     local IFS=$'\\n'
@@ -71,6 +75,8 @@ def _answer(root: Any, words: Sequence[str]) -> str:
         found = [(name, option.help or "") for option, name in _options(command)]
     elif hasattr(command, "commands"):
         found = [(name, one.get_short_help_str(limit=80)) for name, one in command.commands.items() if not one.hidden]
+    elif path[:1] == ["acme"] and path[-1] in FOLDERS:
+        found = [(name, "") for name in _folder_names(before) if name not in seen]
     elif path and path[-1] in OBJECTS and "acme" not in path:
         found = [(name, "") for name in _object_names(before) if name not in seen]
     fitting = [(name, text) for name, text in found if name.startswith(last)]
@@ -112,7 +118,11 @@ def _options(command: Any) -> list[tuple[Any, str]]:
 
 
 def _values(option: Any, words: Sequence[str]) -> list[tuple[str, str]]:
-    choices = [choice for choice in get_args(_annotation(option)) if isinstance(choice, str)]
+    annotation = _annotation(option)
+    values = (
+        list(annotation) if isinstance(annotation, type) and issubclass(annotation, StrEnum) else get_args(annotation)
+    )
+    choices = [str(choice) for choice in values if isinstance(choice, str)]
     if choices:
         return [(choice, "") for choice in choices]
     names = {"namespace": _namespaces, "context": _contexts, "issuer": _issuers}
@@ -156,6 +166,19 @@ def _object_names(words: Sequence[str]) -> list[str]:
 
 def _issuers(words: Sequence[str]) -> list[str]:
     return _listed(words, "issuers") + [f"clusterissuer/{name}" for name in _listed(words, "clusterissuers")]
+
+
+def _folder_names(words: Sequence[str]) -> list[str]:
+    """Return the names of the certificates of `certwright acme`; none if their folder cannot be read."""
+    from certwright.cli.acme.certificate_store import CertificateStore  # noqa: PLC0415 - only where it is needed
+    from certwright.cli.acme.exits import CommandError  # noqa: PLC0415
+    from certwright.cli.acme.session import data_folder  # noqa: PLC0415
+
+    given = _given(words, "--dir") or os.environ.get("CERTWRIGHT_ACME_DIR")
+    with contextlib.suppress(CommandError, OSError):
+        folder = Path(given) if given else data_folder()
+        return [one.name for one in CertificateStore(folder / "certificates").all()][:MOST]
+    return []
 
 
 def _listed(words: Sequence[str], plural: str, *, core: bool = False) -> list[str]:

@@ -43,6 +43,7 @@ AccountKeyAlgorithm = Literal["ES256", "ES384", "ES512", "RS256"]
 
 _NO_SERVER = "set server to the URL of the CA's directory, or preset to the name of a CA"
 _TWO_SERVERS = "server and preset are mutually exclusive"
+_KEY_SIZE = "accountKeySize is for accountKeyAlgorithm RS256: the other algorithms have one size"
 _TRUST = "caBundle and skipTLSVerify are mutually exclusive"
 _NO_PEM = "is base64 but contains no PEM certificate"
 _PEM_START = "-----BEGIN CERTIFICATE-----"
@@ -55,6 +56,11 @@ class AcmeIssuerSpec(Model):
         json_schema_extra=validations(
             rule("has(self.server) || has(self.preset)", _NO_SERVER, field_path=".server", reason="FieldValueRequired"),
             rule("!(has(self.server) && has(self.preset))", _TWO_SERVERS, field_path=".preset"),
+            rule(
+                "!has(self.accountKeySize) || self.accountKeyAlgorithm == 'RS256'",
+                _KEY_SIZE,
+                field_path=".accountKeySize",
+            ),
             rule("!(has(self.caBundle) && self.skipTLSVerify)", _TRUST, field_path=".skipTLSVerify"),
         )
     )
@@ -92,6 +98,8 @@ class AcmeIssuerSpec(Model):
     """
     account_key_algorithm: AccountKeyAlgorithm = "ES256"
     """The algorithm of a generated account key. An existing key is used as it is."""
+    account_key_size: Literal[2048, 3072, 4096] | None = None
+    """The size of a generated account key in bits, for RS256: 2048 (the default), 3072 or 4096."""
     disable_account_key_generation: bool = False
     """Whether to wait until the user provides the account key in the Secret instead of generating one."""
     ca_bundle: Base64Pem | None = Field(default=None, alias="caBundle")
@@ -147,6 +155,8 @@ class AcmeIssuerSpec(Model):
             raise ValueError(_NO_SERVER)
         if self.server_url is not None and self.preset is not None:
             raise ValueError(_TWO_SERVERS)
+        if self.account_key_size is not None and self.account_key_algorithm != "RS256":
+            raise ValueError(_KEY_SIZE)
         return self
 
     @model_validator(mode="after")

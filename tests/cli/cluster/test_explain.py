@@ -132,6 +132,20 @@ def test_an_issuer_is_explained_with_its_ca_and_its_waits() -> None:
     assert explain_issuer(IssuerView(issuer(), "Issuer"), None, NOW).to_do == ()
 
 
+def test_an_issuer_that_is_ready_and_lacks_something_is_explained_by_that() -> None:
+    record = {"domain": "example.test", "name": "_validation-persist.example.test", "value": "ca; accounturi=x"}
+    body = issuer(persistentRecords=[{**record, "state": "Missing"}, {**record, "state": "Published"}])
+    body["status"]["conditions"].append(condition("RecordsPublished", "False", "PersistentRecordMissing", "publish it"))
+    found = explain_issuer(IssuerView(body, "Issuer"), [], NOW)
+    assert found.step == "Ready, but RecordsPublished is False"
+    assert found.evidence[2:] == (
+        "RecordsPublished is False (PersistentRecordMissing): publish it",
+        'Missing: _validation-persist.example.test TXT "ca; accounturi=x"',
+    )
+    assert found.commands[1] == ("dig +short TXT _validation-persist.example.test", '"ca; accounturi=x"')
+    assert found.to_do == (ADVICE["PersistentRecordMissing"],)
+
+
 @pytest.mark.parametrize("seen", [True, False])
 def test_an_object_that_the_operator_has_not_looked_at_leads_to_the_check(*, seen: bool) -> None:
     body = certificate()

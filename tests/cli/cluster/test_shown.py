@@ -190,3 +190,37 @@ def test_json_and_yaml_say_the_same_and_escape_what_is_not_printable() -> None:
         "order": None,
         "requests": [],
     }
+
+
+def test_the_tree_says_why_then_it_is_renewed_and_what_was_revoked() -> None:
+    body = certificate(
+        renewal={
+            "basis": "ARI",
+            "windowStart": stamp(days=29),
+            "windowEnd": stamp(days=31),
+            "explanationURL": "https://ca.example.test/why",
+            "rehearsal": {"issuer": "Issuer staging", "state": "Failed", "message": "No."},
+        },
+        revocations=[
+            {"serialNumber": "aa", "reason": "superseded", "state": "Revoked", "finishedTime": stamp(hours=-1)}
+        ],
+    )
+    lines = tree(CertificateView(body), IssuerView(issuer()), [], NOW)
+    assert lines[3:9] == [
+        "├─ Secret web-tls: revision 3, serial 4c4c4b7b",
+        "│  ├─ valid until 2026-07-31T12:00:00Z (in 60d)",
+        "│  └─ renewal: 2026-07-01T12:00:00Z (in 30d)",
+        "│     ├─ the CA suggests 2026-06-30T12:00:00Z to 2026-07-02T12:00:00Z, see https://ca.example.test/why",
+        "│     └─ rehearsal at Issuer staging: Failed: No.",
+        "├─ Issuer pebble: Ready=True (AccountRegistered)",
+    ]
+    assert "├─ Revocation of serial aa (superseded): Revoked (1h ago)" in lines
+
+
+def test_of_several_issuers_the_one_that_issued_is_shown() -> None:
+    body = certificate(issuer={"kind": "ClusterIssuer", "name": "second"})
+    body["spec"]["issuerRefs"] = [{"name": "first"}, {"kind": "ClusterIssuer", "name": "second"}]
+    del body["spec"]["issuerRef"]
+    assert CertificateView(body).issuer_label == "clusterissuer/second"
+    del body["status"]["issuer"]
+    assert CertificateView(body).issuer_label == "first"

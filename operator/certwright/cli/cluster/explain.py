@@ -135,27 +135,37 @@ def explain_issuer(issuer: IssuerView, events: Sequence[Mapping[str, Any]] | Non
         return general
     waits = tuple(_rate_limit(one, now) for one in list_at(issuer.body, "status", "rateLimits"))
     account = (f"account: {issuer.account}",) if issuer.account else ()
-    if issuer.ready == "True" and not waits:
-        return Explanation(
-            issuer.label,
-            "Ready",
-            "Nothing blocks it: certificates can be ordered.",
-            evidence=(f"CA: {issuer.server}", *account),
-        )
-    attempt = issuer.next_attempt
+    said = tuple(f"{kind} is False ({one.reason}): {one.message}" for kind, one in issuer.more)
+    records = issuer.missing_records[:MAX_DOMAINS]
+    published = tuple(f'{state}: {name} TXT "{value}"' for name, value, state in records)
+    if issuer.ready == "True" and not (waits or said or published):
+        step = "Nothing blocks it: certificates can be ordered."
+        return Explanation(issuer.label, "Ready", step, evidence=(f"CA: {issuer.server}", *account))
+    is_ready, attempt = issuer.ready == "True", issuer.next_attempt
+    reasons = [one.reason for _, one in issuer.more] if is_ready else [issuer.reason]
+    advice = tuple(dict.fromkeys(ADVICE.get(reason, OPERATOR_RETRIES) for reason in reasons))
+    directory = (f"curl -sS {shlex.quote(issuer.server)}", "the CA's directory, as JSON with newOrder in it")
+    commands = [directory] if issuer.server else []
+    commands += [(f"dig +short TXT {shlex.quote(name)}", f'"{value}"') for name, value, _ in records]
     return Explanation(
         subject=issuer.label,
         headline=f"Ready={issuer.ready} ({issuer.reason})",
-        step="waits for the CA's rate limit" if issuer.ready == "True" else f"not Ready: {issuer.reason}",
+        step=_issuer_step(issuer, waits=bool(waits)),
         cause=issuer.message,
-        evidence=(f"CA: {issuer.server}", *account, *waits),
-        commands=((f"curl -sS {shlex.quote(issuer.server)}", "the CA's directory, as JSON with newOrder in it"),),
+        evidence=(f"CA: {issuer.server}", *account, *waits, *said, *published),
+        commands=tuple(commands),
         next_look=both(attempt, now) if attempt is not None and attempt > now else GROWING,
-        to_do=("Nothing: the operator waits by itself.",)
-        if issuer.ready == "True"
-        else (ADVICE.get(issuer.reason, OPERATOR_RETRIES),),
+        to_do=advice or ("Nothing: the operator waits by itself.",),
         events=_warnings(events, now),
     )
+
+
+def _issuer_step(issuer: IssuerView, *, waits: bool) -> str:
+    if issuer.ready != "True":
+        return f"not Ready: {issuer.reason}"
+    if waits:
+        return "waits for the CA's rate limit"
+    return f"Ready, but {', '.join(f'{kind} is False' for kind, _ in issuer.more) or 'records are missing'}"
 
 
 @dataclass(frozen=True)
@@ -207,7 +217,8 @@ def _well(certificate: CertificateView, now: dt.datetime) -> Explanation:
         certificate.label,
         _headline(certificate, now),
         "Nothing blocks it: the Secret holds a certificate that matches the spec.",
-        evidence=(f"Secret {certificate.secret}", *_pending_request(certificate, now)),
+        cause=certificate.message if certificate.reason != "Ready" else "",
+        evidence=(f"Secret {certificate.secret}", *certificate.renewal_lines, *_pending_request(certificate, now)),
         next_look=f"{both(renewal, now)}: the renewal" if renewal is not None else "",
     )
 

@@ -55,6 +55,7 @@ def tree(
         _secret(certificate, now),
         _issuer(certificate, issuer),
         *_requests(certificate, now),
+        *_revocations(certificate, now),
         *_order(certificate, now),
         _events(events, now),
     ]
@@ -72,7 +73,9 @@ def _secret(certificate: CertificateView, now: dt.datetime) -> Branch:
     serial = text_at(certificate.body, "status", "serialNumber")
     revision = text_at(certificate.body, "status", "revision")
     word = "valid until" if ends > now else "EXPIRED at"
-    lines = [Branch(f"{word} {both(ends, now)}"), Branch(f"renewal: {both(renews, now, none='none planned')}")]
+    basis = tuple(Branch(line) for line in certificate.renewal_lines)
+    renewal = Branch(f"renewal: {both(renews, now, none='none planned')}", basis)
+    lines = [Branch(f"{word} {both(ends, now)}"), renewal]
     return Branch(f"Secret {certificate.secret}: revision {revision or '?'}, serial {serial or '?'}", tuple(lines))
 
 
@@ -85,6 +88,7 @@ def _issuer(certificate: CertificateView, issuer: IssuerView | None) -> Branch:
         below.append(Branch(f"account: {issuer.account}"))
     if issuer.ready != "True":
         below.append(Branch(issuer.message))
+    below += [Branch(f"{name} is False ({one.reason}): {one.message}") for name, one in issuer.more]
     return Branch(f"{kind} {name}: Ready={issuer.ready} ({issuer.reason})", tuple(below))
 
 
@@ -100,6 +104,17 @@ def _requests(certificate: CertificateView, now: dt.datetime) -> list[Branch]:
         when = relative(time_at(entry, "finishedTime") or time_at(entry, "startedTime"), now)
         line = f"Request {text_at(entry, 'id')} of {by}: {text_at(entry, 'action')} {text_at(entry, 'state')} ({when})"
         message = text_at(entry, "message", limit=1000)
+        branches.append(Branch(line, (Branch(message),) if message else ()))
+    return branches
+
+
+def _revocations(certificate: CertificateView, now: dt.datetime) -> list[Branch]:
+    branches = []
+    for one in list_at(certificate.body, "status", "revocations")[: -MAX_REQUESTS - 1 : -1]:
+        when = relative(time_at(one, "finishedTime") or time_at(one, "startedTime"), now)
+        what = f"serial {text_at(one, 'serialNumber')} ({text_at(one, 'reason')})"
+        message = text_at(one, "message", limit=1024)
+        line = f"Revocation of {what}: {text_at(one, 'state')} ({when})"
         branches.append(Branch(line, (Branch(message),) if message else ()))
     return branches
 

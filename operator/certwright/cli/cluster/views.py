@@ -166,8 +166,9 @@ class IssuerView(ResourceView):
 
     @property
     def server(self) -> str:
-        """Directory URL of its CA."""
-        return text_at(self.body, "spec", "acme", "server", limit=2048)
+        """Directory URL of its CA; of a preset, what the operator uses."""
+        named = text_at(self.body, "spec", "acme", "server", limit=2048)
+        return named or text_at(self.body, "status", "acme", "server", limit=2048)
 
     @property
     def account(self) -> str:
@@ -175,11 +176,24 @@ class IssuerView(ResourceView):
         return text_at(self.body, "status", "acme", "uri", limit=2048)
 
     @property
+    def more(self) -> list[tuple[str, ConditionView]]:
+        """What other conditions say that is not as it should be."""
+        return [(kind, one) for kind, one in self.conditions.items() if kind != "Ready" and one.status == "False"]
+
+    @property
+    def missing_records(self) -> list[tuple[str, str, str]]:
+        """Name, value and state of permanent records (dns-persist-01) that are not published."""
+        return [
+            (text_at(one, "name"), text_at(one, "value", limit=1024), text_at(one, "state"))
+            for one in list_at(self.body, "status", "persistentRecords")
+            if text_at(one, "state") in {"Missing", "Superseded", "Expiring"}
+        ]
+
+    @property
     def name_servers(self) -> list[str]:
-        """The name servers to which its dns-01 solvers send updates, without duplicates."""
-        found = (
-            text_at(one, "dns01", "rfc2136", "nameserver") for one in list_at(self.body, "spec", "acme", "solvers")
-        )
+        """The name servers to which its solvers send updates, without duplicates."""
+        parts = (part for one in list_at(self.body, "spec", "acme", "solvers") for part in one.values())
+        found = (text_at(part, "rfc2136", "nameserver") for part in parts)
         return [server for server in dict.fromkeys(found) if server]
 
 
@@ -243,7 +257,8 @@ class CertificateView(ResourceView):
     @property
     def domains(self) -> list[str]:
         """What it is for."""
-        return texts_at(self.body, "spec", "dnsNames") + texts_at(self.body, "spec", "ipAddresses")
+        fields = ("dnsNames", "ipAddresses", "uris", "emailAddresses")
+        return [name for field in fields for name in texts_at(self.body, "spec", field)]
 
     @property
     def secret(self) -> str:
@@ -252,8 +267,9 @@ class CertificateView(ResourceView):
 
     @property
     def issuer(self) -> tuple[str, str]:
-        """Kind and name of its issuer, the first if there are several."""
-        reference = at(self.body, "spec", "issuerRef") or next(iter(list_at(self.body, "spec", "issuerRefs")), {})
+        """Kind and name of its issuer; of several the one of the certificate, or that it is requested from."""
+        listed = list_at(self.body, "spec", "issuerRefs")
+        reference = at(self.body, "spec", "issuerRef") or at(self.body, "status", "issuer") or next(iter(listed), {})
         return text_at(reference, "kind") or "Issuer", text_at(reference, "name")
 
     @property
@@ -276,6 +292,23 @@ class CertificateView(ResourceView):
     def renewal(self) -> dt.datetime | None:
         """When it is renewed."""
         return time_at(self.body, "status", "renewalTime")
+
+    @property
+    def renewal_lines(self) -> list[str]:
+        """What the time of renewal is based on, and how its rehearsal went."""
+        renewal = at(self.body, "status", "renewal")
+        basis, page = text_at(renewal, "basis"), text_at(renewal, "explanationURL", limit=512)
+        start, end = text_at(renewal, "windowStart"), text_at(renewal, "windowEnd")
+        lines = []
+        if basis == "ARI" and start and end:
+            lines.append(f"the CA suggests {start} to {end}{f', see {page}' if page else ''}")
+        if basis == "Disabled":
+            lines.append("renewal.policy is Disabled")
+        rehearsal = at(renewal, "rehearsal")
+        if state := text_at(rehearsal, "state"):
+            message = text_at(rehearsal, "message", limit=1600)
+            lines.append(f"rehearsal at {text_at(rehearsal, 'issuer')}: {state}{f': {message}' if message else ''}")
+        return lines
 
     @property
     def order(self) -> Mapping[str, Any] | None:

@@ -55,7 +55,7 @@ def _authorities(issuers: Sequence[IssuerView]) -> list[Any]:
     known: dict[tuple[str, str, bool], Any] = {}
     for one in issuers:
         acme = at(one.body, "spec", "acme")
-        key = (str(at(acme, "server") or ""), str(at(acme, "caBundle") or ""), at(acme, "skipTLSVerify") is True)
+        key = (one.server, str(at(acme, "caBundle") or ""), at(acme, "skipTLSVerify") is True)
         known.setdefault(key, check_authority(*key))
     return [check for (server, _, _), check in known.items() if server]
 
