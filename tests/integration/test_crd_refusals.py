@@ -142,6 +142,18 @@ def refusal(bed: TestBed) -> Refuse:
         ),
         ({"renewal": {"windows": [{"schedule": "@daily", "duration": "4h"}] * 9}}, "must have at most 8 items"),
         ({"renewal": {"rehearse": {}}}, "spec.renewal.rehearse.issuerRef: Required value"),
+        (
+            {"renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
+        (
+            {
+                "issuerRef": MISSING,
+                "issuerRefs": [{"name": "first"}, {"name": "second", "kind": "ClusterIssuer"}],
+                "renewal": {"rehearse": {"issuerRef": {"name": "second", "kind": "ClusterIssuer"}}},
+            },
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
         ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
         ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
         ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),
@@ -155,6 +167,8 @@ def refusal(bed: TestBed) -> Refuse:
             'supported values: "LegacyRC2", "LegacyDES", "Modern2023"',
         ),
         ({"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]}, "has a type more than once"),
+        ({"revisionHistoryLimit": 0}, "greater than or equal to 1"),
+        ({"revisionHistoryLimit": 21}, "less than or equal to 20"),
         ({"additionalOutputFormats": [{"type": "PFX"}]}, 'supported values: "DER", "CombinedPEM"'),
         ({"secretTemplate": {"labels": {"a b": "c"}}}, "spec.secretTemplate.labels: Invalid value: has an invalid key"),
         ({"secretTemplate": {"labels": {"a": "b c"}}}, "has a value that is invalid for a label"),

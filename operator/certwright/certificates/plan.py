@@ -15,8 +15,12 @@ from certwright.certificates.order_budget import is_scheduled, next_order_time, 
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.rehearsal import LONGEST as LONGEST_REHEARSAL
+from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
+from certwright.certificates.rehearsal_steps import CheckRehearsal, EndRehearsal, Rehearse
 from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
+from certwright.certificates.revisions import are_due, may_be_kept
 from certwright.certificates.revocations import must_stay_held
 from certwright.certificates.revoking import holding_step, revocation_on_delete, revocation_step
 from certwright.certificates.secret import metadata_fingerprint
@@ -24,6 +28,7 @@ from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.finalize import Finalize
+from certwright.certificates.steps.keep_revisions import KeepRevisions
 from certwright.certificates.steps.poll_order import PollOrder
 from certwright.certificates.steps.poll_renewal_info import PollRenewalInfo
 from certwright.certificates.steps.present import Present
@@ -40,6 +45,7 @@ from certwright.certificates.steps.resting import (
     Settle,
     Sleep,
 )
+from certwright.certificates.steps.restore_revision import RestoreRevision
 from certwright.certificates.steps.restore_secret import RestoreSecret, changed_by
 from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
@@ -130,6 +136,9 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     secret = observation.secret
     if secret is None or observation.renewal is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
+    rehearsing = _rehearse(observation, now)
+    if rehearsing is not None:
+        return rehearsing
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
     outputs = _outputs_to_write(observation, secret)
@@ -139,9 +148,49 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     held = holding_step(observation, now)
     if held is not None:
         return held
-    if is_poll_due(observation, now):
-        return _release_first(observation, now) or PollRenewalInfo()
-    return _release_first(observation, now) or Settle(observation.renew_at)
+    released = _release_first(observation, now)
+    if released is None and are_due(observation):
+        released = _after(observation.memory.cleaning_up, now) or KeepRevisions()
+    if released is None and is_poll_due(observation, now):
+        released = PollRenewalInfo()
+    return released or Settle(observation.renew_at)
+
+
+def _rehearse(observation: Observation, now: dt.datetime) -> Step | None:
+    """Name the next step of a rehearsal; None if there is none, or it is over."""
+    rehearsal, state, order = observation.rehearsal_issuer, observation.rehearsal_state, observation.status.order
+    begins = state is None and order is None and is_rehearsal_due(observation, now)
+    if rehearsal is None or not (begins or is_rehearsing(observation)):
+        return None
+    if rehearsal.view.state == "unknown":
+        return Sleep(now + LOADING_PAUSE)
+    if rehearsal.ready is None:
+        return EndRehearsal(rehearsal.view.message or f"{rehearsal.key} is not ready.")
+    refusal = rehearsal.policy.refusal(observation.identifiers) if rehearsal.policy is not None else None
+    if refusal is not None:
+        return EndRehearsal(refusal)
+    pause = _after(observation.memory.rehearsing, now)
+    if pause is not None:
+        return pause
+    tries_again = order is None and observation.memory.rehearsing.failures > 0
+    if begins or tries_again:
+        return Rehearse(StartOrder("Rehearsal", "the renewal is tried ahead of its time", is_scheduled=True))
+    if state is not None and not state.started_time <= now <= state.started_time + LONGEST_REHEARSAL:
+        return EndRehearsal("It was not done within two hours.")
+    return _continue_rehearsal(observation, now)
+
+
+def _continue_rehearsal(observation: Observation, now: dt.datetime) -> Step:
+    order, open_order = observation.status.order, observation.memory.open_order
+    rehearsing = observation.as_rehearsal()
+    if order is None or order.url is None or rehearsing.request is None:
+        return EndRehearsal("It was interrupted before its order was known.")
+    if order.spec_hash != rehearsing.request.fingerprint:
+        return EndRehearsal("The spec or the issuer was changed meanwhile.")
+    step = ResumeOrder() if open_order is None else _continue(open_order, now)
+    if isinstance(step, StoreCertificate):
+        step = CheckRehearsal()
+    return Rehearse(step) if isinstance(step, Act) else step
 
 
 def _outputs_to_write(observation: Observation, secret: SecretFacts) -> str | None:
@@ -159,12 +208,9 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
         return _let_go_first(observation, now) or Refuse(need.refusal.reason, need.refusal.message)
     view, memory = observation.issuer_view, observation.memory
-    if can_be_restored(observation, now):
-        return (
-            _after(memory.cleaning_up, now)
-            or _await_calm(observation, need.message, now)
-            or RestoreSecret(need.message)
-        )
+    restored = _restore(observation, need, now)
+    if restored is not None:
+        return restored
     if view.state == "unknown":
         return Park()
     if view.state != "ready" or observation.request is None:
@@ -199,6 +245,18 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if order is None:
         return _order(observation, need, now)
     return ResumeOrder() if memory.open_order is None else _continue(memory.open_order, now)
+
+
+def _restore(observation: Observation, need: Need, now: dt.datetime) -> Step | None:
+    """Write what was issued, just now or earlier, to a Secret that something else has deleted or spoiled."""
+    step: Step | None = None
+    if can_be_restored(observation, now):
+        step = RestoreSecret(need.message)
+    elif may_be_kept(observation, need, now):
+        step = RestoreRevision(need.message)
+    if step is None:
+        return None
+    return _after(observation.memory.cleaning_up, now) or _await_calm(observation, need.message, now) or step
 
 
 def _order(observation: Observation, need: Need, now: dt.datetime) -> Step:

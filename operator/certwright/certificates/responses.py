@@ -126,7 +126,10 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
         return kind(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
-    url = urlsplit(entry.resource.url)
+    try:
+        url = urlsplit(entry.resource.url)
+    except ValueError:  # an address that is none, in brackets: who may write a status may write that
+        return None
     if url.scheme == "tls" and url.hostname:
         key_authorization = entry.resource.key_authorization
         return TlsAlpnResponse(url.hostname, key_authorization.partition(".")[0], key_authorization)

@@ -134,6 +134,9 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
         look = observation.memory.outputs
         if need is None and look is not None and look.problem is not None:
             return _Fact("False", look.problem.reason, f"The certificate is valid until {ends}. {look.problem.message}")
+        if need is None and secret is not None and secret.rolled_back is not None:
+            was = f"Revision {secret.revision} was put back at {rfc3339(secret.rolled_back.at)}. It"
+            return _Fact("True", "RolledBack", f"{was} is valid until {ends}{_outlook(renewal)}")
         if need is None:
             return _Fact("True", "Ready", f"The certificate is valid until {ends}{_outlook(renewal)}")
         what = f" {note.message}" if note is not None else ""
@@ -161,7 +164,9 @@ def _renewal(observation: Observation) -> RenewalStatus | None:
         return None
     suggestion = observation.memory.suggestion
     said = suggestion.status() if suggestion is not None else RenewalStatus()
-    return said.replace(basis=observation.renewal.basis)
+    settings = observation.certificate.spec.renewal
+    rehearsal = observation.last_rehearsal if settings is not None and settings.rehearse is not None else None
+    return said.replace(basis=observation.renewal.basis, rehearsal=rehearsal)
 
 
 def _issuing(note: Note | None) -> _Fact:
@@ -178,7 +183,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
     """
     now = tools.clock()
     observation = sealed(observation)
-    status = report(observation, now)
+    status = report(observation.as_real(), now)
     observation = replace(observation, status=status)
     certificate = observation.certificate
     if _material(status) == _material(certificate.status):

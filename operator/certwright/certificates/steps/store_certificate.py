@@ -14,7 +14,7 @@ from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.seal import IssuanceSeals
-from certwright.certificates.secret import SecretFacts, issued_sources, tls_secret
+from certwright.certificates.secret import SecretFacts, issued_annotations, issued_sources, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
@@ -57,7 +57,7 @@ class StoreCertificate(Act):
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
         try:
-            chain = await _checked_chain(observation, tools, key)
+            chain = await checked_chain(observation, tools, key)
         except NotYetValid as early:
             if not early.starts_soon:
                 raise
@@ -85,7 +85,7 @@ class StoreCertificate(Act):
         tools.metrics.issued(observation.reference, (now - open_order.started_at).total_seconds())
         observation = having_written(observation, now).with_secret(secret)
         observation = observation.remember(outputs=looked_at(certificate, secret, problem, now))
-        issued = Issued(secret, chain, key_pem, server, now)
+        issued = Issued(secret, chain, key_pem, server, now, issued_annotations(manifest))
         observation = observation.remember(issued=issued, contested=Backoff())
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
@@ -170,7 +170,7 @@ def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Obse
     return waiting.noting("WaitingForStart", message, under_way=False)
 
 
-async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
+async def checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
     """Download the chain, and return it if it passes the gate."""
     downloaded = await _chosen_chain(observation, tools)
     current, names = observation.secret, subject_names(observation.identifiers)
