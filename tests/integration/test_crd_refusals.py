@@ -142,6 +142,25 @@ def refusal(bed: TestBed) -> Refuse:
         ),
         ({"renewal": {"windows": [{"schedule": "@daily", "duration": "4h"}] * 9}}, "must have at most 8 items"),
         ({"renewal": {"rehearse": {}}}, "spec.renewal.rehearse.issuerRef: Required value"),
+        (
+            {"request": {"id": "r 1", "action": "Renew"}},
+            'spec.request.id: Invalid value: "r 1": must consist of letters',
+        ),
+        ({"request": {"action": "Renew"}}, "spec.request.id: Required value"),
+        ({"request": {"id": "r-1", "action": "Restart"}}, 'supported values: "Renew", "Revoke", "Rollback"'),
+        (
+            {"request": {"id": "r-1", "action": "Renew", "reason": "superseded"}},
+            "spec.request.reason: Invalid value: reason is for the action Revoke",
+        ),
+        (
+            {"request": {"id": "r-1", "action": "Revoke", "revision": 1}},
+            "spec.request.revision: Invalid value: revision is for the action Rollback",
+        ),
+        (
+            {"request": {"id": "r-1", "action": "Renew", "requestedBy": "a\nb"}},
+            "must be one line without control characters",
+        ),
+        ({"paused": "yes"}, "spec.paused in body must be of type boolean"),
         ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
         ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
         ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),

@@ -351,7 +351,7 @@ def test_the_version_is_printed_without_an_api_server(server: FakeServer) -> Non
 
 def test_a_terminal_that_lacks_characters_shows_others_in_their_place(tmp_path: Path) -> None:
     environment = {"PYTHONIOENCODING": "latin-1", "PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", BRANCH], capture_output=True, check=True, env=environment, cwd=tmp_path
-    )  # noqa: S603
+    )
     assert done.stdout == b"?? branch\n"
