@@ -146,6 +146,9 @@ class Metrics:
             ("result",),
             registry=self.registry,
         )
+        self._rehearsals = Counter(
+            "certwright_rehearsals_total", "Rehearsals of renewals, by result.", ("state",), registry=self.registry
+        )
         self._disabled = self._gauge(
             "certificate_renewal_disabled", "1 if the certificate is not renewed, as its spec wants.", labels
         )
@@ -237,6 +240,10 @@ class Metrics:
         """Count a request to a CA."""
         status = "none" if record.status is None else str(record.status)
         self._acme.labels(record.action, status).observe(record.seconds)
+
+    def rehearsed(self, state: str) -> None:
+        """Count a rehearsal."""
+        self._rehearsals.labels(state).inc()
 
     def renewal_info(self, result: str) -> None:
         """Count a request for renewal information."""

@@ -161,6 +161,17 @@ def refusal(bed: TestBed) -> Refuse:
             "must be one line without control characters",
         ),
         ({"paused": "yes"}, "spec.paused in body must be of type boolean"),
+            {"renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
+        (
+            {
+                "issuerRef": MISSING,
+                "issuerRefs": [{"name": "first"}, {"name": "second", "kind": "ClusterIssuer"}],
+                "renewal": {"rehearse": {"issuerRef": {"name": "second", "kind": "ClusterIssuer"}}},
+            },
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
         ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
         ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
         ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),
@@ -297,7 +308,7 @@ SERVERS: Final = [
         ),
         (names.IP_ADDRESS, "spec.ipAddresses", lambda texts: certificate(ipAddresses=texts), ADDRESSES),
         (
-            names.ENDPOINT,
+            names.RESOLVER,
             "spec.acme.solvers[0].dns01.nameservers",
             lambda texts: solver(dns01={**RFC2136, "nameservers": texts}),
             SERVERS,

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certwright.acme import base64url, certificate_identifier
 from certwright.certificates.secret import REVISION_ANNOTATION
 from harness.cluster import conditions
+from testbed.options import Profile
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from harness import Tenant
     from testbed.parts.pebble import Pebble
 
-MANY: Final = int(os.environ.get("CERTWRIGHT_TEST_REVOKED", "20"))
+MANY: Final = int(os.environ.get("CERTWRIGHT_TEST_REVOKED", "12"))
 """How many certificates are revoked at once."""
 NEW_ORDER: Final = ("POST", "/order-plz")
 
@@ -109,6 +110,32 @@ def test_a_certificate_that_was_replaced_already_is_renewed_without_a_failure(
     assert found["status"].get("failedAttempts", 0) == 0
     assert "Warning" not in {event["type"] for event in tenant.cluster.events(tenant.namespace, "web")}
     assert conditions(found)["Ready"]["status"] == "True"
+
+
+def test_a_renewal_is_rehearsed_at_another_ca_and_nothing_but_the_result_is_left(
+    tenant: Tenant, make_pebble: Callable[..., Pebble]
+) -> None:
+    real = make_pebble(profiles={"short": Profile("less than a minute", 45)})
+    tenant.add_issuer("real", pebble=real, profile="short")
+    rehearse = {"rehearse": {"issuerRef": {"name": "pebble"}, "before": "1h"}}
+    tenant.apply("web", "rehearsed.example.test", issuerRef={"name": "real"}, renewal=rehearse)
+    tenant.ready("web")
+    first = tenant.leaf("web-tls")
+    found = tenant.cluster.wait_for(
+        "the rehearsal has no result",
+        lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
+        lambda found: found["status"]["renewal"].get("rehearsal", {}).get("state") in {"Succeeded", "Failed"},
+    )
+    assert found["status"]["renewal"]["rehearsal"]["state"] == "Succeeded", found["status"]["renewal"]
+    assert conditions(found)["Ready"]["status"] == "True"
+    assert found["status"]["revision"] == 1
+    assert tenant.leaf("web-tls") == first
+    found = _wait_revision(tenant, "web", 2)
+    assert real.certificate_status(tenant.leaf("web-tls").serial_number)["Status"] == "Valid"
+    assert tenant.challenge_values("_acme-challenge.rehearsed.example.test") == []
+    events = [event["reason"] for event in tenant.cluster.events(tenant.namespace, "web")]
+    assert {"Rehearsing", "RehearsalSucceeded"} <= set(events)
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
 
 
 def _known_to_pebble(leaves: dict[str, x509.Certificate]) -> dict[str, x509.Certificate]:

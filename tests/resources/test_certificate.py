@@ -124,6 +124,10 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
             {"renewal": {"windows": [{"schedule": "@daily", "duration": "4h", "timeZone": "Europe/Springfield"}]}},
             r"spec.renewal.windows\[0\].timeZone: is not a time zone of the IANA database, such as Europe/Berlin",
         ),
+        (
+            {"issuerRef": {"name": "ca"}, "renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
+            "rehearse.issuerRef must be another issuer than those of the certificate",
+        ),
         ({"renewBeforePercentage": 100}, "spec.renewBeforePercentage: .* less than or equal to 99"),
         ({"privateKey": {"algorithm": "RSA", "size": 256}}, "size must be"),
         ({"privateKey": {"algorithm": "Ed25519", "size": 256}}, "unset for Ed25519"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from certwright.certificates.order_request import requested_identifiers
+from certwright.certificates.issuer_choice import Candidate, Choice
+from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.renewal import renewal_of
 from certwright.certificates.suggestion import suggestion_of
 from certwright.failures import MAX_MESSAGE_CHARACTERS
@@ -21,12 +22,11 @@ if TYPE_CHECKING:
     from certwright.acme import Identifier, Order
     from certwright.certificates.evidence import Evidence
     from certwright.certificates.issued import Issued, Written
-    from certwright.certificates.issuer_choice import Candidate, Choice
     from certwright.certificates.keystores import OutputsLook
     from certwright.certificates.open_order import OpenOrder
-    from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.origin import ChainOrigin
     from certwright.certificates.progress import Progress
+    from certwright.certificates.rehearsal_issuer import RehearsalIssuer
     from certwright.certificates.renewal import RenewalDecision
     from certwright.certificates.secret import SecretFacts
     from certwright.certificates.suggestion import Suggestion
@@ -35,8 +35,19 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, CertificateStatus, IssuerRef, RequestStatus, RevocationStatus
+    from certwright.resources import (
+        Certificate,
+        CertificateStatus,
+        IssuerRef,
+        RehearsalStatus,
+        RequestStatus,
+        RevocationStatus,
+    )
     from certwright.runtime.key import Key
+
+
+_NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "orders_gone", "ordered_at", "not_replaced")
+"""What a step of a rehearsal leaves as it is in the memory."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,8 @@ class Memory:
         poll_at: When the CA is to be asked for it; None if that has not been decided.
         polls: The back-off of asking.
         not_replaced: The certificate, by its identifier, that the CA refused to have replaced by an order.
+        rehearsal: The last rehearsal of a renewal that this process knows of.
+        rehearsing: The back-off of its steps.
     """
 
     open_order: OpenOrder | None = None
@@ -136,6 +149,8 @@ class Memory:
     poll_at: dt.datetime | None = None
     polls: Backoff = field(default_factory=Backoff)
     not_replaced: str | None = None
+    rehearsal: RehearsalStatus | None = None
+    rehearsing: Backoff = field(default_factory=Backoff)
     outputs: OutputsLook | None = None
     issuer_key: Key | None = None
     limited: Mapping[Key, dt.datetime] = field(default_factory=dict)
@@ -198,6 +213,8 @@ class Observation:
         policy: What its namespace may request from the issuer; None for everything.
         given: Where the chains are from that the issuer's CA has given; none if that is not known.
         seen_at: The time of the observation; None if it does not matter.
+        rehearsal_issuer: The issuer at which the renewal is rehearsed now; None if it is not.
+        rehearsed_from: The Certificate as it is, if this is how a step of a rehearsal sees it: with another issuer.
         candidates: All its issuers, in its order of preference; the issuer is one of them.
         choice: Which of them it is, and why.
         order_view: The state of the issuer of the order in the draft, which may be another one.
@@ -217,6 +234,8 @@ class Observation:
     policy: DomainPolicy | None = None
     given: tuple[ChainOrigin, ...] = ()
     seen_at: dt.datetime | None = None
+    rehearsal_issuer: RehearsalIssuer | None = None
+    rehearsed_from: Observation | None = field(default=None, repr=False)
     candidates: tuple[Candidate, ...] = ()
     choice: Choice | None = None
     order_view: IssuerView | None = None
@@ -237,6 +256,56 @@ class Observation:
         """The issuer in use."""
         reference = self.reference
         return key_of(reference.kind, reference.name, self.namespace)
+
+    @property
+    def rehearsal_state(self) -> RehearsalStatus | None:
+        """The rehearsal for the certificate in the Secret, if there was one."""
+        facts = self.secret.certificate if self.secret is not None else None
+        known = self.last_rehearsal
+        return (
+            known if known is not None and facts is not None and known.certificate == facts.fingerprint_sha256 else None
+        )
+
+    @property
+    def last_rehearsal(self) -> RehearsalStatus | None:
+        """The last rehearsal, for this certificate or an earlier one."""
+        if self.memory.rehearsal is not None:
+            return self.memory.rehearsal
+        return self.status.renewal.rehearsal if self.status.renewal is not None else None
+
+    def as_rehearsal(self) -> Observation:
+        """Return the observation as a step of a rehearsal sees it."""
+        if self.rehearsal_issuer is None or self.rehearsal_issuer.ready is None:
+            raise AssertionError("a rehearsal was planned without its issuer")
+        issuer, view = self.rehearsal_issuer.ready, self.rehearsal_issuer.view
+        return replace(
+            self,
+            rehearsed_from=self,
+            issuer=issuer,
+            issuer_view=view,
+            request=OrderRequest.of(self.certificate, issuer.spec, issuer.account_url),
+            choice=Choice(Candidate(self.rehearsal_issuer.reference, self.rehearsal_issuer.key, view, issuer)),
+            policy=self.rehearsal_issuer.policy,
+            order_view=view,
+            order_issuer=issuer.loaded,
+        )
+
+    def as_real(self) -> Observation:
+        """Return the observation after a step of a rehearsal: nothing that failed or went well in it counts."""
+        real = self.rehearsed_from
+        if real is None:
+            return self
+        kept = {name: getattr(real.memory, name) for name in _NOT_REHEARSED}
+        return replace(
+            self,
+            rehearsed_from=None,
+            issuer=real.issuer,
+            issuer_view=real.issuer_view,
+            request=real.request,
+            choice=real.choice,
+            policy=real.policy,
+            memory=replace(self.memory, **kept),
+        )
 
     @property
     def issued_by(self) -> ReadyIssuer | None:

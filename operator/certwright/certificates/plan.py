@@ -15,6 +15,9 @@ from certwright.certificates.order_budget import is_scheduled, next_order_time, 
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.rehearsal import LONGEST as LONGEST_REHEARSAL
+from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
+from certwright.certificates.rehearsal_steps import CheckRehearsal, EndRehearsal, Rehearse
 from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
 from certwright.certificates.revocations import must_stay_held
@@ -130,6 +133,9 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     secret = observation.secret
     if secret is None or observation.renewal is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
+    rehearsing = _rehearse(observation, now)
+    if rehearsing is not None:
+        return rehearsing
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
     outputs = _outputs_to_write(observation, secret)
@@ -142,6 +148,43 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     if is_poll_due(observation, now):
         return _release_first(observation, now) or PollRenewalInfo()
     return _release_first(observation, now) or Settle(observation.renew_at)
+
+
+def _rehearse(observation: Observation, now: dt.datetime) -> Step | None:
+    """Name the next step of a rehearsal; None if there is none, or it is over."""
+    rehearsal, state, order = observation.rehearsal_issuer, observation.rehearsal_state, observation.status.order
+    begins = state is None and order is None and is_rehearsal_due(observation, now)
+    if rehearsal is None or not (begins or is_rehearsing(observation)):
+        return None
+    if rehearsal.view.state == "unknown":
+        return Sleep(now + LOADING_PAUSE)
+    if rehearsal.ready is None:
+        return EndRehearsal(rehearsal.view.message or f"{rehearsal.key} is not ready.")
+    refusal = rehearsal.policy.refusal(observation.identifiers) if rehearsal.policy is not None else None
+    if refusal is not None:
+        return EndRehearsal(refusal)
+    pause = _after(observation.memory.rehearsing, now)
+    if pause is not None:
+        return pause
+    tries_again = order is None and observation.memory.rehearsing.failures > 0
+    if begins or tries_again:
+        return Rehearse(StartOrder("Rehearsal", "the renewal is tried ahead of its time", is_scheduled=True))
+    if state is not None and not state.started_time <= now <= state.started_time + LONGEST_REHEARSAL:
+        return EndRehearsal("It was not done within two hours.")
+    return _continue_rehearsal(observation, now)
+
+
+def _continue_rehearsal(observation: Observation, now: dt.datetime) -> Step:
+    order, open_order = observation.status.order, observation.memory.open_order
+    rehearsing = observation.as_rehearsal()
+    if order is None or order.url is None or rehearsing.request is None:
+        return EndRehearsal("It was interrupted before its order was known.")
+    if order.spec_hash != rehearsing.request.fingerprint:
+        return EndRehearsal("The spec or the issuer was changed meanwhile.")
+    step = ResumeOrder() if open_order is None else _continue(open_order, now)
+    if isinstance(step, StoreCertificate):
+        step = CheckRehearsal()
+    return Rehearse(step) if isinstance(step, Act) else step
 
 
 def _outputs_to_write(observation: Observation, secret: SecretFacts) -> str | None:

@@ -125,7 +125,10 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
         return kind(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
-    url = urlsplit(entry.resource.url)
+    try:
+        url = urlsplit(entry.resource.url)
+    except ValueError:  # an address that is none, in brackets: who may write a status may write that
+        return None
     if not url.hostname or not url.path.startswith(WELL_KNOWN_PATH):
         return None
     return FileResponse(url.hostname, url.path.removeprefix(WELL_KNOWN_PATH), entry.resource.key_authorization)

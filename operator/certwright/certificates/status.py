@@ -161,7 +161,9 @@ def _renewal(observation: Observation) -> RenewalStatus | None:
         return None
     suggestion = observation.memory.suggestion
     said = suggestion.status() if suggestion is not None else RenewalStatus()
-    return said.replace(basis=observation.renewal.basis)
+    settings = observation.certificate.spec.renewal
+    rehearsal = observation.last_rehearsal if settings is not None and settings.rehearse is not None else None
+    return said.replace(basis=observation.renewal.basis, rehearsal=rehearsal)
 
 
 def _issuing(note: Note | None) -> _Fact:
@@ -178,7 +180,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
     """
     now = tools.clock()
     observation = sealed(observation)
-    status = report(observation, now)
+    status = report(observation.as_real(), now)
     observation = replace(observation, status=status)
     certificate = observation.certificate
     if _material(status) == _material(certificate.status):

@@ -32,6 +32,8 @@ _TOO_MANY = "dnsNames and ipAddresses may have 100 entries together: CAs put no 
 _ONE_SUBJECT = "literalSubject excludes subject and commonName: it is the whole subject"
 _NO_CA = "must be false or unset: ACME CAs issue certificates for servers, never for CAs"
 _AGREEMENT = "encipher only and decipher only need key agreement as well (RFC 5280, section 4.2.1.3)"
+_IS_REHEARSED = "({0}.name == self.renewal.rehearse.issuerRef.name && {0}.kind == self.renewal.rehearse.issuerRef.kind)"
+_REHEARSED_ELSEWHERE = "rehearse.issuerRef must be another issuer than those of the certificate, such as a staging one"
 _RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
 _RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
 
@@ -77,6 +79,13 @@ class CertificateSpec(Model):
                 "!(has(self.renewBefore) && has(self.renewBeforePercentage))",
                 _RENEW_ONCE,
                 field_path=".renewBeforePercentage",
+            ),
+            rule(
+                "!has(self.renewal) || !has(self.renewal.rehearse) || !("
+                f"(has(self.issuerRef) && {_IS_REHEARSED.format('self.issuerRef')}) || "
+                f"(has(self.issuerRefs) && self.issuerRefs.exists(one, {_IS_REHEARSED.format('one')})))",
+                _REHEARSED_ELSEWHERE,
+                field_path=".renewal",
             ),
             rule(
                 f"!has(self.duration) || !has(self.renewBefore)"
@@ -216,6 +225,10 @@ class CertificateSpec(Model):
             raise ValueError(_AGREEMENT)
         if self.renew_before is not None and self.renew_before_percentage is not None:
             raise ValueError(_RENEW_ONCE)
+        if self.renewal is not None and self.renewal.rehearse is not None:
+            elsewhere = self.renewal.rehearse.issuer_ref
+            if any((one.kind, one.name) == (elsewhere.kind, elsewhere.name) for one in self.issuers):
+                raise ValueError(_REHEARSED_ELSEWHERE)
         if self.duration is not None and self.renew_before is not None and self.renew_before >= self.duration:
             raise ValueError(_RENEW_EARLY)
         return self

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from certwright.certificates.contested import is_contested, is_kept
 from certwright.certificates.issued import KEPT_AFTER_WRITE
 from certwright.certificates.keystores import PASSWORD_BELIEVED_FOR, reads_passwords
+from certwright.certificates.rehearsal import rehearsal_time
 from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_poll_due
 from certwright.certificates.steps.step import Rest
 from certwright.resources import READY, find_condition
@@ -62,7 +63,7 @@ class Settle(Rest):
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
         """Look again when it is to be renewed, to ask the CA about that, or to forget what was issued."""
         written, renewal, memory = observation.memory.written, observation.renewal, observation.memory
-        times = [self.renew_at, renewal.look_at if renewal is not None else None]
+        times = [self.renew_at, renewal.look_at if renewal is not None else None, rehearsal_time(observation)]
         if memory.poll_at is not None and can_be_asked(observation):
             times.append(memory.poll_at)
         if written is not None and now - written.at < KEPT_AFTER_WRITE:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.tools import Tools
     from certwright.challenges.response import ChallengeResponse
-    from certwright.reasons import NeedReason
+    from certwright.reasons import NeedReason, Reason
     from certwright.resources import SolverObjectStatus
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,8 @@ class StartOrder(Act):
             with contextlib.suppress(KeyNotReady):
                 key = await obtain_key(observation, tools)
         message = f"Ordering a certificate ({self.reason}): {self.message}."
-        tools.recorder.record(observation.subject, "Normal", "Issuing", message)
+        reason: Reason = "Issuing" if observation.rehearsed_from is None else "Rehearsing"
+        tools.recorder.record(observation.subject, "Normal", reason, message)
         self._tell_fallback(observation, tools)
         asker = Asker(observation.namespace, observation.uid)
         async with issuer.limits.placing(asker, tools.clock()):

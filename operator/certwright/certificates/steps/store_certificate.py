@@ -57,7 +57,7 @@ class StoreCertificate(Act):
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
         try:
-            chain = await _checked_chain(observation, tools, key)
+            chain = await checked_chain(observation, tools, key)
         except NotYetValid as early:
             if not early.starts_soon:
                 raise
@@ -170,7 +170,7 @@ def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Obse
     return waiting.noting("WaitingForStart", message, under_way=False)
 
 
-async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
+async def checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
     """Download the chain, and return it if it passes the gate."""
     downloaded = await _chosen_chain(observation, tools)
     current, names = observation.secret, subject_names(observation.identifiers)
