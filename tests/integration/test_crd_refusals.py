@@ -186,6 +186,8 @@ def refusal(bed: TestBed) -> Refuse:
             'supported values: "LegacyRC2", "LegacyDES", "Modern2023"',
         ),
         ({"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]}, "has a type more than once"),
+        ({"revisionHistoryLimit": 0}, "greater than or equal to 1"),
+        ({"revisionHistoryLimit": 21}, "less than or equal to 20"),
         ({"additionalOutputFormats": [{"type": "PFX"}]}, 'supported values: "DER", "CombinedPEM"'),
         ({"secretTemplate": {"labels": {"a b": "c"}}}, "spec.secretTemplate.labels: Invalid value: has an invalid key"),
         ({"secretTemplate": {"labels": {"a": "b c"}}}, "has a value that is invalid for a label"),
