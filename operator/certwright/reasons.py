@@ -25,6 +25,7 @@ NormalReason = Literal[
     "Adopted",
     "OutputsWritten",
     "SecretRestored",
+    "RolledBack",
     "RenewalSuggested",
     "Rehearsing",
     "RehearsalSucceeded",

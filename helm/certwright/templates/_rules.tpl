@@ -14,7 +14,7 @@
 - apiGroups: [certwright.io]
   resources: [certificates/status, issuers/status]
   verbs: [patch]
-# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders.
+# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders and for earlier revisions.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]

@@ -107,6 +107,7 @@ from certwright.resources.request import (
     RequestStatus,
     RevocationReasonName,
 )
+from certwright.resources.revision import RevisionStatus
 from certwright.resources.revocation import (
     KEPT_REVOCATIONS,
     LONGEST_REVOCATION_MESSAGE,
@@ -227,6 +228,7 @@ __all__ = [
     "RequestState",
     "RequestStatus",
     "ResourceError",
+    "RevisionStatus",
     "RevocationReasonName",
     "RevocationState",
     "RevocationStatus",
