@@ -15,6 +15,7 @@ NormalReason = Literal[
     "Presenting",
     "WaitingForDNS",
     "WaitingForHTTP",
+    "WaitingForTLS",
     "Validating",
     "GeneratingKey",
     "Finalizing",

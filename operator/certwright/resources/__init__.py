@@ -124,6 +124,7 @@ from certwright.resources.solver import (
     UpdateProtocol,
 )
 from certwright.resources.timestamp import Timestamp
+from certwright.resources.tls_alpn01 import TlsAlpn01
 
 __all__ = [
     "ACCOUNT_KEY_COMPONENT",
@@ -240,6 +241,7 @@ __all__ = [
     "SolverObjectStatus",
     "TemplateMetadata",
     "Timestamp",
+    "TlsAlpn01",
     "TlsSecretRef",
     "TsigAlgorithm",
     "UpdateProtocol",
