@@ -228,6 +228,20 @@ async def test_errors_are_harmless_and_asked_about_ever_less_often(
     assert bench.events == ["Issuing", "Issued"]
 
 
+async def test_a_ca_that_does_not_answer_is_not_asked_about_every_other_certificate(bench: Bench) -> None:
+    info(bench).error = TimeoutError()
+    await bench.run(60)
+    assert len(info(bench).asked) == 1
+    bench.write(metadata={"uid": "uid-other"})  # another object, the same CA
+    await bench.run(30)
+    assert len(info(bench).asked) == 1
+    info(bench).error, info(bench).window = None, fixed(bench.now + 20 * DAY, bench.now + 22 * DAY)
+    await bench.run(600)
+    assert len(info(bench).asked) == 2
+    assert bench.status.renewal is not None
+    assert bench.status.renewal.basis == "ARI"
+
+
 async def test_nobody_is_asked_who_has_not_issued_the_certificate(bench: Bench) -> None:
     info(bench).window = fixed(bench.now + 20 * DAY, bench.now + 21 * DAY)
     bench.write(renewal={"ari": False})

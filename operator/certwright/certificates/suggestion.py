@@ -145,7 +145,7 @@ def _believed(status: RenewalStatus, fresh: Suggestion, facts: CertificateFacts)
     start, end, at = status.window_start, status.window_end, status.time
     if start is None or end is None or at is None or not start <= at <= end or start >= facts.not_after:
         return found
-    return replace(found, start=start, end=end, at=at, explanation_url=status.explanation_url)
+    return replace(found, start=start, end=end, at=at, explanation_url=_shown_url(status.explanation_url))
 
 
 def _early_renewals(
