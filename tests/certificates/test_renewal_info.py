@@ -174,11 +174,21 @@ async def test_a_garbage_answer_is_none(bench: Bench, answer: Any) -> None:
     assert bench.condition(READY).status == "True"
 
 
+async def test_a_window_that_began_before_the_certificate_does_not_mean_now(bench: Bench) -> None:
+    info(bench).window = fixed(bench.now - 900 * DAY, bench.now + 80 * DAY)
+    await bench.run(300)
+    assert bench.status.renewal is not None
+    assert bench.status.renewal.basis == "ARI"
+    assert bench.status.renewal.time is not None
+    assert bench.status.renewal.first_seen_time is not None
+    assert bench.status.renewal.time >= bench.status.renewal.first_seen_time
+
+
 async def test_a_window_far_too_wide_is_clamped_to_the_lifetime(bench: Bench) -> None:
     info(bench).window = fixed(bench.now - 9999 * DAY, dt.datetime(9999, 12, 31, tzinfo=dt.UTC))
     await bench.run(300)
     assert bench.status.renewal is not None
-    assert bench.status.renewal.window_end == bench.status.not_after
+    assert bench.status.renewal.basis == "Lifetime", "a window of the whole lifetime says nothing"
     info(bench).window = fixed(bench.now + 88 * DAY, dt.datetime(9999, 12, 31, tzinfo=dt.UTC))
     bench.write(metadata={"generation": 2})
     await bench.run(86400)
