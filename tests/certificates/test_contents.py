@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
 
 from certwright import acme
 from certwright.certificates.key_maker import KeyMaker
 from certwright.certificates.need import issuance_need
+from certwright.certificates.order_request import contents_of
 from certwright.certificates.plan import plan
 from certwright.certificates.secret import CONTENTS_ANNOTATION, SecretFacts, adopted_secret
 from certwright.certificates.steps.finalize import Finalize
 from certwright.certificates.steps.resting import Refuse
 from certwright.failures import IssuanceError
 from certwright.issuers.registry import IssuerView, ReadyIssuer
-from certwright.pki import generate_private_key
-from certwright.resources import ALT_NAMES_ANNOTATION, COMMON_NAME_ANNOTATION, IP_SANS_ANNOTATION
+from certwright.pki import build_csr, generate_private_key
+from certwright.resources import ALT_NAMES_ANNOTATION, COMMON_NAME_ANNOTATION, IP_SANS_ANNOTATION, subject
 from certwright.runtime.key import Key
-from tests.fakes.operator import NOW, Build
+from tests.fakes.operator import KEY, NOW, Build, Issuing
 
 from .bench import Bench
 
@@ -165,3 +169,16 @@ async def test_a_csr_that_is_refused_for_its_uris_is_told_as_such(build: Build, 
         async for _ in Finalize().run(observation, tools):
             pass
     assert (caught.value.reason, caught.value.costly) == ("ContentsNotSupported", True)
+
+
+@given(
+    st.from_regex(re.compile(subject.MAILBOX.pattern, re.ASCII), fullmatch=True),
+    st.from_regex(re.compile(subject.URI.pattern, re.ASCII), fullmatch=True),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=64).filter(str.strip),
+)
+def test_whatever_the_spec_may_say_can_be_in_a_request(mailbox: str, uri: str, text: str) -> None:
+    build = Build(Issuing())
+    certificate = build.certificate(
+        emailAddresses=[mailbox], uris=[uri], subject={"organizations": [text], "serialNumber": "1 a'(),/:=?"}
+    )
+    assert build_csr(KEY, dns_names=["a.example.test"], contents=contents_of(certificate))

@@ -114,7 +114,9 @@ def test_addresses_of_both_families_are_validated_by_http01(
     cluster.apply(issuer(bed, namespace, name="pebble", pebble=pebble, solvers=solvers))
     cluster.wait_ready("Issuer", namespace, "pebble")
     addresses = ["127.0.0.1", "0:0:0:0:0:0:0:1", "::0001"]
-    cluster.apply(certificate(namespace, "addresses", (), ipAddresses=addresses, secretName="addresses"))
+    cluster.apply(
+        certificate(namespace, "addresses", (), ipAddresses=addresses, commonName="127.0.0.1", secretName="addresses")
+    )
     ready = cluster.wait_ready("Certificate", namespace, "addresses")
     data = cluster.secret_data(namespace, "addresses")
     leaf = x509.load_pem_x509_certificate(data["tls.crt"])
