@@ -133,7 +133,7 @@ def with_responses(
     if waiting and kept:
         found = {one.name: _served(one, prepared, client) for one in listed}
         responses |= {name: one for name, one in found.items() if one is not None and one in kept}
-    return replace(open_order, challenges=challenges, responses=responses)
+    return replace(open_order, challenges=challenges, responses=responses, account_key=client.key.thumbprint)
 
 
 def _served(authorization: Authorization, prepared: Preparation, client: Client) -> ChallengeResponse | None:

@@ -132,6 +132,8 @@ class Controller:
             templates=http01.templates,
             circuits=self.circuits,
             budgets=budgets,
+            look_again=self.manager.wake,
+            is_validating=self._is_validating,
         )
         solvers = PresenterFactory(
             kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
@@ -260,6 +262,17 @@ class Controller:
     def _circuit_changed(self, issuer: Key) -> None:
         self.manager.wake(issuer)
         self._wake_those_with_alternatives(issuer)
+
+    def _is_validating(self, issuer: Key) -> bool:
+        """Whether an order of an issuer has responses that the CA is still to look at."""
+        orders = (self.certificates.get(key) for key in self.certificates.of_issuer(issuer))
+        return any(
+            one is not None
+            and one.status.order is not None
+            and one.status.order.url
+            and one.status.order.state == "pending"
+            for one in orders
+        )
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)
