@@ -54,7 +54,7 @@ def condition(bench: Bench, kind: str) -> dict[str, Any] | None:
     return next((one for one in bench.status()["conditions"] if one["type"] == kind), None)
 
 
-def annotations(bench: Bench) -> dict[str, str]:
+def notes_of(bench: Bench) -> dict[str, str]:
     found: dict[str, str] = bench.cluster.secrets["shop", "account"]["metadata"]["annotations"]
     return found
 
@@ -78,7 +78,7 @@ async def test_a_request_replaces_the_key_once(bench: Bench) -> None:
     bench.write(**ROTATE)
     await bench.reconciler.reconcile(CA)
     assert_rotated(bench, before)
-    assert annotations(bench) == {CREATED_ANNOTATION: rfc3339(NOW), REQUEST_ANNOTATION: "incident-7"}
+    assert notes_of(bench) == {CREATED_ANNOTATION: rfc3339(NOW), REQUEST_ANNOTATION: "incident-7"}
     assert ("Normal", "AccountKeyRotated") in [event[:2] for event in bench.events]
     rotated = account_key(bench)
     for _ in range(2):
@@ -162,7 +162,7 @@ async def killed_at(place: int) -> bool:
         bench.watch()
         await bench.reconciler.reconcile(CA)
     assert_rotated(bench, before)
-    assert annotations(bench)[REQUEST_ANNOTATION] == "incident-7"
+    assert notes_of(bench)[REQUEST_ANNOTATION] == "incident-7"
     return place <= writes
 
 

@@ -106,13 +106,6 @@ class ReadyIssuer:
     former_key: AccountKey | None = field(default=None, repr=False)
 
     @property
-    def former_client(self) -> Client | None:
-        """The account as it was before its key was replaced: what it derived is recognised. It can send nothing."""
-        if self.former_key is None:
-            return None
-        return type(self.client)(self.client.server, self.former_key, account_url=self.account_url)
-
-    @property
     def loaded(self) -> LoadedIssuer:
         """What of it needs no CA."""
         return LoadedIssuer(

@@ -58,12 +58,12 @@ class ResumeOrder(Act):
             authorizations = await issuer.client.fetch_authorizations(order)
             prepared = await adapted(prepared, observation, tools, authorizations)
             files = files_of(outside.values())
-            open_order = with_responses(open_order, authorizations, prepared, issuer.client, kept=files)
-            former = issuer.former_client
+            open_order = with_responses(open_order, authorizations, prepared, issuer.client.key, kept=files)
+            former = issuer.former_key
             if former is not None and _is_by(with_responses(open_order, authorizations, prepared, former), outside):
                 # The account key was replaced meanwhile: `ReplaceResponses` is next.
                 kept_responses = {name: outside.get(name, one) for name, one in open_order.responses.items()}
-                open_order = replace(open_order, responses=kept_responses, account_key=former.key.thumbprint)
+                open_order = replace(open_order, responses=kept_responses, account_key=former.thumbprint)
             else:
                 _check_same(open_order.responses, outside)
             presenters = {name: prepared.presenters[name] for name in open_order.responses}
