@@ -383,6 +383,7 @@ class Bench:
                 "uid": uid,
                 "generation": before["metadata"]["generation"] + 1 if before is not None and same else 1,
                 "resourceVersion": str(self.cluster.version),
+                "finalizers": before["metadata"].get("finalizers", []) if before is not None and same else [],
             },
             "spec": {"acme": spec},
             "status": before.get("status", {}) if before is not None and same else {},

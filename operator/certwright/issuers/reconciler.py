@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from certwright.acme import AcmeError
 from certwright.concurrency import KeyedLock
@@ -21,6 +21,13 @@ from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, offer_of
 from certwright.issuers.circuits import AVAILABLE, Circuits
 from certwright.issuers.connection import authority_of
 from certwright.issuers.credentials import SecretReader
+from certwright.issuers.deactivation import (
+    DEACTIVATION_PATIENCE,
+    DEACTIVATION_RETRY,
+    DEACTIVATION_TRIES,
+    Outcome,
+    deactivate,
+)
 from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
 from certwright.issuers.key_rotation import KeyRotation
 from certwright.issuers.rate_limits import AccountLimits
@@ -30,6 +37,7 @@ from certwright.issuers.upkeep import Upkeep
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.kube.events import subject_of
 from certwright.resources import (
+    ISSUER_FINALIZER,
     MAX_COUNT,
     READY,
     CaOffer,
@@ -189,6 +197,7 @@ class IssuerReconciler:
         self._upkeep: dict[Key, Upkeep] = {}
         self._keys: KeyedLock[tuple[str, str]] = KeyedLock()
         self._waiting_since: dict[Key, dt.datetime] = {}
+        self._leaving: dict[Key, int] = {}
         self._accounts: dict[tuple[str, str], str] = {}
 
     def account_lost(self, key: Key) -> None:
@@ -214,6 +223,8 @@ class IssuerReconciler:
         if issuer is None:
             await self._forget(key)
             return Result.ON_EVENT
+        if issuer.metadata.deletion_timestamp is not None and ISSUER_FINALIZER in issuer.metadata.finalizers:
+            return await self._leave(key, issuer, issuer.metadata.deletion_timestamp)
         version = _version(issuer)
         known = self._registry.ready(key)
         now = self._clock()
@@ -240,6 +251,78 @@ class IssuerReconciler:
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
         return Result.again_in(0) if self._has_newer(key, version) else self._rest(key, now)
+
+    async def _leave(self, key: Key, issuer: AnyIssuer, deleted: dt.datetime) -> Result:
+        """Deactivate the account of an issuer that is being deleted, unless another one uses it; then let it go."""
+        now, tries = self._clock(), self._leaving.get(key, 0) + 1
+        self._leaving[key] = tries
+        outcome: Outcome | None = None
+        if (others := self._others_of(key, issuer)) is not None:
+            outcome = Outcome("AccountNotDeactivated", f"The account stays as it is: {others} uses it as well.")
+        elif issuer.spec.acme.deactivate_on_delete:
+            try:
+                async with asyncio.timeout(LONGEST_LOAD_SECONDS):
+                    outcome = await self._deactivate(key, issuer)
+            except Exception as error:
+                failure = classify(error, now)
+                if not failure.expected:
+                    logger.exception("%s: unexpected error", key)
+                logger.warning("%s: its account cannot be deactivated: %s", key, failure.message)
+                if tries < DEACTIVATION_TRIES and abs(now - deleted) < DEACTIVATION_PATIENCE:
+                    self._registry.set_not_ready(key, f"{key} is being deleted.")
+                    return Result.again_in(DEACTIVATION_RETRY.total_seconds())
+                message = f"The account could not be deactivated, and stays open: {failure.message}"
+                outcome = Outcome("AccountNotDeactivated", message)
+            finally:
+                self._loading.pop(key, None)
+        if outcome is not None:
+            kind: Literal["Normal", "Warning"] = "Normal" if outcome.reason == "AccountDeactivated" else "Warning"
+            self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, outcome.reason, outcome.message)
+        self._leaving.pop(key, None)
+        await self._kube_api.remove_finalizer(
+            issuer.PLURAL,
+            issuer.KIND,
+            issuer.metadata.identity,
+            ISSUER_FINALIZER,
+            known=issuer.metadata.finalizers,
+        )
+        return Result.ON_EVENT
+
+    async def _deactivate(self, key: Key, issuer: AnyIssuer) -> Outcome:
+        spec = issuer.spec.acme
+        secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
+        authority = self._loading[key] = await authority_of(spec, secrets)
+        async with self._keys.at((secrets.namespace, spec.private_key_secret_ref.name)):
+            return await deactivate(await self._authorities.server(authority), spec, secrets)
+
+    def _others_of(self, key: Key, issuer: AnyIssuer) -> str | None:
+        """Return another issuer that uses the account of this one and stays, or None."""
+        account = issuer.status.acme
+        if account is None or account.uri is None:
+            return None
+        for other in (one for store in self._stores.values() for one in store):
+            place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
+            theirs = other.status.acme
+            if place == key or theirs is None or other.metadata.deletion_timestamp is not None:
+                continue
+            if (theirs.uri, theirs.key_thumbprint) == (account.uri, account.key_thumbprint):
+                return str(place)
+        return None
+
+    async def _hold(self, issuer: AnyIssuer) -> None:
+        """Have an issuer's deletion wait for us if its account is to be deactivated then, and only if."""
+        wanted, metadata = issuer.spec.acme.deactivate_on_delete, issuer.metadata
+        if wanted == (ISSUER_FINALIZER in metadata.finalizers) or metadata.deletion_timestamp is not None:
+            return
+        body: dict[str, Any] | None
+        if wanted:
+            body = await self._kube_api.add_finalizer(issuer.PLURAL, issuer.KIND, metadata.identity, ISSUER_FINALIZER)
+        else:
+            body = await self._kube_api.remove_finalizer(
+                issuer.PLURAL, issuer.KIND, metadata.identity, ISSUER_FINALIZER, known=metadata.finalizers
+            )
+        if body is not None and body.get("spec"):
+            self._stores[issuer.KIND].put(body["metadata"], type(issuer).parse(body))  # type: ignore[arg-type]  # by kind
 
     def _rest(self, key: Key, now: dt.datetime) -> Result:
         """Return when a ready issuer is looked at again if nothing happens."""
@@ -390,6 +473,7 @@ class IssuerReconciler:
         self._said.pop(key, None)
         self._upkeep.pop(key, None)
         self._waiting_since.pop(key, None)
+        self._leaving.pop(key, None)
         self._generations.pop(key, None)
         self._circuits.forget(key)
         self._loads.pop(key, None)
@@ -422,6 +506,7 @@ class IssuerReconciler:
     async def _load(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         spec = issuer.spec.acme
         self._templates.check(spec)
+        await self._hold(issuer)
         place = self._secrets_namespace(key), spec.private_key_secret_ref.name
         # Issuers that share a key take turns: one of them may be replacing it.
         async with self._keys.at(place):
