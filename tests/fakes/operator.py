@@ -74,6 +74,7 @@ class Issuing:
             .serial_number(x509.random_serial_number())
             .not_valid_before(life[0])
             .not_valid_after(life[1])
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if names is not None:
             builder = builder.add_extension(names, critical=True)
@@ -205,7 +206,7 @@ class Build:
                 "identifiers": requested_identifiers(certificate),
                 "status": certificate.status,
                 "secret": None,
-                "renew_at": None,
+                "renewal": None,
                 "issuer_view": IssuerView("ready"),
                 "issuer": None,
                 "request": self.request(certificate),

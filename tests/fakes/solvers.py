@@ -36,6 +36,8 @@ class FakeDns:
     async def place(self, name: str) -> str:
         return f"_acme-challenge.{name.removeprefix('*.')}"
 
+    async def expect(self, _: object) -> None: ...
+
     def objects_for(self, _: object) -> tuple[()]:
         return ()
 

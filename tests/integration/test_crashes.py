@@ -119,8 +119,17 @@ def _write_at_api_server(request: Request) -> str | None:
         return f"{request.method} {request.path}"
     body = json.loads(request.body)
     if isinstance(body, list):
-        return "finalizer away" if any("/finalizers/" in change["path"] for change in body) else str(body)
+        paths = [change["path"] for change in body]
+        return (
+            "request away"
+            if "/spec/request" in paths
+            else "finalizer away"
+            if "/finalizers/" in str(paths)
+            else str(body)
+        )
     if request.path.endswith("/status"):
+        if requests := body["status"].get("requests"):
+            return f"request {requests[-1]['state']}"
         return "order in the status" if "order" in body["status"] else "final status"
     return "finalizer"
 
@@ -215,3 +224,33 @@ def test_killed_after(stage: Stage, write: str) -> None:
     assert tenant.challenge_values(f"_acme-challenge.{tenant.namespace}.example.test") == [], after
     secrets = {one["metadata"]["name"] for one in tenant.cluster.find_all("Secret", tenant.namespace)}
     assert secrets == {"tsig", "pebble-account", "web-tls"}, after
+
+
+def test_a_renewal_on_request_is_done_once_whatever_is_killed(stage: Stage) -> None:
+    tenant, axe = stage.tenant, stage.axe
+    stage.order_certificate()
+    tenant.ready("web")
+    for number, write in enumerate(("request Running", "TLS Secret", "request Succeeded", "request away"), start=1):
+        axe.seen.clear()
+        axe.waits_for = write
+        request = {"id": f"r-{number}", "action": "Renew"}
+        tenant.cluster.patch("Certificate", tenant.namespace, "web", {"spec": {"request": request}})
+        tenant.cluster.wait_for(
+            f"there was no write '{write}' to kill the operator after",
+            lambda: {"status": {"writes": axe.seen, "operator runs": axe.operator.running}},
+            lambda seen: not seen["status"]["operator runs"],
+        )
+        axe.operator.start()
+        found = tenant.cluster.wait_for(
+            f"the request has not ended after the operator was killed after {write!r}",
+            lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
+            lambda body: "request" not in body["spec"] and "order" not in body["status"],
+        )
+        after = f"writes, killed after {write!r}: {axe.seen}"
+        ended = [(one["id"], one["state"]) for one in found["status"]["requests"]]
+        assert ended == [(f"r-{one}", "Succeeded") for one in range(1, number + 1)], after
+        assert found["status"]["revision"] == number + 1, after
+        assert axe.seen.count("CSR") == 1, after
+        assert axe.seen.count("TLS Secret") == 1, after
+    assert stage.ca.counts()[NEW_ORDER] == 5, "one for the certificate, and one for each request"
+    assert tenant.challenge_values(f"_acme-challenge.{tenant.namespace}.example.test") == []

@@ -119,6 +119,41 @@ def refusal(bed: TestBed) -> Refuse:
         ({"renewBefore": "2h", "renewBeforePercentage": 30}, "renewBeforePercentage are mutually exclusive"),
         ({"renewBeforePercentage": 0}, "greater than or equal to 1"),
         ({"renewBeforePercentage": 100}, "less than or equal to 99"),
+        ({"renewal": {"policy": "Never"}}, 'supported values: "Automatic", "Disabled"'),
+        (
+            {"renewal": {"windows": [{"schedule": "0 2 * *", "duration": "4h"}]}},
+            'spec.renewal.windows[0].schedule: Invalid value: "0 2 * *": has fewer than five fields',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "0 25 * * *", "duration": "4h"}]}},
+            'spec.renewal.windows[0].schedule: Invalid value: "0 25 * * *": is not a cron schedule',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "1m"}]}},
+            'spec.renewal.windows[0].duration: Invalid value: "1m": must be 15m or longer',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "4h", "timeZone": "+02:00"}]}},
+            'spec.renewal.windows[0].timeZone: Invalid value: "+02:00": is an offset: write a time zone',
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "4h", "timeZone": "Europe/Springfield"}]}},
+            "is not a time zone of the IANA database, such as Europe/Berlin or Etc/UTC",
+        ),
+        ({"renewal": {"windows": [{"schedule": "@daily", "duration": "4h"}] * 9}}, "must have at most 8 items"),
+        ({"renewal": {"rehearse": {}}}, "spec.renewal.rehearse.issuerRef: Required value"),
+        (
+            {"renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
+        (
+            {
+                "issuerRef": MISSING,
+                "issuerRefs": [{"name": "first"}, {"name": "second", "kind": "ClusterIssuer"}],
+                "renewal": {"rehearse": {"issuerRef": {"name": "second", "kind": "ClusterIssuer"}}},
+            },
+            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+        ),
         ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
         ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
         ({"privateKey": {"algorithm": "RSA", "size": 1024}}, "spec.privateKey.size: Invalid value"),
@@ -154,6 +189,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(caBundle=PEM), "is PEM that is not encoded: write it in base64"),
         (issuer(caBundle="?"), "is not base64"),
         (issuer(caBundle=PEM_IN_BASE64, skipTLSVerify=True), "spec.acme.skipTLSVerify: Invalid value: caBundle"),
+        (issuer(accountKeySize=4096), "spec.acme.accountKeySize: Invalid value: accountKeySize is for"),
         (issuer(accountKeyAlgorithm="HS256"), 'supported values: "ES256", "ES384", "ES512", "RS256"'),
         (issuer(privateKeySecretRef={}), "spec.acme.privateKeySecretRef.name: Required value"),
         (issuer(privateKeySecretRef={"name": "a", "key": "a/b"}), "is not a key of a Secret"),
@@ -161,9 +197,9 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(kind="ClusterIssuer", server="x"), "is not an https:// URL"),
         (
             solver(dns01=MISSING),
-            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01 and http01",
+            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01, ",
         ),
-        (solver(http01={}), "must have exactly one of dns01, dnsAccount01 and http01"),
+        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01"),
         (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
         (
             http01({}),

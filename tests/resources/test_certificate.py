@@ -107,6 +107,27 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
         ({"renewBefore": "1m"}, "spec.renewBefore: must be 5m or longer"),
         ({"duration": "2h", "renewBefore": "2h"}, "renewBefore must be shorter than duration"),
         ({"renewBefore": "2h", "renewBeforePercentage": 30}, "mutually exclusive"),
+        ({"renewal": {"policy": "Never"}}, "spec.renewal.policy: .*'Automatic' or 'Disabled'"),
+        (
+            {"renewal": {"windows": [{"schedule": "0 2 * *", "duration": "4h"}]}},
+            r"spec.renewal.windows\[0\].schedule: has fewer than five fields",
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "0 25 * * *", "duration": "4h"}]}},
+            r"spec.renewal.windows\[0\].schedule: is not a cron schedule",
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "1m"}]}},
+            r"spec.renewal.windows\[0\].duration: must be 15m or longer",
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "4h", "timeZone": "Europe/Springfield"}]}},
+            r"spec.renewal.windows\[0\].timeZone: is not a time zone of the IANA database, such as Europe/Berlin",
+        ),
+        (
+            {"issuerRef": {"name": "ca"}, "renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
+            "rehearse.issuerRef must be another issuer than those of the certificate",
+        ),
         ({"renewBeforePercentage": 100}, "spec.renewBeforePercentage: .* less than or equal to 99"),
         ({"privateKey": {"algorithm": "RSA", "size": 256}}, "size must be"),
         ({"privateKey": {"algorithm": "Ed25519", "size": 256}}, "unset for Ed25519"),
@@ -211,6 +232,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
         "conditions": [],
         "notBefore": "2026-01-31T12:00:00Z",
         "revision": 0,
+        "revocations": [],
         "failedAttempts": 0,
         "order": {
             "url": "u",
@@ -229,8 +251,8 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
 
 
 def test_replace_refuses_a_field_that_is_not_there() -> None:
-    with pytest.raises(TypeError, match="CertificateStatus has no field renewal"):
-        CertificateStatus().replace(renewal=NOW)
+    with pytest.raises(TypeError, match="CertificateStatus has no field renewed"):
+        CertificateStatus().replace(renewed=NOW)
 
 
 def test_replace_checks_what_it_is_given() -> None:

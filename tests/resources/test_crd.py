@@ -118,6 +118,8 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "duration",
         "renewBefore",
         "renewBeforePercentage",
+        "revokeOnDelete",
+        "renewal",
         "privateKey",
         "keystores",
         "additionalOutputFormats",

@@ -6,7 +6,8 @@
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [get, list, watch]
-# For the finalizers: a Certificate is kept while its records are in the DNS, an issuer until its account is deactivated.
+# For finalizers (a Certificate is kept while its records are in the DNS, an issuer until its account is deactivated),
+# and for removing a request that has ended.
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [patch]

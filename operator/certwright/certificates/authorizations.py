@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.responses import response_fields
 from certwright.failures import IssuanceError
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from certwright.certificates.open_order import OpenOrder
 
 
+WITHOUT_TOKEN: Final = frozenset({"dns-persist-01"})
+"""Types of challenges that have no token."""
+
+
 def pending(authorizations: Iterable[Authorization]) -> list[Authorization]:
     """Return those for which the CA has still to see a response."""
     return [authorization for authorization in authorizations if authorization.status == "pending"]
@@ -22,7 +26,8 @@ def pending(authorizations: Iterable[Authorization]) -> list[Authorization]:
 
 def offered_types(authorizations: Iterable[Authorization]) -> set[str]:
     """Return the types of the challenges that can be answered."""
-    return {one.type for authorization in authorizations for one in authorization.challenges if one.token is not None}
+    challenges = (one for authorization in authorizations for one in authorization.challenges)
+    return {one.type for one in challenges if one.token is not None or one.type in WITHOUT_TOKEN}
 
 
 def find_challenge(authorization: Authorization, challenge_type: str) -> Challenge:
@@ -32,7 +37,7 @@ def find_challenge(authorization: Authorization, challenge_type: str) -> Challen
         IssuanceError: The CA offers none.
     """
     challenge = authorization.challenge(challenge_type)
-    if challenge is None or challenge.token is None:
+    if challenge is None or (challenge.token is None and challenge_type not in WITHOUT_TOKEN):
         offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
         raise IssuanceError(
             "NoChallenge",
@@ -62,6 +67,7 @@ def authorization_entries(
         changes: dict[str, object] = {"url": authorization.url, "state": authorization.status.value}
         if response is not None and challenge is not None:
             shown = ChallengeStatus(type=challenge.type, url=challenge.url)
-            changes |= {"challenge": shown, **response_fields(response), "presented": True}
+            fields = response_fields(response)
+            changes |= {"challenge": shown, **fields, "presented": bool(fields)}
         entries.append(entry.replace(**changes))
     return tuple(entries)

@@ -63,11 +63,21 @@ async def prepare(observation: Observation, tools: Tools, names: Collection[str]
         IssuanceError: No solver is for a name, or it lacks something.
         DnsError: The place of a record cannot be found, or is not allowed.
         SolverError: The Ingress that is to be edited does not exist.
+        PersistentRecordMissing: A permanent record is to be published first.
         KubeError: The API server cannot be asked.
     """
     presenters = await presenters_for(observation, tools, names)
     found = await gather_all(presenters[name].place(name) for name in names)
+    await _expect({name: presenters[name] for name in names})
     return Preparation(presenters, dict(zip(names, found, strict=True)))
+
+
+async def _expect(presenters: Mapping[str, Presenter]) -> None:
+    """Check what has to be there already, for all names of a presenter together."""
+    groups: dict[int, tuple[Presenter, list[str]]] = {}
+    for name, presenter in presenters.items():
+        groups.setdefault(id(presenter), (presenter, []))[1].append(name)
+    await gather_all(presenter.expect(group) for presenter, group in groups.values())
 
 
 async def adapted(
@@ -81,6 +91,7 @@ async def adapted(
         IssuanceError: The other solver lacks something.
         DnsError: The place of a record cannot be found, or is not allowed.
         SolverError: The Ingress that is to be edited does not exist.
+        PersistentRecordMissing: A permanent record is to be published first.
         KubeError: The API server cannot be asked.
     """
     tools.registry.learn_challenges(observation.ready_issuer.key, offered_types(authorizations))
@@ -95,6 +106,7 @@ async def adapted(
     found = await presenters_for(observation, tools, missing, types=missing)
     other = {name: one for name, one in found.items() if one.challenge_type in missing[name]}
     places = await gather_all(presenter.place(name) for name, presenter in other.items())
+    await _expect(other)
     return Preparation({**prepared.presenters, **other}, {**prepared.places, **dict(zip(other, places, strict=True))})
 
 

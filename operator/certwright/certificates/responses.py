@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from certwright.challenges.persistent_record import PersistentRecordResponse
 from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import (
     AccountRecordResponse,
@@ -124,16 +125,21 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
         return kind(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
-    url = urlsplit(entry.resource.url)
+    try:
+        url = urlsplit(entry.resource.url)
+    except ValueError:  # an address that is none, in brackets: who may write a status may write that
+        return None
     if not url.hostname or not url.path.startswith(WELL_KNOWN_PATH):
         return None
     return FileResponse(url.hostname, url.path.removeprefix(WELL_KNOWN_PATH), entry.resource.key_authorization)
 
 
 def response_fields(response: ChallengeResponse) -> dict[str, Any]:
-    """Return the fields of an authorization's entry that name a response."""
+    """Return the fields of an authorization's entry that name a response; none if no order puts it in place."""
     if isinstance(response, RecordResponse):
         return {"record": RecordStatus(name=response.name, value=response.value)}
+    if isinstance(response, PersistentRecordResponse):
+        return {}  # it is not the order's, and nothing of it is to be removed
     if isinstance(response, FileResponse):
         return {"resource": HttpResourceStatus(url=response.url, key_authorization=response.key_authorization)}
     raise AssertionError(f"a status has no place for {response.title}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certwright.acme import InvalidCertificate, certificate_identifier
 from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
 from certwright.certificates.outputs import (
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from certwright.pki import CertificateChain
     from certwright.resources import Certificate, IssuerRef, SecretTemplate
     from certwright.resources import PrivateKey as PrivateKeySpec
+    from certwright.runtime.key import Key
 
 TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
@@ -86,10 +88,17 @@ MAX_ANNOTATION: Final = 2048
 MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
+MAX_IDENTIFIER: Final = 256
+"""Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 PENDING_KEY: Final = "pending-key"
+HELD_CERTIFICATE: Final = "revocation"
 PENDING_PREFIX: Final = "certwright-pending-"
 """Secrets of such names are deleted when the order that they were for is done."""
-_OWN_KINDS: Final = {ACCOUNT_KEY_COMPONENT: "the account key of an issuer", PENDING_KEY: "the key of an open order"}
+_OWN_KINDS: Final = {
+    ACCOUNT_KEY_COMPONENT: "the account key of an issuer",
+    PENDING_KEY: "the key of an open order",
+    HELD_CERTIFICATE: "a certificate that is to be revoked",
+}
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,7 @@ class SecretFacts:
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
         seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
+        certificate_id: The identifier of its certificate in renewal information (RFC 9773 section 4.1), if it has one.
         outputs: What it records of the entries that are made from certificate and key; None if there are none of ours.
         key_encoding: Of ``tls.key``: PKCS1 or PKCS8; None if it has only one, or cannot be used.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
@@ -152,6 +162,7 @@ class SecretFacts:
     holds: str | None = None
     seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
+    certificate_id: str | None = None
     outputs: RecordedOutputs | None = None
     key_encoding: str | None = None
 
@@ -224,6 +235,7 @@ class SecretFacts:
             other_managers=other_managers(metadata, field="data"),
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
+            certificate_id=_identifier(leaf) if leaf is not None else None,
             outputs=recorded_outputs(annotations.get(OUTPUTS_ANNOTATION), data) if managed else None,
             key_encoding=_encoding(data, leaf) if leaf is not None else None,
             seal=annotations.get(SEAL_ANNOTATION),
@@ -376,6 +388,36 @@ def pending_key_name(certificate: Certificate) -> str:
     return f"{PENDING_PREFIX}{digest(certificate.metadata.uid)}"
 
 
+def held_name(certificate: Certificate) -> str:
+    """Return the name of the Secret that keeps a certificate which is to be revoked."""
+    return f"{PENDING_PREFIX}revocation-{digest(certificate.metadata.uid)}"
+
+
+def held_secret(certificate: Certificate, leaf_der: bytes, key_pem: bytes, issuer: Key) -> dict[str, Any]:
+    """Return the Secret that keeps a certificate and its key until it is revoked; it goes when the Certificate goes.
+
+    It names the issuer that issued it, as the Certificate's own Secret does.
+    """
+    leaf = x509.load_der_x509_certificate(leaf_der).public_bytes(Encoding.PEM)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "namespace": certificate.metadata.namespace,
+            "name": held_name(certificate),
+            "labels": {COMPONENT_LABEL: HELD_CERTIFICATE},
+            "annotations": {
+                CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
+                ISSUER_NAME_ANNOTATION: issuer.name,
+                ISSUER_KIND_ANNOTATION: issuer.kind,
+            },
+            "ownerReferences": [_owner(certificate)],
+        },
+        "data": {"tls.crt": encoded(leaf), "tls.key": encoded(key_pem)},
+    }
+
+
 def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, Any]:
     """Return the Secret that keeps the new private key; it goes when the Certificate goes."""
     return {
@@ -444,6 +486,14 @@ def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChai
     except PkiError as error:
         return None, str(error)
     return chain, None
+
+
+def _identifier(leaf: x509.Certificate) -> str | None:
+    try:
+        found = certificate_identifier(leaf.public_bytes(Encoding.DER))
+    except InvalidCertificate:
+        return None
+    return found if len(found) <= MAX_IDENTIFIER else None
 
 
 def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:

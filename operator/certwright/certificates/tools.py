@@ -42,6 +42,7 @@ class Tools:
         leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
+        number: How many Certificates there are.
         keys: Makes private keys.
         caa: Looks at CAA records before the CA does; None leaves them to the CA.
     """
@@ -58,5 +59,6 @@ class Tools:
     leadership: Leadership
     on_written: Callable[[dict[str, Any]], object]
     on_secret_written: Callable[[SecretFacts], object]
+    number: Callable[[], int] = lambda: 1
     keys: KeyMaker = field(default_factory=KeyMaker)
     caa: CaaForecast | None = None

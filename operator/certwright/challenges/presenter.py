@@ -67,6 +67,10 @@ class Presenter(Protocol):
         """Return where the response for a name has to be. What can fail without the CA fails here, before an order."""
         ...
 
+    async def expect(self, names: Sequence[str]) -> None:
+        """Check what has to be there before an order is placed for these names; most need nothing."""
+        ...
+
     def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
         """Return what the CA looks for at a place.
 

@@ -117,6 +117,15 @@ class Controller:
             leadership=leadership,
             addresses=http01.addresses,
         )
+        solvers = PresenterFactory(
+            kube_api,
+            ObjectApi(client, common),
+            http01=http01,
+            user_agent=user_agent,
+            before_send=leadership.check,
+            clock=_now,
+            on_asked=self.manager.wake,
+        )
         budgets = Budgets(_now)
         self.metrics.watch_budgets(budgets.waiting)
         self._issuer_reconciler = IssuerReconciler(
@@ -130,13 +139,11 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
             templates=http01.templates,
+            records=solvers.persistent_records,
             circuits=self.circuits,
             budgets=budgets,
             look_again=self.manager.wake,
             is_validating=self._is_validating,
-        )
-        solvers = PresenterFactory(
-            kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -153,6 +160,7 @@ class Controller:
             leadership=leadership,
             on_written=self._put_certificate,
             on_secret_written=self._put_secret,
+            number=lambda: len(self.certificates),
             caa=solvers.caa,
         )
         self._certificate_reconciler = CertificateReconciler(

@@ -100,7 +100,7 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
             f"Secret {namespace}/{reference.name} does not exist, and {option} forbids creating it. Create it with the "
             f"account's private key in the entry {reference.key}.",
         )
-    key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm)
+    key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm, size=spec.account_key_size)
     try:
         # The key is stored before the CA sees it: a crash in between loses no account.
         made = await kube_api.create_secret(_new_secret(spec, namespace, key))

@@ -62,4 +62,6 @@ def composed(
         acme=acme,
         rate_limits=issuer.status.rate_limits,
         rate_limit_usage=issuer.status.rate_limit_usage,
+        persistent_records=issuer.status.persistent_records,
+        persistent_records_seal=issuer.status.persistent_records_seal,
     )

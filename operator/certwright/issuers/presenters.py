@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Mapping  # noqa: TC003 - dataclasses are easier to read with real annotations
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from certwright.http01.settings import (
 )
 from certwright.issuers.caa_forecast import CaaForecast
 from certwright.issuers.dns_providers import DnsProviders
+from certwright.issuers.persistent_records import PersistentRecords
+from certwright.issuers.registry import LoadedIssuer
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.resources import API_VERSION, Certificate
 
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
     from certwright.kube.objects import ObjectApi
     from certwright.resources import Http01, IssuerSolver
+    from certwright.runtime.key import Key
 
 KEPT_SECONDS: Final = 10.0
 """A hundred Certificates applied at once read a credential once; a corrected one is seen after this time."""
@@ -69,6 +73,10 @@ class Http01Options:
     templates: TemplatePolicy = field(default_factory=TemplatePolicy)
 
 
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 class PresenterFactory:
     """Makes presenters; those with credentials it keeps for a few seconds.
 
@@ -79,6 +87,8 @@ class PresenterFactory:
         user_agent: For the requests to DNS providers that speak HTTPS.
         before_send: Called before a DNS provider is sent anything; what it raises keeps it from being sent.
         monotonic: The clock, in seconds.
+        clock: The present time.
+        on_asked: Called with an issuer's key when Certificates need permanent records that it has not looked for.
     """
 
     def __init__(
@@ -90,6 +100,8 @@ class PresenterFactory:
         user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], dt.datetime] = _utc_now,
+        on_asked: Callable[[Key], object] = lambda _: None,
     ) -> None:
         self._objects = objects
         self._http01 = http01 or Http01Options()
@@ -101,6 +113,8 @@ class PresenterFactory:
             monotonic=monotonic,
         )
         self._monotonic = monotonic
+        self.persistent_records = PersistentRecords(self._dns_providers, clock, on_asked)
+        """What looks after the records of dns-persist-01."""
         self._kept: dict[_Kept, tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
@@ -119,9 +133,16 @@ class PresenterFactory:
             IssuanceError: Its credentials are missing, or the operator lacks a setting that it needs.
             DnsError: A server's address or a key cannot be used.
             KubeError: The credentials cannot be read.
+            AcmeError: The CA's directory cannot be fetched.
         """
         if solver.http01 is not None:
             return self._http01_presenter(issuer, solver.http01, certificate)
+        if solver.dns_persist01 is not None:
+            if isinstance(issuer, LoadedIssuer):
+                raise IssuanceError(
+                    "CleanUpBlocked", f"{issuer.key} is not ready, and its dnsPersist01 solver removes no records."
+                )
+            return await self.persistent_records.presenter(issuer, solver.dns_persist01, certificate.metadata.uid)
         spec = solver.dns_account01 or solver.dns01
         if spec is None:
             raise AssertionError(f"nobody presents for {solver.challenge_type}")
@@ -159,6 +180,7 @@ class PresenterFactory:
     def forget(self, uid: str) -> None:
         """Answer no more for a Certificate that is gone."""
         self.answers.forget(uid)
+        self.persistent_records.forget(uid)
 
     def _http01_presenter(self, issuer: SolverSource, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from certwright.acme import AccountKey
     from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
+    from certwright.issuers.persistent_records import PersistentRecords
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
@@ -146,6 +147,7 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
+        records: Looks after the permanent records of dnsPersist01 solvers.
         circuits: Which issuers' CAs work.
         budgets: What is left of the limits that CAs publish.
         look_again: Asks for a look at another issuer, whose account key was replaced.
@@ -165,12 +167,14 @@ class IssuerReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
+        records: PersistentRecords | None = None,
         circuits: Circuits | None = None,
         budgets: Budgets | None = None,
         look_again: Callable[[Key], None] = lambda _key: None,
         is_validating: Callable[[Key], bool] = lambda _key: False,
     ) -> None:
         self._look_again, self._is_validating = look_again, is_validating
+        self._records = records
         self._circuits = circuits or Circuits()
         self._budgets = budgets or Budgets(clock)
         self._loads: dict[Key, int] = {}
@@ -230,7 +234,8 @@ class IssuerReconciler:
         now = self._clock()
         if known is not None and (known.uid, known.generation) == version and not await self._must_load(key, now):
             await self._read_directory(key, issuer, known, now)
-            return await self._keep_right(key, issuer, known)
+            rest = await self._keep_right(key, issuer, known)
+            return rest if self._records is None else await self._tend(key, known, rest)
         pause = self._pause_after_losses(key, now)
         if pause is not None:
             return Result.again_at(pause, now)
@@ -250,7 +255,10 @@ class IssuerReconciler:
             await self._succeeded(key, issuer, loaded)
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        return Result.again_in(0) if self._has_newer(key, version) else self._rest(key, now)
+        has_records = self._records is not None and any(one.dns_persist01 for one in issuer.spec.acme.solvers)
+        if has_records or self._has_newer(key, version):
+            return Result.again_in(0)
+        return self._rest(key, now)
 
     async def _leave(self, key: Key, issuer: AnyIssuer, deleted: dt.datetime) -> Result:
         """Deactivate the account of an issuer that is being deleted, unless another one uses it; then let it go."""
@@ -416,6 +424,24 @@ class IssuerReconciler:
         await self._write(issuer, right)
         return rest
 
+    async def _tend(self, key: Key, known: ReadyIssuer, rest: Result) -> Result:
+        """Look after the permanent records of a ready issuer; of one that has none this is nothing."""
+        records, issuer = self._records, self._stores[key.kind].get(key.namespace, key.name)
+        if records is None or issuer is None or _version(issuer) != (known.uid, known.generation):
+            return rest
+        outcome = await records.tend(known, issuer.status, known.generation)
+        if outcome is not None:
+            await self._write(issuer, outcome.status)
+            if outcome.event is not None:
+                kind, reason, message = outcome.event
+                self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, reason, message)
+            if outcome.publish:
+                await records.publish(known, outcome.status)
+            if outcome.is_published:
+                self._wake(key)
+        next_look, now = records.next_look(key), self._clock()
+        return rest if next_look is None else rest.no_later_than(max(next_look - now, dt.timedelta()))
+
     def _with_circuit(
         self, issuer: AnyIssuer, conditions: tuple[Condition, ...] | None = None
     ) -> tuple[Condition, ...]:
@@ -471,6 +497,8 @@ class IssuerReconciler:
         self._losses.pop(key, None)
         self._doubted.discard(key)
         self._said.pop(key, None)
+        if self._records is not None:
+            self._records.forget_issuer(key)
         self._upkeep.pop(key, None)
         self._waiting_since.pop(key, None)
         self._leaving.pop(key, None)
@@ -507,9 +535,10 @@ class IssuerReconciler:
         spec = issuer.spec.acme
         self._templates.check(spec)
         await self._hold(issuer)
-        place = self._secrets_namespace(key), spec.private_key_secret_ref.name
-        # Issuers that share a key take turns: one of them may be replacing it.
-        async with self._keys.at(place):
+        if spec.account_key_rotation is None:
+            return await self._load_with_key(key, issuer)
+        # Issuers that share a key, and may replace it, take turns.
+        async with self._keys.at((self._secrets_namespace(key), spec.private_key_secret_ref.name)):
             return await self._load_with_key(key, issuer)
 
     async def _load_with_key(self, key: Key, issuer: AnyIssuer) -> _Loaded:

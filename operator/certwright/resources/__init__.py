@@ -7,6 +7,7 @@ from certwright.resources.conditions import (
     OPERATOR_CONFLICT,
     PAUSED,
     READY,
+    RECORDS_PUBLISHED,
     UNOBSERVED,
     Condition,
     ConditionStatus,
@@ -15,7 +16,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
-from certwright.resources.dns_solvers import DnsAccount01
+from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -86,9 +87,18 @@ from certwright.resources.order_status import (
     RecordStatus,
     SolverObjectStatus,
 )
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
+from certwright.resources.renewal import (
+    Rehearsal,
+    RehearsalStatus,
+    Renewal,
+    RenewalBasis,
+    RenewalStatus,
+    RenewalWindow,
+)
 from certwright.resources.request import (
     KEPT_REQUESTS,
     LONGEST_REQUEST_MESSAGE,
@@ -96,6 +106,13 @@ from certwright.resources.request import (
     RequestSpec,
     RequestState,
     RequestStatus,
+    RevocationReasonName,
+)
+from certwright.resources.revocation import (
+    KEPT_REVOCATIONS,
+    LONGEST_REVOCATION_MESSAGE,
+    RevocationState,
+    RevocationStatus,
 )
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
@@ -129,14 +146,18 @@ __all__ = [
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
     "KEPT_REQUESTS",
+    "KEPT_REVOCATIONS",
     "LONGEST_REQUEST_MESSAGE",
+    "LONGEST_REVOCATION_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
     "MAX_ISSUERS",
+    "MAX_RECORDS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
+    "RECORDS_PUBLISHED",
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
@@ -163,6 +184,7 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "DnsAccount01",
+    "DnsPersist01",
     "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",
@@ -187,6 +209,7 @@ __all__ = [
     "OrderStatus",
     "OutputFormat",
     "PasswordRef",
+    "PersistentRecordStatus",
     "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
@@ -195,11 +218,20 @@ __all__ = [
     "RateLimitUsageStatus",
     "RateLimits",
     "RecordStatus",
+    "Rehearsal",
+    "RehearsalStatus",
+    "Renewal",
+    "RenewalBasis",
+    "RenewalStatus",
+    "RenewalWindow",
     "RequestAction",
     "RequestSpec",
     "RequestState",
     "RequestStatus",
     "ResourceError",
+    "RevocationReasonName",
+    "RevocationState",
+    "RevocationStatus",
     "Rfc2136",
     "RotationPolicy",
     "SecretKeyRef",

@@ -17,7 +17,9 @@ from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
+from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
+from certwright.resources.revocation import KEPT_REVOCATIONS, RevocationStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
@@ -30,6 +32,8 @@ _TOO_MANY = "dnsNames and ipAddresses may have 100 entries together: CAs put no 
 _ONE_SUBJECT = "literalSubject excludes subject and commonName: it is the whole subject"
 _NO_CA = "must be false or unset: ACME CAs issue certificates for servers, never for CAs"
 _AGREEMENT = "encipher only and decipher only need key agreement as well (RFC 5280, section 4.2.1.3)"
+_IS_REHEARSED = "({0}.name == self.renewal.rehearse.issuerRef.name && {0}.kind == self.renewal.rehearse.issuerRef.kind)"
+_REHEARSED_ELSEWHERE = "rehearse.issuerRef must be another issuer than those of the certificate, such as a staging one"
 _RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
 _RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
 
@@ -75,6 +79,13 @@ class CertificateSpec(Model):
                 "!(has(self.renewBefore) && has(self.renewBeforePercentage))",
                 _RENEW_ONCE,
                 field_path=".renewBeforePercentage",
+            ),
+            rule(
+                "!has(self.renewal) || !has(self.renewal.rehearse) || !("
+                f"(has(self.issuerRef) && {_IS_REHEARSED.format('self.issuerRef')}) || "
+                f"(has(self.issuerRefs) && self.issuerRefs.exists(one, {_IS_REHEARSED.format('one')})))",
+                _REHEARSED_ELSEWHERE,
+                field_path=".renewal",
             ),
             rule(
                 f"!has(self.duration) || !has(self.renewBefore)"
@@ -156,11 +167,19 @@ class CertificateSpec(Model):
     """
     renew_before: Annotated[timedelta, AtLeast("5m")] | None = None
     """
-    How long before expiry to renew the certificate, such as 360h. If unset, the certificate is renewed when one
-    third of its lifetime remains.
+    How long before expiry to renew the certificate at the latest, such as 360h, unless the CA suggests a time. If
+    unset, or longer than nine tenths of the certificate's real lifetime, the certificate is renewed when one third of
+    that lifetime remains, or half if it is shorter than ten days.
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
+    revoke_on_delete: bool = False
+    """
+    Whether to revoke the certificate in the Secret when the Certificate is deleted, for the reason
+    cessationOfOperation. The deletion waits for it, for ten minutes at most.
+    """
+    renewal: Renewal | None = None
+    """When and how the certificate is renewed."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
     keystores: Keystores | None = None
@@ -206,6 +225,10 @@ class CertificateSpec(Model):
             raise ValueError(_AGREEMENT)
         if self.renew_before is not None and self.renew_before_percentage is not None:
             raise ValueError(_RENEW_ONCE)
+        if self.renewal is not None and self.renewal.rehearse is not None:
+            elsewhere = self.renewal.rehearse.issuer_ref
+            if any((one.kind, one.name) == (elsewhere.kind, elsewhere.name) for one in self.issuers):
+                raise ValueError(_REHEARSED_ELSEWHERE)
         if self.duration is not None and self.renew_before is not None and self.renew_before >= self.duration:
             raise ValueError(_RENEW_EARLY)
         return self
@@ -229,12 +252,18 @@ class CertificateStatus(Model):
     """When the certificate in the Secret expires."""
     renewal_time: Timestamp | None = None
     """When the certificate will be renewed."""
+    renewal: RenewalStatus | None = None
+    """What that time is based on, and what the CA suggests."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
     issuer: UsedIssuer | None = None
     """The issuer of the certificate in the Secret; while there is none, the one that it is requested from."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
+    revocations: Annotated[
+        tuple[RevocationStatus, ...], Field(max_length=KEPT_REVOCATIONS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """The certificates that were revoked, or are to be, the latest ones last. None of them is used again."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None

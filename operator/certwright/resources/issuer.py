@@ -2,13 +2,22 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from certwright.resources.allowed import MAX_RULES, AllowedDomains
 from certwright.resources.base import Model
-from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
+from certwright.resources.conditions import (
+    RECORDS_PUBLISHED,
+    UNOBSERVED,
+    Condition,
+    set_condition,
+    without_condition,
+    without_conflict,
+)
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
 from certwright.resources.issuer_account import (
     AccountKeyRotation,
@@ -24,6 +33,7 @@ from certwright.resources.issuer_account import (
 from certwright.resources.issuer_solver import IssuerSolver
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.rate_limits import RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, VISIBLE_ASCII, rule, validations
@@ -33,6 +43,7 @@ AccountKeyAlgorithm = Literal["ES256", "ES384", "ES512", "RS256"]
 
 _NO_SERVER = "set server to the URL of the CA's directory, or preset to the name of a CA"
 _TWO_SERVERS = "server and preset are mutually exclusive"
+_KEY_SIZE = "accountKeySize is for accountKeyAlgorithm RS256: the other algorithms have one size"
 _TRUST = "caBundle and skipTLSVerify are mutually exclusive"
 _NO_PEM = "is base64 but contains no PEM certificate"
 _PEM_START = "-----BEGIN CERTIFICATE-----"
@@ -45,6 +56,11 @@ class AcmeIssuerSpec(Model):
         json_schema_extra=validations(
             rule("has(self.server) || has(self.preset)", _NO_SERVER, field_path=".server", reason="FieldValueRequired"),
             rule("!(has(self.server) && has(self.preset))", _TWO_SERVERS, field_path=".preset"),
+            rule(
+                "!has(self.accountKeySize) || self.accountKeyAlgorithm == 'RS256'",
+                _KEY_SIZE,
+                field_path=".accountKeySize",
+            ),
             rule("!(has(self.caBundle) && self.skipTLSVerify)", _TRUST, field_path=".skipTLSVerify"),
         )
     )
@@ -82,6 +98,8 @@ class AcmeIssuerSpec(Model):
     """
     account_key_algorithm: AccountKeyAlgorithm = "ES256"
     """The algorithm of a generated account key. An existing key is used as it is."""
+    account_key_size: Literal[2048, 3072, 4096] | None = None
+    """The size of a generated account key in bits, for RS256: 2048 (the default), 3072 or 4096."""
     disable_account_key_generation: bool = False
     """Whether to wait until the user provides the account key in the Secret instead of generating one."""
     ca_bundle: Base64Pem | None = Field(default=None, alias="caBundle")
@@ -137,6 +155,8 @@ class AcmeIssuerSpec(Model):
             raise ValueError(_NO_SERVER)
         if self.server_url is not None and self.preset is not None:
             raise ValueError(_TWO_SERVERS)
+        if self.account_key_size is not None and self.account_key_algorithm != "RS256":
+            raise ValueError(_KEY_SIZE)
         return self
 
     @model_validator(mode="after")
@@ -229,13 +249,25 @@ class IssuerStatus(Model):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
     ] = ()
-    """Ready: the account is registered and certificates can be ordered."""
+    """
+    Ready: the account is registered and certificates can be ordered. RecordsPublished, of issuers with a dnsPersist01
+    solver: its permanent DNS records are there.
+    """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
     acme: AcmeIssuerStatus | None = None
     """The account at the CA."""
     rate_limits: Annotated[tuple[RateLimitStatus, ...], Field(max_length=2, json_schema_extra=ATOMIC_LIST)] = ()
     """The waits that the CA asked for. All Certificates of the issuer share them."""
+    persistent_records: Annotated[
+        tuple[PersistentRecordStatus, ...], Field(max_length=2 * MAX_RECORDS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """
+    The permanent DNS records of dnsPersist01 solvers: for the domains of their selectors, and for those that
+    Certificates have needed; the first 64 of them.
+    """
+    persistent_records_seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
+    """Shows which of these records the operator has created. After a restart it removes no others."""
     rate_limit_usage: Annotated[
         tuple[RateLimitUsageStatus, ...], Field(max_length=4, json_schema_extra=ATOMIC_LIST)
     ] = ()
@@ -244,6 +276,21 @@ class IssuerStatus(Model):
     """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None
     """When the next attempt will start."""
+
+    def with_records(
+        self, records: Iterable[PersistentRecordStatus], seal: str | None, condition: Condition, now: datetime
+    ) -> Self:
+        """The status with its permanent records, and what is said of them."""
+        return self.replace(
+            persistent_records=tuple(records),
+            persistent_records_seal=seal,
+            conditions=set_condition(self.conditions, condition, now),
+        )
+
+    def without_records(self) -> Self:
+        """The status of an issuer that has no permanent records."""
+        kept = without_condition(self.conditions, RECORDS_PUBLISHED)
+        return self.replace(persistent_records=(), persistent_records_seal=None, conditions=kept)
 
 
 class Issuer(Object):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.requests.record import running
 from certwright.certificates.requests.renew import RENEW
+from certwright.certificates.requests.revoke import REVOKE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from certwright.certificates.requests.action import Action
     from certwright.resources import RequestAction, RequestStatus
 
-ACTIONS: Final[Mapping[RequestAction, Action]] = {"Renew": RENEW}
+ACTIONS: Final[Mapping[RequestAction, Action]] = {"Renew": RENEW, "Revoke": REVOKE}
 
 
 def wanting_certificate(observation: Observation) -> RequestStatus | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from certwright.acme import AcmeError, NoSuchChain
 from certwright.certificates.contested import having_written
+from certwright.certificates.evidence import evidence_of
 from certwright.certificates.issued import Issued
 from certwright.certificates.keystores import derived_outputs, looked_at
 from certwright.certificates.need import issuance_need
@@ -56,7 +57,7 @@ class StoreCertificate(Act):
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
         try:
-            chain = await _checked_chain(observation, tools, key)
+            chain = await checked_chain(observation, tools, key)
         except NotYetValid as early:
             if not early.starts_soon:
                 raise
@@ -89,6 +90,8 @@ class StoreCertificate(Act):
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        if certificate.spec.revoke_on_delete:
+            observation = observation.remember(revocable=evidence_of(chain.leaf, observation.issuer_key))
         _tell_ignored(observation, tools, chain.leaf)
         if current is not None and secret.other_entries:
             _tell_stale(observation, tools, secret)
@@ -167,7 +170,7 @@ def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Obse
     return waiting.noting("WaitingForStart", message, under_way=False)
 
 
-async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
+async def checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
     """Download the chain, and return it if it passes the gate."""
     downloaded = await _chosen_chain(observation, tools)
     current, names = observation.secret, subject_names(observation.identifiers)
