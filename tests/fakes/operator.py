@@ -20,7 +20,7 @@ from certwright.certificates.order_request import OrderRequest, requested_identi
 from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.challenges.response import RecordResponse
 from certwright.issuers.registry import IssuerView
-from certwright.kube.errors import Conflict
+from certwright.kube.errors import Conflict, NotFound
 from certwright.pki import CertificateChain, PrivateKey, generate_private_key, parse_chain, private_key_to_pem
 from certwright.resources import AcmeIssuerSpec, AuthorizationStatus, Certificate, OrderStatus, RecordStatus
 
@@ -271,6 +271,12 @@ class FakeKubeApi:
         if known["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
             raise Conflict("change the Secret", status=409, reason="Conflict", message="it has changed")
         return self.put(merged(known, change))
+
+    async def patch_secret(self, namespace: str, name: str, change: Mapping[str, Any]) -> None:
+        self.calls.append(f"patch {name}")
+        if (namespace, name) not in self.secrets:
+            raise NotFound("change the Secret", status=404)
+        self.put(merged(self.secrets[namespace, name], change))
 
     async def delete_secret(self, namespace: str, name: str) -> None:
         self.calls.append(f"delete {name}")

@@ -79,7 +79,7 @@ def refusal(bed: TestBed) -> Refuse:
         ({"dnsName": "a.example"}, 'unknown field "spec.dnsName"'),
         ({"dnsNames": MISSING}, "needs at least one of dnsNames, ipAddresses and commonName"),
         ({"secretName": MISSING}, "spec.secretName: Required value"),
-        ({"issuerRef": MISSING}, "spec.issuerRef: Required value"),
+        ({"issuerRef": MISSING}, "spec.issuerRef: Invalid value: exactly one of issuerRef and issuerRefs must be set"),
         ({"issuerRef": {}}, "spec.issuerRef.name: Required value"),
         ({"dnsNames": []}, "needs at least one of dnsNames, ipAddresses and commonName"),
         ({"dnsNames": "a.example"}, "spec.dnsNames in body must be of type array"),
@@ -143,6 +143,25 @@ def refusal(bed: TestBed) -> Refuse:
         ({"renewal": {"windows": [{"schedule": "@daily", "duration": "4h"}] * 9}}, "must have at most 8 items"),
         ({"renewal": {"rehearse": {}}}, "spec.renewal.rehearse.issuerRef: Required value"),
         (
+            {"request": {"id": "r 1", "action": "Renew"}},
+            'spec.request.id: Invalid value: "r 1": must consist of letters',
+        ),
+        ({"request": {"action": "Renew"}}, "spec.request.id: Required value"),
+        ({"request": {"id": "r-1", "action": "Restart"}}, 'supported values: "Renew", "Revoke", "Rollback"'),
+        (
+            {"request": {"id": "r-1", "action": "Renew", "reason": "superseded"}},
+            "spec.request.reason: Invalid value: reason is for the action Revoke",
+        ),
+        (
+            {"request": {"id": "r-1", "action": "Revoke", "revision": 1}},
+            "spec.request.revision: Invalid value: revision is for the action Rollback",
+        ),
+        (
+            {"request": {"id": "r-1", "action": "Renew", "requestedBy": "a\nb"}},
+            "must be one line without control characters",
+        ),
+        ({"paused": "yes"}, "spec.paused in body must be of type boolean"),
+        (
             {"renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
             "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
         ),
@@ -167,6 +186,8 @@ def refusal(bed: TestBed) -> Refuse:
             'supported values: "LegacyRC2", "LegacyDES", "Modern2023"',
         ),
         ({"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]}, "has a type more than once"),
+        ({"revisionHistoryLimit": 0}, "greater than or equal to 1"),
+        ({"revisionHistoryLimit": 21}, "less than or equal to 20"),
         ({"additionalOutputFormats": [{"type": "PFX"}]}, 'supported values: "DER", "CombinedPEM"'),
         ({"secretTemplate": {"labels": {"a b": "c"}}}, "spec.secretTemplate.labels: Invalid value: has an invalid key"),
         ({"secretTemplate": {"labels": {"a": "b c"}}}, "has a value that is invalid for a label"),
@@ -199,7 +220,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             solver(dns01=MISSING),
             "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01, ",
         ),
-        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01"),
+        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01, http01 and tlsAlpn01"),
         (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
         (
             http01({}),
@@ -236,7 +257,10 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (solver(dns01={}), "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: rfc2136"),
         (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
         (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "must be set together"),
-        (solver(dns01={**RFC2136, "nameservers": ["a b"]}), 'nameservers[0]: Invalid value: "a b": is not a server'),
+        (
+            solver(dns01={**RFC2136, "nameservers": ["a b"]}),
+            'nameservers[0]: Invalid value: "a b": is not a DNS server',
+        ),
         (solver(dns01={**RFC2136, "propagationTimeout": "0s"}), "must be 1s or longer"),
         (solver(selector={"dnsZones": ["*.a"]}), "must be a zone such as example.com"),
     ],
@@ -290,7 +314,7 @@ SERVERS: Final = [
         ),
         (names.IP_ADDRESS, "spec.ipAddresses", lambda texts: certificate(ipAddresses=texts), ADDRESSES),
         (
-            names.ENDPOINT,
+            names.RESOLVER,
             "spec.acme.solvers[0].dns01.nameservers",
             lambda texts: solver(dns01={**RFC2136, "nameservers": texts}),
             SERVERS,

@@ -96,6 +96,8 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
         ({"keystores": {"jks": {"create": True, "password": "ä"}}}, "spec.keystores.jks.password: must be 1 to 256"),
         ({"keystores": {"jks": {"create": True, "password": "a", "alias": ""}}}, "alias: must be 1 to 128"),
         ({"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]}, "has a type more than once"),
+        ({"revisionHistoryLimit": 0}, "spec.revisionHistoryLimit: .*greater than or equal to 1"),
+        ({"revisionHistoryLimit": 21}, "spec.revisionHistoryLimit: .*less than or equal to 20"),
         (
             {"issuerRef": {"name": "ca", "kind": "Other"}},
             "spec.issuerRef.kind: .*'Issuer' or 'ClusterIssuer'",
@@ -246,6 +248,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
             "solverObjects": [],
         },
         "recentOrders": [],
+        "revisions": [],
         "requests": [],
     }
 

@@ -123,6 +123,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "privateKey",
         "keystores",
         "additionalOutputFormats",
+        "revisionHistoryLimit",
         "paused",
         "request",
     ]

@@ -82,7 +82,7 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
         (
             {"solvers": [{}]},
-            r"spec.acme.solvers\[0\]: must have exactly one of dns01, dnsAccount01, dnsPersist01 and http01",
+            r"spec.acme.solvers\[0\]: must have exactly one of dns01, dnsAccount01, dnsPersist01, http01 and tlsAlpn01",
         ),
         ({"solvers": [{"http01": {"ingress": {}}, "dns01": RFC2136}]}, "must have exactly one"),
         ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),

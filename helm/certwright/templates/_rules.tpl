@@ -15,7 +15,7 @@
 - apiGroups: [certwright.io]
   resources: [certificates/status, issuers/status]
   verbs: [patch]
-# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders.
+# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders and for earlier revisions.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
@@ -27,8 +27,8 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
-{{- if .Values.http01.enabled }}
-# The HTTP-01 solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
+{{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
+# The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
 # pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.
 - apiGroups: [""]
   resources: [pods]
@@ -39,12 +39,19 @@
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [create, patch, deletecollection]
+{{- if .Values.http01.enabled }}
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
   verbs: [get, create, patch, deletecollection]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, create, patch, deletecollection]
+{{- end }}
+{{- if .Values.tlsAlpn01.enabled }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [tlsroutes]
+  verbs: [get, create, patch, deletecollection]
+{{- end }}
 # To explain why a solver cannot be reached.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]

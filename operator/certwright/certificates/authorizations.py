@@ -26,8 +26,8 @@ def pending(authorizations: Iterable[Authorization]) -> list[Authorization]:
 
 def offered_types(authorizations: Iterable[Authorization]) -> set[str]:
     """Return the types of the challenges that can be answered."""
-    challenges = (one for authorization in authorizations for one in authorization.challenges)
-    return {one.type for one in challenges if one.token is not None or one.type in WITHOUT_TOKEN}
+    listed = (one for authorization in authorizations for one in authorization.challenges)
+    return {one.type for one in listed if one.token is not None or one.type in WITHOUT_TOKEN}
 
 
 def find_challenge(authorization: Authorization, challenge_type: str) -> Challenge:

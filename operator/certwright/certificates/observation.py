@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.issuer_choice import Candidate, Choice
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
-from certwright.certificates.renewal import renewal_of
+from certwright.certificates.renewal import kept_until, renewal_of
 from certwright.certificates.suggestion import suggestion_of
 from certwright.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuers.registry import key_of
@@ -113,6 +113,7 @@ class Memory:
         requesting: The back-off of keeping that record.
         taken_out: ID of the request that this process last removed from the spec.
         outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
+        unkept: Whether none of the kept revisions was of use when the Secret was lost: it has to be ordered.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
         suggestion: What the CA suggests for the renewal of the certificate in the Secret; None until that was seen.
         poll_at: When the CA is to be asked for it; None if that has not been decided.
@@ -152,6 +153,7 @@ class Memory:
     rehearsal: RehearsalStatus | None = None
     rehearsing: Backoff = field(default_factory=Backoff)
     outputs: OutputsLook | None = None
+    unkept: bool = False
     issuer_key: Key | None = None
     limited: Mapping[Key, dt.datetime] = field(default_factory=dict)
     requests: tuple[RequestStatus, ...] | None = None
@@ -169,6 +171,7 @@ class Memory:
             note=note,
             issuing=Backoff(),
             requesting=Backoff(),
+            unkept=False,
             ca_failures=0,
             orders_gone=0,
             limited={},
@@ -421,7 +424,9 @@ class Observation:
             if memory.suggestion is not None:
                 memory = replace(memory, poll_at=None, polls=Backoff())
             memory = replace(memory, suggestion=suggestion)
-        renewal = renewal_of(self.certificate, facts, suggestion, self.seen_at)
+        renewal = renewal_of(
+            self.certificate, facts, suggestion, self.seen_at, kept_until=kept_until(facts, secret.rolled_back)
+        )
         return replace(self, secret=secret, memory=memory, renewal=renewal)
 
     def _life_before(self) -> tuple[dt.datetime, dt.datetime] | None:

@@ -20,6 +20,7 @@ from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
 from certwright.certificates.rehearsal_steps import CheckRehearsal, EndRehearsal, Rehearse
 from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
+from certwright.certificates.revisions import are_due, may_be_kept
 from certwright.certificates.revocations import must_stay_held
 from certwright.certificates.revoking import holding_step, revocation_on_delete, revocation_step
 from certwright.certificates.secret import metadata_fingerprint
@@ -27,6 +28,7 @@ from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.finalize import Finalize
+from certwright.certificates.steps.keep_revisions import KeepRevisions
 from certwright.certificates.steps.poll_order import PollOrder
 from certwright.certificates.steps.poll_renewal_info import PollRenewalInfo
 from certwright.certificates.steps.present import Present
@@ -44,6 +46,7 @@ from certwright.certificates.steps.resting import (
     Settle,
     Sleep,
 )
+from certwright.certificates.steps.restore_revision import RestoreRevision
 from certwright.certificates.steps.restore_secret import RestoreSecret, changed_by
 from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
@@ -146,9 +149,12 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     held = holding_step(observation, now)
     if held is not None:
         return held
-    if is_poll_due(observation, now):
-        return _release_first(observation, now) or PollRenewalInfo()
-    return _release_first(observation, now) or Settle(observation.renew_at)
+    released = _release_first(observation, now)
+    if released is None and are_due(observation):
+        released = _after(observation.memory.cleaning_up, now) or KeepRevisions()
+    if released is None and is_poll_due(observation, now):
+        released = PollRenewalInfo()
+    return released or Settle(observation.renew_at)
 
 
 def _rehearse(observation: Observation, now: dt.datetime) -> Step | None:
@@ -203,12 +209,9 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
         return _let_go_first(observation, now) or Refuse(need.refusal.reason, need.refusal.message)
     view, memory = observation.issuer_view, observation.memory
-    if can_be_restored(observation, now):
-        return (
-            _after(memory.cleaning_up, now)
-            or _await_calm(observation, need.message, now)
-            or RestoreSecret(need.message)
-        )
+    restored = _restore(observation, need, now)
+    if restored is not None:
+        return restored
     if view.state == "unknown":
         return Park()
     if view.state != "ready" or observation.request is None:
@@ -253,6 +256,18 @@ def _go_on(observation: Observation, now: dt.datetime) -> Step:
     if is_needed(observation, open_order):
         return _after(observation.memory.cleaning_up, now) or ReplaceResponses()
     return _continue(open_order, now)
+
+
+def _restore(observation: Observation, need: Need, now: dt.datetime) -> Step | None:
+    """Write what was issued, just now or earlier, to a Secret that something else has deleted or spoiled."""
+    step: Step | None = None
+    if can_be_restored(observation, now):
+        step = RestoreSecret(need.message)
+    elif may_be_kept(observation, need, now):
+        step = RestoreRevision(need.message)
+    if step is None:
+        return None
+    return _after(observation.memory.cleaning_up, now) or _await_calm(observation, need.message, now) or step
 
 
 def _order(observation: Observation, need: Need, now: dt.datetime) -> Step:

@@ -13,6 +13,7 @@ from certwright.resources import Renewal
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
+    from certwright.certificates.secret import RolledBack
     from certwright.certificates.suggestion import Suggestion
     from certwright.pki import CertificateFacts
     from certwright.reasons import Reason
@@ -30,6 +31,18 @@ MARGIN_PART: Final = 6
 LONGEST_MARGIN: Final = dt.timedelta(days=7)
 LONGEST_SPREAD: Final = dt.timedelta(hours=1)
 """Within so long after a maintenance window opens, or half of it, its renewals begin."""
+
+
+def kept_until(facts: CertificateFacts, rolled_back: RolledBack | None) -> dt.datetime | None:
+    """Return until when a certificate that was put back is not renewed; None for any other.
+
+    Its own time of renewal is past, as a rule: that is why there was a later one. So the rest of its lifetime counts
+    as a lifetime of its own, of which one third remains when it is renewed.
+    """
+    if rolled_back is None:
+        return None
+    at = min(max(rolled_back.at, facts.not_before), facts.not_after)
+    return at + (facts.not_after - at) * 2 / 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,12 @@ class RenewalDecision:
 
 
 def renewal_of(
-    certificate: Certificate, facts: CertificateFacts, suggestion: Suggestion | None, now: dt.datetime | None
+    certificate: Certificate,
+    facts: CertificateFacts,
+    suggestion: Suggestion | None,
+    now: dt.datetime | None,
+    *,
+    kept_until: dt.datetime | None = None,
 ) -> RenewalDecision:
     """Decide when a certificate is renewed.
 
@@ -61,17 +79,20 @@ def renewal_of(
         facts: Of the certificate in its Secret.
         suggestion: What the CA suggests.
         now: The present time: a maintenance window that is over is of no use. None if it does not matter.
+        kept_until: Until when it is kept at least because it was put back, whatever the CA suggests meanwhile.
     """
     settings = certificate.spec.renewal or Renewal()
     if settings.policy == "Disabled":
         return _disabled(facts, now)
-    suggested = suggestion.time(facts) if suggestion is not None and settings.ari else None
+    suggested = suggestion.time(facts) if suggestion is not None and settings.ari and kept_until is None else None
     if suggestion is not None and suggested is not None:
         see = f" (see {suggestion.explanation_url})" if suggestion.explanation_url else ""
         decision = RenewalDecision(suggested, "ARI", f", as its CA suggests{see}")
     else:
         issued = suggestion.issued_at(facts) if suggestion is not None else facts.not_before
         decision = _by_spec(certificate, facts, issued)
+        if kept_until is not None and decision.at is not None and decision.at < kept_until:
+            decision = RenewalDecision(kept_until.replace(microsecond=0), "RolledBack", ", as it was put back")
     if not settings.windows:
         return decision
     ends = suggestion.end if suggestion is not None and suggested is not None else None

@@ -14,6 +14,7 @@ from certwright.certificates.requests.revoke import revocation_for
 from certwright.certificates.steps.begin_request import BeginRequest, RefuseRequest
 from certwright.certificates.steps.end_request import EndRequest, NoteRepeated, TakeOutRequest, is_noted
 from certwright.certificates.steps.revoke import HoldForRevocation
+from certwright.certificates.steps.roll_back import RollBack
 from certwright.runtime.backoff import wait_until
 from certwright.text import sentence
 
@@ -37,7 +38,8 @@ def _hold_for_revocation(observation: Observation, entry: RequestStatus, now: dt
 
 
 STEPS: Final[Mapping[RequestAction, Callable[[Observation, RequestStatus, dt.datetime], Act | None]]] = {
-    "Revoke": _hold_for_revocation
+    "Revoke": _hold_for_revocation,
+    "Rollback": lambda observation, entry, now: RollBack(entry),  # noqa: ARG005 - as every action
 }
 """What an action does itself while its request runs; None once only the issuance, or nothing, is left.
 

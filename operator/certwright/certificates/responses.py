@@ -15,6 +15,7 @@ from certwright.challenges.response import (
     ChallengeResponse,
     FileResponse,
     RecordResponse,
+    TlsAlpnResponse,
 )
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
@@ -129,6 +130,9 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
         url = urlsplit(entry.resource.url)
     except ValueError:  # an address that is none, in brackets: who may write a status may write that
         return None
+    if url.scheme == "tls" and url.hostname:
+        key_authorization = entry.resource.key_authorization
+        return TlsAlpnResponse(url.hostname, key_authorization.partition(".")[0], key_authorization)
     if not url.hostname or not url.path.startswith(WELL_KNOWN_PATH):
         return None
     return FileResponse(url.hostname, url.path.removeprefix(WELL_KNOWN_PATH), entry.resource.key_authorization)

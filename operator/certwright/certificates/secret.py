@@ -5,6 +5,7 @@ Nothing of a Secret's content is kept in memory. Every manifest is whole, for on
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
@@ -53,7 +54,7 @@ from certwright.resources import (
     RESERVED_PREFIX,
     group,
 )
-from certwright.text import printable
+from certwright.text import printable, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,17 +89,65 @@ MAX_ANNOTATION: Final = 2048
 MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
+MAX_REQUEST_ID: Final = 64
 MAX_IDENTIFIER: Final = 256
 """Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 PENDING_KEY: Final = "pending-key"
 HELD_CERTIFICATE: Final = "revocation"
 PENDING_PREFIX: Final = "certwright-pending-"
 """Secrets of such names are deleted when the order that they were for is done."""
+REVISIONS: Final = "revisions"
+REVISIONS_PREFIX: Final = "certwright-revisions-"
+"""Secrets of such names keep the last revisions of a Certificate."""
+ROLLED_BACK_ANNOTATION: Final = f"{group.GROUP}/rolled-back"
+"""That the certificate was put back, see `RolledBack`: written together with it."""
+ISSUED_ANNOTATIONS: Final = (
+    ISSUER_NAME_ANNOTATION,
+    ISSUER_KIND_ANNOTATION,
+    ISSUER_GROUP_ANNOTATION,
+    SERVER_ANNOTATION,
+    CONTENTS_ANNOTATION,
+    SEAL_ANNOTATION,
+)
+"""What a Secret says of the issuance of its certificate."""
 _OWN_KINDS: Final = {
     ACCOUNT_KEY_COMPONENT: "the account key of an issuer",
     PENDING_KEY: "the key of an open order",
     HELD_CERTIFICATE: "a certificate that is to be revoked",
+    REVISIONS: "earlier revisions of a certificate",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """That an earlier certificate was put back.
+
+    Attributes:
+        at: When.
+        request_id: The request that asked for it.
+        from_revision: The revision that it replaced.
+    """
+
+    at: dt.datetime
+    request_id: str
+    from_revision: int
+
+    @property
+    def annotation(self) -> str:
+        """The text of the annotation."""
+        record = {"at": rfc3339(self.at), "request": self.request_id, "from": self.from_revision}
+        return json.dumps(record, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, annotation: str | None) -> RolledBack | None:
+        """Read an annotation; None without one, or if somebody else wrote something else."""
+        try:
+            record = json.loads(annotation or "")
+            at = dt.datetime.fromisoformat(record["at"])
+            read = cls(at, str(record["request"])[:MAX_REQUEST_ID], int(record["from"]))
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return None
+        return read if at.tzinfo is not None else None
 
 
 @dataclass(frozen=True)
@@ -128,6 +177,7 @@ class SecretFacts:
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
         seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
+        rolled_back: That its certificate was put back; None if it was not.
         certificate_id: The identifier of its certificate in renewal information (RFC 9773 section 4.1), if it has one.
         outputs: What it records of the entries that are made from certificate and key; None if there are none of ours.
         key_encoding: Of ``tls.key``: PKCS1 or PKCS8; None if it has only one, or cannot be used.
@@ -162,6 +212,7 @@ class SecretFacts:
     holds: str | None = None
     seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
+    rolled_back: RolledBack | None = None
     certificate_id: str | None = None
     outputs: RecordedOutputs | None = None
     key_encoding: str | None = None
@@ -235,6 +286,7 @@ class SecretFacts:
             other_managers=other_managers(metadata, field="data"),
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
+            rolled_back=RolledBack.read(annotations.get(ROLLED_BACK_ANNOTATION)) if is_unchanged and managed else None,
             certificate_id=_identifier(leaf) if leaf is not None else None,
             outputs=recorded_outputs(annotations.get(OUTPUTS_ANNOTATION), data) if managed else None,
             key_encoding=_encoding(data, leaf) if leaf is not None else None,
@@ -290,6 +342,38 @@ def issued_sources(chain: CertificateChain, key_pem: bytes) -> dict[str, bytes]:
     return {"tls.crt": chain.pem, "tls.key": key_pem, **root}
 
 
+def issued_annotations(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a Secret that is written says of the issuance of its certificate."""
+    annotations = manifest["metadata"]["annotations"]
+    return {name: annotations[name] for name in ISSUED_ANNOTATIONS if name in annotations}
+
+
+def kept_secret(
+    certificate: Certificate,
+    sources: Mapping[str, bytes],
+    issued: Mapping[str, str],
+    *,
+    revision: int,
+    outputs: Outputs = NO_OUTPUTS,
+    rolled_back: RolledBack | None = None,
+) -> dict[str, Any]:
+    """Return the Secret for a revision that was kept.
+
+    Args:
+        certificate: The Certificate it belongs to.
+        sources: Its tls.crt, tls.key and ca.crt.
+        issued: What its Secret said of its issuance.
+        revision: Which one it is.
+        outputs: What is made from them.
+        rolled_back: That somebody asked for it.
+    """
+    annotations = {**issued, REVISION_ANNOTATION: str(revision)}
+    if rolled_back is not None:
+        annotations[ROLLED_BACK_ANNOTATION] = rolled_back.annotation
+    data = {entry: encoded(content) for entry, content in sources.items()}
+    return _manifest(certificate, data, annotations, outputs)
+
+
 def present_sources(existing: Mapping[str, Any]) -> dict[str, bytes]:
     """Return the same entries of a Secret that is there.
 
@@ -324,15 +408,7 @@ def adopted_secret(
     issued = mine and known.get(CONTENT_DIGEST_ANNOTATION) == _digest_of(data)
     kept = {
         name: known[name]
-        for name in (
-            ISSUER_NAME_ANNOTATION,
-            ISSUER_KIND_ANNOTATION,
-            ISSUER_GROUP_ANNOTATION,
-            SERVER_ANNOTATION,
-            CONTENTS_ANNOTATION,
-            REVISION_ANNOTATION,
-            SEAL_ANNOTATION,
-        )
+        for name in (*ISSUED_ANNOTATIONS, REVISION_ANNOTATION, ROLLED_BACK_ANNOTATION)
         if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
     if key_pem is not None:
@@ -412,7 +488,7 @@ def held_secret(certificate: Certificate, leaf_der: bytes, key_pem: bytes, issue
                 ISSUER_NAME_ANNOTATION: issuer.name,
                 ISSUER_KIND_ANNOTATION: issuer.kind,
             },
-            "ownerReferences": [_owner(certificate)],
+            "ownerReferences": [owner_of(certificate)],
         },
         "data": {"tls.crt": encoded(leaf), "tls.key": encoded(key_pem)},
     }
@@ -429,7 +505,7 @@ def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, An
             "name": pending_key_name(certificate),
             "labels": {COMPONENT_LABEL: PENDING_KEY},
             "annotations": {CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name},
-            "ownerReferences": [_owner(certificate)],
+            "ownerReferences": [owner_of(certificate)],
         },
         "data": {"tls.key": encoded(key_pem)},
     }
@@ -450,6 +526,7 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             SEAL_ANNOTATION,
             TEMPLATE_ANNOTATION,
             OUTPUTS_ANNOTATION,
+            ROLLED_BACK_ANNOTATION,
         )
         # What we write is of one line; another text would be so in a log as well.
         if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1) and text.isprintable()
@@ -552,7 +629,7 @@ def _manifest(
         },
     }
     if certificate.spec.secret_owner_reference:
-        metadata["ownerReferences"] = [_owner(certificate)]
+        metadata["ownerReferences"] = [owner_of(certificate)]
     return {"apiVersion": "v1", "kind": "Secret", "type": TLS_TYPE, "metadata": metadata, "data": data}
 
 
@@ -567,7 +644,8 @@ def _names(certificate: Certificate) -> dict[str, str]:
     return annotations
 
 
-def _owner(certificate: Certificate) -> dict[str, Any]:
+def owner_of(certificate: Certificate) -> dict[str, Any]:
+    """Return the owner reference to a Certificate."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Certificate",

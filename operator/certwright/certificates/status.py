@@ -134,6 +134,9 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
         look = observation.memory.outputs
         if need is None and look is not None and look.problem is not None:
             return _Fact("False", look.problem.reason, f"The certificate is valid until {ends}. {look.problem.message}")
+        if need is None and secret is not None and secret.rolled_back is not None:
+            was = f"Revision {secret.revision} was put back at {rfc3339(secret.rolled_back.at)}. It"
+            return _Fact("True", "RolledBack", f"{was} is valid until {ends}{_outlook(renewal)}")
         if need is None:
             return _Fact("True", "Ready", f"The certificate is valid until {ends}{_outlook(renewal)}")
         what = f" {note.message}" if note is not None else ""

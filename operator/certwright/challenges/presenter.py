@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import ChallengeResponse, Sighting
 
 SelfCheckMode: TypeAlias = Literal["required", "advisory", "off"]
-ObjectKind: TypeAlias = Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
+ObjectKind: TypeAlias = Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute", "TLSRoute"]
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class PendingCertificate:
         client: Client,
         *,
         solvers: Solvers,
-        keep: Callable[[PendingCertificate], None],
+        keep: Callable[[PendingCertificate], object],
         on_event: OnEvent = ignore,
         **options: Any,
     ) -> IssuedCertificate:

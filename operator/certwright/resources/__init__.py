@@ -108,6 +108,7 @@ from certwright.resources.request import (
     RequestStatus,
     RevocationReasonName,
 )
+from certwright.resources.revision import RevisionStatus
 from certwright.resources.revocation import (
     KEPT_REVOCATIONS,
     LONGEST_REVOCATION_MESSAGE,
@@ -124,6 +125,7 @@ from certwright.resources.solver import (
     UpdateProtocol,
 )
 from certwright.resources.timestamp import Timestamp
+from certwright.resources.tls_alpn01 import TlsAlpn01
 
 __all__ = [
     "ACCOUNT_KEY_COMPONENT",
@@ -229,6 +231,7 @@ __all__ = [
     "RequestState",
     "RequestStatus",
     "ResourceError",
+    "RevisionStatus",
     "RevocationReasonName",
     "RevocationState",
     "RevocationStatus",
@@ -240,6 +243,7 @@ __all__ = [
     "SolverObjectStatus",
     "TemplateMetadata",
     "Timestamp",
+    "TlsAlpn01",
     "TlsSecretRef",
     "TsigAlgorithm",
     "UpdateProtocol",

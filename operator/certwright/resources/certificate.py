@@ -10,7 +10,7 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
-from certwright.resources.keystores import Keystores, OutputFormats
+from certwright.resources.keystores import MAX_REVISIONS, Keystores, OutputFormats, RevisionHistoryLimit
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress, ObjectName
 from certwright.resources.object import Metadata, Object
@@ -19,6 +19,7 @@ from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
 from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
+from certwright.resources.revision import RevisionStatus
 from certwright.resources.revocation import KEPT_REVOCATIONS, RevocationStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
@@ -186,6 +187,12 @@ class CertificateSpec(Model):
     """Keystores that the Secret also holds, always of the same certificate as tls.crt."""
     additional_output_formats: OutputFormats = ()
     """Further formats that the Secret also holds, always of the same certificate as tls.crt."""
+    revision_history_limit: RevisionHistoryLimit = 1
+    """
+    How many revisions of the certificate are kept, with their private keys, the present one included. With 2 or more,
+    a Secret of its own keeps them: they can be rolled back to, and a Secret that is deleted comes back from it
+    without an order.
+    """
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
@@ -270,6 +277,10 @@ class CertificateStatus(Model):
     """When the last attempt failed."""
     next_attempt_time: Timestamp | None = None
     """When the next attempt will start."""
+    revisions: Annotated[
+        tuple[RevisionStatus, ...], Field(max_length=MAX_REVISIONS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """The revisions that are kept, if revisionHistoryLimit is 2 or more: those that a rollback can go back to."""
     recent_orders: Annotated[tuple[Timestamp, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """
     When orders were placed during the last day, other than scheduled renewals. No more than 5 are placed in an hour

@@ -14,8 +14,8 @@ from certwright.resources.rules import ATOMIC_LIST, ATOMIC_MAP, MAX_COUNT, VISIB
 from certwright.resources.text_rule import Hint, TextRule
 from certwright.resources.timestamp import Timestamp
 
-RenewalBasis = Literal["ARI", "RenewBefore", "Lifetime", "Disabled"]
-"""What decides on the time of a renewal: the CA (RFC 9773), the spec, or neither of them."""
+RenewalBasis = Literal["ARI", "RenewBefore", "Lifetime", "RolledBack", "Disabled"]
+"""What decides on the time of a renewal: the CA (RFC 9773), the spec, or neither of them; or that it was put back."""
 
 TIME_ZONE = TextRule(
     pattern=r"[A-Z][A-Za-z0-9_+\-]*(?:/[A-Za-z0-9_+\-]+){0,2}",
@@ -114,7 +114,8 @@ class RenewalStatus(Model):
     basis: RenewalBasis | None = None
     """
     What decides on status.renewalTime. ARI: the CA suggests a window. RenewBefore: spec.renewBefore or
-    renewBeforePercentage. Lifetime: the real lifetime of the certificate. Disabled: it is not renewed.
+    renewBeforePercentage. Lifetime: the real lifetime of the certificate. RolledBack: an earlier certificate was
+    put back, and is kept for two thirds of the rest of its lifetime. Disabled: it is not renewed.
     """
     certificate: Annotated[str, Field(max_length=256, pattern=VISIBLE_ASCII)] | None = None
     """The certificate that the CA was asked about, by its identifier of RFC 9773, section 4.1."""

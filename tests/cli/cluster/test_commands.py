@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,11 +21,21 @@ from certwright.resources import Certificate
 from .objects import certificate, event, issuer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from typer.testing import Result
 
     from .objects import Body
     from .server import FakeServer
 
+BRANCH = """
+from certwright.cli.cluster.exits import ExitCode
+from certwright.cli.cluster.runner import run, say
+async def command():
+    say(["\u251c\u2500 branch"])
+    return ExitCode.DONE
+raise SystemExit(run(command()))
+"""
 THE_OTHERS = [("api", "shop"), ("web", "shop"), ("mail", "post")]
 
 
@@ -329,3 +342,16 @@ def test_the_event_loop_is_left_in_order() -> None:
     run("status")
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
+
+
+def test_the_version_is_printed_without_an_api_server(server: FakeServer) -> None:
+    assert run("version").stdout.strip()
+    assert server.asked == []
+
+
+def test_a_terminal_that_lacks_characters_shows_others_in_their_place(tmp_path: Path) -> None:
+    environment = {"PYTHONIOENCODING": "latin-1", "PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.environ["PATH"]}
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", BRANCH], capture_output=True, check=True, env=environment, cwd=tmp_path
+    )
+    assert done.stdout == b"?? branch\n"

@@ -58,7 +58,9 @@ class Settle(Rest):
         if poll_at is None or is_poll_due(observation, now):
             poll_at = first_poll(observation, tools.number(), now)
         tell_warning(observation, tools)
-        return observation.remember(note=kept, issuing=Backoff(), orders_gone=0, issued=issued, poll_at=poll_at)
+        return observation.remember(
+            note=kept, issuing=Backoff(), orders_gone=0, issued=issued, unkept=False, poll_at=poll_at
+        )
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
         """Look again when it is to be renewed, to ask the CA about that, or to forget what was issued."""

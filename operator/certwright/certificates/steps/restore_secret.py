@@ -43,7 +43,7 @@ class RestoreSecret(Act):
             IssuanceError: The Secret changed at the same moment, or cannot be changed.
         """
         if observation.secret is None:
-            await _check_it_is_wanted(observation, tools)
+            await check_it_is_wanted(observation, tools)
         issued, certificate = observation.memory.issued, observation.certificate
         if issued is None:
             raise AssertionError("there is nothing to restore")
@@ -71,8 +71,12 @@ class RestoreSecret(Act):
         tools.recorder.record(observation.subject, "Warning", "SecretRestored", message)
 
 
-async def _check_it_is_wanted(observation: Observation, tools: Tools) -> None:
-    """Read the Certificate: the watch of Secrets may be ahead of the other one."""
+async def check_it_is_wanted(observation: Observation, tools: Tools) -> None:
+    """Read the Certificate: the watch of Secrets may be ahead of the other one.
+
+    Raises:
+        NotFound: It is gone, or goes.
+    """
     certificate = observation.certificate
     found = await tools.kube_api.read_custom(Certificate.PLURAL, observation.namespace, certificate.metadata.name)
     if found is None or found["metadata"]["uid"] != observation.uid or "deletionTimestamp" in found["metadata"]:

@@ -14,7 +14,7 @@ from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.seal import IssuanceSeals
-from certwright.certificates.secret import SecretFacts, issued_sources, tls_secret
+from certwright.certificates.secret import SecretFacts, issued_annotations, issued_sources, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
@@ -85,7 +85,7 @@ class StoreCertificate(Act):
         tools.metrics.issued(observation.reference, (now - open_order.started_at).total_seconds())
         observation = having_written(observation, now).with_secret(secret)
         observation = observation.remember(outputs=looked_at(certificate, secret, problem, now))
-        issued = Issued(secret, chain, key_pem, server, now)
+        issued = Issued(secret, chain, key_pem, server, now, issued_annotations(manifest))
         observation = observation.remember(issued=issued, contested=Backoff())
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."

@@ -31,3 +31,11 @@ def add_commands(app: typer.Typer, *, panel: str | None = None) -> None:
 
 
 add_commands(plugin)
+
+
+@plugin.command()
+def version() -> None:
+    """Print the version of this command."""
+    from importlib.metadata import version as installed_version  # noqa: PLC0415 - the other commands do not need it
+
+    typer.echo(installed_version("certwright"))

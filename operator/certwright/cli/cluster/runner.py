@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,9 @@ MAX_ERROR: Final = 2000
 
 def run(command: Coroutine[Any, Any, ExitCode]) -> int:
     """Run a command to its end and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a character for a branch of the tree
     try:
         return int(asyncio.run(command))
     except CommandError as error:
