@@ -119,7 +119,7 @@ async def test_a_first_certificate_comes_from_the_next_issuer_when_the_circuit_o
     used = bench.status.issuer
     assert used is not None
     assert (used.kind, used.name, used.server) == ("ClusterIssuer", "other", OTHER_SERVER)
-    assert not bench.circuits.is_available(CA)
+    assert bench.circuits.is_available(CA)  # nobody else has met it yet
 
 
 async def test_a_certificate_of_the_second_issuer_is_no_reason_to_reissue(bench: TwoIssuers) -> None:
@@ -169,7 +169,7 @@ async def test_an_issuer_that_is_taken_off_the_list_has_its_certificate_replaced
     down(bench)
     await bench.settle()
     healed(bench)
-    bench.circuits.proved(CA)
+    bench.circuits.proved(CA, "uid-web")
     bench.write(issuerRef={"name": "ca"}, metadata={"generation": 2})
     await bench.settle()
     assert bench.issued_by == "ca"

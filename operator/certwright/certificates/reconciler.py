@@ -492,7 +492,7 @@ class CertificateReconciler:
 
     def _went_well(self, step: Act, observation: Observation) -> None:
         if isinstance(step, StoreCertificate):
-            self._circuits.proved(observation.issuer_key)
+            self._circuits.proved(observation.issuer_key, observation.uid)
         elif step.asks_ca:
             self._circuits.answered(observation.issuer_key, "order" if isinstance(step, StartOrder) else "other")
 
@@ -502,10 +502,10 @@ class CertificateReconciler:
         if not step.asks_ca:
             return
         if failure.reason in JUDGEMENTS:
-            self._circuits.proved(key)
+            self._circuits.proved(key, observation.uid)
             return
         work: Work = "order" if isinstance(step, StartOrder) else "other"
-        self._circuits.failed(key, work, failure.reason, failure.message, now)
+        self._circuits.failed(key, observation.uid, work, failure.reason, failure.message, now=now)
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
