@@ -35,9 +35,14 @@ def solved_by(bench: Bench, *solvers: dict[str, Any]) -> list[str]:
     async def nowhere(_name: str) -> str:
         return "http://nowhere.test"
 
+    async def nothing(_names: list[str]) -> None:
+        pass
+
     async def make(_issuer: Any, solver: Any, _certificate: Any) -> Any:
         made.append("dns-01" if solver.dns01 is not None else "http-01")
-        return bench.dns if solver.dns01 is not None else SimpleNamespace(challenge_type="http-01", place=nowhere)
+        if solver.dns01 is not None:
+            return bench.dns
+        return SimpleNamespace(challenge_type="http-01", place=nowhere, expect=nothing)
 
     bench.solver = make  # type: ignore[method-assign]
     bench.issuer_spec = {"solvers": list(solvers)}

@@ -110,9 +110,6 @@ class FakeAcmeClient:
         assert order.status == "valid"
         return SimpleNamespace(pem=self.chain)
 
-    def key_authorization(self, token: str) -> str:
-        return f"{token}.thumbprint"
-
     def _authorization(self, name: str) -> acme.Authorization:
         last = name.replace("*", "any")
         url, token = f"{PLACE}/challenge/{last}", last.replace(".", "-")

@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 import hmac
 import json
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,10 @@ CA = Key("Issuer", "shop", "ca")
 SHARED = Key("ClusterIssuer", "", "ca")
 
 
+class Killed(BaseException):
+    """The process is killed: nothing handles this."""
+
+
 class Ca:
     """A CA that knows accounts, over a transport; every answer brings a nonce."""
 
@@ -55,9 +59,9 @@ class Ca:
         self.eab_keys: dict[str, bytes] = {}
         """If any, new accounts have to be bound by one of them."""
         self.directories = {"/directory", "/other/directory", "/slow/directory"}
-        self.lost_answers: set[str] = set()
-        """Paths whose next request is carried out, and not answered."""
-        self.on_key_change: Callable[[], None] = lambda: None
+        self.lost_answers: Counter[str] = Counter()
+        """How many of the next requests to a path are carried out, and not answered."""
+        self.after_key_change: Callable[[], None] = lambda: None
         self._nonces = 0
         self._made = 0
 
@@ -98,8 +102,8 @@ class Ca:
                 raise refusal
             return refusal
         answer = self._serve(path, jws, payload)
-        if path in self.lost_answers:
-            self.lost_answers.discard(path)
+        if self.lost_answers[path] > 0:
+            self.lost_answers[path] -= 1
             raise ConnectionFailed("The connection broke", host="ca.test", request_sent=True)
         return answer
 
@@ -107,6 +111,8 @@ class Ca:
         if path in self.directories:
             names = ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange")
             return self._answer({**{name: f"{ORIGIN}/{name}" for name in names}, "meta": self.meta})
+        if path == "/newNonce":
+            return self._answer({})
         if not jws:
             return self._problem("malformed", 404)
         protected = json.loads(base64url.decode(jws["protected"]))
@@ -144,7 +150,6 @@ class Ca:
         return self._answer(known, 201, {"Location": location})
 
     def _change_key(self, old: str, inner: Body) -> Response:
-        self.on_key_change()
         header, change = (json.loads(base64url.decode(inner[part])) for part in ("protected", "payload"))
         if _canonical(change["oldKey"]) != old or not _is_signed(inner, header["jwk"]):
             return self._problem("malformed", 400)
@@ -152,6 +157,7 @@ class Ca:
         if new in self.accounts:
             return self._problem("malformed", 409, Location=self.accounts[new]["location"])
         self.accounts[new] = self.accounts.pop(old)
+        self.after_key_change()
         return self._answer(self.accounts[new])
 
     def _problem(self, kind: str, status: int, **headers: str) -> Response:
@@ -206,10 +212,10 @@ class Cluster:
         self.statuses: list[Body] = []
         self.failures: deque[Exception] = deque()
         self.version = 100
+        self.after_write: Callable[[], None] = lambda: None
         self.before_create: Callable[[], None] | None = None
         self.before_status: Callable[[], None] | None = None
         self.before_change: Callable[[], None] | None = None
-        self.after_change: Callable[[], None] | None = None
 
     async def read_custom(self, plural: str, namespace: str | None, name: str) -> Body | None:
         return self.objects.get((plural, namespace, name))
@@ -223,7 +229,9 @@ class Cluster:
             self.before_create()
         if place in self.secrets:
             raise Conflict("create Secret", status=409)
-        return self._stored(secret)
+        created = self._stored(secret)
+        self.after_write()
+        return created
 
     async def change_secret(self, secret: Body, change: Body) -> Body:
         """A merge patch, refused if the Secret has changed."""
@@ -241,8 +249,12 @@ class Cluster:
             "metadata": {
                 **found["metadata"],
                 "annotations": {
-                    **found["metadata"].get("annotations", {}),
-                    **change.get("metadata", {}).get("annotations", {}),
+                    name: text
+                    for name, text in {
+                        **found["metadata"].get("annotations", {}),
+                        **change.get("metadata", {}).get("annotations", {}),
+                    }.items()
+                    if text is not None
                 },
             },
             "data": {
@@ -252,8 +264,7 @@ class Cluster:
             },
         }
         written = self._stored(merged)
-        if self.after_change is not None:
-            self.after_change()
+        self.after_write()
         return written
 
     def _stored(self, secret: Body) -> Body:
@@ -296,6 +307,7 @@ class Cluster:
         body["status"] = status
         body["metadata"]["resourceVersion"] = str(self.version)
         self.statuses.append(status)
+        self.after_write()
         return body
 
     def put_key(self, namespace: str, key: AccountKey, name: str = "account") -> None:
@@ -321,6 +333,8 @@ class Bench:
     now: dt.datetime = NOW
     events: list[tuple[str, str, str]] = field(default_factory=list)
     woken: list[Key] = field(default_factory=list)
+    looked_again: list[Key] = field(default_factory=list)
+    validating: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -341,6 +355,8 @@ class Bench:
             operator_namespace="tools",
             wake=self.woken.append,
             clock=lambda: self.now,
+            look_again=self.looked_again.append,
+            is_validating=lambda key: key in self.validating,
         )
         self.ca.requests.clear()
 
@@ -367,6 +383,7 @@ class Bench:
                 "uid": uid,
                 "generation": before["metadata"]["generation"] + 1 if before is not None and same else 1,
                 "resourceVersion": str(self.cluster.version),
+                "finalizers": before["metadata"].get("finalizers", []) if before is not None and same else [],
             },
             "spec": {"acme": spec},
             "status": before.get("status", {}) if before is not None and same else {},

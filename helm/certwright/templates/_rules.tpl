@@ -6,9 +6,10 @@
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [get, list, watch]
-# For the finalizer that keeps a Certificate while its records are in the DNS, and for removing a request that has ended.
+# For finalizers (a Certificate is kept while its records are in the DNS, an issuer until its account is deactivated),
+# and for removing a request that has ended.
 - apiGroups: [certwright.io]
-  resources: [certificates]
+  resources: [certificates, issuers]
   verbs: [patch]
 # To report progress. Users never get this right: the operator resumes solvers and orders from the status after a restart.
 - apiGroups: [certwright.io]
@@ -66,7 +67,7 @@
 # ClusterIssuers have no namespace.
 - apiGroups: [certwright.io]
   resources: [clusterissuers]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [certwright.io]
   resources: [clusterissuers/status]
   verbs: [patch]

@@ -34,6 +34,7 @@ from certwright.certificates.steps.poll_renewal_info import PollRenewalInfo
 from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
+from certwright.certificates.steps.replace_responses import ReplaceResponses, is_needed
 from certwright.certificates.steps.resting import (
     AwaitBudget,
     AwaitCalm,
@@ -244,7 +245,17 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         return pause
     if order is None:
         return _order(observation, need, now)
-    return ResumeOrder() if memory.open_order is None else _continue(memory.open_order, now)
+    return _go_on(observation, now)
+
+
+def _go_on(observation: Observation, now: dt.datetime) -> Step:
+    """Name the next step of an order that is in the status."""
+    open_order = observation.memory.open_order
+    if open_order is None:
+        return ResumeOrder()
+    if is_needed(observation, open_order):
+        return _after(observation.memory.cleaning_up, now) or ReplaceResponses()
+    return _continue(open_order, now)
 
 
 def _restore(observation: Observation, need: Need, now: dt.datetime) -> Step | None:

@@ -142,6 +142,8 @@ class Controller:
             records=solvers.persistent_records,
             circuits=self.circuits,
             budgets=budgets,
+            look_again=self.manager.wake,
+            is_validating=self._is_validating,
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -268,6 +270,17 @@ class Controller:
     def _circuit_changed(self, issuer: Key) -> None:
         self.manager.wake(issuer)
         self._wake_those_with_alternatives(issuer)
+
+    def _is_validating(self, issuer: Key) -> bool:
+        """Whether an order of an issuer has responses that the CA is still to look at."""
+        orders = (self.certificates.get(key) for key in self.certificates.of_issuer(issuer))
+        return any(
+            one is not None
+            and one.status.order is not None
+            and one.status.order.url
+            and one.status.order.state == "pending"
+            for one in orders
+        )
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)

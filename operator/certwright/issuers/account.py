@@ -19,7 +19,7 @@ from certwright.acme import (
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
 from certwright.issuers.ca_offer import offer_of, terms_of
-from certwright.resources import AcmeIssuerStatus
+from certwright.resources import AcmeIssuerStatus, KeyRotationStatus
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ class AccountLoader:
     keys: AccountKeySecret
     secrets: SecretReader
 
+    def rotated(self, loaded: LoadedAccount, keys: AccountKeySecret) -> LoadedAccount:
+        """Return an account after its key was replaced."""
+        rotation = last_rotation(keys, loaded.status)
+        status = loaded.status.replace(key_thumbprint=keys.key.thumbprint, key_rotation=rotation)
+        return LoadedAccount(Client(self.server, keys.key, account_url=loaded.client.account_url), status)
+
     @property
     def key(self) -> AccountKey:
         """The account key."""
@@ -118,7 +124,7 @@ class AccountLoader:
             last_registered_email=self.spec.email,
             key_thumbprint=self.key.thumbprint,
             dns_account_label=_label(client.account_url or "", self.spec),
-            key_rotation=None if was is None else was.key_rotation,
+            key_rotation=last_rotation(self.keys, was),
             former_servers=() if was is None else _former_servers(was, client.account_url, self.spec.server),
             offers=offer_of(directory, challenges=learnt if was is not None and was.server == self.spec.server else ()),
         )
@@ -278,6 +284,13 @@ class AccountLoader:
 def _label(account_url: str, spec: AcmeIssuerSpec) -> str | None:
     """Return the label of an account if people need it, to publish a CNAME."""
     return account_label(account_url) if any(solver.dns_account01 for solver in spec.solvers) else None
+
+
+def last_rotation(keys: AccountKeySecret, was: AcmeIssuerStatus | None) -> KeyRotationStatus | None:
+    """Return the last rotation of a key, as its Secret tells it, or else the status."""
+    if keys.former is None or keys.created_at is None:
+        return None if was is None else was.key_rotation
+    return KeyRotationStatus(time=keys.created_at, former_thumbprint=keys.former.thumbprint)
 
 
 def _known_url(was: AcmeIssuerStatus, spec: AcmeIssuerSpec, key: AccountKey, directory: Directory) -> str | None:

@@ -30,6 +30,8 @@ CREATED_ANNOTATION: Final = f"{GROUP}/account-key-created-at"
 """When the key was made, if that was after the Secret."""
 REQUEST_ANNOTATION: Final = f"{GROUP}/account-key-request"
 """The `accountKeyRotation.request` that was carried out last. It is written with the key, in one write."""
+UPCOMING_ANNOTATION: Final = f"{GROUP}/account-key-next-request"
+"""The request for which there is a next key."""
 MAX_TRIES: Final = 5
 """How often a confirmed key is written while others change the Secret."""
 
@@ -45,9 +47,11 @@ class AccountKeySecret:
         reference: The Secret and the entry of the key.
         created_at: When the key was made, as far as the Secret tells.
         request: The request for a rotation that was carried out last.
+        upcoming_request: The request that the next key is for.
         is_provided: Whether something else than Certwright made the Secret.
+        is_immutable: Whether nothing of it can be changed.
         is_new: Whether the key was generated just now, so that no CA can know it.
-        body: The Secret as it was read, without its data.
+        body: The metadata of the Secret as it was read.
     """
 
     key: AccountKey
@@ -56,7 +60,9 @@ class AccountKeySecret:
     reference: AccountKeyRef
     created_at: dt.datetime | None
     request: str | None
+    upcoming_request: str | None
     is_provided: bool
+    is_immutable: bool
     is_new: bool
     body: Mapping[str, Any]
 
@@ -97,11 +103,20 @@ async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace:
     key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm, size=spec.account_key_size)
     try:
         # The key is stored before the CA sees it: a crash in between loses no account.
-        made = await kube_api.create_secret(account_key_secret(namespace, reference.name, reference.key, key.to_pem()))
+        made = await kube_api.create_secret(_new_secret(spec, namespace, key))
     except Conflict:
         # Another writer was faster; its key is the account's key now.
         return await _parsed(await kube_api.read_secret(namespace, reference.name), reference, namespace)
     return _with_facts(made, reference, key, is_new=True)
+
+
+def _new_secret(spec: AcmeIssuerSpec, namespace: str, key: AccountKey) -> dict[str, Any]:
+    reference, rotation = spec.private_key_secret_ref, spec.account_key_rotation
+    secret = account_key_secret(namespace, reference.name, reference.key, key.to_pem())
+    if rotation is not None and rotation.request is not None:
+        # A new key need not be replaced because of it.
+        secret["metadata"]["annotations"] = {REQUEST_ANNOTATION: rotation.request}
+    return secret
 
 
 async def _parsed(found: dict[str, Any] | None, reference: AccountKeyRef, namespace: str) -> AccountKeySecret:
@@ -161,9 +176,11 @@ def _with_facts(
         reference=reference,
         created_at=_time(annotations.get(CREATED_ANNOTATION)) or _time(metadata.get("creationTimestamp")),
         request=annotations.get(REQUEST_ANNOTATION),
-        is_provided=not ours or bool(metadata.get("ownerReferences")) or bool(found.get("immutable")),
+        upcoming_request=annotations.get(UPCOMING_ANNOTATION),
+        is_provided=not ours or bool(metadata.get("ownerReferences")),
+        is_immutable=bool(found.get("immutable")),
         is_new=is_new,
-        body={"metadata": metadata, "immutable": bool(found.get("immutable"))},
+        body={"metadata": metadata},
     )
 
 
@@ -186,13 +203,24 @@ def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) ->
     }
 
 
-async def announce(kube_api: KubeApi, keys: AccountKeySecret, upcoming: AccountKey) -> AccountKeySecret:
+async def announce(
+    kube_api: KubeApi, keys: AccountKeySecret, upcoming: AccountKey, request: str | None
+) -> AccountKeySecret:
     """Store the key that is going to replace the account's, beside it: the CA may know it from now on.
+
+    Args:
+        kube_api: The API server.
+        keys: The present one.
+        upcoming: The next one.
+        request: The request that it is for, or None.
 
     Raises:
         Conflict: The Secret has changed since it was read.
     """
-    change = {"data": {keys.reference.key + UPCOMING: encoded(upcoming.to_pem())}}
+    change = {
+        "metadata": {"annotations": {UPCOMING_ANNOTATION: request}},
+        "data": {keys.reference.key + UPCOMING: encoded(upcoming.to_pem())},
+    }
     written = await kube_api.change_secret(keys.body, change)
     return _with_facts(written, keys.reference, keys.key, upcoming=upcoming, former=keys.former)
 
@@ -217,9 +245,7 @@ async def forget_former(kube_api: KubeApi, keys: AccountKeySecret) -> AccountKey
     return _with_facts(written, keys.reference, keys.key, upcoming=keys.upcoming)
 
 
-async def promote(
-    kube_api: KubeApi, keys: AccountKeySecret, namespace: str, request: str | None, now: dt.datetime
-) -> AccountKeySecret:
+async def promote(kube_api: KubeApi, keys: AccountKeySecret, namespace: str, now: dt.datetime) -> AccountKeySecret:
     """Make the next key the account's, in one write: the CA has confirmed it, and knows the other no more.
 
     It is written whatever else has become of the Secret meanwhile: without it the account would be lost.
@@ -228,7 +254,6 @@ async def promote(
         kube_api: The API server.
         keys: With the next key.
         namespace: Of the Secret.
-        request: The request that is carried out by it; None to leave what is there.
         now: The present time.
 
     Raises:
@@ -237,7 +262,8 @@ async def promote(
     entry, upcoming = keys.reference.key, keys.upcoming
     if upcoming is None:
         raise AssertionError("there is no next key")
-    annotations = {CREATED_ANNOTATION: rfc3339(now)} | ({} if request is None else {REQUEST_ANNOTATION: request})
+    request = keys.request if keys.upcoming_request is None else keys.upcoming_request
+    annotations = {CREATED_ANNOTATION: rfc3339(now), REQUEST_ANNOTATION: request, UPCOMING_ANNOTATION: None}
     change = {
         "metadata": {"annotations": annotations},
         "data": {
@@ -251,7 +277,7 @@ async def promote(
         try:
             if body is None:
                 made = account_key_secret(namespace, keys.name, entry, upcoming.to_pem())
-                made["metadata"]["annotations"] = annotations
+                made["metadata"]["annotations"] = {key: text for key, text in annotations.items() if text is not None}
                 written = await kube_api.create_secret(made)
             else:
                 written = await kube_api.change_secret(body, change)

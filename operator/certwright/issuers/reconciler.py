@@ -6,11 +6,13 @@ import asyncio
 import datetime as dt
 import logging
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from certwright.acme import AcmeError
+from certwright.concurrency import KeyedLock
 from certwright.failures import Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
+from certwright.http.url import same_origin
 from certwright.issuers.account import AccountLoader, KnownAccount
 from certwright.issuers.account_key import obtain_account_key
 from certwright.issuers.authorities import Authority
@@ -19,7 +21,15 @@ from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, offer_of
 from certwright.issuers.circuits import AVAILABLE, Circuits
 from certwright.issuers.connection import authority_of
 from certwright.issuers.credentials import SecretReader
-from certwright.issuers.issuer_status import TERMS_ACCEPTED, Problem, composed
+from certwright.issuers.deactivation import (
+    DEACTIVATION_PATIENCE,
+    DEACTIVATION_RETRY,
+    DEACTIVATION_TRIES,
+    Outcome,
+    deactivate,
+)
+from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
+from certwright.issuers.key_rotation import KeyRotation
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
@@ -27,6 +37,7 @@ from certwright.issuers.upkeep import Upkeep
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.kube.events import subject_of
 from certwright.resources import (
+    ISSUER_FINALIZER,
     MAX_COUNT,
     READY,
     CaOffer,
@@ -43,6 +54,7 @@ from certwright.text import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from certwright.acme import AccountKey
     from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
     from certwright.issuers.persistent_records import PersistentRecords
@@ -102,12 +114,23 @@ class _Said:
 
 @dataclass(frozen=True)
 class _Loaded:
-    """An issuer whose account is registered, before anybody uses it."""
+    """An issuer whose account is registered, before anybody uses it.
+
+    Attributes:
+        account: The account.
+        authority: The connection.
+        problems: What its owner has to know besides.
+        upkeep: When to look again.
+        replaced: The account key that was replaced just now, or None.
+        former: The one that was replaced last, if its Secret still has it.
+    """
 
     account: LoadedAccount
     authority: Authority
     problems: Mapping[str, Problem]
     upkeep: Upkeep
+    replaced: AccountKey | None
+    former: AccountKey | None
 
 
 class IssuerReconciler:
@@ -127,6 +150,8 @@ class IssuerReconciler:
         records: Looks after the permanent records of dnsPersist01 solvers.
         circuits: Which issuers' CAs work.
         budgets: What is left of the limits that CAs publish.
+        look_again: Asks for a look at another issuer, whose account key was replaced.
+        is_validating: Whether an order of an issuer waits for the CA to look at its responses.
     """
 
     def __init__(
@@ -145,7 +170,10 @@ class IssuerReconciler:
         records: PersistentRecords | None = None,
         circuits: Circuits | None = None,
         budgets: Budgets | None = None,
+        look_again: Callable[[Key], None] = lambda _key: None,
+        is_validating: Callable[[Key], bool] = lambda _key: False,
     ) -> None:
+        self._look_again, self._is_validating = look_again, is_validating
         self._records = records
         self._circuits = circuits or Circuits()
         self._budgets = budgets or Budgets(clock)
@@ -171,6 +199,10 @@ class IssuerReconciler:
         self._generations: dict[Key, int] = {}
         self._said: dict[Key, _Said] = {}
         self._upkeep: dict[Key, Upkeep] = {}
+        self._keys: KeyedLock[tuple[str, str]] = KeyedLock()
+        self._waiting_since: dict[Key, dt.datetime] = {}
+        self._leaving: dict[Key, int] = {}
+        self._accounts: dict[tuple[str, str], str] = {}
 
     def account_lost(self, key: Key) -> None:
         """Note that the CA does not know the account any more; the next look registers it again.
@@ -195,6 +227,8 @@ class IssuerReconciler:
         if issuer is None:
             await self._forget(key)
             return Result.ON_EVENT
+        if issuer.metadata.deletion_timestamp is not None and ISSUER_FINALIZER in issuer.metadata.finalizers:
+            return await self._leave(key, issuer, issuer.metadata.deletion_timestamp)
         version = _version(issuer)
         known = self._registry.ready(key)
         now = self._clock()
@@ -225,6 +259,78 @@ class IssuerReconciler:
         if has_records or self._has_newer(key, version):
             return Result.again_in(0)
         return self._rest(key, now)
+
+    async def _leave(self, key: Key, issuer: AnyIssuer, deleted: dt.datetime) -> Result:
+        """Deactivate the account of an issuer that is being deleted, unless another one uses it; then let it go."""
+        now, tries = self._clock(), self._leaving.get(key, 0) + 1
+        self._leaving[key] = tries
+        outcome: Outcome | None = None
+        if (others := self._others_of(key, issuer)) is not None:
+            outcome = Outcome("AccountNotDeactivated", f"The account stays as it is: {others} uses it as well.")
+        elif issuer.spec.acme.deactivate_on_delete:
+            try:
+                async with asyncio.timeout(LONGEST_LOAD_SECONDS):
+                    outcome = await self._deactivate(key, issuer)
+            except Exception as error:
+                failure = classify(error, now)
+                if not failure.expected:
+                    logger.exception("%s: unexpected error", key)
+                logger.warning("%s: its account cannot be deactivated: %s", key, failure.message)
+                if tries < DEACTIVATION_TRIES and abs(now - deleted) < DEACTIVATION_PATIENCE:
+                    self._registry.set_not_ready(key, f"{key} is being deleted.")
+                    return Result.again_in(DEACTIVATION_RETRY.total_seconds())
+                message = f"The account could not be deactivated, and stays open: {failure.message}"
+                outcome = Outcome("AccountNotDeactivated", message)
+            finally:
+                self._loading.pop(key, None)
+        if outcome is not None:
+            kind: Literal["Normal", "Warning"] = "Normal" if outcome.reason == "AccountDeactivated" else "Warning"
+            self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, outcome.reason, outcome.message)
+        self._leaving.pop(key, None)
+        await self._kube_api.remove_finalizer(
+            issuer.PLURAL,
+            issuer.KIND,
+            issuer.metadata.identity,
+            ISSUER_FINALIZER,
+            known=issuer.metadata.finalizers,
+        )
+        return Result.ON_EVENT
+
+    async def _deactivate(self, key: Key, issuer: AnyIssuer) -> Outcome:
+        spec = issuer.spec.acme
+        secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
+        authority = self._loading[key] = await authority_of(spec, secrets)
+        async with self._keys.at((secrets.namespace, spec.private_key_secret_ref.name)):
+            return await deactivate(await self._authorities.server(authority), spec, secrets)
+
+    def _others_of(self, key: Key, issuer: AnyIssuer) -> str | None:
+        """Return another issuer that uses the account of this one and stays, or None."""
+        account = issuer.status.acme
+        if account is None or account.uri is None:
+            return None
+        for other in (one for store in self._stores.values() for one in store):
+            place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
+            theirs = other.status.acme
+            if place == key or theirs is None or other.metadata.deletion_timestamp is not None:
+                continue
+            if (theirs.uri, theirs.key_thumbprint) == (account.uri, account.key_thumbprint):
+                return str(place)
+        return None
+
+    async def _hold(self, issuer: AnyIssuer) -> None:
+        """Have an issuer's deletion wait for us if its account is to be deactivated then, and only if."""
+        wanted, metadata = issuer.spec.acme.deactivate_on_delete, issuer.metadata
+        if wanted == (ISSUER_FINALIZER in metadata.finalizers) or metadata.deletion_timestamp is not None:
+            return
+        body: dict[str, Any] | None
+        if wanted:
+            body = await self._kube_api.add_finalizer(issuer.PLURAL, issuer.KIND, metadata.identity, ISSUER_FINALIZER)
+        else:
+            body = await self._kube_api.remove_finalizer(
+                issuer.PLURAL, issuer.KIND, metadata.identity, ISSUER_FINALIZER, known=metadata.finalizers
+            )
+        if body is not None and body.get("spec"):
+            self._stores[issuer.KIND].put(body["metadata"], type(issuer).parse(body))  # type: ignore[arg-type]  # by kind
 
     def _rest(self, key: Key, now: dt.datetime) -> Result:
         """Return when a ready issuer is looked at again if nothing happens."""
@@ -394,6 +500,8 @@ class IssuerReconciler:
         if self._records is not None:
             self._records.forget_issuer(key)
         self._upkeep.pop(key, None)
+        self._waiting_since.pop(key, None)
+        self._leaving.pop(key, None)
         self._generations.pop(key, None)
         self._circuits.forget(key)
         self._loads.pop(key, None)
@@ -424,19 +532,67 @@ class IssuerReconciler:
             ) from None
 
     async def _load(self, key: Key, issuer: AnyIssuer) -> _Loaded:
-        spec, now = issuer.spec.acme, self._clock()
+        spec = issuer.spec.acme
         self._templates.check(spec)
+        await self._hold(issuer)
+        if spec.account_key_rotation is None:
+            return await self._load_with_key(key, issuer)
+        # Issuers that share a key, and may replace it, take turns.
+        async with self._keys.at((self._secrets_namespace(key), spec.private_key_secret_ref.name)):
+            return await self._load_with_key(key, issuer)
+
+    async def _load_with_key(self, key: Key, issuer: AnyIssuer) -> _Loaded:
+        spec, now = issuer.spec.acme, self._clock()
         secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
         keys = await obtain_account_key(self._kube_api, spec, secrets.namespace)
-        version = _version(issuer)
-        self._registry.set_loaded(LoadedIssuer(key, *version, spec, keys.key, secrets.namespace))
+        self._registry.set_loaded(
+            LoadedIssuer(key, *_version(issuer), spec, keys.key, secrets.namespace, former_key=keys.former)
+        )
         authority = self._loading[key] = await authority_of(spec, secrets)
         server = await self._authorities.server(authority)
-        account = await AccountLoader(server, spec, keys, secrets).load(self._known_account(key, issuer))
+        rotation = KeyRotation(self._kube_api, server, spec, secrets.namespace, now)
+        settled = await rotation.settle(keys)
+        loader = AccountLoader(server, spec, settled.keys, secrets)
+        account = await loader.load(self._known_account(key, issuer))
+        url = account.status.uri or ""
+        done = await rotation.carry_out(
+            settled.keys, url, others=self._elsewhere(key, issuer, url), busy_since=self._busy_since(key, url, now)
+        )
+        if done.former is not None:
+            account = loader.rotated(account, done.keys)
+        former = done.former or settled.former
+        if former is not None:
+            self._waiting_since.pop(key, None)
         directory = await server.directory()
         problems = self._with_terms({}, account.status.terms_of_service, directory.meta.terms_of_service)
-        upkeep = Upkeep.begun(spec, {**secrets.versions, keys.name: keys.version}, now, None)
-        return _Loaded(account, authority, problems, upkeep)
+        if done.problem is not None:
+            problems = {**problems, KEY_ROTATED: done.problem}
+        upkeep = Upkeep.begun(spec, {**secrets.versions, done.keys.name: done.keys.version}, now, done.next_at)
+        return _Loaded(account, authority, problems, upkeep, former, done.keys.former)
+
+    def _elsewhere(self, key: Key, issuer: AnyIssuer, account_url: str) -> str | None:
+        """Return another issuer that uses the same key for another account, which a new key would be lost for."""
+        mine, namespace = issuer.spec.acme, self._secrets_namespace(key)
+        for other in (one for store in self._stores.values() for one in store):
+            theirs, account = other.spec.acme, other.status.acme
+            place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
+            if (theirs.private_key_secret_ref, self._secrets_namespace(place)) != (
+                mine.private_key_secret_ref,
+                namespace,
+            ):
+                continue
+            url = account.uri if account is not None else None
+            if url not in {None, account_url} or not same_origin(theirs.server, mine.server):
+                return str(place)
+        return None
+
+    def _busy_since(self, key: Key, account_url: str, now: dt.datetime) -> dt.datetime | None:
+        """Return since when a rotation waits for orders of the account whose challenges are being answered."""
+        sharing = {key, *(one.key for one in self._registry.sharing(account_url))}
+        if not any(self._is_validating(one) for one in sharing):
+            self._waiting_since.pop(key, None)
+            return None
+        return self._waiting_since.setdefault(key, now)
 
     def _known_account(self, key: Key, issuer: AnyIssuer) -> KnownAccount:
         # What this process wrote it knows; a status may be from somebody else.
@@ -453,7 +609,7 @@ class IssuerReconciler:
         await self._write(issuer, self._ready_status(issuer, said))
         self._said[key], self._upkeep[key] = said, loaded.upkeep
         # The key too: whoever may write his own issuer's status could name another one's account there.
-        of_account = account.status.uri or "", account.client.key.thumbprint
+        of_account = self._account_of(account.status.uri or "", account.client.key.thumbprint, loaded.replaced)
         limits = self._limits.setdefault(of_account, AccountLimits())
         limits.restore(issuer.status.rate_limits, self._clock())
         self._take_up_circuit(key, issuer)
@@ -475,8 +631,11 @@ class IssuerReconciler:
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
                 authority=loaded.authority,
                 former_servers=account.status.former_servers,
+                former_key=loaded.former,
             )
         )
+        if loaded.replaced is not None:
+            self._tell_rotation(key, issuer, account, loaded.replaced)
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         self._doubted.discard(key)
@@ -490,6 +649,26 @@ class IssuerReconciler:
             self._recorder.record(subject, "Normal", "AccountRegistered", message)
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
+
+    def _account_of(self, url: str, thumbprint: str, replaced: AccountKey | None) -> tuple[str, str]:
+        """Return what the limits of an account are kept by: its URL and its first key; a rotation lifts none."""
+        if replaced is not None:
+            self._accounts[url, thumbprint] = self._accounts.get((url, replaced.thumbprint), replaced.thumbprint)
+        return url, self._accounts.get((url, thumbprint), thumbprint)
+
+    def _tell_rotation(self, key: Key, issuer: AnyIssuer, account: LoadedAccount, replaced: AccountKey) -> None:
+        """Say that the account key was replaced, and have the others who use the account take up the new one."""
+        url, thumbprint = account.status.uri or "", account.client.key.thumbprint
+        message = (
+            f"The account {url} has a new key. Its thumbprint is {thumbprint}; the key with the thumbprint "
+            f"{replaced.thumbprint} is of no use any more."
+        )
+        self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Normal", "AccountKeyRotated", message)
+        for other in self._registry.sharing(url):
+            if other.key != key and other.client.key.thumbprint == replaced.thumbprint:
+                self._doubted.add(other.key)
+                self._registry.set_not_ready(other.key, f"The account key was replaced by {key}; reading it again.")
+                self._look_again(other.key)
 
     def _take_up_circuit(self, key: Key, issuer: AnyIssuer) -> None:
         """Close the circuit of an issuer that was changed; take up the one that an earlier process left open."""

@@ -51,6 +51,7 @@ class LoadedIssuer:
         account_key: Seals its orders.
         secrets_namespace: Where its credentials are read.
         account_url: The account at the CA; empty if it is not known, as it is not needed to remove anything.
+        former_key: What the account key was before its last rotation: it may have sealed orders that are open still.
     """
 
     key: Key
@@ -60,6 +61,12 @@ class LoadedIssuer:
     account_key: AccountKey = field(repr=False)
     secrets_namespace: str
     account_url: str = ""
+    former_key: AccountKey | None = field(default=None, repr=False)
+
+    @property
+    def seal_keys(self) -> tuple[AccountKey, ...]:
+        """The keys that vouch for an order, the present one first."""
+        return (self.account_key,) if self.former_key is None else (self.account_key, self.former_key)
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,7 @@ class ReadyIssuer:
         loads: How often this process has loaded it: more than once if it was changed, or had not been ready.
         authority: The connection; None for one that only the URL of the directory tells.
         former_servers: Directories at the same CA at which the account was used before.
+        former_key: What the account key was before its last rotation, if that was lately.
     """
 
     key: Key
@@ -95,12 +103,20 @@ class ReadyIssuer:
     allowed: tuple[AllowedDomains, ...] | None = None
     authority: Authority | None = field(default=None, repr=False)
     former_servers: tuple[str, ...] = ()
+    former_key: AccountKey | None = field(default=None, repr=False)
 
     @property
     def loaded(self) -> LoadedIssuer:
         """What of it needs no CA."""
         return LoadedIssuer(
-            self.key, self.uid, self.generation, self.spec, self.client.key, self.secrets_namespace, self.account_url
+            self.key,
+            self.uid,
+            self.generation,
+            self.spec,
+            self.client.key,
+            self.secrets_namespace,
+            self.account_url,
+            self.former_key,
         )
 
 
@@ -178,6 +194,10 @@ class IssuerRegistry:
         message = f"{key} does not exist. Create it, or correct spec.issuerRef."
         self._views[key] = IssuerView("missing", message, self._since(key))
         self._challenges.pop(key, None)
+
+    def sharing(self, account_url: str) -> tuple[ReadyIssuer, ...]:
+        """The issuers that use an account."""
+        return tuple(issuer for issuer in self._ready.values() if issuer.account_url == account_url)
 
     def authorities(self) -> Iterator[Authority]:
         """The CAs in use."""

@@ -53,9 +53,7 @@ class CleanUp(Act):
         """Remove the responses that no other Certificate needs, then the rest."""
         responses = presented_responses(observation.status)
         try:
-            await gather_all(
-                (_remove_records(observation, tools, responses), _remove_files(observation, tools, responses))
-            )
+            await remove_responses(observation, tools, responses)
         except (DnsError, IssuanceError, SolverError, KubeError) as error:
             if not self.last_try:
                 raise
@@ -91,6 +89,18 @@ def without_responses(observation: Observation, *, keep_url: bool) -> Observatio
     entries = tuple(entry.replace(presented=False) if entry.presented else entry for entry in order.authorizations)
     changes: dict[str, Any] = {"authorizations": entries, "solver_objects": ()}
     return observation.with_order(**changes, url=order.url if keep_url else None)
+
+
+async def remove_responses(observation: Observation, tools: Tools, responses: Mapping[str, ChallengeResponse]) -> None:
+    """Remove responses from where they are, but for those that other Certificates need.
+
+    Raises:
+        DnsError: A record could not be removed.
+        IssuanceError: The credentials are missing.
+        SolverError: Rules could not be taken out of an Ingress that others change all the time.
+        KubeError: An object could not be removed.
+    """
+    await gather_all((_remove_records(observation, tools, responses), _remove_files(observation, tools, responses)))
 
 
 async def _remove_records(observation: Observation, tools: Tools, responses: Mapping[str, ChallengeResponse]) -> None:

@@ -92,7 +92,7 @@ class StartOrder(Act):
         authorizations = await issuer.client.fetch_authorizations(order)
         prepared = await adapted(prepared, observation, tools, authorizations)
         open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
-        open_order = with_responses(open_order, authorizations, prepared, issuer.client)
+        open_order = with_responses(open_order, authorizations, prepared, issuer.client.key)
         responses = open_order.responses
         await tools.ledger.hold(observation.uid, records_of(responses.values()))
         presenters = {name: prepared.presenters[name] for name in responses}
