@@ -44,7 +44,6 @@ _BUILD_CONFIGURATION: Final = re.compile(r"^config-3")
 
 UNUSED_DISTRIBUTIONS: Final = {
     "pycparser": "cffi needs it to compile, not to run",
-    "tzdata": "nothing asks for a time zone but UTC",
     # The Kubernetes client's blocking half, which certwright/kube/lean.py leaves aside.
     **dict.fromkeys(
         ("requests", "requests_oauthlib", "oauthlib", "urllib3", "charset_normalizer", "durationpy",

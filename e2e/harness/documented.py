@@ -143,5 +143,7 @@ def _command(where: str, words: Sequence[str]) -> Iterator[Command]:
     own = list(words)
     while own and _ASSIGNMENT.match(own[0]):
         del own[0]
+    if own[:2] == ["kubectl", "certwright"]:
+        del own[0]  # the plug-in: `certwright` has the same commands
     if own and own[0] in PROGRAMS:
         yield Command(where, tuple(own))

@@ -88,6 +88,7 @@ def certificate(
     **spec: Any,
 ) -> dict[str, Any]:
     """Return a Certificate whose Secret is its name and ``-tls``; ``spec`` adds or replaces fields."""
+    issuers = {} if "issuerRefs" in spec else {"issuerRef": {"name": issuer_name, "kind": issuer_kind}}
     return {
         "apiVersion": API_VERSION,
         "kind": "Certificate",
@@ -95,7 +96,7 @@ def certificate(
         "spec": {
             "dnsNames": list(dns_names),
             "secretName": f"{name}-tls",
-            "issuerRef": {"name": issuer_name, "kind": issuer_kind},
+            **issuers,
             **spec,
         },
     }

@@ -107,7 +107,8 @@ def test_there_is_no_shell_no_installer_no_test_and_no_source_but_our_own(root: 
     assert [name for name in names if TESTS.search(name)] == []
     assert [name for name in names if name.endswith(".py") and "/site-packages/certwright/" not in name] == []
     programs = {path.name for path in root.rglob("*") if path.parent.name in {"bin", "sbin"}}
-    assert {re.sub(r"python3\.\d+", "python3.x", name) for name in programs} == {"certwright", "python3", "python3.x"}
+    ours = {"certwright", "kubectl-certwright", "kubectl_complete-certwright"}
+    assert {re.sub(r"python3\.\d+", "python3.x", name) for name in programs} == {*ours, "python3", "python3.x"}
 
 
 def test_nothing_is_set_uid_and_nothing_can_be_written_by_the_user(root: Path, files: list[Path]) -> None:

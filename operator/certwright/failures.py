@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal
 
 from certwright import acme, dns, pki
+from certwright.challenges.errors import PersistentRecordMissing
 from certwright.http01.errors import SolverError
 from certwright.kube import errors as kube
 from certwright.kube.refusals import advice
@@ -105,6 +106,10 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             return Failure(error.reason, message, "transient")
         case acme.OrderFailed():
             return _of_failed_order(error, message)
+        case PersistentRecordMissing():
+            return Failure("PersistentRecordMissing", message, "transient")
+        case acme.UnsupportedChallenge():
+            return Failure("NoChallenge", message, "attempt")
         case acme.AcmeError():
             failure = _of_acme(error, message, now)
             return replace(failure, answered=isinstance(error, acme.ServerResponseError) and _is_about_an_order(error))
@@ -216,7 +221,10 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             )
         case acme.AddressRefused():
             return Failure(
-                "CAAddressRefused", f"{message}. Correct the issuer's spec.acme.server", "transient", not_before
+                "CAAddressRefused",
+                f"{message}. Correct the issuer's spec.acme.server or proxy",
+                "transient",
+                not_before,
             )
         case acme.ResponseTooLarge() | acme.UnsafeUrl():
             # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)

@@ -109,6 +109,12 @@ class Metrics:
             ("issuer_kind", "issuer_name"),
             registry=self.registry,
         )
+        self._revoked = Counter(
+            "certwright_certificates_revoked_total",
+            "Certificates revoked, on request or because their Certificate was deleted.",
+            ("issuer_kind", "issuer_name", "reason"),
+            registry=self.registry,
+        )
         self._issued = Counter(
             "certwright_certificates_issued_total",
             "Certificates issued and stored.",
@@ -133,6 +139,18 @@ class Metrics:
             ("action", "status"),
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
+        )
+        self._renewal_info = Counter(
+            "certwright_renewal_info_polls_total",
+            "Requests for renewal information (RFC 9773), by result.",
+            ("result",),
+            registry=self.registry,
+        )
+        self._rehearsals = Counter(
+            "certwright_rehearsals_total", "Rehearsals of renewals, by result.", ("state",), registry=self.registry
+        )
+        self._disabled = self._gauge(
+            "certificate_renewal_disabled", "1 if the certificate is not renewed, as its spec wants.", labels
         )
         self._kube = Counter(
             "certwright_kubernetes_requests_total",
@@ -223,6 +241,14 @@ class Metrics:
         status = "none" if record.status is None else str(record.status)
         self._acme.labels(record.action, status).observe(record.seconds)
 
+    def rehearsed(self, state: str) -> None:
+        """Count a rehearsal."""
+        self._rehearsals.labels(state).inc()
+
+    def renewal_info(self, result: str) -> None:
+        """Count a request for renewal information."""
+        self._renewal_info.labels(result).inc()
+
     def kube_request(self, method: str, status: str) -> None:
         """Count a request to the API server."""
         self._kube.labels(method, status).inc()
@@ -240,6 +266,10 @@ class Metrics:
         self._issued.labels(issuer.kind, issuer.name).inc()
         if seconds is not None:
             self._issuance.observe(seconds)
+
+    def revoked(self, issuer_kind: str, issuer_name: str, reason: str) -> None:
+        """Count a certificate that was revoked."""
+        self._revoked.labels(issuer_kind, issuer_name, reason).inc()
 
     def requested(self, action: RequestAction, state: RequestState) -> None:
         """Count a request that has ended."""
@@ -264,9 +294,14 @@ class Metrics:
             else:
                 gauge.labels(*labels).set(instant.timestamp())
 
+        if status.renewal is not None and status.renewal.basis == "Disabled":
+            self._disabled.labels(*labels).set(1)
+        else:
+            self._disabled.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
+
     def forget(self, namespace: str, name: str) -> None:
         """Show a Certificate no more."""
-        for gauge in (self._ready, self._expiry, self._renewal, self._paused):
+        for gauge in (self._ready, self._expiry, self._renewal, self._disabled, self._paused):
             gauge.remove_by_labels({"namespace": namespace, "name": name})
 
     def fell_back(self, issuer: IssuerRef) -> None:

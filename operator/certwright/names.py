@@ -35,7 +35,7 @@ def normal_domain(text: str) -> str:
     try:
         mapped = idna.uts46_remap(text.removeprefix("*."), std3_rules=False).removesuffix(".")
         labels = [one.lower() if one.isascii() else idna.encode(one).decode("ascii") for one in mapped.split(".")]
-    except idna.IDNAError:
+    except UnicodeError:  # IDNAError is one
         raise ValueError("is not a valid internationalized domain name (RFC 5891)") from None
     return wildcard + ".".join(labels)
 

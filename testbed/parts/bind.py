@@ -61,6 +61,7 @@ class Bind(Part):
     """named for the bed's zones: every name below them has the address of the ingress controller."""
 
     program = "named"
+    port_names = ("main", "https")
 
     def __init__(self, site: Site, zones: Sequence[str]) -> None:
         super().__init__(site, "bind")
@@ -71,6 +72,11 @@ class Bind(Part):
     def address(self) -> str:
         """Address as "host:port", for TCP and UDP."""
         return f"{self.site.address}:{self.ports['main']}"
+
+    @property
+    def https_url(self) -> str:
+        """Where it is asked over HTTPS (RFC 8484), by HTTP/2 alone; the bed's authority has signed its certificate."""
+        return f"https://{self.site.address}:{self.ports['https']}/dns-query"
 
     @property
     def main_key(self) -> tuple[str, TsigKey]:
@@ -171,13 +177,17 @@ class Bind(Part):
             for zone in self.zones
         )
         listen = " ".join(f"{address};" for address in sorted({LOOPBACK, self.site.address}))
+        pair = self.site.authority.server("bind", [self.site.address])
         return f"""\
+tls local {{ cert-file "{pair.certificate}"; key-file "{pair.key}"; }};
+http local {{ endpoints {{ "/dns-query"; }}; }};
 options {{
     directory "{self.folder}";
     pid-file "{self.folder}/named.pid";
     session-keyfile "{self.folder}/session.key";
     managed-keys-directory "{self.folder}";
     listen-on port {self.ports["main"]} {{ {listen} }};
+    listen-on port {self.ports["https"]} tls local http local {{ {listen} }};
     listen-on-v6 {{ none; }};
     recursion no;
     dnssec-validation no;

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.acme import Clock, PollTimedOut, ServiceUnavailable
+from certwright.acme import Clock, Pace, PollTimedOut, ServiceUnavailable
 from certwright.acme.polling import GROWTH, LAST_PAUSE, SHORTEST_PAUSE, poll
 
 if TYPE_CHECKING:
@@ -120,3 +120,20 @@ async def test_it_never_waits_longer_than_it_may(waits: list[float | None], time
         assert found.status == "valid"
     assert elapsed <= timeout
     assert gave_up_before is None or elapsed + gave_up_before > timeout
+
+
+async def test_a_caller_may_choose_the_pace_where_the_server_does_not_say(time: FakeTime) -> None:
+    row = iter([Thing("processing")] * 4 + [Thing("processing", 1.5), Thing("valid")])
+
+    async def look(_last: Thing) -> Thing:
+        return next(row)
+
+    pace = Pace(first=2.0, longest=5.0)
+    await poll(next(row), look, until=frozenset({"valid"}), timeout=60.0, clock=time.clock(), pace=pace)
+    assert time.slept == [2.0, 4.0, 5.0, 5.0, 1.5]
+
+
+@pytest.mark.parametrize(("first", "longest"), [(0.0, 1.0), (0.1, 1.0), (2.0, 1.0)])
+def test_a_pace_that_would_flood_the_server_is_refused(first: float, longest: float) -> None:
+    with pytest.raises(ValueError, match="pause"):
+        Pace(first, longest)

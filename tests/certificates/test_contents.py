@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import re
+import threading
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from cryptography import x509
+from hypothesis import given
+from hypothesis import strategies as st
 
+from certwright import acme
+from certwright.certificates.key_maker import KeyMaker
 from certwright.certificates.need import issuance_need
+from certwright.certificates.order_request import contents_of
 from certwright.certificates.plan import plan
 from certwright.certificates.secret import CONTENTS_ANNOTATION, SecretFacts, adopted_secret
+from certwright.certificates.steps.finalize import Finalize
 from certwright.certificates.steps.resting import Refuse
-from certwright.issuers.registry import IssuerView
-from certwright.resources import ALT_NAMES_ANNOTATION, COMMON_NAME_ANNOTATION, IP_SANS_ANNOTATION
-from tests.fakes.operator import NOW, Build
+from certwright.failures import IssuanceError
+from certwright.issuers.registry import IssuerView, ReadyIssuer
+from certwright.pki import build_csr, generate_private_key
+from certwright.resources import ALT_NAMES_ANNOTATION, COMMON_NAME_ANNOTATION, IP_SANS_ANNOTATION, subject
+from certwright.runtime.key import Key
+from tests.fakes.operator import KEY, NOW, Build, Issuing
+
+from .bench import Bench
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from certwright.certificates.tools import Tools
+    from certwright.pki import KeyAlgorithm, PrivateKey
+    from tests.fakes.operator import FakeKubeApi
 
 LE = "https://acme-v02.api.letsencrypt.org/directory"
 CHANGES: list[dict[str, Any]] = [
@@ -82,3 +104,81 @@ def test_what_no_public_ca_grants_is_not_ordered_from_one(build: Build, spec: di
     assert (step.reason, next(iter(spec)) in step.message) == ("ContentsNotSupported", True)
     at_private = build.observation(certificate, issuer_view=view, request=build.request(certificate))
     assert not isinstance(plan(at_private, NOW), Refuse)
+
+
+@pytest.fixture
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
+    return Bench(build, kube_api, now)
+
+
+async def test_what_the_ca_left_out_is_told_once_and_ordered_once(bench: Bench) -> None:
+    bench.write("a.example.test", subject={"organizations": ["Example"], "countries": ["DE"]})
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert bench.events.count("ContentsIgnored") == 1
+    assert "subject C=DE, O=Example" in bench.messages["ContentsIgnored"]
+    await bench.run(for_seconds=10 * 24 * 3600)
+    assert (len(bench.ca.orders), bench.events.count("ContentsIgnored")) == (1, 1)
+
+
+async def test_another_spelling_of_the_names_orders_nothing(bench: Bench) -> None:
+    bench.write("a.example.test", "b.example.test")
+    await bench.run()
+    bench.write("B.Example.test.", "A.example.TEST", "a.example.test", metadata={"generation": 2})
+    await bench.run()
+    assert (bench.condition().status, len(bench.ca.orders)) == ("True", 1)
+
+
+async def test_a_large_key_is_made_while_others_are_served_and_the_order_waits_for_it(bench: Bench) -> None:
+    go_on = threading.Event()
+
+    def slow(algorithm: KeyAlgorithm, size: int | None) -> PrivateKey:
+        go_on.wait(60)
+        return generate_private_key(algorithm, size)
+
+    object.__setattr__(bench.reconciler._tools, "keys", KeyMaker(slow, patience=0.01))
+    bench.write("a.example.test", privateKey={"algorithm": "RSA", "size": 4096})
+    await bench.run(for_seconds=120)
+    assert bench.condition("Issuing").reason == "GeneratingKey"
+    assert "RSA key of 4096 bits" in (bench.condition("Issuing").message or "")
+    assert len(bench.ca.orders) == 1
+    go_on.set()
+    async with asyncio.timeout(60):
+        while bench.condition().status != "True":
+            await bench.run(for_seconds=10)
+    assert len(bench.ca.orders) == 1
+    assert bench.secret_names == {"web-tls"}, "the pending key is gone"
+
+
+async def test_a_csr_that_is_refused_for_its_uris_is_told_as_such(build: Build, now: dt.datetime) -> None:
+    async def finalize(order: acme.Order, csr: bytes) -> acme.Order:
+        names = x509.load_der_x509_csr(csr).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["spiffe://example/a"]
+        problem = acme.Problem(type="urn:ietf:params:acme:error:badCSR", detail="no URIs here")
+        raise acme.BadCsr(problem, action="finalize", url=order.finalize_url, status=400)
+
+    client: Any = type("Client", (), {"finalize": staticmethod(finalize)})
+    issuer = ReadyIssuer(
+        Key("Issuer", "team", "ca"), "uid-ca", 1, build.issuer(), client, "https://ca.example.test/account/1", "team"
+    )
+    key = acme.AccountKey.generate()._private_key
+    certificate = build.certificate(uris=["spiffe://example/a"])
+    observation = build.observation(certificate, issuer=issuer, open_order=build.open_order("ready", key=key))
+    tools = cast("Tools", type("Tools", (), {"kube_api": None, "clock": staticmethod(lambda: now)}))
+    with pytest.raises(IssuanceError, match=r"no URIs here.*uris, which ACME cannot validate") as caught:
+        async for _ in Finalize().run(observation, tools):
+            pass
+    assert (caught.value.reason, caught.value.costly) == ("ContentsNotSupported", True)
+
+
+@given(
+    st.from_regex(re.compile(subject.MAILBOX.pattern, re.ASCII), fullmatch=True),
+    st.from_regex(re.compile(subject.URI.pattern, re.ASCII), fullmatch=True),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=64).filter(str.strip),
+)
+def test_whatever_the_spec_may_say_can_be_in_a_request(mailbox: str, uri: str, text: str) -> None:
+    build = Build(Issuing())
+    certificate = build.certificate(
+        emailAddresses=[mailbox], uris=[uri], subject={"organizations": [text], "serialNumber": "1 a'(),/:=?"}
+    )
+    assert build_csr(KEY, dns_names=["a.example.test"], contents=contents_of(certificate))

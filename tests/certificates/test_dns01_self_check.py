@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from certwright.resources import ISSUING
 from .bench import Bench
 
 if TYPE_CHECKING:
+    from certwright.issuers.caa_forecast import CaaForecast
     from tests.fakes.operator import Build, FakeKubeApi
 
 
@@ -65,3 +67,25 @@ async def test_nothing_is_looked_for_before_the_record_had_time_to_be_published(
     await bench.run(60)
     assert bench.condition().status == "True"
     assert looks == [start + dt.timedelta(seconds=30)]
+
+
+async def test_caa_records_that_object_are_told_and_stop_nothing(bench: Bench) -> None:
+    asked: list[tuple[object, object]] = []
+
+    class Forecast:
+        async def objections(self, _issuer: object, methods: object, labels: object) -> dict[str, str]:
+            asked.append((methods, labels))
+            return {f"{letter}.example.test": "let nobody issue" for letter in "abcde"}
+
+    bench.dns.hidden = False
+    tools = bench.reconciler._tools
+    bench.reconciler._tools = dataclasses.replace(tools, caa=cast("CaaForecast", Forecast()))
+    await bench.run(60)
+    assert bench.condition().status == "True"
+    assert asked == [({"a.example.test": "dns-01"}, {})]
+    assert bench.events.count("CAAWarning") == 1
+    assert bench.messages["CAAWarning"] == (
+        "a.example.test: let nobody issue; b.example.test: let nobody issue; c.example.test: let nobody issue "
+        "(2 more domains). The CA is asked anyway, and will probably refuse. Add the record, or use an issuer whose CA "
+        "the records name."
+    )

@@ -90,3 +90,5 @@ def test_who_is_passed_over_is_named() -> None:
 
 def test_a_renewal_waits_for_half_of_its_time() -> None:
     assert patience(NOW, NOW + 30 * DAY) == NOW + 15 * DAY
+    assert patience(NOW, NOW + 80 * DAY, is_called_back=True) == NOW + DAY / 2
+    assert patience(NOW, NOW + DAY / 2, is_called_back=True) == NOW + DAY / 4

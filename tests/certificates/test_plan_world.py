@@ -79,6 +79,7 @@ class World(RuleBasedStateMachine):
             "Tools",
             SimpleNamespace(
                 clock=lambda: self.now,
+                number=lambda: 1,
                 metrics=SimpleNamespace(failed=lambda _: None),
                 recorder=SimpleNamespace(record=lambda *_: None),
             ),
@@ -233,6 +234,7 @@ class World(RuleBasedStateMachine):
             case Sleep(until):
                 assert until > self.now
             case Settle(renew_at):
+                assert renew_at is not None
                 assert renew_at > self.now
             case Forget():
                 assert FINALIZER not in self.metadata["finalizers"]

@@ -81,7 +81,6 @@ async def test_a_restart_says_what_was_said_before(bench: Bench) -> None:
     ("extra_names", "life", "spec", "ready"),
     [
         (["www.example.test"], {}, {}, ("False", "NotAsAsked")),
-        ([], {"life": dt.timedelta(hours=2)}, {"renewBefore": "1h30m"}, ("True", "Renewing")),
     ],
 )
 async def test_a_ca_that_never_issues_what_is_asked_is_not_asked_without_end(

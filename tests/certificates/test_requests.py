@@ -24,6 +24,7 @@ DAY = 86400
 WRITES = {
     "apply_status",
     "apply_secret",
+    "patch_secret",
     "create_secret",
     "delete_secret",
     "add_finalizer",

@@ -13,7 +13,7 @@ from certwright.certificates.secret import (
     pending_key_secret,
     tls_secret,
 )
-from certwright.issuers.account import account_key_secret
+from certwright.issuers.account_key import account_key_secret
 from certwright.pki import generate_private_key, private_key_to_pem
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from certwright.certificates.status import last_note, report
 from certwright.issuers.registry import IssuerView
 from certwright.pki import CertificateFacts
 from certwright.resources import ISSUING, READY, CertificateStatus, Condition, find_condition
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
     from tests.fakes.operator import Build
@@ -34,12 +35,15 @@ def said(status: CertificateStatus, kind: str) -> tuple[str, str, str]:
 def test_all_is_well(build: Build, now: dt.datetime) -> None:
     facts = build.facts(not_before=now, life=90 * DAY)
     status = told(build.observation(secret=facts), None, now)
-    until = "2026-08-30T12:00:00Z and will be renewed at 2026-07-31T12:00:00Z"
+    assert status.renewal_time is not None
+    assert now + 57 * DAY < status.renewal_time <= now + 60 * DAY
+    assert status.renewal is not None
+    assert status.renewal.basis == "Lifetime"
+    until = f"2026-08-30T12:00:00Z and will be renewed at {rfc3339(status.renewal_time)}"
     assert said(status, READY) == ("True", "Ready", f"The certificate is valid until {until}.")
     assert said(status, ISSUING) == ("False", "NothingToDo", "No certificate is being issued.")
     assert status.observed_generation == 1
     assert (status.not_before, status.not_after) == (now, now + 90 * DAY)
-    assert status.renewal_time == now + 60 * DAY
     assert facts.leaf is not None
     assert int(status.serial_number or "", 16) == facts.leaf.serial_number
 

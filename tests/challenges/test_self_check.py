@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from certwright.acme import AcmeError, ConnectionFailed, Headers, HttpxTransport, Response, UntrustedServer
-from certwright.client import Http01Server, NotVisible, SelfChecked
+from certwright.acme import (
+    AcmeError,
+    ConnectionFailed,
+    Headers,
+    HttpxTransport,
+    Response,
+    UnsupportedChallenge,
+    UntrustedServer,
+)
+from certwright.client import Http01Server, NotVisible, SelfChecked, self_test
+from certwright.dns import Propagation, TxtRecord
 from tests.fakes.solvers import Recorder
 
 if TYPE_CHECKING:
+    from certwright.dns import DnsView
     from tests.fakes.challenges import MakeProof
 
 HOST = "127.0.0.1"
@@ -46,6 +56,36 @@ async def test_what_is_wrong_is_told(proof: MakeProof, shown: str, complaint: st
             await checked.wait([proof(HOST)])
         assert "welcome" not in str(caught.value)
         await server.clean_up(there)
+
+
+async def test_one_look_alone_says_what_is_there(proof: MakeProof) -> None:
+    server = Http01Server(host=HOST, port=0)
+    asked = proof(HOST)
+    await server.present([asked])
+    found = await self_test(asked, port=server.port)
+    assert (found.complete, found.place, found.seen) == (True, asked.http01_url, "the right answer")
+    missing = await self_test(proof(HOST, token="other"), port=server.port)
+    assert (missing.complete, missing.seen) == (False, "answers with HTTP 404 Not Found")
+    await server.clean_up([asked])
+
+
+async def test_a_record_is_looked_for_where_its_cname_leads(proof: MakeProof) -> None:
+    class View:
+        """A view of a zone in which the record is at another place."""
+
+        async def follow_cname(self, name: str) -> str:
+            return f"{name}.delegated.test"
+
+        async def check(self, records: list[TxtRecord]) -> tuple[Propagation, ...]:
+            return tuple(Propagation(record, complete=True) for record in records)
+
+    found = await self_test(proof("a.example", "dns-01"), view=cast("DnsView", View()))
+    assert (found.complete, found.place) == (True, "_acme-challenge.a.example.delegated.test")
+
+
+async def test_there_is_no_self_test_for_other_challenges(proof: MakeProof) -> None:
+    with pytest.raises(UnsupportedChallenge):
+        await self_test(proof(HOST, "tls-alpn-01"))
 
 
 def test_it_is_for_http01_only() -> None:

@@ -29,12 +29,13 @@ def documented(values: Mapping[str, Any]) -> set[Right]:
         "": True,
         "namespaces": bool(values.get("namespaces")),
         "http01.enabled": values.get("http01", {}).get("enabled", True),
+        "tlsAlpn01.enabled": values.get("tlsAlpn01", {}).get("enabled", False),
         "leaderElection.enabled": values.get("leaderElection", {}).get("enabled", True),
     }
     return {
         (where.strip("`"), "" if group == "core" else group, resource, verb)
         for where, group, resources, verbs, condition, _ in ROWS
-        if conditions[condition.strip()]
+        if any(conditions[one] for one in condition.strip().split(" or "))
         for resource in resources.split(", ")
         for verb in verbs.split(", ")
     }
@@ -68,8 +69,10 @@ def test_the_table_is_read() -> None:
 
 @pytest.mark.parametrize("name", [name for name in MATRIX if name != "rights-elsewhere"])
 @pytest.mark.parametrize("http01", [True, False])
-def test_the_rights_are_those_of_the_table(helm: Helm, name: str, *, http01: bool) -> None:
+@pytest.mark.parametrize("tls_alpn01", [True, False])
+def test_the_rights_are_those_of_the_table(helm: Helm, name: str, *, http01: bool, tls_alpn01: bool) -> None:
     values = case(name)
+    values["tlsAlpn01"] = {"enabled": tls_alpn01}
     values["http01"] = {**values.get("http01", {}), "enabled": http01}
     served = set(values.get("namespaces", ()))
     found: dict[str, set[Right]] = {}

@@ -24,7 +24,7 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
 def test_every_option_in_it_exists_and_every_command_is_in_it() -> None:
     commands = getattr(get_command(acme), "commands")  # noqa: B009 - a group has them, its base class does not
     parameters = [parameter for command in commands.values() for parameter in command.params]
-    options = {"--help"}.union(*((*parameter.opts, *parameter.secondary_opts) for parameter in parameters))
+    options = {"--help", "--version"}.union(*((*parameter.opts, *parameter.secondary_opts) for parameter in parameters))
     for name in commands:
         assert f"`{name}`" in PAGE
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", PAGE)) - options == set()

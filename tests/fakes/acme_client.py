@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cryptography import x509
 
 from certwright import acme
+from certwright.acme.transport import UrlPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,8 +40,27 @@ class FakeAcmeClient:
         self.chain = b""
         self.begins = dt.timedelta(hours=-1)
         self.changed: Callable[[bytes], bytes] = lambda chain: chain
+        self.server = FakeRenewalInfo(clock)
+        self.replaced: list[str | None] = []
+        self.refuses_replaces: acme.AcmeError | None = None
+
+    async def new_replacement_order(
+        self,
+        identifiers: Sequence[acme.Identifier],
+        *,
+        replaces: str,
+        on_refusal: Callable[[acme.AcmeError], None],
+        **_: Any,
+    ) -> acme.Order:
+        if self.refuses_replaces is not None:
+            on_refusal(self.refuses_replaces)
+            return await self.new_order(identifiers)
+        order = await self.new_order(identifiers)
+        self.replaced[-1] = replaces
+        return order
 
     async def new_order(self, identifiers: Sequence[acme.Identifier], **_: Any) -> acme.Order:
+        self.replaced.append(None)
         names = [identifier.value for identifier in identifiers]
         self.proved.clear()
         url = f"{PLACE}/order/{len(self.orders) + 1}"
@@ -89,9 +110,6 @@ class FakeAcmeClient:
         assert order.status == "valid"
         return SimpleNamespace(pem=self.chain)
 
-    def key_authorization(self, token: str) -> str:
-        return f"{token}.thumbprint"
-
     def _authorization(self, name: str) -> acme.Authorization:
         last = name.replace("*", "any")
         url, token = f"{PLACE}/challenge/{last}", last.replace(".", "-")
@@ -107,6 +125,46 @@ class FakeAcmeClient:
             name.startswith("*."),
             (challenge,),
         )
+
+
+class FakeRenewalInfo:
+    """Where a CA says when to renew, as far as it does; the library asks it, and parses the answers.
+
+    Attributes:
+        answers: For each certificate, by its identifier, what it says; `window` for all others.
+        asked: Which certificates were asked about.
+    """
+
+    def __init__(self, clock: Callable[[], dt.datetime]) -> None:
+        self.clock = SimpleNamespace(now=clock)
+        self.urls = UrlPolicy()
+        self.window: Callable[[dt.datetime], tuple[dt.datetime, dt.datetime]] | None = None
+        self.answers: dict[str, Any] = {}
+        self.explanation: str | None = None
+        self.retry_after: str | None = "21600"
+        self.error: Exception | None = None
+        self.asked: list[str] = []
+
+    async def directory(self) -> acme.Directory:
+        offered = f"{PLACE}/renewal-info" if self.window or self.answers or self.error else None
+        return acme.Directory(f"{PLACE}/directory", "", "", "", renewal_info=offered)
+
+    async def get(self, action: str, url: str, *, patient: bool) -> acme.Response:
+        assert (action, patient) == ("renewalInfo", False)
+        certificate = url.rpartition("/")[2]
+        self.asked.append(certificate)
+        if self.error is not None:
+            raise self.error
+        document: Any = self.answers.get(certificate)
+        if document is None and self.window is not None:
+            start, end = self.window(self.clock.now())
+            document = {"suggestedWindow": {"start": start.isoformat(), "end": end.isoformat()}}
+            if self.explanation is not None:
+                document["explanationURL"] = self.explanation
+        headers = {"Content-Type": "application/json"}
+        if self.retry_after is not None:
+            headers["Retry-After"] = self.retry_after
+        return acme.Response(200, acme.Headers(headers), json.dumps(document).encode(), url)
 
 
 def unauthorized(action: str) -> acme.Unauthorized:

@@ -20,7 +20,7 @@ from certwright.certificates.order_request import OrderRequest, requested_identi
 from certwright.certificates.secret import SecretFacts, tls_secret
 from certwright.challenges.response import RecordResponse
 from certwright.issuers.registry import IssuerView
-from certwright.kube.errors import Conflict
+from certwright.kube.errors import Conflict, NotFound
 from certwright.pki import CertificateChain, PrivateKey, generate_private_key, parse_chain, private_key_to_pem
 from certwright.resources import AcmeIssuerSpec, AuthorizationStatus, Certificate, OrderStatus, RecordStatus
 
@@ -74,6 +74,7 @@ class Issuing:
             .serial_number(x509.random_serial_number())
             .not_valid_before(life[0])
             .not_valid_after(life[1])
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if names is not None:
             builder = builder.add_extension(names, critical=True)
@@ -205,7 +206,7 @@ class Build:
                 "identifiers": requested_identifiers(certificate),
                 "status": certificate.status,
                 "secret": None,
-                "renew_at": None,
+                "renewal": None,
                 "issuer_view": IssuerView("ready"),
                 "issuer": None,
                 "request": self.request(certificate),
@@ -263,9 +264,36 @@ class FakeKubeApi:
         kept = {name: known["metadata"][name] for name in ("uid", "managedFields") if name in known["metadata"]}
         return self.put({**secret, "metadata": {**metadata, **kept}, "data": {**others, **secret["data"]}})
 
+    async def change_secret(self, secret: Mapping[str, Any], change: Mapping[str, Any]) -> Body:
+        metadata = secret["metadata"]
+        self.calls.append(f"change {metadata['name']}")
+        known = self.secrets[metadata["namespace"], metadata["name"]]
+        if known["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+            raise Conflict("change the Secret", status=409, reason="Conflict", message="it has changed")
+        return self.put(merged(known, change))
+
+    async def patch_secret(self, namespace: str, name: str, change: Mapping[str, Any]) -> None:
+        self.calls.append(f"patch {name}")
+        if (namespace, name) not in self.secrets:
+            raise NotFound("change the Secret", status=404)
+        self.put(merged(self.secrets[namespace, name], change))
+
     async def delete_secret(self, namespace: str, name: str) -> None:
         self.calls.append(f"delete {name}")
         self.secrets.pop((namespace, name), None)
+
+
+def merged(known: Body, change: Mapping[str, Any]) -> Body:
+    """What a merge patch (RFC 7386) makes of an object."""
+    result = dict(known)
+    for name, value in change.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            result[name] = merged(result.get(name) or {}, value)
+        else:
+            result[name] = value
+    return result
 
 
 def record(name: str) -> RecordResponse:

@@ -26,6 +26,7 @@ class FakeDns:
     records: set[RecordResponse] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     hidden: bool = False
+    first_key: str = ""
     challenge_type = "dns-01"
     self_check = "required"
     destination = "zone"
@@ -35,12 +36,17 @@ class FakeDns:
     async def place(self, name: str) -> str:
         return f"_acme-challenge.{name.removeprefix('*.')}"
 
+    async def expect(self, _: object) -> None: ...
+
     def objects_for(self, _: object) -> tuple[()]:
         return ()
 
     def respond(self, place: str, challenge: Challenge, key_authorization: str) -> RecordResponse:
-        assert key_authorization == f"{challenge.token}.thumbprint"
-        return RecordResponse(place, f"value-of-{challenge.token}")
+        token, _, thumbprint = key_authorization.partition(".")
+        assert (token, len(thumbprint)) == (challenge.token, 43)
+        self.first_key = self.first_key or thumbprint
+        suffix = "" if thumbprint == self.first_key else f"-{thumbprint[:8]}"
+        return RecordResponse(place, f"value-of-{token}{suffix}")
 
     async def present(self, records: Sequence[RecordResponse]) -> None:
         if "present" in self.broken:

@@ -71,8 +71,11 @@ def test_the_api_server_fills_in_what_a_small_certificate_leaves_out(apply: Appl
         "dnsNames": ["a.example"],
         "secretName": "a-tls",
         "secretOwnerReference": False,
+        "paused": False,
+        "revisionHistoryLimit": 1,
+        "revokeOnDelete": False,
         "issuerRef": {"name": "ca", "kind": "Issuer", "group": "certwright.io"},
-        "privateKey": {"encoding": "PKCS8", "rotationPolicy": "Always"},
+        "privateKey": {"rotationPolicy": "Always"},
     }
 
 
@@ -82,7 +85,10 @@ def test_the_api_server_fills_in_what_a_small_issuer_leaves_out(apply: Apply) ->
     assert acme["accountKeyAlgorithm"] == "ES256"
     assert acme["solvers"][0]["dns01"] == {
         "cnameStrategy": "Follow",
+        "selfCheck": "required",
+        "selfCheckViews": ["authoritative"],
         "propagationTimeout": "2m",
+        "propagationWait": "0s",
         "rfc2136": {"nameserver": "ns1.example", "protocol": "TCP", "tsigAlgorithm": "HMACSHA256"},
     }
 
@@ -154,6 +160,7 @@ def test_kubectl_shows_the_columns(bed: TestBed, namespace: str, apply: Apply) -
             "conditions": [{"type": "Ready", "status": "True", "reason": "Issued", "message": "All is well."}],
             "notAfter": "2099-01-31T12:00:00Z",
             "renewalTime": "2099-01-01T12:00:00Z",
+            "issuer": {"kind": "Issuer", "name": "ca"},
         },
     )
     header, row = bed.kubectl("get", "certificates.certwright.io", "-n", namespace, "-o", "wide").splitlines()

@@ -64,3 +64,17 @@ def test_a_record_is_taken_away_at_the_provider_that_the_issuer_names_no_more(
     told = [event["reason"] for event in tenant.cluster.events(tenant.namespace, "web")]
     assert told.count("Issuing") == 1
     assert "LeftBehind" not in told
+
+
+def test_one_record_that_nobody_sees_holds_up_none_of_forty_nine_others(tenant: Tenant, dns_front: DnsFront) -> None:
+    dns_front.hide("_acme-challenge.stuck.many.example.test")
+    tenant.add_issuer("front", dns_server=dns_front.address)
+    tenant.apply("stuck", "stuck.many.example.test", issuerRef={"name": "front"})
+    tenant.under_way("stuck")
+    names = [f"web{number}" for number in range(49)]
+    for name in names:
+        tenant.apply(name, f"{name}.many.example.test", issuerRef={"name": "front"})
+    tenant.cluster.wait_all_ready("Certificate", tenant.namespace, names)
+    assert tenant.not_ready("stuck", "WaitingForDNS")
+    dns_front.show()
+    tenant.ready("stuck")

@@ -38,7 +38,7 @@ def secret_annotations(cluster: Cluster, namespace: str, secret: str) -> dict[st
 
 def warnings(tenant: Tenant, name: str, reason: str) -> list[str]:
     found = tenant.cluster.events(tenant.namespace, name)
-    return [event["note"] for event in found if event["reason"] == reason]
+    return [event["message"] for event in found if event["reason"] == reason]
 
 
 def test_names_in_any_spelling_are_one_and_a_common_name_is_added(tenant: Tenant) -> None:
@@ -82,10 +82,18 @@ def test_what_the_ca_leaves_out_is_told_and_not_ordered_again(tenant: Tenant) ->
     )
 
 
+def test_uris_that_the_ca_does_not_take_are_told_and_reissue_nothing(tenant: Tenant) -> None:
+    host = f"uris.{tenant.namespace}.example.test"
+    tenant.apply("uris", host, secretName="uris", uris=["spiffe://example/a"], emailAddresses=["a@b.example"])
+    assert tenant.ready("uris")["status"]["revision"] == 1
+    (told,) = warnings(tenant, "uris", "ContentsIgnored")
+    assert "names spiffe://example/a, a@b.example" in told
+
+
 def test_addresses_are_not_ordered_where_only_dns01_could_validate_them(tenant: Tenant) -> None:
     tenant.apply("address", ipAddresses=["2001:DB8::1"], secretName="address")
     told = tenant.not_ready("address", "AddressNeedsHTTP01")["message"]
-    assert "2001:db8::1 is an IP address, which no CA validates by dns-01" in told
+    assert "2001:db8::1 is an IP address, which no CA validates by DNS" in told
 
 
 @pytest.fixture
@@ -106,7 +114,9 @@ def test_addresses_of_both_families_are_validated_by_http01(
     cluster.apply(issuer(bed, namespace, name="pebble", pebble=pebble, solvers=solvers))
     cluster.wait_ready("Issuer", namespace, "pebble")
     addresses = ["127.0.0.1", "0:0:0:0:0:0:0:1", "::0001"]
-    cluster.apply(certificate(namespace, "addresses", (), ipAddresses=addresses, secretName="addresses"))
+    cluster.apply(
+        certificate(namespace, "addresses", (), ipAddresses=addresses, commonName="127.0.0.1", secretName="addresses")
+    )
     ready = cluster.wait_ready("Certificate", namespace, "addresses")
     data = cluster.secret_data(namespace, "addresses")
     leaf = x509.load_pem_x509_certificate(data["tls.crt"])

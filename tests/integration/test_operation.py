@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness import issuer, tsig_secret
+
 if TYPE_CHECKING:
     from harness import Tenant
     from harness.dns_front import DnsFront
@@ -121,6 +123,26 @@ def test_the_end_of_a_namespace_orders_nothing(tenant: Tenant, counted_ca: Recor
     for name in names:
         tenant.cluster.wait_gone("Certificate", tenant.namespace, name)
     assert counted_ca.counts()[NEW_ORDER] == len(names)
+
+
+def test_a_namespace_deleted_during_an_order_while_the_operator_is_down_leaves_no_record(
+    tenant: Tenant, dns_front: DnsFront
+) -> None:
+    name, place = f"shared-{tenant.namespace}", "_acme-challenge.both.example.test"
+    tenant.cluster.apply(tsig_secret(tenant.bed, "certwright", name=name))
+    tenant.cluster.apply(issuer(tenant.bed, None, name=name, tsig=name, dns_server=dns_front.address))
+    try:
+        dns_front.hide(place)
+        tenant.apply("web", "both.example.test", issuerRef={"name": name, "kind": "ClusterIssuer"})
+        tenant.under_way("web")
+        tenant.operator.kill()
+        tenant.cluster.delete("Namespace", None, tenant.namespace)
+        tenant.operator.start()
+        tenant.cluster.wait_gone("Namespace", None, tenant.namespace)
+        assert tenant.challenge_values(place) == []
+    finally:
+        tenant.cluster.delete("ClusterIssuer", None, name)
+        tenant.cluster.delete("Secret", "certwright", name)
 
 
 def test_a_namespace_can_be_deleted_while_the_operator_is_down(tenant: Tenant) -> None:

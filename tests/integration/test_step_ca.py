@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
-from certwright.acme import AccountKey, RevocationReason
+from certwright.acme import AccountKey, BadCsr, RevocationReason
 from certwright.client import Dns01, Http01Server, TlsAlpn01Server, connect, issue, leaf_der, renew
-from certwright.pki import parse_chain
+from certwright.pki import CertificateContents, Subject, parse_chain
 from harness.acme import provider_of, view_of
 from harness.acme_command import AcmeCommand
 from testbed.ports import LOOPBACK
@@ -69,6 +69,22 @@ async def test_the_library_issues_renews_and_revokes(
     assert names_in(renewed.chain_pem) == set(names)
     assert await client.revoke_certificate(leaf_der(first.chain_pem), reason=RevocationReason.SUPERSEDED)
     assert not [record for record in bind.txt_records(bind.zones[0]) if record.endswith(name)]
+
+
+async def test_what_it_leaves_out_of_a_certificate_is_known(
+    client: Client, solvers: dict[str, Solver], name: str
+) -> None:
+    contents = CertificateContents(
+        subject=Subject(organizations=["Example"]), usages=["digital signature", "client auth", "code signing"]
+    )
+    issued = await issue(client, [name, LOOPBACK], solvers=[solvers["http-01"]], contents=contents)
+    missing = contents.missing_in(parse_chain(issued.chain_pem).leaf)
+    assert missing == ("usages code signing", "subject O=Example")
+
+
+async def test_uris_are_refused_by_it(client: Client, solvers: dict[str, Solver], name: str) -> None:
+    with pytest.raises(BadCsr):
+        await issue(client, [name], solvers=[solvers["http-01"]], contents=CertificateContents(uris=["spiffe://a/b"]))
 
 
 async def test_the_account_is_read_changed_and_closed(client: Client) -> None:

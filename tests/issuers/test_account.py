@@ -7,7 +7,7 @@ import pytest
 
 from certwright.acme import AccountKey
 from certwright.failures import IssuanceError
-from certwright.issuers.account import account_key_secret, obtain_account_key
+from certwright.issuers.account_key import account_key_secret, obtain_account_key
 
 if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def obtained(kube_api: FakeKubeApi, build: Build, **spec: Any) -> AccountKey:
-    return await obtain_account_key(cast("KubeApi", kube_api), build.issuer(**spec), "team")
+    return (await obtain_account_key(cast("KubeApi", kube_api), build.issuer(**spec), "team")).key
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "ES384"])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +10,6 @@ from certwright.acme import AcmeError, UnsafeUrl
 from certwright.issuers import authorities as module
 from certwright.issuers.authorities import Authorities, Authority
 from certwright.issuers.host_places import KEPT_REQUESTS, MAX_REQUESTS
-from certwright.resources import AcmeIssuerSpec
 from certwright.runtime.leadership import Leadership
 from certwright.runtime.turns import TENANT
 
@@ -50,20 +49,6 @@ async def authorities() -> AsyncIterator[Authorities]:
     connections = Authorities(user_agent="test/1", on_request=lambda _record: None, leadership=Leadership.unlimited())
     yield connections
     await connections.aclose()
-
-
-def test_trust_is_part_of_which_ca_it_is() -> None:
-    spec = AcmeIssuerSpec.model_validate(
-        {
-            "server": "https://one.example/directory",
-            "privateKeySecretRef": {"name": "account"},
-            "caBundle": base64.b64encode(PEM.encode()).decode(),
-            "solvers": [{"dns01": {"rfc2136": {"nameserver": "ns1.example"}}}],
-        }
-    )
-    assert Authority.of(spec) == Authority("https://one.example/directory", PEM, skip_tls_verify=False)
-    assert Authority.of(spec.replace(ca_bundle=None)) == ONE
-    assert Authority.of(spec.replace(ca_bundle=None, skip_tls_verify=True)) == ONE._replace(skip_tls_verify=True)
 
 
 async def test_a_connection_is_made_once_for_all_who_ask(authorities: Authorities, made: list[Transport]) -> None:
@@ -125,7 +110,7 @@ async def test_one_host_is_sent_a_bounded_number_of_requests_whatever_issuers_th
         TENANT.set(tenant)
         await (await authorities.server(authority)).directory()
 
-    hostile = [ONE._replace(ca_bundle_pem=f"bundle {number}") for number in range(30)]
+    hostile = [replace(ONE, ca_bundle_pem=f"bundle {number}") for number in range(30)]
     tasks = [asyncio.create_task(ask(authority, "hostile")) for authority in hostile]
     await until_still(sent)
     assert len(made) == 30

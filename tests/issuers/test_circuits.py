@@ -36,9 +36,11 @@ class Watched:
         self.circuits = Circuits(self.changes.append)
         self.now = NOW
 
-    def fail(self, times: int = FAILURES, within: dt.timedelta = FAILING_FOR, reason: Reason = "CAUnreachable") -> None:
-        for _ in range(times):
-            self.circuits.failed(CA, "order", reason, "no answer.", self.now)
+    def fail(
+        self, times: int = FAILURES, within: dt.timedelta = FAILING_FOR, reason: Reason = "CAUnreachable", uid: str = ""
+    ) -> None:
+        for number in range(times):
+            self.circuits.failed(CA, uid or f"uid-{number % 3}", "order", reason, "no answer.", now=self.now)
             self.now += within / (times - 1 or 1)
 
     def opened(self) -> Watched:
@@ -82,8 +84,8 @@ def test_an_answer_in_between_begins_a_new_row(watched: Watched) -> None:
 
 
 def test_answers_about_orders_that_there_are_do_not_excuse_refusals_of_new_ones(watched: Watched) -> None:
-    for _ in range(FAILURES):
-        watched.fail(1)
+    for number in range(FAILURES):
+        watched.fail(1, uid=f"uid-{number}")
         watched.circuits.answered(CA, "other")
     assert not watched.circuits.is_available(CA)
 
@@ -111,7 +113,7 @@ def test_a_certificate_closes_the_circuit(watched: Watched) -> None:
     assert watched.circuits.enter(CA, "one", watched.now) is None
     watched.circuits.answered(CA, "order")
     assert not watched.circuits.is_available(CA)
-    watched.circuits.proved(CA)
+    watched.circuits.proved(CA, "one")
     assert (watched.circuits.is_available(CA), watched.changes) == (True, [CA])
     assert watched.circuits.enter(CA, "two", watched.now) is None
 
@@ -122,7 +124,7 @@ def test_each_trial_that_fails_doubles_the_pause(watched: Watched) -> None:
     for _ in range(8):
         watched.now += pause
         assert watched.circuits.enter(CA, "one", watched.now) is None
-        watched.circuits.failed(CA, "other", "CAInternalError", "still not", watched.now)
+        watched.circuits.failed(CA, "one", "other", "CAInternalError", "still not", now=watched.now)
         pause = min(2 * pause, LONGEST_PAUSE)
         obstacle = watched.circuits.obstacle(CA, "one", watched.now)
         assert obstacle is not None
@@ -132,7 +134,7 @@ def test_each_trial_that_fails_doubles_the_pause(watched: Watched) -> None:
 def test_failures_of_what_began_before_do_not_lengthen_the_pause(watched: Watched) -> None:
     watched.opened()
     before = watched.circuits.obstacle(CA, "one", watched.now)
-    watched.circuits.failed(CA, "order", "CAUnreachable", "late", watched.now)
+    watched.circuits.failed(CA, "one", "order", "CAUnreachable", "late", now=watched.now)
     after = watched.circuits.obstacle(CA, "one", watched.now)
     assert before is not None
     assert after is not None
@@ -150,7 +152,7 @@ def test_the_condition_says_what_is_wrong_and_when_it_is_tried_again(watched: Wa
     assert (condition.type, condition.status, condition.reason) == (AVAILABLE, "False", "IssuerUnavailable")
     assert "no answer" in condition.message
     assert condition.observed_generation == 3
-    watched.circuits.proved(CA)
+    watched.circuits.proved(CA, "one")
     assert watched.circuits.condition(CA, 3).status == "True"
 
 
@@ -171,3 +173,17 @@ def test_nothing_is_kept_of_an_issuer_that_is_gone_or_works(watched: Watched) ->
     watched.opened()
     watched.circuits.forget(CA)
     assert not vars(watched.circuits)["_circuits"]
+
+
+def test_what_only_one_certificate_meets_turns_no_other_away(watched: Watched) -> None:
+    watched.fail(uid="poison")
+    assert watched.circuits.obstacle(CA, "poison", watched.now) is not None
+    assert watched.circuits.obstacle(CA, "other", watched.now) is None
+    assert watched.circuits.enter(CA, "other", watched.now) is None
+    assert watched.circuits.is_available(CA)
+    assert watched.circuits.condition(CA, 1).status == "True"
+    watched.circuits.proved(CA, "other")
+    assert watched.circuits.obstacle(CA, "poison", watched.now) is not None
+    watched.circuits.failed(CA, "other", "order", "CAUnreachable", "no answer", now=watched.now)
+    assert not watched.circuits.is_available(CA)
+    assert watched.circuits.obstacle(CA, "third", watched.now) is not None

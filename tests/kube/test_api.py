@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.kube.errors import Conflict, Unavailable
+from certwright.kube.errors import Conflict, Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -197,6 +197,48 @@ async def test_an_object_that_is_gone_need_not_be_let_go(
         server.reply(200, found)
     removed = await kube_api.remove_finalizer("certificates", "Certificate", CERTIFICATE, FINALIZER, known=[FINALIZER])
     assert removed is None
+
+
+async def taken_out(kube_api: KubeApi) -> dict[str, Any]:
+    return await kube_api.take_out("certificates", CERTIFICATE, "/spec/request", if_equal=("/spec/request/id", "r-1"))
+
+
+def with_request(request_id: str | None, uid: str = "u-1") -> dict[str, Any]:
+    request = {} if request_id is None else {"request": {"id": request_id}}
+    return {"metadata": {"uid": uid}, "spec": {"dnsNames": ["a"], **request}}
+
+
+async def test_a_field_is_taken_out_only_if_it_is_the_one_that_was_meant(server: ApiServer, kube_api: KubeApi) -> None:
+    server.reply(200, with_request(None))
+    assert await taken_out(kube_api) == with_request(None)
+    (seen,) = server.seen
+    assert seen.headers["Content-Type"] == "application/json-patch+json"
+    assert seen.body == [
+        {"op": "test", "path": "/metadata/uid", "value": "u-1"},
+        {"op": "test", "path": "/spec/request/id", "value": "r-1"},
+        {"op": "remove", "path": "/spec/request"},
+    ]
+
+
+@pytest.mark.parametrize("now", [None, "r-2"])
+async def test_a_field_that_is_another_one_by_now_stays(server: ApiServer, kube_api: KubeApi, now: str | None) -> None:
+    server.refuse(422, "Invalid", "the test operation failed")
+    server.reply(200, with_request(now))
+    assert await taken_out(kube_api) == with_request(now)
+
+
+async def test_a_field_that_cannot_be_taken_out_is_an_error(server: ApiServer, kube_api: KubeApi) -> None:
+    server.refuse(422, "Invalid", "spec.dnsNames is not what it should be")
+    server.reply(200, with_request("r-1"))
+    with pytest.raises(Invalid, match="dnsNames"):
+        await taken_out(kube_api)
+
+
+async def test_a_field_of_an_object_that_was_made_again_stays(server: ApiServer, kube_api: KubeApi) -> None:
+    server.refuse(422, "Invalid", "the test operation failed")
+    server.reply(200, with_request("r-1", uid="u-9"))
+    with pytest.raises(NotFound):
+        await taken_out(kube_api)
 
 
 async def test_an_event_is_posted_once(server: ApiServer, kube_api: KubeApi) -> None:

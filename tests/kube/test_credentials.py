@@ -17,7 +17,7 @@ import yaml
 from certwright.kube import credentials as module
 from certwright.kube import exec_plugin
 from certwright.kube.credentials import Credentials
-from certwright.kube.kubeconfig import NoCredentials, load
+from certwright.kube.kubeconfig import NoCredentials, context_names, load
 from certwright.pki import generate_private_key, private_key_to_pem
 from tests.fakes.pki import Ca, make_ca
 
@@ -140,6 +140,20 @@ def test_several_files_are_merged_and_the_first_that_says_something_counts(
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
     with pytest.raises(NoCredentials, match=r"there is no .*missing"):
         load(None)
+
+
+def test_a_context_can_be_named(tmp_path: Path) -> None:
+    content = document({"token": "second"})
+    content["contexts"] = [
+        *content["contexts"],
+        {"name": "other", "context": {**content["contexts"][0]["context"], "namespace": "n"}},
+    ]
+    path = written(tmp_path / "config", content)
+    assert (load(path).namespace, load(path, "other").namespace) != ("n", "n")
+    assert load(path, "other").namespace == "n"
+    assert context_names(path) == [one["name"] for one in content["contexts"]]
+    with pytest.raises(NoCredentials, match="there is no context third"):
+        load(path, "third")
 
 
 def test_what_a_cluster_says_of_tls_and_proxies(tmp_path: Path) -> None:

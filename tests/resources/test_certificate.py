@@ -24,7 +24,7 @@ def test_a_small_certificate_has_the_defaults(certificate_body: Make) -> None:
     spec = Certificate.parse(certificate_body()).spec
     assert spec.dns_names == ("a.example",)
     assert [(one.kind, one.group) for one in spec.issuers] == [("Issuer", "certwright.io")]
-    assert spec.private_key == PrivateKey(encoding="PKCS8", rotation_policy="Always")
+    assert spec.private_key == PrivateKey(rotation_policy="Always")
     assert (spec.private_key.effective_algorithm, spec.private_key.effective_size) == ("ECDSA", 256)
     assert spec.secret_owner_reference is False
     assert (spec.duration, spec.renew_before, spec.renew_before_percentage) == (None, None, None)
@@ -86,6 +86,19 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
         ({"commonName": "b.1"}, "spec.commonName: ends in a number"),
         ({"secretName": "A/b"}, "spec.secretName: has upper-case"),
         (
+            {"keystores": {"pkcs12": {"create": True}}},
+            "spec.keystores.pkcs12: set either password or passwordSecretRef",
+        ),
+        (
+            {"keystores": {"jks": {"create": True, "password": "a", "passwordSecretRef": {"name": "a", "key": "b"}}}},
+            "spec.keystores.jks: set either password or passwordSecretRef",
+        ),
+        ({"keystores": {"jks": {"create": True, "password": "ä"}}}, "spec.keystores.jks.password: must be 1 to 256"),
+        ({"keystores": {"jks": {"create": True, "password": "a", "alias": ""}}}, "alias: must be 1 to 128"),
+        ({"additionalOutputFormats": [{"type": "DER"}, {"type": "DER"}]}, "has a type more than once"),
+        ({"revisionHistoryLimit": 0}, "spec.revisionHistoryLimit: .*greater than or equal to 1"),
+        ({"revisionHistoryLimit": 21}, "spec.revisionHistoryLimit: .*less than or equal to 20"),
+        (
             {"issuerRef": {"name": "ca", "kind": "Other"}},
             "spec.issuerRef.kind: .*'Issuer' or 'ClusterIssuer'",
         ),
@@ -96,6 +109,27 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
         ({"renewBefore": "1m"}, "spec.renewBefore: must be 5m or longer"),
         ({"duration": "2h", "renewBefore": "2h"}, "renewBefore must be shorter than duration"),
         ({"renewBefore": "2h", "renewBeforePercentage": 30}, "mutually exclusive"),
+        ({"renewal": {"policy": "Never"}}, "spec.renewal.policy: .*'Automatic' or 'Disabled'"),
+        (
+            {"renewal": {"windows": [{"schedule": "0 2 * *", "duration": "4h"}]}},
+            r"spec.renewal.windows\[0\].schedule: has fewer than five fields",
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "0 25 * * *", "duration": "4h"}]}},
+            r"spec.renewal.windows\[0\].schedule: is not a cron schedule",
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "1m"}]}},
+            r"spec.renewal.windows\[0\].duration: must be 15m or longer",
+        ),
+        (
+            {"renewal": {"windows": [{"schedule": "@daily", "duration": "4h", "timeZone": "Europe/Springfield"}]}},
+            r"spec.renewal.windows\[0\].timeZone: is not a time zone of the IANA database, such as Europe/Berlin",
+        ),
+        (
+            {"issuerRef": {"name": "ca"}, "renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
+            "rehearse.issuerRef must be another issuer than those of the certificate",
+        ),
         ({"renewBeforePercentage": 100}, "spec.renewBeforePercentage: .* less than or equal to 99"),
         ({"privateKey": {"algorithm": "RSA", "size": 256}}, "size must be"),
         ({"privateKey": {"algorithm": "Ed25519", "size": 256}}, "unset for Ed25519"),
@@ -200,6 +234,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
         "conditions": [],
         "notBefore": "2026-01-31T12:00:00Z",
         "revision": 0,
+        "revocations": [],
         "failedAttempts": 0,
         "order": {
             "url": "u",
@@ -213,13 +248,14 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
             "solverObjects": [],
         },
         "recentOrders": [],
+        "revisions": [],
         "requests": [],
     }
 
 
 def test_replace_refuses_a_field_that_is_not_there() -> None:
-    with pytest.raises(TypeError, match="CertificateStatus has no field renewal"):
-        CertificateStatus().replace(renewal=NOW)
+    with pytest.raises(TypeError, match="CertificateStatus has no field renewed"):
+        CertificateStatus().replace(renewed=NOW)
 
 
 def test_replace_checks_what_it_is_given() -> None:

@@ -91,10 +91,7 @@ def test_defaults_are_in_the_schema_and_said_in_words() -> None:
     assert spec["issuerRef"]["properties"]["kind"]["default"] == "Issuer"
     assert spec["issuerRef"]["properties"]["kind"]["description"].endswith("Default: Issuer.")
     assert spec["secretOwnerReference"]["description"].endswith("Default: false.")
-    assert spec["privateKey"]["default"] == {
-        "encoding": "PKCS8",
-        "rotationPolicy": "Always",
-    }
+    assert spec["privateKey"]["default"] == {"rotationPolicy": "Always"}
     acme = open_api_schema(Issuer)["properties"]["spec"]["properties"]["acme"]["properties"]
     dns01 = acme["solvers"]["items"]["properties"]["dns01"]["properties"]
     assert dns01["propagationTimeout"]["default"] == "2m"
@@ -121,7 +118,12 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "duration",
         "renewBefore",
         "renewBeforePercentage",
+        "revokeOnDelete",
+        "renewal",
         "privateKey",
+        "keystores",
+        "additionalOutputFormats",
+        "revisionHistoryLimit",
         "paused",
         "request",
     ]
@@ -131,7 +133,8 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
 def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:
     acme = open_api_schema(Issuer)["properties"]["spec"]["properties"]["acme"]
     assert {"server", "privateKeySecretRef", "caBundle", "skipTLSVerify", "solvers"} <= acme["properties"].keys()
-    assert acme["required"] == ["server", "privateKeySecretRef", "solvers"]
+    assert acme["required"] == ["privateKeySecretRef", "solvers"]
+    assert acme["x-kubernetes-validations"][0]["rule"] == "has(self.server) || has(self.preset)"
 
 
 @pytest.mark.parametrize(

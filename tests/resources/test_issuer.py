@@ -76,9 +76,14 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"caBundle": "AAA"}, "caBundle is not base64"),
         ({"caBundle": "AAAA"}, "no PEM certificate"),
         ({"caBundle": BUNDLE, "skipTLSVerify": True}, "mutually exclusive"),
+        ({"accountKeySize": 4096}, "accountKeySize is for accountKeyAlgorithm RS256"),
+        ({"accountKeyAlgorithm": "RS256", "accountKeySize": 1024}, "spec.acme.accountKeySize: "),
         ({"accountKeyAlgorithm": "ES255"}, "spec.acme.accountKeyAlgorithm: .*'ES256'"),
         ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
-        ({"solvers": [{}]}, r"spec.acme.solvers\[0\]: must have exactly one of dns01, dnsAccount01 and http01"),
+        (
+            {"solvers": [{}]},
+            r"spec.acme.solvers\[0\]: must have exactly one of dns01, dnsAccount01, dnsPersist01, http01 and tlsAlpn01",
+        ),
         ({"solvers": [{"http01": {"ingress": {}}, "dns01": RFC2136}]}, "must have exactly one"),
         ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),
         (

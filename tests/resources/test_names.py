@@ -99,6 +99,8 @@ def test_every_form_of_an_ipv6_address_is_an_address(text: str) -> None:
         (names.DNS_NAME, "*.*.example.com", "whole first label"),
         (names.DNS_NAME, "a_b.example.com", "underscore"),
         (names.DNS_NAME, "☃.net", "not a valid internationalized"),
+        (names.DNS_NAME, "a\u200d.net", "not a valid internationalized"),
+        (names.DNS_NAME, "a\uff0fb.net", "is not a DNS name|without scheme"),
         (names.DNS_NAME, "ü" * 63 + ".de", "longer than|not a valid"),
         (names.DNS_NAME, "münchen .de", "is not a DNS name"),
         (names.IP_ADDRESS, "192.0.2.300", "is not an IP address"),

@@ -66,6 +66,15 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
     assert users.turns.unused
 
 
+async def test_a_place_is_not_given_to_who_was_cancelled_at_the_same_time() -> None:
+    users = Users(Turns(1, kept=0))
+    await users.come("a1", "b1", "b2")
+    for task in users.tasks.values():
+        task.cancel()  # as at the end of a process: the place comes free before those who wait have run
+    await asyncio.gather(*users.tasks.values(), return_exceptions=True)
+    assert users.turns.unused
+
+
 async def test_who_is_cancelled_as_a_place_comes_free_passes_it_on() -> None:
     users = Users(Turns(1, kept=0))
     await users.come("a1", "b1", "c1")

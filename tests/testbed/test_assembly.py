@@ -77,7 +77,7 @@ def test_with_a_node_the_ingress_controller_has_the_ports_that_a_ca_asks(site: S
 
 def test_with_a_node_names_lead_to_the_address_that_pods_reach(site: Site) -> None:
     bind = Bind(site, ["example.test"])
-    bind.ports = {"main": 5353}
+    bind.ports = {"main": 5353, "https": 8443}
     bind.folder.mkdir(exist_ok=True)
     bind.command()
     assert bind.address == "10.200.0.1:5353"

@@ -6,15 +6,16 @@
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [get, list, watch]
-# For the finalizer that keeps a Certificate while its records are in the DNS.
+# For finalizers (a Certificate is kept while its records are in the DNS, an issuer until its account is deactivated),
+# and for removing a request that has ended.
 - apiGroups: [certwright.io]
-  resources: [certificates]
+  resources: [certificates, issuers]
   verbs: [patch]
 # To report progress. Users never get this right: the operator resumes solvers and orders from the status after a restart.
 - apiGroups: [certwright.io]
   resources: [certificates/status, issuers/status]
   verbs: [patch]
-# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders.
+# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders and for earlier revisions.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
@@ -26,8 +27,8 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
-{{- if .Values.http01.enabled }}
-# The HTTP-01 solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
+{{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
+# The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
 # pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.
 - apiGroups: [""]
   resources: [pods]
@@ -38,12 +39,19 @@
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [create, patch, deletecollection]
+{{- if .Values.http01.enabled }}
 - apiGroups: [networking.k8s.io]
   resources: [ingresses]
   verbs: [get, create, patch, deletecollection]
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, create, patch, deletecollection]
+{{- end }}
+{{- if .Values.tlsAlpn01.enabled }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [tlsroutes]
+  verbs: [get, create, patch, deletecollection]
+{{- end }}
 # To explain why a solver cannot be reached.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
@@ -59,7 +67,7 @@
 # ClusterIssuers have no namespace.
 - apiGroups: [certwright.io]
   resources: [clusterissuers]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [certwright.io]
   resources: [clusterissuers/status]
   verbs: [patch]

@@ -108,6 +108,7 @@ from certwright.acme.key import AccountKey, AccountKeyAlgorithm, SigningKey, sig
 from certwright.acme.limits import LETS_ENCRYPT, LETS_ENCRYPT_STAGING, NO_LIMITS, Limit, LimitProfile, limits_of
 from certwright.acme.nonce import NoncePool, replay_nonce
 from certwright.acme.order import Order, OrderFailed, OrderStatus
+from certwright.acme.polling import Pace
 from certwright.acme.presets import KNOWN_AUTHORITIES, KnownAuthority, directory_url
 from certwright.acme.problem import (
     AccountDoesNotExist,
@@ -140,6 +141,7 @@ from certwright.acme.renewal_info import (
     certificate_identifier,
     fetch_renewal_info,
     poll_interval,
+    renewal_by_lifetime,
     still_to_be_asked,
 )
 from certwright.acme.server import AcmeServer, RequestRecord
@@ -219,6 +221,7 @@ __all__ = [
     "OrderNotReady",
     "OrderPurpose",
     "OrderStatus",
+    "Pace",
     "PollTimedOut",
     "Problem",
     "ProblemError",
@@ -271,6 +274,7 @@ __all__ = [
     "poll_interval",
     "probe_keys",
     "registered_domain",
+    "renewal_by_lifetime",
     "replay_nonce",
     "revoke_with_certificate_key",
     "sign_request",

@@ -23,7 +23,7 @@ from certwright.acme.errors import (
 from certwright.acme.fields import Fields, contradiction
 from certwright.acme.identifier import Identifier, canonical, shown
 from certwright.acme.patience import LONGEST_ASKED_PAUSE, is_unreadable, may_pass
-from certwright.acme.polling import poll
+from certwright.acme.polling import Pace, poll
 from certwright.acme.problem import (
     AccountDoesNotExist,
     BadNonce,
@@ -475,6 +475,7 @@ class AuthorizationClient(AccountClient):
         *,
         until: Collection[str] = SETTLED_AUTHORIZATION,
         timeout: float = 60.0,  # noqa: ASYNC109 - it bounds many requests and the waits between them
+        pace: Pace = Pace(),  # noqa: B008 - immutable
     ) -> Authorization:
         """Poll an authorization until it is in one of the states; see `poll_order`.
 
@@ -485,7 +486,9 @@ class AuthorizationClient(AccountClient):
         async def look(last: Authorization) -> Authorization:
             return await self.fetch_authorization(last.url)
 
-        return await poll(authorization, look, until=frozenset(until), timeout=timeout, clock=self.server.clock)
+        return await poll(
+            authorization, look, until=frozenset(until), timeout=timeout, clock=self.server.clock, pace=pace
+        )
 
     def key_authorization(self, token: str) -> str:
         """Return the key authorization for a token, which http-01 serves (section 8.1)."""

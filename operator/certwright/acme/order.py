@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ from certwright.acme.errors import (
 from certwright.acme.fields import Fields, contradiction, is_whole, malformed
 from certwright.acme.identifier import canonical, shown
 from certwright.acme.patience import LONGEST_ASKED_PAUSE, is_unreadable, may_pass
-from certwright.acme.polling import poll
+from certwright.acme.polling import Pace, poll
 from certwright.acme.problem import (
     AccountDoesNotExist,
     BadNonce,
@@ -452,6 +452,7 @@ class OrderClient(AuthorizationClient):
         until: Collection[str] = (OrderStatus.VALID,),
         timeout: float = 60.0,  # noqa: ASYNC109 - it bounds many requests and the waits between them
         answered: Collection[Challenge] = (),
+        pace: Pace = Pace(),  # noqa: B008 - immutable
     ) -> Order:
         """Poll an order until it is in one of the states.
 
@@ -464,7 +465,9 @@ class OrderClient(AuthorizationClient):
             until: The states to wait for.
             timeout: Seconds for all waits between requests; the last request has the time-outs of the transport.
             answered: The challenges that were answered, as last seen. One that the server leaves `pending` with an
-                error is answered again, less and less often (section 8.2).
+                error is answered again, less and less often (section 8.2). The longest Retry-After of their answers is
+                respected before the first look.
+            pace: The pauses where the server does not say.
 
         Raises:
             OrderFailed: The order became `invalid`, which is not one of the states, or it cannot become ready because
@@ -472,6 +475,8 @@ class OrderClient(AuthorizationClient):
             PollTimedOut: It did not reach one of the states in time; see `reasons`.
         """
         watch = ValidationWatch(self, answered)
+        asked = [one.retry_after for one in answered if one.retry_after is not None]
+        first = replace(order, retry_after=max(*asked, order.retry_after or 0.0)) if asked else order
         latest = order
 
         async def look(last: Order) -> Order:
@@ -483,7 +488,7 @@ class OrderClient(AuthorizationClient):
 
         wanted = frozenset({*until, OrderStatus.INVALID})
         try:
-            found = await poll(order, look, until=wanted, timeout=timeout, clock=self.server.clock)
+            found = await poll(first, look, until=wanted, timeout=timeout, clock=self.server.clock, pace=pace)
         except PollTimedOut as error:
             if latest.status is OrderStatus.PENDING and not watch.has_looked:
                 failed = (await watch.review(latest)).failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from certwright.acme.errors import PollTimedOut, ServerResponseError
@@ -24,6 +25,23 @@ SHORTEST_REST: Final = 0.01
 """A time-out, in seconds, is over when no more than this is left."""
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How often a server is asked for news that does not say by Retry-After when to ask again.
+
+    Attributes:
+        first: Seconds before the second look; the pause doubles from look to look.
+        longest: Seconds of the longest pause.
+    """
+
+    first: float = FIRST_PAUSE
+    longest: float = LAST_PAUSE
+
+    def __post_init__(self) -> None:
+        if not SHORTEST_PAUSE <= self.first <= self.longest:
+            raise ValueError(f"the first pause must be {SHORTEST_PAUSE:g} s or more, and no longer than the longest")
+
+
 class _Pollable(Protocol):
     @property
     def url(self) -> str: ...
@@ -43,6 +61,7 @@ async def poll(
     until: frozenset[str],
     timeout: float,  # noqa: ASYNC109 - it bounds the waiting between requests, not one request
     clock: Clock,
+    pace: Pace = Pace(),
 ) -> _Resource:
     """Poll a resource until its status is one of `until`.
 
@@ -54,14 +73,14 @@ async def poll(
         AcmeError: A look failed.
     """
     start = clock.monotonic()
-    pause, floor, asked = FIRST_PAUSE, SHORTEST_PAUSE, resource.retry_after
+    pause, floor, asked = pace.first, SHORTEST_PAUSE, resource.retry_after
     while resource.status not in until:
         wait = pause if asked is None else max(asked, floor)
         left = start + timeout - clock.monotonic()
         if left < SHORTEST_REST:
             raise _too_late(resource, until, waited=clock.monotonic() - start, asked=asked, wait=wait)
         await clock.sleep(min(wait, left))
-        pause, floor = min(pause * 2, LAST_PAUSE), min(floor * GROWTH, LAST_PAUSE)
+        pause, floor = min(pause * 2, pace.longest), min(floor * GROWTH, LAST_PAUSE)
         try:
             resource = await look(resource)
             asked = resource.retry_after

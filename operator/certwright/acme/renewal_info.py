@@ -33,6 +33,9 @@ DEFAULT_POLL: Final = 6 * 3600.0
 RETRY_AFTER_ERROR: Final = 6 * 3600.0
 """When to ask again after an error that is likely to pass (section 4.3.3), in seconds: the RFC's six hours."""
 
+SHORT_LIFE: Final = timedelta(days=10)
+"""Certificates with a shorter lifetime are renewed at half of it, others when a third of it remains."""
+
 
 @dataclass(frozen=True)
 class RenewalInfo:
@@ -110,6 +113,15 @@ class RenewalPlan:
 def poll_interval(retry_after: float | None) -> float:
     """Return the seconds until the next request for renewal information, between a minute and a day."""
     return DEFAULT_POLL if retry_after is None else min(max(retry_after, SHORTEST_POLL), LONGEST_POLL)
+
+
+def renewal_by_lifetime(not_before: datetime, not_after: datetime) -> datetime:
+    """Return when to renew a certificate if the CA suggests nothing.
+
+    When a third of its real lifetime remains, or half of one of less than ten days: what Let's Encrypt advises.
+    """
+    life = not_after - not_before
+    return not_after - (life / 2 if life < SHORT_LIFE else life / 3)
 
 
 def still_to_be_asked(*, not_after: datetime, replaced: bool, now: datetime) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from certwright.acme import OrderPurpose
 from certwright.certificates.order_request import certified_identifiers
+from certwright.certificates.replacement import replaced_by
 from certwright.certificates.seal import IssuanceSeals
 from certwright.issuers.budgets import Applicant
 from certwright.issuers.waiting_room import Priority
@@ -38,4 +39,15 @@ def _purpose(observation: Observation) -> OrderPurpose:
     if secret is None or secret.certificate is None or issuer is None or secret.server != issuer.spec.server:
         return OrderPurpose.NEW
     same = certified_identifiers(secret.certificate) == observation.identifiers
-    return OrderPurpose.SAME_NAMES if same and IssuanceSeals(issuer.client.key).holds_for(secret) else OrderPurpose.NEW
+    if not same or not IssuanceSeals(issuer.client.key).holds_for(secret):
+        return OrderPurpose.NEW
+    suggested = _is_suggested(observation) and replaced_by(observation) is not None
+    return OrderPurpose.RENEWAL_INFO if suggested else OrderPurpose.SAME_NAMES
+
+
+def _is_suggested(observation: Observation) -> bool:
+    """Whether the CA itself has said to this process that the certificate may be renewed by now."""
+    suggestion, now = observation.memory.suggestion, observation.seen_at
+    if suggestion is None or suggestion.start is None or now is None:
+        return False
+    return suggestion.confirmed and suggestion.start <= now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.responses import response_fields
 from certwright.failures import IssuanceError
@@ -15,9 +15,19 @@ if TYPE_CHECKING:
     from certwright.certificates.open_order import OpenOrder
 
 
+WITHOUT_TOKEN: Final = frozenset({"dns-persist-01"})
+"""Types of challenges that have no token."""
+
+
 def pending(authorizations: Iterable[Authorization]) -> list[Authorization]:
     """Return those for which the CA has still to see a response."""
     return [authorization for authorization in authorizations if authorization.status == "pending"]
+
+
+def offered_types(authorizations: Iterable[Authorization]) -> set[str]:
+    """Return the types of the challenges that can be answered."""
+    listed = (one for authorization in authorizations for one in authorization.challenges)
+    return {one.type for one in listed if one.token is not None or one.type in WITHOUT_TOKEN}
 
 
 def find_challenge(authorization: Authorization, challenge_type: str) -> Challenge:
@@ -27,11 +37,12 @@ def find_challenge(authorization: Authorization, challenge_type: str) -> Challen
         IssuanceError: The CA offers none.
     """
     challenge = authorization.challenge(challenge_type)
-    if challenge is None or challenge.token is None:
+    if challenge is None or (challenge.token is None and challenge_type not in WITHOUT_TOKEN):
         offered = ", ".join(challenge.type for challenge in authorization.challenges) or "nothing"
         raise IssuanceError(
             "NoChallenge",
-            f"The CA offers no {challenge_type} challenge for {authorization.name}; it offers {offered}.",
+            f"The CA offers no {challenge_type} challenge for {authorization.name}; it offers {offered}. Add a solver "
+            "for one of these to the issuer.",
             costly=True,
         )
     return challenge
@@ -56,6 +67,7 @@ def authorization_entries(
         changes: dict[str, object] = {"url": authorization.url, "state": authorization.status.value}
         if response is not None and challenge is not None:
             shown = ChallengeStatus(type=challenge.type, url=challenge.url)
-            changes |= {"challenge": shown, **response_fields(response), "presented": True}
+            fields = response_fields(response)
+            changes |= {"challenge": shown, **fields, "presented": bool(fields)}
         entries.append(entry.replace(**changes))
     return tuple(entries)

@@ -22,34 +22,37 @@ def believed(observation: Observation) -> tuple[Observation, bool]:
     with.
     """
     progress, order = observation.memory.progress, observation.status.order
-    key = _key_of_order(observation, order if progress is None else progress.order)
-    thumbprint = None if key is None else key.thumbprint
-    if progress is not None and (thumbprint is None or progress.voucher in {OURS, thumbprint}):
+    keys = _keys_of_order(observation, order if progress is None else progress.order)
+    vouchers = {OURS, *(key.thumbprint for key in keys)}
+    if progress is not None and (not keys or progress.voucher in vouchers):
         return observation.with_status(**progress.fields).remember(voucher=progress.voucher), False
     if order is None or not names_something(order):
         return observation.remember(voucher=OURS), False
-    if key is None:
+    if not keys:
         return observation.remember(voucher=None), False
-    if is_sealed(order, observation.uid, key):
-        return observation.remember(voucher=thumbprint), False
+    if any(is_sealed(order, observation.uid, key) for key in keys):
+        return observation.remember(voucher=keys[0].thumbprint), False
     return observation.remember(voucher=OURS).with_status(order=disowned(order)), True
 
 
 def sealed(observation: Observation) -> Observation:
     """Return the observation with the order of the draft sealed, as far as its content is vouched for."""
     order, voucher = observation.status.order, observation.memory.voucher
-    key = _key_of_order(observation, order)
-    if order is None or key is None or voucher is None or not names_something(order):
+    keys = _keys_of_order(observation, order)
+    if order is None or not keys or voucher is None or not names_something(order):
         return observation
-    return observation.with_order(seal=seal_of(order, observation.uid, key))
+    return observation.with_order(seal=seal_of(order, observation.uid, keys[0]))
 
 
-def _key_of_order(observation: Observation, order: OrderStatus | None) -> AccountKey | None:
-    """Return the account key of the issuer that an order belongs to, or None if it is not loaded."""
+def _keys_of_order(observation: Observation, order: OrderStatus | None) -> tuple[AccountKey, ...]:
+    """Return the account keys of the issuer that an order belongs to, the present one first; none if it is not loaded.
+
+    The one before the last rotation counts as well: it has sealed the orders that were open then.
+    """
     named = order.issuer if order is not None else None
     reference = observation.reference
     if observation.issuer is not None and (
         named is None or (named.kind, named.name) == (reference.kind, reference.name)
     ):
-        return observation.issuer.client.key
-    return observation.order_issuer.account_key if observation.order_issuer is not None else None
+        return observation.issuer.loaded.seal_keys
+    return observation.order_issuer.seal_keys if observation.order_issuer is not None else ()

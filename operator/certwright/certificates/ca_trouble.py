@@ -35,7 +35,7 @@ def weighed(observation: Observation, step: Act, failure: Failure, now: dt.datet
         now: The present time.
     """
     order = observation.status.order
-    if step.cleans_up or not failure.answered or order is None or order.url is None:
+    if step.cleans_up or step.is_revoking or not failure.answered or order is None or order.url is None:
         return failure
     tries = observation.memory.ca_failures + 1
     if failure.kind == "transient":

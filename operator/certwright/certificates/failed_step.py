@@ -48,6 +48,9 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
     if step.is_about_request:
         backoff = _failed_again(before, failure, now)
         observation = observation.remember(requesting=backoff)
+    elif step.is_revoking:
+        backoff = _failed_again(before, failure, now)
+        observation = observation.remember(revoking=backoff)
     elif step.cleans_up:
         backoff = _failed_again(before, failure, now)
         observation = observation.remember(cleaning_up=backoff)
@@ -62,7 +65,7 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         backoff = _failed_again(before, failure, now)
         observation = _try_again(observation, failure).remember(issuing=backoff)
     message = f"{failure.message} The next attempt is at {rfc3339(backoff.not_before or now)}."
-    if not step.cleans_up and not step.is_about_request:
+    if not (step.cleans_up or step.is_about_request or step.is_revoking):
         observation = observation.noting(failure.reason, message, under_way=False)
         observation = observation.with_status(next_attempt_time=backoff.not_before)
     if failure.kind == "attempt" or backoff.reported != before.reported:
@@ -73,6 +76,8 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
 
 def _backoff_of(observation: Observation, step: Act) -> Backoff:
     memory = observation.memory
+    if step.is_revoking:
+        return memory.revoking
     return memory.requesting if step.is_about_request else memory.cleaning_up if step.cleans_up else memory.issuing
 
 

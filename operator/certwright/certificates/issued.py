@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from certwright.certificates.secret import SecretFacts
     from certwright.pki import CertificateChain
 
@@ -30,6 +32,7 @@ class Issued:
         key_pem: The private key.
         server: Directory URL of the CA.
         at: When it was issued.
+        annotations: What its Secret says of its issuance.
     """
 
     facts: SecretFacts
@@ -37,6 +40,7 @@ class Issued:
     key_pem: bytes = field(repr=False)
     server: str
     at: dt.datetime
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 GRACE: Final = dt.timedelta(seconds=30)
 """So long an issuer may be missing or not ready before another one is used: it may have been applied a moment ago."""
+CALLED_BACK_PATIENCE: Final = dt.timedelta(hours=12)
+"""A CA has to revoke what it should not have issued within one or five days."""
 LONG_RATE_LIMIT: Final = dt.timedelta(minutes=10)
 """A wait of the CA's that is shorter is waited for."""
 
@@ -113,10 +115,16 @@ def choose(
     return Choice(waits_at, look_at=given_up_at if obstacle is None else min(given_up_at, obstacle.until))
 
 
-def patience(renew_at: dt.datetime, not_after: dt.datetime) -> dt.datetime:
+def patience(renew_at: dt.datetime, not_after: dt.datetime, *, is_called_back: bool = False) -> dt.datetime:
     """Return until when a certificate that is due for renewal waits for the preferred issuer.
 
     Half of the time from when it is due to its end: an outage of days is no reason to change the CA while weeks are
     left, and half of that time is enough for the next issuer.
+
+    Args:
+        renew_at: When it is due.
+        not_after: When it ends.
+        is_called_back: Whether its CA wants it renewed in the first half of its lifetime: it will be revoked in days.
     """
-    return renew_at + (not_after - renew_at) / 2
+    half = (not_after - renew_at) / 2
+    return renew_at + (min(half, CALLED_BACK_PATIENCE) if is_called_back else half)

@@ -72,7 +72,7 @@ class KeyMaker:
             self._making[uid] = known = (kind, task)
             self._drop_unfetched()
         done, _ = await asyncio.wait({known[1]}, timeout=self._patience)
-        if not done:
+        if not done or known[1].cancelled():  # the Certificate may be forgotten meanwhile
             raise KeyNotReady(algorithm, size)
         self._making.pop(uid, None)
         return known[1].result()

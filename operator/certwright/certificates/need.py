@@ -9,7 +9,8 @@ from certwright.certificates.order_request import certified_identifiers, content
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import asked
-from certwright.text import listed, rfc3339
+from certwright.certificates.revocations import is_spoiled, revocation_of
+from certwright.text import listed, rfc3339, sentence
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -78,7 +79,8 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
         refusal = _kept_key_refusal(observation.certificate, secret) if secret.has_key else None
         return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}", refusal)
     return (
-        _names_need(observation, secret, facts)
+        _revocation_need(observation, secret)
+        or _names_need(observation, secret, facts)
         or _contents_need(observation.certificate, secret)
         or _key_need(observation.certificate, secret)
         or _issuer_need(observation, secret)
@@ -152,6 +154,7 @@ def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
         if was not in servers:
             return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
         known = {servers[was]}
+    known |= observation.former_servers
     if secret.server is not None and None not in known and secret.server not in known:
         return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
     return None
@@ -186,15 +189,38 @@ def _stranger_need(observation: Observation, secret: SecretFacts) -> Need | None
     )
 
 
+def _revocation_need(observation: Observation, secret: SecretFacts) -> Need | None:
+    """Tell why a certificate must not be used any longer, or is to be revoked once there is another one."""
+    revocation = revocation_of(observation, secret)
+    if revocation is None or (revocation.state == "Failed" and not is_spoiled(revocation)):
+        return None
+    what = f"the certificate in Secret {secret.name}"
+    if revocation.state == "Revoked":
+        return Need("Revoked", f"{what} is revoked ({revocation.reason})")
+    if is_spoiled(revocation):
+        return Need("Revoked", f"the private key in Secret {secret.name} is compromised")
+    return Need("ToBeRevoked", f"{what} is to be revoked ({revocation.reason}) once it is replaced")
+
+
+def _renewal_refusal(observation: Observation, why: str) -> Refusal | None:
+    if observation.renewal is None or observation.renewal.basis != "Disabled":
+        return None
+    message = f"{sentence(why)} It is not renewed, because spec.renewal.policy is Disabled. Set it to Automatic."
+    return Refusal("RenewalDisabled", message)
+
+
 def _issuers(observation: Observation) -> str:
     return listed([f"{one.kind} {one.name}" for one in observation.certificate.spec.issuers])
 
 
 def _time_need(observation: Observation, facts: CertificateFacts, now: dt.datetime) -> Need | None:
     if now >= facts.not_after:
-        return Need("Expired", f"the certificate expired at {rfc3339(facts.not_after)}")
-    if observation.renew_at is not None and now >= observation.renew_at:
-        return Need("Renewal", f"the certificate is due for renewal; it expires at {rfc3339(facts.not_after)}")
+        expired = f"the certificate expired at {rfc3339(facts.not_after)}"
+        return Need("Expired", expired, _renewal_refusal(observation, expired))
+    renewal = observation.renewal
+    if renewal is not None and renewal.at is not None and now >= renewal.at:
+        message = f"the certificate is due for renewal{renewal.why}; it expires at {rfc3339(facts.not_after)}"
+        return Need("Renewal", message)
     return None
 
 

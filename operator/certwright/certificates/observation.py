@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from certwright.certificates.order_request import requested_identifiers
-from certwright.certificates.renewal import renewal_time
+from certwright.certificates.issuer_choice import Candidate, Choice
+from certwright.certificates.order_request import OrderRequest, requested_identifiers
+from certwright.certificates.renewal import kept_until, renewal_of
+from certwright.certificates.suggestion import suggestion_of
 from certwright.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuers.registry import key_of
 from certwright.kube.events import subject_of
@@ -18,20 +20,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright.acme import Identifier, Order
+    from certwright.certificates.evidence import Evidence
     from certwright.certificates.issued import Issued, Written
-    from certwright.certificates.issuer_choice import Candidate, Choice
+    from certwright.certificates.keystores import OutputsLook
     from certwright.certificates.open_order import OpenOrder
-    from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.origin import ChainOrigin
     from certwright.certificates.progress import Progress
+    from certwright.certificates.rehearsal_issuer import RehearsalIssuer
+    from certwright.certificates.renewal import RenewalDecision
     from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.suggestion import Suggestion
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer
     from certwright.kube.events import Subject
     from certwright.reasons import Reason
-    from certwright.resources import Certificate, CertificateStatus, IssuerRef, RequestStatus
+    from certwright.resources import (
+        Certificate,
+        CertificateStatus,
+        IssuerRef,
+        RehearsalStatus,
+        RequestStatus,
+        RevocationStatus,
+    )
     from certwright.runtime.key import Key
+
+
+_NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "orders_gone", "ordered_at", "not_replaced")
+"""What a step of a rehearsal leaves as it is in the memory."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +102,25 @@ class Memory:
         issued: What was issued last, for a while.
         written: When this process last wrote the Secret.
         contested: The back-off of writes of the Secret that undo what something else did to it.
+        revocations: The record of revocations; None until a pass has ended. Whatever the status says meanwhile.
+        revoking: The back-off of revocations.
+        revocable: The certificate that is to be revoked when the Certificate is deleted, with its key seen beside it.
+        revoked_on_delete: Whether that was done, or cannot be.
+        unrevocable: The request for a revocation that could not be begun, and why.
         issuer_key: The issuer that was in use in the last pass.
         limited: Issuers whose CA has refused this Certificate's names for long, and until when.
         requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
         requesting: The back-off of keeping that record.
         taken_out: ID of the request that this process last removed from the spec.
+        outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
+        unkept: Whether none of the kept revisions was of use when the Secret was lost: it has to be ordered.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
+        suggestion: What the CA suggests for the renewal of the certificate in the Secret; None until that was seen.
+        poll_at: When the CA is to be asked for it; None if that has not been decided.
+        polls: The back-off of asking.
+        not_replaced: The certificate, by its identifier, that the CA refused to have replaced by an order.
+        rehearsal: The last rehearsal of a renewal that this process knows of.
+        rehearsing: The back-off of its steps.
     """
 
     open_order: OpenOrder | None = None
@@ -112,6 +141,19 @@ class Memory:
     issued: Issued | None = field(default=None, repr=False)
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
+    revocations: tuple[RevocationStatus, ...] | None = None
+    revoking: Backoff = field(default_factory=Backoff)
+    revocable: Evidence | None = field(default=None, repr=False)
+    revoked_on_delete: bool = False
+    unrevocable: tuple[str, str] | None = None
+    suggestion: Suggestion | None = None
+    poll_at: dt.datetime | None = None
+    polls: Backoff = field(default_factory=Backoff)
+    not_replaced: str | None = None
+    rehearsal: RehearsalStatus | None = None
+    rehearsing: Backoff = field(default_factory=Backoff)
+    outputs: OutputsLook | None = None
+    unkept: bool = False
     issuer_key: Key | None = None
     limited: Mapping[Key, dt.datetime] = field(default_factory=dict)
     requests: tuple[RequestStatus, ...] | None = None
@@ -129,6 +171,7 @@ class Memory:
             note=note,
             issuing=Backoff(),
             requesting=Backoff(),
+            unkept=False,
             ca_failures=0,
             orders_gone=0,
             limited={},
@@ -164,7 +207,7 @@ class Observation:
         identifiers: What the certificate is to be for, see `requested_identifiers`.
         status: The draft of its status: as last seen, with what this pass has added.
         secret: The Secret it names, or None if there is none; see `with_secret`.
-        renew_at: When the certificate in the Secret is to be renewed; None if there is none.
+        renewal: When the certificate in the Secret is to be renewed, and why; None if there is none.
         issuer_view: The state of its issuer.
         issuer: The issuer, if it is ready.
         request: What would be ordered; None while the issuer is not ready.
@@ -172,6 +215,9 @@ class Observation:
         memory: What is kept between passes.
         policy: What its namespace may request from the issuer; None for everything.
         given: Where the chains are from that the issuer's CA has given; none if that is not known.
+        seen_at: The time of the observation; None if it does not matter.
+        rehearsal_issuer: The issuer at which the renewal is rehearsed now; None if it is not.
+        rehearsed_from: The Certificate as it is, if this is how a step of a rehearsal sees it: with another issuer.
         candidates: All its issuers, in its order of preference; the issuer is one of them.
         choice: Which of them it is, and why.
         order_view: The state of the issuer of the order in the draft, which may be another one.
@@ -182,7 +228,7 @@ class Observation:
     identifiers: tuple[Identifier, ...]
     status: CertificateStatus
     secret: SecretFacts | None
-    renew_at: dt.datetime | None
+    renewal: RenewalDecision | None
     issuer_view: IssuerView
     issuer: ReadyIssuer | None
     request: OrderRequest | None
@@ -190,10 +236,18 @@ class Observation:
     memory: Memory
     policy: DomainPolicy | None = None
     given: tuple[ChainOrigin, ...] = ()
+    seen_at: dt.datetime | None = None
+    rehearsal_issuer: RehearsalIssuer | None = None
+    rehearsed_from: Observation | None = field(default=None, repr=False)
     candidates: tuple[Candidate, ...] = ()
     choice: Choice | None = None
     order_view: IssuerView | None = None
     order_issuer: LoadedIssuer | None = None
+
+    @property
+    def renew_at(self) -> dt.datetime | None:
+        """When the certificate in the Secret is to be renewed; None if there is none, or if it never is."""
+        return self.renewal.at if self.renewal is not None else None
 
     @property
     def reference(self) -> IssuerRef:
@@ -205,6 +259,68 @@ class Observation:
         """The issuer in use."""
         reference = self.reference
         return key_of(reference.kind, reference.name, self.namespace)
+
+    @property
+    def rehearsal_state(self) -> RehearsalStatus | None:
+        """The rehearsal for the certificate in the Secret, if there was one."""
+        facts = self.secret.certificate if self.secret is not None else None
+        known = self.last_rehearsal
+        return (
+            known if known is not None and facts is not None and known.certificate == facts.fingerprint_sha256 else None
+        )
+
+    @property
+    def last_rehearsal(self) -> RehearsalStatus | None:
+        """The last rehearsal, for this certificate or an earlier one."""
+        if self.memory.rehearsal is not None:
+            return self.memory.rehearsal
+        return self.status.renewal.rehearsal if self.status.renewal is not None else None
+
+    def as_rehearsal(self) -> Observation:
+        """Return the observation as a step of a rehearsal sees it."""
+        if self.rehearsal_issuer is None or self.rehearsal_issuer.ready is None:
+            raise AssertionError("a rehearsal was planned without its issuer")
+        issuer, view = self.rehearsal_issuer.ready, self.rehearsal_issuer.view
+        return replace(
+            self,
+            rehearsed_from=self,
+            issuer=issuer,
+            issuer_view=view,
+            request=OrderRequest.of(self.certificate, issuer.spec, issuer.account_url),
+            choice=Choice(Candidate(self.rehearsal_issuer.reference, self.rehearsal_issuer.key, view, issuer)),
+            policy=self.rehearsal_issuer.policy,
+            order_view=view,
+            order_issuer=issuer.loaded,
+        )
+
+    def as_real(self) -> Observation:
+        """Return the observation after a step of a rehearsal: nothing that failed or went well in it counts."""
+        real = self.rehearsed_from
+        if real is None:
+            return self
+        kept = {name: getattr(real.memory, name) for name in _NOT_REHEARSED}
+        return replace(
+            self,
+            rehearsed_from=None,
+            issuer=real.issuer,
+            issuer_view=real.issuer_view,
+            request=real.request,
+            choice=real.choice,
+            policy=real.policy,
+            memory=replace(self.memory, **kept),
+        )
+
+    @property
+    def issued_by(self) -> ReadyIssuer | None:
+        """The issuer that has issued the certificate in the Secret, if it is one of the spec's and ready."""
+        secret = self.secret
+        if secret is None or not secret.is_ours:
+            return None
+        for one in self.candidates:
+            ours = (one.reference.kind, one.reference.name) == (secret.issuer_kind, secret.issuer_name)
+            if ours and one.ready is not None and one.ready.spec.server == secret.server:
+                return one.ready
+        return None
 
     @property
     def has_alternatives(self) -> bool:
@@ -225,6 +341,12 @@ class Observation:
             return {(one.kind, one.name): ready.spec.server if ready is not None else None for one, ready in known}
         server = self.request.server if self.request is not None else None
         return {(one.kind, one.name): server for one in self.certificate.spec.issuers}
+
+    @property
+    def former_servers(self) -> frozenset[str]:
+        """The directories at which the accounts of these issuers were used before: their CAs have moved them."""
+        ready = [one.ready for one in self.candidates] or [self.issuer]
+        return frozenset(server for one in ready if one is not None for server in one.former_servers)
 
     @property
     def ready_issuer(self) -> ReadyIssuer:
@@ -288,8 +410,37 @@ class Observation:
     def with_secret(self, secret: SecretFacts | None) -> Observation:
         """Return the observation with the Secret as it is now, and the time of renewal that follows from it."""
         facts = secret.certificate if secret is not None else None
-        renew_at = renewal_time(self.certificate, facts) if facts is not None else None
-        return replace(self, secret=secret, renew_at=renew_at)
+        if secret is None or facts is None:
+            return replace(self, secret=secret, renewal=None)
+        memory = self.memory
+        suggestion = suggestion_of(
+            memory.suggestion or self.status.renewal,
+            secret.certificate_id or facts.fingerprint_sha256,
+            facts,
+            life_before=self._life_before(),
+            now=self.seen_at,
+        )
+        if suggestion != memory.suggestion:
+            if memory.suggestion is not None:
+                memory = replace(memory, poll_at=None, polls=Backoff())
+            memory = replace(memory, suggestion=suggestion)
+        renewal = renewal_of(
+            self.certificate, facts, suggestion, self.seen_at, kept_until=kept_until(facts, secret.rolled_back)
+        )
+        return replace(self, secret=secret, memory=memory, renewal=renewal)
+
+    def _life_before(self) -> tuple[dt.datetime, dt.datetime] | None:
+        """Return when the certificate began and ends that was in the Secret before, by the last status at least."""
+        facts = self.secret.certificate if self.secret is not None else None
+        if facts is not None:
+            return facts.not_before, facts.not_after
+        status = self.certificate.status
+        return None if status.not_before is None or status.not_after is None else (status.not_before, status.not_after)
+
+    def after_poll(self, suggestion: Suggestion | None, poll_at: dt.datetime, polls: Backoff) -> Observation:
+        """Return the observation after the CA was asked for a suggestion."""
+        memory = replace(self.memory, suggestion=suggestion, poll_at=poll_at, polls=polls)
+        return replace(self, memory=memory).with_secret(self.secret)
 
     def with_status(self, **changes: Any) -> Observation:
         """Return the observation with fields of the draft changed."""

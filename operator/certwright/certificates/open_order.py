@@ -53,6 +53,7 @@ class OpenOrder:
         answers: How often challenges were answered.
         key_due: When its private key, which is being made, is to be fetched; None if at once.
         usable_from: When its certificate, which is issued, may be written; None if at once.
+        account_key: The thumbprint of the account key that the responses are for; empty if there are none.
         warned: What Events have said of responses that could not be seen: the reason, and the cause.
     """
 
@@ -76,6 +77,7 @@ class OpenOrder:
     answers: int = 1
     key_due: dt.datetime | None = None
     usable_from: dt.datetime | None = None
+    account_key: str = ""
     warned: frozenset[tuple[str, str]] = frozenset()
 
     def is_review_due(self, now: dt.datetime) -> bool:

@@ -20,6 +20,10 @@ DAY: Final = dt.timedelta(days=1)
 LIMITS: Final = ((5, HOUR), (10, DAY))
 """So many orders within so long. Failed ones have pauses of their own, which are longer."""
 MAX_KEPT: Final = max(most for most, _ in LIMITS)
+SHARE: Final = 4
+"""Of the lifetime: a certificate that is renewed later than after this is not renewed too often."""
+SHARE_BY_SPEC: Final = 12
+"""Of the lifetime. See `renewal.LARGEST_PART`; jitter makes it a little less than a tenth."""
 SHORTEST_LIFE_BETWEEN: Final = dt.timedelta(minutes=10)
 """The least time between two renewals that do not count."""
 
@@ -56,5 +60,7 @@ def is_scheduled(observation: Observation, need: Need, now: dt.datetime) -> bool
     if need.reason not in {"Renewal", "Expired"} or secret is None or facts is None:
         return False
     begun = facts.not_before if last is None else max(facts.not_before, last)
-    pause = max((facts.not_after - begun) / 3, SHORTEST_LIFE_BETWEEN)
+    # The spec may ask for a renewal after a tenth of the lifetime. What a CA suggests earlier than a quarter counts.
+    by_spec = observation.renewal is not None and observation.renewal.basis == "RenewBefore"
+    pause = max((facts.not_after - begun) / (SHARE_BY_SPEC if by_spec else SHARE), SHORTEST_LIFE_BETWEEN)
     return secret.revision == observation.status.revision and now - begun >= pause

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.certificates.order_request import certified_identifiers, names_of
-from certwright.certificates.secret import PENDING_PREFIX, TLS_TYPE
+from certwright.certificates.secret import PENDING_PREFIX, REVISIONS_PREFIX, TLS_TYPE
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ def _name_problem(certificate: Certificate, secret: SecretFacts | None) -> Owner
         return OwnershipProblem("SecretNotOurs", message)
     if name.startswith(PENDING_PREFIX):
         message = f"Names that start with {PENDING_PREFIX} are for the keys of open orders. Choose another secretName."
+        return OwnershipProblem("SecretNotOurs", message)
+    if name.startswith(REVISIONS_PREFIX):
+        message = (
+            f"Names that start with {REVISIONS_PREFIX} are for revisions that are kept. Choose another secretName."
+        )
         return OwnershipProblem("SecretNotOurs", message)
     return None
 

@@ -13,17 +13,28 @@ from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
+from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.rehearsal import LONGEST as LONGEST_REHEARSAL
+from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
+from certwright.certificates.rehearsal_steps import CheckRehearsal, EndRehearsal, Rehearse
+from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
+from certwright.certificates.revisions import are_due, may_be_kept
+from certwright.certificates.revocations import must_stay_held
+from certwright.certificates.revoking import holding_step, revocation_on_delete, revocation_step
 from certwright.certificates.secret import metadata_fingerprint
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.finalize import Finalize
+from certwright.certificates.steps.keep_revisions import KeepRevisions
 from certwright.certificates.steps.poll_order import PollOrder
+from certwright.certificates.steps.poll_renewal_info import PollRenewalInfo
 from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
+from certwright.certificates.steps.replace_responses import ReplaceResponses, is_needed
 from certwright.certificates.steps.resting import (
     AwaitBudget,
     AwaitCalm,
@@ -35,22 +46,25 @@ from certwright.certificates.steps.resting import (
     Settle,
     Sleep,
 )
+from certwright.certificates.steps.restore_revision import RestoreRevision
 from certwright.certificates.steps.restore_secret import RestoreSecret, changed_by
 from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.review_authorizations import ReviewAuthorizations
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
+from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import wait_until
-from certwright.text import rfc3339
+from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
     from certwright.certificates.issuer_choice import Choice
     from certwright.certificates.observation import Observation
     from certwright.certificates.open_order import OpenOrder
+    from certwright.certificates.secret import SecretFacts
     from certwright.certificates.steps.step import Step
     from certwright.resources import CertificateStatus
     from certwright.runtime.backoff import Backoff
@@ -83,7 +97,7 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     """
     if observation.certificate.metadata.deletion_timestamp is not None:
         return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
-    requested = request_step(observation, now)
+    requested = request_step(observation, now) or revocation_step(observation, now)
     if requested is not None:
         return requested
     if observation.certificate.spec.paused:
@@ -101,33 +115,103 @@ def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> 
     # By the API server's clock: if ours is far behind, only the number of tries is sure to come to an end.
     behind = deleted - now > CLEAN_UP_PATIENCE
     if now < deleted + CLEAN_UP_PATIENCE and not (behind and _tried_enough(observation)):
-        return _let_go_first(observation, now) or Forget()
+        return _let_go(observation, now) or Forget()
     return _release_first(observation, now) or Forget()
+
+
+def _let_go(observation: Observation, now: dt.datetime) -> Step | None:
+    """Revoke and remove what is outside, neither of which waits for the other; then the finalizer."""
+    steps = [revocation_on_delete(observation, now), _clean_up_first(observation, now)]
+    for step in steps:
+        if isinstance(step, Act):
+            return step
+    waits = [step for step in steps if step is not None]
+    sleeps = [step for step in waits if isinstance(step, Sleep)]
+    if sleeps:
+        return min(sleeps, key=lambda sleep: sleep.until)
+    return waits[0] if waits else _release_first(observation, now)
 
 
 def _keep(observation: Observation, now: dt.datetime) -> Step:
     """The Secret is right: clean up what led to it, then rest until the renewal."""
     secret = observation.secret
-    if secret is None or observation.renew_at is None:
+    if secret is None or observation.renewal is None:
         raise AssertionError("no need to issue, yet no certificate: issuance_need is wrong")
+    rehearsing = _rehearse(observation, now)
+    if rehearsing is not None:
+        return rehearsing
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
-    if secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
-        lost = f"Secret {secret.name} has lost the labels and annotations that Certwright wrote"
-        return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt()
-    return _release_first(observation, now) or Settle(observation.renew_at)
+    outputs = _outputs_to_write(observation, secret)
+    if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
+        lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
+        return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
+    held = holding_step(observation, now)
+    if held is not None:
+        return held
+    released = _release_first(observation, now)
+    if released is None and are_due(observation):
+        released = _after(observation.memory.cleaning_up, now) or KeepRevisions()
+    if released is None and is_poll_due(observation, now):
+        released = PollRenewalInfo()
+    return released or Settle(observation.renew_at)
+
+
+def _rehearse(observation: Observation, now: dt.datetime) -> Step | None:
+    """Name the next step of a rehearsal; None if there is none, or it is over."""
+    rehearsal, state, order = observation.rehearsal_issuer, observation.rehearsal_state, observation.status.order
+    begins = state is None and order is None and is_rehearsal_due(observation, now)
+    if rehearsal is None or not (begins or is_rehearsing(observation)):
+        return None
+    if rehearsal.view.state == "unknown":
+        return Sleep(now + LOADING_PAUSE)
+    if rehearsal.ready is None:
+        return EndRehearsal(rehearsal.view.message or f"{rehearsal.key} is not ready.")
+    refusal = rehearsal.policy.refusal(observation.identifiers) if rehearsal.policy is not None else None
+    if refusal is not None:
+        return EndRehearsal(refusal)
+    pause = _after(observation.memory.rehearsing, now)
+    if pause is not None:
+        return pause
+    tries_again = order is None and observation.memory.rehearsing.failures > 0
+    if begins or tries_again:
+        return Rehearse(StartOrder("Rehearsal", "the renewal is tried ahead of its time", is_scheduled=True))
+    if state is not None and not state.started_time <= now <= state.started_time + LONGEST_REHEARSAL:
+        return EndRehearsal("It was not done within two hours.")
+    return _continue_rehearsal(observation, now)
+
+
+def _continue_rehearsal(observation: Observation, now: dt.datetime) -> Step:
+    order, open_order = observation.status.order, observation.memory.open_order
+    rehearsing = observation.as_rehearsal()
+    if order is None or order.url is None or rehearsing.request is None:
+        return EndRehearsal("It was interrupted before its order was known.")
+    if order.spec_hash != rehearsing.request.fingerprint:
+        return EndRehearsal("The spec or the issuer was changed meanwhile.")
+    step = ResumeOrder() if open_order is None else _continue(open_order, now)
+    if isinstance(step, StoreCertificate):
+        step = CheckRehearsal()
+    return Rehearse(step) if isinstance(step, Act) else step
+
+
+def _outputs_to_write(observation: Observation, secret: SecretFacts) -> str | None:
+    """Name what is to be written besides the certificate, labels and annotations; None if nothing is."""
+    look, encoding = observation.memory.outputs, observation.certificate.spec.private_key.encoding
+    if encoding is not None and secret.key_encoding not in (None, encoding) and not secret.immutable:
+        return f"the {encoding} encoding of the key"
+    if look is None or not look.is_due:
+        return None
+    parts = wanted_parts(observation.certificate.spec)
+    return listed([OUTPUT_NAMES[part] for part in parts], none="nothing else made from the certificate")
 
 
 def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     if need.refusal is not None:
         return _let_go_first(observation, now) or Refuse(need.refusal.reason, need.refusal.message)
     view, memory = observation.issuer_view, observation.memory
-    if can_be_restored(observation, now):
-        return (
-            _after(memory.cleaning_up, now)
-            or _await_calm(observation, need.message, now)
-            or RestoreSecret(need.message)
-        )
+    restored = _restore(observation, need, now)
+    if restored is not None:
+        return restored
     if view.state == "unknown":
         return Park()
     if view.state != "ready" or observation.request is None:
@@ -161,7 +245,29 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
         return pause
     if order is None:
         return _order(observation, need, now)
-    return ResumeOrder() if memory.open_order is None else _continue(memory.open_order, now)
+    return _go_on(observation, now)
+
+
+def _go_on(observation: Observation, now: dt.datetime) -> Step:
+    """Name the next step of an order that is in the status."""
+    open_order = observation.memory.open_order
+    if open_order is None:
+        return ResumeOrder()
+    if is_needed(observation, open_order):
+        return _after(observation.memory.cleaning_up, now) or ReplaceResponses()
+    return _continue(open_order, now)
+
+
+def _restore(observation: Observation, need: Need, now: dt.datetime) -> Step | None:
+    """Write what was issued, just now or earlier, to a Secret that something else has deleted or spoiled."""
+    step: Step | None = None
+    if can_be_restored(observation, now):
+        step = RestoreSecret(need.message)
+    elif may_be_kept(observation, need, now):
+        step = RestoreRevision(need.message)
+    if step is None:
+        return None
+    return _after(observation.memory.cleaning_up, now) or _await_calm(observation, need.message, now) or step
 
 
 def _order(observation: Observation, need: Need, now: dt.datetime) -> Step:
@@ -250,7 +356,7 @@ def _tried_enough(observation: Observation) -> bool:
 
 
 def _release_first(observation: Observation, now: dt.datetime) -> Step | None:
-    if FINALIZER not in observation.certificate.metadata.finalizers:
+    if FINALIZER not in observation.certificate.metadata.finalizers or must_stay_held(observation):
         return None
     return _after(observation.memory.cleaning_up, now) or Release()
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from certwright.acme import AcmeError, OrderFailed
+from certwright.acme import AcmeError, OrderFailed, key_authorization
 from certwright.acme.validation import Review
-from certwright.certificates.authorizations import find_challenge, pending
+from certwright.certificates.authorizations import find_challenge, offered_types, pending
 from certwright.certificates.responses import presenters_for
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
@@ -19,7 +19,7 @@ from certwright.failures import IssuanceError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from certwright.acme import Authorization, Client
+    from certwright.acme import AccountKey, Authorization
     from certwright.certificates.observation import Observation
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.tools import Tools
@@ -34,7 +34,7 @@ class Preparation:
     presenters: Mapping[str, Presenter]
     places: Mapping[str, str]
 
-    def response(self, authorization: Authorization, client: Client) -> ChallengeResponse:
+    def response(self, authorization: Authorization, key: AccountKey) -> ChallengeResponse:
         """Return the response to an authorization's challenge.
 
         Raises:
@@ -50,8 +50,8 @@ class Preparation:
             )
         presenter = self.presenters[name]
         challenge = find_challenge(authorization, presenter.challenge_type)
-        key_authorization = client.key_authorization(challenge.token) if challenge.token is not None else ""
-        return presenter.respond(self.places[name], challenge, key_authorization)
+        authorized = key_authorization(challenge.token, key.thumbprint) if challenge.token is not None else ""
+        return presenter.respond(self.places[name], challenge, authorized)
 
 
 async def prepare(observation: Observation, tools: Tools, names: Collection[str]) -> Preparation:
@@ -63,18 +63,58 @@ async def prepare(observation: Observation, tools: Tools, names: Collection[str]
         IssuanceError: No solver is for a name, or it lacks something.
         DnsError: The place of a record cannot be found, or is not allowed.
         SolverError: The Ingress that is to be edited does not exist.
+        PersistentRecordMissing: A permanent record is to be published first.
         KubeError: The API server cannot be asked.
     """
     presenters = await presenters_for(observation, tools, names)
     found = await gather_all(presenters[name].place(name) for name in names)
+    await _expect({name: presenters[name] for name in names})
     return Preparation(presenters, dict(zip(names, found, strict=True)))
+
+
+async def _expect(presenters: Mapping[str, Presenter]) -> None:
+    """Check what has to be there already, for all names of a presenter together."""
+    groups: dict[int, tuple[Presenter, list[str]]] = {}
+    for name, presenter in presenters.items():
+        groups.setdefault(id(presenter), (presenter, []))[1].append(name)
+    await gather_all(presenter.expect(group) for presenter, group in groups.values())
+
+
+async def adapted(
+    prepared: Preparation, observation: Observation, tools: Tools, authorizations: Collection[Authorization]
+) -> Preparation:
+    """Return the preparation with another solver for each name whose challenge the CA does not offer.
+
+    Where no solver of the issuer answers what is offered, it stays as it is, and the response says so.
+
+    Raises:
+        IssuanceError: The other solver lacks something.
+        DnsError: The place of a record cannot be found, or is not allowed.
+        SolverError: The Ingress that is to be edited does not exist.
+        PersistentRecordMissing: A permanent record is to be published first.
+        KubeError: The API server cannot be asked.
+    """
+    tools.registry.learn_challenges(observation.ready_issuer.key, offered_types(authorizations))
+    missing = {
+        one.name: types
+        for one in pending(authorizations)
+        if one.name in prepared.places
+        and prepared.presenters[one.name].challenge_type not in (types := offered_types([one]))
+    }
+    if not missing:
+        return prepared
+    found = await presenters_for(observation, tools, missing, types=missing)
+    other = {name: one for name, one in found.items() if one.challenge_type in missing[name]}
+    places = await gather_all(presenter.place(name) for name, presenter in other.items())
+    await _expect(other)
+    return Preparation({**prepared.presenters, **other}, {**prepared.places, **dict(zip(other, places, strict=True))})
 
 
 def with_responses(
     open_order: OpenOrder,
     authorizations: Iterable[Authorization],
     prepared: Preparation,
-    client: Client,
+    key: AccountKey,
     *,
     kept: Collection[ChallengeResponse] = (),
 ) -> OpenOrder:
@@ -84,7 +124,7 @@ def with_responses(
         open_order: The order.
         authorizations: Its authorizations.
         prepared: How names are answered for.
-        client: The account.
+        key: The account's key, which each response names.
         kept: Files that are served already. If one of them is validated it stays with the others: what serves fewer
             would be other objects.
 
@@ -95,7 +135,7 @@ def with_responses(
     if failed := Review.of(listed, ()).failed:
         raise OrderFailed(open_order.order, dict(failed))
     waiting = pending(listed)
-    responses = {one.name: prepared.response(one, client) for one in waiting}
+    responses = {one.name: prepared.response(one, key) for one in waiting}
     challenges = {}
     for one in waiting:
         challenge = find_challenge(one, prepared.presenters[one.name].challenge_type)
@@ -103,13 +143,13 @@ def with_responses(
         if challenge.status == "pending":
             challenges[one.name] = challenge
     if waiting and kept:
-        found = {one.name: _served(one, prepared, client) for one in listed}
+        found = {one.name: _served(one, prepared, key) for one in listed}
         responses |= {name: one for name, one in found.items() if one is not None and one in kept}
-    return replace(open_order, challenges=challenges, responses=responses)
+    return replace(open_order, challenges=challenges, responses=responses, account_key=key.thumbprint)
 
 
-def _served(authorization: Authorization, prepared: Preparation, client: Client) -> ChallengeResponse | None:
+def _served(authorization: Authorization, prepared: Preparation, key: AccountKey) -> ChallengeResponse | None:
     try:
-        return prepared.response(authorization, client)
+        return prepared.response(authorization, key)
     except (IssuanceError, AcmeError):
         return None  # a CA need not list the challenge any more, or may list it without what nobody needs now

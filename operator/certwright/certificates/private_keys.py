@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certwright.certificates.revocations import has_compromised_key
 from certwright.certificates.secret import pending_key_name, pending_key_secret
 from certwright.failures import IssuanceError
 from certwright.kube.secrets import EntryTooLarge, entry_of
@@ -50,6 +51,8 @@ async def with_key(observation: Observation, tools: Tools) -> tuple[Observation,
 def reuses_key(observation: Observation) -> bool:
     """Whether the key in the target Secret is to be used again."""
     private_key, secret = observation.certificate.spec.private_key, observation.secret
+    if has_compromised_key(observation):
+        return False
     return private_key.rotation_policy == "Never" and secret is not None and secret.has_key_for(private_key)
 
 

@@ -14,13 +14,17 @@ from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issued import MAX_KEPT
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
+from certwright.certificates.keystores import look_at_outputs
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
 from certwright.certificates.progress import Progress
+from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
+from certwright.certificates.rehearsal_issuer import RehearsalIssuer
 from certwright.certificates.requested import next_request_look
+from certwright.certificates.revocations import next_revocation_look
 from certwright.certificates.secret import SecretFacts
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
@@ -174,9 +178,9 @@ class CertificateReconciler:
         refusals = observation.memory.refusals + 1 if isinstance(step, Refuse) else 0
         if refusals != observation.memory.refusals:
             self._keep(observation.remember(refusals=refusals))
-        request_look = next_request_look(observation, now)
-        if request_look is not None:
-            result = result.no_later_than(request_look - now)
+        for look in (next_request_look(observation, now), next_revocation_look(observation, now)):
+            if look is not None:
+                result = result.no_later_than(look - now)
         # No later than when the certificate ends: from then on it is not Ready, whatever else is waited for.
         facts = observation.secret.certificate if observation.secret is not None else None
         if facts is not None and facts.not_after > now:
@@ -213,6 +217,10 @@ class CertificateReconciler:
             memory = memory.for_changed_issuer()
         self._memories[uid] = memory
         memory, secret = await self._secret(certificate, memory)
+        look = await look_at_outputs(
+            certificate, secret, self._tools.kube_api, now=self._tools.clock(), last=memory.outputs
+        )
+        memory = replace(memory, outputs=look)
         claimants = [
             other
             for other in self._certificates.of_secret(namespace, certificate.spec.secret_name)
@@ -223,7 +231,8 @@ class CertificateReconciler:
             identifiers=requested_identifiers(certificate),
             status=certificate.status,
             secret=None,
-            renew_at=None,
+            renewal=None,
+            seen_at=self._tools.clock(),
             issuer_view=IssuerView("unknown"),
             issuer=None,
             request=None,
@@ -233,9 +242,12 @@ class CertificateReconciler:
         )
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
+        if memory.revocations is not None:
+            observation = observation.with_status(revocations=memory.revocations)
         observation = replace(observation, given=self._given(observation.candidates, secret)).with_secret(secret)
         observation = self._of_order(self._with_issuer(observation))
         observation = replace(observation, policy=await self._policy(observation.issuer, namespace))
+        observation = replace(observation, rehearsal_issuer=await self._rehearsal(observation))
         observation, is_foreign = believed(observation)
         if _starts_over(observation, issuer_has_changed=issuer_has_changed):
             observation = observation.without_attempts()
@@ -271,7 +283,9 @@ class CertificateReconciler:
         facts = observation.secret.certificate if observation.secret is not None else None
         patient_until = None
         if facts is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
-            patient_until = patience(observation.renew_at, facts.not_after)
+            by_ca = observation.renewal is not None and observation.renewal.basis == "ARI"
+            called_back = by_ca and observation.renew_at < facts.not_before + (facts.not_after - facts.not_before) / 2
+            patient_until = patience(observation.renew_at, facts.not_after, is_called_back=called_back)
         order = _latest_order(observation)
         is_open = order is not None and order.url is not None and order.state != "invalid"
         choice = choose(
@@ -317,6 +331,20 @@ class CertificateReconciler:
             return policy_for(str(issuer.key), issuer.allowed, namespace, None)
         found = await self._tools.namespaces.labels(namespace)
         return policy_for(str(issuer.key), issuer.allowed, namespace, found.labels, unread=found.unread)
+
+    async def _rehearsal(self, observation: Observation) -> RehearsalIssuer | None:
+        """Return the issuer at which the renewal is rehearsed, if that is to be done now."""
+        settings = observation.certificate.spec.renewal
+        if settings is None or settings.rehearse is None:
+            return None
+        if not (is_rehearsal_due(observation, self._tools.clock()) or is_rehearsing(observation)):
+            return None
+        reference = settings.rehearse.issuer_ref
+        key = key_of(reference.kind, reference.name, observation.namespace)
+        view, ready = self._tools.registry.view(key), self._tools.registry.ready(key)
+        if view.state == "unknown":
+            self._look_at_issuer(key)
+        return RehearsalIssuer(reference, key, view, ready, await self._policy(ready, observation.namespace))
 
     def _tell_foreign_order(self, observation: Observation, certificate: Certificate) -> None:
         order = certificate.status.order
@@ -464,7 +492,7 @@ class CertificateReconciler:
 
     def _went_well(self, step: Act, observation: Observation) -> None:
         if isinstance(step, StoreCertificate):
-            self._circuits.proved(observation.issuer_key)
+            self._circuits.proved(observation.issuer_key, observation.uid)
         elif step.asks_ca:
             self._circuits.answered(observation.issuer_key, "order" if isinstance(step, StartOrder) else "other")
 
@@ -474,16 +502,18 @@ class CertificateReconciler:
         if not step.asks_ca:
             return
         if failure.reason in JUDGEMENTS:
-            self._circuits.proved(key)
+            self._circuits.proved(key, observation.uid)
             return
         work: Work = "order" if isinstance(step, StartOrder) else "other"
-        self._circuits.failed(key, work, failure.reason, failure.message, now)
+        self._circuits.failed(key, observation.uid, work, failure.reason, failure.message, now=now)
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
         if observation.memory.voucher is not None:
             observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
-        observation = observation.remember(requests=observation.status.requests)
+        observation = observation.remember(
+            requests=observation.status.requests, revocations=observation.status.revocations
+        )
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)

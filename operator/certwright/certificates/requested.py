@@ -10,8 +10,11 @@ from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.requests.action import Outcome
 from certwright.certificates.requests.actions import ACTIONS
 from certwright.certificates.requests.record import entry_of, pending, running, withdrawn
+from certwright.certificates.requests.revoke import revocation_for
 from certwright.certificates.steps.begin_request import BeginRequest, RefuseRequest
 from certwright.certificates.steps.end_request import EndRequest, NoteRepeated, TakeOutRequest, is_noted
+from certwright.certificates.steps.revoke import HoldForRevocation
+from certwright.certificates.steps.roll_back import RollBack
 from certwright.runtime.backoff import wait_until
 from certwright.text import sentence
 
@@ -27,7 +30,17 @@ PATIENCE: Final = dt.timedelta(days=1)
 TAKEN_OUT_WITHIN: Final = dt.timedelta(hours=1)
 """A finished request that is in the spec later than this was written back by something else, such as GitOps."""
 
-STEPS: Final[Mapping[RequestAction, Callable[[Observation, RequestStatus, dt.datetime], Act | None]]] = {}
+
+def _hold_for_revocation(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Act | None:
+    """Begin a revocation; what follows is in the plan, see `certificates/revoking.py`."""
+    busy = wait_until(observation.memory.revoking.not_before, now, since=observation.memory.revoking.since)
+    return HoldForRevocation(entry) if revocation_for(observation, entry) is None and busy is None else None
+
+
+STEPS: Final[Mapping[RequestAction, Callable[[Observation, RequestStatus, dt.datetime], Act | None]]] = {
+    "Revoke": _hold_for_revocation,
+    "Rollback": lambda observation, entry, now: RollBack(entry),  # noqa: ARG005 - as every action
+}
 """What an action does itself while its request runs; None once only the issuance, or nothing, is left.
 
 The step may end its request, see `steps.end_request.with_end`; its failures have the back-off of issuing.

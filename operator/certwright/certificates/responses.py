@@ -8,21 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from certwright.challenges.persistent_record import PersistentRecordResponse
 from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import (
     AccountRecordResponse,
     ChallengeResponse,
     FileResponse,
     RecordResponse,
+    TlsAlpnResponse,
 )
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
-from certwright.issuers.solver_choice import choose_solver
+from certwright.issuers.solver_choice import fitting_solvers
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
 from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
@@ -33,7 +35,12 @@ if TYPE_CHECKING:
 
 
 async def presenters_for(
-    observation: Observation, tools: Tools, names: Iterable[str], issuer: SolverSource | None = None
+    observation: Observation,
+    tools: Tools,
+    names: Iterable[str],
+    issuer: SolverSource | None = None,
+    *,
+    types: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, Presenter]:
     """Choose and make the presenter for each name; names with the same solver of the issuer share one.
 
@@ -42,13 +49,22 @@ async def presenters_for(
         tools: What makes them.
         names: For which.
         issuer: Whose solvers; None for those of the issuer in use.
+        types: For a name the challenge types of which one is wanted: a solver that fits less well is chosen if it
+            answers one and the best does not.
+
+    Raises:
+        IssuanceError: No solver is for a name, or it lacks something.
+        DnsError: A server's address or a key cannot be used.
+        KubeError: Credentials cannot be read.
     """
     certificate = observation.certificate
     issuer = issuer or observation.ready_issuer
     made: dict[int, Presenter] = {}
     by_name: dict[str, Presenter] = {}
     for name in names:
-        chosen = choose_solver(issuer.spec.solvers, name, certificate.metadata.labels)
+        fitting = fitting_solvers(issuer.spec.solvers, name, certificate.metadata.labels)
+        wanted = (types or {}).get(name, ())
+        chosen = next((solver for solver in fitting if solver.challenge_type in wanted), fitting[0])
         if id(chosen) not in made:
             made[id(chosen)] = await tools.presenters.make(issuer, chosen, certificate)
         by_name[name] = made[id(chosen)]
@@ -63,7 +79,8 @@ async def same_presenters(
     Raises:
         IssuanceError: The issuer's solver for a name is now of another kind: another order is placed.
     """
-    presenters = await presenters_for(observation, tools, responses)
+    types = {name: (response.challenge_type,) for name, response in responses.items()}
+    presenters = await presenters_for(observation, tools, responses, types=types)
     for name, response in responses.items():
         if presenters[name].challenge_type != response.challenge_type:
             raise IssuanceError(
@@ -109,16 +126,24 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
         return kind(entry.record.name, entry.record.value)
     if entry.resource is None:
         return None
-    url = urlsplit(entry.resource.url)
+    try:
+        url = urlsplit(entry.resource.url)
+    except ValueError:  # an address that is none, in brackets: who may write a status may write that
+        return None
+    if url.scheme == "tls" and url.hostname:
+        key_authorization = entry.resource.key_authorization
+        return TlsAlpnResponse(url.hostname, key_authorization.partition(".")[0], key_authorization)
     if not url.hostname or not url.path.startswith(WELL_KNOWN_PATH):
         return None
     return FileResponse(url.hostname, url.path.removeprefix(WELL_KNOWN_PATH), entry.resource.key_authorization)
 
 
 def response_fields(response: ChallengeResponse) -> dict[str, Any]:
-    """Return the fields of an authorization's entry that name a response."""
+    """Return the fields of an authorization's entry that name a response; none if no order puts it in place."""
     if isinstance(response, RecordResponse):
         return {"record": RecordStatus(name=response.name, value=response.value)}
+    if isinstance(response, PersistentRecordResponse):
+        return {}  # it is not the order's, and nothing of it is to be removed
     if isinstance(response, FileResponse):
         return {"resource": HttpResourceStatus(url=response.url, key_authorization=response.key_authorization)}
     raise AssertionError(f"a status has no place for {response.title}")

@@ -5,6 +5,7 @@ Nothing of a Secret's content is kept in memory. Every manifest is whole, for on
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from dataclasses import dataclass, field, replace
@@ -13,8 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certwright.acme import InvalidCertificate, certificate_identifier
 from certwright.certificates.order_request import contents_digest, digest, requested_identifiers, subject_names
 from certwright.certificates.origin import ChainOrigin, placeholder
+from certwright.certificates.outputs import (
+    DERIVED,
+    NO_OUTPUTS,
+    OUTPUTS_ANNOTATION,
+    Outputs,
+    RecordedOutputs,
+    recorded_outputs,
+)
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.api import FIELD_MANAGER
 from certwright.kube.managed_fields import other_managers
@@ -27,7 +37,7 @@ from certwright.pki import (
     public_key_matches,
     public_key_matches_spec,
 )
-from certwright.pki.keys import is_of_kind
+from certwright.pki.keys import is_of_kind, key_encoding
 from certwright.resources import (
     ACCOUNT_KEY_COMPONENT,
     ALT_NAMES_ANNOTATION,
@@ -44,7 +54,7 @@ from certwright.resources import (
     RESERVED_PREFIX,
     group,
 )
-from certwright.text import printable
+from certwright.text import printable, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +64,7 @@ if TYPE_CHECKING:
     from certwright.pki import CertificateChain
     from certwright.resources import Certificate, IssuerRef, SecretTemplate
     from certwright.resources import PrivateKey as PrivateKeySpec
+    from certwright.runtime.key import Key
 
 TLS_TYPE: Final = "kubernetes.io/tls"
 METADATA_FINGERPRINT_ANNOTATION: Final = f"{group.GROUP}/metadata-fingerprint"
@@ -71,17 +82,72 @@ TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
 CA_ENTRY: Final = "ca.crt"
 MAX_REVISION_DIGITS: Final = 9
 ENTRIES: Final = frozenset({"tls.crt", "tls.key", "ca.crt"})
-"""What Certwright writes."""
+"""What Certwright writes in every Secret."""
 MAX_OTHER_ENTRIES: Final = 10
 MAX_ANNOTATION: Final = 2048
 """The longest of our annotations is a URL; anybody may write longer ones, of which nothing is kept."""
 MAX_KEPT_NAMES: Final = 128
 """Of a certificate. A Certificate may ask for 100: what has more is not what it asks for."""
 MAX_TYPE: Final = 253
+MAX_REQUEST_ID: Final = 64
+MAX_IDENTIFIER: Final = 256
+"""Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 PENDING_KEY: Final = "pending-key"
+HELD_CERTIFICATE: Final = "revocation"
 PENDING_PREFIX: Final = "certwright-pending-"
 """Secrets of such names are deleted when the order that they were for is done."""
-_OWN_KINDS: Final = {ACCOUNT_KEY_COMPONENT: "the account key of an issuer", PENDING_KEY: "the key of an open order"}
+REVISIONS: Final = "revisions"
+REVISIONS_PREFIX: Final = "certwright-revisions-"
+"""Secrets of such names keep the last revisions of a Certificate."""
+ROLLED_BACK_ANNOTATION: Final = f"{group.GROUP}/rolled-back"
+"""That the certificate was put back, see `RolledBack`: written together with it."""
+ISSUED_ANNOTATIONS: Final = (
+    ISSUER_NAME_ANNOTATION,
+    ISSUER_KIND_ANNOTATION,
+    ISSUER_GROUP_ANNOTATION,
+    SERVER_ANNOTATION,
+    CONTENTS_ANNOTATION,
+    SEAL_ANNOTATION,
+)
+"""What a Secret says of the issuance of its certificate."""
+_OWN_KINDS: Final = {
+    ACCOUNT_KEY_COMPONENT: "the account key of an issuer",
+    PENDING_KEY: "the key of an open order",
+    HELD_CERTIFICATE: "a certificate that is to be revoked",
+    REVISIONS: "earlier revisions of a certificate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """That an earlier certificate was put back.
+
+    Attributes:
+        at: When.
+        request_id: The request that asked for it.
+        from_revision: The revision that it replaced.
+    """
+
+    at: dt.datetime
+    request_id: str
+    from_revision: int
+
+    @property
+    def annotation(self) -> str:
+        """The text of the annotation."""
+        record = {"at": rfc3339(self.at), "request": self.request_id, "from": self.from_revision}
+        return json.dumps(record, separators=(",", ":"))
+
+    @classmethod
+    def read(cls, annotation: str | None) -> RolledBack | None:
+        """Read an annotation; None without one, or if somebody else wrote something else."""
+        try:
+            record = json.loads(annotation or "")
+            at = dt.datetime.fromisoformat(record["at"])
+            read = cls(at, str(record["request"])[:MAX_REQUEST_ID], int(record["from"]))
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            return None
+        return read if at.tzinfo is not None else None
 
 
 @dataclass(frozen=True)
@@ -111,6 +177,10 @@ class SecretFacts:
         holds: What else Certwright keeps in it, for people; None if it is not one of Certwright's other Secrets.
         seal: What shows that the operator obtained its certificate, see `seal.IssuanceSeals`; to be checked.
         controller: Kind, name and UID of the object that controls it; None if there is none.
+        rolled_back: That its certificate was put back; None if it was not.
+        certificate_id: The identifier of its certificate in renewal information (RFC 9773 section 4.1), if it has one.
+        outputs: What it records of the entries that are made from certificate and key; None if there are none of ours.
+        key_encoding: Of ``tls.key``: PKCS1 or PKCS8; None if it has only one, or cannot be used.
         other_managers: The field managers that also write it, see `certwright.kube.managed_fields`.
     """
 
@@ -142,6 +212,10 @@ class SecretFacts:
     holds: str | None = None
     seal: str | None = field(default=None, repr=False)
     controller: tuple[str, str, str] | None = None
+    rolled_back: RolledBack | None = None
+    certificate_id: str | None = None
+    outputs: RecordedOutputs | None = None
+    key_encoding: str | None = None
 
     @property
     def is_adopted(self) -> bool:
@@ -212,6 +286,10 @@ class SecretFacts:
             other_managers=other_managers(metadata, field="data"),
             holds=_OWN_KINDS.get((metadata.get("labels") or {}).get(COMPONENT_LABEL) or ""),
             controller=_controller(metadata),
+            rolled_back=RolledBack.read(annotations.get(ROLLED_BACK_ANNOTATION)) if is_unchanged and managed else None,
+            certificate_id=_identifier(leaf) if leaf is not None else None,
+            outputs=recorded_outputs(annotations.get(OUTPUTS_ANNOTATION), data) if managed else None,
+            key_encoding=_encoding(data, leaf) if leaf is not None else None,
             seal=annotations.get(SEAL_ANNOTATION),
         )
 
@@ -230,6 +308,7 @@ def tls_secret(
     revision: int = 1,
     issuer: IssuerRef | None = None,
     seal: str | None = None,
+    outputs: Outputs = NO_OUTPUTS,
 ) -> dict[str, Any]:
     """Return the ``kubernetes.io/tls`` Secret for a freshly issued chain and its key.
 
@@ -241,11 +320,10 @@ def tls_secret(
         revision: Which one of the Certificate's this is, counted from 1.
         issuer: Which one of the Certificate's issuers issued it; None for the first.
         seal: What shows that the operator obtained it, see `seal.IssuanceSeals`.
+        outputs: What is made from them, see `issued_sources`.
     """
     issuer = issuer or certificate.spec.issuers[0]
-    data = {"tls.crt": encoded(chain.pem), "tls.key": encoded(key_pem)}
-    if chain.root_pem is not None:
-        data[CA_ENTRY] = encoded(chain.root_pem)
+    data = {entry: encoded(content) for entry, content in issued_sources(chain, key_pem).items()}
     annotations = {
         ISSUER_NAME_ANNOTATION: issuer.name,
         ISSUER_KIND_ANNOTATION: issuer.kind,
@@ -255,13 +333,73 @@ def tls_secret(
         REVISION_ANNOTATION: str(revision),
         **({} if seal is None else {SEAL_ANNOTATION: seal}),
     }
-    return _manifest(certificate, data, annotations)
+    return _manifest(certificate, data, annotations, outputs)
 
 
-def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the Secret that is there, content unchanged, with our labels, annotations and owner.
+def issued_sources(chain: CertificateChain, key_pem: bytes) -> dict[str, bytes]:
+    """Return the entries of a freshly issued certificate: what all others are made from."""
+    root = {CA_ENTRY: chain.root_pem} if chain.root_pem is not None else {}
+    return {"tls.crt": chain.pem, "tls.key": key_pem, **root}
+
+
+def issued_annotations(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a Secret that is written says of the issuance of its certificate."""
+    annotations = manifest["metadata"]["annotations"]
+    return {name: annotations[name] for name in ISSUED_ANNOTATIONS if name in annotations}
+
+
+def kept_secret(
+    certificate: Certificate,
+    sources: Mapping[str, bytes],
+    issued: Mapping[str, str],
+    *,
+    revision: int,
+    outputs: Outputs = NO_OUTPUTS,
+    rolled_back: RolledBack | None = None,
+) -> dict[str, Any]:
+    """Return the Secret for a revision that was kept.
+
+    Args:
+        certificate: The Certificate it belongs to.
+        sources: Its tls.crt, tls.key and ca.crt.
+        issued: What its Secret said of its issuance.
+        revision: Which one it is.
+        outputs: What is made from them.
+        rolled_back: That somebody asked for it.
+    """
+    annotations = {**issued, REVISION_ANNOTATION: str(revision)}
+    if rolled_back is not None:
+        annotations[ROLLED_BACK_ANNOTATION] = rolled_back.annotation
+    data = {entry: encoded(content) for entry, content in sources.items()}
+    return _manifest(certificate, data, annotations, outputs)
+
+
+def present_sources(existing: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the same entries of a Secret that is there.
+
+    Raises:
+        EntryTooLarge: One of them is longer than any that is written.
+    """
+    data = existing.get("data") or {}
+    return {entry: decoded(data, entry) for entry in sorted(ENTRIES) if data.get(entry)}
+
+
+def adopted_secret(
+    certificate: Certificate,
+    existing: Mapping[str, Any],
+    *,
+    key_pem: bytes | None = None,
+    outputs: Outputs = NO_OUTPUTS,
+) -> dict[str, Any]:
+    """Return the Secret that is there, certificate and key unchanged, with our labels, annotations and owner.
 
     It carries the resourceVersion it was read at: if someone changes it meanwhile, the write is refused.
+
+    Args:
+        certificate: The Certificate it belongs to.
+        existing: The Secret.
+        key_pem: The same key in another encoding, if it is to be written so.
+        outputs: What is made from certificate and key.
     """
     data = {entry: content for entry, content in (existing.get("data") or {}).items() if entry in ENTRIES}
     known = existing["metadata"].get("annotations") or {}
@@ -270,22 +408,15 @@ def adopted_secret(certificate: Certificate, existing: Mapping[str, Any]) -> dic
     issued = mine and known.get(CONTENT_DIGEST_ANNOTATION) == _digest_of(data)
     kept = {
         name: known[name]
-        for name in (
-            ISSUER_NAME_ANNOTATION,
-            ISSUER_KIND_ANNOTATION,
-            ISSUER_GROUP_ANNOTATION,
-            SERVER_ANNOTATION,
-            CONTENTS_ANNOTATION,
-            REVISION_ANNOTATION,
-            SEAL_ANNOTATION,
-        )
+        for name in (*ISSUED_ANNOTATIONS, REVISION_ANNOTATION, ROLLED_BACK_ANNOTATION)
         if name in known and (issued if name == SERVER_ANNOTATION else mine)
     }
+    if key_pem is not None:
+        data["tls.key"] = encoded(key_pem)
     if not mine:
-        kept[CONTENTS_ANNOTATION] = contents_digest(
-            certificate
-        )  # taken as it is, until the spec asks for something else
-    manifest = _manifest(certificate, data, kept)
+        # Taken as it is, until the spec asks for something else.
+        kept[CONTENTS_ANNOTATION] = contents_digest(certificate)
+    manifest = _manifest(certificate, data, kept, outputs)
     manifest["metadata"]["resourceVersion"] = existing["metadata"]["resourceVersion"]
     return manifest
 
@@ -333,6 +464,36 @@ def pending_key_name(certificate: Certificate) -> str:
     return f"{PENDING_PREFIX}{digest(certificate.metadata.uid)}"
 
 
+def held_name(certificate: Certificate) -> str:
+    """Return the name of the Secret that keeps a certificate which is to be revoked."""
+    return f"{PENDING_PREFIX}revocation-{digest(certificate.metadata.uid)}"
+
+
+def held_secret(certificate: Certificate, leaf_der: bytes, key_pem: bytes, issuer: Key) -> dict[str, Any]:
+    """Return the Secret that keeps a certificate and its key until it is revoked; it goes when the Certificate goes.
+
+    It names the issuer that issued it, as the Certificate's own Secret does.
+    """
+    leaf = x509.load_der_x509_certificate(leaf_der).public_bytes(Encoding.PEM)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {
+            "namespace": certificate.metadata.namespace,
+            "name": held_name(certificate),
+            "labels": {COMPONENT_LABEL: HELD_CERTIFICATE},
+            "annotations": {
+                CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
+                ISSUER_NAME_ANNOTATION: issuer.name,
+                ISSUER_KIND_ANNOTATION: issuer.kind,
+            },
+            "ownerReferences": [owner_of(certificate)],
+        },
+        "data": {"tls.crt": encoded(leaf), "tls.key": encoded(key_pem)},
+    }
+
+
 def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, Any]:
     """Return the Secret that keeps the new private key; it goes when the Certificate goes."""
     return {
@@ -344,7 +505,7 @@ def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, An
             "name": pending_key_name(certificate),
             "labels": {COMPONENT_LABEL: PENDING_KEY},
             "annotations": {CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name},
-            "ownerReferences": [_owner(certificate)],
+            "ownerReferences": [owner_of(certificate)],
         },
         "data": {"tls.key": encoded(key_pem)},
     }
@@ -364,6 +525,8 @@ def _short(annotations: Mapping[str, str]) -> dict[str, str]:
             REVISION_ANNOTATION,
             SEAL_ANNOTATION,
             TEMPLATE_ANNOTATION,
+            OUTPUTS_ANNOTATION,
+            ROLLED_BACK_ANNOTATION,
         )
         # What we write is of one line; another text would be so in a log as well.
         if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1) and text.isprintable()
@@ -402,6 +565,14 @@ def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChai
     return chain, None
 
 
+def _identifier(leaf: x509.Certificate) -> str | None:
+    try:
+        found = certificate_identifier(leaf.public_bytes(Encoding.DER))
+    except InvalidCertificate:
+        return None
+    return found if len(found) <= MAX_IDENTIFIER else None
+
+
 def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Return kind, name and UID of the object that controls a Secret: the API server allows one."""
     for one in metadata.get("ownerReferences") or ():
@@ -413,6 +584,8 @@ def _controller(metadata: Mapping[str, Any]) -> tuple[str, str, str] | None:
 def _other_entries(secret: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of entries that hold something and that we do not own (``ca.crt`` may be another's)."""
     data, owned = secret.get("data") or {}, ENTRIES
+    if OUTPUTS_ANNOTATION in (secret["metadata"].get("annotations") or {}):
+        owned |= DERIVED
     for entry in secret["metadata"].get("managedFields") or ():
         if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
             owned = frozenset({"tls.crt", "tls.key"}) | {
@@ -428,8 +601,19 @@ def _public_key(data: Mapping[str, str]) -> CertificatePublicKeyTypes | None:
         return None
 
 
-def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[str, str]) -> dict[str, Any]:
+def _encoding(data: Mapping[str, str], leaf: x509.Certificate) -> str | None:
+    """Return how the key is encoded, if it could be encoded otherwise."""
+    is_fixed = public_key_matches_spec(leaf, "Ed25519")
+    return None if is_fixed else key_encoding(decoded(data, "tls.key", limit=MAX_KEY_BYTES))
+
+
+def _manifest(
+    certificate: Certificate, data: dict[str, str], annotations: dict[str, str], outputs: Outputs
+) -> dict[str, Any]:
     template = certificate.spec.secret_template
+    data = {**data, **{entry: encoded(content) for entry, content in outputs.entries.items()}}
+    if outputs.record is not None:
+        annotations = {**annotations, OUTPUTS_ANNOTATION: outputs.record}
     metadata: dict[str, Any] = {
         "namespace": certificate.metadata.namespace,
         "name": certificate.spec.secret_name,
@@ -445,7 +629,7 @@ def _manifest(certificate: Certificate, data: dict[str, str], annotations: dict[
         },
     }
     if certificate.spec.secret_owner_reference:
-        metadata["ownerReferences"] = [_owner(certificate)]
+        metadata["ownerReferences"] = [owner_of(certificate)]
     return {"apiVersion": "v1", "kind": "Secret", "type": TLS_TYPE, "metadata": metadata, "data": data}
 
 
@@ -460,7 +644,8 @@ def _names(certificate: Certificate) -> dict[str, str]:
     return annotations
 
 
-def _owner(certificate: Certificate) -> dict[str, Any]:
+def owner_of(certificate: Certificate) -> dict[str, Any]:
+    """Return the owner reference to a Certificate."""
     return {
         "apiVersion": API_VERSION,
         "kind": "Certificate",

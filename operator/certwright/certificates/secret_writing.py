@@ -19,7 +19,7 @@ async def write_secret(
     """Write a Secret that is ours, and return it.
 
     Server-side apply leaves what another field manager wrote as well, as a restored backup does: labels and annotations
-    of an earlier template, our owner reference, the root of an earlier chain. A second write takes them out then.
+    of an earlier template, our owner reference, the root of an earlier chain, a keystore. A second write removes them.
 
     Args:
         kube_api: The API server.
@@ -32,11 +32,18 @@ async def write_secret(
         KubeError: The API server refused.
     """
     written = await kube_api.apply_secret(manifest, force=before is not None)
-    change = leftovers(written, manifest, uid, before.template if before is not None else None)
+    template, outputs = (before.template, before.outputs) if before is not None else (None, None)
+    change = leftovers(written, manifest, uid, template, outputs.entries if outputs is not None else ())
     return await kube_api.change_secret(written, change) if change else written
 
 
-def leftovers(found: Mapping[str, Any], manifest: Mapping[str, Any], uid: str, template: str | None) -> dict[str, Any]:
+def leftovers(
+    found: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    uid: str,
+    template: str | None,
+    derived: Iterable[str] = (),
+) -> dict[str, Any]:
     """Return the merge patch that takes out of a Secret what was ours and is in the manifest no more.
 
     Args:
@@ -44,6 +51,7 @@ def leftovers(found: Mapping[str, Any], manifest: Mapping[str, Any], uid: str, t
         manifest: What was applied.
         uid: Of the Certificate.
         template: What an earlier template had, as it was recorded in the Secret before.
+        derived: Entries that were made from an earlier certificate, as they were recorded in it.
     """
     metadata, wanted = found["metadata"], manifest["metadata"]
     change: dict[str, Any] = {}
@@ -54,7 +62,7 @@ def leftovers(found: Mapping[str, Any], manifest: Mapping[str, Any], uid: str, t
     if not wanted.get("ownerReferences") and any(one.get("uid") == uid for one in owners):
         change["ownerReferences"] = [one for one in owners if one.get("uid") != uid]
     patch: dict[str, Any] = {"metadata": change} if change else {}
-    if data := _gone(found.get("data") or {}, manifest["data"], [CA_ENTRY]):
+    if data := _gone(found.get("data") or {}, manifest["data"], [CA_ENTRY, *derived]):
         patch["data"] = data
     return patch
 

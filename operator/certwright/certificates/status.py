@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,6 +18,7 @@ from certwright.resources import (
     READY,
     Certificate,
     Condition,
+    RenewalStatus,
     UsedIssuer,
     find_condition,
     is_true,
@@ -27,13 +29,16 @@ from certwright.text import rfc3339, sentence
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
+    from certwright.certificates.renewal import RenewalDecision
     from certwright.certificates.tools import Tools
     from certwright.resources import CertificateStatus, ConditionStatus
+
+logger = logging.getLogger(__name__)
 
 NOTHING_TO_DO: Final = "NothingToDo"
 MAX_SERIAL_DIGITS: Final = 64
 """RFC 5280 allows 40; a Secret that someone else filled may hold anything."""
-RENEWAL_REASONS: Final = frozenset({"Renewal", "Requested"})
+RENEWAL_REASONS: Final = frozenset({"Renewal", "Requested", "ToBeRevoked"})
 """Needs that leave the certificate in the Secret as good as it was."""
 PAUSE_MESSAGE: Final = "spec.paused is set: nothing is ordered, presented or written. What exists is kept."
 QUIET: Final = dt.timedelta(seconds=5)
@@ -68,7 +73,7 @@ def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
         )
         conditions = set_condition(conditions, condition, now)
     conditions = _with_pause(conditions, observation, now)
-    facts: dict[str, Any] = dict.fromkeys(("not_before", "not_after", "renewal_time", "serial_number"))
+    facts: dict[str, Any] = dict.fromkeys(("not_before", "not_after", "renewal_time", "renewal", "serial_number"))
     if problem is None and secret is not None and secret.certificate is not None:
         counted = secret.revision if secret.certificate_name == observation.certificate.metadata.name else 0
         facts = {
@@ -76,6 +81,7 @@ def report(observation: Observation, now: dt.datetime) -> CertificateStatus:
             "not_before": secret.certificate.not_before,
             "not_after": secret.certificate.not_after,
             "renewal_time": observation.renew_at,
+            "renewal": _renewal(observation),
             "serial_number": secret.certificate.serial[:MAX_SERIAL_DIGITS],
         }
     issuer = observation.used_issuer if problem is not None else _issuer(observation)
@@ -119,13 +125,20 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
     need = issuance_need(observation, now)
     secret, note = observation.secret, observation.memory.note
     usable = secret.certificate if secret is not None else None
-    if usable is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
-        ends, renews = rfc3339(usable.not_after), rfc3339(observation.renew_at)
-        if observation.certificate.spec.paused:
-            due = f"its renewal is due at {renews}" if need is None else "its renewal is due"
+    renewal = observation.renewal
+    if usable is not None and renewal is not None and (need is None or need.reason in RENEWAL_REASONS):
+        ends = rfc3339(usable.not_after)
+        if observation.certificate.spec.paused and renewal.at is not None:
+            due = f"its renewal is due at {rfc3339(renewal.at)}" if need is None else "its renewal is due"
             return _Fact("True", "Paused", f"The certificate is valid until {ends}; {due}, but spec.paused is set.")
+        look = observation.memory.outputs
+        if need is None and look is not None and look.problem is not None:
+            return _Fact("False", look.problem.reason, f"The certificate is valid until {ends}. {look.problem.message}")
+        if need is None and secret is not None and secret.rolled_back is not None:
+            was = f"Revision {secret.revision} was put back at {rfc3339(secret.rolled_back.at)}. It"
+            return _Fact("True", "RolledBack", f"{was} is valid until {ends}{_outlook(renewal)}")
         if need is None:
-            return _Fact("True", "Ready", f"The certificate is valid until {ends} and will be renewed at {renews}.")
+            return _Fact("True", "Ready", f"The certificate is valid until {ends}{_outlook(renewal)}")
         what = f" {note.message}" if note is not None else ""
         return _Fact("True", "Renewing", f"The certificate is valid until {ends} and is being renewed.{what}")
     if need is not None and need.refusal is not None:
@@ -135,6 +148,25 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
     if need is None:
         raise AssertionError("a certificate is not needed, and yet there is none")
     return _Fact("False", need.reason, sentence(need.message))
+
+
+def _outlook(renewal: RenewalDecision) -> str:
+    """Return what to say of the renewal, after the end of the certificate."""
+    warning = f" {renewal.warning[1]}" if renewal.warning is not None else ""
+    if renewal.at is None:
+        return (warning and f".{warning}") or ". It is not renewed: spec.renewal.policy is Disabled."
+    return f" and will be renewed at {rfc3339(renewal.at)}{renewal.why}.{warning}"
+
+
+def _renewal(observation: Observation) -> RenewalStatus | None:
+    """Return what the time of the renewal is based on."""
+    if observation.renewal is None:
+        return None
+    suggestion = observation.memory.suggestion
+    said = suggestion.status() if suggestion is not None else RenewalStatus()
+    settings = observation.certificate.spec.renewal
+    rehearsal = observation.last_rehearsal if settings is not None and settings.rehearse is not None else None
+    return said.replace(basis=observation.renewal.basis, rehearsal=rehearsal)
 
 
 def _issuing(note: Note | None) -> _Fact:
@@ -151,7 +183,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
     """
     now = tools.clock()
     observation = sealed(observation)
-    status = report(observation, now)
+    status = report(observation.as_real(), now)
     observation = replace(observation, status=status)
     certificate = observation.certificate
     if _material(status) == _material(certificate.status):
@@ -159,7 +191,20 @@ async def save(observation: Observation, tools: Tools) -> Observation:
     identity = certificate.metadata.identity
     body = await tools.kube_api.apply_status(Certificate.PLURAL, Certificate.KIND, identity, status.to_json())
     _tell_pause(observation, tools, certificate.status)
+    _tell_outputs_problem(observation, tools, certificate.status)
     return written(observation.remember(saved_at=now), tools, body)
+
+
+def _tell_outputs_problem(observation: Observation, tools: Tools, before: CertificateStatus) -> None:
+    """Say what is missing in the Secret besides the certificate, when the condition first says so."""
+    look, was = observation.memory.outputs, find_condition(before.conditions, READY)
+    problem = look.problem if look is not None else None
+    is_now = find_condition(observation.status.conditions, READY)
+    if problem is None or is_now is None or is_now.reason != problem.reason:
+        return
+    if was is None or (was.reason, was.message) != (is_now.reason, is_now.message):
+        logger.warning("%s: %s: %s", observation.certificate.display_name, problem.reason, problem.message)
+        tools.recorder.record(observation.subject, "Warning", problem.reason, problem.message)
 
 
 def _tell_pause(observation: Observation, tools: Tools, before: CertificateStatus) -> None:

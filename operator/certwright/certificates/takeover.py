@@ -40,7 +40,8 @@ class Takeover:
         """
         if observation.memory.caught_up or not self._tools.leadership.is_limited:
             return False
-        return not isinstance(plan(observation, self._tools.clock()), Rest)
+        step = plan(observation, self._tools.clock())
+        return not isinstance(step, Rest) and step.needs_latest
 
     async def read_again(self, observation: Observation) -> None:
         """Have the stores hold what there is.

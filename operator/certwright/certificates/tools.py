@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
     from certwright.issuers.budgets import Budgets
+    from certwright.issuers.caa_forecast import CaaForecast
     from certwright.issuers.namespaces import Namespaces
     from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
@@ -41,7 +42,10 @@ class Tools:
         leadership: Whether this process may act.
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
+        number: How many Certificates there are.
+        quiet: Until when the CAs, by their URL, are not asked for renewal information that did not answer just now.
         keys: Makes private keys.
+        caa: Looks at CAA records before the CA does; None leaves them to the CA.
     """
 
     kube_api: KubeApi
@@ -56,4 +60,7 @@ class Tools:
     leadership: Leadership
     on_written: Callable[[dict[str, Any]], object]
     on_secret_written: Callable[[SecretFacts], object]
+    number: Callable[[], int] = lambda: 1
+    quiet: dict[str, dt.datetime] = field(default_factory=dict)
     keys: KeyMaker = field(default_factory=KeyMaker)
+    caa: CaaForecast | None = None

@@ -91,6 +91,9 @@ class Dns01Presenter:
             return target
         raise CnameNotAllowed(owner, target, zones)
 
+    async def expect(self, names: Sequence[str]) -> None:
+        """Nothing has to be there before an order."""
+
     def owner(self, name: str) -> str:
         """Return where the CA looks for the record of a domain, before any CNAME is followed."""
         return dns01_name(name)

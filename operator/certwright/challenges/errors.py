@@ -15,3 +15,7 @@ class CannotListen(AcmeError):
 
 class CannotWrite(AcmeError):
     """A file for a challenge cannot be written."""
+
+
+class PersistentRecordMissing(AcmeError):
+    """A permanent record of dns-persist-01 is not in the DNS; the message says which. The CA was not asked."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import ChallengeResponse, Sighting
 
 SelfCheckMode: TypeAlias = Literal["required", "advisory", "off"]
-ObjectKind: TypeAlias = Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
+ObjectKind: TypeAlias = Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute", "TLSRoute"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Presenter(Protocol):
 
     async def place(self, name: str) -> str:
         """Return where the response for a name has to be. What can fail without the CA fails here, before an order."""
+        ...
+
+    async def expect(self, names: Sequence[str]) -> None:
+        """Check what has to be there before an order is placed for these names; most need nothing."""
         ...
 
     def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:

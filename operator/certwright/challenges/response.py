@@ -151,6 +151,38 @@ class FileResponse:
         return f"{self.url} does not answer with the key authorization: {seen}"
 
 
+@dataclass(frozen=True, order=True)
+class TlsAlpnResponse(FileResponse):
+    """What a TLS handshake with the protocol acme-tls/1 has to show (RFC 8737 section 3).
+
+    Attributes:
+        host: The DNS name or IP address, lower-case.
+        token: Of the challenge.
+        key_authorization: What the validation certificate is made from; no secret.
+    """
+
+    challenge_type: ClassVar[str] = "tls-alpn-01"
+    waiting_reason: ClassVar[Reason] = "WaitingForTLS"
+    advice: ClassVar[str] = (
+        "Check that the domain points to the Gateway or load balancer, whose port 443 must pass TLS through. If it "
+        "does so only from outside, set the solver's selfCheck to advisory or off."
+    )
+
+    @property
+    def url(self) -> str:
+        """The place that the CA connects to, as a URL."""
+        return f"tls://{f'[{self.host}]' if ':' in self.host else self.host}:443"
+
+    @property
+    def title(self) -> str:
+        """What it is called, for messages."""
+        return f"the validation certificate of {self.host}"
+
+    def describe_missing(self, name: str, seen: str) -> str:  # noqa: ARG002 - the host is the name
+        """Say that it cannot be seen, and what was seen in its place."""
+        return f"{self.host} does not present the validation certificate on port 443: {seen}"
+
+
 class Sighting(Protocol):
     """What was seen of one response."""
 

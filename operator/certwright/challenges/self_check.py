@@ -10,8 +10,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from certwright.acme import AcmeError, UntrustedServer
+from certwright.acme import AcmeError, HttpxTransport, UnsupportedChallenge, UntrustedServer
 from certwright.challenges.errors import NotVisible
+from certwright.dns import DnsView, TxtRecord
 from certwright.http.url import MAX_SHOWN_HOST
 from certwright.text import printable
 
@@ -287,20 +288,24 @@ class SelfChecked:
         await self._solver.clean_up(proofs)
 
     async def _until_there(self, proof: Proof) -> None:
-        loop = asyncio.get_running_loop()
+        loop, fetch = asyncio.get_running_loop(), _fetch_with(self._transport)
         deadline = loop.time() + self._seconds
-        while not (found := await look(proof.http01_url, proof.key_authorization, self._fetch, self._policy)).complete:
+        while not (found := await look(proof.http01_url, proof.key_authorization, fetch, self._policy)).complete:
             if loop.time() + _PAUSE > deadline:
                 complaint = _complaint(found)
                 raise NotVisible(f"{proof.http01_url} {complaint}. Check DNS, firewall, and which server answers there")
             await asyncio.sleep(_PAUSE)
 
-    async def _fetch(self, url: str, *, enough: int) -> Answer | NoAnswer:
+
+def _fetch_with(transport: Transport) -> Fetch:
+    async def fetch(url: str, *, enough: int) -> Answer | NoAnswer:
         try:
-            response = await self._transport.request("GET", url, headers={}, max_bytes=max(enough, _MAX_ANSWER))
+            response = await transport.request("GET", url, headers={}, max_bytes=max(enough, _MAX_ANSWER))
         except AcmeError as error:
             return NoAnswer(str(error), untrusted=isinstance(error, UntrustedServer))
         return Answer(response.status, response.headers.get("Location"), response.media_type, response.body)
+
+    return fetch
 
 
 def _complaint(finding: Finding) -> str:
@@ -320,3 +325,57 @@ def _complaint(finding: Finding) -> str:
         case _:
             goal = finding.detail or "an invalid URL"
             return f"{via}redirects to {goal}, which no CA follows: only http and https on ports 80 and 443"
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What one look at a challenge response came to.
+
+    Attributes:
+        complete: Whether the CA can be expected to be satisfied.
+        place: Where was looked: a URL, or the name of a record after CNAMEs.
+        seen: What was there, for people.
+    """
+
+    complete: bool
+    place: str
+    seen: str
+
+
+async def self_test(
+    proof: Proof, *, view: DnsView | None = None, transport: Transport | None = None, port: int = HTTP_PORT
+) -> SelfTest:
+    """Look once for the response to a challenge of http-01, dns-01 or dns-account-01, as the CA will.
+
+    Nothing is sent to the CA, so it counts nothing.
+
+    Args:
+        proof: The challenge; see `Proof.of`.
+        view: For records: which servers are asked. None for the authoritative ones.
+        transport: For files; see `SelfChecked`. None for one of its own.
+        port: For files: where the CA would ask port 80.
+
+    Raises:
+        UnsupportedChallenge: The challenge is of another type.
+        DnsError: The zone or its servers cannot be found.
+    """
+    if proof.challenge.type == "http-01":
+        return await _look_for_file(proof, transport, port)
+    if proof.challenge.type not in {"dns-01", "dns-account-01"}:
+        kind = proof.challenge.type
+        raise UnsupportedChallenge(f"There is no self-test for {kind}", type=kind)
+    asked = view or DnsView()
+    place = await asked.follow_cname(proof.txt_name)
+    (found,) = await asked.check([TxtRecord(place, proof.txt_value)])
+    return SelfTest(found.complete, place, found.describe())
+
+
+async def _look_for_file(proof: Proof, transport: Transport | None, port: int) -> SelfTest:
+    own = None if transport is not None else HttpxTransport(allow_insecure=True, verify=False)
+    try:
+        fetch = _fetch_with(transport or own)  # type: ignore[arg-type]  # one of them is there
+        found = await look(proof.http01_url, proof.key_authorization, fetch, CheckPolicy(port=port))
+    finally:
+        if own is not None:
+            await own.aclose()
+    return SelfTest(found.complete, proof.http01_url, "the right answer" if found.complete else _complaint(found))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ssl
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme import ACME_TLS_1, tls_alpn01_server_name, validation_certificate
+from certwright.acme import tls_alpn01_server_name, validation_certificate
 from certwright.challenges.listener import CONNECTION_SECONDS, Listener
+from certwright.challenges.tls_responder import tls_context
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
 
-    from certwright.acme import ValidationCertificate
     from certwright.challenges.proof import Proof
 
 
@@ -30,7 +28,7 @@ class TlsAlpn01Server:
 
     def __init__(self, *, host: str | None = None, port: int = 443) -> None:
         self._contexts: dict[str, ssl.SSLContext] = {}
-        front = _context()
+        front = tls_context()
         front.sni_callback = self._choose
         self._listener = Listener(
             self._answer, host=host, port=port, ssl=front, ssl_handshake_timeout=CONNECTION_SECONDS
@@ -49,7 +47,7 @@ class TlsAlpn01Server:
         """
         fresh = [validation_certificate(proof.identifier, proof.key_authorization) for proof in proofs]
         added = len({certificate.server_name for certificate in fresh} - self._contexts.keys())
-        self._contexts |= {certificate.server_name: _context(certificate) for certificate in fresh}
+        self._contexts |= {certificate.server_name: tls_context(certificate) for certificate in fresh}
         await self._listener.hold(added)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
@@ -71,18 +69,3 @@ class TlsAlpn01Server:
     async def _answer(self, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         # The handshake was all there is to it (RFC 8737 section 3).
         return
-
-
-def _context(certificate: ValidationCertificate | None = None) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Whoever offers another protocol is told that there is none (RFC 8737 section 4).
-    context.set_alpn_protocols([ACME_TLS_1])
-    if certificate is not None:
-        # The ssl module reads from files only: one that nobody else can read, gone before anybody connects.
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "validation.pem"
-            path.touch(mode=0o600)
-            path.write_bytes(certificate.certificate_pem + certificate.private_key_pem)
-            context.load_cert_chain(path)
-    return context

@@ -1,10 +1,13 @@
 """The `certwright` command line, apart from `run`, `solver` and `acme`, which `main` starts without it."""
 
 from importlib.metadata import version as installed_version
+from typing import Annotated, Literal
 
 import typer
 
 from certwright.cli.acme.app import acme
+from certwright.cli.acme.commands import print_version
+from certwright.cli.cluster.app import PANEL, add_commands
 from certwright.cli.crds import crds
 
 app = typer.Typer(
@@ -16,6 +19,7 @@ app = typer.Typer(
 )
 app.command()(crds)
 app.add_typer(acme)
+add_commands(app, panel=PANEL)
 
 
 @app.command(add_help_option=False, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -27,7 +31,33 @@ def run(context: typer.Context) -> None:
     raise typer.Exit(run_operator(context.args))
 
 
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Automatic TLS certificates for Kubernetes, and an ACME client for other hosts."""
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(installed_version("certwright"))
+
+
+@app.command()
+def completion(shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell.")]) -> None:
+    """Print the completion for a shell; kubectl certwright is completed by kubectl itself."""
+    from certwright.cli.completion import SCRIPTS  # noqa: PLC0415 - the other commands do not need it
+
+    typer.echo(SCRIPTS[shell])
+
+
+@app.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})
+def complete(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+    """Print what may follow, for the completion of a shell."""
+    from certwright.cli.completion import complete as candidates  # noqa: PLC0415 - as above
+
+    typer.echo(candidates(app, words or [""]))

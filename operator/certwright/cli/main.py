@@ -2,8 +2,35 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Final, NoReturn
 
 from certwright.cli.lean import import_lean
+
+CLUSTER_COMMANDS: Final = ("status", "explain", "renew", "revoke", "rollback", "pause", "resume", "check")
+"""The commands of `kubectl certwright`, which `certwright` has as well."""
+
+
+def kubectl_plugin() -> None:
+    """Run `kubectl certwright`: kubectl finds `kubectl-certwright` on the PATH."""
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # as in `main`
+    _cluster(sys.argv[1:], "kubectl certwright")
+
+
+def kubectl_complete() -> None:
+    """Complete `kubectl certwright`: kubectl 1.26 and later ask `kubectl_complete-certwright` on the PATH."""
+    import_lean()
+    from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only this command pays for its imports
+    from certwright.cli.completion import complete  # noqa: PLC0415 - as above
+
+    print(complete(plugin, sys.argv[1:]))
+
+
+def _cluster(given: Sequence[str], name: str) -> NoReturn:
+    import_lean()
+    from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only these commands pay for its imports
+
+    plugin(list(given), prog_name=name)
+    raise SystemExit(0)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from certwright.cli.acme.app import acme  # noqa: PLC0415 - as above
 
         acme(given[1:], prog_name="certwright acme")
+    if given[:1] and given[0] in CLUSTER_COMMANDS:
+        _cluster(given, "certwright")
     from certwright.cli.app import app  # noqa: PLC0415 - typer and rich stay out of `certwright run`
 
     app(given)

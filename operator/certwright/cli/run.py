@@ -99,7 +99,9 @@ def _options(given: argparse.Namespace) -> Options:
             pull_policy=given.solver_image_pull_policy,
             responder_address=given.responder_address,
             responder_port=given.responder_port,
+            tls_responder_port=given.tls_responder_port,
             check_port=given.http01_port,
+            tls_check_port=given.tls_alpn01_port,
             addresses=AddressPolicy(allow_loopback=given.allow_loopback),
             resources=given.solver_resources,
             templates=TemplatePolicy(
@@ -226,6 +228,21 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(1, 65535),
         default=_env("RESPONDER_PORT") or "8089",
         help="port of that responder (default: %(default)s)",
+    )
+    add(
+        "--tls-responder-port",
+        metavar="PORT",
+        type=_number(1, 65535),
+        default=_env("TLS_RESPONDER_PORT") or None,
+        help="port of the same for tlsAlpn01 solvers with responder: shared (default: none, and TLS is not answered)",
+    )
+    add(
+        "--tls-alpn01-port",
+        metavar="PORT",
+        type=_number(1, 65535),
+        default=_env("TLS_ALPN01_PORT") or "443",
+        help="port at which the CA asks for tls-alpn-01, where self-checks ask too: 443 for all but test CAs (default: "
+        "%(default)s)",
     )
     add(
         "--http01-port",

@@ -24,7 +24,7 @@ from certwright.challenges.errors import CannotListen, CannotWrite, NotVisible
 from certwright.challenges.http01_server import Http01Server
 from certwright.challenges.manual import Instruction, Manual
 from certwright.challenges.proof import Proof
-from certwright.challenges.self_check import SelfChecked
+from certwright.challenges.self_check import SelfChecked, SelfTest, self_test
 from certwright.challenges.solver import Solver, Solvers
 from certwright.challenges.tls_alpn01_server import TlsAlpn01Server
 from certwright.challenges.webroot import Webroot
@@ -63,6 +63,7 @@ from certwright.client.events import (
 )
 from certwright.client.issue import issue, renew
 from certwright.client.key import CertificateKey, KeySpec
+from certwright.client.pending import InvalidPendingCertificate, PendingCertificate
 from certwright.client.revoke import revoke
 
 __all__ = [
@@ -81,6 +82,7 @@ __all__ = [
     "Event",
     "Http01Server",
     "Instruction",
+    "InvalidPendingCertificate",
     "InvalidPrivateKey",
     "IssuanceTimedOut",
     "Issued",
@@ -96,6 +98,7 @@ __all__ = [
     "OrderPlaced",
     "OrderReady",
     "OrderResumed",
+    "PendingCertificate",
     "PreferredChainMissing",
     "Presented",
     "Presenting",
@@ -103,6 +106,7 @@ __all__ = [
     "RenewalInfoUnavailable",
     "ReplacementRefused",
     "SelfChecked",
+    "SelfTest",
     "Solver",
     "SolverFailed",
     "Solvers",
@@ -117,4 +121,5 @@ __all__ = [
     "leaf_der",
     "renew",
     "revoke",
+    "self_test",
 ]

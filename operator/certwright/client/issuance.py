@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from certwright.acme import Authorization, Budget, CertificateChainPem, Challenge, Client, Order, Reservation
+    from certwright.acme import Authorization, Budget, CertificateChainPem, Challenge, Client, Order, Pace, Reservation
     from certwright.challenges.solver import Solvers
     from certwright.client.events import OnEvent
     from certwright.client.key import RequestTask
@@ -73,9 +73,12 @@ LONGEST_RESERVE: Final = 5.0
 class Issuance:
     """One issuance under way."""
 
-    def __init__(self, client: Client, identifiers: tuple[Identifier, ...], notify: OnEvent, seconds: float) -> None:
+    def __init__(
+        self, client: Client, identifiers: tuple[Identifier, ...], notify: OnEvent, seconds: float, *, pace: Pace
+    ) -> None:
         self.order: Order | None = None
         self._client = client
+        self._pace = pace
         self._identifiers = identifiers
         self._notify = notify
         self._clock = client.server.clock
@@ -207,13 +210,15 @@ class Issuance:
         asked = max((one.retry_after for one in answered if one.retry_after is not None), default=None)
         self.order = order = replace(order, retry_after=asked)
         until = {OrderStatus.READY, OrderStatus.PROCESSING, OrderStatus.VALID}
-        return await self._client.poll_order(order, until=until, timeout=self._patience(), answered=answered)
+        return await self._client.poll_order(
+            order, until=until, timeout=self._patience(), answered=answered, pace=self._pace
+        )
 
     async def collect(self, preferred_chain: str | None, *, current: bytes | None) -> IssuedCertificate:
         """Download the certificate, choose its chain, check it, and ask when to renew it."""
         client = self._client
         try:
-            self.order = order = await client.poll_order(self._placed(), timeout=self._patience())
+            self.order = order = await client.poll_order(self._placed(), timeout=self._patience(), pace=self._pace)
         except OrderFailed:
             self._may_be_issued = False
             raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.x509.oid import NameOID
 
-from certwright.acme import Identifier, PollTimedOut
+from certwright.acme import Identifier, Pace, PollTimedOut
 from certwright.client.certificate import chain_of, names_of
 from certwright.client.events import ignore
 from certwright.client.issuance import Issuance
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from certwright.client.events import OnEvent
     from certwright.client.key import CertificateKey
     from certwright.dns import DnsView
-    from certwright.pki import CertificateChain
+    from certwright.pki import CertificateChain, CertificateContents
 
 DEFAULT_TIMEOUT: Final = 600.0
 """Seconds for one issuance, unless the caller gives another number."""
@@ -36,6 +36,7 @@ async def issue(
     solvers: Solvers,
     key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
     common_name: str | None = None,
+    contents: CertificateContents | None = None,
     profile: str | None = None,
     not_before: datetime | None = None,
     not_after: datetime | None = None,
@@ -45,6 +46,7 @@ async def issue(
     budget: Budget | None = None,
     caa_view: DnsView | None = None,
     on_event: OnEvent = ignore,
+    pace: Pace = Pace(),  # noqa: B008 - immutable
     timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - it bounds a whole conversation, and names the order
 ) -> IssuedCertificate:
     """Get a certificate: order it, validate all domains together, request, download, check.
@@ -63,6 +65,8 @@ async def issue(
         key: The key of the certificate: to be made, or an existing one (PEM or object); or a request that was made
             with it elsewhere (`certwright.pki.read_csr`), for exactly these names.
         common_name: The subject's CN, one of the names; None for an empty subject, which is what CAs prefer today.
+        contents: What else is requested: fields of the subject, usages, URIs, e-mail addresses. Public CAs ignore the
+            first two and refuse the others; `CertificateContents.missing_in` tells what a certificate lacks.
         profile: One of the directory's `meta.profiles`; None leaves it to the CA.
         not_before: When the certificate should begin to be valid, aware; many CAs refuse it.
         not_after: When it should end, aware; many CAs refuse it.
@@ -74,6 +78,7 @@ async def issue(
         budget: The CA's rate limits; the order waits for room if there will be room in time.
         caa_view: Looks at the CAA records of the names first, and reports an objection as an event.
         on_event: Told what happens; see `certwright.client.events`.
+        pace: How often the CA is asked for news where it does not say.
         timeout: Seconds for all of it.
 
     Raises:
@@ -91,8 +96,8 @@ async def issue(
         AcmeError: What else can go wrong; see `certwright.acme.errors` and `certwright.acme.problem`.
     """
     identifiers = tuple(dict.fromkeys(map(_identifier, names)))
-    issuance = Issuance(client, identifiers, on_event, timeout)
-    request = start_request(key, identifiers, common_name=common_name, account_key=client.key)
+    issuance = Issuance(client, identifiers, on_event, timeout, pace=pace)
+    request = start_request(key, identifiers, common_name=common_name, account_key=client.key, contents=contents)
     try:
         async with asyncio.timeout(timeout):
             if not takes_long(key):
@@ -128,6 +133,7 @@ async def renew(
     solvers: Solvers,
     names: Sequence[str | Identifier] | None = None,
     key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
+    contents: CertificateContents | None = None,
     profile: str | None = None,
     preferred_chain: str | None = None,
     resume: str | None = None,
@@ -146,6 +152,7 @@ async def renew(
         solvers: See `issue`.
         names: What was asked for, where the CA may have issued for less or more; None for the certificate's names.
         key: The key of the new certificate: a new one unless the old one is given, in PEM.
+        contents: See `issue`; what the certificate has besides names is not asked for by itself.
         profile: See `issue`; a CA with several does not remember which one it was.
         preferred_chain: See `issue`.
         resume: See `issue`.
@@ -165,6 +172,7 @@ async def renew(
         solvers=solvers,
         key=key,
         common_name=_common_name(chain, identifiers),
+        contents=contents,
         profile=profile,
         preferred_chain=preferred_chain,
         replaces=certificate_pem,

@@ -10,6 +10,7 @@ from certwright.acme import AccountKey, Identifier, InvalidAccountKey, InvalidId
 from certwright.acme.identifier import canonical
 from certwright.client.errors import InvalidPrivateKey, KeyReused
 from certwright.pki import (
+    CertificateContents,
     KeyAlgorithm,
     PkiError,
     PrivateKey,
@@ -29,14 +30,15 @@ class KeySpec:
 
     Attributes:
         algorithm: `ECDSA`, `RSA` or `Ed25519`, which public CAs do not take yet.
-        size: In bits: 256, 384 or 521 for ECDSA; 2048, 3072 or 4096 for RSA; None for the default, 256 and 2048.
+        size: In bits: 256, 384 or 521 for ECDSA; 2048, 3072, 4096 or 8192 for RSA; None for the default,
+            256 and 2048.
     """
 
     algorithm: KeyAlgorithm = "ECDSA"
     size: int | None = None
 
     def make(self) -> PrivateKey:
-        """Make the key; a large RSA key takes a second.
+        """Make the key; an RSA key of 4096 bits takes a second, of 8192 half a minute.
 
         Raises:
             InvalidPrivateKey: There is no such algorithm or size.
@@ -72,10 +74,15 @@ RequestTask: TypeAlias = asyncio.Task[tuple[PrivateKey | SigningRequest, bytes]]
 
 
 def start_request(
-    key: CertificateKey, identifiers: Sequence[Identifier], *, common_name: str | None, account_key: AccountKey
+    key: CertificateKey,
+    identifiers: Sequence[Identifier],
+    *,
+    common_name: str | None,
+    account_key: AccountKey,
+    contents: CertificateContents | None = None,
 ) -> RequestTask:
     """Start to make key and request: in a thread what may be RSA and take long, else at once."""
-    request = asyncio.create_task(_make_request(key, identifiers, common_name, account_key))
+    request = asyncio.create_task(_make_request(key, identifiers, common_name, account_key, contents))
     request.add_done_callback(_retrieve)
     return request
 
@@ -86,16 +93,24 @@ def takes_long(key: CertificateKey) -> bool:
 
 
 async def _make_request(
-    key: CertificateKey, identifiers: Sequence[Identifier], common_name: str | None, account_key: AccountKey
+    key: CertificateKey,
+    identifiers: Sequence[Identifier],
+    common_name: str | None,
+    account_key: AccountKey,
+    contents: CertificateContents | None = None,
 ) -> tuple[PrivateKey | SigningRequest, bytes]:
     if isinstance(key, KeySpec) and not takes_long(key):
         # A tenth of a millisecond: a thread costs more.
-        return make_request(key, identifiers, common_name, account_key)
-    return await asyncio.to_thread(make_request, key, identifiers, common_name, account_key)
+        return make_request(key, identifiers, common_name, account_key, contents)
+    return await asyncio.to_thread(make_request, key, identifiers, common_name, account_key, contents)
 
 
 def make_request(
-    key: CertificateKey, identifiers: Sequence[Identifier], common_name: str | None, account_key: AccountKey
+    key: CertificateKey,
+    identifiers: Sequence[Identifier],
+    common_name: str | None,
+    account_key: AccountKey,
+    contents: CertificateContents | None = None,
 ) -> tuple[PrivateKey | SigningRequest, bytes]:
     """Make the key, unless it is there, and a request for exactly these identifiers (RFC 8555 section 7.4).
 
@@ -118,6 +133,7 @@ def make_request(
             dns_names=values(identifiers, "dns"),
             ip_addresses=values(identifiers, "ip"),
             common_name=common_name,
+            contents=contents,
         )
     except PkiError as error:
         raise InvalidIdentifier(f"Cannot create the CSR: {error}") from error

@@ -16,7 +16,7 @@ import threading
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from certwright.acme import AccountCredentials, RevocationReason, probe_keys
+from certwright.acme import AccountCredentials, Pace, RevocationReason, probe_keys
 from certwright.client.certificate import leaf_der
 from certwright.client.connect import connect as connect_async
 from certwright.client.discover import discover
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from certwright.client.discover import Offer
     from certwright.client.events import OnEvent
     from certwright.client.key import CertificateKey
+    from certwright.pki import CertificateContents
 
 _T = TypeVar("_T")
 
@@ -172,6 +173,7 @@ class SyncClient:
         solvers: Solvers,
         key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
         common_name: str | None = None,
+        contents: CertificateContents | None = None,
         profile: str | None = None,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
@@ -179,6 +181,7 @@ class SyncClient:
         resume: str | None = None,
         budget: Budget | None = None,
         on_event: OnEvent = ignore,
+        pace: Pace = Pace(),  # noqa: B008 - immutable
         timeout: float = DEFAULT_TIMEOUT,
     ) -> IssuedCertificate:
         """Get a certificate; see `issue`."""
@@ -189,6 +192,7 @@ class SyncClient:
                 solvers=solvers,
                 key=key,
                 common_name=common_name,
+                contents=contents,
                 profile=profile,
                 not_before=not_before,
                 not_after=not_after,
@@ -196,6 +200,7 @@ class SyncClient:
                 resume=resume,
                 budget=budget,
                 on_event=on_event,
+                pace=pace,
                 timeout=timeout,
             )
         )
@@ -207,6 +212,7 @@ class SyncClient:
         solvers: Solvers,
         names: Sequence[str | Identifier] | None = None,
         key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
+        contents: CertificateContents | None = None,
         profile: str | None = None,
         preferred_chain: str | None = None,
         resume: str | None = None,
@@ -222,6 +228,7 @@ class SyncClient:
                 solvers=solvers,
                 names=names,
                 key=key,
+                contents=contents,
                 profile=profile,
                 preferred_chain=preferred_chain,
                 resume=resume,

@@ -37,6 +37,8 @@ MAX_NAMESERVERS = 16
 _NOBODYS_LABEL = "_certwright-x"
 # Long enough for one issuance, short enough for a zone that has just moved.
 _ZONE_SECONDS = 60.0
+# Of CAA records the parents of names are kept, which many names share.
+_MAX_CAA_PARENTS = 256
 
 
 class DnsView:
@@ -78,6 +80,9 @@ class DnsView:
         self._port = nameserver_port
         self._apexes: ExpiringCache[str, str] = ExpiringCache(seconds=_ZONE_SECONDS)
         self._zones: ExpiringCache[str, Zone] = ExpiringCache(seconds=_ZONE_SECONDS)
+        self._caa_of_parents: ExpiringCache[str, dns.message.Message] = ExpiringCache(
+            seconds=_ZONE_SECONDS, max_entries=_MAX_CAA_PARENTS
+        )
 
     async def follow_cname(self, name: str) -> str:
         """Follow the CNAMEs at a name to where its records belong; a name that does not exist is its own target.
@@ -123,13 +128,20 @@ class DnsView:
         return await self._zones.get(apex, lambda: self._zone(apex))
 
     async def find_caa(self, name: str) -> CaaSet | None:
-        """Find the CAA records that apply to a name, or None; see `judge_caa`.
+        """Find the CAA records that apply to a name, or None; see `judge_caa`. Those of parents are kept for a minute.
 
         Raises:
             InvalidName: The name is not a domain name.
             ResolutionFailed: None of the resolvers had an answer; nothing is known then.
         """
-        return await find_caa(name, self._resolvers.ask)
+        bare = name.removeprefix("*.")
+
+        async def ask(candidate: str, rdtype: str) -> dns.message.Message:
+            if candidate == bare:
+                return await self._resolvers.ask(candidate, rdtype)
+            return await self._caa_of_parents.get(candidate, lambda: self._resolvers.ask(candidate, rdtype))
+
+        return await find_caa(bare, ask)
 
     async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
         """Query every server of the views for the records, once, all of a view in parallel.

@@ -117,6 +117,15 @@ class Controller:
             leadership=leadership,
             addresses=http01.addresses,
         )
+        solvers = PresenterFactory(
+            kube_api,
+            ObjectApi(client, common),
+            http01=http01,
+            user_agent=user_agent,
+            before_send=leadership.check,
+            clock=_now,
+            on_asked=self.manager.wake,
+        )
         budgets = Budgets(_now)
         self.metrics.watch_budgets(budgets.waiting)
         self._issuer_reconciler = IssuerReconciler(
@@ -130,11 +139,11 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
             templates=http01.templates,
+            records=solvers.persistent_records,
             circuits=self.circuits,
             budgets=budgets,
-        )
-        solvers = PresenterFactory(
-            kube_api, ObjectApi(client, common), http01=http01, user_agent=user_agent, before_send=leadership.check
+            look_again=self.manager.wake,
+            is_validating=self._is_validating,
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -151,6 +160,8 @@ class Controller:
             leadership=leadership,
             on_written=self._put_certificate,
             on_secret_written=self._put_secret,
+            number=lambda: len(self.certificates),
+            caa=solvers.caa,
         )
         self._certificate_reconciler = CertificateReconciler(
             tools=tools,
@@ -259,6 +270,17 @@ class Controller:
     def _circuit_changed(self, issuer: Key) -> None:
         self.manager.wake(issuer)
         self._wake_those_with_alternatives(issuer)
+
+    def _is_validating(self, issuer: Key) -> bool:
+        """Whether an order of an issuer has responses that the CA is still to look at."""
+        orders = (self.certificates.get(key) for key in self.certificates.of_issuer(issuer))
+        return any(
+            one is not None
+            and one.status.order is not None
+            and one.status.order.url
+            and one.status.order.state == "pending"
+            for one in orders
+        )
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)

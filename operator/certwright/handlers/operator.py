@@ -12,12 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.challenges.responder import Responder
+from certwright.challenges.tls_responder import TlsResponder
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Candidate, Election
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watching import Watcher
 from certwright.http01.presenter import shared_look_up
+from certwright.http01.tls_alpn01 import shared_tls_look_up
 from certwright.issuers.presenters import Http01Options
 from certwright.kube.claims import Claims, Scope, claim
 from certwright.kube.client import KubeClient, Patience
@@ -178,6 +180,16 @@ async def _start_responder(stack: contextlib.AsyncExitStack, controller: Control
         ) from error
     stack.push_async_callback(responder.stop)
     logger.info("answering http-01 challenges at %s, port %d", options.responder_address, port)
+    if options.tls_responder_port is not None:
+        tls = TlsResponder(shared_tls_look_up(controller.answers))
+        try:
+            port = await tls.start(None, options.tls_responder_port)
+        except OSError as error:
+            raise OperatorFailed(
+                f"the TLS responder cannot listen on port {options.tls_responder_port}: {error.strerror or error}"
+            ) from error
+        stack.push_async_callback(tls.stop)
+        logger.info("answering tls-alpn-01 challenges at %s, port %d", options.responder_address, port)
 
 
 async def _run_until_stopped(

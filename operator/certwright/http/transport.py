@@ -29,7 +29,7 @@ from certwright.http.host_names import without_final_dot
 from certwright.http.message import Headers, Response
 from certwright.http.network import NetworkBackend, refused
 from certwright.http.proxy import environment_proxies, environment_proxy
-from certwright.http.trust import ClientCertificate, Trust, untrusted_server
+from certwright.http.trust import ClientCertificate, ClientCertificatePem, Trust, untrusted_server
 from certwright.http.url import UrlPolicy, host_of
 from certwright.text import printable
 
@@ -113,7 +113,7 @@ class HttpxTransport:
         verify: bool = True,
         timeout: Timeouts | None = None,
         proxy: str | None = None,
-        client_certificate: ClientCertificate | None = None,
+        client_certificate: ClientCertificate | ClientCertificatePem | None = None,
         user_agent: str = USER_AGENT,
         max_connections: int = 6,
         allow_insecure: bool = False,
@@ -121,6 +121,7 @@ class HttpxTransport:
         before_send: Callable[[], None] | None = None,
         http2: bool = False,
         addresses: AddressPolicy | None = None,
+        proxy_addresses: AddressPolicy | None = None,
     ) -> None:
         """Load the trust anchors, unless a transport with equal trust already has, and open no connection yet.
 
@@ -140,6 +141,7 @@ class HttpxTransport:
                 exception from it ends the request; for programs that may lose the right to send.
             addresses: Which addresses may be connected to, for programs to which others say where to connect. What
                 counts is the address of the connection, not what a DNS said before. Not asked for a proxy's.
+            proxy_addresses: The same for the given proxy, where others say which to use.
 
         Raises:
             InvalidTrustBundle: The bundle or the client certificate cannot be loaded.
@@ -165,10 +167,10 @@ class HttpxTransport:
         # and were a third of the work for each request.
         self._absolute: set[str] = set()
         direct = NetworkBackend(self._absolute, before_send=before_send, addresses=addresses)
-        proxied = NetworkBackend(self._absolute, before_send=before_send)
+        proxied = NetworkBackend(self._absolute, before_send=before_send, addresses=proxy_addresses)
         self._open_direct = partial(_open, verify=context, http2=http2, limits=limits, backend=direct)
         self._open_proxied = partial(_open, verify=context, http2=http2, limits=limits, backend=proxied)
-        self._proxy = proxy
+        self._proxy, self._proxy_addresses = proxy, proxy_addresses
         self._trust_env = trust_env
         proxies = [proxy] if proxy is not None else environment_proxies() if trust_env else []
         self._transports: dict[str | None, httpx.AsyncHTTPTransport] = {None: self._open_direct()}
@@ -238,7 +240,9 @@ class HttpxTransport:
                 proxy = environment_proxy(scheme, host)
             if proxy is not None and proxy not in self._transports:
                 self._transports[proxy] = self._through(proxy)
-            self._check_literal(host)
+            _check_literal(host, self._addresses)
+            if self._proxy is not None:
+                _check_literal(host_of(self._proxy), self._proxy_addresses)
             route = _Route(origin, self._transports[proxy], None if proxy is None else host_of(proxy))
             if len(self._routes) >= _MAX_ROUTES:
                 self._routes.clear()
@@ -247,14 +251,6 @@ class HttpxTransport:
                 self._absolute.add(origin.host)
             self._routes[f"{scheme}://{host}"] = route
         return route
-
-    def _check_literal(self, host: str) -> None:
-        """Refuse a URL with an address in it before anything is connected to, a proxy included."""
-        if self._addresses is None:
-            return
-        with suppress(ValueError):
-            if objection := self._addresses.objection(urlsplit(f"//{host}").hostname or ""):
-                raise refused(host, objection)
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         try:
@@ -303,6 +299,15 @@ class HttpxTransport:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _check_literal(host: str, addresses: AddressPolicy | None) -> None:
+    """Refuse a URL with an address in it before anything is connected to, a proxy included."""
+    if addresses is None:
+        return
+    with suppress(ValueError):
+        if objection := addresses.objection(urlsplit(f"//{host}").hostname or ""):
+            raise refused(host, objection)
 
 
 def _open(

@@ -6,17 +6,20 @@ import hashlib
 import os
 import re
 import ssl
+import tempfile
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from certwright.http.errors import InvalidTrustBundle, UntrustedServer
+from certwright.key_file import UnreadableKey, read_private_key
 from certwright.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
 # OpenSSL's X509_V_ERR codes for a chain without a trusted root.
 _NO_ANCHOR: Final = range(18, 22)
@@ -70,6 +73,51 @@ class ClientCertificate:
 
 
 @dataclass(frozen=True)
+class ClientCertificatePem:
+    """A TLS client certificate that is in memory, and never in a file that others could read.
+
+    Attributes:
+        certificate: The certificate and its chain in PEM.
+        private_key: Its key in PEM, not encrypted.
+    """
+
+    certificate: bytes
+    private_key: bytes = field(repr=False)
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Load this certificate into a context.
+
+        Raises:
+            InvalidTrustBundle: They cannot be read or do not belong together. The message quotes neither.
+        """
+        # OpenSSL reads files only. (A key that is encrypted would have it ask on the terminal.)
+        try:
+            read_private_key(self.private_key)
+        except UnreadableKey as error:
+            raise InvalidTrustBundle(f"The private key of the client certificate {error}") from None
+        with _nameless_file(self.certificate + b"\n" + self.private_key) as path:
+            try:
+                context.load_cert_chain(path)
+            except (OSError, ValueError):
+                raise InvalidTrustBundle(
+                    "The client certificate cannot be read, or its private key is another one's"
+                ) from None
+
+
+@contextmanager
+def _nameless_file(content: bytes) -> Iterator[str]:
+    """Have content in a file that only this process can open, for as long as it is needed."""
+    with tempfile.NamedTemporaryFile() if not hasattr(os, "memfd_create") else _memory_file() as file:
+        file.write(content)
+        file.flush()
+        yield file.name if isinstance(file.name, str) else f"/proc/self/fd/{file.fileno()}"
+
+
+def _memory_file() -> IO[bytes]:
+    return os.fdopen(os.memfd_create("client-certificate", os.MFD_CLOEXEC), "wb")
+
+
+@dataclass(frozen=True)
 class Trust:
     """Whom a transport trusts. Transports with equal trust share one TLS context, which costs 30 ms and nearly 1 MB.
 
@@ -85,7 +133,7 @@ class Trust:
     verify: bool = True
     trust_env: bool = False
     http2: bool = False
-    client_certificate: ClientCertificate | None = None
+    client_certificate: ClientCertificate | ClientCertificatePem | None = None
 
     def context(self, public_trust: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         """Return the TLS context for this trust, a new one only if there is none yet or the files behind it changed.

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.http01.policies import GATEWAY_TIMEOUTS
-from certwright.http01.settings import GatewayRoute, IngressRoute
+from certwright.http01.settings import GatewayRoute, IngressRoute, TlsRoute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -149,10 +149,10 @@ def _from_elsewhere(sighting: HttpSighting) -> bool:
     return not sighting.redirected and sighting.status not in GATEWAY_TIMEOUTS
 
 
-def http_route_trouble(route: Mapping[str, Any] | None) -> str:
+def http_route_trouble(route: Mapping[str, Any] | None, *, kind: str = "HTTPRoute") -> str:
     """Say why Gateways do not serve an HTTPRoute, by what their controllers wrote into its status."""
     if route is None:
-        return "the solver's HTTPRoute is gone; it will be created again"
+        return f"the solver's {kind} is gone; it will be created again"
     name = route["metadata"]["name"]
     parents: Iterable[Mapping[str, Any]] = (route.get("status") or {}).get("parents") or ()
     for parent in parents:
@@ -160,13 +160,22 @@ def http_route_trouble(route: Mapping[str, Any] | None) -> str:
             if condition.get("status") == "False":
                 gateway = (parent.get("parentRef") or {}).get("name")
                 said = _words(f"{condition.get('type')}: {condition.get('reason')}", condition.get("message"))
-                return f"the Gateway {gateway} does not serve the HTTPRoute {name} ({said})"
+                return f"the Gateway {gateway} does not serve the {kind} {name} ({said})"
     if not parents:
-        return f"no Gateway has accepted the HTTPRoute {name}: check the issuer's parentRefs"
+        return f"no Gateway has accepted the {kind} {name}: check the issuer's parentRefs"
     return ""
 
 
-async def _gateway_missing(objects: Objects, owner: Owner, route: GatewayRoute) -> str:
+async def tls_route_trouble(objects: Objects, owner: Owner, names: Sequence[str], route: object) -> str:
+    """Say what is wrong with the TLSRoutes to the solver of tls-alpn-01; an empty text if nothing is found."""
+    if not isinstance(route, TlsRoute):
+        return ""
+    found = await asyncio.gather(*(objects.read("TLSRoute", owner.namespace, name) for name in names))
+    said = next(filter(None, (http_route_trouble(one, kind="TLSRoute") for one in found)), "")
+    return said or await _gateway_missing(objects, owner, route)
+
+
+async def _gateway_missing(objects: Objects, owner: Owner, route: GatewayRoute | TlsRoute) -> str:
     for parent in route.parent_refs:
         if parent.get("kind", "Gateway") != "Gateway":
             continue

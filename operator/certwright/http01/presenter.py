@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import FileResponse
@@ -52,6 +52,14 @@ SETTLING_SECONDS: Final = 5.0
 """Without a self-check: an ingress controller needs a while to take up a change of its routes, Traefik two seconds."""
 
 
+class Looks(Protocol):
+    """Looks for what a CA will look for, as `SelfCheck` does."""
+
+    async def look(self, files: Sequence[FileResponse], /) -> list[HttpSighting]:
+        """Look once for each; never an error."""
+        ...
+
+
 class Http01Presenter:
     """Answers the http-01 challenges of one order: one pod (or none), one Service and one route for all its names.
 
@@ -65,7 +73,7 @@ class Http01Presenter:
         monotonic: The clock, in seconds.
     """
 
-    challenge_type: Final = "http-01"
+    challenge_type: ClassVar[str] = "http-01"
     destination: Final = ""
 
     def __init__(
@@ -76,7 +84,7 @@ class Http01Presenter:
         *,
         patience: dt.timedelta,
         answers: Holders[FileResponse],
-        self_check: SelfCheck | None = None,
+        self_check: Looks | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._objects = objects
@@ -86,7 +94,7 @@ class Http01Presenter:
         if settings.self_check == "off":
             self.patience += dt.timedelta(seconds=SETTLING_SECONDS)
         self._answers = answers
-        self._self_check = self_check or SelfCheck(
+        self._self_check: Looks = self_check or SelfCheck(
             port=settings.check_port,
             nameservers=settings.nameservers,
             every_address=settings.every_address,
@@ -127,6 +135,9 @@ class Http01Presenter:
                     self._ingress_seen = True
         return name
 
+    async def expect(self, names: Sequence[str]) -> None:
+        """Nothing has to be there before an order."""
+
     def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
         """Return the file."""
         return FileResponse(place, challenge.token or "", key_authorization)
@@ -152,22 +163,18 @@ class Http01Presenter:
         files = files_of(responses)
         name = object_name(self._owner, files, self._settings)
         owner, settings = self._owner, self._settings
-        of_pod = isinstance(settings.responder, PodSettings)
-        service = manifests.service(owner, name, service_type=settings.service_type, of_pod=of_pod)
-        calls: list[Awaitable[object]] = [self._objects.apply(service)]
+        calls: list[Awaitable[object]] = [self._objects.apply(self._service(name))]
         if isinstance(settings.responder, SharedSettings):
             await self._answers.hold(owner.uid, files)
-            calls.append(self._objects.apply(manifests.endpoint_slice(owner, name, settings.responder)))
+            calls.append(self._objects.apply(self._endpoint_slice(name, settings.responder)))
         else:
-            calls.append(self._objects.create(manifests.pod(owner, name, files, settings.responder)))
-        if isinstance(settings.route, GatewayRoute):
-            made = routes.http_routes(owner, name, files, settings.route)
-            calls += [self._objects.apply(manifest) for _, manifest in made]
-        elif (edit := settings.route.edit) is not None:
+            calls.append(self._objects.create(self._pod(name, files, settings.responder)))
+        edit = settings.route.edit if isinstance(settings.route, IngressRoute) else None
+        if isinstance(settings.route, IngressRoute) and edit is not None:
             path_type = settings.route.path_type
             calls.append(add_rules(self._objects, owner.namespace, edit, files, service=name, path_type=path_type))
         else:
-            calls.append(self._objects.apply(routes.ingress(owner, name, files, settings.route)))
+            calls += [self._objects.apply(manifest) for _, manifest in self._route_manifests(name, files)]
         self._diagnosis_pause = self._first_diagnosis()
         self._next_diagnosis = self._monotonic() + self._diagnosis_pause
         self._trouble = ""
@@ -196,6 +203,25 @@ class Http01Presenter:
         made = self.objects_for(responses)
         await remove(self._objects, self._answers, self._owner, made, files_of(responses))
 
+    def _service(self, name: str) -> manifests.Manifest:
+        settings = self._settings
+        of_pod = isinstance(settings.responder, PodSettings)
+        return manifests.service(self._owner, name, service_type=settings.service_type, of_pod=of_pod)
+
+    def _pod(self, name: str, files: Sequence[FileResponse], settings: PodSettings) -> manifests.Manifest:
+        return manifests.pod(self._owner, name, files, settings)
+
+    def _endpoint_slice(self, name: str, settings: SharedSettings) -> manifests.Manifest:
+        return manifests.endpoint_slice(self._owner, name, settings)
+
+    def _route_manifests(self, name: str, files: Sequence[FileResponse]) -> list[tuple[str, manifests.Manifest]]:
+        route = self._settings.route
+        if isinstance(route, GatewayRoute):
+            return routes.http_routes(self._owner, name, files, route)
+        if isinstance(route, IngressRoute):
+            return [(name, routes.ingress(self._owner, name, files, route))]
+        raise AssertionError("http-01 was given a route of tls-alpn-01")
+
     async def _restore(self, files: Sequence[FileResponse]) -> None:
         """Put our rules into an edited Ingress again if its owner, or what deploys it, has written his own back."""
         route, now = self._settings.route, self._monotonic()
@@ -219,9 +245,9 @@ class Http01Presenter:
 
     def _routes(self, name: str, files: Sequence[FileResponse]) -> list[tuple[ObjectKind, str, bool]]:
         route = self._settings.route
-        if isinstance(route, GatewayRoute):
-            return [("HTTPRoute", own, False) for own, _ in routes.http_routes(self._owner, name, files, route)]
-        return [("Ingress", route.edit or name, route.edit is not None)]
+        if isinstance(route, IngressRoute):
+            return [("Ingress", route.edit or name, route.edit is not None)]
+        return [("HTTPRoute", own, False) for own, _ in self._route_manifests(name, files)]
 
     async def _settle(self, files: Sequence[FileResponse]) -> tuple[HttpSighting, ...]:
         """Without a look at the files: wait until the pod runs, and then for as long as its route may need."""
@@ -247,14 +273,26 @@ class Http01Presenter:
             if trouble:
                 return trouble
         route_names = [route for _, route, _ in self._routes(name, files)]
-        if trouble := await route_trouble(self._objects, owner, route_names, settings.route):
+        if trouble := await self._route_trouble(route_names):
             return trouble
         if of_pod:
             labels = manifests.metadata(owner, name, labels=_template_labels(settings))["labels"]
             statuses = [sighting.status for sighting in missing]
             if trouble := await policy_trouble(self._objects, owner, labels, statuses):
                 return trouble
-        return await controller_trouble(self._objects, owner, route_names[0], settings.route, missing)
+        return await self._controller_trouble(route_names, missing)
+
+    async def _route_trouble(self, names: Sequence[str]) -> str:
+        route = self._settings.route
+        if isinstance(route, IngressRoute | GatewayRoute):
+            return await route_trouble(self._objects, self._owner, names, route)
+        raise AssertionError("http-01 was given a route of tls-alpn-01")
+
+    async def _controller_trouble(self, names: Sequence[str], missing: Sequence[HttpSighting]) -> str:
+        route = self._settings.route
+        if not isinstance(route, IngressRoute | GatewayRoute):
+            return ""
+        return await controller_trouble(self._objects, self._owner, names[0], route, missing)
 
     async def _pod_trouble(self, name: str, files: Sequence[FileResponse], settings: PodSettings) -> str:
         pod = await self._objects.read("Pod", self._owner.namespace, name)
@@ -262,7 +300,7 @@ class Http01Presenter:
         if pod_must_be_made_again(pod):
             if pod is not None:
                 await self._objects.delete("Pod", self._owner.namespace, name)
-            await self._objects.create(manifests.pod(self._owner, name, files, settings))
+            await self._objects.create(self._pod(name, files, settings))
         return trouble
 
 

@@ -1,4 +1,4 @@
-"""``certwright solver``: the program of a solver pod. Standard library only: it starts at once and stays small."""
+"""``certwright solver``: the program of a solver pod; for http-01 of the standard library only, so it stays small."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from certwright.challenges.responder import Responder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from certwright.challenges.tls_responder import TlsResponder
 
 ANSWERS_VARIABLE: Final = "CERTWRIGHT_SOLVER_ANSWERS"
 PORT: Final = 8089
@@ -31,10 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--host", default=None, metavar="ADDRESS", help="address to listen at (default: all)")
     parser.add_argument("--port", default=PORT, type=int, help="port to listen at (default: %(default)s)")
+    parser.add_argument("--tls-alpn-01", action="store_true", help="answer TLS-ALPN-01 instead of HTTP-01")
     given = parser.parse_args(arguments)
     try:
         answers = parse_answers(os.environ.get(ANSWERS_VARIABLE, ""))
-        return EXIT_OF_SIGNAL + asyncio.run(_run(answers, given.host, given.port))
+        responder = _tls_responder(answers) if given.tls_alpn_01 else _responder(answers)
+        return EXIT_OF_SIGNAL + asyncio.run(_run(responder, answers, given.host, given.port))
     except (OSError, ValueError) as error:
         print(f"certwright solver: {error}", file=sys.stderr)
         return EXIT_FAILED
@@ -58,9 +62,23 @@ def parse_answers(text: str) -> dict[tuple[str, str], str]:
     return answers
 
 
-async def _run(answers: dict[tuple[str, str], str], host: str | None, port: int) -> int:
+def _responder(answers: dict[tuple[str, str], str]) -> Responder:
+    return Responder(lambda host, token: answers.get((host, token)), on_answer=_log)
+
+
+def _tls_responder(answers: dict[tuple[str, str], str]) -> TlsResponder:
+    # Only here: http-01 is answered with the standard library alone.
+    from certwright.acme import tls_alpn01_server_name  # noqa: PLC0415
+    from certwright.challenges.tls_responder import TlsResponder, identifier_of  # noqa: PLC0415
+
+    by_name = {tls_alpn01_server_name(identifier_of(host)): (host, text) for (host, _), text in answers.items()}
+    return TlsResponder(by_name.get, on_answer=lambda name, negotiated: _log(name, 200 if negotiated else 400))
+
+
+async def _run(
+    responder: Responder | TlsResponder, answers: dict[tuple[str, str], str], host: str | None, port: int
+) -> int:
     """Answer until a signal comes; return its number."""
-    responder = Responder(lambda host, token: answers.get((host, token)), on_answer=_log)
     listening = await responder.start(host, port)
     names = sorted({name for name, _ in answers})
     print(f"answering for {len(answers)} challenges of {', '.join(names[:5])} on port {listening}", flush=True)

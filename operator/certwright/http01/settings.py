@@ -90,6 +90,34 @@ class GatewayRoute:
 
 
 @dataclass(frozen=True)
+class TlsRoute:
+    """Leads to the solver of tls-alpn-01 by TLSRoutes.
+
+    Attributes:
+        parent_refs: The Gateways that they attach to.
+        labels: Further labels of theirs.
+    """
+
+    parent_refs: tuple[Mapping[str, Any], ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OwnService:
+    """Leads to the solver of tls-alpn-01 by its Service alone.
+
+    Attributes:
+        type: Of the Service.
+        node_port: The port of the nodes, or None.
+        load_balancer_class: `spec.loadBalancerClass`, or None.
+    """
+
+    type: str
+    node_port: int | None = None
+    load_balancer_class: str | None = None
+
+
+@dataclass(frozen=True)
 class PodSettings:
     """What the solver pod is made of.
 
@@ -113,10 +141,12 @@ class SharedSettings:
     Attributes:
         address: An IP address that the ingress controller can reach.
         port: Its port.
+        tls_port: Its port for tls-alpn-01; 0 for none.
     """
 
     address: str
     port: int
+    tls_port: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +165,7 @@ class Settings:
     """
 
     responder: PodSettings | SharedSettings
-    route: IngressRoute | GatewayRoute
+    route: IngressRoute | GatewayRoute | TlsRoute | OwnService
     service_type: str = "ClusterIP"
     self_check: Literal["required", "advisory", "off"] = "required"
     check_port: int = 80

@@ -1,35 +1,35 @@
-"""An issuer's account at its CA: the private key in a Secret, the registration, and the certificate profile."""
+"""An issuer's account at its CA: registered, found by its key, or found to be closed; and the certificate profile."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from certwright.acme import (
     AccountDoesNotExist,
-    AccountKey,
     AccountStatus,
-    AcmeError,
     Client,
+    ExternalAccountBinding,
+    ExternalAccountRequired,
+    InvalidExternalAccountKey,
     ProblemError,
     Unauthorized,
     account_label,
 )
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
-from certwright.kube.errors import Conflict
-from certwright.kube.secrets import EntryTooLarge, encoded, entry_of
-from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL, AcmeIssuerStatus
-from certwright.runtime.labour import in_thread
+from certwright.issuers.ca_offer import offer_of, terms_of
+from certwright.resources import AcmeIssuerStatus, KeyRotationStatus
 from certwright.text import listed
 
 if TYPE_CHECKING:
-    from certwright.acme import AcmeServer, Directory
-    from certwright.kube.api import KubeApi
+    from certwright.acme import Account, AccountKey, AcmeServer, Directory
+    from certwright.issuers.account_key import AccountKeySecret
+    from certwright.issuers.credentials import SecretReader
     from certwright.resources import AcmeIssuerSpec
 
 MAX_LISTED_PROFILES: Final = 20
+MAX_FORMER_SERVERS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -45,112 +45,240 @@ class LoadedAccount:
     status: AcmeIssuerStatus
 
 
-async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace: str) -> AccountKey:
-    """Return the account key that an issuer's ``privateKeySecretRef`` names; generate and store it if it is missing.
+@dataclass(frozen=True)
+class KnownAccount:
+    """What is known of an issuer's account before its CA is asked.
 
-    Args:
-        kube_api: The API server.
-        spec: The issuer's spec.
-        namespace: The namespace of the issuer's Secrets.
-
-    Raises:
-        IssuanceError: The Secret is missing and must not be created, or it holds something else.
-        KubeError: The API server did not answer or refused.
+    Attributes:
+        status: As the issuer's status, or this process, has it; None if there is none.
+        believed: Whether it was usable when last seen; else it is read.
     """
-    reference = spec.private_key_secret_ref
-    found = await kube_api.read_secret(namespace, reference.name)
-    if found is None:
-        if spec.disable_account_key_generation:
-            raise IssuanceError(
-                "AccountKeyMissing",
-                f"Secret {namespace}/{reference.name} does not exist, and disableAccountKeyGeneration forbids creating "
-                f"it. Create it with the account's private key in the entry {reference.key}.",
-            )
-        key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm)
-        try:
-            # The key is stored before the CA sees it: a crash in between loses no account.
-            await kube_api.create_secret(account_key_secret(namespace, reference.name, reference.key, key.to_pem()))
-        except Conflict:
-            # Another writer was faster; its key is the account's key now.
-            found = await kube_api.read_secret(namespace, reference.name)
-        else:
-            return key
-    try:
-        pem = entry_of(found, reference.key)
-    except EntryTooLarge as error:
-        raise _unusable(namespace, spec, error) from None
-    if not pem:
-        raise IssuanceError(
-            "AccountKeyMissing",
-            f"Secret {namespace}/{reference.name} exists, but has no entry {reference.key}. It was left untouched. Put "
-            "the account's private key there, or name another Secret in privateKeySecretRef.",
-        )
-    try:
-        return await in_thread(AccountKey.from_pem, pem)
-    except AcmeError as error:
-        raise _unusable(namespace, spec, error) from error
+
+    status: AcmeIssuerStatus | None = None
+    believed: bool = True
 
 
-def _unusable(namespace: str, spec: AcmeIssuerSpec, error: Exception) -> IssuanceError:
-    reference = spec.private_key_secret_ref
-    return IssuanceError(
-        "AccountKeyUnusable",
-        f"The entry {reference.key} of Secret {namespace}/{reference.name} cannot be used: {error}. It was left "
-        "untouched. Put the account's private key there, or delete the Secret to register a new account.",
-    )
+@dataclass(frozen=True)
+class AccountLoader:
+    """Finds or registers the account of one issuer.
 
-
-def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
-    """Return the Secret that stores an issuer's account key. It has no owner: a deleted Issuer may be recreated."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {"namespace": namespace, "name": name, "labels": {COMPONENT_LABEL: ACCOUNT_KEY_COMPONENT}},
-        "data": {entry: encoded(key_pem)},
-    }
-
-
-async def load_account(
-    server: AcmeServer, key: AccountKey, spec: AcmeIssuerSpec, was: AcmeIssuerStatus | None, *, believed: bool = True
-) -> LoadedAccount:
-    """Return the account of a key, with the contact address of the spec.
-
-    The account in the status is used if it still belongs to this key and CA, and its URL is at the CA. Otherwise the
-    account is registered, or found by its key.
-
-    Args:
+    Attributes:
         server: The CA.
-        key: The account key.
-        spec: The issuer's spec.
-        was: The account in the issuer's status; None to ask the CA in any case.
-        believed: Whether that account was usable when last seen; else it is read.
-
-    Raises:
-        IssuanceError: The account was closed, or the CA does not offer the profile.
-        AcmeError: The CA did not answer or refused.
+        spec: The issuer's.
+        keys: The account key.
+        secrets: Reads what the spec names.
     """
-    directory = await directory_with_profile(server, spec.profile)
-    contact = (f"mailto:{spec.email}",) if spec.email else ()
-    known = None if was is None else _known_url(was, spec, key, directory)
-    if known is not None and not believed:
-        known = await _confirmed_url(server, key, known, spec.private_key_secret_ref.name)
-    if was is not None and known is not None:
-        client = Client(server, key, account_url=known)
-        if was.last_registered_email != spec.email:
+
+    server: AcmeServer
+    spec: AcmeIssuerSpec
+    keys: AccountKeySecret
+    secrets: SecretReader
+
+    def rotated(self, loaded: LoadedAccount, keys: AccountKeySecret) -> LoadedAccount:
+        """Return an account after its key was replaced."""
+        rotation = last_rotation(keys, loaded.status)
+        status = loaded.status.replace(key_thumbprint=keys.key.thumbprint, key_rotation=rotation)
+        return LoadedAccount(Client(self.server, keys.key, account_url=loaded.client.account_url), status)
+
+    @property
+    def key(self) -> AccountKey:
+        """The account key."""
+        return self.keys.key
+
+    async def load(self, known: KnownAccount) -> LoadedAccount:
+        """Return the account of the key, with the contact address and the terms of the spec.
+
+        The account in the status is used if it still belongs to this key and CA, and its URL is at the CA. Otherwise
+        the account is registered, or found by its key.
+
+        Raises:
+            IssuanceError: The account was closed or has another key, it must not be registered, or the CA does not
+                offer the profile.
+            AcmeError: The CA did not answer or refused.
+        """
+        spec, was = self.spec, known.status
+        directory = await directory_with_profile(self.server, spec.profile)
+        contact = (f"mailto:{spec.email}",) if spec.email else ()
+        self._refuse_replaced_key(was)
+        url = None if was is None else _known_url(was, spec, self.key, directory)
+        if url is not None and not known.believed:
+            url = await self._confirmed_url(url)
+        if was is not None and url is not None:
+            client = Client(self.server, self.key, account_url=url)
+            if was.last_registered_email != spec.email:
+                await client.update_account(contact=contact)
+            terms = await terms_of(client, spec, directory, agreed=was.terms_of_service)
+        else:
+            client = Client(self.server, self.key)
+            terms = await self._find_or_register(client, contact, directory, was)
+        return LoadedAccount(client, self._status(client, directory, was, terms))
+
+    def _status(
+        self, client: Client, directory: Directory, was: AcmeIssuerStatus | None, terms: str | None
+    ) -> AcmeIssuerStatus:
+        learnt = () if was is None or was.offers is None else was.offers.challenges
+        return AcmeIssuerStatus(
+            uri=client.account_url,
+            server=self.spec.server,
+            terms_of_service=terms,
+            last_registered_email=self.spec.email,
+            key_thumbprint=self.key.thumbprint,
+            dns_account_label=_label(client.account_url or "", self.spec),
+            key_rotation=last_rotation(self.keys, was),
+            former_servers=() if was is None else _former_servers(was, client.account_url, self.spec.server),
+            offers=offer_of(directory, challenges=learnt if was is not None and was.server == self.spec.server else ()),
+        )
+
+    def _refuse_replaced_key(self, was: AcmeIssuerStatus | None) -> None:
+        """Never use a key again that was replaced: others may know it, and a new account would be theirs as well."""
+        if was is None or was.key_rotation is None or was.key_rotation.former_thumbprint != self.key.thumbprint:
+            return
+        raise self._replaced("was replaced by a rotation")
+
+    def _replaced(self, why: str) -> IssuanceError:
+        return IssuanceError(
+            "AccountKeyReplaced",
+            f"The account key in Secret {self.keys.name} {why}: the CA knows the account by another key. Put the "
+            "present key there, and stop what writes the old one; or, for a new account, name another Secret in "
+            "privateKeySecretRef.",
+        )
+
+    def _closed(self, why: str) -> IssuanceError:
+        return IssuanceError(
+            "AccountNotValid",
+            f"{why}, which cannot be undone. For a new account delete the Secret {self.keys.name}, or name another one "
+            "in privateKeySecretRef.",
+        )
+
+    async def _confirmed_url(self, known: str) -> str | None:
+        """Return the URL of the key's account after the one in the status was refused; None if the CA knows none.
+
+        The URL in a status may be another account's, written there by somebody else: then the key tells which is right.
+        """
+        why: str | None = None
+        try:
+            why = await why_unusable(Client(self.server, self.key, account_url=known))
+            if why is None:
+                return known
+        except AccountDoesNotExist:
+            return None
+        except ProblemError as error:
+            if not is_about_the_signature(error):
+                raise
+        try:
+            found = await Client(self.server, self.key).find_account()
+        except AccountDoesNotExist:
+            # Registering it would make a new account for a key that was replaced, perhaps because others know it.
+            raise self._replaced(f"is not that of the account {known}, nor of any other") from None
+        except Unauthorized as error:
+            raise self._closed(why or str(error)) from error
+        if found.status != AccountStatus.VALID or (why is not None and found.url == known):
+            raise self._closed(why or f"The account {found.url} is {found.status.value}")
+        return found.url
+
+    async def _find_or_register(
+        self, client: Client, contact: tuple[str, ...], directory: Directory, was: AcmeIssuerStatus | None
+    ) -> str | None:
+        """Return the terms that the account agreed to."""
+        account = await self._find(client, directory)
+        if account is None:
+            account = await self._register(client, contact, directory)
+        if account.status != AccountStatus.VALID:
+            raise self._closed(f"The account {account.url} is {account.status.value}")
+        if account.created:
+            return directory.meta.terms_of_service
+        if account.contact != contact:
+            # The account existed, with another address. (Some CAs omit the contact of one that was just created.)
             await client.update_account(contact=contact)
-    else:
-        client = Client(server, key)
-        await _register(client, contact, spec.private_key_secret_ref.name)
-    status = AcmeIssuerStatus(
-        uri=client.account_url,
-        server=spec.server,
-        terms_of_service=directory.meta.terms_of_service,
-        last_registered_email=spec.email,
-        key_thumbprint=key.thumbprint,
-        dns_account_label=_label(client.account_url or "", spec),
-    )
-    return LoadedAccount(client, status)
+        agreed = was.terms_of_service if was is not None and was.uri == account.url else None
+        return await terms_of(client, self.spec, directory, agreed=agreed or directory.meta.terms_of_service)
+
+    async def _find(self, client: Client, directory: Directory) -> Account | None:
+        """Look for an account of the key where a registration would be refused, or must not happen.
+
+        Elsewhere one request does both: a CA returns the account of a key that has one (RFC 8555 section 7.3).
+        """
+        bound = directory.meta.external_account_required or self.spec.external_account_binding is not None
+        if self.keys.is_new or not (bound or self.spec.only_return_existing):
+            return None
+        try:
+            return await client.find_account()
+        except AccountDoesNotExist as error:
+            if self.spec.only_return_existing:
+                raise IssuanceError(
+                    "AccountNotFound",
+                    f"The CA {directory.url} has no account for the key in Secret {self.keys.name}, and "
+                    "onlyReturnExisting forbids registering one. Put the account's key there, or correct the server.",
+                ) from error
+            return None
+        except ExternalAccountRequired:
+            return None  # some CAs look at the binding first
+        except Unauthorized as error:
+            raise self._closed(str(error)) from error
+
+    async def _register(self, client: Client, contact: tuple[str, ...], directory: Directory) -> Account:
+        terms, accepted = directory.meta.terms_of_service, self.spec.accepted_terms
+        if accepted is not None and terms is not None and accepted != terms:
+            raise IssuanceError(
+                "TermsNotAccepted",
+                f"The terms of service of {directory.url} are {terms}, and spec.acme.acceptedTerms is {accepted}. Read "
+                "them, and set acceptedTerms to their URL to register an account.",
+            )
+        binding = await self._binding(directory)
+        try:
+            return await client.register(
+                contact=contact, terms_of_service_agreed=True, external_account_binding=binding
+            )
+        except ExternalAccountRequired as error:
+            if binding is None:
+                raise self._unbound(directory) from error
+            raise self._binding_refused(error) from error
+        except Unauthorized as error:
+            if binding is not None:
+                raise self._binding_refused(error) from error
+            raise self._closed(str(error)) from error
+        except ProblemError as error:
+            if binding is not None and is_about_the_signature(error):
+                raise self._binding_refused(error) from error
+            raise
+
+    async def _binding(self, directory: Directory) -> ExternalAccountBinding | None:
+        """Return the external account binding, its key read now: it is sent again when an account is recovered."""
+        wanted = self.spec.external_account_binding
+        if wanted is None:
+            if directory.meta.external_account_required:
+                raise self._unbound(directory)
+            return None
+        reference = wanted.key_secret_ref
+        where = "spec.acme.externalAccountBinding.keySecretRef"
+        key = await self.secrets.entry(reference.name, reference.key, where=where, what="key that the CA gave you")
+        try:
+            return ExternalAccountBinding.from_text(wanted.key_id, key.decode("ascii", "replace"), wanted.key_algorithm)
+        except InvalidExternalAccountKey as error:
+            raise IssuanceError(
+                "ExternalAccountKeyUnusable",
+                f"The entry {reference.key} of Secret {self.secrets.namespace}/{reference.name} cannot be used: "
+                f"{error}.",
+            ) from None
+
+    def _unbound(self, directory: Directory) -> IssuanceError:
+        return IssuanceError(
+            "ExternalAccountRequired",
+            f"The CA {directory.url} registers only accounts of its customers. Get a key identifier and a MAC key from "
+            "the CA, and set spec.acme.externalAccountBinding.",
+        )
+
+    def _binding_refused(self, error: ProblemError) -> IssuanceError:
+        wanted = self.spec.external_account_binding
+        if wanted is None:
+            raise AssertionError("nothing was bound")
+        reference = wanted.key_secret_ref
+        return IssuanceError(
+            "ExternalAccountRefused",
+            f"The CA refused the external account binding: {error}. Compare keyID, the entry {reference.key} of Secret "
+            f"{self.secrets.namespace}/{reference.name}, and keyAlgorithm with what the CA gave you. Some CAs let a "
+            "key be used only once.",
+        )
 
 
 def _label(account_url: str, spec: AcmeIssuerSpec) -> str | None:
@@ -158,11 +286,31 @@ def _label(account_url: str, spec: AcmeIssuerSpec) -> str | None:
     return account_label(account_url) if any(solver.dns_account01 for solver in spec.solvers) else None
 
 
+def last_rotation(keys: AccountKeySecret, was: AcmeIssuerStatus | None) -> KeyRotationStatus | None:
+    """Return the last rotation of a key, as its Secret tells it, or else the status."""
+    if keys.former is None or keys.created_at is None:
+        return None if was is None else was.key_rotation
+    return KeyRotationStatus(time=keys.created_at, former_thumbprint=keys.former.thumbprint)
+
+
 def _known_url(was: AcmeIssuerStatus, spec: AcmeIssuerSpec, key: AccountKey, directory: Directory) -> str | None:
     """Return the account's URL in a status, if the status is about this key and CA, and the URL at this CA."""
     if was.uri is None or (was.server, was.key_thumbprint) != (spec.server, key.thumbprint):
         return None
     return was.uri if any(same_origin(was.uri, one) for one in (spec.server, directory.new_account)) else None
+
+
+def _former_servers(was: AcmeIssuerStatus, account_url: str | None, server: str) -> tuple[str, ...]:
+    """Return the directories at which this account was used before: the CA has moved its directory.
+
+    The account tells: another CA, or another authority of the same one, does not know it under this URL. A status may
+    be forged, so the directories have to be at the same host as the present one.
+    """
+    if was.uri is None or was.uri != account_url:
+        return ()
+    named = [was.server, *was.former_servers]
+    former = (one for one in named if one is not None and one != server and same_origin(one, server))
+    return tuple(dict.fromkeys(former))[:MAX_FORMER_SERVERS]
 
 
 async def why_unusable(client: Client) -> str | None:
@@ -182,55 +330,9 @@ async def why_unusable(client: Client) -> str | None:
     return None if account.status == AccountStatus.VALID else f"The account {account.url} is {account.status.value}"
 
 
-async def _confirmed_url(server: AcmeServer, key: AccountKey, known: str, secret_name: str) -> str | None:
-    """Return the URL of a key's account after the one in the status was refused; None if the CA knows none.
-
-    The URL in a status may be another account's, written there by somebody else: then the key tells which is right.
-    """
-    why: str | None = None
-    try:
-        why = await why_unusable(Client(server, key, account_url=known))
-        if why is None:
-            return known
-    except AccountDoesNotExist:
-        pass
-    except ProblemError as error:
-        if not is_about_the_signature(error):
-            raise
-    try:
-        found = await Client(server, key).find_account()
-    except AccountDoesNotExist:
-        return None
-    except Unauthorized as error:
-        raise _closed(why or str(error), secret_name) from error
-    if found.status != AccountStatus.VALID or (why is not None and found.url == known):
-        raise _closed(why or f"The account {found.url} is {found.status.value}", secret_name)
-    return found.url
-
-
 def is_about_the_signature(error: BaseException) -> bool:
     """Whether a CA may say this because the account of a request is not the one of its key: some say malformed."""
     return isinstance(error, ProblemError) and error.problem.kind == "malformed"
-
-
-def _closed(why: str, secret_name: str) -> IssuanceError:
-    return IssuanceError(
-        "AccountNotValid",
-        f"{why}, which cannot be undone. For a new account delete the Secret {secret_name}, or name another one in "
-        "privateKeySecretRef.",
-    )
-
-
-async def _register(client: Client, contact: tuple[str, ...], secret_name: str) -> None:
-    try:
-        account = await client.register(contact=contact, terms_of_service_agreed=True)
-    except Unauthorized as error:
-        raise _closed(str(error), secret_name) from error
-    if not account.created and account.status == AccountStatus.VALID and account.contact != contact:
-        # The account existed, with another address. (Some CAs omit the contact of one that was just created.)
-        account = await client.update_account(contact=contact)
-    if account.status != AccountStatus.VALID:
-        raise _closed(f"The account {account.url} is {account.status.value}", secret_name)
 
 
 async def directory_with_profile(server: AcmeServer, profile: str | None) -> Directory:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from certwright.acme import AcmeError, AcmeServer, HttpxTransport
+from certwright.acme import AcmeError, AcmeServer, HttpxTransport, Timeouts
 from certwright.http.addresses import AddressPolicy
 from certwright.issuers.host_places import MAX_REQUESTS, FairTransport, HostPlaces
 
@@ -13,20 +14,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from certwright.acme import RequestRecord
+    from certwright.http.trust import ClientCertificatePem
     from certwright.resources import AcmeIssuerSpec
     from certwright.runtime.leadership import Leadership
 
 
-class Authority(NamedTuple):
-    """What tells two connections apart."""
+@dataclass(frozen=True)
+class Authority:
+    """What tells two connections apart.
+
+    Attributes:
+        server: The URL of the directory.
+        ca_bundle_pem: The certificates to trust, or None for the public CAs.
+        skip_tls_verify: Whether any certificate of the CA's server will do.
+        client_certificate: For a CA that requires one.
+        proxy: The URL of a proxy, with its credentials, or None for those of the environment.
+        timeouts: How long one request may take.
+    """
 
     server: str
-    ca_bundle_pem: str | None
-    skip_tls_verify: bool
+    ca_bundle_pem: str | None = field(default=None, repr=False)
+    skip_tls_verify: bool = False
+    client_certificate: ClientCertificatePem | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
     @classmethod
     def of(cls, spec: AcmeIssuerSpec) -> Authority:
-        """Return the CA an issuer's spec names."""
+        """Return the CA that an issuer's spec names, whatever the way there."""
         return cls(spec.server, spec.ca_bundle_pem, spec.skip_tls_verify)
 
 
@@ -75,6 +90,11 @@ class Authorities:
                     trust_env=True,
                     before_send=self._leadership.check,
                     addresses=self._addresses,
+                    client_certificate=authority.client_certificate,
+                    timeout=authority.timeouts,
+                    proxy=authority.proxy,
+                    # An issuer's proxy is a tenant's choice as its CA is; the pod's own is not.
+                    proxy_addresses=self._addresses,
                 )
                 try:
                     server = AcmeServer(

@@ -57,7 +57,9 @@ class _Row:
 
     first: dt.datetime
     last: dt.datetime
+    uid: str
     count: int = 1
+    is_shared: bool = False
 
 
 @dataclass
@@ -69,6 +71,7 @@ class _Circuit:
     since: dt.datetime | None = None
     until: dt.datetime | None = None
     pause: dt.timedelta = FIRST_PAUSE
+    only: str | None = None
     trial: str | None = None
     trial_since: dt.datetime | None = None
 
@@ -110,22 +113,30 @@ class Circuits:
         self._circuits: dict[Key, _Circuit] = {}
         self.on_change: Callable[[Key], object] = on_change or (lambda _key: None)
 
-    def failed(self, key: Key, work: Work, reason: Reason, message: str, now: dt.datetime) -> None:
-        """Take note of a step that failed; of failures that are not the issuer's, only that its CA answered."""
+    def failed(self, key: Key, uid: str, work: Work, reason: Reason, message: str, *, now: dt.datetime) -> None:
+        """Take note of a step of a Certificate that failed, if that is the issuer's fault.
+
+        A CA may fail on what one Certificate asks for, and whoever wrote that must not turn others away from it. So
+        what only one has met is an obstacle for that one.
+        """
         if reason not in ISSUER_FAILURES:
             return
         circuit = self._circuits.setdefault(key, _Circuit())
         circuit.said = message[:MAX_SAID]
         if circuit.until is not None:
-            self._trial_failed(key, circuit, now)
+            if circuit.only in (None, uid):
+                self._trial_failed(key, circuit, now)
+            else:
+                circuit.only = None
+                self.on_change(key)
             return
         row = circuit.rows.get(work)
         if row is None or not dt.timedelta() <= now - row.last <= FORGOTTEN_AFTER:
-            circuit.rows[work] = _Row(now, now)
+            circuit.rows[work] = _Row(now, now, uid)
             return
-        row.count, row.last = row.count + 1, now
+        row.count, row.last, row.is_shared = row.count + 1, now, row.is_shared or row.uid != uid
         if row.count >= FAILURES and now - row.first >= FAILING_FOR:
-            circuit.rows = {}
+            circuit.rows, circuit.only = {}, None if row.is_shared else uid
             circuit.since, circuit.until = row.first, now + circuit.pause
             self.on_change(key)
 
@@ -138,24 +149,29 @@ class Circuits:
         if circuit.until is None and not circuit.rows:
             del self._circuits[key]
 
-    def proved(self, key: Key) -> None:
+    def proved(self, key: Key, uid: str) -> None:
         """Take note that the CA works: it has issued a certificate, or judged an order as it should."""
-        circuit = self._circuits.pop(key, None)
-        if circuit is not None and circuit.until is not None:
+        circuit = self._circuits.get(key)
+        if circuit is None or circuit.only not in (None, uid):
+            return
+        del self._circuits[key]
+        if circuit.until is not None:
             self.on_change(key)
 
     def enter(self, key: Key, uid: str, now: dt.datetime) -> Obstacle | None:
         """Return None if a Certificate may use the issuer now, which may make it the trial; else why not."""
         obstacle = self.obstacle(key, uid, now)
         circuit = self._circuits.get(key)
-        if obstacle is None and circuit is not None and circuit.until is not None and circuit.trial != uid:
+        if circuit is None or circuit.only not in (None, uid):
+            return obstacle
+        if obstacle is None and circuit.until is not None and circuit.trial != uid:
             circuit.trial, circuit.trial_since = uid, now
         return obstacle
 
     def obstacle(self, key: Key, uid: str, now: dt.datetime) -> Obstacle | None:
         """Return why a Certificate must not use the issuer now, or None if it may."""
         circuit = self._circuits.get(key)
-        if circuit is None or circuit.until is None or circuit.since is None:
+        if circuit is None or circuit.until is None or circuit.since is None or circuit.only not in (None, uid):
             return None
         since = min(circuit.since, now)
         failing = f"it has failed since {rfc3339(since)}: {circuit.said.rstrip('.')}"
@@ -167,14 +183,14 @@ class Circuits:
         return None
 
     def is_available(self, key: Key) -> bool:
-        """Whether the circuit is closed."""
+        """Whether the circuit is closed, or open for no more than one Certificate."""
         circuit = self._circuits.get(key)
-        return circuit is None or circuit.until is None
+        return circuit is None or circuit.until is None or circuit.only is not None
 
     def condition(self, key: Key, generation: int) -> Condition:
         """Return the issuer's condition; its transition time is set by who writes it."""
         circuit = self._circuits.get(key)
-        if circuit is None or circuit.until is None or circuit.since is None:
+        if circuit is None or circuit.until is None or circuit.since is None or self.is_available(key):
             message = "The CA works. Certificates come back to this issuer at their next renewal."
             return Condition(
                 type=AVAILABLE, status="True", reason="IssuerAvailable", message=message, observed_generation=generation

@@ -29,12 +29,17 @@ if TYPE_CHECKING:
     from certwright.dns.view import View
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
-    from certwright.resources import Dns01
+    from certwright.resources import Dns01, DnsPersist01
+    from certwright.resources.solver import ProviderChoice
 
 IDLE_SECONDS: Final = 3600.0
 """A provider that no issuer has asked for in so long is dropped."""
 MAX_PROVIDERS: Final = 1024
 """Beyond that, the one that was asked for least recently is dropped: it costs a log-in, not a record."""
+
+
+MAX_VIEWS: Final = 64
+"""That are kept without a provider; beyond that, the one that was used least recently is dropped with its cache."""
 
 
 class _ViewSettings(NamedTuple):
@@ -86,6 +91,7 @@ class DnsProviders:
         self._before_send = before_send
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
+        self._views: dict[_ViewSettings, DnsView] = {}
         self._transport: HttpxTransport | None = None
         self._resolver_transport: HttpxTransport | None = None
 
@@ -121,6 +127,34 @@ class DnsProviders:
             return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
         return Dns01Presenter(pooled.provider, pooled.view, **options)
 
+    def view(self, spec: DnsPersist01) -> DnsView:
+        """Return what looks at the DNS for a solver, with or without a provider.
+
+        Raises:
+            DnsError: A server's address cannot be used.
+        """
+        settings = _settings_of(spec)
+        view = self._views.pop(settings, None) or self._view(settings)
+        self._views[settings] = view
+        while len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
+        return view
+
+    async def provider(self, issuer: SolverSource, spec: DnsPersist01) -> Provider:
+        """Return the provider that a solver names; its credentials are read.
+
+        Raises:
+            IssuanceError: A credential is missing.
+            DnsError: A server's address or a credential cannot be used.
+            KubeError: A credential cannot be read.
+        """
+        kind, _ = spec.provider
+        return self._pooled(_ProviderKey(kind, await self._config(issuer, spec), _settings_of(spec))).provider
+
+    def view_through(self, nameservers: tuple[str, ...]) -> DnsView:
+        """Return a view through resolvers, or through the operator's own for an empty tuple. Raises `InvalidServer`."""
+        return DnsView(resolvers=nameservers or None, transport=self._transport_to_resolvers)
+
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""
         self._pool.clear()
@@ -129,7 +163,7 @@ class DnsProviders:
                 await transport.aclose()
         self._transport = self._resolver_transport = None
 
-    async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
+    async def _config(self, issuer: SolverSource, spec: ProviderChoice) -> ProviderConfig:
         kind, model = spec.provider
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
@@ -191,6 +225,10 @@ class DnsProviders:
             addresses=self._addresses,
             http2=http2,
         )
+
+
+def _settings_of(spec: DnsPersist01) -> _ViewSettings:
+    return _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset({"authoritative"}))
 
 
 def _allowed_targets(issuer: SolverSource, spec: Dns01) -> tuple[str, ...] | None:

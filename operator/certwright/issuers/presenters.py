@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Mapping  # noqa: TC003 - dataclasses are easier to read with real annotations
 from dataclasses import dataclass, field
@@ -17,13 +18,19 @@ from certwright.http01.settings import (
     GatewayRoute,
     IngressRoute,
     Owner,
+    OwnService,
     PodSettings,
     Settings,
     SharedSettings,
+    TlsRoute,
 )
+from certwright.http01.tls_alpn01 import TlsAlpn01Presenter
+from certwright.issuers.caa_forecast import CaaForecast
 from certwright.issuers.dns_providers import DnsProviders
+from certwright.issuers.persistent_records import PersistentRecords
+from certwright.issuers.registry import LoadedIssuer
 from certwright.issuers.template_policy import TemplatePolicy
-from certwright.resources import API_VERSION, Certificate
+from certwright.resources import API_VERSION, Certificate, TlsAlpn01
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
     from certwright.kube.objects import ObjectApi
     from certwright.resources import Http01, IssuerSolver
+    from certwright.runtime.key import Key
 
 KEPT_SECONDS: Final = 10.0
 """A hundred Certificates applied at once read a credential once; a corrected one is seen after this time."""
@@ -52,7 +60,9 @@ class Http01Options:
         pull_policy: When they pull it.
         responder_address: IP address at which ingress controllers reach the operator's responder; None if not said.
         responder_port: Its port.
+        tls_responder_port: Its port for tls-alpn-01; None for none.
         check_port: The port that CAs ask at.
+        tls_check_port: The same for tls-alpn-01.
         addresses: Which addresses may be connected to, by self-checks and for DNS providers.
         resources: Requests and limits of solver pods, unless an issuer has its own; None for the default.
         templates: What issuers' templates may put on solver objects.
@@ -62,10 +72,16 @@ class Http01Options:
     pull_policy: str = "IfNotPresent"
     responder_address: str | None = None
     responder_port: int = 8089
+    tls_responder_port: int | None = None
     check_port: int = 80
+    tls_check_port: int = 443
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     resources: Mapping[str, Any] | None = None
     templates: TemplatePolicy = field(default_factory=TemplatePolicy)
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 class PresenterFactory:
@@ -78,6 +94,8 @@ class PresenterFactory:
         user_agent: For the requests to DNS providers that speak HTTPS.
         before_send: Called before a DNS provider is sent anything; what it raises keeps it from being sent.
         monotonic: The clock, in seconds.
+        clock: The present time.
+        on_asked: Called with an issuer's key when Certificates need permanent records that it has not looked for.
     """
 
     def __init__(
@@ -89,6 +107,8 @@ class PresenterFactory:
         user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], dt.datetime] = _utc_now,
+        on_asked: Callable[[Key], object] = lambda _: None,
     ) -> None:
         self._objects = objects
         self._http01 = http01 or Http01Options()
@@ -100,9 +120,13 @@ class PresenterFactory:
             monotonic=monotonic,
         )
         self._monotonic = monotonic
+        self.persistent_records = PersistentRecords(self._dns_providers, clock, on_asked)
+        """What looks after the records of dns-persist-01."""
         self._kept: dict[_Kept, tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
+        self.caa = CaaForecast(self._dns_providers.view_through)
+        """Looks at CAA records before the CA does."""
 
     async def make(self, issuer: SolverSource, solver: IssuerSolver, certificate: Certificate) -> Presenter:
         """Return a presenter for one of the issuer's solvers, for the names of a Certificate.
@@ -116,9 +140,18 @@ class PresenterFactory:
             IssuanceError: Its credentials are missing, or the operator lacks a setting that it needs.
             DnsError: A server's address or a key cannot be used.
             KubeError: The credentials cannot be read.
+            AcmeError: The CA's directory cannot be fetched.
         """
         if solver.http01 is not None:
             return self._http01_presenter(issuer, solver.http01, certificate)
+        if solver.tls_alpn01 is not None:
+            return self._tls_alpn01_presenter(issuer, solver.tls_alpn01, certificate)
+        if solver.dns_persist01 is not None:
+            if isinstance(issuer, LoadedIssuer):
+                raise IssuanceError(
+                    "CleanUpBlocked", f"{issuer.key} is not ready, and its dnsPersist01 solver removes no records."
+                )
+            return await self.persistent_records.presenter(issuer, solver.dns_persist01, certificate.metadata.uid)
         spec = solver.dns_account01 or solver.dns01
         if spec is None:
             raise AssertionError(f"nobody presents for {solver.challenge_type}")
@@ -156,6 +189,7 @@ class PresenterFactory:
     def forget(self, uid: str) -> None:
         """Answer no more for a Certificate that is gone."""
         self.answers.forget(uid)
+        self.persistent_records.forget(uid)
 
     def _http01_presenter(self, issuer: SolverSource, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(
@@ -172,20 +206,45 @@ class PresenterFactory:
             self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
         )
 
-    def _responder(self, issuer: SolverSource, spec: Http01) -> PodSettings | SharedSettings:
+    def _tls_alpn01_presenter(
+        self, issuer: SolverSource, spec: TlsAlpn01, certificate: Certificate
+    ) -> TlsAlpn01Presenter:
+        settings = Settings(
+            responder=self._responder(issuer, spec),
+            route=_tls_route(spec),
+            service_type=spec.gateway_tls_route.service_type if spec.gateway_tls_route is not None else "ClusterIP",
+            self_check=spec.self_check,
+            check_port=self._http01.tls_check_port,
+            nameservers=spec.nameservers,
+            every_address=spec.self_check_addresses == "all",
+            addresses=self._http01.addresses,
+        )
+        return TlsAlpn01Presenter(
+            self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
+        )
+
+    def _responder(self, issuer: SolverSource, spec: Http01 | TlsAlpn01) -> PodSettings | SharedSettings:
         options = self._http01
         if spec.responder == "shared":
             if options.responder_address is None:
                 raise IssuanceError(
                     "ResponderUnavailable",
-                    f"{issuer.key} has an http01 solver with responder shared, but the operator does not know its own "
+                    f"{issuer.key} has a solver with responder shared, but the operator does not know its own "
                     "address: start it with --responder-address (the Helm chart does), or use responder pod.",
                 )
-            return SharedSettings(options.responder_address, options.responder_port)
+            if isinstance(spec, TlsAlpn01) and options.tls_responder_port is None:
+                raise IssuanceError(
+                    "ResponderUnavailable",
+                    f"{issuer.key} has a tlsAlpn01 solver with responder shared, but the operator does not answer TLS: "
+                    "start it with --tls-responder-port (the Helm chart does if tlsAlpn01.enabled is set), or use "
+                    "responder pod.",
+                )
+            tls_port = options.tls_responder_port or 0
+            return SharedSettings(options.responder_address, options.responder_port, tls_port)
         if options.image is None:
             raise IssuanceError(
                 "SolverImageUnknown",
-                f"{issuer.key} has an http01 solver, but the operator does not know which image solver pods "
+                f"{issuer.key} has a solver that needs a pod, but the operator does not know which image solver pods "
                 "use: start it with --solver-image (the Helm chart does), or use responder shared.",
             )
         template = spec.pod_template.to_json() if spec.pod_template is not None else {}
@@ -230,3 +289,12 @@ def _route(spec: Http01) -> IngressRoute | GatewayRoute:
         labels=metadata.labels if metadata is not None else {},
         annotations=metadata.annotations if metadata is not None else {},
     )
+
+
+def _tls_route(spec: TlsAlpn01) -> TlsRoute | OwnService:
+    if spec.gateway_tls_route is not None:
+        gateway = spec.gateway_tls_route
+        return TlsRoute(tuple(parent.to_json() for parent in gateway.parent_refs), gateway.labels)
+    if spec.service is None:
+        raise AssertionError("tlsAlpn01 has a gatewayTLSRoute or a service: the model checks it")
+    return OwnService(spec.service.type, spec.service.node_port, spec.service.load_balancer_class)

@@ -5,26 +5,43 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from certwright.acme import AcmeError
+from certwright.concurrency import KeyedLock
 from certwright.failures import Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
-from certwright.issuers.account import load_account, obtain_account_key
+from certwright.http.url import same_origin
+from certwright.issuers.account import AccountLoader, KnownAccount
+from certwright.issuers.account_key import obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Budgets
+from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, offer_of
 from certwright.issuers.circuits import AVAILABLE, Circuits
+from certwright.issuers.connection import authority_of
+from certwright.issuers.credentials import SecretReader
+from certwright.issuers.deactivation import (
+    DEACTIVATION_PATIENCE,
+    DEACTIVATION_RETRY,
+    DEACTIVATION_TRIES,
+    Outcome,
+    deactivate,
+)
+from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
+from certwright.issuers.key_rotation import KeyRotation
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
-from certwright.kube.errors import Conflict, NotFound
+from certwright.issuers.upkeep import Upkeep
+from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.kube.events import subject_of
 from certwright.resources import (
+    ISSUER_FINALIZER,
     MAX_COUNT,
     READY,
+    CaOffer,
     ClusterIssuer,
-    Condition,
-    ConditionStatus,
     Issuer,
     IssuerStatus,
     find_condition,
@@ -35,16 +52,18 @@ from certwright.runtime.result import Result
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from certwright.acme import AccountKey
     from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
+    from certwright.issuers.persistent_records import PersistentRecords
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.reasons import Reason
-    from certwright.resources import AcmeIssuerStatus, RateLimitUsageStatus
+    from certwright.resources import AcmeIssuerStatus, Condition, ConditionStatus, RateLimitUsageStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -82,11 +101,36 @@ class _Said:
 
     Attributes:
         account: The account as it was written there.
+        problems: What its owner has to know besides, by the type of the condition.
         corrections: How often something else wrote another one in its place of late, and the pause after the last.
+        written: Whether the status was written since this last changed.
     """
 
     account: AcmeIssuerStatus
+    problems: Mapping[str, Problem] = field(default_factory=dict)
     corrections: Backoff = field(default_factory=Backoff)
+    written: bool = True
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """An issuer whose account is registered, before anybody uses it.
+
+    Attributes:
+        account: The account.
+        authority: The connection.
+        problems: What its owner has to know besides.
+        upkeep: When to look again.
+        replaced: The account key that was replaced just now, or None.
+        former: The one that was replaced last, if its Secret still has it.
+    """
+
+    account: LoadedAccount
+    authority: Authority
+    problems: Mapping[str, Problem]
+    upkeep: Upkeep
+    replaced: AccountKey | None
+    former: AccountKey | None
 
 
 class IssuerReconciler:
@@ -103,8 +147,11 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
+        records: Looks after the permanent records of dnsPersist01 solvers.
         circuits: Which issuers' CAs work.
         budgets: What is left of the limits that CAs publish.
+        look_again: Asks for a look at another issuer, whose account key was replaced.
+        is_validating: Whether an order of an issuer waits for the CA to look at its responses.
     """
 
     def __init__(
@@ -120,9 +167,14 @@ class IssuerReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
+        records: PersistentRecords | None = None,
         circuits: Circuits | None = None,
         budgets: Budgets | None = None,
+        look_again: Callable[[Key], None] = lambda _key: None,
+        is_validating: Callable[[Key], bool] = lambda _key: False,
     ) -> None:
+        self._look_again, self._is_validating = look_again, is_validating
+        self._records = records
         self._circuits = circuits or Circuits()
         self._budgets = budgets or Budgets(clock)
         self._loads: dict[Key, int] = {}
@@ -146,6 +198,11 @@ class IssuerReconciler:
         self._doubted: set[Key] = set()
         self._generations: dict[Key, int] = {}
         self._said: dict[Key, _Said] = {}
+        self._upkeep: dict[Key, Upkeep] = {}
+        self._keys: KeyedLock[tuple[str, str]] = KeyedLock()
+        self._waiting_since: dict[Key, dt.datetime] = {}
+        self._leaving: dict[Key, int] = {}
+        self._accounts: dict[tuple[str, str], str] = {}
 
     def account_lost(self, key: Key) -> None:
         """Note that the CA does not know the account any more; the next look registers it again.
@@ -170,11 +227,15 @@ class IssuerReconciler:
         if issuer is None:
             await self._forget(key)
             return Result.ON_EVENT
+        if issuer.metadata.deletion_timestamp is not None and ISSUER_FINALIZER in issuer.metadata.finalizers:
+            return await self._leave(key, issuer, issuer.metadata.deletion_timestamp)
         version = _version(issuer)
         known = self._registry.ready(key)
-        if known is not None and (known.uid, known.generation) == version:
-            return await self._keep_right(key, issuer, known)
         now = self._clock()
+        if known is not None and (known.uid, known.generation) == version and not await self._must_load(key, now):
+            await self._read_directory(key, issuer, known, now)
+            rest = await self._keep_right(key, issuer, known)
+            return rest if self._records is None else await self._tend(key, known, rest)
         pause = self._pause_after_losses(key, now)
         if pause is not None:
             return Result.again_at(pause, now)
@@ -188,13 +249,150 @@ class IssuerReconciler:
                 return Result.again_at(next_try, now)
         try:
             try:
-                account = await self._load_in_time(key, issuer)
+                loaded = await self._load_in_time(key, issuer)
             except Exception as error:  # noqa: BLE001 - classified, shown in the condition, logged if it is a defect of ours
                 return await self._failed(key, issuer, classify(error, now), error)
-            await self._succeeded(key, issuer, account)
+            await self._succeeded(key, issuer, loaded)
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        return Result.again_in(0) if self._has_newer(key, version) else Result.ON_EVENT
+        has_records = self._records is not None and any(one.dns_persist01 for one in issuer.spec.acme.solvers)
+        if has_records or self._has_newer(key, version):
+            return Result.again_in(0)
+        return self._rest(key, now)
+
+    async def _leave(self, key: Key, issuer: AnyIssuer, deleted: dt.datetime) -> Result:
+        """Deactivate the account of an issuer that is being deleted, unless another one uses it; then let it go."""
+        now, tries = self._clock(), self._leaving.get(key, 0) + 1
+        self._leaving[key] = tries
+        outcome: Outcome | None = None
+        if (others := self._others_of(key, issuer)) is not None:
+            outcome = Outcome("AccountNotDeactivated", f"The account stays as it is: {others} uses it as well.")
+        elif issuer.spec.acme.deactivate_on_delete:
+            try:
+                async with asyncio.timeout(LONGEST_LOAD_SECONDS):
+                    outcome = await self._deactivate(key, issuer)
+            except Exception as error:
+                failure = classify(error, now)
+                if not failure.expected:
+                    logger.exception("%s: unexpected error", key)
+                logger.warning("%s: its account cannot be deactivated: %s", key, failure.message)
+                if tries < DEACTIVATION_TRIES and abs(now - deleted) < DEACTIVATION_PATIENCE:
+                    self._registry.set_not_ready(key, f"{key} is being deleted.")
+                    return Result.again_in(DEACTIVATION_RETRY.total_seconds())
+                message = f"The account could not be deactivated, and stays open: {failure.message}"
+                outcome = Outcome("AccountNotDeactivated", message)
+            finally:
+                self._loading.pop(key, None)
+        if outcome is not None:
+            kind: Literal["Normal", "Warning"] = "Normal" if outcome.reason == "AccountDeactivated" else "Warning"
+            self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, outcome.reason, outcome.message)
+        self._leaving.pop(key, None)
+        await self._kube_api.remove_finalizer(
+            issuer.PLURAL,
+            issuer.KIND,
+            issuer.metadata.identity,
+            ISSUER_FINALIZER,
+            known=issuer.metadata.finalizers,
+        )
+        return Result.ON_EVENT
+
+    async def _deactivate(self, key: Key, issuer: AnyIssuer) -> Outcome:
+        spec = issuer.spec.acme
+        secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
+        authority = self._loading[key] = await authority_of(spec, secrets)
+        async with self._keys.at((secrets.namespace, spec.private_key_secret_ref.name)):
+            return await deactivate(await self._authorities.server(authority), spec, secrets)
+
+    def _others_of(self, key: Key, issuer: AnyIssuer) -> str | None:
+        """Return another issuer that uses the account of this one and stays, or None."""
+        account = issuer.status.acme
+        if account is None or account.uri is None:
+            return None
+        for other in (one for store in self._stores.values() for one in store):
+            place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
+            theirs = other.status.acme
+            if place == key or theirs is None or other.metadata.deletion_timestamp is not None:
+                continue
+            if (theirs.uri, theirs.key_thumbprint) == (account.uri, account.key_thumbprint):
+                return str(place)
+        return None
+
+    async def _hold(self, issuer: AnyIssuer) -> None:
+        """Have an issuer's deletion wait for us if its account is to be deactivated then, and only if."""
+        wanted, metadata = issuer.spec.acme.deactivate_on_delete, issuer.metadata
+        if wanted == (ISSUER_FINALIZER in metadata.finalizers) or metadata.deletion_timestamp is not None:
+            return
+        body: dict[str, Any] | None
+        if wanted:
+            body = await self._kube_api.add_finalizer(issuer.PLURAL, issuer.KIND, metadata.identity, ISSUER_FINALIZER)
+        else:
+            body = await self._kube_api.remove_finalizer(
+                issuer.PLURAL, issuer.KIND, metadata.identity, ISSUER_FINALIZER, known=metadata.finalizers
+            )
+        if body is not None and body.get("spec"):
+            self._stores[issuer.KIND].put(body["metadata"], type(issuer).parse(body))  # type: ignore[arg-type]  # by kind
+
+    def _rest(self, key: Key, now: dt.datetime) -> Result:
+        """Return when a ready issuer is looked at again if nothing happens."""
+        upkeep = self._upkeep.get(key)
+        return Result.ON_EVENT if upkeep is None else Result.again_at(upkeep.next_at, now)
+
+    async def _must_load(self, key: Key, now: dt.datetime) -> bool:
+        """Whether a ready issuer is to be loaded again: a Secret that it was loaded from has changed, or is due to."""
+        upkeep = self._upkeep.get(key)
+        if upkeep is None:
+            return False
+        if upkeep.must_load(now):
+            return True
+        if now < upkeep.secrets_at:
+            return False
+        try:
+            changed = await upkeep.secrets_changed(SecretReader(self._kube_api, key, self._secrets_namespace(key)))
+        except KubeError as error:
+            logger.warning("%s: its Secrets cannot be compared: %s", key, error)
+            changed = False
+        self._upkeep[key] = upkeep.compared(now)
+        return changed
+
+    async def _read_directory(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer, now: dt.datetime) -> None:
+        """Note what a ready issuer's CA offers by now, and whether its terms have changed."""
+        upkeep, said = self._upkeep.get(key), self._said.get(key)
+        if upkeep is None or said is None:
+            return
+        account = said.account
+        offers, terms = account.offers or CaOffer(), None
+        if now >= upkeep.directory_at:
+            self._upkeep[key] = upkeep.asked(now)
+            try:
+                async with asyncio.timeout(LONGEST_LOAD_SECONDS):
+                    directory = await known.client.server.directory()
+            except (AcmeError, TimeoutError) as error:
+                logger.warning("%s: the directory of its CA cannot be read: %s", key, error)
+            else:
+                offers, terms = offer_of(directory, challenges=offers.challenges), directory.meta.terms_of_service
+        types = {*offers.challenges, *self._registry.challenges(key)}
+        account = account.replace(offers=offers.replace(challenges=tuple(sorted(types))[:MAX_SHOWN]))
+        problems = said.problems
+        if terms is not None:
+            problems = self._with_terms(problems, account.terms_of_service, terms)
+            self._tell_problems(issuer, problems)
+        news = account != said.account or problems != said.problems
+        self._said[key] = replace(said, account=account, problems=problems, written=said.written and not news)
+
+    def _with_terms(
+        self, problems: Mapping[str, Problem], agreed: str | None, terms: str | None
+    ) -> Mapping[str, Problem]:
+        message = changed_terms(agreed, terms)
+        others = {kind: problem for kind, problem in problems.items() if kind != TERMS_ACCEPTED}
+        return others if message is None else {**others, TERMS_ACCEPTED: Problem("TermsChanged", message)}
+
+    def _tell_problems(self, issuer: AnyIssuer, problems: Mapping[str, Problem]) -> None:
+        """Record an Event for each problem that the status does not show yet."""
+        for kind, problem in problems.items():
+            shown = find_condition(issuer.status.conditions, kind)
+            if shown is None or (shown.reason, shown.message) != problem:
+                subject = subject_of(issuer.KIND, issuer.metadata)
+                self._recorder.record(subject, "Warning", problem.reason, problem.message)
 
     async def _keep_right(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
         """Have the status of a ready issuer say the CA's rate limits, and nothing that somebody else wrote there.
@@ -203,24 +401,46 @@ class IssuerReconciler:
         """
         now = self._clock()
         kept, said = known.limits.kept(now), self._said.get(key)
-        rest = Result.again_at(min(one.until for one in kept), now) if kept else Result.ON_EVENT
+        rest = self._rest(key, now)
+        if kept:
+            rest = rest.no_later_than(min(one.until for one in kept) - now)
         self._tell_circuit(issuer)
         usage = known.budget.ca.kept(known.budget.account, _usage(issuer))
         shown = {"rate_limits": kept, "rate_limit_usage": () if usage is None else (usage,)}
         right = found = issuer.status.replace(**shown, conditions=self._with_circuit(issuer))
         if said is not None:
-            own = self._ready_status(issuer, said.account)
+            own = self._ready_status(issuer, said)
             right = own.replace(**shown, conditions=self._with_circuit(issuer, own.conditions))
-        if said is not None and right != found:
+        if said is not None and right != found and said.written:
             until = said.corrections.pause(now)
             if until is not None:
                 return rest.no_later_than(until - now)
             since = said.corrections.since
             before = Backoff() if since is not None and now - since > CORRECTIONS_FORGOTTEN else said.corrections
             logger.warning("%s: something else has changed its status; it is written again", key)
-            self._said[key] = _Said(said.account, before.failed(now))
+            self._said[key] = replace(said, corrections=before.failed(now))
+        elif said is not None and not said.written:
+            self._said[key] = replace(said, written=True)
         await self._write(issuer, right)
         return rest
+
+    async def _tend(self, key: Key, known: ReadyIssuer, rest: Result) -> Result:
+        """Look after the permanent records of a ready issuer; of one that has none this is nothing."""
+        records, issuer = self._records, self._stores[key.kind].get(key.namespace, key.name)
+        if records is None or issuer is None or _version(issuer) != (known.uid, known.generation):
+            return rest
+        outcome = await records.tend(known, issuer.status, known.generation)
+        if outcome is not None:
+            await self._write(issuer, outcome.status)
+            if outcome.event is not None:
+                kind, reason, message = outcome.event
+                self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, reason, message)
+            if outcome.publish:
+                await records.publish(known, outcome.status)
+            if outcome.is_published:
+                self._wake(key)
+        next_look, now = records.next_look(key), self._clock()
+        return rest if next_look is None else rest.no_later_than(max(next_look - now, dt.timedelta()))
 
     def _with_circuit(
         self, issuer: AnyIssuer, conditions: tuple[Condition, ...] | None = None
@@ -277,6 +497,11 @@ class IssuerReconciler:
         self._losses.pop(key, None)
         self._doubted.discard(key)
         self._said.pop(key, None)
+        if self._records is not None:
+            self._records.forget_issuer(key)
+        self._upkeep.pop(key, None)
+        self._waiting_since.pop(key, None)
+        self._leaving.pop(key, None)
         self._generations.pop(key, None)
         self._circuits.forget(key)
         self._loads.pop(key, None)
@@ -293,7 +518,7 @@ class IssuerReconciler:
         """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
         return {*self._registry.authorities(), *self._loading.values()}
 
-    async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
+    async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         try:
             async with asyncio.timeout(LONGEST_LOAD_SECONDS) as deadline:
                 return await self._load(key, issuer)
@@ -306,36 +531,85 @@ class IssuerReconciler:
                 "interrupted, so that others get their turn.",
             ) from None
 
-    async def _load(self, key: Key, issuer: AnyIssuer) -> LoadedAccount:
+    async def _load(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         spec = issuer.spec.acme
         self._templates.check(spec)
-        account_key = await obtain_account_key(self._kube_api, spec, self._secrets_namespace(key))
+        await self._hold(issuer)
+        if spec.account_key_rotation is None:
+            return await self._load_with_key(key, issuer)
+        # Issuers that share a key, and may replace it, take turns.
+        async with self._keys.at((self._secrets_namespace(key), spec.private_key_secret_ref.name)):
+            return await self._load_with_key(key, issuer)
+
+    async def _load_with_key(self, key: Key, issuer: AnyIssuer) -> _Loaded:
+        spec, now = issuer.spec.acme, self._clock()
+        secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
+        keys = await obtain_account_key(self._kube_api, spec, secrets.namespace)
         self._registry.set_loaded(
-            LoadedIssuer(
-                key,
-                issuer.metadata.uid,
-                issuer.metadata.generation,
-                spec,
-                account_key,
-                self._secrets_namespace(key),
-            )
+            LoadedIssuer(key, *_version(issuer), spec, keys.key, secrets.namespace, former_key=keys.former)
         )
-        authority = self._loading[key] = Authority.of(spec)
+        authority = self._loading[key] = await authority_of(spec, secrets)
         server = await self._authorities.server(authority)
+        rotation = KeyRotation(self._kube_api, server, spec, secrets.namespace, now)
+        settled = await rotation.settle(keys)
+        loader = AccountLoader(server, spec, settled.keys, secrets)
+        account = await loader.load(self._known_account(key, issuer))
+        url = account.status.uri or ""
+        done = await rotation.carry_out(
+            settled.keys, url, others=self._elsewhere(key, issuer, url), busy_since=self._busy_since(key, url, now)
+        )
+        if done.former is not None:
+            account = loader.rotated(account, done.keys)
+        former = done.former or settled.former
+        if former is not None:
+            self._waiting_since.pop(key, None)
+        directory = await server.directory()
+        problems = self._with_terms({}, account.status.terms_of_service, directory.meta.terms_of_service)
+        if done.problem is not None:
+            problems = {**problems, KEY_ROTATED: done.problem}
+        upkeep = Upkeep.begun(spec, {**secrets.versions, done.keys.name: done.keys.version}, now, done.next_at)
+        return _Loaded(account, authority, problems, upkeep, former, done.keys.former)
+
+    def _elsewhere(self, key: Key, issuer: AnyIssuer, account_url: str) -> str | None:
+        """Return another issuer that uses the same key for another account, which a new key would be lost for."""
+        mine, namespace = issuer.spec.acme, self._secrets_namespace(key)
+        for other in (one for store in self._stores.values() for one in store):
+            theirs, account = other.spec.acme, other.status.acme
+            place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
+            if (theirs.private_key_secret_ref, self._secrets_namespace(place)) != (
+                mine.private_key_secret_ref,
+                namespace,
+            ):
+                continue
+            url = account.uri if account is not None else None
+            if url not in {None, account_url} or not same_origin(theirs.server, mine.server):
+                return str(place)
+        return None
+
+    def _busy_since(self, key: Key, account_url: str, now: dt.datetime) -> dt.datetime | None:
+        """Return since when a rotation waits for orders of the account whose challenges are being answered."""
+        sharing = {key, *(one.key for one in self._registry.sharing(account_url))}
+        if not any(self._is_validating(one) for one in sharing):
+            self._waiting_since.pop(key, None)
+            return None
+        return self._waiting_since.setdefault(key, now)
+
+    def _known_account(self, key: Key, issuer: AnyIssuer) -> KnownAccount:
         # What this process wrote it knows; a status may be from somebody else.
         said = self._said.get(key)
         known = issuer.status.acme if said is None else said.account
-        was = None if key in self._lost_accounts else known
         ready = find_condition(issuer.status.conditions, READY)
-        believed = (ready is None or ready.status == "True") and key not in self._doubted
-        return await load_account(server, account_key, spec, was, believed=believed)
+        suspected = key in self._doubted or key in self._lost_accounts
+        return KnownAccount(known, believed=(ready is None or ready.status == "True") and not suspected)
 
-    async def _succeeded(self, key: Key, issuer: AnyIssuer, account: LoadedAccount) -> None:
+    async def _succeeded(self, key: Key, issuer: AnyIssuer, loaded: _Loaded) -> None:
         was_ready = find_condition(issuer.status.conditions, READY)
-        await self._write(issuer, self._ready_status(issuer, account.status))
-        self._said[key] = _Said(account.status)
+        account = loaded.account
+        said = _Said(account.status, loaded.problems)
+        await self._write(issuer, self._ready_status(issuer, said))
+        self._said[key], self._upkeep[key] = said, loaded.upkeep
         # The key too: whoever may write his own issuer's status could name another one's account there.
-        of_account = account.status.uri or "", account.client.key.thumbprint
+        of_account = self._account_of(account.status.uri or "", account.client.key.thumbprint, loaded.replaced)
         limits = self._limits.setdefault(of_account, AccountLimits())
         limits.restore(issuer.status.rate_limits, self._clock())
         self._take_up_circuit(key, issuer)
@@ -355,21 +629,46 @@ class IssuerReconciler:
                 budget=budget,
                 loads=self._loads[key],
                 allowed=issuer.spec.allowed if isinstance(issuer, ClusterIssuer) else None,
+                authority=loaded.authority,
+                former_servers=account.status.former_servers,
+                former_key=loaded.former,
             )
         )
+        if loaded.replaced is not None:
+            self._tell_rotation(key, issuer, account, loaded.replaced)
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         self._doubted.discard(key)
         await self._authorities.keep_only(self._authorities_in_use())
+        self._tell_problems(issuer, said.problems)
         if was_ready is None or was_ready.status != "True":
-            self._recorder.record(
-                subject_of(issuer.KIND, issuer.metadata),
-                "Normal",
-                "AccountRegistered",
-                f"The account {account.status.uri} is ready.",
-            )
+            message = f"The account {account.status.uri} is ready."
+            if account.status.terms_of_service is not None:
+                message += f" It has agreed to the terms of service {account.status.terms_of_service}."
+            subject = subject_of(issuer.KIND, issuer.metadata)
+            self._recorder.record(subject, "Normal", "AccountRegistered", message)
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
+
+    def _account_of(self, url: str, thumbprint: str, replaced: AccountKey | None) -> tuple[str, str]:
+        """Return what the limits of an account are kept by: its URL and its first key; a rotation lifts none."""
+        if replaced is not None:
+            self._accounts[url, thumbprint] = self._accounts.get((url, replaced.thumbprint), replaced.thumbprint)
+        return url, self._accounts.get((url, thumbprint), thumbprint)
+
+    def _tell_rotation(self, key: Key, issuer: AnyIssuer, account: LoadedAccount, replaced: AccountKey) -> None:
+        """Say that the account key was replaced, and have the others who use the account take up the new one."""
+        url, thumbprint = account.status.uri or "", account.client.key.thumbprint
+        message = (
+            f"The account {url} has a new key. Its thumbprint is {thumbprint}; the key with the thumbprint "
+            f"{replaced.thumbprint} is of no use any more."
+        )
+        self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Normal", "AccountKeyRotated", message)
+        for other in self._registry.sharing(url):
+            if other.key != key and other.client.key.thumbprint == replaced.thumbprint:
+                self._doubted.add(other.key)
+                self._registry.set_not_ready(other.key, f"The account key was replaced by {key}; reading it again.")
+                self._look_again(other.key)
 
     def _take_up_circuit(self, key: Key, issuer: AnyIssuer) -> None:
         """Close the circuit of an issuer that was changed; take up the one that an earlier process left open."""
@@ -403,32 +702,15 @@ class IssuerReconciler:
     async def _show(self, issuer: AnyIssuer, failing: _Failing) -> None:
         failure, next_try = failing.failure, failing.backoff.not_before
         message = failure.message if next_try is None else f"{failure.message}{NEXT_ATTEMPT}{rfc3339(next_try)}."
-        status = self._status(issuer, issuer.status.acme, "False", failure.reason, message)
+        status = composed(issuer, issuer.status.acme, ("False", failure.reason, message), {}, self._clock())
         await self._write(
             issuer, status.replace(failed_attempts=min(failing.backoff.failures, MAX_COUNT), next_attempt_time=next_try)
         )
 
-    def _ready_status(self, issuer: AnyIssuer, account: AcmeIssuerStatus) -> IssuerStatus:
+    def _ready_status(self, issuer: AnyIssuer, said: _Said) -> IssuerStatus:
         message = f"The account is registered at {issuer.spec.acme.server}."
-        return self._status(issuer, account, "True", "AccountRegistered", message)
-
-    def _status(
-        self, issuer: AnyIssuer, acme: AcmeIssuerStatus | None, ready: ConditionStatus, reason: Reason, message: str
-    ) -> IssuerStatus:
-        condition = Condition(
-            type=READY,
-            status=ready,
-            reason=reason,
-            message=message,
-            observed_generation=issuer.metadata.generation,
-        )
-        return IssuerStatus(
-            conditions=set_condition(issuer.status.conditions, condition, self._clock()),
-            observed_generation=issuer.metadata.generation,
-            acme=acme,
-            rate_limits=issuer.status.rate_limits,
-            rate_limit_usage=issuer.status.rate_limit_usage,
-        )
+        ready: tuple[ConditionStatus, Reason, str] = ("True", "AccountRegistered", message)
+        return composed(issuer, said.account, ready, said.problems, self._clock())
 
     async def _write(self, issuer: AnyIssuer, status: IssuerStatus) -> None:
         if status == issuer.status:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, unlimited
@@ -12,10 +12,16 @@ from certwright.issuers.rate_limits import AccountLimits
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from certwright.acme import AccountKey, Client
     from certwright.resources import AcmeIssuerSpec, AllowedDomains, Certificate
+
+
+MAX_TYPES: Final = 16
+"""Challenge types that are remembered of one CA, which may name any."""
+MAX_TYPE: Final = 64
+"""Characters of one of them."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class LoadedIssuer:
         account_key: Seals its orders.
         secrets_namespace: Where its credentials are read.
         account_url: The account at the CA; empty if it is not known, as it is not needed to remove anything.
+        former_key: What the account key was before its last rotation: it may have sealed orders that are open still.
     """
 
     key: Key
@@ -54,6 +61,12 @@ class LoadedIssuer:
     account_key: AccountKey = field(repr=False)
     secrets_namespace: str
     account_url: str = ""
+    former_key: AccountKey | None = field(default=None, repr=False)
+
+    @property
+    def seal_keys(self) -> tuple[AccountKey, ...]:
+        """The keys that vouch for an order, the present one first."""
+        return (self.account_key,) if self.former_key is None else (self.account_key, self.former_key)
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,9 @@ class ReadyIssuer:
         limits: What the CA's rate limits leave to all who use the account.
         budget: What is left of the limits that the CA publishes.
         loads: How often this process has loaded it: more than once if it was changed, or had not been ready.
+        authority: The connection; None for one that only the URL of the directory tells.
+        former_servers: Directories at the same CA at which the account was used before.
+        former_key: What the account key was before its last rotation, if that was lately.
     """
 
     key: Key
@@ -85,12 +101,22 @@ class ReadyIssuer:
     budget: AccountBudget = field(default_factory=unlimited, compare=False)
     loads: int = 1
     allowed: tuple[AllowedDomains, ...] | None = None
+    authority: Authority | None = field(default=None, repr=False)
+    former_servers: tuple[str, ...] = ()
+    former_key: AccountKey | None = field(default=None, repr=False)
 
     @property
     def loaded(self) -> LoadedIssuer:
         """What of it needs no CA."""
         return LoadedIssuer(
-            self.key, self.uid, self.generation, self.spec, self.client.key, self.secrets_namespace, self.account_url
+            self.key,
+            self.uid,
+            self.generation,
+            self.spec,
+            self.client.key,
+            self.secrets_namespace,
+            self.account_url,
+            self.former_key,
         )
 
 
@@ -110,6 +136,17 @@ class IssuerRegistry:
         self._ready: dict[Key, ReadyIssuer] = {}
         self._loaded: dict[Key, LoadedIssuer] = {}
         self._views: dict[Key, IssuerView] = {}
+        self._challenges: dict[Key, frozenset[str]] = {}
+
+    def learn_challenges(self, key: Key, types: Iterable[str]) -> None:
+        """Note which challenge types an issuer's CA offers; its status shows them at its next look."""
+        known = self._challenges.get(key, frozenset())
+        new = sorted(one for one in set(types) - known if len(one) <= MAX_TYPE)
+        self._challenges[key] = known | set(new[: MAX_TYPES - len(known)])
+
+    def challenges(self, key: Key) -> frozenset[str]:
+        """Return the challenge types that an issuer's CA has offered since the operator started."""
+        return self._challenges.get(key, frozenset())
 
     def view(self, key: Key) -> IssuerView:
         """Return the state of an issuer."""
@@ -156,10 +193,15 @@ class IssuerRegistry:
         self._loaded.pop(key, None)
         message = f"{key} does not exist. Create it, or correct spec.issuerRef."
         self._views[key] = IssuerView("missing", message, self._since(key))
+        self._challenges.pop(key, None)
+
+    def sharing(self, account_url: str) -> tuple[ReadyIssuer, ...]:
+        """The issuers that use an account."""
+        return tuple(issuer for issuer in self._ready.values() if issuer.account_url == account_url)
 
     def authorities(self) -> Iterator[Authority]:
         """The CAs in use."""
-        return (Authority.of(issuer.spec) for issuer in self._ready.values())
+        return (issuer.authority or Authority(issuer.spec.server) for issuer in self._ready.values())
 
     def _since(self, key: Key) -> dt.datetime:
         known = self._views.get(key)

@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[str, str]) -> IssuerSolver:
     """Return the solver that fits a name best.
 
-    An exact ``dnsNames`` entry beats any zone, a longer zone a shorter, more labels fewer, an earlier solver a later. A
-    selector with several kinds of entries fits only if each kind does.
-
     Args:
         solvers: In the issuer's order.
         name: The name, with ``*.`` for a wildcard; or an IP address.
         labels: Of the Certificate.
+
+    Raises:
+        IssuanceError: No solver fits, or the only ones that do cannot serve this name.
+    """
+    return fitting_solvers(solvers, name, labels)[0]
+
+
+def fitting_solvers(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[str, str]) -> list[IssuerSolver]:
+    """Return the solvers that fit a name and can serve it, the best first.
+
+    An exact ``dnsNames`` entry beats any zone, a longer zone a shorter, more labels fewer, an earlier solver a later. A
+    selector with several kinds of entries fits only if each kind does.
 
     Raises:
         IssuanceError: No solver fits, or the only ones that do cannot serve this name.
@@ -42,21 +51,22 @@ def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[st
             f"No solver of the issuer matches {name}: their selectors are for other domains, zones or labels. "
             "Add a solver for it, or remove a selector.",
         )
+    found = [solvers[-position] for _, position in fitting]
     if is_address(name):
-        return _for_address([solvers[-position] for _, position in fitting], name)
+        return _for_address(found, name)
     if name.startswith("*."):
-        usable = [solvers[-position] for _, position in fitting if solvers[-position].challenge_type in DNS_TYPES]
+        usable = [solver for solver in found if solver.challenge_type in DNS_TYPES]
         if not usable:
             raise IssuanceError(
                 "WildcardNeedsDNS01",
                 f"{name} is a wildcard, which requires dns-01 (RFC 8555 section 7.1.3), but the issuer's solver for "
-                f"it is {solvers[-fitting[0][1]].field}. Add a dns01 solver, or remove the wildcard.",
+                f"it is {found[0].field}. Add a dns01 solver, or remove the wildcard.",
             )
-        return usable[0]
-    return solvers[-fitting[0][1]]
+        return usable
+    return found
 
 
-def _for_address(fitting: Sequence[IssuerSolver], address: str) -> IssuerSolver:
+def _for_address(fitting: Sequence[IssuerSolver], address: str) -> list[IssuerSolver]:
     usable = [solver for solver in fitting if solver.challenge_type not in DNS_TYPES]
     if not usable:
         raise IssuanceError(
@@ -64,7 +74,7 @@ def _for_address(fitting: Sequence[IssuerSolver], address: str) -> IssuerSolver:
             f"{address} is an IP address, which no CA validates by DNS (RFC 8738 section 7), and the issuer has "
             "only such solvers for it. Add an http01 solver to the issuer, or remove the address.",
         )
-    return usable[0]
+    return usable
 
 
 def _rank(solver: IssuerSolver, name: str, labels: Mapping[str, str]) -> tuple[bool, int, int] | None:

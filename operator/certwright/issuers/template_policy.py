@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from certwright.failures import IssuanceError
 from certwright.http01.manifests import POD_ANNOTATIONS
+from certwright.resources import TlsAlpn01
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -80,10 +81,10 @@ class TemplatePolicy:
             IssuanceError: One has a label or an annotation that is not allowed.
         """
         found = [
-            _Refusal(f"spec.acme.solvers[{number}].http01.{refusal.where}", refusal.why)
+            _Refusal(f"spec.acme.solvers[{number}].{solver.field}.{refusal.where}", refusal.why)
             for number, solver in enumerate(spec.solvers)
-            if solver.http01 is not None
-            for refusal in self._of(solver.http01)
+            if (templated := solver.http01 or solver.tls_alpn01) is not None
+            for refusal in self._of(templated)
         ]
         if found:
             raise IssuanceError(
@@ -92,8 +93,8 @@ class TemplatePolicy:
                 "allow it.",
             )
 
-    def _of(self, solver: Http01) -> Iterator[_Refusal]:
-        where = "ingress" if solver.ingress is not None else "gatewayHTTPRoute"
+    def _of(self, solver: Http01 | TlsAlpn01) -> Iterator[_Refusal]:
+        where = solver.route_field
         pod = solver.pod_template.metadata if solver.pod_template is not None else None
         if pod is not None:
             place = f"{where}.podTemplate.metadata"
@@ -102,7 +103,8 @@ class TemplatePolicy:
             annotations = _Rule("--allow-pod-annotation", "podAnnotations", self.pod_annotations, POD_ANNOTATIONS)
             yield from labels.refused(f"{place}.labels", pod.labels)
             yield from annotations.refused(f"{place}.annotations", pod.annotations)
-        template = solver.ingress.ingress_template if solver.ingress is not None else None
+        ingress = None if isinstance(solver, TlsAlpn01) else solver.ingress
+        template = ingress.ingress_template if ingress is not None else None
         if template is not None and template.metadata is not None:
             rule = _Rule("--allow-ingress-annotation", "ingressAnnotations", self.ingress_annotations, {})
             yield from rule.refused("ingress.ingressTemplate.metadata.annotations", template.metadata.annotations)

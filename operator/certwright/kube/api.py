@@ -116,6 +116,17 @@ class KubeApi:
             content_type=MERGE,
         )
 
+    async def patch_secret(self, namespace: str, name: str, change: Mapping[str, Any]) -> None:
+        """Merge a change into a Secret, whatever it holds otherwise. Raises `NotFound` without one."""
+        await self._client.request(
+            "PATCH",
+            _secret_path(namespace, name),
+            action=f"change {label('Secret', namespace, name)}",
+            query={"fieldManager": FIELD_MANAGER},
+            body=change,
+            content_type=MERGE,
+        )
+
     async def create_secret(self, secret: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Secret and return it; `Conflict` if one of that name exists."""
         namespace, name = secret["metadata"]["namespace"], secret["metadata"]["name"]

@@ -75,16 +75,17 @@ class Credentials:
             _load_certificate(self.tls, certificate, key, self._user.name)
 
     @classmethod
-    def load(cls, kubeconfig: str | None) -> Credentials:
+    def load(cls, kubeconfig: str | None, context: str | None = None) -> Credentials:
         """Read a kubeconfig.
 
         Args:
             kubeconfig: Its path, or None for the default ones.
+            context: Name of the context, or None for the current one.
 
         Raises:
             NoCredentials: It cannot be used.
         """
-        return cls(load(kubeconfig))
+        return cls(load(kubeconfig, context))
 
     async def authorization(self) -> str | None:
         """Return the Authorization header for a request now, or None if there is none.

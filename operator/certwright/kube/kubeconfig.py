@@ -89,8 +89,8 @@ def paths(kubeconfig: str | None) -> list[Path]:
     return [Path(text).expanduser() for text in listed] or [Path.home() / DEFAULT_PATH]
 
 
-def load(kubeconfig: str | None) -> Context:
-    """Return the current context. What the first of several files says counts.
+def load(kubeconfig: str | None, context: str | None = None) -> Context:
+    """Return the current context, or the one of a name. What the first of several files says counts.
 
     Raises:
         NoCredentials: A file is missing or damaged, or the context is incomplete.
@@ -107,7 +107,19 @@ def load(kubeconfig: str | None) -> Context:
         for kind, sections in merged.items():
             for name, content in _entries(document, kind, path):
                 sections.setdefault(name, Section(content, path.absolute().parent, f"{kind[:-1]} {name}"))
-    return _context(merged, current)
+    if context is not None and context not in merged["contexts"]:
+        raise NoCredentials(f"there is no context {context}: kubectl config get-contexts")
+    return _context(merged, context or current)
+
+
+def context_names(kubeconfig: str | None) -> list[str]:
+    """Return the names of all contexts, in the order of the files.
+
+    Raises:
+        NoCredentials: A file is damaged.
+    """
+    files = [path for path in paths(kubeconfig) if path.exists()]
+    return list(dict.fromkeys(name for path in files for name, _ in _entries(_document(path), "contexts", path)))
 
 
 def read(path: Path) -> bytes:

@@ -31,12 +31,13 @@ class KubeconfigClient(ApiClient):
     credentials: Credentials
 
 
-async def connect(kubeconfig: str | None = None) -> ApiClient:
+async def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiClient:
     """Return a client for the API server; close it with ``await api.close()``.
 
     Args:
         kubeconfig: Path of a kubeconfig; by default the service account in a pod, else ``KUBECONFIG``, else
             ``~/.kube/config``.
+        context: A context of the kubeconfig; by default its current one.
 
     Raises:
         NoCredentials: With what was tried.
@@ -46,11 +47,11 @@ async def connect(kubeconfig: str | None = None) -> ApiClient:
     # The one place that retries is KubeClient; two layers would multiply the tries.
     configuration.retries = None
     try:
-        if in_cluster() and kubeconfig is None:
+        if in_cluster() and kubeconfig is None and context is None:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # the library has no types here
             api = ApiClient(configuration)
         else:
-            api = await _from_kubeconfig(configuration, kubeconfig)
+            api = await _from_kubeconfig(configuration, kubeconfig, context)
     except Exception as error:
         # The library checks little: a CA that is none ends in an SSLError.
         known = isinstance(error, ConfigException | OSError | NoCredentials)
@@ -63,8 +64,10 @@ async def connect(kubeconfig: str | None = None) -> ApiClient:
     return api
 
 
-async def _from_kubeconfig(configuration: Configuration, kubeconfig: str | None) -> KubeconfigClient:
-    credentials = await asyncio.to_thread(Credentials.load, kubeconfig)
+async def _from_kubeconfig(
+    configuration: Configuration, kubeconfig: str | None, context: str | None
+) -> KubeconfigClient:
+    credentials = await asyncio.to_thread(Credentials.load, kubeconfig, context)
 
     async def bring(configuration: Configuration) -> None:
         authorization = await credentials.authorization()

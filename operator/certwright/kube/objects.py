@@ -26,6 +26,7 @@ _PATHS: Final = {
     "IngressClass": ("/apis/networking.k8s.io/v1", "ingressclasses"),
     "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies"),
     "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "TLSRoute": ("/apis/gateway.networking.k8s.io/v1", "tlsroutes"),
     "Gateway": ("/apis/gateway.networking.k8s.io/v1", "gateways"),
 }
 

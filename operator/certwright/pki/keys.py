@@ -64,16 +64,34 @@ def private_key_to_pem(key: PrivateKey, encoding: KeyEncoding = "PKCS8") -> byte
     Raises:
         UnsupportedKey: Ed25519 has no PKCS1 form, or the encoding is neither of the two.
     """
+    return _key_bytes(key, encoding, serialization.Encoding.PEM)
+
+
+def private_key_to_der(key: PrivateKey, encoding: KeyEncoding = "PKCS8") -> bytes:
+    """Write a key as unencrypted DER; see `private_key_to_pem`, which raises the same errors."""
+    return _key_bytes(key, encoding, serialization.Encoding.DER)
+
+
+def _key_bytes(key: PrivateKey, encoding: KeyEncoding, form: serialization.Encoding) -> bytes:
     if encoding not in get_args(KeyEncoding):
         raise UnsupportedKey(f"there is no key encoding {encoding!r}: use PKCS1 or PKCS8")
     if encoding == "PKCS1" and isinstance(key, ed25519.Ed25519PrivateKey):
         raise UnsupportedKey("an Ed25519 key has no PKCS1 form: use PKCS8")
-    form = serialization.PrivateFormat
+    structure = serialization.PrivateFormat
     return key.private_bytes(
-        serialization.Encoding.PEM,
-        form.PKCS8 if encoding == "PKCS8" else form.TraditionalOpenSSL,
+        form,
+        structure.PKCS8 if encoding == "PKCS8" else structure.TraditionalOpenSSL,
         serialization.NoEncryption(),
     )
+
+
+def key_encoding(pem: bytes) -> KeyEncoding | None:
+    """Return how a private key in PEM is encoded, by its label; None if it is of neither form."""
+    if b"-----BEGIN PRIVATE KEY-----" in pem:
+        return "PKCS8"
+    if b"-----BEGIN RSA PRIVATE KEY-----" in pem or b"-----BEGIN EC PRIVATE KEY-----" in pem:
+        return "PKCS1"
+    return None
 
 
 def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:

@@ -11,18 +11,23 @@ from certwright.pki.errors import KeyMismatch, KeystoreError
 from certwright.pki.keys import public_key_matches
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography import x509
     from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
 
     from certwright.key_file import PrivateKey
     from certwright.pki.chain import CertificateChain
 
-Pkcs12Encryption: TypeAlias = Literal["modern", "legacy"]
+Pkcs12Encryption: TypeAlias = Literal["modern", "legacy", "rc2"]
 """`modern` is AES-256-CBC by PBKDF2 with SHA-256, 20,000 rounds, and a MAC with SHA-256: OpenSSL 1.1, Java 8u301,
-macOS 15, Windows Server 2019 and later. `legacy` is 3DES and SHA-1, for what is older.
+macOS 15, Windows Server 2019 and later. `legacy` is 3DES and SHA-1, which everything reads. `rc2` is the same with
+40-bit RC2 for the certificates, which hides nothing: for what is so old that it expects it; OpenSSL 3 refuses it.
 """
 
 # What OpenSSL uses: programs of that age may take no more.
 _LEGACY_ROUNDS = 2048
+_MAX_NAME = 256
 
 
 def to_pkcs12(
@@ -30,7 +35,7 @@ def to_pkcs12(
     chain: CertificateChain,
     *,
     password: str,
-    name: str,
+    name: str | None = None,
     encryption: Pkcs12Encryption = "modern",
 ) -> bytes:
     """Write key, certificate and issuers as one encrypted file, with one entry. It takes about 20 ms.
@@ -41,21 +46,67 @@ def to_pkcs12(
         key: The private key.
         chain: The certificate and its issuers.
         password: Printable ASCII: programs disagree about how others are encoded, and Java refuses them.
-        name: What the entry is called; Java's alias, Windows' friendly name.
+        name: What the entry is called; Java's alias, Windows' friendly name. None for no name; Java then calls it 1.
         encryption: How it is encrypted.
 
     Raises:
         KeystoreError: The password is empty or has other characters, or there is no such encryption.
         KeyMismatch: The certificate is for another key.
     """
+    _check(encryption, password)
+    if not public_key_matches(chain.leaf, key):
+        raise KeyMismatch
+    if encryption == "rc2":
+        from certwright.pki.pkcs12_rc2 import rc2_keystore  # noqa: PLC0415 - rare, and a cipher of its own
+
+        return rc2_keystore(key, (chain.leaf, *chain.issuers), password=password, name=name)
+    return pkcs12.serialize_key_and_certificates(
+        name.encode() if name is not None else None,
+        key,
+        chain.leaf,
+        chain.issuers,
+        _encryption(encryption, password.encode("ascii")),
+    )
+
+
+def to_pkcs12_truststore(
+    certificates: Sequence[x509.Certificate], *, password: str, encryption: Pkcs12Encryption = "modern"
+) -> bytes:
+    """Write CA certificates as a file that Java takes as a trust store: each is marked as trusted for any use.
+
+    Args:
+        certificates: At least one. Each entry has the certificate's subject as its name.
+        password: See `to_pkcs12`.
+        encryption: How it is encrypted.
+
+    Raises:
+        KeystoreError: The password is empty or has other characters, there is no such encryption, or no certificate.
+    """
+    _check(encryption, password)
+    if not certificates:
+        raise KeystoreError("there is no certificate for the trust store")
+    named = {_name(one, place): one for place, one in enumerate(certificates, start=1)}
+    if encryption == "rc2":
+        from certwright.pki.pkcs12_rc2 import rc2_truststore  # noqa: PLC0415 - rare, and a cipher of its own
+
+        return rc2_truststore(named, password=password)
+    entries = [pkcs12.PKCS12Certificate(one, name.encode()) for name, one in named.items()]
+    return pkcs12.serialize_java_truststore(entries, _encryption(encryption, password.encode("ascii")))
+
+
+def _name(certificate: x509.Certificate, place: int) -> str:
+    """Return a name that no other entry has, whatever the certificates are called."""
+    try:
+        subject = certificate.subject.rfc4514_string()[:_MAX_NAME]
+    except ValueError:
+        subject = ""
+    return f"{subject} ({place})" if subject and place > 1 else subject or f"ca-{place}"
+
+
+def _check(encryption: str, password: str) -> None:
     if encryption not in get_args(Pkcs12Encryption):
         raise KeystoreError(f"there is no encryption {encryption!r}: use {' or '.join(get_args(Pkcs12Encryption))}")
     check_keystore_password(password)
-    if not public_key_matches(chain.leaf, key):
-        raise KeyMismatch
-    return pkcs12.serialize_key_and_certificates(
-        name.encode(), key, chain.leaf, chain.issuers, _encryption(encryption, password.encode("ascii"))
-    )
 
 
 def check_keystore_password(password: str) -> None:

@@ -7,6 +7,7 @@ from certwright.resources.conditions import (
     OPERATOR_CONFLICT,
     PAUSED,
     READY,
+    RECORDS_PUBLISHED,
     UNOBSERVED,
     Condition,
     ConditionStatus,
@@ -15,7 +16,7 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
-from certwright.resources.dns_solvers import DnsAccount01
+from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -30,6 +31,7 @@ from certwright.resources.group import (
     FINALIZER,
     GROUP,
     IP_SANS_ANNOTATION,
+    ISSUER_FINALIZER,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -56,7 +58,24 @@ from certwright.resources.issuer import (
     IssuerStatus,
     RateLimitStatus,
 )
+from certwright.resources.issuer_account import (
+    AccountKeyRotation,
+    BasicAuthRef,
+    CaOffer,
+    CaProxy,
+    CaTimeouts,
+    ExternalAccountBinding,
+    KeyRotationStatus,
+    TlsSecretRef,
+)
 from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
+from certwright.resources.keystores import (
+    JksKeystore,
+    Keystores,
+    OutputFormat,
+    PasswordRef,
+    Pkcs12Keystore,
+)
 from certwright.resources.object import Metadata
 from certwright.resources.order_status import (
     AuthorizationState,
@@ -68,9 +87,18 @@ from certwright.resources.order_status import (
     RecordStatus,
     SolverObjectStatus,
 )
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.private_key import KeyAlgorithm, KeyEncoding, PrivateKey, RotationPolicy
 from certwright.resources.rate_limits import RateLimit, RateLimits, RateLimitUsageStatus
 from certwright.resources.references import MAX_ISSUERS, AccountKeyRef, IssuerKind, IssuerRef, SecretKeyRef, UsedIssuer
+from certwright.resources.renewal import (
+    Rehearsal,
+    RehearsalStatus,
+    Renewal,
+    RenewalBasis,
+    RenewalStatus,
+    RenewalWindow,
+)
 from certwright.resources.request import (
     KEPT_REQUESTS,
     LONGEST_REQUEST_MESSAGE,
@@ -78,6 +106,14 @@ from certwright.resources.request import (
     RequestSpec,
     RequestState,
     RequestStatus,
+    RevocationReasonName,
+)
+from certwright.resources.revision import RevisionStatus
+from certwright.resources.revocation import (
+    KEPT_REVOCATIONS,
+    LONGEST_REVOCATION_MESSAGE,
+    RevocationState,
+    RevocationStatus,
 )
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.solver import (
@@ -89,6 +125,7 @@ from certwright.resources.solver import (
     UpdateProtocol,
 )
 from certwright.resources.timestamp import Timestamp
+from certwright.resources.tls_alpn01 import TlsAlpn01
 
 __all__ = [
     "ACCOUNT_KEY_COMPONENT",
@@ -105,29 +142,39 @@ __all__ = [
     "GROUP",
     "IP_SANS_ANNOTATION",
     "ISSUERS",
+    "ISSUER_FINALIZER",
     "ISSUER_GROUP_ANNOTATION",
     "ISSUER_KIND_ANNOTATION",
     "ISSUER_NAME_ANNOTATION",
     "ISSUING",
     "KEPT_REQUESTS",
+    "KEPT_REVOCATIONS",
     "LONGEST_REQUEST_MESSAGE",
+    "LONGEST_REVOCATION_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
     "MAX_COUNT",
     "MAX_ISSUERS",
+    "MAX_RECORDS",
     "OPERATOR_CONFLICT",
     "PAUSED",
     "READY",
+    "RECORDS_PUBLISHED",
     "RESERVED_PREFIX",
     "UNOBSERVED",
     "VERSION",
     "AccountKeyAlgorithm",
     "AccountKeyRef",
+    "AccountKeyRotation",
     "AcmeIssuerSpec",
     "AcmeIssuerStatus",
     "AllowedDomains",
     "AuthorizationState",
     "AuthorizationStatus",
+    "BasicAuthRef",
+    "CaOffer",
+    "CaProxy",
+    "CaTimeouts",
     "Certificate",
     "CertificateSpec",
     "CertificateStatus",
@@ -139,6 +186,8 @@ __all__ = [
     "ConditionStatus",
     "Dns01",
     "DnsAccount01",
+    "DnsPersist01",
+    "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",
@@ -151,12 +200,19 @@ __all__ = [
     "IssuerSolver",
     "IssuerSpec",
     "IssuerStatus",
+    "JksKeystore",
     "KeyAlgorithm",
     "KeyEncoding",
+    "KeyRotationStatus",
+    "Keystores",
     "LabelSelector",
     "Metadata",
     "OrderState",
     "OrderStatus",
+    "OutputFormat",
+    "PasswordRef",
+    "PersistentRecordStatus",
+    "Pkcs12Keystore",
     "PodTemplate",
     "PrivateKey",
     "RateLimit",
@@ -164,11 +220,21 @@ __all__ = [
     "RateLimitUsageStatus",
     "RateLimits",
     "RecordStatus",
+    "Rehearsal",
+    "RehearsalStatus",
+    "Renewal",
+    "RenewalBasis",
+    "RenewalStatus",
+    "RenewalWindow",
     "RequestAction",
     "RequestSpec",
     "RequestState",
     "RequestStatus",
     "ResourceError",
+    "RevisionStatus",
+    "RevocationReasonName",
+    "RevocationState",
+    "RevocationStatus",
     "Rfc2136",
     "RotationPolicy",
     "SecretKeyRef",
@@ -177,6 +243,8 @@ __all__ = [
     "SolverObjectStatus",
     "TemplateMetadata",
     "Timestamp",
+    "TlsAlpn01",
+    "TlsSecretRef",
     "TsigAlgorithm",
     "UpdateProtocol",
     "UsedIssuer",

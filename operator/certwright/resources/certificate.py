@@ -10,13 +10,17 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
+from certwright.resources.keystores import MAX_REVISIONS, Keystores, OutputFormats, RevisionHistoryLimit
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress, ObjectName
 from certwright.resources.object import Metadata, Object
 from certwright.resources.order_status import OrderStatus
 from certwright.resources.private_key import PrivateKey
 from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
+from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
+from certwright.resources.revision import RevisionStatus
+from certwright.resources.revocation import KEPT_REVOCATIONS, RevocationStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
@@ -29,6 +33,8 @@ _TOO_MANY = "dnsNames and ipAddresses may have 100 entries together: CAs put no 
 _ONE_SUBJECT = "literalSubject excludes subject and commonName: it is the whole subject"
 _NO_CA = "must be false or unset: ACME CAs issue certificates for servers, never for CAs"
 _AGREEMENT = "encipher only and decipher only need key agreement as well (RFC 5280, section 4.2.1.3)"
+_IS_REHEARSED = "({0}.name == self.renewal.rehearse.issuerRef.name && {0}.kind == self.renewal.rehearse.issuerRef.kind)"
+_REHEARSED_ELSEWHERE = "rehearse.issuerRef must be another issuer than those of the certificate, such as a staging one"
 _RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
 _RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
 
@@ -74,6 +80,13 @@ class CertificateSpec(Model):
                 "!(has(self.renewBefore) && has(self.renewBeforePercentage))",
                 _RENEW_ONCE,
                 field_path=".renewBeforePercentage",
+            ),
+            rule(
+                "!has(self.renewal) || !has(self.renewal.rehearse) || !("
+                f"(has(self.issuerRef) && {_IS_REHEARSED.format('self.issuerRef')}) || "
+                f"(has(self.issuerRefs) && self.issuerRefs.exists(one, {_IS_REHEARSED.format('one')})))",
+                _REHEARSED_ELSEWHERE,
+                field_path=".renewal",
             ),
             rule(
                 f"!has(self.duration) || !has(self.renewBefore)"
@@ -155,13 +168,31 @@ class CertificateSpec(Model):
     """
     renew_before: Annotated[timedelta, AtLeast("5m")] | None = None
     """
-    How long before expiry to renew the certificate, such as 360h. If unset, the certificate is renewed when one
-    third of its lifetime remains.
+    How long before expiry to renew the certificate at the latest, such as 360h, unless the CA suggests a time. If
+    unset, or longer than nine tenths of the certificate's real lifetime, the certificate is renewed when one third of
+    that lifetime remains, or half if it is shorter than ten days.
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
+    revoke_on_delete: bool = False
+    """
+    Whether to revoke the certificate in the Secret when the Certificate is deleted, for the reason
+    cessationOfOperation. The deletion waits for it, for ten minutes at most.
+    """
+    renewal: Renewal | None = None
+    """When and how the certificate is renewed."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
+    keystores: Keystores | None = None
+    """Keystores that the Secret also holds, always of the same certificate as tls.crt."""
+    additional_output_formats: OutputFormats = ()
+    """Further formats that the Secret also holds, always of the same certificate as tls.crt."""
+    revision_history_limit: RevisionHistoryLimit = 1
+    """
+    How many revisions of the certificate are kept, with their private keys, the present one included. With 2 or more,
+    a Secret of its own keeps them: they can be rolled back to, and a Secret that is deleted comes back from it
+    without an order.
+    """
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
@@ -201,6 +232,10 @@ class CertificateSpec(Model):
             raise ValueError(_AGREEMENT)
         if self.renew_before is not None and self.renew_before_percentage is not None:
             raise ValueError(_RENEW_ONCE)
+        if self.renewal is not None and self.renewal.rehearse is not None:
+            elsewhere = self.renewal.rehearse.issuer_ref
+            if any((one.kind, one.name) == (elsewhere.kind, elsewhere.name) for one in self.issuers):
+                raise ValueError(_REHEARSED_ELSEWHERE)
         if self.duration is not None and self.renew_before is not None and self.renew_before >= self.duration:
             raise ValueError(_RENEW_EARLY)
         return self
@@ -224,18 +259,28 @@ class CertificateStatus(Model):
     """When the certificate in the Secret expires."""
     renewal_time: Timestamp | None = None
     """When the certificate will be renewed."""
+    renewal: RenewalStatus | None = None
+    """What that time is based on, and what the CA suggests."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
     issuer: UsedIssuer | None = None
     """The issuer of the certificate in the Secret; while there is none, the one that it is requested from."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
+    revocations: Annotated[
+        tuple[RevocationStatus, ...], Field(max_length=KEPT_REVOCATIONS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """The certificates that were revoked, or are to be, the latest ones last. None of them is used again."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None
     """When the last attempt failed."""
     next_attempt_time: Timestamp | None = None
     """When the next attempt will start."""
+    revisions: Annotated[
+        tuple[RevisionStatus, ...], Field(max_length=MAX_REVISIONS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """The revisions that are kept, if revisionHistoryLimit is 2 or more: those that a rollback can go back to."""
     recent_orders: Annotated[tuple[Timestamp, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """
     When orders were placed during the last day, other than scheduled renewals. No more than 5 are placed in an hour

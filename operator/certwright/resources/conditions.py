@@ -15,6 +15,8 @@ READY = "Ready"
 ISSUING = "Issuing"
 PAUSED = "Paused"
 """Only there while it is True."""
+RECORDS_PUBLISHED = "RecordsPublished"
+"""Of an issuer; only there if it has a dnsPersist01 solver."""
 OPERATOR_CONFLICT = "OperatorConflict"
 """Written by a release that leaves an object to another release, and read by people only."""
 

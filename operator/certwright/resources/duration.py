@@ -85,6 +85,11 @@ class AtLeast:
     def _message(self) -> str:
         return f"must be {self._text} or longer"
 
+    @property
+    def _bound(self) -> str:
+        """The bound as a CEL expression."""
+        return f"duration(self) >= duration('{self._text}')"
+
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Lets pydantic read and write the field."""
         return core_schema.no_info_plain_validator_function(
@@ -105,8 +110,31 @@ class AtLeast:
                 DURATION.validation,
                 {
                     # A text of a wrong form has its own error already.
-                    "rule": f"!{DURATION.cel} || duration(self) >= duration('{self._text}')",
+                    "rule": f"!{DURATION.cel} || {self._bound}",
                     "message": self._message,
                 },
             ],
         }
+
+
+class Between(AtLeast):
+    """The same, and no longer than another bound. Use it as `Annotated[timedelta, Between("1s", "60s")]`."""
+
+    def __init__(self, shortest: str, longest: str) -> None:
+        super().__init__(shortest)
+        self._longest_text = longest
+        self._longest = parse_duration(longest)
+
+    def _read(self, value: Any) -> timedelta:
+        duration = super()._read(value)
+        if duration > self._longest:
+            raise ValueError(self._message)
+        return duration
+
+    @property
+    def _message(self) -> str:
+        return f"must be between {self._text} and {self._longest_text}"
+
+    @property
+    def _bound(self) -> str:
+        return f"({super()._bound} && duration(self) <= duration('{self._longest_text}'))"

@@ -17,6 +17,8 @@ RESERVED_PREFIX: Final = f"{GROUP}/"
 
 FINALIZER: Final = f"{GROUP}/clean-up"
 """On a Certificate only while records or solver objects of it exist outside."""
+ISSUER_FINALIZER: Final = f"{GROUP}/deactivate-account"
+"""On an issuer whose account is to be deactivated when it is deleted."""
 
 MANAGED_LABEL: Final = f"{GROUP}/managed"
 MANAGED_VALUE: Final = "true"

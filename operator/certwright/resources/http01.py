@@ -226,6 +226,11 @@ class Http01(Model):
         return self
 
     @property
+    def route_field(self) -> str:
+        """The field of the route that is given, as users write it."""
+        return "ingress" if self.ingress is not None else "gatewayHTTPRoute"
+
+    @property
     def pod_template(self) -> PodTemplate | None:
         """The template of the route that is given."""
         route = self.ingress or self.gateway_http_route

@@ -2,17 +2,38 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from certwright.resources.allowed import MAX_RULES, AllowedDomains
 from certwright.resources.base import Model
-from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
+from certwright.resources.conditions import (
+    RECORDS_PUBLISHED,
+    UNOBSERVED,
+    Condition,
+    set_condition,
+    without_condition,
+    without_conflict,
+)
 from certwright.resources.group import API_VERSION, CLUSTER_ISSUERS, ISSUERS
+from certwright.resources.issuer_account import (
+    AccountKeyRotation,
+    CaOffer,
+    CaProxy,
+    CaTimeouts,
+    ExternalAccountBinding,
+    KeyRotationStatus,
+    Preset,
+    TlsSecretRef,
+    preset_url,
+)
 from certwright.resources.issuer_solver import IssuerSolver
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
+from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.rate_limits import RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, VISIBLE_ASCII, rule, validations
@@ -20,6 +41,9 @@ from certwright.resources.timestamp import Timestamp
 
 AccountKeyAlgorithm = Literal["ES256", "ES384", "ES512", "RS256"]
 
+_NO_SERVER = "set server to the URL of the CA's directory, or preset to the name of a CA"
+_TWO_SERVERS = "server and preset are mutually exclusive"
+_KEY_SIZE = "accountKeySize is for accountKeyAlgorithm RS256: the other algorithms have one size"
 _TRUST = "caBundle and skipTLSVerify are mutually exclusive"
 _NO_PEM = "is base64 but contains no PEM certificate"
 _PEM_START = "-----BEGIN CERTIFICATE-----"
@@ -30,12 +54,21 @@ class AcmeIssuerSpec(Model):
 
     model_config = ConfigDict(
         json_schema_extra=validations(
-            rule("!(has(self.caBundle) && self.skipTLSVerify)", _TRUST, field_path=".skipTLSVerify")
+            rule("has(self.server) || has(self.preset)", _NO_SERVER, field_path=".server", reason="FieldValueRequired"),
+            rule("!(has(self.server) && has(self.preset))", _TWO_SERVERS, field_path=".preset"),
+            rule(
+                "!has(self.accountKeySize) || self.accountKeyAlgorithm == 'RS256'",
+                _KEY_SIZE,
+                field_path=".accountKeySize",
+            ),
+            rule("!(has(self.caBundle) && self.skipTLSVerify)", _TRUST, field_path=".skipTLSVerify"),
         )
     )
 
-    server: HttpsUrl
+    server_url: Annotated[HttpsUrl | None, Field(alias="server")] = None
     """The URL of the CA's ACME directory, such as https://acme-staging-v02.api.letsencrypt.org/directory."""
+    preset: Preset | None = None
+    """A well-known CA by name, instead of `server`. `status.acme.server` shows the URL."""
     email: Email | None = None
     """The contact address of the account. Changes are sent to the CA."""
     private_key_secret_ref: AccountKeyRef
@@ -43,8 +76,30 @@ class AcmeIssuerSpec(Model):
     The Secret that holds the account's private key. The operator creates it if it does not exist. Protect it
     and back it up: whoever holds the key controls the account.
     """
+    external_account_binding: ExternalAccountBinding | None = None
+    """The credentials that the CA gave its customer. `zerossl`, `google`, `sslcom-*` and `actalis` require them."""
+    accepted_terms: Annotated[str, Field(min_length=1, max_length=512, pattern="^[ -~]+$")] | None = None
+    """
+    The URL of the CA's terms of service that you agree to. If unset, registering the account agrees to the terms of
+    that day, and a condition tells when they change. If set, an account is registered only while the CA's terms have
+    this URL; set it to the URL of changed terms to agree to them.
+    """
+    only_return_existing: bool = False
+    """
+    Whether to use only an account that exists: an imported key that the CA does not know is an error then, and never
+    registers a new account (RFC 8555, section 7.3.1).
+    """
+    account_key_rotation: AccountKeyRotation | None = None
+    """When to replace the account's private key. The account, its orders and certificates stay."""
+    deactivate_on_delete: bool = False
+    """
+    Whether deleting the issuer deactivates its account at the CA, which cannot be undone. The account stays if another
+    issuer uses it.
+    """
     account_key_algorithm: AccountKeyAlgorithm = "ES256"
     """The algorithm of a generated account key. An existing key is used as it is."""
+    account_key_size: Literal[2048, 3072, 4096] | None = None
+    """The size of a generated account key in bits, for RS256: 2048 (the default), 3072 or 4096."""
     disable_account_key_generation: bool = False
     """Whether to wait until the user provides the account key in the Secret instead of generating one."""
     ca_bundle: Base64Pem | None = Field(default=None, alias="caBundle")
@@ -56,6 +111,17 @@ class AcmeIssuerSpec(Model):
     """
     Whether to skip verification of the CA's server certificate. For testing only: an attacker in the network
     path can issue certificates for your domains.
+    """
+    client_certificate_secret_ref: TlsSecretRef | None = None
+    """The Secret with a client certificate, for a CA that requires one (mutual TLS)."""
+    proxy: CaProxy | None = None
+    """A proxy for all requests to this CA. If unset, the operator's HTTPS_PROXY and NO_PROXY decide."""
+    timeouts: CaTimeouts | None = None
+    """How long one request to this CA may take. If unset: 10s to connect, 30s between two parts, 60s in all."""
+    preferred_chain: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """
+    The common name of the root, or of another issuer on the way to it, if the CA offers several chains. If none leads
+    there, the CA's default chain is used, with a Warning Event. A change takes effect at the next issuance.
     """
     profile: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     """The certificate profile, such as shortlived, for CAs that offer several."""
@@ -70,9 +136,28 @@ class AcmeIssuerSpec(Model):
     """
 
     @property
+    def server(self) -> str:
+        """The URL of the CA's directory, whichever way it is named."""
+        if self.server_url is not None:
+            return self.server_url
+        if self.preset is None:
+            raise AssertionError(_NO_SERVER)
+        return preset_url(self.preset)
+
+    @property
     def ca_bundle_pem(self) -> str | None:
         """The certificates of `caBundle` as PEM text."""
         return None if self.ca_bundle is None else _decode_pem(self.ca_bundle)
+
+    @model_validator(mode="after")
+    def _ca_is_clear(self) -> Self:
+        if self.server_url is None and self.preset is None:
+            raise ValueError(_NO_SERVER)
+        if self.server_url is not None and self.preset is not None:
+            raise ValueError(_TWO_SERVERS)
+        if self.account_key_size is not None and self.account_key_algorithm != "RS256":
+            raise ValueError(_KEY_SIZE)
+        return self
 
     @model_validator(mode="after")
     def _trust_is_clear(self) -> Self:
@@ -121,7 +206,7 @@ class AcmeIssuerStatus(Model):
     server: Annotated[str, Field(max_length=2048, pattern=VISIBLE_ASCII)] | None = None
     """The ACME directory of the CA that the account is registered with."""
     terms_of_service: Annotated[str, Field(max_length=2048)] | None = None
-    """The terms of service that were accepted at registration."""
+    """The terms of service that the account agreed to."""
     last_registered_email: Annotated[str, Field(max_length=320)] | None = None
     """The contact address that was last sent to the CA."""
     key_thumbprint: Annotated[str, Field(max_length=128, pattern="^[A-Za-z0-9_-]+$")] | None = None
@@ -131,6 +216,18 @@ class AcmeIssuerStatus(Model):
     The label of the account, if a solver is dnsAccount01: the CA looks for records, or a CNAME, at
     <label>._acme-challenge.<domain>.
     """
+    key_rotation: KeyRotationStatus | None = None
+    """The last rotation of the account key."""
+    former_servers: Annotated[
+        tuple[Annotated[str, Field(max_length=2048, pattern=VISIBLE_ASCII)], ...],
+        Field(max_length=4, json_schema_extra=ATOMIC_LIST),
+    ] = ()
+    """
+    Directories at the same CA that `server` named before and that knew the same account. Their certificates are not
+    replaced because of the change.
+    """
+    offers: CaOffer | None = None
+    """What the CA offers."""
 
 
 class RateLimitStatus(Model):
@@ -152,13 +249,25 @@ class IssuerStatus(Model):
     conditions: Annotated[
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
     ] = ()
-    """Ready: the account is registered and certificates can be ordered."""
+    """
+    Ready: the account is registered and certificates can be ordered. RecordsPublished, of issuers with a dnsPersist01
+    solver: its permanent DNS records are there.
+    """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
     acme: AcmeIssuerStatus | None = None
     """The account at the CA."""
     rate_limits: Annotated[tuple[RateLimitStatus, ...], Field(max_length=2, json_schema_extra=ATOMIC_LIST)] = ()
     """The waits that the CA asked for. All Certificates of the issuer share them."""
+    persistent_records: Annotated[
+        tuple[PersistentRecordStatus, ...], Field(max_length=2 * MAX_RECORDS, json_schema_extra=ATOMIC_LIST)
+    ] = ()
+    """
+    The permanent DNS records of dnsPersist01 solvers: for the domains of their selectors, and for those that
+    Certificates have needed; the first 64 of them.
+    """
+    persistent_records_seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
+    """Shows which of these records the operator has created. After a restart it removes no others."""
     rate_limit_usage: Annotated[
         tuple[RateLimitUsageStatus, ...], Field(max_length=4, json_schema_extra=ATOMIC_LIST)
     ] = ()
@@ -167,6 +276,21 @@ class IssuerStatus(Model):
     """The number of failed registration attempts since the last success."""
     next_attempt_time: Timestamp | None = None
     """When the next attempt will start."""
+
+    def with_records(
+        self, records: Iterable[PersistentRecordStatus], seal: str | None, condition: Condition, now: datetime
+    ) -> Self:
+        """The status with its permanent records, and what is said of them."""
+        return self.replace(
+            persistent_records=tuple(records),
+            persistent_records_seal=seal,
+            conditions=set_condition(self.conditions, condition, now),
+        )
+
+    def without_records(self) -> Self:
+        """The status of an issuer that has no permanent records."""
+        kept = without_condition(self.conditions, RECORDS_PUBLISHED)
+        return self.replace(persistent_records=(), persistent_records_seal=None, conditions=kept)
 
 
 class Issuer(Object):

@@ -221,6 +221,17 @@ HTTPS_URL: Final = TextRule(
     ),
 )
 
+PROXY_URL: Final = TextRule(
+    pattern=rf"https?://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}/?",
+    message="is not the URL of a proxy, such as http://proxy.example.net:3128",
+    max_length=300,
+    hints=(
+        Hint("@", "must not contain a user name or password: name a Secret in credentialsSecretRef"),
+        Hint("^socks", "is a SOCKS proxy: only HTTP proxies are supported"),
+        Hint("^[^:/]+(?::[0-9]+)?$", "has no scheme: write http:// or https:// in front"),
+    ),
+)
+
 EMAIL: Final = TextRule(
     # RFC 8555, section 7.3: one address, no header fields; the CA checks the rest.
     pattern="[!-+.-9;->A-~-]+@[a-zA-Z0-9.-]+",
@@ -257,6 +268,7 @@ Endpoint = Annotated[str, ENDPOINT]
 Resolver = Annotated[str, RESOLVER]
 TsigKeyName = Annotated[str, TSIG_KEY_NAME]
 HttpsUrl = Annotated[str, HTTPS_URL]
+ProxyUrl = Annotated[str, PROXY_URL]
 Email = Annotated[str, EMAIL]
 Base64Pem = Annotated[str, BASE64_PEM]
 

@@ -54,7 +54,7 @@ class HttpResourceStatus(Model):
 class SolverObjectStatus(Model):
     """An object that exists only to answer a challenge."""
 
-    kind: Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute"]
+    kind: Literal["Pod", "Service", "EndpointSlice", "Ingress", "HTTPRoute", "TLSRoute"]
     """The kind of the object."""
     name: Annotated[str, Field(max_length=253, pattern=rf"^(?:{_OBJECT_LABEL}\.)*{_OBJECT_LABEL}$")]
     """The name of the object, in the Certificate's namespace."""

@@ -33,7 +33,8 @@ class PrivateKey(Model):
                 field_path=".size",
             ),
             rule(
-                "!has(self.algorithm) || self.algorithm != 'Ed25519' || self.encoding == 'PKCS8'",
+                "!has(self.algorithm) || self.algorithm != 'Ed25519'"
+                " || !has(self.encoding) || self.encoding == 'PKCS8'",
                 _ENCODING_MESSAGE,
                 field_path=".encoding",
             ),
@@ -51,10 +52,11 @@ class PrivateKey(Model):
     The key size in bits. ECDSA: 256 (the default), 384 or 521. RSA: 2048 (the default), 3072, 4096 or 8192, which takes
     up to a minute to generate, and which many CAs refuse. Ed25519: leave unset.
     """
-    encoding: KeyEncoding = "PKCS8"
+    encoding: KeyEncoding | None = None
     """
     The encoding of tls.key. PKCS8 works with all current software. PKCS1 (SEC 1 for ECDSA keys) is for old
-    software.
+    software. A change writes the same key in the other encoding. If unset, new keys are PKCS8, and a key that is in
+    the Secret keeps its encoding until the renewal.
     """
     rotation_policy: RotationPolicy = "Always"
     """Always generates a new key for every certificate. Never reuses the Secret's key while it matches the spec."""
@@ -63,6 +65,11 @@ class PrivateKey(Model):
     def is_any(self) -> bool:
         """Whether nothing is said of the kind of key: one that is there already will do until the renewal."""
         return self.algorithm is None and self.size is None
+
+    @property
+    def effective_encoding(self) -> KeyEncoding:
+        """The encoding of new keys, with its default."""
+        return self.encoding or "PKCS8"
 
     @property
     def effective_algorithm(self) -> KeyAlgorithm:

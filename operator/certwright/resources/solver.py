@@ -136,7 +136,24 @@ def _one_provider_rule(schema: dict[str, Any], model: type[Model]) -> None:
     schema.update(validations(rule(cel, _one_provider_message(model))))
 
 
-class Dns01(Model):
+class ProviderChoice(Model):
+    """The base of solvers whose records a DNS provider creates: one field for each."""
+
+    rfc2136: Rfc2136 | None = None
+    """Creates records by dynamic updates (RFC 2136)."""
+
+    @property
+    def provider(self) -> tuple[str, DnsProvider]:
+        """The provider: its name, which is also its name in `certwright.dns.providers`, and its model."""
+        ((name, provider),) = self._providers()
+        return name, provider
+
+    def _providers(self) -> list[tuple[str, DnsProvider]]:
+        given = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return [(name, value) for name, value in given if isinstance(value, DnsProvider)]
+
+
+class Dns01(ProviderChoice):
     """Validation by a TXT record at _acme-challenge.<domain> (RFC 8555, section 8.4). Required for wildcards."""
 
     model_config = ConfigDict(json_schema_extra=_one_provider_rule)
@@ -193,14 +210,6 @@ class Dns01(Model):
     How long to wait after the record was written before the first look, or before the CA is asked if selfCheck is off.
     At most propagationTimeout. For the recursive view alone, set the time that the provider takes to publish a record.
     """
-    rfc2136: Rfc2136 | None = None
-    """Creates records by dynamic updates (RFC 2136)."""
-
-    @property
-    def provider(self) -> tuple[str, DnsProvider]:
-        """The provider: its name, which is also its name in `certwright.dns.providers`, and its model."""
-        ((name, provider),) = self._providers()
-        return name, provider
 
     @model_validator(mode="after")
     def _one_provider(self) -> Self:
@@ -219,7 +228,3 @@ class Dns01(Model):
         if self.allowed_targets and self.cname_strategy != "Follow":
             raise ValueError(TARGETS_FOLLOW)
         return self
-
-    def _providers(self) -> list[tuple[str, DnsProvider]]:
-        given = ((name, getattr(self, name)) for name in type(self).model_fields)
-        return [(name, value) for name, value in given if isinstance(value, DnsProvider)]

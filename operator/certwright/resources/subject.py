@@ -114,8 +114,8 @@ URI: Final = TextRule(
     hints=(Hint("^$", "is empty"), Hint("[^!-~]", "must be in ASCII, without spaces: percent-encode the rest")),
 )
 MAILBOX: Final = TextRule(
-    # RFC 5280 section 4.2.1.6: a mailbox alone, in ASCII.
-    pattern="[!-+.-9;-?A-~-]+@[a-zA-Z0-9.-]+",
+    # RFC 5280 section 4.2.1.6: a mailbox alone, in ASCII; dot-atoms, as a quoted one is none that anybody has.
+    pattern=r"[A-Za-z0-9!#$%&*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*",
     message="is not an e-mail address, such as name@example.com",
     max_length=320,
     hints=(Hint("^$", "is empty"), Hint("^mailto:", "must be the address alone, without mailto:")),

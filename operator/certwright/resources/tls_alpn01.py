@@ -15,10 +15,9 @@ from certwright.resources.http01 import (
     SelfCheck,
     SelfCheckAddresses,
     ServiceType,
-    TemplateMetadata,
 )
 from certwright.resources.labels import LABELS_TO_WRITE
-from certwright.resources.names import UNIQUE_ENDPOINTS, Endpoint, Unique
+from certwright.resources.names import Distinct, Endpoint
 from certwright.resources.rules import ATOMIC_LIST, rule, validations
 
 OwnServiceType = Literal["LoadBalancer", "NodePort"]
@@ -43,13 +42,6 @@ class TlsAlpn01GatewayTLSRoute(Model):
     """Additions to the solver pod."""
 
 
-class ServiceTemplate(Model):
-    """Additions to the solver's Service."""
-
-    metadata: TemplateMetadata | None = None
-    """Labels and annotations for the Service, such as those that configure a load balancer."""
-
-
 class TlsAlpn01Service(Model):
     """No route: the solver's Service itself is what the domains resolve to."""
 
@@ -62,8 +54,6 @@ class TlsAlpn01Service(Model):
     """The port of the nodes. Only one order at a time can have it. If unset, the cluster chooses one."""
     load_balancer_class: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """The spec.loadBalancerClass of the Service. If unset, the cluster's default."""
-    service_template: ServiceTemplate | None = None
-    """Additions to the solver's Service."""
     pod_template: PodTemplate | None = None
     """Additions to the solver pod."""
 
@@ -110,7 +100,7 @@ class TlsAlpn01(Model):
     Which addresses of a domain must answer the self-check. all: every one, because the CA may ask any of them and
     prefers IPv6; one without a route from the operator is left out. any: the first that answers.
     """
-    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
+    nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=8, json_schema_extra=ATOMIC_LIST), Distinct] = ()
     """
     Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in
     the operator's resolv.conf. Set it if domains resolve differently inside the cluster.
@@ -129,6 +119,11 @@ class TlsAlpn01(Model):
         if self.responder == "shared" and self.pod_template is not None:
             raise ValueError(_NO_POD)
         return self
+
+    @property
+    def route_field(self) -> str:
+        """The field of the route that is given, as users write it."""
+        return "gatewayTLSRoute" if self.gateway_tls_route is not None else "service"
 
     @property
     def pod_template(self) -> PodTemplate | None:

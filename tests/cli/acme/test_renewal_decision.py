@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certwright.acme import RenewalInfo
-from certwright.cli.acme.renewal_decision import by_lifetime, decide, heard, is_to_be_asked
+from certwright.acme import RenewalInfo, renewal_by_lifetime
+from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
 from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ NOTHING = RenewalState("0a")
 
 @pytest.mark.parametrize(("days", "due"), [(90, 60), (45, 30), (10, 10 - 10 / 3), (9, 4.5), (6, 3)])
 def test_a_third_of_the_life_is_left_or_a_half_of_a_short_one(days: float, due: float) -> None:
-    assert abs(by_lifetime(START, START + days * DAY) - (START + due * DAY)) < timedelta(seconds=1)
+    assert abs(renewal_by_lifetime(START, START + days * DAY) - (START + due * DAY)) < timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(

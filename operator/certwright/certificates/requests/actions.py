@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.requests.record import running
 from certwright.certificates.requests.renew import RENEW
+from certwright.certificates.requests.revoke import REVOKE
+from certwright.certificates.requests.rollback import ROLLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from certwright.certificates.requests.action import Action
     from certwright.resources import RequestAction, RequestStatus
 
-ACTIONS: Final[Mapping[RequestAction, Action]] = {"Renew": RENEW}
+ACTIONS: Final[Mapping[RequestAction, Action]] = {"Renew": RENEW, "Revoke": REVOKE, "Rollback": ROLLBACK}
 
 
 def wanting_certificate(observation: Observation) -> RequestStatus | None:

@@ -53,9 +53,7 @@ class CleanUp(Act):
         """Remove the responses that no other Certificate needs, then the rest."""
         responses = presented_responses(observation.status)
         try:
-            await gather_all(
-                (_remove_records(observation, tools, responses), _remove_files(observation, tools, responses))
-            )
+            await remove_responses(observation, tools, responses)
         except (DnsError, IssuanceError, SolverError, KubeError) as error:
             if not self.last_try:
                 raise
@@ -93,6 +91,18 @@ def without_responses(observation: Observation, *, keep_url: bool) -> Observatio
     return observation.with_order(**changes, url=order.url if keep_url else None)
 
 
+async def remove_responses(observation: Observation, tools: Tools, responses: Mapping[str, ChallengeResponse]) -> None:
+    """Remove responses from where they are, but for those that other Certificates need.
+
+    Raises:
+        DnsError: A record could not be removed.
+        IssuanceError: The credentials are missing.
+        SolverError: Rules could not be taken out of an Ingress that others change all the time.
+        KubeError: An object could not be removed.
+    """
+    await gather_all((_remove_records(observation, tools, responses), _remove_files(observation, tools, responses)))
+
+
 async def _remove_records(observation: Observation, tools: Tools, responses: Mapping[str, ChallengeResponse]) -> None:
     """Remove DNS records with the presenters that put them there, but for those that other Certificates need."""
     async with tools.ledger.releasing(observation.uid, records_of(responses.values())) as removable:
@@ -127,7 +137,8 @@ async def _presenters_of(
             f"{view.message or 'it is not loaded yet'}",
         )
     try:
-        made = await presenters_for(observation, tools, responses if again else unknown, issuer)
+        types = {name: (response.challenge_type,) for name, response in responses.items()}
+        made = await presenters_for(observation, tools, responses if again else unknown, issuer, types=types)
     except (IssuanceError, DnsError):
         if unknown:
             raise

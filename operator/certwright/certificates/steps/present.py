@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.finalizer import hold
 from certwright.certificates.responses import (
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from certwright.challenges.response import ChallengeResponse
 
 logger = logging.getLogger(__name__)
+
+MAX_CAA_WARNINGS: Final = 3
+"""Domains that one Event names."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Present(Act):
             )
             observation = observation.with_order(solver_objects=made)
             yield observation
-        await present_all(responses, presenters)
+        await gather_all([present_all(responses, presenters), _warn_of_caa(observation, tools, presenters)])
         settling = max(presenter.settling for presenter in presenters.values())
         observation = observation.with_open_order(presented_at=now, propagated=False, checks=0, next_look=now)
         what = "waiting until they are visible"
@@ -80,6 +83,24 @@ class Present(Act):
             observation = observation.remember(saved_at=None)  # the status is to say it now: nothing is looked at
             what = f"waiting {settling.total_seconds():g} s for them to be published (propagationWait)"
         yield observation.noting(waiting_reason(responses), f"The challenge responses are in place; {what}.")
+
+
+async def _warn_of_caa(observation: Observation, tools: Tools, presenters: Mapping[str, Presenter]) -> None:
+    """Say by an Event which domains the CA will probably refuse because of their CAA records; it is asked anyway."""
+    if tools.caa is None:
+        return
+    methods = {name: presenter.challenge_type for name, presenter in presenters.items()}
+    labels = observation.certificate.metadata.labels
+    objections = await tools.caa.objections(observation.ready_issuer, methods, labels)
+    if not objections:
+        return
+    listed = "; ".join(f"{name}: {why}" for name, why in sorted(objections.items())[:MAX_CAA_WARNINGS])
+    more = len(objections) - MAX_CAA_WARNINGS
+    message = (
+        f"{listed}{f' ({more} more domains)' if more > 0 else ''}. The CA is asked anyway, and will probably refuse. "
+        "Add the record, or use an issuer whose CA the records name."
+    )
+    tools.recorder.record(observation.subject, "Warning", "CAAWarning", message)
 
 
 async def _leave_other_places(observation: Observation, tools: Tools, presenters: Mapping[str, Presenter]) -> None:

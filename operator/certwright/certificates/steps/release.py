@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.finalizer import let_go
 from certwright.certificates.responses import presented_responses
+from certwright.certificates.revocations import is_unrevoked
 from certwright.certificates.steps.clean_up import leave_behind
+from certwright.certificates.steps.revoke import tell_not_revoked
 from certwright.certificates.steps.step import Act
 from certwright.runtime.backoff import Backoff
 
@@ -28,5 +30,7 @@ class Release(Act):
         """Let the Certificate go. Raises `KubeError`."""
         if presented_responses(observation.status):
             leave_behind(observation, tools, "The Certificate is deleted anyway.")
+        if is_unrevoked(observation):
+            tell_not_revoked(observation, tools, "It could not be done within ten minutes.")
         observation = await let_go(observation, tools)
         yield observation.remember(cleaning_up=Backoff())

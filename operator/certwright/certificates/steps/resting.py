@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.contested import is_contested, is_kept
 from certwright.certificates.issued import KEPT_AFTER_WRITE
+from certwright.certificates.keystores import PASSWORD_BELIEVED_FOR, reads_passwords
+from certwright.certificates.rehearsal import rehearsal_time
+from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_poll_due
 from certwright.certificates.steps.step import Rest
+from certwright.resources import READY, find_condition
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result
 from certwright.text import rfc3339
@@ -34,10 +38,10 @@ class Settle(Rest):
     """All is well until the renewal.
 
     Attributes:
-        renew_at: When to look again.
+        renew_at: When to look again; None if the certificate is not renewed.
     """
 
-    renew_at: dt.datetime
+    renew_at: dt.datetime | None
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Forget failures: they are history, also when the spec went back to what the Secret holds.
@@ -50,14 +54,26 @@ class Settle(Rest):
         )
         observation = observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
         issued = observation.memory.issued if is_kept(observation, now) else None
-        return observation.remember(note=kept, issuing=Backoff(), orders_gone=0, issued=issued)
+        poll_at = observation.memory.poll_at
+        if poll_at is None or is_poll_due(observation, now):
+            poll_at = first_poll(observation, tools.number(), now)
+        tell_warning(observation, tools)
+        return observation.remember(
+            note=kept, issuing=Backoff(), orders_gone=0, issued=issued, unkept=False, poll_at=poll_at
+        )
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
-        """Look again when it is to be renewed, or when what was issued need not be kept any longer."""
-        result, written = Result.again_at(self.renew_at, now), observation.memory.written
-        if written is None or now - written.at >= KEPT_AFTER_WRITE:
-            return result
-        return result.no_later_than(written.at + KEPT_AFTER_WRITE - now)
+        """Look again when it is to be renewed, to ask the CA about that, or to forget what was issued."""
+        written, renewal, memory = observation.memory.written, observation.renewal, observation.memory
+        times = [self.renew_at, renewal.look_at if renewal is not None else None, rehearsal_time(observation)]
+        if memory.poll_at is not None and can_be_asked(observation):
+            times.append(memory.poll_at)
+        if written is not None and now - written.at < KEPT_AFTER_WRITE:
+            times.append(written.at + KEPT_AFTER_WRITE)
+        if reads_passwords(observation.certificate):
+            times.append(now + PASSWORD_BELIEVED_FOR)
+        known = [time for time in times if time is not None]
+        return Result.again_at(min(known), now) if known else Result.ON_EVENT
 
 
 @dataclass(frozen=True)
@@ -240,6 +256,16 @@ class Forget(Rest):
     """The Certificate is going and nothing of ours is left: do nothing."""
 
     is_silent: ClassVar[bool] = True
+
+
+def tell_warning(observation: Observation, tools: Tools) -> None:
+    """Record the warning about the renewal, if there is one that the status does not have yet."""
+    warning = observation.renewal.warning if observation.renewal is not None else None
+    ready = find_condition(observation.certificate.status.conditions, READY)
+    if warning is None or (ready is not None and warning[1] in ready.message):
+        return
+    logger.warning("%s: %s: %s", observation.certificate.display_name, *warning)
+    tools.recorder.record(observation.subject, "Warning", *warning)
 
 
 def _choice_again(observation: Observation) -> dt.datetime | None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import ValidationError
+
 from certwright.certificates.contested import having_written
-from certwright.certificates.secret import tls_secret
+from certwright.certificates.keystores import looked_at
 from certwright.certificates.steps.step import Act
-from certwright.certificates.steps.store_certificate import replace_secret
+from certwright.certificates.steps.store_certificate import manifest_of, replace_secret
 from certwright.kube.errors import NotFound
-from certwright.resources import Certificate
+from certwright.resources import Certificate, IssuerRef
 from certwright.text import listed, rfc3339, sentence
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from certwright.certificates.observation import Observation
+    from certwright.certificates.secret import SecretFacts
     from certwright.certificates.tools import Tools
 
 
@@ -40,24 +43,27 @@ class RestoreSecret(Act):
             IssuanceError: The Secret changed at the same moment, or cannot be changed.
         """
         if observation.secret is None:
-            await _check_it_is_wanted(observation, tools)
+            await check_it_is_wanted(observation, tools)
         issued, certificate = observation.memory.issued, observation.certificate
         if issued is None:
             raise AssertionError("there is nothing to restore")
         revision = issued.facts.revision
-        manifest = tls_secret(
-            certificate,
+        manifest, problem = await manifest_of(
+            observation,
+            tools,
             issued.chain,
             issued.key_pem,
             server=issued.server,
             revision=revision,
+            issuer=issuer_of(issued.facts),
             seal=issued.facts.seal,
         )
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         secret = await replace_secret(observation, tools, manifest)
-        yield having_written(observation, tools.clock()).with_secret(secret)
+        observation = having_written(observation, tools.clock()).with_secret(secret)
+        yield observation.remember(outputs=looked_at(certificate, secret, problem, tools.clock()))
         message = (
             f"{sentence(self.message)}{by} The certificate that was issued at {rfc3339(issued.at)} was written to it "
             "again; no other one was ordered."
@@ -65,12 +71,26 @@ class RestoreSecret(Act):
         tools.recorder.record(observation.subject, "Warning", "SecretRestored", message)
 
 
-async def _check_it_is_wanted(observation: Observation, tools: Tools) -> None:
-    """Read the Certificate: the watch of Secrets may be ahead of the other one."""
+async def check_it_is_wanted(observation: Observation, tools: Tools) -> None:
+    """Read the Certificate: the watch of Secrets may be ahead of the other one.
+
+    Raises:
+        NotFound: It is gone, or goes.
+    """
     certificate = observation.certificate
     found = await tools.kube_api.read_custom(Certificate.PLURAL, observation.namespace, certificate.metadata.name)
     if found is None or found["metadata"]["uid"] != observation.uid or "deletionTimestamp" in found["metadata"]:
         raise NotFound(f"restore Secret {certificate.spec.secret_name} of {certificate.display_name}", status=404)
+
+
+def issuer_of(facts: SecretFacts) -> IssuerRef | None:
+    """Return the issuer that a Secret records, which need not be the first one of the spec; None without one."""
+    if facts.issuer_name is None:
+        return None
+    try:
+        return IssuerRef.model_validate({"name": facts.issuer_name, "kind": facts.issuer_kind or "Issuer"})
+    except ValidationError:
+        return None  # somebody else wrote it
 
 
 def changed_by(observation: Observation) -> str:

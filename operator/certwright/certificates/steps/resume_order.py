@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.acme import MalformedResponse
@@ -10,7 +10,7 @@ from certwright.acme.order import check_identifiers
 from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
-from certwright.certificates.preparation import prepare, with_responses
+from certwright.certificates.preparation import adapted, prepare, with_responses
 from certwright.certificates.responses import files_of, must_be_held, presented_responses, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
@@ -56,9 +56,16 @@ class ResumeOrder(Act):
         if order.status == "pending":
             prepared = await prepare(observation, tools, request.names)
             authorizations = await issuer.client.fetch_authorizations(order)
+            prepared = await adapted(prepared, observation, tools, authorizations)
             files = files_of(outside.values())
-            open_order = with_responses(open_order, authorizations, prepared, issuer.client, kept=files)
-            _check_same(open_order.responses, outside)
+            open_order = with_responses(open_order, authorizations, prepared, issuer.client.key, kept=files)
+            former = issuer.former_key
+            if former is not None and _is_by(with_responses(open_order, authorizations, prepared, former), outside):
+                # The account key was replaced meanwhile: `ReplaceResponses` is next.
+                kept_responses = {name: outside.get(name, one) for name, one in open_order.responses.items()}
+                open_order = replace(open_order, responses=kept_responses, account_key=former.thumbprint)
+            else:
+                _check_same(open_order.responses, outside)
             presenters = {name: prepared.presenters[name] for name in open_order.responses}
             entries = authorization_entries(authorizations, open_order, kept.authorizations)
             observation = observation.remember(presenters=presenters).with_order(authorizations=entries)
@@ -83,6 +90,12 @@ def _check_place(url: str, issuer: ReadyIssuer) -> None:
         f"status.order.url, {url[:200]}, is not at the issuer's CA. The order is abandoned.",
         abandons_order=True,
     )
+
+
+def _is_by(derived: OpenOrder, outside: Mapping[str, ChallengeResponse]) -> bool:
+    """Whether what was put in place is what another account key derives."""
+    known = {name: response for name, response in derived.responses.items() if name in outside}
+    return bool(known) and all(outside[name] == response for name, response in known.items())
 
 
 def _check_same(responses: Mapping[str, ChallengeResponse], outside: Mapping[str, ChallengeResponse]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -14,12 +15,14 @@ from certwright.certificates.finalizer import hold
 from certwright.certificates.key_maker import KeyNotReady
 from certwright.certificates.open_order import OpenOrder
 from certwright.certificates.order_budget import with_order
-from certwright.certificates.preparation import prepare, with_responses
+from certwright.certificates.preparation import adapted, prepare, with_responses
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.progress import OURS
+from certwright.certificates.replacement import replaced_by
 from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
+from certwright.challenges.persistent_record import PersistentRecordResponse
 from certwright.failures import IssuanceError
 from certwright.issuers.rate_limits import Asker
 from certwright.resources import OrderStatus
@@ -27,13 +30,15 @@ from certwright.resources import OrderStatus
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from certwright.acme import Order
+    from certwright.acme import AcmeError, Order
     from certwright.certificates.observation import Observation
     from certwright.certificates.order_request import OrderRequest
     from certwright.certificates.tools import Tools
     from certwright.challenges.response import ChallengeResponse
-    from certwright.reasons import NeedReason
+    from certwright.reasons import NeedReason, Reason
     from certwright.resources import SolverObjectStatus
+
+logger = logging.getLogger(__name__)
 
 QUICK_TRIES: Final = 5
 """How often a CA whose answer to an order cannot be used is asked again within a minute; then as after refusals."""
@@ -70,12 +75,13 @@ class StartOrder(Act):
             with contextlib.suppress(KeyNotReady):
                 key = await obtain_key(observation, tools)
         message = f"Ordering a certificate ({self.reason}): {self.message}."
-        tools.recorder.record(observation.subject, "Normal", "Issuing", message)
+        reason: Reason = "Issuing" if observation.rehearsed_from is None else "Rehearsing"
+        tools.recorder.record(observation.subject, "Normal", reason, message)
         self._tell_fallback(observation, tools)
         asker = Asker(observation.namespace, observation.uid)
         async with issuer.limits.placing(asker, tools.clock()):
             issuer.budget.place(applicant(observation))
-            order = await _place(observation, request, now)
+            order, observation = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
         placed = _order_status(request, order, now).replace(issuer=observation.used_issuer)
         observation = observation.with_status(order=placed).remember(voucher=OURS, ordered_at=now)
@@ -84,8 +90,9 @@ class StartOrder(Act):
         observation = observation.after_progress()
         yield observation  # the order is placed: the next try resumes it, and nothing is ordered twice
         authorizations = await issuer.client.fetch_authorizations(order)
+        prepared = await adapted(prepared, observation, tools, authorizations)
         open_order = OpenOrder(order=order, started_at=now, next_look=now, key=key)
-        open_order = with_responses(open_order, authorizations, prepared, issuer.client)
+        open_order = with_responses(open_order, authorizations, prepared, issuer.client.key)
         responses = open_order.responses
         await tools.ledger.hold(observation.uid, records_of(responses.values()))
         presenters = {name: prepared.presenters[name] for name in responses}
@@ -95,7 +102,7 @@ class StartOrder(Act):
         observation = observation.with_order(authorizations=entries, solver_objects=made)
         observation = observation.noting("Presenting", f"Presenting {_counted(responses, made)}: {self.message}.")
         yield observation  # with its records, whatever becomes of writing them down
-        if must_be_held(responses, made):
+        if must_be_held(responses, made) or observation.certificate.spec.revoke_on_delete:
             observation = await hold(observation, tools)
         observation = await save(observation, tools)
         yield observation.remember(open_order=open_order).after_progress()
@@ -114,25 +121,39 @@ class StartOrder(Act):
         tools.metrics.fell_back(choice.candidate.reference)
 
 
-async def _place(observation: Observation, request: OrderRequest, now: dt.datetime) -> Order:
-    """Place the order.
+async def _place(observation: Observation, request: OrderRequest, now: dt.datetime) -> tuple[Order, Observation]:
+    """Place the order; say which certificate it replaces, if the CA wants to know (RFC 9773 section 5).
+
+    A CA that does not accept that gets the same order without it, and is not told again: it is no failure.
 
     Raises:
         IssuanceError: The CA has answered several times in a row as if there were an order, but what is no order.
         AcmeError: It did not answer, or refused.
     """
-    lifetime = request.duration_seconds
+    lifetime, client, replaced = request.duration_seconds, observation.ready_issuer.client, replaced_by(observation)
+    not_after = None if lifetime is None else now + dt.timedelta(seconds=lifetime)
+    refusals: list[AcmeError] = []
     try:
-        return await observation.ready_issuer.client.new_order(
-            request.identifiers,
-            profile=request.profile,
-            not_after=None if lifetime is None else now + dt.timedelta(seconds=lifetime),
-        )
+        if replaced is None:
+            order = await client.new_order(request.identifiers, profile=request.profile, not_after=not_after)
+        else:
+            order = await client.new_replacement_order(
+                request.identifiers,
+                replaces=replaced,
+                profile=request.profile,
+                not_after=not_after,
+                on_refusal=refusals.append,
+            )
     except (MalformedResponse, ResponseTooLarge, UnsafeUrl) as error:
         # Each such answer may be an order that nobody can continue: they must not go on like that for ever.
         if observation.memory.issuing.failures < QUICK_TRIES:
             raise
         raise IssuanceError("CAMalformedResponse", f"{error}. An order may have been placed.", costly=True) from error
+    finally:
+        if refusals:
+            name, server = observation.certificate.display_name, request.server
+            logger.info("%s: %s did not accept what the order replaces: %s", name, server, refusals[0])
+    return order, observation.remember(not_replaced=replaced) if refusals else observation
 
 
 def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> OrderStatus:
@@ -151,7 +172,10 @@ def _order_status(request: OrderRequest, order: Order, now: dt.datetime) -> Orde
 def _counted(responses: Mapping[str, ChallengeResponse], made: tuple[SolverObjectStatus, ...]) -> str:
     records, files = len(records_of(responses.values())), len(files_of(responses.values()))
     parts = []
-    if records or not files:
+    permanent = sum(isinstance(response, PersistentRecordResponse) for response in responses.values())
+    if permanent:
+        parts.append(f"{permanent} permanent DNS record{'s' * (permanent != 1)}")
+    if records or not (files or permanent):
         parts.append(f"{records} DNS record{'s' * (records != 1)}")
     if files:
         kinds = ", ".join(f"{one.kind} {one.name}" for one in made[:4])

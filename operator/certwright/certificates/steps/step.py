@@ -21,12 +21,16 @@ class Act(ABC):
     Attributes:
         cleans_up: Whether its failures have the back-off of cleaning up instead of that of issuing.
         asks_ca: Whether it sends requests to the CA, which may have asked to wait.
+        needs_latest: Whether a new leader must read the Certificate again before it takes the step.
         is_about_request: Whether it keeps the record of a person's request, which has a back-off of its own.
+        is_revoking: Whether it is about a revocation, which has one, too: neither waits for the other, nor for issuing.
     """
 
     cleans_up: ClassVar[bool] = False
     asks_ca: ClassVar[bool] = False
+    needs_latest: ClassVar[bool] = True
     is_about_request: ClassVar[bool] = False
+    is_revoking: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from certwright.acme import AcmeError, NoSuchChain
 from certwright.certificates.contested import having_written
+from certwright.certificates.evidence import evidence_of
 from certwright.certificates.issued import Issued
+from certwright.certificates.keystores import derived_outputs, looked_at
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.seal import IssuanceSeals
-from certwright.certificates.secret import SecretFacts, tls_secret
+from certwright.certificates.secret import SecretFacts, issued_annotations, issued_sources, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
@@ -27,9 +30,12 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from certwright.acme import CertificateChainPem
+    from certwright.certificates.keystores import OutputsProblem
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.pki import CertificateChain, PrivateKey
+    from certwright.resources import IssuerRef
 
 
 @dataclass(frozen=True)
@@ -51,18 +57,25 @@ class StoreCertificate(Act):
         yield observation
         certificate, open_order = observation.certificate, observation.open_order
         try:
-            chain = await _checked_chain(observation, tools, key)
+            chain = await checked_chain(observation, tools, key)
         except NotYetValid as early:
             if not early.starts_soon:
                 raise
             yield _waiting(observation, tools, early)
             return
         revision = min(observation.status.revision + 1, MAX_COUNT)
-        key_pem = private_key_to_pem(key, certificate.spec.private_key.encoding)
+        key_pem = private_key_to_pem(key, certificate.spec.private_key.effective_encoding)
         server = observation.ready_issuer.spec.server
         seal = IssuanceSeals(observation.ready_issuer.client.key).of(chain.leaf, server)
-        manifest = tls_secret(
-            certificate, chain, key_pem, server=server, revision=revision, issuer=observation.reference, seal=seal
+        manifest, problem = await manifest_of(
+            observation,
+            tools,
+            chain,
+            key_pem,
+            server=server,
+            revision=revision,
+            issuer=observation.reference,
+            seal=seal,
         )
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
@@ -71,11 +84,14 @@ class StoreCertificate(Act):
         now = tools.clock()
         tools.metrics.issued(observation.reference, (now - open_order.started_at).total_seconds())
         observation = having_written(observation, now).with_secret(secret)
-        issued = Issued(secret, chain, key_pem, server, now)
+        observation = observation.remember(outputs=looked_at(certificate, secret, problem, now))
+        issued = Issued(secret, chain, key_pem, server, now, issued_annotations(manifest))
         observation = observation.remember(issued=issued, contested=Backoff())
         ends = rfc3339(chain.leaf.not_valid_after_utc)
         message = f"The certificate is in Secret {secret.name} (revision {revision}), valid until {ends}."
         tools.recorder.record(observation.subject, "Normal", "Issued", message)
+        if certificate.spec.revoke_on_delete:
+            observation = observation.remember(revocable=evidence_of(chain.leaf, observation.issuer_key))
         _tell_ignored(observation, tools, chain.leaf)
         if current is not None and secret.other_entries:
             _tell_stale(observation, tools, secret)
@@ -93,6 +109,33 @@ class StoreCertificate(Act):
             revision=revision, failed_attempts=0, last_failure_time=None, next_attempt_time=None
         )
         yield observation.remember(issuing=Backoff(), note=None)
+
+
+async def manifest_of(
+    observation: Observation,
+    tools: Tools,
+    chain: CertificateChain,
+    key_pem: bytes,
+    *,
+    server: str,
+    revision: int,
+    issuer: IssuerRef | None,
+    seal: str | None,
+) -> tuple[dict[str, Any], OutputsProblem | None]:
+    """Return the Secret for a chain and its key, with all that is made from them, and what could not be made.
+
+    Raises:
+        KubeError: A Secret with a password cannot be read.
+    """
+    certificate = observation.certificate
+    sources = issued_sources(chain, key_pem)
+    outputs, problem = await derived_outputs(
+        certificate, sources, tools.kube_api, now=tools.clock(), before=observation.secret
+    )
+    manifest = tls_secret(
+        certificate, chain, key_pem, server=server, revision=revision, issuer=issuer, seal=seal, outputs=outputs
+    )
+    return manifest, problem
 
 
 def _tell_ignored(observation: Observation, tools: Tools, leaf: x509.Certificate) -> None:
@@ -127,9 +170,9 @@ def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Obse
     return waiting.noting("WaitingForStart", message, under_way=False)
 
 
-async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
+async def checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
     """Download the chain, and return it if it passes the gate."""
-    downloaded = await observation.ready_issuer.client.download_certificate(observation.open_order.order)
+    downloaded = await _chosen_chain(observation, tools)
     current, names = observation.secret, subject_names(observation.identifiers)
     return await in_thread(
         check_before_write,
@@ -140,6 +183,30 @@ async def _checked_chain(observation: Observation, tools: Tools, key: PrivateKey
         now=tools.clock(),
         current=current.leaf if current is not None and current.placeholder is None else None,
     )
+
+
+async def _chosen_chain(observation: Observation, tools: Tools) -> CertificateChainPem:
+    """Download the chain that the issuer prefers; the CA's default one, with a warning, if there is none."""
+    issuer, client = observation.ready_issuer, observation.ready_issuer.client
+    default = await client.download_certificate(observation.open_order.order)
+    preferred = issuer.spec.preferred_chain
+    if preferred is None:
+        return default
+    try:
+        return await client.choose_chain(default, preferred)
+    except NoSuchChain as error:
+        message = (
+            f"{issuer.spec.server} offers no chain that leads to {preferred}; it offers {listed(error.offered)}. The "
+            "default chain is used. Correct the issuer's spec.acme.preferredChain, or leave it out."
+        )
+    except AcmeError as error:
+        # The certificate is issued: it must not be lost, nor wait, for the sake of its chain.
+        message = (
+            f"The other chains of {issuer.spec.server} could not be read: {error}. The default chain is used, and "
+            "the one that leads to " + preferred + " is tried again at the renewal."
+        )
+    tools.recorder.record(observation.subject, "Warning", "PreferredChainMissing", message)
+    return default
 
 
 async def replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:

@@ -282,7 +282,8 @@ async def _agreed(session: Session, client: Client, new: NewAccount) -> bool:
 
 def _generate(algorithm: str) -> AccountKey:
     try:
-        return AccountKey.generate(algorithm)  # type: ignore[arg-type]  # it rejects unknown ones
+        name, colon, size = algorithm.partition(":")
+        return AccountKey.generate(name, size=int(size) if colon else None)  # type: ignore[arg-type]  # it rejects unknown ones
     except ValueError as error:
         raise UsageError(f"--key-algorithm: {error}") from None
 

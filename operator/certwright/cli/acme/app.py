@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -79,5 +79,20 @@ for _command in (
     commands.discover,
     commands.info,
     commands.ari,
+    commands.delete,
+    commands.reconfigure,
 ):
     acme.command(epilog="Exit codes and environment variables: certwright acme --help")(with_common(_command))
+acme.command("list", epilog="Exit codes and environment variables: certwright acme --help")(
+    with_common(commands.list_certificates)
+)
+
+
+@acme.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=commands.print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Issue, renew and revoke certificates on hosts without Kubernetes, from any ACME CA (RFC 8555)."""

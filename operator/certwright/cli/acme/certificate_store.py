@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import secrets
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.exits import CommandError, UsageError
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from certwright.cli.acme.settings import IssuanceSettings
+
 CHAIN: Final = "fullchain.pem"
 CERTIFICATE: Final = "cert.pem"
 ISSUERS: Final = "chain.pem"
@@ -52,6 +55,8 @@ _KEPT_VERSIONS: Final = 2
 _PUBLIC: Final = frozenset({CHAIN, CERTIFICATE, ISSUERS, REQUEST})
 _SHOWN: Final = (".pem", ".p12")
 _UNFINISHED: Final = ".new-"
+_DELETED: Final = ".deleted-"
+"""What begins with it is no certificate: its deletion was interrupted."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
 
@@ -161,6 +166,31 @@ class CertificateFolder:
         """Forget the order."""
         (self.path / _PENDING).unlink(missing_ok=True)
 
+    def save_settings(self, serial: str, settings: IssuanceSettings) -> None:
+        """Replace the settings of the certificate with this serial number.
+
+        Raises:
+            CommandError: It is no longer the current one, or they cannot be written.
+        """
+        metadata = self.metadata()
+        if metadata.serial != serial:
+            raise CommandError(f"{self.name} was issued again meanwhile: run the command once more")
+        write_document((self.path / _CURRENT).resolve() / METADATA, replace(metadata, settings=settings))
+
+    def delete(self) -> None:
+        """Delete everything. The name is gone in one step, so nothing finds half a certificate.
+
+        Raises:
+            CommandError: It cannot be deleted.
+        """
+        gone = self.path.parent / f"{_DELETED}{self.name}-{secrets.token_hex(6)}"
+        try:
+            self.path.rename(gone)
+            sync_folder(self.path.parent)
+            shutil.rmtree(gone)
+        except OSError as error:
+            raise CommandError(f"Cannot delete {self.path}: {error.strerror}") from error
+
     def _link_files(self) -> None:
         wanted = {path.name for path in (self.path / _CURRENT).iterdir() if not path.name.startswith(".")}
         for path in self.path.iterdir():
@@ -199,6 +229,8 @@ class CertificateStore:
         """Yield all certificates, sorted by name."""
         if self._path.is_dir():
             for path in sorted(self._path.iterdir()):
+                if path.name.startswith(_DELETED):
+                    continue
                 folder = CertificateFolder(path)
                 if folder.exists():
                     yield folder
@@ -208,7 +240,7 @@ class CertificateStore:
         if self._path.is_dir():
             for path in sorted(self._path.iterdir()):
                 folder = CertificateFolder(path)
-                if not folder.exists() and (path / _PENDING).is_file():
+                if not path.name.startswith(_DELETED) and not folder.exists() and (path / _PENDING).is_file():
                     yield folder.name
 
     @staticmethod

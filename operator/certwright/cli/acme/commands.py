@@ -4,10 +4,15 @@ This module imports nothing heavy, so that help and usage errors come at once. W
 of its name, imported when it runs.
 """
 
+import functools
+import inspect
+from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -47,7 +52,10 @@ def register(
     *,
     email: Emails = None,
     key_algorithm: Annotated[
-        str, typer.Option("--key-algorithm", help="Account key: ES256, ES384, ES512, RS256 or EdDSA.")
+        str,
+        typer.Option(
+            "--key-algorithm", help="Account key: ES256, ES384, ES512, RS256 (also RS256:3072, RS256:4096) or EdDSA."
+        ),
     ] = "ES256",
     eab_kid: EabKid = None,
     eab_hmac_file: EabHmacFile = None,
@@ -164,6 +172,9 @@ def issue(
         DnsCheck,
         _validation("--dns-check", help="If they are not: required fails, advisory continues; off skips the check."),
     ] = DnsCheck.REQUIRED,
+    exec_timeout: Annotated[
+        float, _validation("--exec-timeout", min=1, help="Seconds that a program of exec may run for one challenge.")
+    ] = 60.0,
     persist_until: Annotated[
         datetime | None,
         _validation(
@@ -185,6 +196,22 @@ def issue(
     preferred_chain: Annotated[
         str | None, typer.Option("--preferred-chain", help="Common name of the issuer that the chain must lead to.")
     ] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option("--subject", help="Subject without CN, such as O=Example,C=DE; public CAs leave it out."),
+    ] = None,
+    usage: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--usage", help='Key usage such as "client auth"; repeat for several. Most CAs decide themselves.'
+        ),
+    ] = None,
+    uri: Annotated[
+        list[str] | None, typer.Option("--uri", help="URI to request, for private CAs; repeat for several.")
+    ] = None,
+    mail: Annotated[
+        list[str] | None, typer.Option("--mail", help="E-mail address to request, for private CAs; repeat for several.")
+    ] = None,
     not_before: Annotated[
         datetime | None,
         typer.Option("--not-before", parser=_time, metavar="TIME", help="Start of validity; many CAs refuse it."),
@@ -201,6 +228,16 @@ def issue(
     deploy_hook: Annotated[
         str | None,
         typer.Option("--deploy-hook", help="Shell command to run after issuance and each renewal; see docs/cli.md."),
+    ] = None,
+    install_to: Annotated[
+        Path | None,
+        typer.Option("--install-to", help="Copy the files to this folder after issuance and each renewal."),
+    ] = None,
+    install_owner: Annotated[
+        str | None, typer.Option("--install-owner", help="Owner of the copies: USER[:GROUP].", show_default="this user")
+    ] = None,
+    install_mode: Annotated[
+        str | None, typer.Option("--install-mode", help="Mode of copies with the key.", show_default="0600")
     ] = None,
     pkcs12_password_file: Annotated[
         Path | None,
@@ -261,6 +298,7 @@ def issue(
         dns_views=tuple(view.value for view in dns_view or (DnsView.AUTHORITATIVE,)),
         dns_timeout=dns_timeout,
         dns_check=dns_check.value,
+        exec_timeout=exec_timeout,
         persist_until=persist_until,
         persist_wildcard=persist_wildcard,
     )
@@ -277,6 +315,13 @@ def issue(
         pkcs12="legacy" if pkcs12_legacy else "modern" if pkcs12 or pkcs12_password_file else None,
         pkcs12_password_file=None if pkcs12_password_file is None else str(pkcs12_password_file.absolute()),
         timeout=timeout,
+        subject=subject,
+        usages=tuple(usage or ()),
+        uris=tuple(uri or ()),
+        mailboxes=tuple(mail or ()),
+        install_to=None if install_to is None else str(install_to.absolute()),
+        install_owner=install_owner,
+        install_mode=install_mode,
     )
     options = IssueOptions(
         settings=settings,
@@ -360,7 +405,9 @@ def rollover(
     key_algorithm: Annotated[
         str | None,
         typer.Option(
-            "--key-algorithm", help="ES256, ES384, ES512, RS256 or EdDSA.", show_default="that of the old key"
+            "--key-algorithm",
+            help="ES256, ES384, ES512, RS256 (also RS256:4096) or EdDSA.",
+            show_default="that of the old key",
         ),
     ] = None,
 ) -> None:
@@ -418,3 +465,130 @@ def ari(
     from certwright.cli.acme.runner import run  # noqa: PLC0415
 
     run(common, "ari", lambda session: renewal_info(session, certificate))
+
+
+def list_certificates(
+    common: Common,
+    *,
+    only_names: Annotated[bool, typer.Option("--names", help="Print the names alone, one a line.")] = False,
+) -> None:
+    """List the certificates in the folder."""
+    from certwright.cli.acme.manage import list_certificates  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "list", lambda session: list_certificates(session, only_names=only_names))
+
+
+def delete(
+    common: Common,
+    certificates: Annotated[list[str], typer.Argument(help="Names in the folder.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Delete certificates, with keys and settings, from the folder. They are not revoked."""
+    from certwright.cli.acme.manage import delete  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+
+    run(common, "delete", lambda session: delete(session, certificates, yes=yes))
+
+
+_VALIDATION_FIELDS: Final = {
+    "solver": "solvers",
+    "dns_resolver": "resolvers",
+    "dns_server": "authoritative",
+    **{
+        name: name
+        for name in (
+            *("http_host", "http_port", "http_check", "tls_host", "tls_port", "nameserver", "tsig_key_file"),
+            *("tsig_key_name", "tsig_algorithm", "dns_timeout", "dns_check", "exec_timeout", "persist_until"),
+            "persist_wildcard",
+        )
+    },
+}
+_ISSUANCE_FIELDS: Final = {
+    "usage": "usages",
+    "uri": "uris",
+    "mail": "mailboxes",
+    **{
+        name: name
+        for name in (
+            *("key_type", "reuse_key", "profile", "preferred_chain", "deploy_hook", "combined", "timeout", "subject"),
+            *("install_to", "install_owner", "install_mode"),
+        )
+    },
+}
+"""The options of `issue` that `reconfigure` has as well, and the settings that they are."""
+
+
+def reconfigure(
+    common: Common,
+    certificate: Annotated[str, typer.Argument(help="A certificate: its name in the folder.")],
+    *,
+    add: Annotated[list[str] | None, typer.Option("--add", help="Name to add; repeat for several.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", help="Name to remove; repeat for several.")] = None,
+    later: Annotated[
+        bool, typer.Option("--later", help="Only save; the next renewal issues the changed certificate.")
+    ] = False,
+    **given: Any,
+) -> None:
+    """Change saved settings: names, validation, deployment. What is not given stays; an empty text unsets it."""
+    from certwright.cli.acme.manage import Changes, reconfigure  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.solver_settings import anchored  # noqa: PLC0415
+
+    def changed(fields: dict[str, str]) -> dict[str, Any]:
+        return {field: _saved(given[name]) for name, field in fields.items() if given[name] not in (None, [])}
+
+    solver = changed(_VALIDATION_FIELDS)
+    if "solvers" in solver:
+        solver["solvers"] = tuple(map(anchored, solver["solvers"]))
+    changes = Changes(tuple(add or ()), tuple(remove or ()), changed(_ISSUANCE_FIELDS), solver, later)
+    run(common, "reconfigure", lambda session: reconfigure(session, certificate, changes))
+
+
+def _saved(value: Any) -> Any:
+    """Return the value of an option as settings have it."""
+    if isinstance(value, Path):
+        return str(value.absolute()) if str(value) != "." else None  # an empty text
+    if isinstance(value, list):
+        return tuple(one for one in value if one)
+    if isinstance(value, StrEnum):
+        return value.value
+    return None if value == "" else value
+
+
+def _optional(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return an option of `issue` that changes nothing unless it is given."""
+    annotation = parameter.annotation
+    kind, option = annotation.__origin__, copy(annotation.__metadata__[0])
+    if kind is bool:
+        # In an annotation typer keeps the first name there.
+        option.default = f"{option.default}/--no-{option.default.removeprefix('--')}"
+    option.show_default = "as before"
+    return parameter.replace(default=None, annotation=Annotated[kind | None, option])
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    signature = inspect.signature(command, eval_str=True)
+    own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    known = inspect.signature(issue, eval_str=True).parameters
+    shared = [_optional(known[name]) for name in (*_VALIDATION_FIELDS, *_ISSUANCE_FIELDS)]
+
+    @functools.wraps(command)
+    def whole(common: Common, **values: Any) -> None:
+        command(common, **values)
+
+    whole.__signature__ = signature.replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+    return whole
+
+
+reconfigure = _with_settings(reconfigure)
+
+
+def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own form of a callback
+    """Print the version, and end."""
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only what runs is loaded
+
+        typer.echo(f"certwright {version('certwright')}")
+        raise typer.Exit

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.account import EAB_VARIABLE
 from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE
+from certwright.cli.acme.exits import CommandError
+from certwright.cli.acme.install import install, installation
 from certwright.cli.acme.keystore import PASSWORD_VARIABLE
 from certwright.cli.acme.solvers import TSIG_VARIABLE
 from certwright.text import rfc3339
@@ -26,12 +28,22 @@ _KILL_SECONDS: Final = 5.0
 
 
 async def run_hook(folder: CertificateFolder, metadata: Metadata, output: Output) -> str | None:
-    """Run the hook in a shell, with the certificate in its environment and its output on standard error.
+    """Install the files, then run the hook in a shell, with the certificate in its environment.
+
+    Its output is on standard error.
 
     Returns:
         What went wrong, for the user, or None.
     """
-    command = metadata.settings.deploy_hook
+    settings = metadata.settings
+    if settings.install_to is not None:
+        try:
+            where = installation(settings.install_to, settings.install_owner, settings.install_mode)
+            names = install(folder, where)
+        except CommandError as error:
+            return f"The files of {folder.name} were not installed: {error}"
+        output.say(f"Installed {', '.join(names)} to {settings.install_to}")
+    command = settings.deploy_hook
     if command is None:
         return None
     output.say(f"Running the deploy hook of {folder.name}")
@@ -83,5 +95,6 @@ def _environment(folder: CertificateFolder, metadata: Metadata) -> dict[str, str
         "CERTWRIGHT_PRIVKEY": str(path / KEY) if folder.has(KEY) else "",
         "CERTWRIGHT_PKCS12": str(path / KEYSTORE) if folder.has(KEYSTORE) else "",
         "CERTWRIGHT_NAMES": " ".join(metadata.settings.names),
+        "CERTWRIGHT_INSTALLED": metadata.settings.install_to or "",
         "CERTWRIGHT_NOT_AFTER": rfc3339(metadata.not_after),
     }

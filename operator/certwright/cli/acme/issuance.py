@@ -13,7 +13,7 @@ from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.session import server_name
 from certwright.cli.acme.settings import KeyType, Metadata
 from certwright.client import KeySpec
-from certwright.pki import CertificateFacts, SigningRequest, parse_chain
+from certwright.pki import CertificateContents, CertificateFacts, PkiError, SigningRequest, parse_chain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from certwright.acme import Client
     from certwright.cli.acme.certificate_store import CertificateFolder
     from certwright.cli.acme.keystore import Keystore
+    from certwright.cli.acme.output import Output
     from certwright.cli.acme.settings import IssuanceSettings
     from certwright.client import CertificateKey, IssuedCertificate
 
@@ -31,6 +32,7 @@ _KEY_SPECS: Final[Mapping[str, KeySpec]] = {
     KeyType.RSA2048: KeySpec("RSA", 2048),
     KeyType.RSA3072: KeySpec("RSA", 3072),
     KeyType.RSA4096: KeySpec("RSA", 4096),
+    KeyType.RSA8192: KeySpec("RSA", 8192),
     KeyType.ED25519: KeySpec("Ed25519"),
 }
 
@@ -45,6 +47,44 @@ def key_spec(key_type: str) -> KeySpec:
         return _KEY_SPECS[key_type]
     except KeyError:
         raise UsageError(f"There is no key type {key_type!r}: use {', '.join(_KEY_SPECS)}") from None
+
+
+def contents_of(settings: IssuanceSettings) -> CertificateContents:
+    """Return what is requested besides names."""
+    return CertificateContents(
+        literal_subject=settings.subject,
+        usages=settings.usages,
+        uris=settings.uris,
+        email_addresses=settings.mailboxes,
+    )
+
+
+def check_contents(settings: IssuanceSettings) -> None:
+    """Check what is requested besides names, before anything is ordered.
+
+    Raises:
+        UsageError: No certificate can have it, or a CSR says it already.
+    """
+    contents = contents_of(settings)
+    if contents.is_empty:
+        return
+    if settings.from_request:
+        raise UsageError("--subject, --usage, --uri and --mail are not for --csr, which says all that is requested")
+    try:
+        contents.name(None)
+        contents.other_names()
+        contents.extensions()
+    except PkiError as error:
+        raise UsageError(f"The request cannot be made: {error}") from None
+    if any(one.oid.dotted_string == "2.5.4.3" for one in contents.name(None)):
+        raise UsageError("--subject must have no CN: clients read the names, and CAs want them there")
+
+
+def tell_missing(settings: IssuanceSettings, issued: IssuedCertificate, output: Output) -> None:
+    """Warn of what the CA left out."""
+    missing = contents_of(settings).missing_in(parse_chain(issued.chain_pem).leaf)
+    if missing:
+        output.warn(f"The CA left out what was requested: {'; '.join(missing)}")
 
 
 def staging_of(server: str) -> str:

@@ -6,15 +6,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from certwright.acme import Identifier
+from certwright.acme import Identifier, renewal_by_lifetime
 from certwright.cli.acme.account import registered
 from certwright.cli.acme.deploy_hook import run_hook
 from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
 from certwright.cli.acme.files import read_file
-from certwright.cli.acme.issuance import document_of, key_spec, lines_of, save, staging_of
+from certwright.cli.acme.install import installation
+from certwright.cli.acme.issuance import (
+    check_contents,
+    contents_of,
+    document_of,
+    key_spec,
+    lines_of,
+    save,
+    staging_of,
+    tell_missing,
+)
 from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.pending_issuance import pending_issuance, progress
-from certwright.cli.acme.renewal_decision import by_lifetime, decide, heard
+from certwright.cli.acme.renewal_decision import decide, heard
 from certwright.cli.acme.session import Outcome, server_name, server_url
 from certwright.cli.acme.solver_settings import anchored
 from certwright.cli.acme.solvers import make_solvers
@@ -76,6 +86,9 @@ async def issue(session: Session, options: IssueOptions) -> Outcome:
     )
     # Report errors in the options before contacting the CA.
     make_solvers(settings.solver, session)
+    check_contents(settings)
+    if settings.install_to is not None:
+        installation(settings.install_to, settings.install_owner, settings.install_mode)
     if settings.pkcs12 is not None and settings.from_request:
         raise UsageError("--pkcs12 needs the private key, which --csr leaves elsewhere")
     if options.dry_run:
@@ -98,6 +111,7 @@ async def issue(session: Session, options: IssueOptions) -> Outcome:
                     on_event=issuance.on_event,
                     resume=issuance.resume,
                 )
+                tell_missing(settings, issued, session.output)
                 metadata = save(folder, settings, issued, key, client, keystore=keystore)
         return await _finish(session, folder, metadata, issued)
 
@@ -112,7 +126,7 @@ def _existing(
     state = folder.renewal(metadata.serial)
     due = decide(metadata, state, datetime.now(UTC))
     valid = not due.now and state.revoked_at is None
-    if not valid or not _is_same(metadata.settings, settings) or options.key_file is not None:
+    if not valid or not is_same(metadata.settings, settings) or options.key_file is not None:
         return None
     if others := _other_options(metadata.settings, settings):
         session.output.warn(f"It was issued with other settings, which remain in effect: {', '.join(others)}")
@@ -136,6 +150,7 @@ async def _issue(
         settings.names,
         solvers=make_solvers(settings.solver, session),
         key=key,
+        contents=contents_of(settings),
         profile=settings.profile,
         not_before=options.not_before,
         not_after=options.not_after,
@@ -155,7 +170,7 @@ async def _finish(
     if issued.renewal_info is not None:
         state = heard(state, issued.renewal_info, now)
     # Due until it has succeeded, so that `renew` runs it if this run is interrupted now.
-    folder.save_renewal(replace(state, hook_due=metadata.settings.deploy_hook is not None))
+    folder.save_renewal(replace(state, hook_due=metadata.settings.deploys))
     failure = await run_hook(folder, metadata, session.output)
     folder.save_renewal(replace(state, hook_due=failure is not None))
     renew_at = decide(metadata, state, now).at
@@ -173,7 +188,7 @@ async def _dry_run(session: Session, options: IssueOptions, settings: IssuanceSe
     async with registered(session, url, replace(options.new_account, agreed=agreed)) as client:
         issued = await _issue(session, client, options, settings, key, on_event=progress(session.output))
     document = {"issued": False, "dry_run": True, "names": list(settings.names), "server": url}
-    document["renew_at"] = by_lifetime(issued.not_before, issued.not_after)
+    document["renew_at"] = renewal_by_lifetime(issued.not_before, issued.not_after)
     return Outcome(document, [f"The dry run at {server_name(url)} succeeded; nothing was saved"])
 
 
@@ -212,13 +227,19 @@ def _other_options(saved: IssuanceSettings, wanted: IssuanceSettings) -> list[st
         "pkcs12": "--pkcs12",
         "pkcs12_password_file": "--pkcs12-password-file",
         "timeout": "--timeout",
+        "install_to": "--install-to",
+        "install_owner": "--install-owner",
+        "install_mode": "--install-mode",
     }
     return [text for name, text in options.items() if getattr(saved, name) != getattr(wanted, name)]
 
 
-def _is_same(saved: IssuanceSettings, wanted: IssuanceSettings) -> bool:
+def is_same(saved: IssuanceSettings, wanted: IssuanceSettings) -> bool:
     """Return whether two settings lead to the same certificate, apart from how it is validated and deployed."""
     return set(saved.names) == set(wanted.names) and all(
         getattr(saved, name) == getattr(wanted, name)
-        for name in ("server", "key_type", "from_request", "profile", "preferred_chain")
+        for name in (
+            *("server", "key_type", "from_request", "profile", "preferred_chain"),
+            *("subject", "usages", "uris", "mailboxes"),
+        )
     )

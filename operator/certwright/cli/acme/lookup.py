@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from certwright.acme import KNOWN_AUTHORITIES, certificate_identifier
+from certwright.acme import KNOWN_AUTHORITIES, certificate_identifier, renewal_by_lifetime
 from certwright.cli.acme.connection import open_account, open_client
 from certwright.cli.acme.exits import CommandError, UsageError
 from certwright.cli.acme.failures import describe, message
 from certwright.cli.acme.issuance import document_of
-from certwright.cli.acme.renewal_decision import by_lifetime, decide
+from certwright.cli.acme.renewal_decision import decide
 from certwright.cli.acme.session import Outcome, server_name, server_url
 from certwright.client import discover as discover_challenges
 from certwright.client import leaf_der
@@ -143,7 +143,7 @@ def _certificate(session: Session, text: str) -> Outcome:
             "not_before": facts.not_before,
             "not_after": facts.not_after,
             "expired": left.total_seconds() <= 0,
-            "renew_at": by_lifetime(facts.not_before, facts.not_after),
+            "renew_at": renewal_by_lifetime(facts.not_before, facts.not_after),
             "fingerprint_sha256": facts.fingerprint_sha256,
             "chain": [certificate.subject.rfc4514_string() for certificate in target.chain.issuers],
         }

@@ -19,7 +19,7 @@ from certwright.cli.acme.deploy_hook import run_hook
 from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.failures import describe, is_expected, message
 from certwright.cli.acme.files import make_folder
-from certwright.cli.acme.issuance import document_of, key_spec, save, staging_of
+from certwright.cli.acme.issuance import contents_of, document_of, key_spec, save, staging_of
 from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.lock import Busy
 from certwright.cli.acme.pending_issuance import pending_issuance, progress
@@ -58,6 +58,7 @@ class RenewOptions:
         random_sleep: The most seconds to wait first.
         dry_run: Renew everything from staging CAs and save nothing.
         staging_server: That CA, or None for each CA's own.
+        settings: Those of the new certificate, if they are to be others from now on.
     """
 
     names: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ class RenewOptions:
     random_sleep: float = 0.0
     dry_run: bool = False
     staging_server: str | None = None
+    settings: IssuanceSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class _Run:
             return replace(state, ask_again=now + timedelta(seconds=RETRY_AFTER_ERROR))
 
     async def _renew(self, folder: CertificateFolder, metadata: Metadata) -> _Result:
-        settings = metadata.settings
+        settings = self._options.settings or metadata.settings
         if self._options.reuse_key is not None:
             settings = replace(settings, reuse_key=self._options.reuse_key)
         folder.prepare()
@@ -185,6 +187,7 @@ class _Run:
                     names=settings.names,
                     solvers=make_solvers(settings.solver, self._session),
                     key=issuance.key,
+                    contents=contents_of(settings),
                     profile=settings.profile,
                     preferred_chain=settings.preferred_chain,
                     resume=issuance.resume,
@@ -200,8 +203,8 @@ class _Run:
         state = folder.renewal(renewed.serial)
         if issued.renewal_info is not None:
             state = heard(state, issued.renewal_info, now)
-        folder.save_renewal(replace(state, hook_due=settings.deploy_hook is not None))
-        failure = await self._run_due_hook(folder, renewed, replace(state, hook_due=settings.deploy_hook is not None))
+        folder.save_renewal(replace(state, hook_due=settings.deploys))
+        failure = await self._run_due_hook(folder, renewed, replace(state, hook_due=settings.deploys))
         document: dict[str, Any] = {"certificate": document_of(folder, renewed, decide(renewed, state, now).at)}
         if failure is not None:
             document["hook_error"] = failure
@@ -229,6 +232,7 @@ class _Run:
             settings.names,
             solvers=make_solvers(settings.solver, self._session),
             key=_key(folder, settings),
+            contents=contents_of(settings),
             profile=settings.profile,
             on_event=progress(self._session.output),
             timeout=settings.timeout,

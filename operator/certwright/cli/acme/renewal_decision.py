@@ -6,16 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme import RenewalPlan
+from certwright.acme import RenewalPlan, renewal_by_lifetime
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from certwright.acme import RenewalInfo
     from certwright.cli.acme.settings import Metadata, RenewalState
-
-SHORT_LIFE: Final = timedelta(days=10)
-"""Certificates with a shorter lifetime are renewed at half of it, others when a third of it remains."""
 
 _LONGEST_PAUSE: Final = timedelta(days=1)
 """The longest time until the next run that is assumed from the time since the last one."""
@@ -36,12 +33,6 @@ class Due:
     at: datetime
     reason: str
     waits: bool = False
-
-
-def by_lifetime(not_before: datetime, not_after: datetime) -> datetime:
-    """Return when to renew without a suggestion of the CA: when a third of the lifetime remains, or half of it."""
-    life = not_after - not_before
-    return not_after - (life / 2 if life < SHORT_LIFE else life / 3)
 
 
 def heard(state: RenewalState, info: RenewalInfo, now: datetime) -> RenewalState:
@@ -71,7 +62,7 @@ def decide(metadata: Metadata, state: RenewalState, now: datetime) -> Due:
     Renew what would be overdue at the next run, which is expected after as much time as has passed since the last
     one. A suggestion after the certificate expires is useless, so the lifetime decides.
     """
-    at, reason = by_lifetime(metadata.not_before, metadata.not_after), "based on its lifetime"
+    at, reason = renewal_by_lifetime(metadata.not_before, metadata.not_after), "based on its lifetime"
     if state.at is not None and state.at < metadata.not_after:
         at, reason = state.at, "as the CA suggests"
         if state.explanation_url:

@@ -52,7 +52,7 @@ class Session:
         self.common = common
         self.output = output
         # Absolute, because hooks and cron run in other directories.
-        self.folder = (common.folder or _data_folder()).absolute()
+        self.folder = (common.folder or data_folder()).absolute()
         check_state(self.folder)
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
@@ -205,7 +205,8 @@ def check_state(folder: Path) -> None:
         raise CommandError(f"Cannot use {folder}: {os.strerror(error.errno or 0).lower()}") from error
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
+    """Return the folder of accounts and certificates where none is given. Raises `UsageError`."""
     # XDG Base Directory Specification; root's certificates are the system's.
     base = os.environ.get("XDG_DATA_HOME", "")
     data = Path(base) if base.startswith("/") else _home() / ".local" / "share"

@@ -18,6 +18,7 @@ class KeyType(StrEnum):
     RSA2048 = "rsa2048"
     RSA3072 = "rsa3072"
     RSA4096 = "rsa4096"
+    RSA8192 = "rsa8192"
     ED25519 = "ed25519"
 
 
@@ -39,6 +40,13 @@ class IssuanceSettings:
         pkcs12: Encryption of the keystore, `modern` or `legacy`, or None to write none.
         pkcs12_password_file: File with its password, or None if it is in the environment or typed by the user.
         timeout: Seconds for one issuance.
+        subject: The whole subject as in RFC 4514, or None for an empty one.
+        usages: Usages of the key to request.
+        uris: URIs to request.
+        mailboxes: E-mail addresses to request.
+        install_to: Folder that the files are copied to, or None.
+        install_owner: Who gets them, as `USER[:GROUP]`, or None.
+        install_mode: Mode of files with the key, in octal, or None.
     """
 
     names: tuple[str, ...]
@@ -54,6 +62,18 @@ class IssuanceSettings:
     pkcs12: str | None = None
     pkcs12_password_file: str | None = None
     timeout: float = 600.0
+    subject: str | None = None
+    usages: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+    mailboxes: tuple[str, ...] = ()
+    install_to: str | None = None
+    install_owner: str | None = None
+    install_mode: str | None = None
+
+    @property
+    def deploys(self) -> bool:
+        """Whether there is something to do after an issuance."""
+        return self.deploy_hook is not None or self.install_to is not None
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,16 @@ KINDS: Final = {
     "dns-01": "dynamic updates, RFC 2136",
     "dns-account-01": "dynamic updates, at a name specific to the account",
     "dns-persist-01": "a permanent record, created by dynamic update or once by you",
+    "exec[:TYPE]:PROGRAM": "a program of yours presents and cleans up: dns-01 (default), http-01, dns-account-01",
     "manual[:TYPE]": "you follow instructions for dns-01 (default), http-01, dns-account-01, dns-persist-01",
 }
 """The kinds of solver, with their arguments, and how each validates."""
 
 MANUAL_TYPES: Final = ("dns-01", "http-01", "dns-account-01", "dns-persist-01")
 """The challenge types that `manual` takes, the default first."""
+
+EXEC_TYPES: Final = ("dns-01", "http-01", "dns-account-01")
+"""The challenge types that `exec` takes, the default first."""
 
 UPDATING: Final = ("dns-01", "dns-account-01")
 """Kinds that cannot work without a server for dynamic updates."""
@@ -70,6 +74,7 @@ class SolverSettings:
         dns_check: What to do if they are not.
         persist_until: Expiry of a dns-persist-01 record that is created.
         persist_wildcard: Whether it also covers wildcards and subdomains.
+        exec_timeout: Seconds that a hook for challenges may run.
     """
 
     solvers: tuple[str, ...] = ()
@@ -89,6 +94,7 @@ class SolverSettings:
     dns_check: str = DnsCheck.REQUIRED.value
     persist_until: datetime | None = None
     persist_wildcard: bool = False
+    exec_timeout: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,18 @@ class SolverSpec:
     argument: str = ""
     zone: str = ""
 
+    @property
+    def exec_type(self) -> str:
+        """The type of challenge that a hook answers."""
+        kind, colon, _ = self.argument.partition(":")
+        return kind if colon and kind in EXEC_TYPES else EXEC_TYPES[0]
+
+    @property
+    def program(self) -> str:
+        """The hook."""
+        kind, colon, rest = self.argument.partition(":")
+        return rest if colon and kind in EXEC_TYPES else self.argument
+
     def covers(self, name: str) -> bool:
         """Return whether it is for a domain or an address."""
         return not self.zone or name == self.zone or name.endswith(f".{self.zone}")
@@ -118,14 +136,14 @@ def parse_solver(text: str) -> SolverSpec:
     """
     zone, equals, rest = text.partition("=")
     # The name of a folder may contain an equals sign.
-    if not equals or zone.startswith(("webroot:", "manual:")):
+    if not equals or zone.startswith(("webroot:", "manual:", "exec:")):
         zone, rest = "", text
     kind, _, argument = rest.partition(":")
     if kind == "manual":
         argument = argument or MANUAL_TYPES[0]
     if (
         (kind in _PLAIN and not argument)
-        or (kind == "webroot" and argument)
+        or (kind in ("webroot", "exec") and argument.removesuffix(":") not in ("", *EXEC_TYPES))
         or (kind == "manual" and argument in MANUAL_TYPES)
     ):
         return SolverSpec(kind, argument, zone.strip().lower().removeprefix("*.").removesuffix("."))
@@ -133,12 +151,14 @@ def parse_solver(text: str) -> SolverSpec:
 
 
 def anchored(text: str) -> str:
-    """Return the same solver with an absolute folder: cron runs `renew` in another directory.
+    """Return the same solver with an absolute folder or program: cron runs `renew` in another directory.
 
     Raises:
         UsageError: There is no such solver.
     """
     spec = parse_solver(text)
+    if spec.kind == "exec":
+        return text.removesuffix(spec.program) + str(Path(spec.program).absolute())
     if spec.kind != "webroot":
         return text
     return text.removesuffix(spec.argument) + str(Path(spec.argument).absolute())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import HttpxTransport
 from certwright.challenges.dns01 import until_seen
+from certwright.cli.acme.exec_hook import DnsHook, HookProgram, HttpHook, checked_program
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.files import read_file
 from certwright.cli.acme.lock import Busy
@@ -107,6 +108,8 @@ class _SolverFactory:
                         f"The web root {spec.argument} is not a folder: give the one that the web server serves at /"
                     )
                 return Webroot(spec.argument)
+            case "exec":
+                return self._hook(spec)
             case "manual":
                 steps = ManualSteps(self._session.output, self._view, seconds=settings.dns_timeout)
                 return Manual(spec.argument, steps.ask, tidy=steps.tidy)  # type: ignore[arg-type]  # parse_solver checked it
@@ -122,6 +125,23 @@ class _SolverFactory:
             raise UsageError(f"--solver {spec.kind} needs a server for dynamic updates: --nameserver HOST[:PORT]")
         return (Dns01 if spec.kind == "dns-01" else DnsAccount01)(
             self._updates(),
+            None if settings.dns_check == DnsCheck.OFF else self._view,
+            propagation_timeout=settings.dns_timeout,
+            required=settings.dns_check == DnsCheck.REQUIRED,
+        )
+
+    def _hook(self, spec: SolverSpec) -> Solver:
+        settings = self._settings
+        try:
+            path = checked_program(spec.program)
+        except ValueError as error:
+            raise UsageError(f"--solver exec: {error}") from None
+        program = HookProgram(path, settings.exec_timeout, self._session.output.say)
+        if spec.exec_type == HttpHook.challenge_type:
+            return HttpHook(program)
+        return DnsHook(
+            program,
+            spec.exec_type,
             None if settings.dns_check == DnsCheck.OFF else self._view,
             propagation_timeout=settings.dns_timeout,
             required=settings.dns_check == DnsCheck.REQUIRED,

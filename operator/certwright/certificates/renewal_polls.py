@@ -1,0 +1,67 @@
+"""When a CA is asked for renewal information: in the background, spread, and never more often than it wants (RFC 9773).
+
+Nobody waits for the answer: an issuance costs no request more, and a certificate is Ready whatever becomes of them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme.renewal_info import LONGEST_POLL, RETRY_AFTER_ERROR, SHORTEST_POLL
+from certwright.certificates.renewal import fraction_of
+
+if TYPE_CHECKING:
+    from certwright.certificates.observation import Observation
+
+AFTER_ISSUANCE: Final = dt.timedelta(seconds=10)
+"""So long after a certificate was issued the CA is asked at the earliest."""
+PER_CERTIFICATE: Final = dt.timedelta(seconds=0.5)
+"""After a start the first requests are spread over so much time for each Certificate that there is."""
+LONGEST_SPREAD: Final = dt.timedelta(hours=1)
+JITTER_PART: Final = 10
+"""Of a pause: it is longer by so much at most, so that what came together does not stay together."""
+FIRST_RETRY: Final = dt.timedelta(minutes=5)
+"""After an error, doubling up to six hours."""
+LONGEST_WAIT: Final = dt.timedelta(seconds=LONGEST_POLL * (1 + 2 / JITTER_PART))
+"""A time that is further away was set with a wrong clock."""
+
+
+def can_be_asked(observation: Observation) -> bool:
+    """Whether the issuer of the certificate can be asked about it: it is ready, and the spec does not forbid it."""
+    if observation.secret is None or observation.secret.certificate_id is None:
+        return False
+    settings = observation.certificate.spec.renewal
+    wanted = settings is None or (settings.ari and settings.policy == "Automatic")
+    return wanted and observation.issued_by is not None
+
+
+def is_poll_due(observation: Observation, now: dt.datetime) -> bool:
+    """Whether to ask now. When that is due at first is decided while the certificate rests, see `first_poll`."""
+    at = observation.memory.poll_at
+    return at is not None and not now < at <= now + LONGEST_WAIT and can_be_asked(observation)
+
+
+def first_poll(observation: Observation, number: int, now: dt.datetime) -> dt.datetime:
+    """Return when to ask at first, after the issuance or after the start of this process.
+
+    Args:
+        observation: What is known.
+        number: How many Certificates there are.
+        now: The present time.
+    """
+    suggestion = observation.memory.suggestion
+    begins = now if suggestion is None else max(now, suggestion.first_seen + AFTER_ISSUANCE)
+    spread = min(PER_CERTIFICATE * max(number, 1), LONGEST_SPREAD)
+    return begins + spread * fraction_of(observation.uid, "first poll")
+
+
+def next_poll(observation: Observation, seconds: float, now: dt.datetime) -> dt.datetime:
+    """Return when to ask again, so many seconds from now or a little later."""
+    pause = dt.timedelta(seconds=min(max(seconds, SHORTEST_POLL), LONGEST_POLL))
+    return now + pause + pause / JITTER_PART * fraction_of(observation.uid, "poll")
+
+
+def retry_seconds(failures: int) -> float:
+    """Return after how many seconds to ask again after so many failures in a row (section 4.3.3)."""
+    return min(FIRST_RETRY.total_seconds() * 2.0 ** min(failures - 1, 10), RETRY_AFTER_ERROR)

@@ -1,0 +1,53 @@
+"""Revoke: revoke the certificate in the Secret, and have it replaced.
+
+What is revoked, in which order, and what came of it is in `status.revocations`; this answers what the request's record
+says of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certwright.certificates.requests.action import Action, Outcome
+from certwright.certificates.revocations import revocation_of
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from certwright.certificates.observation import Observation
+    from certwright.resources import RequestSpec, RequestStatus, RevocationStatus
+
+
+def revocation_for(observation: Observation, entry: RequestStatus) -> RevocationStatus | None:
+    """Return the revocation that a request has begun, or None."""
+    return next((one for one in observation.status.revocations if one.request_id == entry.id), None)
+
+
+def _refusal(observation: Observation, request: RequestSpec) -> str | None:
+    secret = observation.secret
+    if secret is None or secret.leaf is None:
+        return f"Secret {observation.certificate.spec.secret_name} holds no certificate: there is nothing to revoke"
+    if request.reason in {"certificateHold", "removeFromCRL"}:
+        return (
+            f"The reason {request.reason} is not for a revocation that lasts, and a CA that speaks ACME cannot be "
+            "asked to lift one. Choose another reason"
+        )
+    known = revocation_of(observation, secret)
+    if known is not None and known.state == "Revoked":
+        return f"The certificate in Secret {secret.name} is revoked already, and is being replaced"
+    if secret.immutable:
+        return f"Secret {secret.name} is immutable: a new certificate could not be stored there"
+    return None
+
+
+def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Outcome | None:  # noqa: ARG001
+    revocation = revocation_for(observation, entry)
+    if revocation is None:
+        unrevocable = observation.memory.unrevocable
+        return Outcome("Failed", unrevocable[1]) if unrevocable is not None and unrevocable[0] == entry.id else None
+    if revocation.state == "Pending":
+        return None
+    return Outcome("Succeeded" if revocation.state == "Revoked" else "Failed", revocation.message)
+
+
+REVOKE = Action(refusal=_refusal, wants_certificate=lambda _observation, _entry: False, outcome=_outcome)

@@ -1,0 +1,1 @@
+"""`kubectl certwright`: what people ask the operator, through the API server."""

@@ -1,0 +1,77 @@
+"""What to do, by the reason of a condition. docs/operating.md says more about each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OPERATOR_RETRIES: Final = "Nothing, unless it lasts: the operator tries again by itself."
+_SPELLED: Final[dict[tuple[str, ...], str]] = {
+    ("SecretNotOurs", "SecretClaimed"): "Choose another secretName, or delete what is in the way if you own it.",
+    ("SecretImmutable",): "Delete the Secret, and the operator creates it again.",
+    ("SecretContested",): "Find out what changes the Secret (its managedFields, the API server's audit log); stop it.",
+    ("OrderedTooOften",): "Find out what deletes or changes the Secret, the spec or the issuer; then wait.",
+    ("PrivateKeyMismatch",): "Change spec.privateKey to match the Secret's key, or set rotationPolicy to Always.",
+    ("InvalidSpec",): "Correct the field that the message names.",
+    ("NotAsAsked",): "Compare dnsNames, duration and renewBefore with what the CA issues.",
+    ("RenewalPaused", "Paused"): "Resume it: kubectl certwright resume.",
+    ("NamesNotAllowed",): "Ask a cluster administrator to allow the domain, or remove it from the spec.",
+    ("NoSolver",): "Add a solver to the issuer whose selector matches the domain.",
+    ("WildcardNeedsDNS01",): "Add a dns01 solver to the issuer, or remove the wildcard.",
+    ("CredentialsMissing",): "Create the Secret, or the key in it, that the solver refers to.",
+    ("AccountKeyMissing", "AccountKeyUnusable"): "Put a usable private key into the Secret of privateKeySecretRef.",
+    ("AccountNotValid",): "Delete the Secret of the account key to register a new account.",
+    ("InvalidProfile",): "Choose one of the profiles that the message lists.",
+    ("InvalidContact",): "Correct the issuer's email.",
+    ("UserActionRequired",): "Visit the link in the message.",
+    ("IssuerNotFound",): "Create the issuer, or correct issuerRef.",
+    ("DNSServerUnreachable", "DNSLookupFailed"): (
+        "Check the name server's address and port, and network policies between it and the operator's pod."
+    ),
+    ("DNSProviderUnreachable",): "Check network policies, the proxy and the status of the DNS provider.",
+    ("DNSUpdateRefused", "DNSUpdateFailed"): "Let the key of the solver update this name (update-policy in BIND).",
+    ("TSIGRejected", "InvalidTSIGKey"): "Compare the key's name, algorithm and secret with the server's.",
+    ("ZoneNotFound",): "Check the domain for a typing error; no zone contains it.",
+    ("CNAMELoop",): "Correct the CNAMEs at _acme-challenge.",
+    ("CNAMENotAllowed",): "Add the zone to the solver's allowedTargets, or correct the CNAME.",
+    ("RecordNotVisible", "WaitingForDNS"): (
+        "If it lasts longer than your DNS takes: check that the zone's secondaries are updated, and that the zone is "
+        "delegated to the servers that the solver updates."
+    ),
+    ("WaitingForHTTP", "SelfCheckFailed"): (
+        "Check that the domain leads to your ingress controller, and that it serves the solver's Ingress or HTTPRoute."
+    ),
+    ("IngressNotFound",): "Create the Ingress that the solver names, or correct the name.",
+    ("SolverImageUnknown",): "Set the chart's image, or start the operator with --solver-image.",
+    ("TemplateRefused",): "Remove the label or annotation that the message names, or extend http01.templates.",
+    ("CAUnreachable", "CAMalformedResponse", "CAInternalError", "BadNonce", "DeadlineExceeded"): (
+        "Check the CA's status page, and that the operator's pod reaches it: kubectl certwright check."
+    ),
+    ("CAUntrusted", "InvalidCABundle"): "Set the issuer's caBundle to the certificates of the CA's web server.",
+    ("CAAddressRefused",): "Correct the issuer's server.",
+    ("RateLimited",): "Wait; the time is the CA's. To order less, put more domains into one Certificate.",
+    ("ValidationFailed", "OrderFailed"): "Correct what the CA says of each domain; then: kubectl certwright renew.",
+    ("CAAForbids",): "Allow the CA in the domain's CAA records.",
+    ("RejectedIdentifier", "Unauthorized", "BadCSR", "CARefused"): "Correct what the CA refuses; the message has it.",
+    (
+        "KeystorePasswordMissing",
+        "KeystorePasswordUnusable",
+    ): "Put the password into the keystore's Secret.",
+    ("SecretTooLarge",): "Ask for fewer keystores or output formats.",
+    ("RenewBeforeTooLong",): "Set renewBefore to less than the lifetime that the CA gives.",
+    ("RenewalDisabled",): "Set renewal.policy to Automatic, or renew it: kubectl certwright renew.",
+    ("ContentsNotSupported",): "Remove uris and emailAddresses, or use a private CA that allows them.",
+    ("IssuerUnavailable",): "Nothing, if the Certificate has other issuers; else check the CA's status page.",
+    ("AddressNeedsHTTP01",): "Add an http01 solver to the issuer, or remove the IP address.",
+    ("AccountNotFound",): "Put the account's key into the Secret of privateKeySecretRef, or correct server.",
+    ("AccountKeyReplaced",): "Put the present key of the account into the Secret of privateKeySecretRef.",
+    ("ExternalAccountRequired",): "Set externalAccountBinding, with the key that the CA shows its customers.",
+    ("ExternalAccountKeyUnusable", "ExternalAccountRefused"): "Copy key identifier and key as the CA shows them.",
+    ("TermsNotAccepted", "TermsChanged"): "Read the terms at the link, and set acceptedTerms to their URL.",
+    ("ClientCertificateUnusable",): "Put a certificate and its key into the Secret of clientCertificateSecretRef.",
+    ("PersistentRecordMissing", "PersistentRecordsChanged"): "Publish the record exactly as the message has it.",
+    ("PersistentRecordsUnusable",): "Set the solver's issuerDomainName, or a later persistUntil.",
+    ("OrderLimitReached",): "Wait: the CA would refuse the order. Put more domains into one Certificate to order less.",
+    ("APIServerRefused",): "Grant what the message names: a right, a quota, or an exception in a policy.",
+    ("InternalError", "Quarantined"): "Report it with the operator's log: it is a defect of Certwright.",
+}
+ADVICE: Final = {reason: advice for reasons, advice in _SPELLED.items() for reason in reasons}

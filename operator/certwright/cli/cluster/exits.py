@@ -1,0 +1,44 @@
+"""The exit codes of `kubectl certwright`, for scripts. Their meaning never changes."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    REFUSED = 4
+    UNREACHABLE = 5
+    TIMED_OUT = 6
+    INTERRUPTED = 130
+
+
+MEANINGS: Final = {
+    ExitCode.DONE: "success",
+    ExitCode.FAILED: "a request failed or was refused by the operator; check: something fails; not confirmed",
+    ExitCode.USAGE: "invalid command line",
+    ExitCode.NOT_FOUND: "no such object, nothing matches, or the CRDs are not installed",
+    ExitCode.REFUSED: "the API server refused: a right is missing, or the object is invalid",
+    ExitCode.UNREACHABLE: "no credentials, or the API server cannot be reached",
+    ExitCode.TIMED_OUT: "--wait: not finished within --timeout",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
+}
+"""What each code means, for `--help` and docs/kubectl.md."""
+
+
+class CommandError(Exception):
+    """Ends a command with a message for the user.
+
+    Attributes:
+        code: The exit code.
+    """
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.code = code

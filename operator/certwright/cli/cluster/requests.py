@@ -1,0 +1,223 @@
+"""`renew`, `revoke`, `rollback`, `pause` and `resume`: a field of the Certificate, and what comes of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from certwright.cli.cluster.connection import session
+from certwright.cli.cluster.exits import CommandError, ExitCode
+from certwright.cli.cluster.human import relative, span
+from certwright.cli.cluster.rows import as_text
+from certwright.cli.cluster.runner import complain, confirm, say
+from certwright.cli.cluster.selection import CERTIFICATES, select
+from certwright.cli.cluster.views import CertificateView, text_at
+from certwright.cli.cluster.waiting import Asked, wait_for
+from certwright.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
+from certwright.text import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.cli.cluster.connection import Session, Target
+    from certwright.cli.cluster.rows import Format
+    from certwright.cli.cluster.selection import Selection
+
+MAX_TRIES: Final = 5
+REVOKE_WARNINGS: Final = (
+    "Revocation cannot be undone. Clients that check it refuse the certificate, also where servers still use it.",
+)
+MANY: Final = 20
+"""From so many on a rate is suggested."""
+_RATE: Final = re.compile(r"([1-9]\d{0,5})/(s|m|h|d)")
+_UNITS: Final = {
+    "s": dt.timedelta(seconds=1),
+    "m": dt.timedelta(minutes=1),
+    "h": dt.timedelta(hours=1),
+    "d": dt.timedelta(days=1),
+}
+_FIELDS: Final = ("id", "action", "reason", "revision", "notBefore", "requestedBy")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for, of each Certificate.
+
+    Attributes:
+        action: As in `spec.request`.
+        reason: Of a revocation.
+        revision: Of a rollback.
+        interval: Between two Certificates.
+        wait: Whether to wait for the end.
+        timeout: For how long.
+        yes: Whether it is confirmed already.
+        form: How the result is printed.
+        warnings: What the user has to know before.
+    """
+
+    action: str
+    reason: str | None = None
+    revision: int | None = None
+    interval: dt.timedelta = field(default_factory=dt.timedelta)
+    wait: bool = False
+    timeout: dt.timedelta = dt.timedelta(minutes=10)
+    yes: bool = False
+    form: Format = "table"
+    warnings: tuple[str, ...] = ()
+
+
+def parse_rate(text: str | None) -> dt.timedelta:
+    """Return the time between two: of `10/h` six minutes.
+
+    Raises:
+        CommandError: It is no rate.
+    """
+    if text is None:
+        return dt.timedelta()
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise CommandError(f"--rate {text}: write a number and a unit, such as 10/h (s, m, h or d).", ExitCode.USAGE)
+    return _UNITS[match[2]] / int(match[1])
+
+
+async def request(target: Target, selection: Selection, ask: Ask) -> ExitCode:
+    """Ask the operator for something, and wait for it if that is wanted."""
+    async with session(target) as connected:
+        found, is_cut = await select(connected, selection, must_select=True)
+        if is_cut:
+            raise CommandError("There are more Certificates than one command changes. Choose some with -n or -l.")
+        if not found:
+            raise CommandError("No Certificate matches.", ExitCode.NOT_FOUND)
+        _confirm(found, ask, always=ask.action == "Revoke")
+        by = await who_am_i(connected)
+        asked = await _ask_all(connected, found, ask, by)
+        if ask.wait and asked:
+            return await wait_for(connected, asked, ask.timeout, ask.form)
+        if ask.form in {"json", "yaml"}:
+            say([as_text({"requests": [one.document() for one in asked]}, ask.form)])
+        return ExitCode.DONE if len(asked) == len(found) else ExitCode.FAILED
+
+
+async def set_paused(target: Target, selection: Selection, *, paused: bool, yes: bool) -> ExitCode:
+    """Pause or resume Certificates."""
+    word = "pause" if paused else "resume"
+    async with session(target) as connected:
+        found, _ = await select(connected, selection, must_select=True)
+        if not found:
+            raise CommandError("No Certificate matches.", ExitCode.NOT_FOUND)
+        if len(found) > 1:
+            confirm(f"{word.capitalize()} {len(found)} Certificates?", yes=yes)
+        failed = 0
+        for one in found:
+            if one.is_paused == paused:
+                say([f"{one.label} is {'already' if paused else 'not'} paused"])
+                continue
+            try:
+                await connected.change(CERTIFICATES, one.namespace, one.name, {"spec": {"paused": paused or None}})
+            except (NotFound, Forbidden, Invalid, Conflict) as error:
+                failed += 1
+                complain(f"Error: {error}")
+            else:
+                say([f"{one.label} {word}d"])
+        return ExitCode.REFUSED if failed else ExitCode.DONE
+
+
+async def who_am_i(connected: Session) -> str | None:
+    """Return who the API server takes us for; None if it does not say."""
+    try:
+        answer = await connected.review("authentication.k8s.io/v1", "SelfSubjectReview", {})
+    except KubeError:
+        return None
+    return text_at(answer, "status", "userInfo", "username") or None
+
+
+def _confirm(found: Sequence[CertificateView], ask: Ask, *, always: bool) -> None:
+    for line in ask.warnings:
+        complain(line)
+    if len(found) == 1 and not always:
+        return
+    what = found[0].label if len(found) == 1 else f"{len(found)} Certificates"
+    spread = ""
+    if ask.interval and len(found) > 1:
+        last = ask.interval * (len(found) - 1)
+        spread = f", one every {span(ask.interval)}; the last one begins in {span(last)}"
+    elif len(found) >= MANY and ask.action == "Renew":
+        spread = ", all at once; --rate spreads them, for example --rate 10/h"
+    confirm(f"{ask.action} {what}{spread}?", yes=ask.yes)
+
+
+async def _ask_all(connected: Session, found: Sequence[CertificateView], ask: Ask, by: str | None) -> list[Asked]:
+    begin = dt.datetime.now(dt.UTC)
+    asked: list[Asked] = []
+    if ask.wait and ask.interval * (len(found) - 1) > ask.timeout:
+        raise CommandError("--wait: the last one begins after --timeout. Raise it, or do not wait.", ExitCode.USAGE)
+    for one in found:
+        not_before = begin + ask.interval * len(asked)
+        try:
+            result = await _ask(connected, one, ask, by, not_before if not_before > begin else None)
+        except (NotFound, Forbidden, Invalid, Conflict) as error:
+            complain(f"Error: {error}")
+            continue
+        if result is not None:
+            asked.append(result)
+            if ask.form == "name":
+                say([f"certificate.certwright.io/{one.name}"])
+            elif ask.form in {"table", "wide"}:
+                say([_told(result, begin)])
+    return asked
+
+
+async def _ask(
+    connected: Session, one: CertificateView, ask: Ask, by: str | None, not_before: dt.datetime | None
+) -> Asked | None:
+    """Write the request into the Certificate as it is; None if it cannot be asked for."""
+    request_id = f"{ask.action.lower()}-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+    wanted = {
+        "id": request_id,
+        "action": ask.action,
+        "reason": ask.reason,
+        "revision": ask.revision,
+        "notBefore": rfc3339(not_before) if not_before is not None else None,
+        "requestedBy": by,
+    }
+    for tries_left in reversed(range(MAX_TRIES)):
+        if one.is_paused:
+            complain(
+                f"Warning: {one.label} is paused, nothing is asked for. Resume it first: kubectl certwright resume"
+            )
+            return None
+        running = _running(one, ask.action)
+        if running is not None:
+            return Asked(one.namespace, one.name, running, joined=True)
+        metadata = {"resourceVersion": text_at(one.body, "metadata", "resourceVersion")}
+        # A merge keeps what is not mentioned, so each field of an earlier request is.
+        change = {"metadata": metadata, "spec": {"request": {key: wanted[key] for key in _FIELDS}}}
+        try:
+            await connected.change(CERTIFICATES, one.namespace, one.name, change)
+        except Conflict:
+            body = await connected.read(CERTIFICATES, one.namespace, one.name)
+            if body is None or not tries_left:
+                raise
+            one = CertificateView(body)
+        else:
+            return Asked(one.namespace, one.name, request_id, not_before)
+    raise AssertionError("the last try returns or raises")
+
+
+def _running(one: CertificateView, action: str) -> str | None:
+    """Return the ID of a request for the same that runs already."""
+    request_ = one.request
+    entry = one.entry(str(request_.get("id"))) if request_ is not None else None
+    is_running = entry is not None and entry.get("state") == "Running" and entry.get("action") == action
+    return text_at(entry, "id") if is_running else None
+
+
+def _told(asked: Asked, now: dt.datetime) -> str:
+    label = f"Certificate {asked.namespace}/{asked.name}"
+    if asked.joined:
+        return f"{label}: request {asked.request_id} is running already"
+    begins = f", begins {relative(asked.not_before, now)}" if asked.not_before is not None else ""
+    return f"{label}: request {asked.request_id}{begins}"

@@ -1,0 +1,163 @@
+"""A certificate that is being issued, as it survives the end of the program: names, key, CSR and order together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.acme import AcmeError, Identifier
+from certwright.client.errors import InvalidPrivateKey
+from certwright.client.events import OrderPlaced, OrderResumed, ignore
+from certwright.client.issue import issue
+from certwright.client.key import KeySpec, private_key_of, values
+from certwright.pki import CertificateContents, PkiError, build_csr, private_key_to_pem, read_csr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from certwright.acme import Client
+    from certwright.challenges.solver import Solvers
+    from certwright.client.certificate import IssuedCertificate
+    from certwright.client.events import Event, OnEvent
+    from certwright.pki import PrivateKey
+
+MAX_BYTES: Final = 256 * 1024
+_VERSION: Final = 1
+
+
+class InvalidPendingCertificate(AcmeError):
+    """What was saved of a pending certificate cannot be used. The message quotes nothing of it."""
+
+
+@dataclass(frozen=True)
+class PendingCertificate:
+    """A key, the CSR that was made with it, the names in it, and the order that is for it.
+
+    Save it before `issue` is called, and whenever `keep` is told of another state: after a crash at any time the next
+    run continues the same order with the same key.
+
+    Attributes:
+        names: The domains and addresses.
+        private_key_pem: The key, PKCS #8.
+        csr_der: The request for exactly these names.
+        order_url: The order; None before it is placed.
+    """
+
+    names: tuple[str, ...]
+    private_key_pem: bytes = field(repr=False)
+    csr_der: bytes = field(repr=False)
+    order_url: str | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        names: Sequence[str | Identifier],
+        *,
+        key: KeySpec | PrivateKey | bytes = KeySpec(),  # noqa: B008 - immutable
+        common_name: str | None = None,
+        contents: CertificateContents | None = None,
+    ) -> PendingCertificate:
+        """Make key and CSR; nothing is ordered yet. A large RSA key takes long: call this in a thread then.
+
+        Raises:
+            InvalidIdentifier: A name is none.
+            InvalidPrivateKey: The key cannot be made or read, or the CSR cannot be made with it.
+        """
+        identifiers = tuple(
+            dict.fromkeys(one if isinstance(one, Identifier) else Identifier.parse(one) for one in names)
+        )
+        private_key = private_key_of(key)
+        try:
+            csr = build_csr(
+                private_key,
+                dns_names=values(identifiers, "dns"),
+                ip_addresses=values(identifiers, "ip"),
+                common_name=common_name,
+                contents=contents,
+            )
+        except PkiError as error:
+            raise InvalidPrivateKey(f"Cannot create the CSR: {error}") from error
+        return cls(tuple(one.value for one in identifiers), private_key_to_pem(private_key), csr)
+
+    async def issue(
+        self,
+        client: Client,
+        *,
+        solvers: Solvers,
+        keep: Callable[[PendingCertificate], object],
+        on_event: OnEvent = ignore,
+        **options: Any,
+    ) -> IssuedCertificate:
+        """Get the certificate; continue the order if there is one.
+
+        Args:
+            client: An account that is registered.
+            solvers: See `certwright.client.issue`.
+            keep: Called with the new state as soon as there is an order. What it raises ends the issuance.
+            on_event: See `certwright.client.issue`.
+            options: Further arguments of `certwright.client.issue`; key, names and contents are those in here.
+
+        Returns:
+            The certificate, with the key.
+
+        Raises:
+            AcmeError: As by `certwright.client.issue`.
+        """
+
+        def told(event: Event) -> None:
+            if isinstance(event, OrderPlaced | OrderResumed) and event.order.url != self.order_url:
+                keep(replace(self, order_url=event.order.url))
+            on_event(event)
+
+        issued = await issue(
+            client,
+            self.names,
+            solvers=solvers,
+            key=read_csr(self.csr_der),
+            resume=self.order_url,
+            on_event=told,
+            **options,
+        )
+        return replace(issued, private_key_pem=self.private_key_pem)
+
+    def to_json(self) -> str:
+        """Return it as JSON. It has the private key in the clear: only its owner may be able to read the file."""
+        document = {
+            "version": _VERSION,
+            "names": list(self.names),
+            "privateKey": self.private_key_pem.decode("ascii"),
+            "csr": read_csr(self.csr_der).to_pem().decode("ascii"),
+            "order": self.order_url,
+        }
+        return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> PendingCertificate:
+        """Read what `to_json` returned.
+
+        Raises:
+            InvalidPendingCertificate: It is something else, or its parts do not belong together.
+        """
+        if len(text) > MAX_BYTES:
+            raise InvalidPendingCertificate(f"The pending certificate is longer than {MAX_BYTES} bytes")
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict) or document.get("version") != _VERSION:
+            raise InvalidPendingCertificate("The pending certificate is not JSON of this version")
+        names, key, csr, order = (document.get(name) for name in ("names", "privateKey", "csr", "order"))
+        if not (isinstance(names, list) and all(isinstance(one, str) for one in names) and isinstance(key, str)):
+            raise InvalidPendingCertificate("The pending certificate has no names or no key")
+        if not isinstance(csr, str) or not (order is None or isinstance(order, str)):
+            raise InvalidPendingCertificate("The pending certificate has no CSR, or an order that is no URL")
+        try:
+            private_key, request = private_key_of(key.encode()), read_csr(csr.encode())
+        except (InvalidPrivateKey, PkiError):
+            raise InvalidPendingCertificate("The key or the CSR of the pending certificate cannot be read") from None
+        if request.public_key() != private_key.public_key():
+            raise InvalidPendingCertificate("The CSR of the pending certificate was made with another key")
+        if set(names) != {*request.dns_names, *request.ip_addresses}:
+            raise InvalidPendingCertificate("The CSR of the pending certificate is for other names")
+        return cls(tuple(names), key.encode(), request.der, order)

@@ -1,0 +1,288 @@
+"""The Secret with an issuer's account key: the key, and while it is being replaced the next and the former one."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.acme import AccountKey, AcmeError
+from certwright.failures import IssuanceError
+from certwright.kube.errors import Conflict, NotFound
+from certwright.kube.secrets import EntryTooLarge, encoded, entry_of
+from certwright.resources import ACCOUNT_KEY_COMPONENT, COMPONENT_LABEL
+from certwright.resources.group import GROUP
+from certwright.runtime.labour import in_thread
+from certwright.text import rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.kube.api import KubeApi
+    from certwright.resources import AccountKeyRef, AcmeIssuerSpec
+
+UPCOMING: Final = ".next"
+"""Follows the name of the key's entry: a key that may be the account's already, if a rotation was interrupted."""
+FORMER: Final = ".previous"
+"""The same for the key that was replaced last: it has sealed the orders that were open then."""
+CREATED_ANNOTATION: Final = f"{GROUP}/account-key-created-at"
+"""When the key was made, if that was after the Secret."""
+REQUEST_ANNOTATION: Final = f"{GROUP}/account-key-request"
+"""The `accountKeyRotation.request` that was carried out last. It is written with the key, in one write."""
+UPCOMING_ANNOTATION: Final = f"{GROUP}/account-key-next-request"
+"""The request for which there is a next key."""
+MAX_TRIES: Final = 5
+"""How often a confirmed key is written while others change the Secret."""
+
+
+@dataclass(frozen=True)
+class AccountKeySecret:
+    """The keys of an account, as its Secret has them.
+
+    Attributes:
+        key: The account's key.
+        upcoming: What it may have been replaced by: only the CA knows. None if no rotation is under way.
+        former: What was replaced last, or None.
+        reference: The Secret and the entry of the key.
+        created_at: When the key was made, as far as the Secret tells.
+        request: The request for a rotation that was carried out last.
+        upcoming_request: The request that the next key is for.
+        is_provided: Whether something else than Certwright made the Secret.
+        is_immutable: Whether nothing of it can be changed.
+        is_new: Whether the key was generated just now, so that no CA can know it.
+        body: The metadata of the Secret as it was read.
+    """
+
+    key: AccountKey
+    upcoming: AccountKey | None
+    former: AccountKey | None
+    reference: AccountKeyRef
+    created_at: dt.datetime | None
+    request: str | None
+    upcoming_request: str | None
+    is_provided: bool
+    is_immutable: bool
+    is_new: bool
+    body: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name of the Secret."""
+        return self.reference.name
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion it was read at."""
+        return str(self.body["metadata"].get("resourceVersion") or "")
+
+
+async def obtain_account_key(kube_api: KubeApi, spec: AcmeIssuerSpec, namespace: str) -> AccountKeySecret:
+    """Return the account key that an issuer's ``privateKeySecretRef`` names; generate and store it if it is missing.
+
+    Args:
+        kube_api: The API server.
+        spec: The issuer's spec.
+        namespace: The namespace of the issuer's Secrets.
+
+    Raises:
+        IssuanceError: The Secret is missing and must not be created, or it holds something else.
+        KubeError: The API server did not answer or refused.
+    """
+    reference = spec.private_key_secret_ref
+    found = await kube_api.read_secret(namespace, reference.name)
+    if found is not None:
+        return await _parsed(found, reference, namespace)
+    if spec.disable_account_key_generation or spec.only_return_existing:
+        option = "disableAccountKeyGeneration" if spec.disable_account_key_generation else "onlyReturnExisting"
+        raise IssuanceError(
+            "AccountKeyMissing",
+            f"Secret {namespace}/{reference.name} does not exist, and {option} forbids creating it. Create it with the "
+            f"account's private key in the entry {reference.key}.",
+        )
+    key = await asyncio.to_thread(AccountKey.generate, spec.account_key_algorithm, size=spec.account_key_size)
+    try:
+        # The key is stored before the CA sees it: a crash in between loses no account.
+        made = await kube_api.create_secret(_new_secret(spec, namespace, key))
+    except Conflict:
+        # Another writer was faster; its key is the account's key now.
+        return await _parsed(await kube_api.read_secret(namespace, reference.name), reference, namespace)
+    return _with_facts(made, reference, key, is_new=True)
+
+
+def _new_secret(spec: AcmeIssuerSpec, namespace: str, key: AccountKey) -> dict[str, Any]:
+    reference, rotation = spec.private_key_secret_ref, spec.account_key_rotation
+    secret = account_key_secret(namespace, reference.name, reference.key, key.to_pem())
+    if rotation is not None and rotation.request is not None:
+        # A new key need not be replaced because of it.
+        secret["metadata"]["annotations"] = {REQUEST_ANNOTATION: rotation.request}
+    return secret
+
+
+async def _parsed(found: dict[str, Any] | None, reference: AccountKeyRef, namespace: str) -> AccountKeySecret:
+    key = await _key_in(found, reference, reference.key, namespace)
+    if key is None or found is None:
+        raise IssuanceError(
+            "AccountKeyMissing",
+            f"Secret {namespace}/{reference.name} exists, but has no entry {reference.key}. It was left untouched. Put "
+            "the account's private key there, or name another Secret in privateKeySecretRef.",
+        )
+    return _with_facts(
+        found,
+        reference,
+        key,
+        upcoming=await _key_in(found, reference, reference.key + UPCOMING, namespace),
+        former=await _key_in(found, reference, reference.key + FORMER, namespace),
+    )
+
+
+async def _key_in(
+    found: dict[str, Any] | None, reference: AccountKeyRef, entry: str, namespace: str
+) -> AccountKey | None:
+    """Return the key in one entry of the Secret, or None if there is none.
+
+    Raises:
+        IssuanceError: What is there is no key. That holds for the other entries as well: one may be the account's.
+    """
+    try:
+        pem = entry_of(found, entry)
+        return await in_thread(AccountKey.from_pem, pem) if pem else None
+    except (EntryTooLarge, AcmeError) as error:
+        place = f"The entry {entry} of Secret {namespace}/{reference.name} cannot be used: {error}"
+        remedy = (
+            "Put the account's private key there, or delete the Secret to register a new account."
+            if entry == reference.key
+            else "It is from a rotation of the account key: restore it, or remove the entry."
+        )
+        raise IssuanceError("AccountKeyUnusable", f"{place}. It was left untouched. {remedy}") from None
+
+
+def _with_facts(
+    found: Mapping[str, Any],
+    reference: AccountKeyRef,
+    key: AccountKey,
+    *,
+    upcoming: AccountKey | None = None,
+    former: AccountKey | None = None,
+    is_new: bool = False,
+) -> AccountKeySecret:
+    metadata = found.get("metadata") or {}
+    annotations = metadata.get("annotations") or {}
+    ours = (metadata.get("labels") or {}).get(COMPONENT_LABEL) == ACCOUNT_KEY_COMPONENT
+    return AccountKeySecret(
+        key=key,
+        upcoming=upcoming,
+        former=former,
+        reference=reference,
+        created_at=_time(annotations.get(CREATED_ANNOTATION)) or _time(metadata.get("creationTimestamp")),
+        request=annotations.get(REQUEST_ANNOTATION),
+        upcoming_request=annotations.get(UPCOMING_ANNOTATION),
+        is_provided=not ours or bool(metadata.get("ownerReferences")),
+        is_immutable=bool(found.get("immutable")),
+        is_new=is_new,
+        body={"metadata": metadata},
+    )
+
+
+def _time(text: object) -> dt.datetime | None:
+    try:
+        found = dt.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
+    """Return the Secret that stores an issuer's account key. It has no owner: a deleted Issuer may be recreated."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"namespace": namespace, "name": name, "labels": {COMPONENT_LABEL: ACCOUNT_KEY_COMPONENT}},
+        "data": {entry: encoded(key_pem)},
+    }
+
+
+async def announce(
+    kube_api: KubeApi, keys: AccountKeySecret, upcoming: AccountKey, request: str | None
+) -> AccountKeySecret:
+    """Store the key that is going to replace the account's, beside it: the CA may know it from now on.
+
+    Args:
+        kube_api: The API server.
+        keys: The present one.
+        upcoming: The next one.
+        request: The request that it is for, or None.
+
+    Raises:
+        Conflict: The Secret has changed since it was read.
+    """
+    change = {
+        "metadata": {"annotations": {UPCOMING_ANNOTATION: request}},
+        "data": {keys.reference.key + UPCOMING: encoded(upcoming.to_pem())},
+    }
+    written = await kube_api.change_secret(keys.body, change)
+    return _with_facts(written, keys.reference, keys.key, upcoming=upcoming, former=keys.former)
+
+
+async def withdraw(kube_api: KubeApi, keys: AccountKeySecret) -> AccountKeySecret:
+    """Remove the key that was going to replace the account's; the CA does not know it.
+
+    Raises:
+        Conflict: The Secret has changed since it was read.
+    """
+    written = await kube_api.change_secret(keys.body, {"data": {keys.reference.key + UPCOMING: None}})
+    return _with_facts(written, keys.reference, keys.key, former=keys.former)
+
+
+async def forget_former(kube_api: KubeApi, keys: AccountKeySecret) -> AccountKeySecret:
+    """Remove the key that was replaced last: every order that it sealed is over.
+
+    Raises:
+        Conflict: The Secret has changed since it was read.
+    """
+    written = await kube_api.change_secret(keys.body, {"data": {keys.reference.key + FORMER: None}})
+    return _with_facts(written, keys.reference, keys.key, upcoming=keys.upcoming)
+
+
+async def promote(kube_api: KubeApi, keys: AccountKeySecret, namespace: str, now: dt.datetime) -> AccountKeySecret:
+    """Make the next key the account's, in one write: the CA has confirmed it, and knows the other no more.
+
+    It is written whatever else has become of the Secret meanwhile: without it the account would be lost.
+
+    Args:
+        kube_api: The API server.
+        keys: With the next key.
+        namespace: Of the Secret.
+        now: The present time.
+
+    Raises:
+        KubeError: It could not be written. Both keys still are in the Secret, unless others removed them.
+    """
+    entry, upcoming = keys.reference.key, keys.upcoming
+    if upcoming is None:
+        raise AssertionError("there is no next key")
+    request = keys.request if keys.upcoming_request is None else keys.upcoming_request
+    annotations = {CREATED_ANNOTATION: rfc3339(now), REQUEST_ANNOTATION: request, UPCOMING_ANNOTATION: None}
+    change = {
+        "metadata": {"annotations": annotations},
+        "data": {
+            entry: encoded(upcoming.to_pem()),
+            entry + FORMER: encoded(keys.key.to_pem()),
+            entry + UPCOMING: None,
+        },
+    }
+    body: Mapping[str, Any] | None = keys.body
+    for _ in range(MAX_TRIES):
+        try:
+            if body is None:
+                made = account_key_secret(namespace, keys.name, entry, upcoming.to_pem())
+                made["metadata"]["annotations"] = {key: text for key, text in annotations.items() if text is not None}
+                written = await kube_api.create_secret(made)
+            else:
+                written = await kube_api.change_secret(body, change)
+        except (Conflict, NotFound):
+            body = await kube_api.read_secret(namespace, keys.name)
+        else:
+            return _with_facts(written, keys.reference, upcoming, former=keys.key)
+    raise Conflict("write the new account key", message="other clients changed its Secret during each attempt")

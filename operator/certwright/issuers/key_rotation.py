@@ -1,0 +1,218 @@
+"""Replace an issuer's account key at its CA (RFC 8555 section 7.3.5), so that a kill at any time loses no account.
+
+1. The next key is in the Secret, beside the present one, before the CA hears of it.
+2. The CA replaces the key; the account is read with it, as only that confirms it.
+3. The next key becomes the account's in one write, which also says which request it was for. The former one stays
+   beside it for a while: it has sealed the orders that were open.
+
+Whoever finds a next key in the Secret asks the CA which of the two it knows, and goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from certwright.acme import (
+    AccountKey,
+    AccountKeyInUse,
+    AcmeError,
+    BadPublicKey,
+    BadSignatureAlgorithm,
+    Client,
+    HeldKey,
+    NotOffered,
+    probe_keys,
+)
+from certwright.issuers.account_key import announce, forget_former, promote, withdraw
+from certwright.issuers.issuer_status import Problem
+from certwright.kube.errors import KubeError
+
+if TYPE_CHECKING:
+    from certwright.acme import AcmeServer
+    from certwright.issuers.account_key import AccountKeySecret
+    from certwright.kube.api import KubeApi
+    from certwright.resources import AcmeIssuerSpec
+
+logger = logging.getLogger(__name__)
+
+FORMER_KEPT: Final = dt.timedelta(days=8)
+"""The former key stays in the Secret for so long: no order that it sealed is open longer."""
+RETRY: Final = dt.timedelta(hours=1)
+"""A rotation that failed or is refused is tried again after so long, or when the issuer changes."""
+PATIENCE: Final = dt.timedelta(minutes=10)
+"""For so long a rotation waits for orders whose challenges are being answered: their responses are for the old key."""
+WAIT: Final = dt.timedelta(seconds=30)
+"""How often it looks whether they are done."""
+
+
+@dataclass(frozen=True)
+class RotationResult:
+    """What became of a rotation.
+
+    Attributes:
+        keys: The key as it is now.
+        former: The key that was replaced just now, or None.
+        problem: Why a rotation that is due was not carried out; None if it was, or if none is due.
+        next_at: When to look again; None if nothing is to be done.
+    """
+
+    keys: AccountKeySecret
+    former: AccountKey | None = None
+    problem: Problem | None = None
+    next_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class KeyRotation:
+    """Replaces the account key of one issuer.
+
+    Attributes:
+        kube_api: Where the Secret is.
+        server: The CA.
+        spec: The issuer's.
+        namespace: Of the Secret.
+        now: The present time.
+    """
+
+    kube_api: KubeApi
+    server: AcmeServer
+    spec: AcmeIssuerSpec
+    namespace: str
+    now: dt.datetime
+
+    async def settle(self, keys: AccountKeySecret) -> RotationResult:
+        """Finish a rotation that was interrupted, if the CA knows the next key already.
+
+        Raises:
+            AcmeError: The CA cannot tell now which key it knows.
+            KubeError: The key could not be written. Both are in the Secret still.
+        """
+        if keys.upcoming is None:
+            return RotationResult(keys)
+        held = await probe_keys(Client(self.server, keys.key), old=keys.key, new=keys.upcoming)
+        return await self._promoted(keys) if held is HeldKey.NEW else RotationResult(keys)
+
+    def due_at(self, keys: AccountKeySecret) -> dt.datetime | None:
+        """Return when the key is to be replaced, perhaps in the past; None if it is not."""
+        wanted = self.spec.account_key_rotation
+        if wanted is None:
+            return None
+        if wanted.request is not None and wanted.request != keys.request:
+            return self.now
+        created = min(keys.created_at or self.now, self.now)
+        return None if wanted.interval is None else created + wanted.interval
+
+    async def carry_out(
+        self, keys: AccountKeySecret, account_url: str, *, others: str | None, busy_since: dt.datetime | None
+    ) -> RotationResult:
+        """Replace the key if that is due.
+
+        Args:
+            keys: The account's key, which the CA knows.
+            account_url: The account.
+            others: Who else uses the Secret for an account elsewhere, for people; None if nobody does.
+            busy_since: Since when the rotation waits for orders that are being validated; None if there are none.
+
+        Raises:
+            AcmeError: The CA cannot tell now which key it knows.
+            KubeError: The new key could not be written. Both are in the Secret still.
+        """
+        due = self.due_at(keys)
+        if due is None or due > self.now:
+            return await self._resting(keys, due)
+        problem = self._refusal(keys, others)
+        if problem is not None:
+            return RotationResult(keys, problem=problem, next_at=self.now + RETRY)
+        if busy_since is not None and dt.timedelta() <= self.now - busy_since < PATIENCE:
+            return RotationResult(keys, next_at=self.now + WAIT)
+        try:
+            if keys.upcoming is None:
+                algorithm = self.spec.account_key_algorithm
+                upcoming = await asyncio.to_thread(AccountKey.generate, algorithm)
+                keys = await announce(self.kube_api, keys, upcoming, self._request)
+        except KubeError as error:
+            return self._failed(keys, f"The next key could not be stored: {error}.")
+        return await self._replace(keys, account_url)
+
+    async def _replace(self, keys: AccountKeySecret, account_url: str) -> RotationResult:
+        upcoming = keys.upcoming
+        if upcoming is None:
+            raise AssertionError("there is no next key")
+        try:
+            await Client(self.server, keys.key, account_url=account_url).change_key(upcoming)
+        except AccountKeyInUse as error:
+            if error.account_url == account_url:
+                return await self._promoted(keys)  # an earlier request has done it
+            return await self._given_up(keys, f"{error}")
+        except (NotOffered, BadPublicKey, BadSignatureAlgorithm) as error:
+            return await self._given_up(keys, f"{error}")
+        except AcmeError as error:
+            # The answer may be lost, or be another one's: only the CA knows.
+            held = await probe_keys(Client(self.server, keys.key), old=keys.key, new=upcoming)
+            if held is HeldKey.NEW:
+                return await self._promoted(keys)
+            if held is HeldKey.OLD:
+                return self._failed(keys, f"{error}.")
+            raise
+        return await self._promoted(keys)
+
+    @property
+    def _request(self) -> str | None:
+        wanted = self.spec.account_key_rotation
+        return wanted.request if wanted is not None else None
+
+    async def _promoted(self, keys: AccountKeySecret) -> RotationResult:
+        former = keys.key
+        keys = await promote(self.kube_api, keys, self.namespace, self.now)
+        return RotationResult(keys, former, next_at=self._next(keys, self.due_at(keys)))
+
+    async def _resting(self, keys: AccountKeySecret, due: dt.datetime | None) -> RotationResult:
+        """Tidy the Secret while nothing is due; what fails there is no harm, and tried again."""
+        try:
+            if keys.upcoming is not None and self.spec.account_key_rotation is None:
+                keys = await withdraw(self.kube_api, keys)
+            if keys.former is not None and keys.created_at is not None and self.now - keys.created_at > FORMER_KEPT:
+                keys = await forget_former(self.kube_api, keys)
+        except KubeError as error:
+            logger.warning("Secret %s/%s could not be tidied: %s", self.namespace, keys.name, error)
+        return RotationResult(keys, next_at=self._next(keys, due))
+
+    def _next(self, keys: AccountKeySecret, due: dt.datetime | None) -> dt.datetime | None:
+        tidied = None
+        if keys.former is not None and keys.created_at is not None:
+            tidied = max(keys.created_at + FORMER_KEPT, self.now + RETRY)
+        return min((time for time in (due, tidied) if time is not None), default=None)
+
+    def _refusal(self, keys: AccountKeySecret, others: str | None) -> Problem | None:
+        wanted, place = self.spec.account_key_rotation, f"Secret {self.namespace}/{keys.name}"
+        if keys.is_immutable:
+            return Problem("KeyRotationRefused", f"The account key is not rotated: {place} is immutable.")
+        if keys.is_provided and wanted is not None and not wanted.replace_provided_key:
+            return Problem(
+                "KeyRotationRefused",
+                f"The account key is not rotated: Certwright did not create {place}, and whatever did could put the "
+                "old key back. Rotate it there, or set accountKeyRotation.replaceProvidedKey.",
+            )
+        if others is not None:
+            return Problem(
+                "KeyRotationRefused",
+                f"The account key is not rotated: {others} uses {place} for an account at another CA, which would not "
+                "know the new key. Give it a Secret of its own.",
+            )
+        return None
+
+    async def _given_up(self, keys: AccountKeySecret, why: str) -> RotationResult:
+        """Drop the next key, which the CA does not take."""
+        try:
+            keys = await withdraw(self.kube_api, keys)
+        except KubeError as error:
+            logger.warning("Secret %s/%s could not be tidied: %s", self.namespace, keys.name, error)
+        return self._failed(keys, f"{why}.")
+
+    def _failed(self, keys: AccountKeySecret, why: str) -> RotationResult:
+        message = f"The account key was not rotated, and stays in use: {why} It is tried again within an hour."
+        return RotationResult(keys, problem=Problem("KeyRotationFailed", message), next_at=self.now + RETRY)

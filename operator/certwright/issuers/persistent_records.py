@@ -1,0 +1,526 @@
+"""The permanent DNS records of an issuer (dns-persist-01): shown in its status, published once, looked after.
+
+A record is the account's, not an order's. With a DNS provider it is created as soon as a Certificate needs it: noted in
+the status first, so that nothing is in the DNS of which nobody knows. Another value at its name is never touched, but
+for one that the operator itself has created and that the account, its key or the settings have made useless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import hmac
+import json
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from certwright.acme import AcmeError, base64url, dns_persist01_name
+from certwright.challenges.persistent_record import SHOWN, DnsPersist01Presenter, RecordLooker, RecordTerms
+from certwright.dns import CnameNotAllowed, DnsError, TxtRecord
+from certwright.failures import IssuanceError, classify
+from certwright.issuers.solver_choice import choose_solver
+from certwright.kube.errors import KubeError
+from certwright.resources import (
+    MAX_RECORDS,
+    RECORDS_PUBLISHED,
+    Condition,
+    ConditionStatus,
+    PersistentRecordStatus,
+    find_condition,
+)
+from certwright.runtime.backoff import Backoff
+from certwright.text import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from certwright.acme import AccountKey
+    from certwright.dns import Propagation
+    from certwright.issuers.dns_providers import DnsProviders
+    from certwright.issuers.registry import ReadyIssuer
+    from certwright.reasons import Reason
+    from certwright.resources import DnsPersist01, IssuerStatus
+    from certwright.runtime.key import Key
+
+logger = logging.getLogger(__name__)
+
+PURPOSE: Final = "certwright.io/v1 seal of status.persistentRecords"
+MAX_ASKED: Final = 1000
+"""Domains of one issuer that are remembered; those beyond are looked for, and not published."""
+SETTLED: Final = dt.timedelta(hours=6)
+"""Between two looks while all is well."""
+EXPIRES_SOON: Final = dt.timedelta(days=30)
+LOOK_SECONDS: Final = 60.0
+"""For one look at all records of an issuer."""
+AT_ONCE: Final = 8
+"""Domains that are looked at at a time."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A record that an issuer needs.
+
+    Attributes:
+        domain: Without `*.`.
+        wildcard: Whether it has to cover the wildcard.
+        spec: The solver.
+        asked: Whether a Certificate that may request it, or the solver's selector, names the domain: only then is it
+            published. What a status lists is looked at and shown.
+    """
+
+    domain: str
+    wildcard: bool
+    spec: DnsPersist01
+    asked: bool
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look found.
+
+    Attributes:
+        entries: For the status.
+        missing: The records that are missing, and are to be published by the operator.
+        errors: Why some could not be looked for, or not published.
+    """
+
+    entries: tuple[PersistentRecordStatus, ...]
+    missing: Mapping[PersistentRecordStatus, Wanted] = field(default_factory=dict)
+    errors: tuple[BaseException, ...] = ()
+
+
+@dataclass
+class _Tended:
+    """What is remembered of one issuer."""
+
+    version: tuple[str, int, str, str] | None = None
+    backoff: Backoff = field(default_factory=Backoff)
+    trouble: str = ""
+    next_look: dt.datetime | None = None
+    ours: set[TxtRecord] = field(default_factory=set)
+    asked: dict[tuple[str, DnsPersist01], set[str]] = field(default_factory=dict)
+    news: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a look.
+
+    Attributes:
+        status: The issuer's status, to be written if it differs.
+        publish: Whether records are to be published once the status is written: call `publish`.
+        event: What to report: type, reason, message; None for no news.
+        is_published: Whether all records are there since this look, so that Certificates need not wait any more.
+    """
+
+    status: IssuerStatus
+    publish: bool = False
+    event: tuple[Literal["Normal", "Warning"], Reason, str] | None = None
+    is_published: bool = False
+
+
+class PersistentRecords:
+    """Looks after the permanent records of all issuers.
+
+    Args:
+        dns_providers: Makes what looks at the DNS and what changes it.
+        clock: The present time.
+        wake: Called with an issuer's key when Certificates need more of it.
+    """
+
+    def __init__(
+        self, dns_providers: DnsProviders, clock: Callable[[], dt.datetime], wake: Callable[[Key], object]
+    ) -> None:
+        self._dns_providers = dns_providers
+        self._clock = clock
+        self._wake = wake
+        self._tended: dict[Key, _Tended] = {}
+
+    async def presenter(self, issuer: ReadyIssuer, spec: DnsPersist01, uid: str) -> DnsPersist01Presenter:
+        """Return what looks for the records of a Certificate.
+
+        Raises:
+            IssuanceError: The CA does not say by which name records mean it, and the solver does not either.
+            DnsError: A name server of the solver is none.
+            AcmeError: The CA's directory cannot be fetched.
+        """
+        return DnsPersist01Presenter(
+            await self._looker(issuer, spec),
+            ask=lambda names: self._asked(issuer.key, spec, uid, names),
+            is_published_for_you=spec.has_provider,
+            clock=self._clock,
+            patience=spec.propagation_timeout,
+        )
+
+    def forget(self, uid: str) -> None:
+        """Forget what a Certificate asked for; records that are published stay."""
+        for tended in self._tended.values():
+            for asked in list(tended.asked):
+                tended.asked[asked].discard(uid)
+                if not tended.asked[asked]:
+                    del tended.asked[asked]
+
+    def forget_issuer(self, key: Key) -> None:
+        """Forget an issuer that is gone; its records stay."""
+        self._tended.pop(key, None)
+
+    async def tend(self, issuer: ReadyIssuer, status: IssuerStatus, generation: int) -> Outcome | None:
+        """Look at the records of an issuer, if it is time; None if there is nothing to do now or at all.
+
+        Args:
+            issuer: The issuer.
+            status: As it is.
+            generation: Of its spec.
+        """
+        solvers = [solver.dns_persist01 for solver in issuer.spec.solvers if solver.dns_persist01 is not None]
+        if not solvers:
+            return self._without(issuer.key, status)
+        tended, now = self._tended.setdefault(issuer.key, _Tended()), self._clock()
+        version = (issuer.uid, generation, issuer.account_url, issuer.client.key.thumbprint)
+        if tended.version != version:
+            if tended.version is None:
+                tended.ours |= _sealed(status, issuer.uid, issuer.client.key)
+            tended.version, tended.news = version, True
+        if not tended.news and tended.next_look is not None and now < tended.next_look <= now + SETTLED:
+            return None
+        tended.news = False
+        found = await self._look_in_time(issuer, tended, status)
+        return self._outcome(issuer, tended, status, found, generation)
+
+    def next_look(self, key: Key) -> dt.datetime | None:
+        """Return when an issuer's records are looked at again; None if it has none."""
+        tended = self._tended.get(key)
+        return None if tended is None else tended.next_look
+
+    async def publish(self, issuer: ReadyIssuer, status: IssuerStatus) -> None:
+        """Create the missing records that the status lists as ours, and remove those that they replace.
+
+        Call it once the status is written. Failures are told by the next look.
+        """
+        tended = self._tended.get(issuer.key)
+        if tended is None:
+            return
+        listed = {one for one in status.persistent_records if one.written}
+        add = [one for one in listed if one.state == "Missing"]
+        there = {one.name for one in listed if one.state in {"Published", "Expiring"}}
+        gone = [one for one in listed if one.state == "Superseded" and one.name in there and self._is_free(issuer, one)]
+        specs = {one.domain: one.spec for one in self._wanted(issuer, tended, status)}
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                for spec in dict.fromkeys(specs.values()):
+                    if not spec.has_provider:
+                        continue
+                    provider = await self._dns_providers.provider(issuer, spec)
+                    tended.ours |= {_record(one) for one in add if specs.get(one.domain) == spec}
+                    await provider.present([_record(one) for one in add if specs.get(one.domain) == spec])
+                    removed = [_record(one) for one in gone if specs.get(one.domain) == spec]
+                    await provider.clean_up(removed)
+                    tended.ours.difference_update(removed)
+        except (DnsError, IssuanceError, KubeError, TimeoutError) as error:
+            logger.warning("%s: its permanent records could not all be written: %s", issuer.key, error)
+            tended.trouble = _words(error)
+            return
+        tended.trouble, tended.backoff = "", Backoff()
+        tended.next_look = self._clock() + dt.timedelta(seconds=1)
+
+    def _asked(self, key: Key, spec: DnsPersist01, uid: str, names: Sequence[str]) -> None:
+        tended = self._tended.setdefault(key, _Tended())
+        for name in names:
+            asked = (name, spec)
+            if asked not in tended.asked and len(tended.asked) < MAX_ASKED:
+                tended.asked[asked] = set()
+                tended.news = True
+            if asked in tended.asked:
+                tended.asked[asked].add(uid)
+        if tended.news:
+            self._wake(key)
+
+    async def _looker(self, issuer: ReadyIssuer, spec: DnsPersist01) -> RecordLooker:
+        view = self._dns_providers.view(spec)
+        return RecordLooker(view, await self._terms(issuer, spec), follow_cname=spec.cname_strategy == "Follow")
+
+    async def _terms(self, issuer: ReadyIssuer, spec: DnsPersist01) -> RecordTerms:
+        meta = (await issuer.client.server.directory()).meta
+        name = spec.issuer_domain_name or next(iter(meta.caa_identities), None)
+        if name is None:
+            raise IssuanceError(
+                "PersistentRecordsUnusable",
+                f"{issuer.spec.server} does not say by which name DNS records mean it (caaIdentities in its "
+                "directory). Set issuerDomainName of the dnsPersist01 solver.",
+            )
+        terms = RecordTerms(
+            name,
+            issuer.account_url,
+            issuer.client.key.thumbprint,
+            meta.account_hash_prefix,
+            wildcard=spec.policy == "wildcard",
+            until=spec.persist_until,
+        )
+        try:
+            terms.value("example.com")
+        except ValueError as error:
+            raise IssuanceError(
+                "PersistentRecordsUnusable", f"No permanent record can be written for {issuer.spec.server}: {error}."
+            ) from error
+        if spec.persist_until is not None and spec.persist_until <= self._clock():
+            raise IssuanceError(
+                "PersistentRecordsUnusable",
+                f"persistUntil of the dnsPersist01 solver of {issuer.key} has passed: set a later time, or none.",
+            )
+        return terms
+
+    def _wanted(self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus) -> list[Wanted]:
+        """Return what is needed: by selectors, by Certificates, and by what the status lists from earlier."""
+        wanted: dict[str, Wanted] = {}
+
+        def add(name: str, spec: DnsPersist01, *, asked: bool) -> None:
+            domain = name.removeprefix("*.")
+            known = wanted.get(domain) or Wanted(domain, wildcard=False, spec=spec, asked=asked)
+            wanted[domain] = replace(known, wildcard=known.wildcard or name.startswith("*."))
+
+        for solver in issuer.spec.solvers:
+            if solver.dns_persist01 is not None and solver.selector is not None:
+                for name in (*solver.selector.dns_names, *solver.selector.dns_zones):
+                    add(name, solver.dns_persist01, asked=True)
+        current = {solver.dns_persist01 for solver in issuer.spec.solvers}
+        for name, spec in tended.asked:
+            if spec in current:
+                add(name, spec, asked=True)
+        for one in status.persistent_records:
+            earlier = _solver_of(issuer, one.domain)
+            if one.domain not in wanted and one.state != "Superseded" and earlier is not None:
+                add(f"{'*.' if 'policy=wildcard' in one.value else ''}{one.domain}", earlier, asked=False)
+        return list(wanted.values())[:MAX_RECORDS]
+
+    async def _look_in_time(self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus) -> Found:
+        wanted = self._wanted(issuer, tended, status)
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._look(issuer, tended, status, wanted)
+        except TimeoutError:
+            late = DnsError(f"the DNS servers of the permanent records took longer than {LOOK_SECONDS:g} s")
+            return Found(status.persistent_records, errors=(late,))
+        except (DnsError, IssuanceError, AcmeError, KubeError) as error:
+            return Found(status.persistent_records, errors=(error,))
+
+    async def _look(
+        self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus, wanted: Sequence[Wanted]
+    ) -> Found:
+        lookers = {spec: await self._looker(issuer, spec) for spec in dict.fromkeys(one.spec for one in wanted)}
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(want: Wanted) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
+            async with places:
+                return await self._look_at(issuer, lookers[want.spec], want)
+
+        seen = await asyncio.gather(*map(one, wanted))
+        entries, missing, errors = [], {}, []
+        for want, found, error in seen:
+            to_publish = error is None and found.state == "Missing" and want.spec.has_provider and want.asked
+            entry = found.replace(written=to_publish or _record(found) in tended.ours)
+            entries.append(entry)
+            if to_publish:
+                missing[entry] = want
+            if error is not None:
+                errors.append(error)
+        before = {entry.domain for entry in entries}
+        old = [e for e in status.persistent_records if e.domain in before]
+        superseded = _superseded(old, entries, tended.ours)
+        return Found(tuple([*entries, *superseded][: 2 * MAX_RECORDS]), missing, tuple(errors))
+
+    async def _look_at(
+        self, issuer: ReadyIssuer, looker: RecordLooker, want: Wanted
+    ) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
+        name = f"*.{want.domain}" if want.wildcard else want.domain
+        value, now = looker.terms.value(name), self._clock()
+        entry = PersistentRecordStatus(domain=want.domain, name=dns_persist01_name(name), value=value)
+        try:
+            [seen] = await looker.look([name], now)
+            entry = entry.replace(name=seen.record.name)
+            if seen.complete:
+                soon = not await self._outlives(looker, name, seen, now)
+                return want, entry.replace(state="Expiring" if soon else "Published"), None
+            if _says_nothing(seen):
+                return want, entry, DnsError(f"{entry.name}: {seen.describe()}")
+            if want.spec.has_provider and want.asked:
+                self._check_target(issuer, want, seen.record.name)
+            return want, entry.replace(state="Missing"), None
+        except (DnsError, AcmeError) as error:
+            return want, entry, error
+
+    async def _outlives(self, looker: RecordLooker, name: str, seen: Propagation, now: dt.datetime) -> bool:
+        return all(
+            any(looker.terms.allow(text, name, now + EXPIRES_SOON) for text in view.values)
+            for view in seen.seen
+            if view.error is None
+        )
+
+    def _check_target(self, issuer: ReadyIssuer, want: Wanted, target: str) -> None:
+        owner = dns_persist01_name(want.domain)
+        zones = want.spec.allowed_targets
+        if target == owner or (issuer.key.kind != "ClusterIssuer" and not zones):
+            return
+        if not any(target == zone or target.endswith(f".{zone}") for zone in (want.domain, *zones)):
+            raise CnameNotAllowed(owner, target, zones)
+
+    def _outcome(
+        self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus, found: Found, generation: int
+    ) -> Outcome:
+        now = self._clock()
+        condition, event = _condition(status, found, tended.trouble, generation, now)
+        settled = condition.status == "True"
+        if settled:
+            tended.backoff = Backoff()
+            tended.next_look = now + SETTLED
+        else:
+            tended.backoff = tended.backoff.failed(now)
+            tended.next_look = tended.backoff.not_before
+        was = find_condition(status.conditions, RECORDS_PUBLISHED)
+        seal = _seal(found.entries, issuer.uid, issuer.client.key)
+        status = status.with_records(found.entries, seal, condition, now)
+        removable = any(one.written and one.state == "Superseded" for one in found.entries)
+        return Outcome(
+            status,
+            publish=bool(found.missing) or removable,
+            event=event,
+            is_published=settled and (was is None or was.status != "True"),
+        )
+
+    def _without(self, key: Key, status: IssuerStatus) -> Outcome | None:
+        """Take what is said of records off a status whose issuer has no such solver any more; the records stay."""
+        self._tended.pop(key, None)
+        if not status.persistent_records and find_condition(status.conditions, RECORDS_PUBLISHED) is None:
+            return None
+        return Outcome(status.without_records())
+
+    def _is_free(self, issuer: ReadyIssuer, entry: PersistentRecordStatus) -> bool:
+        """Whether no other issuer of this process has this record: two may share an account."""
+        record = _record(entry)
+        return not any(record in one.ours for key, one in self._tended.items() if key != issuer.key)
+
+
+def _solver_of(issuer: ReadyIssuer, domain: str) -> DnsPersist01 | None:
+    """Return the solver of a domain that nobody has asked for since the start."""
+    try:
+        return choose_solver(issuer.spec.solvers, domain, {}).dns_persist01
+    except IssuanceError:
+        return None
+
+
+def _superseded(
+    old: Iterable[PersistentRecordStatus], new: Sequence[PersistentRecordStatus], ours: set[TxtRecord]
+) -> list[PersistentRecordStatus]:
+    """Return the records that a status listed and that others have taken the place of.
+
+    One that is ours stays in the list until it is removed, another one until its successor is published.
+    """
+    current = {_record(one) for one in new}
+    published = {one.domain for one in new if one.state in {"Published", "Expiring"}}
+    kept = {}
+    for one in old:
+        record = _record(one)
+        if record not in current and (record in ours or one.domain not in published):
+            kept[record] = one.replace(state="Superseded", written=record in ours)
+    return list(kept.values())[:MAX_RECORDS]
+
+
+def _condition(
+    status: IssuerStatus, found: Found, trouble: str, generation: int, now: dt.datetime
+) -> tuple[Condition, tuple[Literal["Normal", "Warning"], Reason, str] | None]:
+    """Return the condition, and what to report if it is news."""
+    missing = [one for one in found.entries if one.state == "Missing"]
+    superseded = {one.domain: one for one in found.entries if one.state == "Superseded"}
+    changed = [one for one in missing if one.domain in superseded]
+    expiring = [one for one in found.entries if one.state == "Expiring"]
+    ok: ConditionStatus = "True"
+    reason: Reason = "PersistentRecordsPublished"
+    message = f"{sentence(_counted(found.entries) + ' published')}"
+    if found.errors:
+        failure = classify(found.errors[0], now)
+        ok, reason, message = "False", failure.reason, failure.message
+    elif changed:
+        ok, reason = "False", "PersistentRecordsChanged"
+        message = f"The account, its key or the solver has changed. {_changes(changed, superseded, found)}"
+    elif missing:
+        ok, reason, message = "False", "PersistentRecordMissing", _publish(missing, found)
+    elif expiring:
+        message += f" They expire within {EXPIRES_SOON.days} days: {_shown(expiring)}. Renew them."
+    if trouble and ok == "False" and not found.errors:
+        message += f" The last try to create them failed: {trouble}."
+    condition = Condition(
+        type=RECORDS_PUBLISHED,
+        status=ok,
+        reason=reason,
+        message=message,
+        observed_generation=generation,
+    )
+    was = find_condition(status.conditions, RECORDS_PUBLISHED)
+    if was is not None and (was.status, was.reason, was.message) == (ok, reason, message):
+        return condition, None
+    if was is None and ok == "True" and not found.entries:
+        return condition, None
+    return condition, ("Normal" if ok == "True" and not expiring else "Warning", reason, message)
+
+
+def _changes(
+    changed: Sequence[PersistentRecordStatus], superseded: Mapping[str, PersistentRecordStatus], found: Found
+) -> str:
+    listed = "; ".join(
+        f'at {one.name} replace "{superseded[one.domain].value}" by "{one.value}"' for one in changed[:SHOWN]
+    )
+    more = f"; and {len(changed) - SHOWN} more, which status.persistentRecords lists" if len(changed) > SHOWN else ""
+    if all(one in found.missing for one in changed):
+        return f"The operator replaces its permanent records: {listed}{more}."
+    return f"Before the next renewal {listed}{more}."
+
+
+def _publish(missing: Sequence[PersistentRecordStatus], found: Found) -> str:
+    if all(one in found.missing for one in missing):
+        return f"The operator creates these permanent records: {_shown(missing)}."
+    return f"Publish these permanent records: {_shown([one for one in missing if one not in found.missing])}."
+
+
+def _shown(entries: Sequence[PersistentRecordStatus]) -> str:
+    listed = "; ".join(f'{one.name} TXT "{one.value}"' for one in entries[:SHOWN])
+    return f"{listed}; and {len(entries) - SHOWN} more" if len(entries) > SHOWN else listed
+
+
+def _counted(entries: Sequence[PersistentRecordStatus]) -> str:
+    number = sum(one.state in {"Published", "Expiring"} for one in entries)
+    if not number:
+        return "no domain needs a permanent record that is"
+    return "1 permanent record is" if number == 1 else f"{number} permanent records are"
+
+
+def _says_nothing(seen: Propagation) -> bool:
+    """Whether nothing is known of a record, as no server answered."""
+    return seen.error is not None or all(view.error is not None for view in seen.seen)
+
+
+def _record(entry: PersistentRecordStatus) -> TxtRecord:
+    return TxtRecord(entry.name, entry.value)
+
+
+def _seal(entries: Iterable[PersistentRecordStatus], uid: str, key: AccountKey) -> str | None:
+    """Return a MAC over the records that the operator has created: after a restart it removes no others."""
+    ours = sorted([one.name, one.value] for one in entries if one.written)
+    if not ours:
+        return None
+    content = json.dumps([uid, ours])
+    return base64url.encode(hmac.digest(key.derived_secret(PURPOSE), content.encode(), hashlib.sha256))
+
+
+def _sealed(status: IssuerStatus, uid: str, key: AccountKey) -> set[TxtRecord]:
+    """Return the records of a status that the operator has created, if its seal shows that."""
+    seal = _seal(status.persistent_records, uid, key)
+    if seal is None or status.persistent_records_seal is None:
+        return set()
+    if not hmac.compare_digest(seal, status.persistent_records_seal):
+        return set()
+    return {_record(one) for one in status.persistent_records if one.written}
+
+
+def _words(error: BaseException) -> str:
+    return "no answer in time" if isinstance(error, TimeoutError) else str(error)[:300]

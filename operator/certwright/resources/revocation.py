@@ -1,0 +1,44 @@
+"""What became of certificates that were to be revoked: `status.revocations`."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from certwright.resources.base import Model
+from certwright.resources.references import UsedIssuer
+from certwright.resources.request import RevocationReasonName
+from certwright.resources.rules import MAX_COUNT
+from certwright.resources.timestamp import Timestamp
+
+KEPT_REVOCATIONS: Final = 8
+"""How many revocations the status keeps."""
+LONGEST_REVOCATION_MESSAGE: Final = 1024
+
+RevocationState = Literal["Pending", "Revoked", "Failed"]
+
+
+class RevocationStatus(Model):
+    """A certificate that was, or is to be, revoked."""
+
+    serial_number: Annotated[str, Field(max_length=64)]
+    """The serial number of the certificate, in hexadecimal."""
+    fingerprint: Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
+    """The SHA-256 of the certificate. A certificate with this fingerprint is never used again."""
+    revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
+    """The revision of the certificate in the Secret."""
+    reason: RevocationReasonName = "unspecified"
+    """Why, as RFC 5280 names it."""
+    request_id: Annotated[str, Field(max_length=64)] | None = Field(default=None, alias="requestID")
+    """The request that asked for it; unset for spec.revokeOnDelete."""
+    issuer: UsedIssuer | None = None
+    """The issuer that revokes it."""
+    state: RevocationState
+    """Pending, Revoked or Failed."""
+    held: bool = False
+    """Whether a Secret holds the certificate and its key for the revocation."""
+    message: Annotated[str, Field(max_length=LONGEST_REVOCATION_MESSAGE)] = ""
+    """What came of it."""
+    started_time: Timestamp
+    """When the operator began."""
+    finished_time: Timestamp | None = None
+    """When it was revoked, or given up."""

@@ -1,0 +1,160 @@
+"""What of an issuer decides over an issuance: its solvers with what the CA offers, its chain, its moved directory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.acme import ConnectionFailed, NoSuchChain
+from tests.fakes.operator import SERVER
+
+from .bench import CA, Bench
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from tests.fakes.operator import Build, FakeKubeApi
+
+DNS01 = {"dns01": {"rfc2136": {"nameserver": "127.0.0.1:53"}}}
+HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
+MOVED = "https://ca.example.test/v2/directory"
+
+
+@pytest.fixture
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
+    return Bench(build, kube_api, now)
+
+
+def solved_by(bench: Bench, *solvers: dict[str, Any]) -> list[str]:
+    """Have an issuer with these solvers; return where the types of those that are made will be."""
+    made: list[str] = []
+
+    async def nowhere(_name: str) -> str:
+        return "http://nowhere.test"
+
+    async def nothing(_names: list[str]) -> None:
+        pass
+
+    async def make(_issuer: Any, solver: Any, _certificate: Any) -> Any:
+        made.append("dns-01" if solver.dns01 is not None else "http-01")
+        if solver.dns01 is not None:
+            return bench.dns
+        return SimpleNamespace(challenge_type="http-01", place=nowhere, expect=nothing)
+
+    bench.solver = make  # type: ignore[method-assign]
+    bench.issuer_spec = {"solvers": list(solvers)}
+    bench.ready()
+    bench.restart()
+    return made
+
+
+async def test_a_solver_whose_challenge_the_ca_does_not_offer_gives_way_to_the_next_that_matches(bench: Bench) -> None:
+    made = solved_by(bench, HTTP01, DNS01)
+    bench.write()
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert made[:2] == ["http-01", "dns-01"]
+    assert len(bench.ca.orders) == 1
+    assert (bench.dns.records, bench.finalizers) == (set(), []), "and what it presented is removed"
+
+
+async def test_an_order_that_is_resumed_keeps_the_solver_whose_challenge_is_offered(bench: Bench) -> None:
+    solved_by(bench, HTTP01, DNS01)
+    bench.dns.hidden = True
+    bench.write()
+    await bench.run(60)
+    assert len(bench.dns.records) == 1
+    bench.restart()
+    await bench.run(60)
+    bench.dns.hidden = False
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 1
+
+
+async def test_a_solver_for_other_domains_is_no_alternative(bench: Bench) -> None:
+    solved_by(bench, HTTP01, {**DNS01, "selector": {"dnsZones": ["b.test"]}})
+    bench.write()
+    await bench.run(30)
+    assert bench.condition().reason == "NoChallenge"
+    assert "no http-01 challenge for a.example.test; it offers dns-01" in bench.condition().message
+    assert "Add a solver for one of these" in bench.condition().message
+
+
+async def test_the_challenges_that_a_ca_offers_are_learnt_from_orders(bench: Bench) -> None:
+    bench.write()
+    await bench.run()
+    assert bench.registry.challenges(CA) == {"dns-01"}
+
+
+def prefer(bench: Bench, answer: Any) -> list[str]:
+    """Have the issuer prefer a chain, and the CA answer so; return where the chains that are asked for will be."""
+    asked: list[str] = []
+
+    async def choose(default: Any, issuer: str) -> Any:
+        asked.append(issuer)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer(default)
+
+    bench.ca.choose_chain = choose  # type: ignore[attr-defined]
+    bench.issuer_spec = {"preferredChain": "Root X2"}
+    bench.ready()
+    return asked
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoSuchChain(wanted="Root X2", offered=("Root X1", "Old Root")),
+        ConnectionFailed("The connection broke", host="ca.example.test", request_sent=True),
+    ],
+)
+async def test_without_the_preferred_chain_the_default_one_is_used_and_that_is_told(
+    bench: Bench, error: Exception
+) -> None:
+    asked = prefer(bench, error)
+    bench.write()
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert asked == ["Root X2"]
+    assert "Root X2" in bench.messages["PreferredChainMissing"]
+    assert "default chain is used" in bench.messages["PreferredChainMissing"]
+
+
+async def test_the_preferred_chain_is_stored(bench: Bench) -> None:
+    prefer(bench, lambda default: SimpleNamespace(pem=default.pem + b"# the other chain\n"))
+    bench.write()
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert "PreferredChainMissing" not in bench.events
+
+
+async def test_a_change_of_the_preferred_chain_replaces_nothing(bench: Bench) -> None:
+    bench.write()
+    await bench.run()
+    asked = prefer(bench, lambda default: default)
+    bench.restart()
+    await bench.run()
+    assert (len(bench.ca.orders), asked) == (1, [])
+
+
+@pytest.mark.parametrize(("former", "orders"), [((SERVER,), 1), ((), 2)])
+async def test_a_directory_that_moved_at_the_same_ca_is_no_reason_to_replace_a_certificate(
+    bench: Bench, former: tuple[str, ...], orders: int
+) -> None:
+    bench.write()
+    await bench.run()
+    assert len(bench.ca.orders) == 1
+    bench.issuer_spec = {"server": MOVED}
+    bench.ready()
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    bench.registry.set_ready(replace(issuer, former_servers=former))
+    bench.restart()
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == orders

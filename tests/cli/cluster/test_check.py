@@ -1,0 +1,215 @@
+"""`check` finds what is missing, says what to do, and fails for it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from certwright.cli.cluster.app import plugin
+from certwright.cli.cluster.checks import issuers as of_issuers
+from certwright.cli.cluster.checks import operator as of_operator
+from certwright.cli.cluster.checks.result import Result
+from certwright.cli.cluster.checks.rights import CLUSTER, HTTP01, SERVED
+from certwright.kube.claims import NAMESPACES_ANNOTATION
+from certwright.resources.crd import custom_resource_definitions
+from testbed.locations import PROJECT
+
+from .objects import issuer
+
+if TYPE_CHECKING:
+    from .objects import Body
+    from .server import FakeServer
+
+AUTHORITY, NAME_SERVER = of_issuers.check_authority, of_issuers.check_name_server
+"""The real ones: the other tests ask nothing outside."""
+
+
+def lease(*, holder: str = "pod-1", seconds_ago: float = 3, serves: str = "*") -> Body:
+    renewed = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)
+    annotations = {NAMESPACES_ANNOTATION: serves}
+    return {
+        "metadata": {"name": "certwright", "namespace": "ops", "annotations": annotations},
+        "spec": {"holderIdentity": holder, "renewTime": renewed.isoformat()},
+    }
+
+
+def pod(name: str = "certwright-1", *, ready: bool = True) -> Body:
+    return {
+        "metadata": {"name": name, "namespace": "ops", "labels": {"app.kubernetes.io/name": "certwright"}},
+        "spec": {"serviceAccountName": "cw", "containers": [{"image": "registry/certwright:1"}]},
+        "status": {
+            "phase": "Pending",
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [] if ready else [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}],
+        },
+    }
+
+
+@pytest.fixture(autouse=True)
+def installation(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is well; nothing outside is asked."""
+    for definition in custom_resource_definitions():
+        body = json.loads(json.dumps(definition))
+        body["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+        server.add("customresourcedefinitions", body)
+    server.add("leases", lease())
+    server.add("pods", pod())
+    server.add("issuers", issuer())
+
+    async def answers(*_: Any) -> Result:
+        return Result("pass", "asked", "answers")
+
+    monkeypatch.setattr(of_issuers, "check_authority", answers)
+    monkeypatch.setattr(of_issuers, "check_name_server", answers)
+    monkeypatch.setattr(of_operator, "SECOND_LOOK", 0.01)
+
+
+def check(*words: str) -> tuple[int, dict[str, list[tuple[str, str]]]]:
+    """The exit code, and what was found by the check's name."""
+    result = CliRunner().invoke(plugin, ["check", "-o", "json", *words])
+    document = json.loads(result.stdout)
+    assert document["ok"] == (result.exit_code == 0)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in document["checks"]:
+        found.setdefault(one["name"], []).append((one["level"], one["message"]))
+    return result.exit_code, found
+
+
+def test_all_is_well() -> None:
+    code, found = check()
+    assert code == 0
+    assert {level for results in found.values() for level, _ in results} == {"pass"}
+    assert found["operator in ops"][0][1] == "pod-1 leads, serves all namespaces"
+    assert found["pods"][0][1] == "1 ready in ops, image registry/certwright:1"
+    table = CliRunner().invoke(plugin, ["check"]).stdout.splitlines()
+    assert table[0].split() == ["RESULT", "CHECK", "FOUND"]
+    assert re.fullmatch(r"\d+ passed, 0 warnings, 0 failed", table[-1])
+
+
+def test_crds_that_are_missing_older_or_newer_are_told(server: FakeServer) -> None:
+    name = "certificates.certwright.io"
+    schema = server.objects["customresourcedefinitions", "", name]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["spec"]["properties"]["paused"]
+    del server.objects["customresourcedefinitions", "", "issuers.certwright.io"]
+    code, found = check()
+    assert code == 1
+    outdated = "is older than this version, it lacks spec.paused: kubectl apply --server-side -f crds/"
+    level, message = found[f"CRD {name}"][0]
+    assert (level, message.startswith(outdated)) == ("fail", True)
+    assert found["CRD issuers.certwright.io"][0][1].startswith("is missing")
+    schema["properties"]["spec"]["properties"] |= {"paused": {}, "tomorrow": {}}
+    assert check()[1][f"CRD {name}"][0] == ("warn", "is newer than this command, it also has spec.tomorrow")
+    server.objects["customresourcedefinitions", "", name]["status"] = {}
+    assert "not established" in check()[1][f"CRD {name}"][0][1]
+
+
+def test_an_operator_that_does_not_run_or_lead_is_told(server: FakeServer) -> None:
+    server.add("leases", lease(seconds_ago=3600))
+    assert check()[1]["operator in ops"][0] == (
+        "fail",
+        "Lease certwright of pod-1 was last renewed 1h ago: the operator is not running",
+    )
+    server.add("leases", lease(holder=""))
+    assert "has no holder" in check()[1]["operator in ops"][0][1]
+    server.add("leases", lease(serves="other"))
+    code, found = check()
+    assert (code, found["operator"][0][0]) == (1, "fail")
+    assert "no release serves the namespace shop" in found["operator"][0][1]
+    server.objects.pop(("leases", "ops", "certwright"))
+    assert "no release has a Lease" in check()[1]["operator"][0][1]
+
+
+def test_an_operator_whose_clock_differs_is_seen_to_be_alive(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.add("leases", lease(seconds_ago=300))
+
+    async def sleep(_: float) -> None:
+        server.add("leases", lease(seconds_ago=295))
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    assert check()[1]["operator in ops"][0][0] == "warn"
+
+
+def test_pods_that_are_not_ready_are_told_with_why(server: FakeServer) -> None:
+    server.add("pods", pod("certwright-2", ready=False))
+    assert check()[1]["pods"][0] == ("warn", "1 of 2 in ops not ready: certwright-2 (ImagePullBackOff)")
+    server.add("pods", pod(ready=False))
+    assert check()[1]["pods"][0][0] == "fail"
+
+
+def test_missing_rights_are_told_by_verb_and_purpose(server: FakeServer) -> None:
+    server.rights = lambda one: (one["verb"], one["resource"]) not in {("patch", "certificates"), ("create", "secrets")}
+    code, found = check()
+    assert code == 1
+    assert found["your rights"] == [
+        ("warn", "missing in shop: patch certificates (for renew, revoke, rollback, pause, resume)")
+    ]
+    assert found["rights of ops/cw"][0][0] == "fail"
+    assert "create secrets (for certificates and keys)" in found["rights of ops/cw"][0][1]
+
+
+def test_what_may_not_be_looked_at_is_a_warning(server: FakeServer) -> None:
+    server.denied = {
+        "get customresourcedefinitions", "list leases", "list pods", "list issuers", "create SubjectAccessReview",
+        "create configmaps",
+    }  # fmt: skip
+    code, found = check()
+    assert code == 1, "the API server of this test does not serve discovery"
+    assert found["rights of certwright/certwright"][0][0] == "warn"
+    assert found["operator"][0] == ("warn", "you may not read Leases in the cluster: not checked")
+    assert found["clock"][0][0] == "warn"
+
+
+def test_a_clock_that_differs_is_told(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=10)
+    monkeypatch.setattr(server, "now", past.isoformat)
+    level, message = check()[1]["clock"][0]
+    assert level == "warn"
+    assert re.match(r"this machine's clock is 10m ahead of the API server's", message)
+
+
+def test_an_issuer_that_is_not_ready_fails(server: FakeServer) -> None:
+    server.add("issuers", issuer(ready=False))
+    code, found = check()
+    assert code == 1
+    assert found["Issuer shop/pebble"] == [("fail", "not Ready (CAUnreachable): The CA does not answer.")]
+
+
+async def test_a_ca_and_a_dns_server_that_do_not_answer_are_warnings() -> None:
+    ca = await AUTHORITY("https://127.0.0.1:9/dir", "", False)  # noqa: FBT003 - as the issuer has it
+    server = await NAME_SERVER("127.0.0.1:9")
+    assert (ca.level, server.level) == ("warn", "warn")
+    assert "from here" in ca.message
+    assert (await AUTHORITY("http://x", "%%%", False)).level == "warn"  # noqa: FBT003 - as above
+    assert (await NAME_SERVER("not a server")).level == "warn"
+    refused = await AUTHORITY("https://169.254.169.254/latest", "", True)  # noqa: FBT003 - as above
+    assert "metadata" in refused.message, "an issuer of a tenant sends the administrator's machine there"
+
+
+@pytest.mark.parametrize(("rights", "template"), [((*SERVED, *HTTP01), "served"), (CLUSTER, "cluster")])
+def test_the_rights_are_those_of_the_table_in_the_docs(rights: Any, template: str) -> None:
+    page = (PROJECT / "docs" / "operating.md").read_text()
+    rows = re.findall(r"^\| (served|cluster) \| (\S+) \| ([^|]+) \| ([^|]+) \|", page, re.MULTILINE)
+    granted = {
+        ("" if group == "core" else group, resource, verb)
+        for where, group, resources, verbs in rows
+        if where == template
+        for resource in resources.split(", ")
+        for verb in verbs.split(", ")
+    }
+    wanted = {(one.group, one.resource, verb) for one in rights for verb in one.verbs}
+    assert wanted <= granted
+    # What is left out only explains failures, or is for the chart value namespaces.
+    assert {resource for _, resource, _ in granted - wanted} <= {
+        "networkpolicies",
+        "gateways",
+        "ingressclasses",
+        "namespaces",
+    }

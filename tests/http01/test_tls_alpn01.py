@@ -1,0 +1,228 @@
+"""tls-alpn-01: the responder and the self-check by real handshakes, and the objects in the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import ssl
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.acme import ACME_TLS_1, Challenge, ChallengeStatus
+from certwright.certificates.responses import response_fields, response_of
+from certwright.challenges.holders import Holders
+from certwright.challenges.response import FileResponse, TlsAlpnResponse
+from certwright.challenges.tls_responder import TlsResponder
+from certwright.http.addresses import AddressPolicy
+from certwright.http01.addresses import Addresses
+from certwright.http01.settings import Owner, OwnService, PodSettings, Settings, SharedSettings, TlsRoute
+from certwright.http01.tls_alpn01 import TlsAlpn01Presenter, shared_tls_look_up
+from certwright.http01.tls_check import TlsSelfCheck
+from certwright.resources import AuthorizationStatus
+from tests.fakes.http01 import FakeObjects
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ONE, ADDRESS = TlsAlpnResponse("a.example.test", "t1", "t1.thumb"), TlsAlpnResponse("127.0.0.1", "t2", "t2.thumb")
+SIX = TlsAlpnResponse("2001:db8::1", "t3", "t3.thumb")
+OWNER = Owner("shop", "web", "uid-web", {"kind": "Certificate", "name": "web", "uid": "uid-web"})
+ROUTE = TlsRoute(({"name": "front", "namespace": "gateways"},))
+PATIENCE = dt.timedelta(seconds=60)
+
+
+@pytest.fixture
+def answers() -> Holders[FileResponse]:
+    return Holders()
+
+
+@pytest.fixture
+async def port(answers: Holders[FileResponse]) -> AsyncIterator[int]:
+    responder = TlsResponder(shared_tls_look_up(answers))
+    yield await responder.start("127.0.0.1", 0)
+    await responder.stop()
+
+
+@pytest.fixture
+def at_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(_: object, host: str, port: int = 0, *__: object) -> list[dict[str, Any]]:
+        return [{"host": "127.0.0.1", "port": port, "hostname": host}]
+
+    monkeypatch.setattr(Addresses, "resolve", resolve)
+
+
+def check(port: int) -> TlsSelfCheck:
+    return TlsSelfCheck(port=port, nameservers=(), every_address=True, addresses=AddressPolicy(allow_loopback=True))
+
+
+async def handshake(port: int, name: str, *protocols: str) -> str | None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
+    try:
+        assert await reader.read() == b"", "nothing follows the handshake"
+        tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        return tls.selected_alpn_protocol()
+    finally:
+        writer.transport.abort()
+
+
+@pytest.mark.usefixtures("at_loopback")
+@pytest.mark.parametrize("response", [ONE, ADDRESS])
+async def test_the_responder_presents_what_the_self_check_looks_for(
+    answers: Holders[FileResponse], port: int, response: TlsAlpnResponse
+) -> None:
+    [before] = await check(port).look([response])
+    assert not before.complete
+    assert "no TLS handshake" in before.seen
+    await answers.hold("uid-web", [response])
+    [seen] = await check(port).look([response])
+    assert (seen.complete, seen.seen) == (True, "the validation certificate")
+    answers.forget("uid-web")
+    [after] = await check(port).look([response])
+    assert not after.complete
+
+
+@pytest.mark.usefixtures("at_loopback")
+async def test_a_certificate_for_another_challenge_is_told(answers: Holders[FileResponse], port: int) -> None:
+    await answers.hold("uid-web", [ONE])
+    [seen] = await check(port).look([replace(ONE, key_authorization="t1.other")])
+    assert (seen.complete, seen.seen) == (False, "a validation certificate for another challenge at 127.0.0.1")
+
+
+async def test_every_connection_is_closed_and_only_acme_tls_is_negotiated(
+    answers: Holders[FileResponse], port: int
+) -> None:
+    await answers.hold("uid-web", [ONE])
+    assert await handshake(port, "a.example.test", ACME_TLS_1) == ACME_TLS_1
+    assert await handshake(port, "a.example.test", "h2", "http/1.1") is None
+    assert await handshake(port, "a.example.test") is None
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await handshake(port, "b.example.test", ACME_TLS_1)
+
+
+@pytest.mark.usefixtures("at_loopback")
+async def test_nothing_listening_and_a_server_of_another_kind_are_told(unused_tcp_port: int) -> None:
+    [refused] = await check(unused_tcp_port).look([ONE])
+    assert refused.seen == "the connection was refused at 127.0.0.1"
+
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", unused_tcp_port):
+        [seen] = await check(unused_tcp_port).look([ONE])
+    assert "no TLS handshake" in seen.seen
+
+
+async def test_addresses_that_are_refused_are_not_connected_to() -> None:
+    strict = TlsSelfCheck(port=1, nameservers=(), every_address=True, addresses=AddressPolicy(allow_loopback=False))
+    [seen] = await strict.look([ADDRESS])
+    assert not seen.complete
+    assert "refused" not in seen.seen
+
+
+def presenter(objects: FakeObjects, **settings: Any) -> TlsAlpn01Presenter:
+    made = Settings(**{"responder": PodSettings("certwright:1"), "route": ROUTE, **settings})
+    return TlsAlpn01Presenter(objects, OWNER, made, patience=PATIENCE, answers=Holders())
+
+
+async def test_a_pod_a_service_and_a_route_by_server_name_answer_for_an_order() -> None:
+    objects = FakeObjects()
+    made = presenter(objects)
+    listed = [(one.kind, one.name) for one in made.objects_for([ONE, SIX])]
+    await made.present([ONE, SIX])
+    assert sorted(objects.held) == sorted(listed)
+    assert [kind for kind, _ in listed] == ["Pod", "Service", "TLSRoute"]
+    name = listed[0][1]
+    route = objects.held["TLSRoute", name]["spec"]
+    assert route["hostnames"] == sorted(["a.example.test", "1.0.0.0." + "0.0.0.0." * 5 + "8.b.d.0.1.0.0.2.ip6.arpa"])
+    assert route["rules"] == [{"backendRefs": [{"name": name, "port": 443}]}]
+    [container] = objects.held["Pod", name]["spec"]["containers"]
+    assert container["args"][-1] == "--tls-alpn-01"
+    assert "PRIVATE KEY" not in str(objects.held), "the pod makes its keys"
+    assert objects.held["Service", name]["spec"]["ports"][0] == {
+        "name": "tls",
+        "port": 443,
+        "targetPort": 8089,
+        "protocol": "TCP",
+    }
+    await made.clean_up([ONE, SIX])
+    assert objects.held == {}
+
+
+async def test_many_names_have_several_routes() -> None:
+    objects = FakeObjects()
+    responses = [TlsAlpnResponse(f"n{number}.example.test", f"t{number}", f"t{number}.x") for number in range(20)]
+    made = presenter(objects)
+    await made.present(responses)
+    assert sorted(len(body["spec"]["hostnames"]) for (kind, _), body in objects.held.items() if kind == "TLSRoute") == [
+        4,
+        16,
+    ]
+
+
+async def test_a_service_of_its_own_needs_no_route() -> None:
+    objects = FakeObjects()
+    made = presenter(objects, route=OwnService("NodePort", 30443, None))
+    await made.present([ONE])
+    assert sorted(kind for kind, _ in objects.held) == ["Pod", "Service"]
+    [spec] = [body["spec"] for (kind, _), body in objects.held.items() if kind == "Service"]
+    assert (spec["type"], spec["ports"][0]["nodePort"]) == ("NodePort", 30443)
+
+
+async def test_the_shared_responder_is_led_to_by_an_endpoint_slice() -> None:
+    objects = FakeObjects()
+    made = presenter(objects, responder=SharedSettings("192.0.2.1", 8089, 8443))
+    await made.present([ONE])
+    [ports] = [body["ports"] for (kind, _), body in objects.held.items() if kind == "EndpointSlice"]
+    assert ports == [{"name": "tls", "port": 8443, "protocol": "TCP"}]
+
+
+async def test_a_route_that_no_gateway_takes_is_told() -> None:
+    objects = FakeObjects()
+    made = presenter(objects)
+    await made.present([ONE])
+    [name] = {name for _, name in objects.held}
+    assert "no Gateway has accepted the TLSRoute" in await made._route_trouble([name])
+    objects.held.pop(("TLSRoute", name))
+    assert await made._route_trouble([name]) == "the solver's TLSRoute is gone; it will be created again"
+
+
+def test_a_response_is_known_again_after_a_restart() -> None:
+    challenge = Challenge("tls-alpn-01", "https://ca.example/1", ChallengeStatus.PENDING, "t1")
+    assert presenter(FakeObjects()).respond("a.example.test", challenge, "t1.thumb") == ONE
+    for response in (ONE, ADDRESS, SIX):
+        entry = AuthorizationStatus(name=response.host, state="pending", **response_fields(response))
+        assert response_of(entry) == response
+    assert FileResponse("a.example.test", "t1", "t1.thumb") != ONE
+
+
+async def test_the_program_of_the_pod_answers_by_tls(unused_tcp_port: int) -> None:
+    program = await asyncio.create_subprocess_exec(
+        *(
+            sys.executable,
+            "-c",
+            "from certwright.cli.main import main; main()",
+            "solver",
+            "--tls-alpn-01",
+            "--host=127.0.0.1",
+            f"--port={unused_tcp_port}",
+        ),
+        env={**os.environ, "CERTWRIGHT_SOLVER_ANSWERS": "127.0.0.1 t2.thumb"},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert program.stdout is not None
+        assert b"answering for 1 challenges" in await program.stdout.readline()
+        [seen] = await check(unused_tcp_port).look([ADDRESS])
+        assert seen.complete, seen.seen
+    finally:
+        program.terminate()
+        assert await program.wait() == 128 + 15
