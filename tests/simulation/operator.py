@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
 from certwright.acme import AcmeServer, Clock
-from certwright.challenges.holders import Holders
 from certwright.challenges.response import RecordResponse
 from certwright.handlers import controller as controller_module
 from certwright.handlers import manager as manager_module
 from certwright.handlers import registrations, workers
 from certwright.handlers.controller import Controller
 from certwright.issuers.budgets import Budgets
+from certwright.issuers.presenters import PresenterFactory
 from certwright.runtime import clock_watch
 from certwright.runtime.clock_watch import ClockWatch
 from testbed.faults import forger, refusals
@@ -59,26 +59,21 @@ class SimulatedAuthorities:
         """Close nothing."""
 
 
-class SimulatedPresenters:
+class SimulatedPresenters(PresenterFactory):
     """Presenters of a zone in which every record is visible at once."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.answers: Holders[Any] = Holders()
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.caa = None  # type: ignore[assignment]  # there are no CAA records
 
-    async def make(self, *_: Any) -> Zone:
+    async def make(self, *_: Any) -> Any:
         return Zone()
-
-    def forget(self, _uid: str) -> None:
-        """Nothing is known of it."""
 
     async def remove_http01(self, *_: Any) -> None:
         """There are no files."""
 
     async def remove_superseded(self, *_: Any) -> None:
         """There are no files."""
-
-    async def aclose(self) -> None:
-        """Close nothing."""
 
 
 class Zone(FakeDns):
