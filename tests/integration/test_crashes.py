@@ -11,7 +11,7 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dns.rdatatype
 import dns.update
@@ -258,6 +258,60 @@ def test_a_renewal_on_request_is_done_once_whatever_is_killed(stage: Stage) -> N
         assert axe.seen.count("TLS Secret") == 1, after
     assert stage.ca.counts()[NEW_ORDER] == 5, "one for the certificate, and one for each request"
     assert tenant.challenge_values(f"_acme-challenge.{tenant.namespace}.example.test") == []
+
+
+def test_a_rollback_is_done_once_whatever_is_killed(stage: Stage) -> None:
+    tenant, axe = stage.tenant, stage.axe
+    stage.order_certificate()
+    tenant.ready("web")
+    tenant.cluster.patch("Certificate", tenant.namespace, "web", {"spec": {"revisionHistoryLimit": 3}})
+    chains: list[bytes] = []
+    for revision in range(1, 4):
+        if revision > 1:
+            request = {"id": f"n-{revision}", "action": "Renew"}
+            tenant.cluster.patch("Certificate", tenant.namespace, "web", {"spec": {"request": request}})
+        kept = tenant.cluster.wait_for(
+            f"revision {revision} is not kept",
+            lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
+            lambda body: (
+                "request" not in body["spec"]
+                and [one["revision"] for one in body["status"].get("revisions", ())] == [*range(1, revision + 1)]  # noqa: B023 - waited for here
+            ),
+        )
+        assert kept["status"]["revision"] == revision
+        chains.append(tenant.cluster.secret_data(tenant.namespace, "web-tls")["tls.crt"])
+    writes = ("request Running", "TLS Secret", "request Succeeded", "request away")
+    for number, (write, back_to) in enumerate(zip(writes, (None, None, 3, None), strict=True), start=1):
+        axe.seen.clear()
+        axe.waits_for = write
+        rollback: dict[str, Any] = {"id": f"r-{number}", "action": "Rollback"}
+        if back_to is not None:
+            rollback["revision"] = back_to
+        tenant.cluster.patch("Certificate", tenant.namespace, "web", {"spec": {"request": rollback}})
+        tenant.cluster.wait_for(
+            f"there was no write '{write}' to kill the operator after",
+            lambda: {"status": {"writes": axe.seen, "operator runs": axe.operator.running}},
+            lambda seen: not seen["status"]["operator runs"],
+        )
+        axe.operator.start()
+        found = tenant.cluster.wait_for(
+            f"the request has not ended after the operator was killed after {write!r}",
+            lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
+            lambda body: "request" not in body["spec"],
+        )
+        after = f"writes, killed after {write!r}: {axe.seen}"
+        assert (found["status"]["requests"][-1]["id"], found["status"]["requests"][-1]["state"]) == (
+            f"r-{number}",
+            "Succeeded",
+        ), after
+        wanted = {1: 2, 2: 1, 3: 3, 4: 2}[number]
+        data = tenant.cluster.secret_data(tenant.namespace, "web-tls")
+        assert data["tls.crt"] == chains[wanted - 1], after
+        leaf = x509.load_pem_x509_certificate(data["tls.crt"])
+        assert load_pem_private_key(data["tls.key"], None).public_key() == leaf.public_key(), after
+        assert axe.seen.count("TLS Secret") == 1, after
+        assert axe.seen.count("CSR") == 0, after
+    assert stage.ca.counts()[NEW_ORDER] == 3, "one for each certificate, and none for a rollback"
 
 
 def test_an_account_key_is_rotated_once_whatever_is_killed(stage: Stage) -> None:

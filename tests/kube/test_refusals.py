@@ -21,6 +21,10 @@ NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
             "use responder: shared",
         ),
         (
+            'tlsroutes.gateway.networking.k8s.io "a" is forbidden: User "x" cannot patch resource "tlsroutes" in API',
+            "tlsAlpn01.enabled",
+        ),
+        (
             'secrets "a" is forbidden: exceeded quota: few, requested: secrets=1, used: secrets=5, limited: secrets=5',
             "Raise that quota",
         ),

@@ -30,6 +30,7 @@ _ADVICE: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
         re.compile(r"pathType|invalid paths?\b|path type", re.IGNORECASE),
         "Leave pathType of the issuer's http01.ingress at ImplementationSpecific, its default",
     ),
+    (re.compile(r'cannot \w+ resource "tlsroutes"'), "Set the chart value tlsAlpn01.enabled, which grants the right"),
     (re.compile(r"\bValidatingAdmissionPolicy '[^']+'|admission webhook \"[^\"]+\" denied"), _LABELS),
 )
 """In this order: the first that fits is given."""
