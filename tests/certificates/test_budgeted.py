@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,6 +134,27 @@ async def test_whoever_can_write_secrets_uses_up_nobodys_limits(bench: Bench, bu
     await bench.run(120)
     assert bench.condition().status == "True"
     assert budget(bench).ca.waiting()["certificatesPerRegisteredDomain"].used == 0.5, "its own alone"
+
+
+def test_a_renewal_that_the_ca_suggests_is_exempt_once_its_window_has_begun(
+    bench: Bench, build: Build, now: dt.datetime
+) -> None:
+    certificate = build.certificate()
+    issuer = bench.registry.ready(next(iter(bench.registry._ready)))
+    secret = the_issued(build, bench.ca.key, certificate)
+    known = build.observation(certificate, issuer=issuer, secret=secret, seen_at=now).memory.suggestion
+    assert known is not None
+
+    def purpose(**changes: Any) -> OrderPurpose:
+        window = {"start": now - DAY, "end": now + DAY, "at": now, "confirmed": True, **changes}
+        suggestion = replace(known, **window)
+        return applicant(
+            build.observation(certificate, issuer=issuer, secret=secret, seen_at=now, suggestion=suggestion)
+        ).purpose
+
+    assert purpose() is OrderPurpose.RENEWAL_INFO
+    assert purpose(start=now + DAY / 2) is OrderPurpose.SAME_NAMES
+    assert purpose(confirmed=False) is OrderPurpose.SAME_NAMES, "anybody could have written that into the status"
 
 
 def test_a_renewal_for_the_same_names_is_exempt_if_this_account_obtained_the_certificate(

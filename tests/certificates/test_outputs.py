@@ -96,7 +96,8 @@ async def test_a_renewal_makes_all_of_them_again(bench: Bench, kube_api: FakeKub
     bench.write(**ALL)
     await bench.run(60)
     before = content(kube_api)
-    await bench.run(61 * 86400)
+    bench.now += dt.timedelta(days=61)
+    await bench.run(600)
     after = content(kube_api)
     assert bench.status.revision == 2
     assert {entry for entry in before if before[entry] != after[entry]} >= {"tls.crt", "tls.key", "keystore.p12"}
@@ -112,7 +113,7 @@ async def test_what_is_right_is_not_written_again(bench: Bench, kube_api: FakeKu
     set_password(kube_api, "changeit", labels={"synced-by": "another tool"})
     bench.restart()
     bench.take_secret(SecretFacts.of(kube_api.secrets[PLACE]))
-    await bench.run(86400)
+    await bench.run(7200)
     assert content(kube_api) == before
     assert kube_api.calls.count("apply web-tls") == writes
 
@@ -127,7 +128,7 @@ async def test_without_keystores_no_password_is_read(bench: Bench, kube_api: Fak
 async def test_a_changed_password_is_noticed_within_ten_minutes(bench: Bench, kube_api: FakeKubeApi) -> None:
     set_password(kube_api, "changeit")
     bench.write(**ALL)
-    await bench.run(3600)
+    await bench.run(900)
     certificate = content(kube_api)["tls.crt"]
     set_password(kube_api, "another")
     await bench.run(601)
@@ -170,12 +171,13 @@ async def test_without_a_password_the_certificate_is_issued_and_the_condition_sa
 async def test_a_keystore_stays_while_its_password_cannot_be_had(bench: Bench, kube_api: FakeKubeApi) -> None:
     set_password(kube_api, "changeit")
     bench.write(**ALL)
-    await bench.run(3600)
+    await bench.run(900)
     before = content(kube_api)
     del kube_api.secrets[OF_PASSWORD]
     await bench.run(3600)
     assert content(kube_api) == before, "it was written for nothing"
-    await bench.run(61 * 86400)
+    bench.now += dt.timedelta(days=61)
+    await bench.run(600)
     after = content(kube_api)
     assert bench.status.revision == 2
     assert after["tls.crt"] != before["tls.crt"]
@@ -224,7 +226,7 @@ async def test_a_derived_entry_that_something_else_spoils_is_made_again_without_
 ) -> None:
     set_password(kube_api, "changeit")
     bench.write(**ALL)
-    await bench.run(3600)
+    await bench.run(900)
     change(bench, kube_api, **{entry: text})
     await bench.run(60)
     assert set(content(kube_api)) >= DERIVED

@@ -174,11 +174,21 @@ async def test_a_garbage_answer_is_none(bench: Bench, answer: Any) -> None:
     assert bench.condition(READY).status == "True"
 
 
+async def test_a_window_that_began_before_the_certificate_does_not_mean_now(bench: Bench) -> None:
+    info(bench).window = fixed(bench.now - 900 * DAY, bench.now + 80 * DAY)
+    await bench.run(300)
+    assert bench.status.renewal is not None
+    assert bench.status.renewal.basis == "ARI"
+    assert bench.status.renewal.time is not None
+    assert bench.status.renewal.first_seen_time is not None
+    assert bench.status.renewal.time >= bench.status.renewal.first_seen_time
+
+
 async def test_a_window_far_too_wide_is_clamped_to_the_lifetime(bench: Bench) -> None:
     info(bench).window = fixed(bench.now - 9999 * DAY, dt.datetime(9999, 12, 31, tzinfo=dt.UTC))
     await bench.run(300)
     assert bench.status.renewal is not None
-    assert bench.status.renewal.window_end == bench.status.not_after
+    assert bench.status.renewal.basis == "Lifetime", "a window of the whole lifetime says nothing"
     info(bench).window = fixed(bench.now + 88 * DAY, dt.datetime(9999, 12, 31, tzinfo=dt.UTC))
     bench.write(metadata={"generation": 2})
     await bench.run(86400)
@@ -226,6 +236,20 @@ async def test_errors_are_harmless_and_asked_about_ever_less_often(
     assert bench.condition() == ready
     assert bench.cluster.body["metadata"]["resourceVersion"] == version
     assert bench.events == ["Issuing", "Issued"]
+
+
+async def test_a_ca_that_does_not_answer_is_not_asked_about_every_other_certificate(bench: Bench) -> None:
+    info(bench).error = TimeoutError()
+    await bench.run(60)
+    assert len(info(bench).asked) == 1
+    bench.write(metadata={"uid": "uid-other"})  # another object, the same CA
+    await bench.run(30)
+    assert len(info(bench).asked) == 1
+    info(bench).error, info(bench).window = None, fixed(bench.now + 20 * DAY, bench.now + 22 * DAY)
+    await bench.run(600)
+    assert len(info(bench).asked) == 2
+    assert bench.status.renewal is not None
+    assert bench.status.renewal.basis == "ARI"
 
 
 async def test_nobody_is_asked_who_has_not_issued_the_certificate(bench: Bench) -> None:

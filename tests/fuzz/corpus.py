@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from certwright.acme import AccountKey
+from certwright.certificates.revisions import revision_of, revisions_secret
 from certwright.pki import build_csr
 from tests.fakes.dns import reply
 from tests.fakes.hostile import integers, laborious_answer, pem, rsa_key
@@ -91,7 +92,26 @@ def csrs() -> tuple[bytes, ...]:
 def secrets() -> tuple[bytes, ...]:
     """TLS Secrets, ours and strange ones, as the API server gives them."""
     build = Build(Issuing())
-    return _json(build.secret(), build.strange_secret(), build.strange_secret(immutable=True))
+    with_outputs = build.secret()
+    with_outputs["data"]["key.der"] = "AAAA"
+    record = {"entries": ["key.der"], "content": "0" * 32, "formats": "0" * 32}
+    rolled_back = {"at": "2026-06-01T12:00:00Z", "request": "r-1", "from": 2}
+    with_outputs["metadata"]["annotations"] |= {
+        "certwright.io/outputs": json.dumps(record),
+        "certwright.io/rolled-back": json.dumps(rolled_back),
+    }
+    return _json(build.secret(), with_outputs, build.strange_secret(), build.strange_secret(immutable=True))
+
+
+@cache
+def revisions() -> tuple[bytes, ...]:
+    """Secrets with earlier revisions of a certificate."""
+    build = Build(Issuing())
+    certificate = build.certificate()
+    annotations = {"certwright.io/issuer-name": "ca", "certwright.io/acme-server": "https://ca.test/directory"}
+    sources = {entry: base64.b64decode(content) for entry, content in build.secret()["data"].items()}
+    kept = (revision_of(annotations, number, sources) for number in (0, 7))
+    return _json(*(revisions_secret(certificate, one) for one in kept))
 
 
 @cache

@@ -26,6 +26,7 @@ from certwright.acme.problem import is_problem, parse_problem
 from certwright.acme.refusal import refusal
 from certwright.acme.renewal_info import RenewalInfo, certificate_identifier
 from certwright.acme.transport import UrlPolicy
+from certwright.certificates.revisions import read_revisions
 from certwright.certificates.secret import SecretFacts
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.solver_settings import SolverSettings
@@ -215,6 +216,7 @@ TARGETS: Final = (
     Target("private keys: SEC 1", corpus.key_der, _octets, _der_key("EC PRIVATE KEY"), (UnreadableKey,)),
     Target("account keys", corpus.private_keys, _octets, AccountKey.from_pem, (AcmeError,)),
     Target("Secrets", corpus.secrets, _secret, SecretFacts.of, ()),
+    Target("Secrets of earlier revisions", corpus.revisions, _secret, read_revisions, ()),
     Target("certificate chains in PEM", corpus.chains, _octets, _facts, (PkiError,)),
     Target("certificates", corpus.certificate_der, _octets, _der_facts, (PkiError,)),
     Target("certificate identifiers", corpus.certificate_der, _octets, certificate_identifier, (AcmeError,)),

@@ -121,7 +121,7 @@ def test_a_renewal_that_fails_leaves_the_certificate_ready_until_it_ends(
     # Due after two seconds, and good for twenty more, in which the renewal has to fail.
     brief = {"default": Profile(validity_seconds=22)}
     tenant.add_issuer("brief", pebble=make_pebble(profiles=brief, dns_server=ca_dns.address, authz_reuse_percent=0))
-    tenant.apply("web", "renewal.fails.example.test", issuerRef={"name": "brief"}, renewBeforePercentage=90)
+    tenant.apply("web", "renewal.fails.example.test", issuerRef={"name": "brief"}, renewBeforePercentage=85)
     tenant.ready("web")
     ca_dns.hide(place)
     failed = tenant.cluster.wait_for(

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LARGEST_PART: Final = 0.9
 """Of the real lifetime. A longer renewBefore was meant for longer certificates, and would order them without end."""
+LARGEST_PART_LEFT: Final = 0.95
+"""The same of what was left of it when the certificate was issued: CAs date it back, by an hour or so."""
 JITTER_PART: Final = 20
 """Of the lifetime: by so much at most a renewal is earlier, so that what was applied together is renewed apart."""
 JITTER_OF_PAUSE: Final = 10
@@ -125,7 +127,7 @@ def _by_spec(certificate: Certificate, facts: CertificateFacts, issued: dt.datet
     if before is None:
         return RenewalDecision(default, "Lifetime")
     real = facts.not_after - issued
-    if before <= real * LARGEST_PART:
+    if before <= life * LARGEST_PART and before <= real * LARGEST_PART_LEFT:
         return RenewalDecision(_earlier(certificate, facts, facts.not_after - before, issued), "RenewBefore")
     message = (
         f"spec.{field} is not respected: it is more than nine tenths of the certificate's real lifetime, "

@@ -60,15 +60,18 @@ class Suggestion:
         """Return what is known after an answer of the CA.
 
         The chosen time stays as long as the window contains it: choosing again at every answer would favour early
-        times. A window that begins after the certificate ends is no answer.
+        times. A window that begins after the certificate ends is no answer, nor is one of all its lifetime, which some
+        CAs give for short certificates. Of one that began before the certificate was there the rest counts.
         """
         start, end = info.start.replace(microsecond=0), info.end.replace(microsecond=0)
-        if start >= facts.not_after:
+        says_nothing = start <= self.first_seen and end >= facts.not_after
+        if start >= facts.not_after or says_nothing:
             return replace(self, start=None, end=None, at=None, explanation_url=None, confirmed=True)
         at = self.at
         end = min(end, facts.not_after)
         if at is None or not start <= at <= end:
-            at = max(replace(info, start=start, end=end).choose().replace(microsecond=0), start)
+            begin = max(start, self.first_seen) if end > self.first_seen else start
+            at = max(replace(info, start=begin, end=end).choose().replace(microsecond=0), begin)
         url = _shown_url(info.explanation_url)
         return replace(self, start=start, end=end, at=at, explanation_url=url, confirmed=True)
 
@@ -145,7 +148,7 @@ def _believed(status: RenewalStatus, fresh: Suggestion, facts: CertificateFacts)
     start, end, at = status.window_start, status.window_end, status.time
     if start is None or end is None or at is None or not start <= at <= end or start >= facts.not_after:
         return found
-    return replace(found, start=start, end=end, at=at, explanation_url=status.explanation_url)
+    return replace(found, start=start, end=end, at=at, explanation_url=_shown_url(status.explanation_url))
 
 
 def _early_renewals(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -20,9 +21,10 @@ from certwright.acme import (
     fetch_renewal_info,
 )
 from certwright.acme.renewal_info import LONGEST_POLL, RETRY_AFTER_ERROR
+from certwright.certificates.renewal import fraction_of
 from certwright.certificates.renewal_polls import next_poll, retry_seconds
 from certwright.certificates.steps.step import Act
-from certwright.runtime.backoff import Backoff
+from certwright.runtime.backoff import Backoff, wait_until
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -34,8 +36,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS: Final = 20.0
+POLL_SECONDS: Final = 10.0
 """Nobody waits for an answer for longer: others need the worker."""
+QUIET: Final = dt.timedelta(minutes=1)
+"""A CA that did not answer is not asked about other certificates for so long: each would hold a worker in vain."""
+QUIET_SPREAD: Final = dt.timedelta(minutes=5)
+"""After that they ask within so long."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,18 @@ class PollRenewalInfo(Act):
         secret, known, issuer = observation.secret, observation.memory.suggestion, observation.issued_by
         if issuer is None or secret is None or secret.leaf is None or secret.certificate is None or known is None:
             raise AssertionError("renewal information was asked for without a certificate")
-        certificate_der = secret.leaf.public_bytes(Encoding.DER)
+        certificate_der, server = secret.leaf.public_bytes(Encoding.DER), issuer.spec.server
+        quiet = wait_until(tools.quiet.get(server), tools.clock(), since=None)
+        if quiet is not None and quiet <= tools.clock() + QUIET:
+            later = quiet + QUIET_SPREAD * fraction_of(observation.uid, "quiet")
+            yield observation.after_poll(known, later, observation.memory.polls)
+            return
         try:
             async with asyncio.timeout(POLL_SECONDS):
                 info = await fetch_renewal_info(issuer.client.server, certificate_der)
         except (AcmeError, TimeoutError) as error:
+            if _result(error) == "unreachable":
+                _keep_quiet(tools, server)
             yield _failed(observation, tools, error)
             return
         tools.metrics.renewal_info("answered")
@@ -66,6 +79,13 @@ class PollRenewalInfo(Act):
         if (known.start, known.end) != (heard.start, heard.end):
             _tell(observation, tools, heard, moved=known.start is not None and observation.renew_at != before)
         yield observation
+
+
+def _keep_quiet(tools: Tools, server: str) -> None:
+    now = tools.clock()
+    for known in [one for one, until in tools.quiet.items() if until <= now]:
+        del tools.quiet[known]
+    tools.quiet[server] = now + QUIET
 
 
 def _failed(observation: Observation, tools: Tools, error: Exception) -> Observation:
