@@ -72,8 +72,10 @@ def test_the_api_server_fills_in_what_a_small_certificate_leaves_out(apply: Appl
         "secretName": "a-tls",
         "secretOwnerReference": False,
         "paused": False,
+        "revisionHistoryLimit": 1,
+        "revokeOnDelete": False,
         "issuerRef": {"name": "ca", "kind": "Issuer", "group": "certwright.io"},
-        "privateKey": {"encoding": "PKCS8", "rotationPolicy": "Always"},
+        "privateKey": {"rotationPolicy": "Always"},
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from certwright.acme import Identifier
@@ -134,7 +134,13 @@ def contents_of(certificate: Certificate) -> CertificateContents:
 
 def contents_digest(certificate: Certificate) -> str:
     """Return a digest of what a Certificate asks for besides identifiers, the common name included."""
-    return digest({"common_name": certificate.spec.effective_common_name, **contents_of(certificate).to_json()})
+    return _contents_digest(certificate.spec.effective_common_name, contents_of(certificate))
+
+
+@lru_cache(maxsize=1024)
+def _contents_digest(common_name: str | None, contents: CertificateContents) -> str:
+    # Compared at every look, and nearly all Certificates ask for nothing.
+    return digest({"common_name": common_name, **contents.to_json()})
 
 
 def certified_identifiers(facts: CertificateFacts) -> tuple[Identifier, ...]:

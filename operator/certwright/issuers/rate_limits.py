@@ -165,9 +165,11 @@ class RateLimit:
 
     def kept(self, kind: Kind, now: dt.datetime) -> RateLimitStatus | None:
         """Return what is to be in the issuer's status; None if nothing is worth it."""
-        if self._asked is None or self._asked[1] <= now or self._asked[1] - self._asked[0] < WORTH_KEEPING:
+        if self._asked is None or self._asked[1] - self._asked[0] < WORTH_KEEPING:
             return None
         since, until = (time.replace(microsecond=0) for time in self._asked)
+        if until <= now:
+            return None  # as it is written, or whoever waits for its end looks again and again in its last second
         return RateLimitStatus(requests=kind, since=since, until=until, message=self.said[:1000])
 
     def restore(self, kept: RateLimitStatus, now: dt.datetime) -> None:

@@ -1,0 +1,36 @@
+"""`make simulate`: live a year, tell what came of it, and draw it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tests.simulation.life import Scenario, live
+from tests.simulation.plot import numbers, plot
+
+
+def main() -> int:
+    """Live; 1 if a certificate expired or was never issued, a limit was exceeded, or too much was ordered."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--certificates", type=int, default=2000)
+    parser.add_argument("--days", type=float, default=365)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--busy", type=int, default=120)
+    parser.add_argument("--plot", type=Path, help="write the plot here, and the numbers beside it")
+    options = parser.parse_args()
+    started = time.monotonic()
+    life = live(Scenario(certificates=options.certificates, days=options.days, seed=options.seed, busy=options.busy))
+    print(numbers(life))  # noqa: T201 - a console program
+    for trouble in (*life.expired[:10], *life.missing[:10], *life.exceeded[:10]):
+        print(trouble)  # noqa: T201
+    print(f"{time.monotonic() - started:.0f} s, {time.process_time():.0f} s of CPU")  # noqa: T201
+    if options.plot:
+        options.plot.write_text(plot(life))
+        options.plot.with_suffix(".md").write_text(numbers(life))
+    return 0 if life.is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

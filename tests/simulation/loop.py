@@ -1,0 +1,47 @@
+"""An event loop in which days pass in a moment: when nobody has anything to do, the time of the next timer comes."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Stuck(RuntimeError):
+    """Nobody waits for a time, and nothing else can happen: the program under test waits for ever."""
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """The loop. Its clock, `time`, begins at 0; what others do in threads is done at once, so that runs are equal."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+        super().__init__(_Selector(self))
+
+    def time(self) -> float:
+        return self.elapsed
+
+    def run_in_executor(  # type: ignore[override]  # what the loop's own takes as well
+        self, _executor: Any, function: Callable[..., Any], *arguments: Any
+    ) -> asyncio.Future[Any]:
+        done = self.create_future()
+        try:
+            done.set_result(function(*arguments))
+        except Exception as error:  # noqa: BLE001 - for whoever awaits it
+            done.set_exception(error)
+        return done
+
+
+class _Selector(selectors.SelectSelector):
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise Stuck("nothing is scheduled any more")
+        self._loop.elapsed += max(0.0, timeout)
+        return super().select(0)
