@@ -76,7 +76,7 @@ async def test_a_requested_renewal_is_done_once_recorded_and_removed_from_the_sp
     assert entry.finished_time is not None
     assert spec_request(bench) is None
     assert bench.events[2:] == ["RequestBegun", "Issuing", "Issued", "RequestSucceeded"]
-    assert "request r-1 of alice for a renewal" in bench.messages["Issuing"]
+    assert "(Requested): alice requested a renewal (request r-1)." in bench.messages["Issuing"]
     assert (bench.condition().status, bench.condition(ISSUING).reason) == ("True", "NothingToDo")
     await bench.run(DAY)
     assert len(bench.ca.orders) == 2

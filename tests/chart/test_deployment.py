@@ -41,11 +41,17 @@ def test_every_option_of_the_operator_is_set_that_a_pod_has_a_use_for(helm: Helm
         for action in _parser()._actions
         for option in action.option_strings
         if option.startswith("--")
-    } - {"HELP", "KUBECONFIG", "HTTP01_PORT", "ALLOW_LOOPBACK"}  # a pod has its account; the others are for test beds
+    } - {
+        "HELP",
+        "KUBECONFIG",
+        "HTTP01_PORT",
+        "TLS_ALPN01_PORT",
+        "ALLOW_LOOPBACK",
+    }  # a pod has its account; the others are for test beds
     assert len(options) > 5
     set_by_chart = {
         name.removeprefix("CERTWRIGHT_")
-        for name in environment(helm, case("namespaced"))
+        for name in environment(helm, {**case("namespaced"), "tlsAlpn01": {"enabled": True}})
         if name.startswith("CERTWRIGHT_")
     }
     assert options - set_by_chart == set()
@@ -262,3 +268,11 @@ def test_the_network_policy_can_be_narrowed(helm: Helm) -> None:
     ]
     assert policy["egress"][-1] == values["networkPolicy"]["extraEgress"][0]
     assert {port["port"] for port in policy["egress"][1]["ports"]} == {6443, 443, 14000}
+
+
+def test_the_operator_answers_tls_where_that_is_enabled(helm: Helm) -> None:
+    assert "CERTWRIGHT_TLS_RESPONDER_PORT" not in environment(helm, {})
+    values = {"tlsAlpn01": {"enabled": True}, "http01": {"enabled": False}, "ports": {"tlsResponder": 9443}}
+    assert environment(helm, values)["CERTWRIGHT_TLS_RESPONDER_PORT"] == "9443"
+    ports = {port["name"]: port["containerPort"] for port in pod(helm, values)["containers"][0]["ports"]}
+    assert ports == {"http": 8080, "responder": 8089, "tls-responder": 9443}

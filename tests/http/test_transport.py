@@ -31,7 +31,7 @@ from certwright.http.errors import (
     UntrustedServer,
 )
 from certwright.http.transport import HttpxTransport, Timeouts
-from certwright.http.trust import ClientCertificate
+from certwright.http.trust import ClientCertificate, ClientCertificatePem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -324,6 +324,20 @@ async def test_an_allowed_address_is_asked_and_a_proxy_may_be_anywhere(root: Iss
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_proxy_that_others_chose_may_not_be_where_nothing_may_be(root: Issued, leaf: Issued, host: str) -> None:
+    asked: list[bytes] = []
+    async with serving(answering(OK), leaf) as server, tunnelling(asked, server) as proxy:
+        way = f"http://user:s3cr3t@{host}:{proxy}"
+        async with HttpxTransport(ca_bundle=root.pem, proxy=way, proxy_addresses=NO_LOOPBACK) as transport:
+            with pytest.raises(AddressRefused, match="loopback") as caught:
+                await transport.request("GET", server.url, headers={}, max_bytes=100)
+        assert "s3cr3t" not in str(caught.value)
+        async with HttpxTransport(ca_bundle=root.pem, proxy=way, proxy_addresses=AddressPolicy()) as transport:
+            assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+    assert len(asked) == 1, "a refused proxy is told nothing"
+
+
 @pytest.mark.parametrize("path", ["/a|b/{c}", "/a%7eb/%2F", "/a/../b/./c", "//double", "/q?x=%20&y=[1]&z", "", "?q"])
 async def test_the_url_goes_out_byte_for_byte(root: Issued, leaf: Issued, path: str) -> None:
     async with serving(answering(OK), leaf) as server, HttpxTransport(ca_bundle=root.pem) as transport:
@@ -401,6 +415,18 @@ class TestTrust:
             assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
             with pytest.raises(ConnectionFailed):
                 await anonymous.request("GET", server.url, headers={}, max_bytes=100)
+
+    async def test_a_client_certificate_that_is_only_in_memory_is_shown(
+        self, tmp_path: Path, root: Issued, leaf: Issued
+    ) -> None:
+        certificate, key = (path.read_bytes() for path in issue(tmp_path, "client", issuer=root).files)
+        shown = ClientCertificatePem(certificate, key)
+        async with (
+            serving(answering(OK), leaf, client_ca=root) as server,
+            HttpxTransport(ca_bundle=root.pem, client_certificate=shown) as transport,
+        ):
+            assert (await transport.request("GET", server.url, headers={}, max_bytes=100)).status == 200
+        assert "PRIVATE" not in repr(shown)
 
     @pytest.mark.parametrize(
         "bundle", ["", "nonsense", "é", "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----"]

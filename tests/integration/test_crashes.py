@@ -19,6 +19,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from certwright.acme import AccountKey
 from harness import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
 from harness.acme import account_of
 from harness.dns_front import DnsFront
@@ -63,6 +64,7 @@ _AT_CA: Final = (
     (r"^/order-plz$", "order at the CA"),
     (r"^/chalZ/", "answer to the challenge"),
     (r"^/finalize-order/", "CSR"),
+    (r"^/rollover-account-key$", "key change"),
 )
 
 
@@ -115,6 +117,8 @@ def _write_at_api_server(request: Request) -> str | None:
     for method, path, kind in _AT_API_SERVER:
         if request.method == method and re.search(path, request.path):
             return kind
+    if request.method == "PATCH" and request.path.partition("?")[0].endswith("-account"):
+        return "next account key" if "tls.key" not in json.loads(request.body)["data"] else "account key replaced"
     if request.method != "PATCH" or "/certificates/" not in request.path:
         return f"{request.method} {request.path}"
     body = json.loads(request.body)
@@ -308,3 +312,47 @@ def test_a_rollback_is_done_once_whatever_is_killed(stage: Stage) -> None:
         assert axe.seen.count("TLS Secret") == 1, after
         assert axe.seen.count("CSR") == 0, after
     assert stage.ca.counts()[NEW_ORDER] == 3, "one for each certificate, and none for a rollback"
+
+
+def test_an_account_key_is_rotated_once_whatever_is_killed(stage: Stage) -> None:
+    tenant, axe = stage.tenant, stage.axe
+    stage.order_certificate()
+    tenant.ready("web")
+    account = tenant.cluster.wait_ready("Issuer", tenant.namespace, "pebble")["status"]["acme"]
+    for write in ("next account key", "key change", "account key replaced", "status of the issuer"):
+        axe.seen.clear()
+        axe.waits_for = write
+        rotation = {"request": write.replace(" ", "-")}
+        tenant.cluster.patch("Issuer", tenant.namespace, "pebble", {"spec": {"acme": {"accountKeyRotation": rotation}}})
+        tenant.cluster.wait_for(
+            f"there was no write '{write}' to kill the operator after",
+            lambda: {"status": {"writes": axe.seen, "operator runs": axe.operator.running}},
+            lambda seen: not seen["status"]["operator runs"],
+        )
+        axe.operator.start()
+        before = account
+        found = tenant.cluster.wait_for(
+            f"the key was not rotated after the operator was killed after {write!r}",
+            lambda: tenant.cluster.get("Issuer", tenant.namespace, "pebble"),
+            lambda body: (
+                body["status"]["acme"]["keyThumbprint"] != before["keyThumbprint"]  # noqa: B023 - called at once
+                and body["status"]["conditions"][0]["status"] == "True"
+            ),
+        )
+        account, after = found["status"]["acme"], f"writes, killed after {write!r}: {axe.seen}"
+        assert account["uri"] == before["uri"], after
+        assert account["keyRotation"]["formerThumbprint"] == before["keyThumbprint"], after
+        data = tenant.cluster.secret_data(tenant.namespace, "pebble-account")
+        assert AccountKey.from_pem(data["tls.key"]).thumbprint == account["keyThumbprint"], after
+        assert "tls.key.next" not in data, after
+        assert axe.seen.count("key change") == 1, after
+    tenant.cluster.patch(
+        "Certificate", tenant.namespace, "web", {"spec": {"request": {"id": "after", "action": "Renew"}}}
+    )
+    tenant.cluster.wait_for(
+        "nothing can be ordered with the last key",
+        lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
+        lambda body: body["status"].get("revision") == 2,
+    )
+    used = {account_of(request) for request in stage.ca.requests} - {None}
+    assert used == {account["uri"]}

@@ -28,6 +28,8 @@ ISSUER: Final = {
     "solvers": [{"dns01": {"rfc2136": {"nameserver": "ns1.example"}}}],
 }
 
+CERTIFICATE: Final = {"dnsNames": ["shop.example.com"], "secretName": "shop-tls", "issuerRef": {"name": "ca"}}
+
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 
@@ -38,6 +40,10 @@ def _cluster_of_a_reader(bed: TestBed) -> None:
     bed.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
 
 
+def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "certwright.io/v1", "kind": kind, "metadata": {"name": "shown"}, "spec": spec}
+
+
 def objects_of(block: Block, helm: Helm) -> list[dict[str, Any]]:
     """The objects that a block is, is a part of, or makes as values of the chart."""
     found: list[dict[str, Any]] = []
@@ -45,8 +51,13 @@ def objects_of(block: Block, helm: Helm) -> list[dict[str, Any]]:
         if "kind" in document:
             found.append(document)
         elif document.keys() <= {"solvers", "profile", "caBundle", "server", "email"}:
-            body = {"apiVersion": "certwright.io/v1", "kind": "Issuer", "metadata": {"name": "shown"}}
-            found.append({**body, "spec": {"acme": {**ISSUER, **document}}})
+            found.append(_object("Issuer", {"acme": {**ISSUER, **document}}))
+        elif document.keys() == {"dns01"}:
+            found.append(_object("Issuer", {"acme": {**ISSUER, "solvers": [document]}}))
+        elif document.keys() == {"spec"} and "acme" in document["spec"]:
+            found.append(_object("Issuer", {"acme": {**ISSUER, **document["spec"]["acme"]}}))
+        elif document.keys() == {"spec"}:
+            found.append(_object("Certificate", {**CERTIFICATE, **document["spec"]}))
         else:
             # The schema of the chart's values refuses what is none of them.
             kinds = ("certwright.io/v1/Issuer", "certwright.io/v1/ClusterIssuer")
@@ -72,7 +83,9 @@ def test_the_api_server_takes_each_block(bed: TestBed, helm: Helm, block: Block,
 def test_kubectl_takes_each_command(bed: TestBed, command: Command) -> None:
     known = set(re.findall(r"^  ([a-z-]+) ", bed.kubectl("--help"), flags=re.MULTILINE))
     verb = next(word for word in command.words[1:] if word in known)
-    help_text = bed.kubectl(verb, "--help") + bed.kubectl("options")
+    verbs = ("create", *command.words[2:4]) if verb == "create" else (verb,)
+    verbs = tuple(word for word in verbs if re.fullmatch("[a-z-]+", word))
+    help_text = bed.kubectl(*verbs, "--help") + bed.kubectl("options")
     assert set(command.options) <= set(re.findall(r"(?<![\w-])-{1,2}[A-Za-z][\w-]*", help_text))
     for flag, value in zip(command.words, command.words[1:], strict=False):
         # The others are files that the reader makes.

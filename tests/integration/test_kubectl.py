@@ -91,7 +91,7 @@ def test_certificates_are_renewed_by_label_with_progress_and_a_record(
     assert sum(len(day["renewals"]) for day in calendar["days"]) == 3
     shown = kubectl("status", "-n", space, "one").stdout
     assert f"of {by}: Renew Succeeded" in shown
-    assert "Ordering a certificate (Requested): of request renew-" in shown
+    assert f"Ordering a certificate (Requested): {by} requested a renewal (request renew-" in shown
 
 
 def test_a_paused_certificate_is_left_alone_until_it_is_resumed(

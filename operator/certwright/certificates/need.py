@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.certificates.order_request import certified_identifiers, contents_digest, names_of
 from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
 from certwright.certificates.requests.actions import wanting_certificate
-from certwright.certificates.requests.record import asked
+from certwright.certificates.requests.record import SOMEONE
 from certwright.certificates.revocations import is_spoiled, revocation_of
 from certwright.text import listed, rfc3339, sentence
 
@@ -226,4 +226,6 @@ def _time_need(observation: Observation, facts: CertificateFacts, now: dt.dateti
 
 def _request_need(observation: Observation) -> Need | None:
     entry = wanting_certificate(observation)
-    return Need("Requested", f"of {asked(entry)}") if entry is not None else None
+    if entry is None:
+        return None
+    return Need("Requested", f"{entry.requested_by or SOMEONE} requested a renewal (request {entry.id})")

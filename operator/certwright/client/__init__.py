@@ -20,7 +20,7 @@ What it does not do: it stores nothing, installs no certificate in any server, a
 
 from certwright.challenges.dns01 import Dns01, DnsAccount01
 from certwright.challenges.dns_persist01 import DnsPersist01
-from certwright.challenges.errors import CannotListen, CannotWrite, NotVisible
+from certwright.challenges.errors import CannotListen, CannotWrite, NotVisible, PersistentRecordMissing
 from certwright.challenges.http01_server import Http01Server
 from certwright.challenges.manual import Instruction, Manual
 from certwright.challenges.proof import Proof
@@ -99,6 +99,7 @@ __all__ = [
     "OrderReady",
     "OrderResumed",
     "PendingCertificate",
+    "PersistentRecordMissing",
     "PreferredChainMissing",
     "Presented",
     "Presenting",

@@ -15,7 +15,7 @@ from certwright.cli.cluster.app import plugin
 from certwright.cli.cluster.checks import issuers as of_issuers
 from certwright.cli.cluster.checks import operator as of_operator
 from certwright.cli.cluster.checks.result import Result
-from certwright.cli.cluster.checks.rights import CLUSTER, HTTP01, SERVED
+from certwright.cli.cluster.checks.rights import CLUSTER, HTTP01, SERVED, TLS_ALPN01
 from certwright.kube.claims import NAMESPACES_ANNOTATION
 from certwright.resources.crd import custom_resource_definitions
 from testbed.locations import PROJECT
@@ -193,7 +193,7 @@ async def test_a_ca_and_a_dns_server_that_do_not_answer_are_warnings() -> None:
     assert "metadata" in refused.message, "an issuer of a tenant sends the administrator's machine there"
 
 
-@pytest.mark.parametrize(("rights", "template"), [((*SERVED, *HTTP01), "served"), (CLUSTER, "cluster")])
+@pytest.mark.parametrize(("rights", "template"), [((*SERVED, *HTTP01, *TLS_ALPN01), "served"), (CLUSTER, "cluster")])
 def test_the_rights_are_those_of_the_table_in_the_docs(rights: Any, template: str) -> None:
     page = (PROJECT / "docs" / "operating.md").read_text()
     rows = re.findall(r"^\| (served|cluster) \| (\S+) \| ([^|]+) \| ([^|]+) \|", page, re.MULTILINE)

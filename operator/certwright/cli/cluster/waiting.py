@@ -93,7 +93,9 @@ def progress_of(certificate: CertificateView | None, asked: Asked) -> Progress:
         if state != "Running":
             return Progress(state, message)
         issuing = certificate.conditions.get("Issuing")
-        return Progress("Running", f"{issuing.reason}: {issuing.message}" if issuing is not None else "")
+        if issuing is None or issuing.reason == "NothingToDo":
+            return Progress("Running", message or "the operator goes on")
+        return Progress("Running", f"{issuing.reason}: {issuing.message}")
     current = certificate.request
     if current is None or current.get("id") != asked.request_id:
         by = f"request {text_at(current, 'id')}" if current is not None else "somebody who removed it"

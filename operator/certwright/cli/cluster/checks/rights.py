@@ -45,7 +45,7 @@ YOURS: Final = (
 )
 SERVED: Final = (
     Right(OURS, "certificates", ("get", "list", "watch", "patch"), "reading Certificates, the finalizer, requests"),
-    Right(OURS, "issuers", ("get", "list", "watch"), "reading issuers"),
+    Right(OURS, "issuers", ("get", "list", "watch", "patch"), "reading issuers, the finalizer"),
     Right(OURS, "certificates/status", ("patch",), "reporting"),
     Right(OURS, "issuers/status", ("patch",), "reporting"),
     Right("", "secrets", ("get", "list", "watch", "create", "patch", "delete"), "certificates and keys"),
@@ -61,8 +61,12 @@ HTTP01: Final = (
     Right("gateway.networking.k8s.io", "httproutes", ("get", "create", "patch", "deletecollection"), "HTTP-01"),
 )
 """The same, for HTTP-01 only: the chart value http01.enabled."""
+TLS_ALPN01: Final = (
+    Right("gateway.networking.k8s.io", "tlsroutes", ("get", "create", "patch", "deletecollection"), "TLS-ALPN-01"),
+)
+"""The same, for TLS-ALPN-01 only: the chart value tlsAlpn01.enabled."""
 CLUSTER: Final = (
-    Right(OURS, "clusterissuers", ("get", "list", "watch"), "reading ClusterIssuers"),
+    Right(OURS, "clusterissuers", ("get", "list", "watch", "patch"), "reading ClusterIssuers, the finalizer"),
     Right(OURS, "clusterissuers/status", ("patch",), "reporting"),
     Right("apiextensions.k8s.io", "customresourcedefinitions", ("list", "watch"), "noticing CRDs"),
     Right("coordination.k8s.io", "leases", ("list",), "noticing other releases"),
@@ -93,11 +97,14 @@ async def check_operators(connected: Session, operator: Operator) -> list[Result
     needed: Level = "fail" if operator.is_known else "warn"
     try:
         served = await _check_all(what, SERVED, ask, namespace=connected.namespace, level=needed)
-        http01 = await _check_all(f"{what}, HTTP-01", HTTP01, ask, namespace=connected.namespace, level="warn")
+        challenges = [
+            *await _check_all(f"{what}, HTTP-01", HTTP01, ask, namespace=connected.namespace, level="warn"),
+            *await _check_all(f"{what}, TLS-ALPN-01", TLS_ALPN01, ask, namespace=connected.namespace, level="warn"),
+        ]
         cluster = await _check_all(f"{what}, cluster", CLUSTER, ask, namespace=None, level=needed)
     except Forbidden:
         return [Result("warn", what, "you may not create SubjectAccessReviews: not checked")]
-    return [*served, *http01, *cluster]
+    return [*served, *challenges, *cluster]
 
 
 async def _self(connected: Session, attributes: Mapping[str, Any]) -> bool:
