@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -75,3 +76,15 @@ def test_whom_a_certificate_refers_to(build: Build) -> None:
     cluster = build.certificate(issuerRef={"name": "ca", "kind": "ClusterIssuer"})
     assert issuer_keys(cluster) == (Key("ClusterIssuer", "", "ca"),)
     assert (str(CA), str(issuer_keys(cluster)[0])) == ("Issuer team/ca", "ClusterIssuer ca")
+
+
+def test_since_when_an_issuer_fails_is_taken_from_its_status_at_the_first_look_only() -> None:
+    now = dt.datetime(2026, 11, 28, 12, tzinfo=dt.UTC)
+    hour = dt.timedelta(hours=1)
+    key = Key("Issuer", "team", "ca")
+    for said, since in ((now - hour, now - hour), (now + hour, now), (None, now)):
+        registry = IssuerRegistry(lambda: now)
+        registry.set_not_ready(key, "The CA is away.", said_since=said)
+        assert registry.view(key).since == since
+        registry.set_not_ready(key, "The CA is away.", said_since=now - 2 * hour)
+        assert registry.view(key).since == since, "this process knows it by now"

@@ -690,9 +690,12 @@ class IssuerReconciler:
         else:
             logger.error("%s: unexpected error", key, exc_info=error)
         was = find_condition(issuer.status.conditions, READY)
-        if was is None or (was.status, was.reason) != ("False", failure.reason):
+        is_new = was is None or (was.status, was.reason) != ("False", failure.reason)
+        if is_new:
             self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Warning", failure.reason, failure.message)
-        self._registry.set_not_ready(key, f"{key} is not ready ({failure.reason}): {failure.message}")
+        said_since = None if was is None or is_new else was.last_transition_time
+        why = f"{key} is not ready ({failure.reason}): {failure.message}"
+        self._registry.set_not_ready(key, why, said_since=said_since)
         self._wake(key)
         await self._show(issuer, failing)
         if self._has_newer(key, version):

@@ -31,7 +31,7 @@ class IssuerView:
     Attributes:
         state: ``unknown`` until the operator has looked at it since its start.
         message: Why it is not ready, for people.
-        since: Since when it has not been, as far as this process knows; None while it is.
+        since: Since when it has not been, as far as this process knows or found in its status; None while it is.
     """
 
     state: Literal["unknown", "missing", "not-ready", "ready"]
@@ -180,12 +180,19 @@ class IssuerRegistry:
         self._loaded.pop(issuer.key, None)
         self._views[issuer.key] = IssuerView("ready")
 
-    def set_not_ready(self, key: Key, message: str) -> None:
-        """Say why an issuer is not available."""
+    def set_not_ready(self, key: Key, message: str, *, said_since: dt.datetime | None = None) -> None:
+        """Say why an issuer is not available.
+
+        Args:
+            key: The issuer.
+            message: For people.
+            said_since: Since when its status says so. It counts for what this process has not looked at before, so
+                that a restart does not begin the wait for another issuer anew.
+        """
         ready = self._ready.pop(key, None)
         if ready is not None:
             self._loaded[key] = ready.loaded
-        self._views[key] = IssuerView("not-ready", message, self._since(key))
+        self._views[key] = IssuerView("not-ready", message, self._since(key, said_since))
 
     def set_missing(self, key: Key) -> None:
         """Say that there is no such issuer."""
@@ -203,9 +210,11 @@ class IssuerRegistry:
         """The CAs in use."""
         return (issuer.authority or Authority(issuer.spec.server) for issuer in self._ready.values())
 
-    def _since(self, key: Key) -> dt.datetime:
-        known = self._views.get(key)
-        return self._clock() if known is None or known.since is None else known.since
+    def _since(self, key: Key, said: dt.datetime | None = None) -> dt.datetime:
+        known, now = self._views.get(key), self._clock()
+        if known is None:
+            return min(said or now, now)
+        return known.since or now
 
 
 def issuer_keys(certificate: Certificate) -> tuple[Key, ...]:
