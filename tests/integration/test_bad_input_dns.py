@@ -72,7 +72,7 @@ def only_http01(wrong: Wrong) -> Mistake:
     wrong.apply("only-http01", solver={"http01": {"ingress": {}, "responder": "shared"}})
     return Mistake(
         "ResponderUnavailable",
-        ("has an http01 solver with responder shared", "start it with --responder-address", "use responder pod"),
+        ("has a solver with responder shared", "start it with --responder-address", "use responder pod"),
         lambda: wrong.issuer("only-http01"),
     )
 

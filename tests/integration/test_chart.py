@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import yaml
 
 from chart.derived import MANIFESTS
 from chart.matrix import MATRIX, case
@@ -117,7 +118,8 @@ def test_a_mistake_would_be_found(
     for key in path:
         place = place[key]
     place |= content
-    assert conform(kubeconform, schemas, json.dumps(one))["summary"]["invalid"] == 1
+    found = conform(kubeconform, schemas, yaml.safe_dump(one))
+    assert found["summary"]["invalid"] == 1, found
 
 
 @pytest.mark.parametrize("name", MATRIX)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 HTTP_HOOK = """#!/bin/sh
 set -eu
-cat >> {log}
-echo >> {log}
+line=$(cat)
+printf '%s\\n' "$line" >> {log}
 case "$1" in
     present)
         mkdir -p "{root}/.well-known/acme-challenge"
