@@ -131,8 +131,8 @@ class KeyRotation:
             return RotationResult(keys, next_at=self.now + WAIT)
         try:
             if keys.upcoming is None:
-                algorithm = self.spec.account_key_algorithm
-                upcoming = await asyncio.to_thread(AccountKey.generate, algorithm)
+                algorithm, size = self.spec.account_key_algorithm, self.spec.account_key_size
+                upcoming = await asyncio.to_thread(AccountKey.generate, algorithm, size=size)
                 keys = await announce(self.kube_api, keys, upcoming, self._request)
         except KubeError as error:
             return self._failed(keys, f"The next key could not be stored: {error}.")
@@ -184,7 +184,8 @@ class KeyRotation:
     def _next(self, keys: AccountKeySecret, due: dt.datetime | None) -> dt.datetime | None:
         tidied = None
         if keys.former is not None and keys.created_at is not None:
-            tidied = max(keys.created_at + FORMER_KEPT, self.now + RETRY)
+            # A time to come, which others wrote into the Secret, counts as now: it may be the end of the calendar.
+            tidied = max(min(keys.created_at, self.now) + FORMER_KEPT, self.now + RETRY)
         return min((time for time in (due, tidied) if time is not None), default=None)
 
     def _refusal(self, keys: AccountKeySecret, others: str | None) -> Problem | None:
