@@ -6,6 +6,8 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from certwright.acme import AccountKey
 from certwright.acme.server import MAX_RECONNECTS
@@ -432,3 +434,27 @@ async def test_no_key_is_in_a_status_an_event_or_the_log(bench: Bench, caplog: p
     bench.write(**ROTATE)
     await bench.reconciler.reconcile(CA)
     assert "PRIVATE" not in str(bench.status()) + str(bench.events) + caplog.text + repr(ready_issuer(bench))
+
+
+async def test_a_large_rsa_key_is_followed_by_one_of_its_size() -> None:
+    bench = Bench()
+    large = {"accountKeyAlgorithm": "RS256", "accountKeySize": 3072}
+    bench.write(**large)
+    await bench.reconciler.reconcile(CA)
+    bench.write(**large, **ROTATE)
+    await bench.reconciler.reconcile(CA)
+    public = serialization.load_pem_private_key(account_key(bench).to_pem(), None).public_key()
+    assert isinstance(public, rsa.RSAPublicKey)
+    assert public.key_size == 3072
+
+
+async def test_a_time_of_the_last_rotation_at_the_end_of_the_calendar_stops_nothing(bench: Bench) -> None:
+    bench.write(**ROTATE)
+    await bench.reconciler.reconcile(CA)
+    notes_of(bench)[CREATED_ANNOTATION] = "9999-12-31T23:59:59Z"
+    bench.restart()
+    bench.watch()
+    result = await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("True", "AccountRegistered")
+    assert result.after is not None
+    assert result.after <= FORMER_KEPT
