@@ -438,7 +438,7 @@ async def test_no_key_is_in_a_status_an_event_or_the_log(bench: Bench, caplog: p
 
 async def test_a_large_rsa_key_is_followed_by_one_of_its_size() -> None:
     bench = Bench()
-    large = {"accountKeyAlgorithm": "RS256", "accountKeySize": 3072}
+    large: dict[str, Any] = {"accountKeyAlgorithm": "RS256", "accountKeySize": 3072}
     bench.write(**large)
     await bench.reconciler.reconcile(CA)
     bench.write(**large, **ROTATE)
