@@ -114,8 +114,11 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
 def _leave(observation: Observation, deleted: dt.datetime, now: dt.datetime) -> Step:
     # By the API server's clock: if ours is far behind, only the number of tries is sure to come to an end.
     behind = deleted - now > CLEAN_UP_PATIENCE
-    if now < deleted + CLEAN_UP_PATIENCE and not (behind and _tried_enough(observation)):
-        return _let_go(observation, now) or Forget()
+    deadline = deleted + CLEAN_UP_PATIENCE
+    if now < deadline and not (behind and _tried_enough(observation)):
+        step = _let_go(observation, now) or Forget()
+        # A pause between two tries holds it no longer than that.
+        return Sleep(deadline) if isinstance(step, Sleep) and step.until > deadline else step
     return _release_first(observation, now) or Forget()
 
 
