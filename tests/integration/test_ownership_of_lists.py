@@ -60,11 +60,6 @@ def test_a_name_that_is_taken_out_of_git_is_gone_although_another_manager_wrote_
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (certificate("b.example", "a.example", "b.example"), "spec.dnsNames: Invalid value: has b.example more than"),
-        (
-            issuer({"selector": {"dnsZones": ["a.example", "a.example"]}, "dns01": RFC2136}),
-            "selector.dnsZones: Invalid value: has a.example more than once",
-        ),
         (
             issuer({"dns01": {**RFC2136, "nameservers": ["NS1.example:53", "ns1.example:53"]}}),
             "nameservers: Invalid value: has NS1.example:53 more than once",
