@@ -18,11 +18,11 @@ from certwright.certificates.secret import (
     MAX_ANNOTATION,
     REVISIONS,
     REVISIONS_PREFIX,
-    owner_of,
+    beside,
 )
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.secrets import EntryTooLarge, decoded, encoded
-from certwright.resources import CERTIFICATE_NAME_ANNOTATION, COMPONENT_LABEL, RevisionStatus
+from certwright.resources import RevisionStatus
 from certwright.resources.keystores import MAX_REVISIONS
 
 if TYPE_CHECKING:
@@ -79,19 +79,7 @@ def revisions_name(certificate: Certificate) -> str:
 
 def revisions_secret(certificate: Certificate, revision: Revision) -> dict[str, Any]:
     """Return the Secret with a first revision."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {
-            "namespace": certificate.metadata.namespace,
-            "name": revisions_name(certificate),
-            "labels": {COMPONENT_LABEL: REVISIONS},
-            "annotations": {CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name},
-            "ownerReferences": [owner_of(certificate)],
-        },
-        "data": revision.entries,
-    }
+    return beside(certificate, revisions_name(certificate), REVISIONS, revision.entries)
 
 
 def revision_of(annotations: Mapping[str, str], number: int, sources: Mapping[str, bytes]) -> Revision:

@@ -475,39 +475,49 @@ def held_secret(certificate: Certificate, leaf_der: bytes, key_pem: bytes, issue
     It names the issuer that issued it, as the Certificate's own Secret does.
     """
     leaf = x509.load_der_x509_certificate(leaf_der).public_bytes(Encoding.PEM)
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "Opaque",
-        "metadata": {
-            "namespace": certificate.metadata.namespace,
-            "name": held_name(certificate),
-            "labels": {COMPONENT_LABEL: HELD_CERTIFICATE},
-            "annotations": {
-                CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name,
-                ISSUER_NAME_ANNOTATION: issuer.name,
-                ISSUER_KIND_ANNOTATION: issuer.kind,
-            },
-            "ownerReferences": [owner_of(certificate)],
-        },
-        "data": {"tls.crt": encoded(leaf), "tls.key": encoded(key_pem)},
-    }
+    return beside(
+        certificate,
+        held_name(certificate),
+        HELD_CERTIFICATE,
+        {"tls.crt": encoded(leaf), "tls.key": encoded(key_pem)},
+        annotations={ISSUER_NAME_ANNOTATION: issuer.name, ISSUER_KIND_ANNOTATION: issuer.kind},
+    )
 
 
 def pending_key_secret(certificate: Certificate, key_pem: bytes) -> dict[str, Any]:
     """Return the Secret that keeps the new private key; it goes when the Certificate goes."""
+    return beside(certificate, pending_key_name(certificate), PENDING_KEY, {"tls.key": encoded(key_pem)})
+
+
+def beside(
+    certificate: Certificate,
+    name: str,
+    component: str,
+    data: Mapping[str, str],
+    *,
+    annotations: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return a Secret for the operator itself, beside the Certificate's own: it goes when the Certificate goes.
+
+    Args:
+        certificate: Whose it is.
+        name: Its name.
+        component: The value of the label that says what it is for.
+        data: Its entries, in base64.
+        annotations: Besides the one with the Certificate's name.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
         "metadata": {
             "namespace": certificate.metadata.namespace,
-            "name": pending_key_name(certificate),
-            "labels": {COMPONENT_LABEL: PENDING_KEY},
-            "annotations": {CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name},
+            "name": name,
+            "labels": {COMPONENT_LABEL: component},
+            "annotations": {CERTIFICATE_NAME_ANNOTATION: certificate.metadata.name, **(annotations or {})},
             "ownerReferences": [owner_of(certificate)],
         },
-        "data": {"tls.key": encoded(key_pem)},
+        "data": dict(data),
     }
 
 
