@@ -106,10 +106,8 @@ class Revoke(Act):
             if error.reason != "RevocationRefused" and now - revocation.started_time <= PATIENCE:
                 raise
             revocation = finished(revocation, "Failed", error.message, now)
-        _tell(observation, tools, revocation)
-        observation = await save(with_revocation(observation, revocation), tools)
-        yield observation.remember(revoking=Backoff())
-        yield await _drop(observation, tools, revocation)
+        async for latest in _closed(observation, tools, revocation):
+            yield latest
 
 
 @dataclass(frozen=True)
@@ -145,10 +143,8 @@ class WithdrawRevocation(Act):
         """Leave it. Raises `KubeError`."""
         message = "Withdrawn: the request ended before the certificate was revoked."
         revocation = finished(self.revocation, "Failed", message, tools.clock())
-        _tell(observation, tools, revocation)
-        observation = await save(with_revocation(observation, revocation), tools)
-        yield observation.remember(revoking=Backoff())
-        yield await _drop(observation, tools, revocation)
+        async for latest in _closed(observation, tools, revocation):
+            yield latest
 
 
 @dataclass(frozen=True)
@@ -259,6 +255,14 @@ def _tell(observation: Observation, tools: Tools, revocation: RevocationStatus) 
     message = f"Certificate {revocation.serial_number} is not revoked. {revocation.message}"
     tools.recorder.record(observation.subject, "Warning", "RevocationFailed", message)
     logger.warning("%s: RevocationFailed: %s", name, message)
+
+
+async def _closed(observation: Observation, tools: Tools, revocation: RevocationStatus) -> AsyncIterator[Observation]:
+    """Tell what came of a revocation, write it down, and then remove what held the certificate. Raises `KubeError`."""
+    _tell(observation, tools, revocation)
+    observation = await save(with_revocation(observation, revocation), tools)
+    yield observation.remember(revoking=Backoff())
+    yield await _drop(observation, tools, revocation)
 
 
 async def _drop(observation: Observation, tools: Tools, revocation: RevocationStatus) -> Observation:
