@@ -6,8 +6,8 @@ import datetime as dt
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from certwright.certificates.given import Secrets
 from certwright.certificates.reconciler import CertificateReconciler
+from certwright.certificates.secret.given import Secrets
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright import acme
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.response import RecordResponse
     from certwright.kube.events import Subject
     from certwright.runtime.result import Result

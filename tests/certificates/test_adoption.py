@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from certwright.certificates.need import issuance_need
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.pki import generate_private_key, parse_chain, private_key_to_pem
 from tests.fakes.operator import KEY, NOW, SERVER, encoded
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import Identifier, OrderPurpose
-from certwright.certificates.applicant import applicant
+from certwright.certificates.order.applicant import applicant
 from certwright.certificates.seal import IssuanceSeals
-from certwright.certificates.secret import SecretFacts, tls_secret
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.manifest import tls_secret
 from certwright.issuers.budgets import Applicant
 from certwright.issuers.waiting_room import Priority
 from certwright.pki import private_key_to_pem

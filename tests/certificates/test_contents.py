@@ -17,7 +17,9 @@ from certwright.certificates.key_maker import KeyMaker
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of
 from certwright.certificates.plan import plan
-from certwright.certificates.secret import CONTENTS_ANNOTATION, SecretFacts, adopted_secret
+from certwright.certificates.secret.annotations import CONTENTS_ANNOTATION
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.manifest import adopted_secret
 from certwright.certificates.steps.finalize import Finalize
 from certwright.certificates.steps.resting import Refuse
 from certwright.failures import IssuanceError

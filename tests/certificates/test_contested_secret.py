@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from certwright.certificates.issued import MAX_KEPT
-from certwright.certificates.order_budget import next_order_time, plausible, with_order
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.order.budget import next_order_time, plausible, with_order
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.issued import MAX_KEPT
 from certwright.pki import generate_private_key, private_key_to_pem
 from certwright.resources import ISSUING, Certificate
 from tests.fakes.operator import NOW

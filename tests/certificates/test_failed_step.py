@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright.certificates.failed_step import after_failure
+from certwright.certificates.order.responses import presented_responses
 from certwright.certificates.plan import plan
-from certwright.certificates.responses import presented_responses
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.clean_up import CleanUp
 from certwright.certificates.steps.present import Present

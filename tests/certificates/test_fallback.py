@@ -9,7 +9,7 @@ import pytest
 
 from certwright import acme
 from certwright.certificates.reconciler import CertificateReconciler
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.issuers.circuits import Circuits
 from certwright.issuers.registry import ReadyIssuer
 from certwright.runtime.key import Key

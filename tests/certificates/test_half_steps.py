@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright import acme
-from certwright.certificates.responses import presented_responses
+from certwright.certificates.order.responses import presented_responses
 from certwright.resources import FINALIZER
 from tests.fakes.solvers import SILENCE, FakeDns
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.need import Need, issuance_need
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.pki import generate_private_key
 
 if TYPE_CHECKING:

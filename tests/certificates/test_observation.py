@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.observation import Memory, Note
+from certwright.certificates.order.responses import presented_responses
 from certwright.certificates.order_request import requested_identifiers
-from certwright.certificates.responses import presented_responses
 from certwright.challenges.response import RecordResponse
 from certwright.issuers.registry import IssuerView
 from certwright.pki import generate_private_key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright import acme
-from certwright.certificates.responses import presented_responses
+from certwright.certificates.order.responses import presented_responses
 from certwright.challenges.dns01 import Dns01Presenter
 from certwright.dns import ResolutionFailed
 from certwright.failures import IssuanceError

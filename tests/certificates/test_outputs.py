@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs12
 
-from certwright.certificates.outputs import MAX_SECRET_BYTES, Passwords, make_outputs, recorded_outputs
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.outputs import MAX_SECRET_BYTES, Passwords, make_outputs, recorded_outputs
 from certwright.pki import generate_private_key, parse_chain, private_key_to_pem
 from certwright.resources import ISSUING
 from harness.keytool import Entry, entries_of
@@ -354,7 +354,7 @@ def test_what_does_not_fit_into_a_secret_is_left_out_and_told(build: Build, now:
 async def test_the_condition_tells_what_did_not_fit(
     bench: Bench, kube_api: FakeKubeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("certwright.certificates.outputs.MAX_SECRET_BYTES", 2000)
+    monkeypatch.setattr("certwright.certificates.secret.outputs.MAX_SECRET_BYTES", 2000)
     bench.write(additionalOutputFormats=ALL["additionalOutputFormats"])
     await bench.run(3600)
     assert (bench.condition().status, bench.condition().reason) == ("False", "SecretTooLarge")

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.certificates.ownership import OwnershipProblem, find_other_owner, ownership_problem
-from certwright.certificates.secret import SecretFacts, pending_key_name
+from certwright.certificates.secret.beside import pending_key_name
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.resources import COMPONENT_LABEL
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.plan import CLEAN_UP_PATIENCE, CLEAN_UP_TRIES, plan
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp

@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from certwright import dns
 from certwright.certificates.failed_step import abandon_order, after_failure
 from certwright.certificates.need import issuance_need
+from certwright.certificates.order.responses import presented_responses
 from certwright.certificates.plan import CLEAN_UP_PATIENCE, plan
-from certwright.certificates.responses import presented_responses
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.status import last_note, report
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges

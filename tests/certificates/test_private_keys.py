@@ -9,7 +9,8 @@ import pytest
 from certwright.certificates.key_maker import KeyMaker
 from certwright.certificates.need import issuance_need
 from certwright.certificates.private_keys import obtain_key, reuses_key, with_key
-from certwright.certificates.secret import SecretFacts, pending_key_name, pending_key_secret
+from certwright.certificates.secret.beside import pending_key_name, pending_key_secret
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.failures import IssuanceError
 from certwright.pki import PrivateKey, PrivateKeyError, generate_private_key, load_private_key, private_key_to_pem
 from tests.fakes.operator import NOW

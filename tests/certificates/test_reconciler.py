@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright import acme
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.issuing import is_self_issued
 from certwright.pki import parse_chain
 from certwright.resources import FINALIZER, ISSUING, READY

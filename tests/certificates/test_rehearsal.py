@@ -12,7 +12,7 @@ from certwright import acme
 from certwright.certificates.plan import plan
 from certwright.certificates.rehearsal_issuer import RehearsalIssuer
 from certwright.certificates.rehearsal_steps import EndRehearsal
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.issuers.allowed_domains import policy_for
 from certwright.issuers.registry import IssuerView, ReadyIssuer
 from certwright.resources import ISSUING, AllowedDomains, IssuerRef, RehearsalStatus

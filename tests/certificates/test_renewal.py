@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.certificates.renewal import renewal_of
-from certwright.certificates.suggestion import Suggestion
+from certwright.certificates.renewal.due import renewal_of
+from certwright.certificates.renewal.suggestion import Suggestion
 from certwright.pki import CertificateFacts
 from certwright.resources import ISSUING
 

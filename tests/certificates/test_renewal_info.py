@@ -10,7 +10,7 @@ import pytest
 
 from certwright import acme
 from certwright.certificates.renewal_polls import first_poll
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.resources import READY
 
 from .bench import Bench

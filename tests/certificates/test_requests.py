@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.certificates.order_budget import LIMITS
+from certwright.certificates.order.budget import LIMITS
 from certwright.certificates.requested import PATIENCE
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.resources import ISSUING, PAUSED, RequestStatus, find_condition
 from tests.fakes.operator import FakeKubeApi
 

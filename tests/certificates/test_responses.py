@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from certwright.certificates.responses import (
+from certwright.certificates.order.responses import (
     must_be_held,
     objects_to_make,
     presented_objects,

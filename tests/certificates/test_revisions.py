@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from certwright.certificates.revisions import read_revisions
-from certwright.certificates.secret import ROLLED_BACK_ANNOTATION, RolledBack, SecretFacts
+from certwright.certificates.revisions.secret import read_revisions
+from certwright.certificates.secret.annotations import ROLLED_BACK_ANNOTATION, RolledBack
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.kube.errors import Invalid
 from certwright.pki import parse_chain
 from certwright.resources import READY, RequestStatus, RevocationStatus

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright import acme
 from certwright.certificates.revocations import PICKED_UP_AFTER
-from certwright.certificates.secret import CONTENT_DIGEST_ANNOTATION, SecretFacts, content_digest
+from certwright.certificates.secret.annotations import CONTENT_DIGEST_ANNOTATION, content_digest
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.pki import generate_private_key, private_key_to_pem
 from certwright.resources import FINALIZER, RevocationStatus
 from tests.certificates.bench import CA, Bench

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from certwright.certificates import secret as secret_facts
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret import facts as secret_facts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.kube.secrets import decoded
 from certwright.pki import generate_private_key, private_key_to_pem
 from tests.fakes.hostile import pem, rsa_key

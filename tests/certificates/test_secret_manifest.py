@@ -5,14 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.certificates.secret import (
-    SecretFacts,
-    adopted_secret,
-    metadata_fingerprint,
-    pending_key_name,
-    pending_key_secret,
-    tls_secret,
-)
+from certwright.certificates.secret.beside import pending_key_name, pending_key_secret
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.manifest import adopted_secret, metadata_fingerprint, tls_secret
 from certwright.issuers.account_key import account_key_secret
 from certwright.pki import generate_private_key, private_key_to_pem
 

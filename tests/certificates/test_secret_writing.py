@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.certificates.secret import TEMPLATE_ANNOTATION, SecretFacts, template_keys, tls_secret
+from certwright.certificates.secret.annotations import TEMPLATE_ANNOTATION
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.manifest import template_keys, tls_secret
 from certwright.certificates.secret_writing import leftovers
 from certwright.pki import private_key_to_pem
 from tests.fakes.operator import KEY, SERVER

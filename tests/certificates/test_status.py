@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.observation import Note, Observation
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.status import last_note, report
 from certwright.issuers.registry import IssuerView
 from certwright.pki import CertificateFacts

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from certwright.certificates.given import GivenChains, Secrets
 from certwright.certificates.need import issuance_need
-from certwright.certificates.origin import MAX_LINKS, MAX_SHOWN, ChainOrigin
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.given import GivenChains, Secrets
+from certwright.certificates.secret.origin import MAX_LINKS, MAX_SHOWN, ChainOrigin
 from certwright.pki import CertificateChain, parse_chain, private_key_to_pem
 from certwright.runtime.key import Key
 from tests.fakes.operator import KEY, NOW, SERVER, encoded

@@ -17,7 +17,8 @@ from certwright import acme
 from certwright.certificates.observation import Memory, Observation
 from certwright.certificates.open_order import OpenOrder
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
-from certwright.certificates.secret import SecretFacts, tls_secret
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.manifest import tls_secret
 from certwright.challenges.response import RecordResponse
 from certwright.issuers.registry import IssuerView
 from certwright.kube.errors import Conflict, NotFound

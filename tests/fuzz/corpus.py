@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from certwright.acme import AccountKey
-from certwright.certificates.revisions import revision_of, revisions_secret
+from certwright.certificates.revisions.secret import revision_of, revisions_secret
 from certwright.pki import build_csr
 from tests.fakes.dns import reply
 from tests.fakes.hostile import integers, laborious_answer, pem, rsa_key

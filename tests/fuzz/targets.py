@@ -26,8 +26,8 @@ from certwright.acme.problem import is_problem, parse_problem
 from certwright.acme.refusal import refusal
 from certwright.acme.renewal_info import RenewalInfo, certificate_identifier
 from certwright.acme.transport import UrlPolicy
-from certwright.certificates.revisions import read_revisions
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.revisions.secret import read_revisions
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.solver_settings import SolverSettings
 from certwright.cli.acme.solvers import _parse_key

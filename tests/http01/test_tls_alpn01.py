@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import ACME_TLS_1, Challenge, ChallengeStatus
-from certwright.certificates.responses import response_fields, response_of
+from certwright.certificates.order.responses import response_fields, response_of
 from certwright.challenges.holders import Holders
 from certwright.challenges.response import FileResponse, TlsAlpnResponse
 from certwright.challenges.tls_responder import TlsResponder

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.acme import base64url, certificate_identifier
-from certwright.certificates.secret import REVISION_ANNOTATION
+from certwright.certificates.secret.annotations import REVISION_ANNOTATION
 from harness.cluster import conditions
 from testbed.options import Profile
 from testbed.proxy import RecordingProxy

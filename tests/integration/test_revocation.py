@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from certwright.certificates.secret import CONTENT_DIGEST_ANNOTATION, content_digest
+from certwright.certificates.secret.annotations import CONTENT_DIGEST_ANNOTATION, content_digest
 
 if TYPE_CHECKING:
     from harness import Tenant

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.acme import OrderFailed, RateLimited
-from certwright.certificates.applicant import applicant
+from certwright.certificates.order.applicant import applicant
 from certwright.certificates.order_request import certified_identifiers
 from certwright.certificates.seal import IssuanceSeals
 from certwright.certificates.steps.resting import AwaitRoom
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Identifier
     from certwright.certificates.observation import Observation
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.certificates.steps.step import Act
     from certwright.issuers.budgets import Shortage
     from certwright.issuers.registry import ReadyIssuer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certwright.certificates.issued import KEPT_AFTER_ISSUE, KEPT_AFTER_WRITE, Written
 from certwright.certificates.need import issuance_need
-from certwright.certificates.secret import metadata_fingerprint
+from certwright.certificates.secret.issued import KEPT_AFTER_ISSUE, KEPT_AFTER_WRITE, Written
+from certwright.certificates.secret.manifest import metadata_fingerprint
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.certificates.evidence import Evidence, fingerprint_of
-from certwright.certificates.secret import SecretFacts, held_name
+from certwright.certificates.secret.beside import held_name
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.failures import IssuanceError
 from certwright.issuers.registry import key_of
 from certwright.key_file import MAX_KEY_BYTES

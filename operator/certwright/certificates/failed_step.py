@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.ca_trouble import weighed
-from certwright.certificates.order_budget import with_order
+from certwright.certificates.order.budget import with_order
 from certwright.failures import ATTEMPT_PAUSES, attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339

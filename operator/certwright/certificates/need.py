@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.order_request import certified_identifiers, contents_digest, names_of
-from certwright.certificates.origin import is_from_elsewhere, is_stranger, shown
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import SOMEONE
 from certwright.certificates.revocations import is_spoiled, revocation_of
+from certwright.certificates.secret.origin import is_from_elsewhere, is_stranger, shown
 from certwright.text import listed, rfc3339, sentence
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.certificates.observation import Observation
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.pki import CertificateFacts
     from certwright.reasons import NeedReason, SpecReason
     from certwright.resources import Certificate, PrivateKey

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.issuer_choice import Candidate, Choice
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
-from certwright.certificates.renewal import kept_until, renewal_of
-from certwright.certificates.suggestion import suggestion_of
+from certwright.certificates.renewal.due import kept_until, renewal_of
+from certwright.certificates.renewal.suggestion import suggestion_of
 from certwright.failures import MAX_MESSAGE_CHARACTERS
 from certwright.issuers.registry import key_of
 from certwright.kube.events import subject_of
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from certwright.acme import Identifier, Order
     from certwright.certificates.evidence import Evidence
-    from certwright.certificates.issued import Issued, Written
-    from certwright.certificates.keystores import OutputsLook
     from certwright.certificates.open_order import OpenOrder
-    from certwright.certificates.origin import ChainOrigin
     from certwright.certificates.progress import Progress
     from certwright.certificates.rehearsal_issuer import RehearsalIssuer
-    from certwright.certificates.renewal import RenewalDecision
-    from certwright.certificates.secret import SecretFacts
-    from certwright.certificates.suggestion import Suggestion
+    from certwright.certificates.renewal.due import RenewalDecision
+    from certwright.certificates.renewal.suggestion import Suggestion
+    from certwright.certificates.secret.facts import SecretFacts
+    from certwright.certificates.secret.issued import Issued, Written
+    from certwright.certificates.secret.keystores import OutputsLook
+    from certwright.certificates.secret.origin import ChainOrigin
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.certificates.order_request import certified_identifiers, names_of
-from certwright.certificates.secret import PENDING_PREFIX, REVISIONS_PREFIX, TLS_TYPE
+from certwright.certificates.secret.beside import PENDING_PREFIX, REVISIONS_PREFIX
+from certwright.certificates.secret.manifest import TLS_TYPE
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Identifier
     from certwright.certificates.observation import Observation
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.reasons import SpecReason
     from certwright.resources import Certificate
 

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme.presets import is_public_authority
 from certwright.certificates.contested import can_be_restored
 from certwright.certificates.need import Need, issuance_need
-from certwright.certificates.order_budget import is_scheduled, next_order_time, plausible
+from certwright.certificates.order.budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
-from certwright.certificates.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.rehearsal import LONGEST as LONGEST_REHEARSAL
 from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
 from certwright.certificates.rehearsal_steps import CheckRehearsal, EndRehearsal, Rehearse
 from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
-from certwright.certificates.revisions import are_due, may_be_kept
+from certwright.certificates.revisions.secret import are_due, may_be_kept
 from certwright.certificates.revocations import must_stay_held
 from certwright.certificates.revoking import holding_step, revocation_on_delete, revocation_step
-from certwright.certificates.secret import metadata_fingerprint
+from certwright.certificates.secret.manifest import metadata_fingerprint
+from certwright.certificates.secret.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.steps.adopt import Adopt
 from certwright.certificates.steps.answer_challenges import AnswerChallenges
 from certwright.certificates.steps.clean_up import CleanUp
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from certwright.certificates.issuer_choice import Choice
     from certwright.certificates.observation import Observation
     from certwright.certificates.open_order import OpenOrder
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.certificates.steps.step import Step
     from certwright.resources import CertificateStatus
     from certwright.runtime.backoff import Backoff

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.certificates.revocations import has_compromised_key
-from certwright.certificates.secret import pending_key_name, pending_key_secret
+from certwright.certificates.secret.beside import pending_key_name, pending_key_secret
 from certwright.failures import IssuanceError
 from certwright.kube.secrets import EntryTooLarge, entry_of
 from certwright.pki import (

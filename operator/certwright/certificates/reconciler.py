@@ -12,9 +12,7 @@ from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unautho
 from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.failed_step import after_failure
-from certwright.certificates.issued import MAX_KEPT
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
-from certwright.certificates.keystores import look_at_outputs
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
@@ -25,7 +23,9 @@ from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
 from certwright.certificates.rehearsal_issuer import RehearsalIssuer
 from certwright.certificates.requested import next_request_look
 from certwright.certificates.revocations import next_revocation_look
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.issued import MAX_KEPT
+from certwright.certificates.secret.keystores import look_at_outputs
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
 from certwright.certificates.steps.start_order import StartOrder
@@ -48,8 +48,8 @@ from certwright.text import listed, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from certwright.certificates.given import Secrets
-    from certwright.certificates.origin import ChainOrigin
+    from certwright.certificates.secret.given import Secrets
+    from certwright.certificates.secret.origin import ChainOrigin
     from certwright.certificates.steps.step import Act
     from certwright.certificates.store import Certificates
     from certwright.certificates.tools import Tools

@@ -9,7 +9,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme.renewal_info import LONGEST_POLL, RETRY_AFTER_ERROR, SHORTEST_POLL
-from certwright.certificates.renewal import fraction_of
+from certwright.certificates.renewal.due import fraction_of
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation

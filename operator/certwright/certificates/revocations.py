@@ -17,7 +17,7 @@ from certwright.runtime.backoff import wait_until
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.resources import RevocationReasonName, RevocationState, RevocationStatus
 
 COMPROMISE: Final = "keyCompromise"

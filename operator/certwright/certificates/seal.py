@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from certwright.acme import AccountKey
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.resources import OrderStatus
 
 PURPOSE: Final = "certwright.io/v1 seal of status.order"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from certwright.certificates.secret import CA_ENTRY, template_keys
+from certwright.certificates.secret.manifest import CA_ENTRY, template_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.kube.api import KubeApi
 
 

@@ -29,7 +29,7 @@ from certwright.text import rfc3339, sentence
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
-    from certwright.certificates.renewal import RenewalDecision
+    from certwright.certificates.renewal.due import RenewalDecision
     from certwright.certificates.tools import Tools
     from certwright.resources import CertificateStatus, ConditionStatus
 

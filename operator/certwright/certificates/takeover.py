@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from certwright.certificates.plan import plan
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.steps.step import Rest
 from certwright.kube.errors import NotFound
 from certwright.resources import Certificate

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
     from certwright.issuers.budgets import Budgets

@@ -7,8 +7,8 @@ import datetime as dt
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from certwright.certificates.given import Secrets
 from certwright.certificates.reconciler import CertificateReconciler
+from certwright.certificates.secret.given import Secrets
 from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.handlers.invalid import InvalidObject
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.handlers.invalid import REASON
 from certwright.handlers.kinds import WatchedKind
 from certwright.kube.resource import Resource

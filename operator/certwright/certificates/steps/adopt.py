@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certwright.certificates.contested import having_written
-from certwright.certificates.keystores import derived_outputs, looked_at
-from certwright.certificates.secret import SecretFacts, adopted_secret, metadata_fingerprint, present_sources
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.keystores import derived_outputs, looked_at
+from certwright.certificates.secret.manifest import adopted_secret, metadata_fingerprint, present_sources
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from certwright.certificates.responses import (
+from certwright.certificates.order.responses import (
     by_presenter,
     files_of,
     presented_objects,
@@ -14,7 +14,7 @@ from certwright.certificates.responses import (
     presenters_for,
     records_of,
 )
-from certwright.certificates.secret import pending_key_name
+from certwright.certificates.secret.beside import pending_key_name
 from certwright.certificates.steps.step import Act
 from certwright.concurrency import gather_all
 from certwright.dns import DnsError

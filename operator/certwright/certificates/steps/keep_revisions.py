@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from certwright.certificates.revisions import (
+from certwright.certificates.revisions.secret import (
     Revision,
     chosen,
     revision_of,
@@ -15,7 +15,7 @@ from certwright.certificates.revisions import (
     status_of,
     taken_out,
 )
-from certwright.certificates.secret import issued_sources, present_sources
+from certwright.certificates.secret.manifest import issued_sources, present_sources
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
 from certwright.kube.errors import Conflict, Invalid, NotFound

@@ -21,7 +21,7 @@ from certwright.acme import (
     fetch_renewal_info,
 )
 from certwright.acme.renewal_info import LONGEST_POLL, RETRY_AFTER_ERROR
-from certwright.certificates.renewal import fraction_of
+from certwright.certificates.renewal.due import fraction_of
 from certwright.certificates.renewal_polls import next_poll, retry_seconds
 from certwright.certificates.steps.step import Act
 from certwright.runtime.backoff import Backoff, wait_until
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from certwright.certificates.observation import Observation
-    from certwright.certificates.suggestion import Suggestion
+    from certwright.certificates.renewal.suggestion import Suggestion
     from certwright.certificates.tools import Tools
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.finalizer import hold
-from certwright.certificates.responses import (
+from certwright.certificates.order.responses import (
     as_objects,
     by_presenter,
     files_of,

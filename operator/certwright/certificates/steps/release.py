@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.finalizer import let_go
-from certwright.certificates.responses import presented_responses
+from certwright.certificates.order.responses import presented_responses
 from certwright.certificates.revocations import is_unrevoked
 from certwright.certificates.steps.clean_up import leave_behind
 from certwright.certificates.steps.revoke import tell_not_revoked

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from certwright.certificates.responses import presented_responses
+from certwright.certificates.order.responses import presented_responses
 from certwright.certificates.steps.clean_up import remove_responses, without_responses
 from certwright.certificates.steps.step import Act
 from certwright.runtime.backoff import Backoff

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.contested import is_contested, is_kept
-from certwright.certificates.issued import KEPT_AFTER_WRITE
-from certwright.certificates.keystores import PASSWORD_BELIEVED_FOR, reads_passwords
 from certwright.certificates.rehearsal import rehearsal_time
 from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_poll_due
+from certwright.certificates.secret.issued import KEPT_AFTER_WRITE
+from certwright.certificates.secret.keystores import PASSWORD_BELIEVED_FOR, reads_passwords
 from certwright.certificates.steps.step import Rest
 from certwright.resources import READY, find_condition
 from certwright.runtime.backoff import Backoff

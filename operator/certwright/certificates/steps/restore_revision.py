@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.contested import having_written
-from certwright.certificates.kept import KeptRevision, compromised_keys, read_kept, usable
-from certwright.certificates.keystores import looked_at
+from certwright.certificates.revisions.kept import KeptRevision, compromised_keys, read_kept, usable
+from certwright.certificates.secret.keystores import looked_at
 from certwright.certificates.steps.restore_secret import changed_by, check_it_is_wanted
 from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import replace_secret

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import ValidationError
 
 from certwright.certificates.contested import having_written
-from certwright.certificates.keystores import looked_at
+from certwright.certificates.secret.keystores import looked_at
 from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import manifest_of, replace_secret
 from certwright.kube.errors import NotFound
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from certwright.certificates.observation import Observation
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.certificates.tools import Tools
 
 

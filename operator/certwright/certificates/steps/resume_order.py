@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from certwright.acme import MalformedResponse
 from certwright.acme.order import check_identifiers
-from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.open_order import OpenOrder
-from certwright.certificates.preparation import adapted, prepare, with_responses
-from certwright.certificates.responses import files_of, must_be_held, presented_responses, records_of
+from certwright.certificates.order.authorizations import authorization_entries
+from certwright.certificates.order.preparation import adapted, prepare, with_responses
+from certwright.certificates.order.responses import files_of, must_be_held, presented_responses, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError

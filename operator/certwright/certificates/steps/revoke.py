@@ -10,7 +10,7 @@ from certwright.acme import AcmeError, BadRevocationReason, ProblemError, Unauth
 from certwright.certificates.evidence_reading import evidence_in
 from certwright.certificates.private_keys import reuses_key
 from certwright.certificates.revocations import COMPROMISE, PATIENCE, REASONS, finished, with_revocation
-from certwright.certificates.secret import held_name, held_secret
+from certwright.certificates.secret.beside import held_name, held_secret
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError, classify

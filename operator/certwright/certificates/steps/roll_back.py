@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certwright.certificates.contested import having_written
-from certwright.certificates.kept import KeptRevision, compromised_keys, read_kept, usable
-from certwright.certificates.keystores import looked_at
 from certwright.certificates.requests.action import Outcome
-from certwright.certificates.secret import RolledBack
+from certwright.certificates.revisions.kept import KeptRevision, compromised_keys, read_kept, usable
+from certwright.certificates.secret.annotations import RolledBack
+from certwright.certificates.secret.keystores import looked_at
 from certwright.certificates.steps.end_request import with_end
 from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import replace_secret
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from certwright.certificates.observation import Observation
-    from certwright.certificates.revisions import Revision
+    from certwright.certificates.revisions.secret import Revision
     from certwright.certificates.tools import Tools
     from certwright.resources import RequestStatus
 

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.responses import by_presenter, waiting_reason
+from certwright.certificates.order.responses import by_presenter, waiting_reason
 from certwright.certificates.steps.step import Act
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError

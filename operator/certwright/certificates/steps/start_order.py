@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.acme import MalformedResponse, ResponseTooLarge, UnsafeUrl
-from certwright.certificates.applicant import applicant
-from certwright.certificates.authorizations import authorization_entries
 from certwright.certificates.finalizer import hold
 from certwright.certificates.key_maker import KeyNotReady
 from certwright.certificates.open_order import OpenOrder
-from certwright.certificates.order_budget import with_order
-from certwright.certificates.preparation import adapted, prepare, with_responses
+from certwright.certificates.order.applicant import applicant
+from certwright.certificates.order.authorizations import authorization_entries
+from certwright.certificates.order.budget import with_order
+from certwright.certificates.order.preparation import adapted, prepare, with_responses
+from certwright.certificates.order.replacement import replaced_by
+from certwright.certificates.order.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.private_keys import obtain_key
 from certwright.certificates.progress import OURS
-from certwright.certificates.replacement import replaced_by
-from certwright.certificates.responses import files_of, must_be_held, objects_to_make, records_of
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.challenges.persistent_record import PersistentRecordResponse

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from certwright.acme import AcmeError, NoSuchChain
 from certwright.certificates.contested import having_written
 from certwright.certificates.evidence import evidence_of
-from certwright.certificates.issued import Issued
-from certwright.certificates.keystores import derived_outputs, looked_at
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.seal import IssuanceSeals
-from certwright.certificates.secret import SecretFacts, issued_annotations, issued_sources, tls_secret
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.issued import Issued
+from certwright.certificates.secret.keystores import derived_outputs, looked_at
+from certwright.certificates.secret.manifest import issued_annotations, issued_sources, tls_secret
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from certwright.acme import CertificateChainPem
-    from certwright.certificates.keystores import OutputsProblem
     from certwright.certificates.observation import Observation
+    from certwright.certificates.secret.keystores import OutputsProblem
     from certwright.certificates.tools import Tools
     from certwright.pki import CertificateChain, PrivateKey
     from certwright.resources import IssuerRef

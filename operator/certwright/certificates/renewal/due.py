@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import renewal_by_lifetime
-from certwright.certificates.renewal_windows import next_opening
+from certwright.certificates.renewal.windows import next_opening
 from certwright.resources import Renewal
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from certwright.certificates.secret import RolledBack
-    from certwright.certificates.suggestion import Suggestion
+    from certwright.certificates.renewal.suggestion import Suggestion
+    from certwright.certificates.secret.annotations import RolledBack
     from certwright.pki import CertificateFacts
     from certwright.reasons import Reason
     from certwright.resources import Certificate, RenewalBasis

@@ -13,13 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.order_request import digest
-from certwright.certificates.secret import (
-    ISSUED_ANNOTATIONS,
-    MAX_ANNOTATION,
-    REVISIONS,
-    REVISIONS_PREFIX,
-    beside,
-)
+from certwright.certificates.secret.annotations import ISSUED_ANNOTATIONS, MAX_ANNOTATION
+from certwright.certificates.secret.beside import REVISIONS, REVISIONS_PREFIX, beside
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.secrets import EntryTooLarge, decoded, encoded
 from certwright.resources import RevisionStatus
@@ -31,7 +26,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.need import Need
     from certwright.certificates.observation import Observation
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.resources import Certificate
 
 LOST: Final = frozenset({"DoesNotExist", "Unusable"})

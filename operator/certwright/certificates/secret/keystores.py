@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.certificates.outputs import (
+from certwright.certificates.secret.outputs import (
     NO_OUTPUTS,
     Outputs,
     Passwords,
@@ -23,7 +23,7 @@ from certwright.text import listed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from certwright.certificates.secret import SecretFacts
+    from certwright.certificates.secret.facts import SecretFacts
     from certwright.kube.api import KubeApi
     from certwright.reasons import SpecReason
     from certwright.resources import Certificate

@@ -10,12 +10,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certwright.certificates.evidence import fingerprint_of
-from certwright.certificates.keystores import derived_outputs
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import subject_names
-from certwright.certificates.revisions import Revision, read_revisions, revisions_name
+from certwright.certificates.revisions.secret import Revision, read_revisions, revisions_name
 from certwright.certificates.revocations import COMPROMISE, revocation_of
-from certwright.certificates.secret import RolledBack, SecretFacts, kept_secret
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.keystores import derived_outputs
+from certwright.certificates.secret.manifest import kept_secret
 from certwright.pki import CertificateFacts, PkiError, check_before_write, load_private_key, parse_chain
 from certwright.pki.keys import key_encoding, private_key_to_pem
 from certwright.runtime.labour import in_thread
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable
 
-    from certwright.certificates.keystores import OutputsProblem
     from certwright.certificates.observation import Observation
+    from certwright.certificates.secret.annotations import RolledBack
+    from certwright.certificates.secret.keystores import OutputsProblem
     from certwright.certificates.tools import Tools
     from certwright.pki import CertificateChain
 

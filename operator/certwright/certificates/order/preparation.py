@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from certwright.acme import AcmeError, OrderFailed, key_authorization
 from certwright.acme.validation import Review
-from certwright.certificates.authorizations import find_challenge, offered_types, pending
-from certwright.certificates.responses import presenters_for
+from certwright.certificates.order.authorizations import find_challenge, offered_types, pending
+from certwright.certificates.order.responses import presenters_for
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.secret import SecretFacts
+from certwright.certificates.secret.facts import SecretFacts
 from certwright.kube.store import Store
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
-    from certwright.certificates.origin import ChainOrigin
+    from certwright.certificates.secret.origin import ChainOrigin
 
 MAX_COMPARED: Final = 64
 """Origins of one issuer, those of most Secrets: a CA has a handful."""

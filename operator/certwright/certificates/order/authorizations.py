@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.responses import response_fields
+from certwright.certificates.order.responses import response_fields
 from certwright.failures import IssuanceError
 from certwright.resources import AuthorizationStatus, ChallengeStatus
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.acme import OrderPurpose
+from certwright.certificates.order.replacement import replaced_by
 from certwright.certificates.order_request import certified_identifiers
-from certwright.certificates.replacement import replaced_by
 from certwright.certificates.seal import IssuanceSeals
 from certwright.issuers.budgets import Applicant
 from certwright.issuers.waiting_room import Priority

@@ -1,0 +1,1 @@
+"""An order before it is placed and while it is open: who orders, how often, what answers for each name."""

@@ -1,0 +1,1 @@
+"""The last revisions of a certificate: kept, looked at, put back."""

@@ -1,0 +1,1 @@
+"""The Secrets of Certificates: what is in them, and how they are written."""
