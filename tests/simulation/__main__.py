@@ -7,8 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.simulation.life import Scenario, live
+from tests.simulation.life import Day, Scenario, live
 from tests.simulation.plot import numbers, plot
+
+TOLD_EVERY = 10
 
 
 def main() -> int:
@@ -18,10 +20,18 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=365)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--busy", type=int, default=120)
+    parser.add_argument("--falling-back", type=int, default=20)
     parser.add_argument("--plot", type=Path, help="write the plot here, and the numbers beside it")
     options = parser.parse_args()
     started = time.monotonic()
-    life = live(Scenario(certificates=options.certificates, days=options.days, seed=options.seed, busy=options.busy))
+    scenario = Scenario(
+        certificates=options.certificates,
+        days=options.days,
+        seed=options.seed,
+        busy=options.busy,
+        falling_back=options.falling_back,
+    )
+    life = live(scenario, on_day=_tell)
     print(numbers(life))  # noqa: T201 - a console program
     for trouble in (*life.expired[:10], *life.missing[:10], *life.exceeded[:10]):
         print(trouble)  # noqa: T201
@@ -30,6 +40,16 @@ def main() -> int:
         options.plot.write_text(plot(life))
         options.plot.with_suffix(".md").write_text(numbers(life))
     return 0 if life.is_good else 1
+
+
+def _tell(day: Day) -> None:
+    if day.number % TOLD_EVERY == 0:
+        cpu = time.process_time()
+        print(  # noqa: T201 - a console program
+            f"day {day.number}: {day.ready} of {day.wanted} Ready, {sum(day.orders)} orders, {cpu:.0f} s of CPU",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

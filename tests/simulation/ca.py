@@ -47,6 +47,13 @@ TIMEOUT: Final = 60.0
 MAX_TRIED: Final = 6
 """Faults that are tried on an exchange until one has an effect."""
 ARI: Final = "/draft-ietf-acme-ari-03/renewalInfo"
+POLL_SECONDS: Final = 30 * 86_400.0
+"""After which a CA wants to be asked for renewal information again. Public CAs say six hours: it would take hours."""
+IDEAL_PART: Final = 2 / 3
+"""Of its lifetime, after which a CA suggests to renew a certificate,"""
+HALF_WINDOW: Final = dt.timedelta(days=1)
+"""more or less so much: as Boulder has it."""
+BACKDATED: Final = dt.timedelta(hours=1)
 
 
 @dataclass
@@ -55,9 +62,20 @@ class _Order:
     account: str
     names: tuple[str, ...]
     status: str = "pending"
+    life: dt.timedelta | None = None
+    replaces: str | None = None
+    is_exempt: bool = False
     valid_at: float = 0.0
     chain: bytes = b""
     errors: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class _Issued:
+    names: tuple[str, ...]
+    begins: dt.datetime
+    ends: dt.datetime
+    called_back_at: dt.datetime | None = None
 
 
 class _Bucket:
@@ -84,11 +102,13 @@ class SimulatedCa:
         limits: What it allows; an order that exceeds it is refused, and told in `exceeded`.
         faults: How often an answer is a bad one.
         renewal_info: Whether it has renewal information.
+        obeys_lifetimes: Whether a certificate ends when the order asks for it.
 
     Attributes:
         orders: How many orders were placed for each set of names.
         issued: The same for certificates.
         exceeded: Each limit that was exceeded, and when.
+        called_back: When the certificate for each set of names was called back by its renewal information.
         struck: How often each fault was met.
         down: Whether nothing is answered.
     """
@@ -102,13 +122,15 @@ class SimulatedCa:
         limits: LimitProfile,
         faults: float = 0.0,
         renewal_info: bool = False,
+        obeys_lifetimes: bool = False,
     ) -> None:
         self.world, self.host, self.life, self.limits, self.faults = world, host, life, limits, faults
-        self.renewal_info = renewal_info
+        self.renewal_info, self.obeys_lifetimes = renewal_info, obeys_lifetimes
         self.origin = f"https://{host}"
         self.directory_url = f"{self.origin}/dir"
         self.orders: Counter[tuple[str, ...]] = Counter()
         self.issued: Counter[tuple[str, ...]] = Counter()
+        self.called_back: dict[tuple[str, ...], dt.datetime] = {}
         self.failures = 0
         self.exceeded: list[str] = []
         self.struck: Counter[str] = Counter()
@@ -123,6 +145,8 @@ class SimulatedCa:
         self._nonces: set[str] = set()
         self._accounts: dict[str, str] = {}
         self._replaced: set[str] = set()
+        self._certificates: dict[int, _Issued] = {}
+        self._latest: dict[tuple[str, ...], _Issued] = {}
         self._number = 0
         self._forger = Forger()
         self._memories: defaultdict[str, dict[str, str]] = defaultdict(dict)
@@ -133,12 +157,27 @@ class SimulatedCa:
                 x509.NameAttribute(NameOID.COMMON_NAME, f"{host} Root"),
             ]
         )
-        self._root = self._signed(self._name, self._key.public_key(), dt.timedelta(days=-900), dt.timedelta(days=9000))
+        self._authority_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        now = self.world.true_now
+        self._root = self._signed(
+            self._name, self._key.public_key(), now - dt.timedelta(days=900), now + dt.timedelta(days=9000)
+        )
         self._root_pem = self._root.public_bytes(Encoding.PEM)
 
     def transport(self, process: int) -> CaTransport:
         """Return the way to this CA for a process of the operator."""
         return CaTransport(self, process)
+
+    def call_back(self, part: float) -> int:
+        """Have the latest certificates renewed at once that are younger than this part of their lifetime, as before a
+        mass revocation: their windows are moved to the past. Return how many they are.
+        """
+        now, number = self.world.true_now, 0
+        for names, issued in self._latest.items():
+            if issued.begins < now < issued.begins + (issued.ends - issued.begins) * part:
+                issued.called_back_at = self.called_back[names] = now
+                number += 1
+        return number
 
     def fault_for(self, path: str) -> list[Fault]:
         """Return the faults that may strike a request, in the order in which they are tried; none for a good answer."""
@@ -202,7 +241,9 @@ class SimulatedCa:
     def _new_order(self, account: str, body: dict[str, Any]) -> exchanges.Response:
         names = tuple(sorted(one["value"] for one in body["identifiers"]))
         now, replaces = self.world.loop.time(), body.get("replaces")
-        exempt = replaces is not None and replaces not in self._replaced
+        if replaces in self._replaced:
+            return self._problem(409, "alreadyReplaced", "this certificate was replaced already")
+        exempt = replaces is not None and self.limits.renewals_exempt
         renewal = self.limits.renewals_exempt and self.issued[names] > 0
         for key, detail in () if exempt else self._applying(account, names, renewal=renewal):
             bucket = self._buckets.get(key)
@@ -212,10 +253,13 @@ class SimulatedCa:
                 return self._problem(429, "rateLimited", detail, {"Retry-After": f"{wait:.0f}"})
         if not (exempt or renewal):
             self._spend(("orders", account), now)
-        if replaces is not None:
-            self._replaced.add(replaces)
+        life = None
+        if self.obeys_lifetimes and "notAfter" in body:
+            life = dt.datetime.fromisoformat(body["notAfter"]) - self.world.true_now
         self._number += 1
-        order = _Order(f"{self.origin}/my-order/{self._number}", account, names)
+        order = _Order(
+            f"{self.origin}/my-order/{self._number}", account, names, life=life, replaces=replaces, is_exempt=exempt
+        )
         self._orders[str(self._number)] = order
         self.orders[names] += 1
         self.placed_at.append(now)
@@ -262,14 +306,21 @@ class SimulatedCa:
             return self._problem(403, "orderNotReady", "not all authorizations are valid")
         key = x509.load_der_x509_csr(_decoded(body["csr"])).public_key()
         names = x509.SubjectAlternativeName([x509.DNSName(name) for name in order.names])
-        leaf = self._signed(x509.Name([]), key, dt.timedelta(hours=-1), self.life - dt.timedelta(hours=1), names)
+        begins = self.world.true_now.replace(microsecond=0) - BACKDATED
+        ends = begins + self.life if order.life is None else begins + BACKDATED + order.life
+        leaf = self._signed(x509.Name([]), key, begins, ends, names)
+        issued = _Issued(order.names, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+        self._certificates[leaf.serial_number] = self._latest[order.names] = issued
+        if order.replaces is not None:
+            self._replaced.add(order.replaces)
         order.chain = leaf.public_bytes(Encoding.PEM) + self._root_pem
         now = self.world.loop.time()
         order.status, order.valid_at = "processing", now + self.world.random.choice((0.0, 0.0, 2.0))
         self.issued[order.names] += 1
         renewal = self.limits.renewals_exempt and self.issued[order.names] > 1
-        self._spend(("set", *order.names), now)
-        if not renewal:
+        if not order.is_exempt:
+            self._spend(("set", *order.names), now)
+        if not (renewal or order.is_exempt):
             for domain in {registered_domain(Identifier.dns(name)) for name in order.names}:
                 self._spend(("domain", domain), now)
         return self._json(self._document(order), headers={"Location": order.url, **self._patience(order)})
@@ -317,15 +368,15 @@ class SimulatedCa:
         }
 
     def _renewal_info(self, identity: str) -> exchanges.Response:
-        serial = int.from_bytes(_decoded(identity.partition(".")[2]), "big")
-        begins = self._begins.get(serial)
-        if begins is None:
+        issued = self._certificates.get(int.from_bytes(_decoded(identity.partition(".")[2])))
+        if issued is None:
             return self._problem(404, "malformed", "no such certificate")
-        start = begins + self.life * 0.6
-        window = {"start": _time(start), "end": _time(start + self.life * 0.1)}
-        return self._json({"suggestedWindow": window}, headers={"Retry-After": "172800"})
-
-    _begins: dict[int, dt.datetime]
+        ideal = issued.begins + (issued.ends - issued.begins) * IDEAL_PART
+        start, end = ideal - HALF_WINDOW, ideal + HALF_WINDOW
+        if issued.called_back_at is not None:
+            start, end = issued.called_back_at - 2 * HALF_WINDOW, issued.called_back_at - HALF_WINDOW
+        window = {"start": _time(start), "end": _time(end)}
+        return self._json({"suggestedWindow": window}, headers={"Retry-After": f"{POLL_SECONDS:.0f}"})
 
     def _directory(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -344,23 +395,19 @@ class SimulatedCa:
         self,
         subject: x509.Name,
         key: Any,
-        begins: dt.timedelta,
-        ends: dt.timedelta,
+        begins: dt.datetime,
+        ends: dt.datetime,
         names: x509.SubjectAlternativeName | None = None,
     ) -> x509.Certificate:
-        now = self.world.true_now.replace(microsecond=0)
-        serial = x509.random_serial_number()
-        self._begins = getattr(self, "_begins", {})
-        self._begins[serial] = now + begins
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(key)
-            .serial_number(serial)
-            .not_valid_before(now + begins)
-            .not_valid_after(now + ends)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begins)
+            .not_valid_after(ends)
+            .add_extension(self._authority_id, critical=False)
         )
         if names is None:
             builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -479,6 +526,7 @@ def _fitting() -> dict[str, list[Fault]]:
             "challenge",
             "finalize",
             "certificate",
+            "renewalInfo",
         ):
             found[resource].append(fault)
     return found

@@ -11,13 +11,14 @@ import math
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 
 from certwright.acme import LETS_ENCRYPT, Limit, LimitProfile
 from certwright.resources import API_VERSION, READY, Certificate, ClusterIssuer
-from tests.simulation.ca import SimulatedCa
+from tests.simulation.ca import BACKDATED, SimulatedCa
 from tests.simulation.cluster import Cluster
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.operator import Operator, simulated
@@ -29,13 +30,18 @@ if TYPE_CHECKING:
 MOST_EXCESS: Final = 0.10
 HOUR: Final = 3600.0
 
-BACKDATED: Final = dt.timedelta(hours=1)
 BUSY_DOMAIN: Final = "busy-domain.example"
 NAMESPACES: Final = 20
 ISSUERS: Final = (0, 0, 1, 1, 1, 2, 2, 2, 2, 2)
 """Which issuer each Certificate refers to, in turn."""
-FAILS_AT: Final = 0.655
+FAILS_AT: Final = 0.645
 """When one of the CAs is down for days, as a share of the time: as its first certificates come to be renewed."""
+CALLED_BACK_AT: Final = 0.45
+"""When one of the CAs calls back certificates, as a share of the time,"""
+CALLED_BACK_PART: Final = 0.4
+"""namely those that are younger than this part of their lifetime."""
+SHORT: Final = dt.timedelta(days=30)
+"""The lifetime of the certificates that have another issuer to fall back to: they cannot wait for ten days."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Scenario:
         step_days: Between two steps of the clock, about.
         failing_days: For how long one of the CAs is down altogether.
         busy: How many of the Certificates are under one registered domain.
+        falling_back: How many Certificates of the CA that is down for days list a second issuer, and live for a month.
         issuers: Which issuer each Certificate refers to, in turn.
         ignores_limits: Whether the operator is told that the CAs have no limits, to see that exceeding them is noticed.
     """
@@ -60,11 +67,12 @@ class Scenario:
     days: float = 365
     seed: int = 1
     faults: float = 0.10
-    restart_days: float = 18
+    restart_days: float = 30
     outage_days: float = 12
     step_days: float = 40
     failing_days: float = 10
     busy: int = 120
+    falling_back: int = 20
     ignores_limits: bool = False
     issuers: tuple[int, ...] = ISSUERS
 
@@ -129,10 +137,13 @@ class Simulation:
     Args:
         scenario: What is to be lived through.
         loop: Whose time passes.
+        on_day: Called with each day when it is over.
     """
 
-    def __init__(self, scenario: Scenario, loop: VirtualLoop) -> None:
-        self.scenario = scenario
+    def __init__(
+        self, scenario: Scenario, loop: VirtualLoop, *, on_day: Callable[[Day], None] = lambda _day: None
+    ) -> None:
+        self.scenario, self._on_day = scenario, on_day
         self.world = World(loop, scenario.seed)
         self.cluster = Cluster(self.world)
         self.cluster.failing = scenario.faults / 10
@@ -141,11 +152,10 @@ class Simulation:
             certificates_per_registered_domain=Limit(30, dt.timedelta(days=1)),
             renewals_exempt=False,
         )
-        faults = scenario.faults
         self.cas = [
-            self._ca("acme-v02.api.letsencrypt.org", 90, LETS_ENCRYPT, faults),
-            self._ca("ca.narrow.test", 200, narrow, faults),
-            self._ca("ca.failing.test", 365, LimitProfile(), faults),
+            self._ca("acme-v02.api.letsencrypt.org", 90, LETS_ENCRYPT, renewal_info=True),
+            self._ca("ca.narrow.test", 200, narrow, obeys_lifetimes=True),
+            self._ca("ca.failing.test", 365, LimitProfile(), renewal_info=True, obeys_lifetimes=True),
         ]
         self.life = Life(scenario, [ca.host for ca in self.cas])
         self.cluster.on_secret = self._written
@@ -156,8 +166,9 @@ class Simulation:
         self._applied: list[dict[str, Any]] = []
         self._operator: Operator | None = None
 
-    def _ca(self, host: str, days: float, limits: LimitProfile, faults: float) -> SimulatedCa:
-        ca = SimulatedCa(self.world, host, life=dt.timedelta(days=days), limits=limits, faults=faults)
+    def _ca(self, host: str, days: float, limits: LimitProfile, **offers: bool) -> SimulatedCa:
+        faults = self.scenario.faults
+        ca = SimulatedCa(self.world, host, life=dt.timedelta(days=days), limits=limits, faults=faults, **offers)
         ca.refuses_validation = faults / 10
         return ca
 
@@ -220,6 +231,7 @@ class Simulation:
             )
             before = orders
             self.life.days.append(day)
+            self._on_day(day)
 
     def _status(self, body: dict[str, Any]) -> dict[str, Any]:
         metadata = body["metadata"]
@@ -241,6 +253,8 @@ class Simulation:
         for number in range(scenario.certificates):
             # Most at once, on the first day; the others within two months.
             time = 60.0 if number % 4 else chance.uniform(DAY, min(60 * DAY, scenario.days * DAY / 3))
+            if self._falls_back(number) and number // len(scenario.issuers) % 4 == 3:
+                time = scenario.days * DAY * FAILS_AT + DAY  # while its first issuer is down
             found.append((time, self._apply(number)))
 
         def spread(days: float, what: Callable[[float], list[tuple[float, Callable[[], Any]]]]) -> None:
@@ -255,7 +269,16 @@ class Simulation:
         if scenario.failing_days:
             begin = scenario.days * DAY * FAILS_AT
             found += self._down(self.cas[2], begin, scenario.failing_days * DAY, "CA down")
-        return found
+        return [*found, (scenario.days * DAY * CALLED_BACK_AT, self._call_back)]
+
+    def _call_back(self) -> None:
+        self.world.counts["called back"] += self.cas[0].call_back(CALLED_BACK_PART)
+        self._mark("mass revocation")
+
+    def _falls_back(self, number: int) -> bool:
+        """Whether a Certificate lists a second issuer."""
+        issuers = self.scenario.issuers
+        return number % len(issuers) == len(issuers) - 1 and number // len(issuers) < self.scenario.falling_back
 
     def _outage(self, time: float, chance: random.Random) -> list[tuple[float, Callable[[], Any]]]:
         what = chance.choice([*self.cas, self.cluster])
@@ -304,15 +327,17 @@ class Simulation:
         else:
             domain = f"d{number // 12}.example"
         names = [f"n{number}.{domain}"] if number % 5 else [f"n{number}.{domain}", f"m{number}.{domain}"]
+        spec: dict[str, Any] = {"dnsNames": names, "secretName": f"c{number}-tls"}
+        if self._falls_back(number):
+            spec["issuerRefs"] = [{"name": f"issuer-{one}", "kind": "ClusterIssuer"} for one in (issuer, 1)]
+            spec["duration"] = f"{SHORT / dt.timedelta(hours=1):.0f}h"
+        else:
+            spec["issuerRef"] = {"name": f"issuer-{issuer}", "kind": "ClusterIssuer"}
         body = {
             "apiVersion": API_VERSION,
             "kind": "Certificate",
             "metadata": {"name": f"c{number}", "namespace": f"team-{number % NAMESPACES}", "generation": 1},
-            "spec": {
-                "dnsNames": names,
-                "secretName": f"c{number}-tls",
-                "issuerRef": {"name": f"issuer-{issuer}", "kind": "ClusterIssuer"},
-            },
+            "spec": spec,
         }
 
         async def apply() -> None:
@@ -330,6 +355,8 @@ class Simulation:
                 "privateKeySecretRef": {"name": f"account-{number}"},
                 "solvers": [{"dns01": {"rfc2136": {"nameserver": "127.0.0.1:53"}}}],
             }
+            if ca.obeys_lifetimes:
+                acme["enableDurationFeature"] = True
             if self.scenario.ignores_limits:
                 endless = {"count": 1_000_000, "period": "1m"}
                 acme["rateLimits"] = {"ordersPerAccount": endless, "certificatesPerRegisteredDomain": endless}
@@ -382,8 +409,11 @@ class Simulation:
                 life.missing.append(f"{key[0]}/{body['metadata']['name']}")
                 continue
             issuer = self.scenario.issuers[number % len(self.scenario.issuers)]
-            interval = self.cas[issuer].life * 2 / 3 - BACKDATED
-            ideal[issuer] += 1 + int((end - self._first[key]) / interval)
+            interval = (SHORT if self._falls_back(number) else self.cas[issuer].life) * 2 / 3 - BACKDATED
+            # Certificates that were called back begin anew: that order has to be.
+            called_back = self.cas[issuer].called_back.get(tuple(sorted(body["spec"]["dnsNames"])))
+            times = [self._first[key], *([called_back] if called_back is not None else ()), end]
+            ideal[issuer] += sum(1 + int((after - before) / interval) for before, after in pairwise(times))
         for number, ca in enumerate(self.cas):
             life.exceeded += [f"{ca.host}: {one}" for one in ca.exceeded]
             life.struck += ca.struck
@@ -396,15 +426,21 @@ class Simulation:
         return life
 
 
-def live(scenario: Scenario, *, quiet: bool = True) -> Life:
-    """Live a scenario, and return what became of it."""
+def live(scenario: Scenario, *, quiet: bool = True, on_day: Callable[[Day], None] = lambda _day: None) -> Life:
+    """Live a scenario, and return what became of it.
+
+    Args:
+        scenario: What is to be lived through.
+        quiet: Whether errors are not logged.
+        on_day: Called with each day when it is over.
+    """
     random.seed(scenario.seed)
     logging.getLogger("certwright").setLevel(logging.CRITICAL if quiet else logging.ERROR)
     loop = VirtualLoop()
     gc.disable()  # what is garbage here is garbage by its count; looking for circles takes a fifth of the time
     try:
         asyncio.set_event_loop(loop)
-        simulation = Simulation(scenario, loop)
+        simulation = Simulation(scenario, loop, on_day=on_day)
         with simulated(simulation.world, simulation.cluster, simulation.cas):
             return loop.run_until_complete(simulation.run())
     finally:

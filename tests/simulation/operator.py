@@ -7,18 +7,21 @@ import contextlib
 import datetime as dt
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from unittest import mock
 
-from certwright.acme import AcmeServer, Clock
+from certwright.acme import AcmeServer, Clock, renewal_info, server
+from certwright.certificates import renewal_polls
+from certwright.certificates.steps import poll_renewal_info, resting
 from certwright.challenges.response import RecordResponse
 from certwright.handlers import controller as controller_module
 from certwright.handlers import manager as manager_module
 from certwright.handlers import registrations, workers
 from certwright.handlers.controller import Controller
+from certwright.issuers import upkeep
 from certwright.issuers.budgets import Budgets
 from certwright.issuers.presenters import PresenterFactory
-from certwright.runtime import clock_watch
+from certwright.runtime import backoff, clock_watch
 from certwright.runtime.clock_watch import ClockWatch
 from testbed.faults import forger, refusals
 from tests.fakes.solvers import FakeDns
@@ -32,8 +35,18 @@ if TYPE_CHECKING:
     from tests.simulation.ca import SimulatedCa
     from tests.simulation.cluster import Cluster
 
-LONGEST_REST: float = 10 * DAY
+LONGEST_REST: Final = 60 * DAY
 """The operator looks at everything once a day. Nothing is found there that it would not find now, and it takes time."""
+LONGEST_POLL: Final = 30 * DAY
+"""It asks for renewal information at least once a day,"""
+POLL_AFTER_ERROR: Final = 2 * DAY
+"""and every six hours while there is no answer."""
+ISSUER_PAUSE: Final = 6 * 3600.0
+"""A Certificate that waits for an issuer looks at it every five minutes, besides when the issuer changes."""
+LONGEST_BACKOFF: Final = 6 * 3600.0
+"""The pauses after failures grow to five minutes."""
+UPKEEP: Final = dt.timedelta(days=1)
+"""It compares the Secrets of issuers every hour, and reads directories every twelve."""
 
 
 class SimulatedAuthorities:
@@ -104,6 +117,17 @@ def simulated(world: World, cluster: Cluster, cas: Sequence[SimulatedCa]) -> Ite
         manager_module: {
             "ClockWatch": partial(ClockWatch, wall=world.seconds, timer=world.loop.time, boot=world.loop.time)
         },
+        renewal_info: {"LONGEST_POLL": LONGEST_POLL},
+        renewal_polls: {
+            "LONGEST_POLL": LONGEST_POLL,
+            "RETRY_AFTER_ERROR": POLL_AFTER_ERROR,
+            "LONGEST_WAIT": dt.timedelta(seconds=1.2 * LONGEST_POLL),
+        },
+        poll_renewal_info: {"LONGEST_POLL": LONGEST_POLL, "RETRY_AFTER_ERROR": POLL_AFTER_ERROR},
+        resting: {"ISSUER_PAUSE_SECONDS": ISSUER_PAUSE},
+        backoff: {"LONGEST_SECONDS": LONGEST_BACKOFF},
+        upkeep: {"KEY_INTERVAL": UPKEEP, "DIRECTORY_INTERVAL": UPKEEP},
+        server: {"DIRECTORY_MAX_AGE": DAY},
         workers: {"LONGEST_REST_SECONDS": LONGEST_REST},
         registrations: {"UNCLAIMED_SECONDS": 30 * DAY},
         clock_watch: {"LOOK_SECONDS": DAY / 4},

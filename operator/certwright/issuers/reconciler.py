@@ -696,7 +696,9 @@ class IssuerReconciler:
         said_since = None if was is None or is_new else was.last_transition_time
         why = f"{key} is not ready ({failure.reason}): {failure.message}"
         self._registry.set_not_ready(key, why, said_since=said_since)
-        self._wake(key)
+        if before is None or (before.version, before.failure.reason) != (version, failure.reason):
+            # The same again is no news for those who wait, and may be thousands.
+            self._wake(key)
         await self._show(issuer, failing)
         if self._has_newer(key, version):
             return Result.again_in(0)

@@ -29,7 +29,7 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, by their Python names; unlike `model_copy` it validates.
+        """A copy with some fields changed, by their Python names; unlike `model_copy` it validates what is new.
 
         Raises:
             TypeError: there is no field of that name.
@@ -38,4 +38,6 @@ class Model(BaseModel):
         unknown = changes.keys() - type(self).model_fields.keys()
         if unknown:
             raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
+        if all(getattr(self, name) == value for name, value in changes.items()):
+            return self
         return self.model_validate({**dict(self), **changes})
