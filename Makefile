@@ -46,7 +46,7 @@ unit: $(VENV)/ready ## Run the unit tests: a minute, needs Python only
 	  --ignore=tests/integration --ignore=tests/typing $(PYTEST_ARGS)
 
 .PHONY: simulate
-simulate: $(VENV)/ready ## Live a year of 2,000 Certificates in minutes, and draw it (SIMULATION_SEED=1 SIMULATION_CERTIFICATES=2000)
+simulate: $(VENV)/ready ## Live a year of 2,000 Certificates in minutes, and draw it (SIMULATION_SEED="1 2" SIMULATION_CERTIFICATES=2000)
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seed $(or $(SIMULATION_SEED),1) \
 	  --certificates $(or $(SIMULATION_CERTIFICATES),2000) --plot docs/_static/year.svg
 

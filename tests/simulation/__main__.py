@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.simulation.life import Day, Scenario, live
+from tests.simulation.life import Day, Life, Scenario, live
 from tests.simulation.plot import numbers, plot
 
 TOLD_EVERY = 10
@@ -18,28 +18,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--certificates", type=int, default=2000)
     parser.add_argument("--days", type=float, default=365)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, nargs="+", default=[1])
     parser.add_argument("--busy", type=int, default=120)
     parser.add_argument("--falling-back", type=int, default=20)
     parser.add_argument("--plot", type=Path, help="write the plot here, and the numbers beside it")
     options = parser.parse_args()
-    started = time.monotonic()
+    lives = [_live(options, seed) for seed in options.seed]
+    print(numbers(*lives))  # noqa: T201 - a console program
+    for life in lives:
+        for trouble in (*life.expired[:10], *life.missing[:10], *life.exceeded[:10]):
+            print(f"seed {life.scenario.seed}: {trouble}")  # noqa: T201
+    if options.plot:
+        options.plot.write_text(plot(lives[0]))
+        options.plot.with_suffix(".md").write_text(numbers(*lives))
+    return 0 if all(life.is_good for life in lives) else 1
+
+
+def _live(options: argparse.Namespace, seed: int) -> Life:
     scenario = Scenario(
         certificates=options.certificates,
         days=options.days,
-        seed=options.seed,
+        seed=seed,
         busy=options.busy,
         falling_back=options.falling_back,
     )
+    started, used = time.monotonic(), time.process_time()
     life = live(scenario, on_day=_tell)
-    print(numbers(life))  # noqa: T201 - a console program
-    for trouble in (*life.expired[:10], *life.missing[:10], *life.exceeded[:10]):
-        print(trouble)  # noqa: T201
-    print(f"{time.monotonic() - started:.0f} s, {time.process_time():.0f} s of CPU")  # noqa: T201
-    if options.plot:
-        options.plot.write_text(plot(life))
-        options.plot.with_suffix(".md").write_text(numbers(life))
-    return 0 if life.is_good else 1
+    seconds, used = time.monotonic() - started, time.process_time() - used
+    print(f"seed {seed}: {seconds:.0f} s, {used:.0f} s of CPU", file=sys.stderr)  # noqa: T201
+    return life
 
 
 def _tell(day: Day) -> None:

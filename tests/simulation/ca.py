@@ -179,6 +179,10 @@ class SimulatedCa:
                 number += 1
         return number
 
+    def called_back_left(self) -> list[tuple[str, ...]]:
+        """Return the names of certificates that were called back and not replaced."""
+        return [names for names, issued in self._latest.items() if issued.called_back_at is not None]
+
     def fault_for(self, path: str) -> list[Fault]:
         """Return the faults that may strike a request, in the order in which they are tried; none for a good answer."""
         resource = resource_of(path)

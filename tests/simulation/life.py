@@ -117,13 +117,16 @@ class Life:
     counts: Counter[str] = field(default_factory=Counter)
     ca_requests: int = 0
     marks: list[tuple[float, str]] = field(default_factory=list)
+    called_back_left: list[str] = field(default_factory=list)
     by_ca: dict[str, tuple[int, int]] = field(default_factory=dict)
     last_first: float = 0.0
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing expired or is missing, no limit was exceeded, and a tenth more was ordered at most."""
-        return not (self.expired or self.missing or self.exceeded) and self.excess <= MOST_EXCESS
+        """Whether all certificates were there in time, no limit was exceeded, and a tenth more was ordered at most."""
+        return (
+            not (self.expired or self.missing or self.exceeded or self.called_back_left) and self.excess <= MOST_EXCESS
+        )
 
     @property
     def excess(self) -> float:
@@ -419,6 +422,7 @@ class Simulation:
             life.struck += ca.struck
             life.ca_requests += ca.requests
             life.failed_validations += ca.failures
+            life.called_back_left += [", ".join(names) for names in ca.called_back_left()]
             life.by_ca[ca.host] = (len(ca.placed_at), ideal[number])
         life.orders = sum(len(ca.placed_at) for ca in self.cas)
         life.ideal = ideal.total()

@@ -14,7 +14,7 @@ WIDTH: Final = 900
 LEFT, RIGHT = 64, 16
 PANEL, GAP, TOP = 120, 46, 40
 COLOURS: Final = ("#2a6f97", "#e07a2f", "#5f8a3a")
-MARKS: Final = {"kill -9": "#b0b0b0", "clock step": "#8a63b8", "outage": "#c8a200"}
+MARKS: Final = {"kill -9": "#b0b0b0", "clock step": "#8a63b8", "outage": "#c8a200", "mass revocation": "#b3273a"}
 STYLE: Final = """
 text { font: 12px sans-serif; fill: #333 } .title { font-weight: bold } .axis { stroke: #999; fill: none }
 .line { fill: none; stroke-width: 1.5 }
@@ -24,7 +24,7 @@ text { font: 12px sans-serif; fill: #333 } .title { font-weight: bold } .axis { 
 def plot(life: Life) -> str:
     """Return the plot: orders, Certificates, and how close to its end any certificate came, day by day."""
     days, number = life.days, len(life.days)
-    height = TOP + 3 * (PANEL + GAP) + 24
+    height = TOP + 3 * (PANEL + GAP) + 44
 
     def x(day: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * day / max(1, number)
@@ -52,26 +52,34 @@ def plot(life: Life) -> str:
     )
 
 
-def numbers(life: Life) -> str:
-    """Return what came of a life, as a table in Markdown."""
+def numbers(*lives: Life) -> str:
+    """Return what came of lives, as a table in Markdown with a column for each."""
+    columns = [_numbers(life) for life in lives]
+    rows = [" | ".join([name, *(column[name] for column in columns)]) for name in columns[0]]
+    rule = "|".join(["---"] * (len(lives) + 1))
+    return "\n".join([f"| {rows[0]} |", f"|{rule}|", *(f"| {row} |" for row in rows[1:])]) + "\n"
+
+
+def _numbers(life: Life) -> dict[str, str]:
     counts, scenario = life.counts, life.scenario
-    bad = life.struck.total()
-    rows: list[tuple[str, str]] = [
-        ("Certificates, days, seed", f"{scenario.certificates}, {scenario.days:g}, {scenario.seed}"),
-        ("Certificates that expired", str(len(life.expired))),
-        ("Certificates that were never issued", str(len(life.missing))),
-        ("Orders beyond a limit of a CA", str(len(life.exceeded))),
-        ("Orders placed; without any trouble it would be", f"{life.orders}; {life.ideal} ({life.excess:+.1%})"),
-        *((f"At {host}", f"{placed}; {ideal}") for host, (placed, ideal) in life.by_ca.items()),
-        ("Requests to CAs", str(life.ca_requests)),
-        ("Bad answers to them", f"{bad}, of {len(life.struck)} kinds"),
-        ("Validations that failed", str(life.failed_validations)),
-        ("Kills of the operator", str(counts["restarts"])),
-        ("Steps of the clock", str(counts["steps of the clock"])),
-        ("Outages", str(sum(mark.startswith(("outage", "CA down")) for _, mark in life.marks))),
-        ("Least lifetime left of any certificate", f"{min((day.shortest for day in life.days), default=1):.0%}"),
-    ]
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]) + "\n"
+    return {
+        "Seed": str(scenario.seed),
+        "Certificates, days": f"{scenario.certificates}, {scenario.days:g}",
+        "Certificates that expired": str(len(life.expired)),
+        "Certificates that were never issued": str(len(life.missing)),
+        "Orders beyond a limit of a CA": str(len(life.exceeded)),
+        "Orders placed; without any trouble it would be": f"{life.orders}; {life.ideal} ({life.excess:+.1%})",
+        **{f"At {host}": f"{placed}; {ideal}" for host, (placed, ideal) in life.by_ca.items()},
+        "Requests to CAs": str(life.ca_requests),
+        "Bad answers to them": f"{life.struck.total()}, of {len(life.struck)} kinds",
+        "Validations that failed": str(life.failed_validations),
+        "Certificates called back by their CA": str(counts["called back"]),
+        "Orders at a second issuer": str(counts["event FallingBack"]),
+        "Kills of the operator": str(counts["restarts"]),
+        "Steps of the clock": str(counts["steps of the clock"]),
+        "Outages": str(sum(mark.startswith(("outage", "CA down")) for _, mark in life.marks)),
+        "Least lifetime left of any certificate": f"{min((day.shortest for day in life.days), default=1):.0%}",
+    }
 
 
 def _panel(place: int, title: str, most: float, days: int, x: Callable[[float], float]) -> list[str]:
@@ -128,12 +136,14 @@ def _marks(life: Life, x: Callable[[float], float]) -> list[str]:
 
 
 def _legend(life: Life, height: float) -> list[str]:
-    texts = [*zip(life.hosts, COLOURS, strict=False), *((name, colour) for name, colour in MARKS.items())]
-    found, left = [], float(LEFT)
-    for name, colour in [*texts, ("CA down for days", "#f6d5d5")]:
-        found.append(f'<rect x="{left:.0f}" y="{height - 20}" width="10" height="10" fill="{colour}"/>')
-        found.append(f'<text x="{left + 14:.0f}" y="{height - 11}">{escape(name)}</text>')
-        left += 26 + 6.6 * len(name)
+    found: list[str] = []
+    hosts = list(zip(life.hosts, COLOURS, strict=False))
+    for line, texts in enumerate((hosts, [*MARKS.items(), ("CA down for days", "#f6d5d5")])):
+        left, y = float(LEFT), height - 40 + 20 * line
+        for name, colour in texts:
+            found.append(f'<rect x="{left:.0f}" y="{y}" width="10" height="10" fill="{colour}"/>')
+            found.append(f'<text x="{left + 14:.0f}" y="{y + 9}">{escape(name)}</text>')
+            left += 30 + 6.8 * len(name)
     return found
 
 

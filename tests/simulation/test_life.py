@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.life import Life, Scenario, live
 from tests.simulation.plot import numbers, plot
 
-SCENARIO = Scenario(certificates=60, days=150, seed=1, busy=5)
+SCENARIO = Scenario(certificates=60, days=150, seed=1, busy=5, falling_back=4)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,17 @@ def test_there_was_trouble_of_every_sort(life: Life) -> None:
     assert len(life.struck) >= 25, "of many kinds"
     assert life.counts["restarts"] >= 4
     assert life.counts["steps of the clock"] >= 2
-    assert {mark.partition(" of ")[0] for _, mark in life.marks} >= {"kill -9", "clock step", "outage", "CA down"}
+    kinds = {mark.partition(" of ")[0] for _, mark in life.marks}
+    assert kinds >= {"kill -9", "clock step", "outage", "CA down", "mass revocation"}
+
+
+def test_what_a_ca_calls_back_is_renewed_long_before_its_time(life: Life) -> None:
+    assert life.counts["called back"] >= 5
+    assert life.called_back_left == []
+
+
+def test_a_second_issuer_serves_while_the_first_one_is_down(life: Life) -> None:
+    assert life.counts["event FallingBack"] >= 2
 
 
 def test_the_same_seed_gives_the_same_life() -> None:
