@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.simulation.life import Life, Scenario, live
+from tests.simulation.loop import VirtualLoop
 from tests.simulation.plot import numbers, plot
+from tests.simulation.world import DAY
 
 SCENARIO = Scenario(certificates=60, days=150, seed=1, busy=5, falling_back=4)
 
@@ -46,6 +50,16 @@ def test_what_a_ca_calls_back_is_renewed_long_before_its_time(life: Life) -> Non
 
 def test_a_second_issuer_serves_while_the_first_one_is_down(life: Life) -> None:
     assert life.counts["event FallingBack"] >= 2
+
+
+def test_time_passes_for_years() -> None:
+    loop = VirtualLoop()
+    try:
+        loop.elapsed = 10 * 365 * DAY + 0.1
+        loop.run_until_complete(asyncio.wait_for(asyncio.sleep(0.15), 1))
+        assert loop.time() == pytest.approx(10 * 365 * DAY + 0.25)
+    finally:
+        loop.close()
 
 
 def test_the_same_seed_gives_the_same_life() -> None:
