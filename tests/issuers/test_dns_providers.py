@@ -21,7 +21,7 @@ from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import AcmeIssuerSpec, Dns01
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.solver import DnsProvider
+from certwright.resources.dns_providers import DnsProvider
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
