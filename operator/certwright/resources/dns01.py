@@ -51,7 +51,7 @@ def _rules(schema: dict[str, Any], model: type[Model]) -> None:
     persistent = f"self.challengeType == '{_PERSISTENT}'"
     wait, timeout = "self.propagationWait", "self.propagationTimeout"
     rules = [
-        rule(f"{persistent} || {' || '.join(given)}", _providers_message(model)),
+        rule(f"{persistent} || [{', '.join(given)}].exists_one(given, given)", _providers_message(model)),
         rule(f"{persistent} || !has(self.persist)", _PERSIST_ALONE, field_path=".persist"),
         rule(
             f"!({persistent}) || (self.selfCheck == 'required' && self.selfCheckViews == ['authoritative'] && "
@@ -72,7 +72,8 @@ def _rules(schema: dict[str, Any], model: type[Model]) -> None:
         ),
     ]
     if len(given) > 1:
-        rules.append(rule(f"[{', '.join(given)}].filter(given, given).size() <= 1", _at_most_one_message(model)))
+        count = f"[{', '.join(given)}].filter(given, given).size()"
+        rules.append(rule(f"!({persistent}) || {count} <= 1", _at_most_one_message(model)))
     schema.update(validations(*rules))
 
 
@@ -176,7 +177,7 @@ class Dns01(ProviderChoice):
     @model_validator(mode="after")
     def _one_provider(self) -> Self:
         given, persistent = self.providers(), self.challenge_type == _PERSISTENT
-        if not given and not persistent:
+        if len(given) != 1 and not persistent:
             raise ValueError(_providers_message(type(self)))
         if len(given) > 1:
             raise ValueError(_at_most_one_message(type(self)))
