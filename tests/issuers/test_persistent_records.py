@@ -337,7 +337,7 @@ async def test_a_provider_that_refuses_and_servers_that_are_silent_are_told(desk
 
 async def test_a_ca_without_a_name_of_its_own_needs_the_solver_to_say_it(desk: Desk) -> None:
     desk.meta = DirectoryMeta()
-    with pytest.raises(IssuanceError, match="Set dns01.persist.issuerDomainName"):
+    with pytest.raises(IssuanceError, match=r"Set dns01\.persist\.issuerDomainName"):
         await desk.need(desk.issuer(persist()), "a.example")
     desk.zone.values[OWNER] = ["other.example; accounturi=" + ONE]
     await desk.need(desk.issuer(persist(issuerDomainName="other.example")), "a.example")
