@@ -20,8 +20,8 @@ from certwright.issuers import dns_providers as module
 from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import AcmeIssuerSpec, Dns01
+from certwright.resources.dns_providers import DnsProvider
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.solver import DnsProvider
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
@@ -359,10 +359,13 @@ def test_exactly_one_provider_is_named_by_a_rule_that_grows_with_them() -> None:
     for wrong in (both, {}):
         with pytest.raises(ValueError, match=f"must name one DNS provider: {names}, toy"):
             ToyDns01.model_validate(wrong)
-    (rule,) = ToyDns01.model_json_schema()["x-kubernetes-validations"]
+    with pytest.raises(ValueError, match=f"must name at most one DNS provider: {names}, toy"):
+        ToyDns01.model_validate({"challengeType": "dns-persist-01", **both})
+    rule, *_, at_most = ToyDns01.model_json_schema()["x-kubernetes-validations"]
     given = ", ".join(f"has(self.{name})" for name in [*registry.PROVIDERS, "toy"])
-    assert rule["rule"] == f"[{given}].exists_one(given, given)"
-    (rule,) = Dns01.model_json_schema()["x-kubernetes-validations"]
+    assert rule["rule"] == f"self.challengeType == 'dns-persist-01' || [{given}].exists_one(given, given)"
+    assert at_most["rule"] == f"!(self.challengeType == 'dns-persist-01') || [{given}].filter(given, given).size() <= 1"
+    rule, *_ = Dns01.model_json_schema()["x-kubernetes-validations"]
     assert rule["message"] == f"must name one DNS provider: {names}"
 
 

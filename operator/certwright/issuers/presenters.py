@@ -146,13 +146,14 @@ class PresenterFactory:
             return self._http01_presenter(issuer, solver.http01, certificate)
         if solver.tls_alpn01 is not None:
             return self._tls_alpn01_presenter(issuer, solver.tls_alpn01, certificate)
-        if solver.dns_persist01 is not None:
+        if solver.persistent is not None:
             if isinstance(issuer, LoadedIssuer):
                 raise IssuanceError(
-                    "CleanUpBlocked", f"{issuer.key} is not ready, and its dnsPersist01 solver removes no records."
+                    "CleanUpBlocked",
+                    f"{issuer.key} is not ready, and its solver for dns-persist-01 removes no records.",
                 )
-            return await self.persistent_records.presenter(issuer, solver.dns_persist01, certificate.metadata.uid)
-        spec = solver.dns_account01 or solver.dns01
+            return await self.persistent_records.presenter(issuer, solver.persistent, certificate.metadata.uid)
+        spec = solver.dns01
         if spec is None:
             raise AssertionError(f"nobody presents for {solver.challenge_type}")
         # The account too: records of dns-account-01 are named by it.

@@ -147,7 +147,7 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
-        records: Looks after the permanent records of dnsPersist01 solvers.
+        records: Looks after the permanent records of solvers for dns-persist-01.
         circuits: Which issuers' CAs work.
         budgets: What is left of the limits that CAs publish.
         look_again: Asks for a look at another issuer, whose account key was replaced.
@@ -255,7 +255,7 @@ class IssuerReconciler:
             await self._succeeded(key, issuer, loaded)
         finally:
             self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        has_records = self._records is not None and any(one.dns_persist01 for one in issuer.spec.acme.solvers)
+        has_records = self._records is not None and any(one.persistent for one in issuer.spec.acme.solvers)
         if has_records or self._has_newer(key, version):
             return Result.again_in(0)
         return self._rest(key, now)
