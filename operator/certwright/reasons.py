@@ -114,6 +114,7 @@ IssuerReason = Literal[
 DnsReason = Literal[
     "DNSServerUnreachable",
     "DNSProviderUnreachable",
+    "DNSProviderRefused",
     "DNSLookupFailed",
     "DNSUpdateRefused",
     "DNSUpdateFailed",
