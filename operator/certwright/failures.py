@@ -74,6 +74,7 @@ class Failure:
         by_name: What is wrong, by DNS name.
         answered: Whether it is an answer of the CA to a request about an order. Another machine of the CA may answer
             otherwise in a moment, so how often it came in a row matters; see `certificates.ca_trouble`.
+        is_certain: Whether it says that the CA works for nobody: nothing that was asked for can bring it about.
         expected: False for a defect of ours, which is logged with its traceback.
     """
 
@@ -83,6 +84,7 @@ class Failure:
     not_before: dt.datetime | None = None
     by_name: dict[str, str] | None = None
     answered: bool = False
+    is_certain: bool = False
     expected: bool = True
 
 
@@ -112,7 +114,8 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             return Failure("NoChallenge", message, "attempt")
         case acme.AcmeError():
             failure = _of_acme(error, message, now)
-            return replace(failure, answered=isinstance(error, acme.ServerResponseError) and _is_about_an_order(error))
+            answered = isinstance(error, acme.ServerResponseError) and _is_about_an_order(error)
+            return replace(failure, answered=answered, is_certain=_is_certain(error))
         case dns.DnsError():
             return _of_dns(error, message, now)
         case pki.GateRefused():
@@ -154,6 +157,7 @@ _DNS_REASONS: Final[dict[type[dns.DnsError], tuple[Reason, str]]] = {
         "Check that it is running, and the solver's address and port",
     ),
     dns.ProviderUnreachable: ("DNSProviderUnreachable", "Check network policies, the proxy and the provider's status"),
+    dns.ProviderRefused: ("DNSProviderRefused", "Correct the credentials or the solver"),
     dns.UpdateRefused: ("DNSUpdateRefused", "Correct the server's policy, or the solver's nameserver and key"),
     dns.TsigRejected: ("TSIGRejected", "Compare the key's name, algorithm and secret with the server's"),
     dns.InvalidTsigKey: ("InvalidTSIGKey", "Copy it from the server's configuration"),
@@ -193,6 +197,17 @@ def _asked(retry_after: float | None, now: dt.datetime) -> dt.datetime | None:
 
 def _is_about_an_order(error: acme.ServerResponseError) -> bool:
     return not isinstance(error, acme.AccountDoesNotExist | acme.RateLimited | acme.UserActionRequired)
+
+
+def _is_certain(error: acme.AcmeError) -> bool:
+    """Whether nobody reached the CA's service, or would have: a CA that answers may answer others otherwise."""
+    match error:
+        case acme.ConnectionFailed():
+            return not error.request_sent
+        case acme.UntrustedServer() | acme.AddressRefused() | acme.ExternalAccountRequired():
+            return True
+        case _:
+            return False
 
 
 def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:

@@ -115,6 +115,7 @@ IssuerReason = Literal[
 DnsReason = Literal[
     "DNSServerUnreachable",
     "DNSProviderUnreachable",
+    "DNSProviderRefused",
     "DNSLookupFailed",
     "DNSUpdateRefused",
     "DNSUpdateFailed",

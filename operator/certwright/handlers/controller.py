@@ -34,6 +34,7 @@ from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
 from certwright.kube.client import KubeClient, Patience
+from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
 from certwright.kube.store import Store
@@ -124,6 +125,7 @@ class Controller:
         solvers = PresenterFactory(
             kube_api,
             ObjectApi(client, common),
+            DnsWebhookApi(client),
             http01=http01,
             user_agent=user_agent,
             before_send=leadership.check,

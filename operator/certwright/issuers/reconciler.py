@@ -147,7 +147,7 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
-        records: Looks after the permanent records of dnsPersist01 solvers.
+        records: Looks after the permanent records of solvers for dns-persist-01.
         circuits: Which issuers' CAs work.
         budgets: What is left of the limits that CAs publish.
         look_again: Asks for a look at another issuer, whose account key was replaced.
@@ -253,8 +253,8 @@ class IssuerReconciler:
                 return await self._failed(key, issuer, classify(error, now), error)
             await self._succeeded(key, issuer, loaded)
         finally:
-            self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        has_records = self._records is not None and any(one.dns_persist01 for one in issuer.spec.acme.solvers)
+            await self._loaded(key)  # not before it is in the registry: its connection would be closed
+        has_records = self._records is not None and any(one.persistent for one in issuer.spec.acme.solvers)
         if has_records or self._has_newer(key, version):
             return Result.again_in(0)
         return self._rest(key, now)
@@ -281,7 +281,7 @@ class IssuerReconciler:
                 message = f"The account could not be deactivated, and stays open: {failure.message}"
                 outcome = Outcome("AccountNotDeactivated", message)
             finally:
-                self._loading.pop(key, None)
+                await self._loaded(key)
         if outcome is not None:
             kind: Literal["Normal", "Warning"] = "Normal" if outcome.reason == "AccountDeactivated" else "Warning"
             self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, outcome.reason, outcome.message)
@@ -517,6 +517,14 @@ class IssuerReconciler:
         """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
         return {*self._registry.authorities(), *self._loading.values()}
 
+    async def _loaded(self, key: Key) -> None:
+        """Let go of the connection that an issuer was loaded by: it stays if a ready issuer uses it.
+
+        One that fails, and has another client certificate or proxy each time, would leave them all behind.
+        """
+        if self._loading.pop(key, None) is not None:
+            await self._authorities.keep_only(self._authorities_in_use())
+
     async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         try:
             async with asyncio.timeout(LONGEST_LOAD_SECONDS) as deadline:
@@ -636,7 +644,6 @@ class IssuerReconciler:
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         self._doubted.discard(key)
-        await self._authorities.keep_only(self._authorities_in_use())
         self._tell_problems(issuer, said.problems)
         if was_ready is None or was_ready.status != "True":
             message = f"The account {account.status.uri} is ready."
