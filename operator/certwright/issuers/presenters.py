@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import FileResponse
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
+    from certwright.kube.dns_webhooks import DnsWebhookApi
     from certwright.kube.objects import ObjectApi
     from certwright.resources import Http01, IssuerSolver
     from certwright.runtime.key import Key
@@ -91,6 +92,7 @@ class PresenterFactory:
     Args:
         kube_api: Where credentials are read.
         objects: Where solver pods and their routes are made.
+        webhooks: Calls DNS webhooks.
         http01: The operator's settings.
         user_agent: For the requests to DNS providers that speak HTTPS.
         before_send: Called before a DNS provider is sent anything; what it raises keeps it from being sent.
@@ -103,6 +105,7 @@ class PresenterFactory:
         self,
         kube_api: KubeApi,
         objects: ObjectApi,
+        webhooks: DnsWebhookApi,
         *,
         http01: Http01Options | None = None,
         user_agent: str = "certwright",
@@ -115,6 +118,7 @@ class PresenterFactory:
         self._http01 = http01 or Http01Options()
         self._dns_providers = DnsProviders(
             kube_api,
+            webhooks,
             user_agent=user_agent,
             before_send=before_send,
             addresses=self._http01.addresses,
