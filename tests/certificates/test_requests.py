@@ -180,6 +180,29 @@ async def test_a_request_that_is_written_back_is_told_and_not_repeated(bench: Be
     assert (len(bench.ca.orders), last(bench).id, last(bench).state) == (3, "r-2", "Succeeded")
 
 
+async def test_a_request_that_is_written_back_for_ever_is_not_repeated_however_many_others_there_are(
+    bench: Bench,
+) -> None:
+    """Git has an old request, and people make new ones: the status keeps eight."""
+    await bench.run(60)
+    ask(bench, "from-git")
+    await bench.run(60)
+    for number in range(12):
+        ask(bench, "from-git")
+        await bench.run(60)
+        ask(bench, f"r-{number}")
+        await bench.run(DAY / 2)
+    ask(bench, "from-git")
+    await bench.run(DAY)
+    restarted = len(bench.ca.orders)
+    bench.restart()
+    await bench.run(60)
+    assert len(bench.ca.orders) == restarted == 14
+    assert len(bench.status.requests) == 8
+    assert [entry.id for entry in bench.status.requests].count("from-git") == 1
+    assert bench.events.count("RequestRepeated") == 1
+
+
 async def test_a_request_that_is_written_back_days_later_is_not_repeated_by_another_process(bench: Bench) -> None:
     await bench.run(60)
     ask(bench)
