@@ -29,7 +29,7 @@ from certwright.issuers.deactivation import (
     deactivate,
 )
 from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
-from certwright.issuers.key_rotation import KeyRotation
+from certwright.issuers.key_rotation import WAITING, KeyRotation, waiting_since
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
@@ -200,7 +200,6 @@ class IssuerReconciler:
         self._said: dict[Key, _Said] = {}
         self._upkeep: dict[Key, Upkeep] = {}
         self._keys: KeyedLock[tuple[str, str]] = KeyedLock()
-        self._waiting_since: dict[Key, dt.datetime] = {}
         self._leaving: dict[Key, int] = {}
         self._accounts: dict[tuple[str, str], str] = {}
 
@@ -392,7 +391,8 @@ class IssuerReconciler:
             shown = find_condition(issuer.status.conditions, kind)
             if shown is None or (shown.reason, shown.message) != problem:
                 subject = subject_of(issuer.KIND, issuer.metadata)
-                self._recorder.record(subject, "Warning", problem.reason, problem.message)
+                waits = problem.reason == WAITING
+                self._recorder.record(subject, "Normal" if waits else "Warning", problem.reason, problem.message)
 
     async def _keep_right(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
         """Have the status of a ready issuer say the CA's rate limits, and nothing that somebody else wrote there.
@@ -500,7 +500,6 @@ class IssuerReconciler:
         if self._records is not None:
             self._records.forget_issuer(key)
         self._upkeep.pop(key, None)
-        self._waiting_since.pop(key, None)
         self._leaving.pop(key, None)
         self._generations.pop(key, None)
         self._circuits.forget(key)
@@ -564,13 +563,14 @@ class IssuerReconciler:
         account = await loader.load(self._known_account(key, issuer))
         url = account.status.uri or ""
         done = await rotation.carry_out(
-            settled.keys, url, others=self._elsewhere(key, issuer, url), busy_since=self._busy_since(key, url, now)
+            settled.keys,
+            url,
+            others=self._elsewhere(key, issuer, url),
+            waiting_since=waiting_since(issuer.status.conditions, now) if self._is_busy(key, url) else None,
         )
         if done.former is not None:
             account = loader.rotated(account, done.keys)
         former = done.former or settled.former
-        if former is not None:
-            self._waiting_since.pop(key, None)
         directory = await server.directory()
         problems = self._with_terms({}, account.status.terms_of_service, directory.meta.terms_of_service)
         if done.problem is not None:
@@ -594,13 +594,10 @@ class IssuerReconciler:
                 return str(place)
         return None
 
-    def _busy_since(self, key: Key, account_url: str, now: dt.datetime) -> dt.datetime | None:
-        """Return since when a rotation waits for orders of the account whose challenges are being answered."""
+    def _is_busy(self, key: Key, account_url: str) -> bool:
+        """Whether there are orders of the account whose challenges are being answered."""
         sharing = {key, *(one.key for one in self._registry.sharing(account_url))}
-        if not any(self._is_validating(one) for one in sharing):
-            self._waiting_since.pop(key, None)
-            return None
-        return self._waiting_since.setdefault(key, now)
+        return any(self._is_validating(one) for one in sharing)
 
     def _known_account(self, key: Key, issuer: AnyIssuer) -> KnownAccount:
         # What this process wrote it knows; a status may be from somebody else.
