@@ -271,6 +271,14 @@ async def test_a_newer_request_takes_the_place_of_one_that_runs_and_shares_its_o
     assert len(bench.ca.orders) == 2
 
 
+async def test_who_asked_cannot_hide_what_an_event_says(bench: Bench) -> None:
+    await bench.run(60)
+    ask(bench, requestedBy="alice\u202e\u2066 of \u200bteam\u2028b")
+    await bench.run(60)
+    assert last(bench).requested_by == "alice of team b"
+    assert "request r-1 of alice of team b for a renewal" in bench.messages["RequestSucceeded"]
+
+
 async def test_the_last_eight_requests_are_kept(bench: Bench) -> None:
     await bench.run(60)
     for number in range(11):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from certwright.resources import KEPT_REQUESTS, LONGEST_REQUEST_MESSAGE, RequestStatus
-from certwright.text import rfc3339
+from certwright.text import printable, rfc3339
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SOMEONE: Final = "someone"
 """Who asked, if the request does not say."""
+MAX_REQUESTED_BY: Final = 253
 REPEATED: Final = "It was written to the spec again and is not repeated."
 
 
@@ -57,7 +58,8 @@ def begun(observation: Observation, request: RequestSpec, now: dt.datetime) -> R
         action=request.action,
         reason=request.reason,
         revision=request.revision,
-        requested_by=request.requested_by,
+        # It goes into Events, and to terminals: without characters that change the direction of a line.
+        requested_by=printable(request.requested_by or "", MAX_REQUESTED_BY) or None,
         from_revision=current_revision(observation),
         state="Running",
         started_time=now,
