@@ -446,7 +446,9 @@ def test_what_is_kept_of_a_secret_without_outputs_is_nothing_more(build: Build) 
     assert SecretFacts.of(body).outputs is None
 
 
-@pytest.mark.parametrize("name", ["certwright.io/outputs", "certwright.io/secret-template", "certwright.io/rolled-back"])
+@pytest.mark.parametrize(
+    "name", ["certwright.io/outputs", "certwright.io/secret-template", "certwright.io/rolled-back"]
+)
 @pytest.mark.parametrize("text", ["[" * 2048, '{"a":' * 400, "[" * 1024 + "]" * 1024])
 def test_annotations_that_are_nested_more_deeply_than_python_reads_say_nothing(
     build: Build, name: str, text: str
