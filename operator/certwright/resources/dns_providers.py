@@ -1,11 +1,13 @@
 """The DNS providers that an issuer may name, and their settings."""
 
-from typing import Any, Literal, Self, get_args
+import json
+from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import ConfigDict, model_validator
 
 from certwright.resources.base import Model
-from certwright.resources.names import Endpoint, TsigKeyName
+from certwright.resources.free_form import FreeForm
+from certwright.resources.names import ApiGroup, Endpoint, SolverName, TsigKeyName
 from certwright.resources.references import SecretKeyRef
 from certwright.resources.rules import rule, validations
 
@@ -22,6 +24,8 @@ TsigAlgorithm = Literal[
 ]
 UpdateProtocol = Literal["TCP", "UDP"]
 
+MAX_CONFIG: Final = 16384
+"""Characters of a webhook's config: it goes with every call."""
 _REF = "_secret_ref"
 _TSIG_PAIR = "tsigKeyName and tsigSecretSecretRef must be set together; leave both unset for unsigned updates"
 
@@ -78,6 +82,35 @@ class Rfc2136(DnsProvider):
         return self
 
 
+class Webhook(DnsProvider):
+    """A DNS webhook that was written for cert-manager. The API server must have an APIService for it.
+
+    The operator calls it by the API server, and needs the right to create solverName in the API group groupName; with
+    the Helm chart, list it in dns01.webhooks.
+    """
+
+    group_name: ApiGroup
+    """The API group of the webhook, as in its own documentation."""
+    solver_name: SolverName
+    """The name of the solver within the webhook."""
+    config: FreeForm | None = None
+    """
+    What the webhook is given. Secrets that it names are those of the Issuer's namespace, or of the operator's namespace
+    for a ClusterIssuer.
+    """
+
+    @property
+    def config_json(self) -> str | None:
+        """The config as JSON, always the same for the same content."""
+        return None if self.config is None else json.dumps(self.config, sort_keys=True)
+
+    @model_validator(mode="after")
+    def _config_is_short(self) -> Self:
+        if len(self.config_json or "") > MAX_CONFIG:
+            raise ValueError(f"config must not have more than {MAX_CONFIG} characters as JSON")
+        return self
+
+
 def provider_fields(model: type[Model]) -> list[str]:
     """The fields that name a provider, as users write them."""
     return [
@@ -92,6 +125,8 @@ class ProviderChoice(Model):
 
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
+    webhook: Webhook | None = None
+    """Creates records by a DNS webhook that was written for cert-manager."""
 
     @property
     def provider(self) -> tuple[str, DnsProvider]:
