@@ -114,6 +114,8 @@ IssuerReason = Literal[
 DnsReason = Literal[
     "DNSServerUnreachable",
     "DNSProviderUnreachable",
+    "DNSProviderRefused",
+    "InvalidCredential",
     "DNSLookupFailed",
     "DNSUpdateRefused",
     "DNSUpdateFailed",

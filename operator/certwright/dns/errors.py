@@ -73,6 +73,24 @@ class ProviderUnreachable(DnsError):
         self.retry_after = retry_after
 
 
+class ProviderRefused(DnsError):
+    """The API of a DNS provider does not accept a request: the credential lacks a right, or it cannot do what it asks.
+
+    Attributes:
+        host: Host and port of the API.
+        code: The API's own code for it, or empty.
+    """
+
+    def __init__(self, message: str, *, host: str, code: str = "") -> None:
+        super().__init__(message)
+        self.host = host
+        self.code = code
+
+
+class InvalidCredential(DnsError):
+    """A credential of a DNS provider cannot be used, or is missing. The message says which and where it is."""
+
+
 class ResolutionFailed(DnsError):
     """None of the recursive resolvers answered."""
 
