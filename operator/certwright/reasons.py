@@ -102,6 +102,7 @@ IssuerReason = Literal[
     "AccountKeyReplaced",
     "KeyRotationRefused",
     "KeyRotationFailed",
+    "KeyRotationWaiting",
     "AccountNotDeactivated",
     "ExternalAccountRequired",
     "ExternalAccountKeyUnusable",

@@ -269,7 +269,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
         (
             persistent(challengeType="dns-account-01"),
-            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136",
+            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
         ),
         (persistent(challengeType="dns-02"), 'supported values: "dns-01", "dns-account-01", "dns-persist-01"'),
         (
@@ -283,15 +283,15 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         ),
         (
             solver(dns01={**RFC2136, "cloudflare": {"apiTokenSecretRef": {"name": "dns", "key": "token"}}}),
-            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136",
+            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
         ),
         (
             persistent(**RFC2136, cloudflare={"apiTokenSecretRef": {"name": "dns", "key": "token"}}),
-            "dns01: Invalid value: must name at most one DNS provider: cloudflare, rfc2136",
+            "dns01: Invalid value: must name at most one DNS provider: cloudflare, rfc2136, webhook",
         ),
         (
             solver(dns01={}),
-            "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136",
+            "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
         ),
         (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
         (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "must be set together"),

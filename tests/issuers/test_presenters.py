@@ -69,7 +69,7 @@ def time() -> Time:
 
 @pytest.fixture
 def factory(cluster: Cluster, time: Time) -> PresenterFactory:
-    return PresenterFactory(cluster, cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
+    return PresenterFactory(cluster, cast("Any", None), cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
 
 
 def issuer(*solvers: dict[str, Any], uid: str = "u-1", generation: int = 1) -> ReadyIssuer:

@@ -113,7 +113,7 @@ def test_permanent_records_need_no_provider_and_say_what_persist_does(
         (persistent(selfCheck="off"), "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType"),
         (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
-        (persistent(challengeType="dns-account-01"), "must name one DNS provider: cloudflare, rfc2136"),
+        (persistent(challengeType="dns-account-01"), "must name one DNS provider: cloudflare, rfc2136, webhook"),
         (persistent(challengeType="dns-02"), "'dns-persist-01'"),
         (cloudflare(), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
         (

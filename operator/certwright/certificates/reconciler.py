@@ -26,6 +26,7 @@ from certwright.certificates.revocations import next_revocation_look
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.issued import MAX_KEPT
 from certwright.certificates.secret.keystores import look_at_outputs
+from certwright.certificates.secret.password_versions import PasswordVersions
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
 from certwright.certificates.steps.start_order import StartOrder
@@ -115,6 +116,7 @@ class CertificateReconciler:
         self._account_refused = account_refused
         self._circuits = circuits or Circuits()
         self._alternatives_wanted = alternatives_wanted or (lambda _key: None)
+        self._passwords = PasswordVersions()
         self._memories: dict[str, Memory] = {}
         self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
@@ -218,7 +220,12 @@ class CertificateReconciler:
         self._memories[uid] = memory
         memory, secret = await self._secret(certificate, memory)
         look = await look_at_outputs(
-            certificate, secret, self._tools.kube_api, now=self._tools.clock(), last=memory.outputs
+            certificate,
+            secret,
+            self._tools.kube_api,
+            self._passwords,
+            now=self._tools.clock(),
+            last=memory.outputs,
         )
         memory = replace(memory, outputs=look)
         claimants = [
@@ -509,11 +516,10 @@ class CertificateReconciler:
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
-        if observation.memory.voucher is not None:
-            observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
-        observation = observation.remember(
-            requests=observation.status.requests, revocations=observation.status.revocations
-        )
+        status, voucher, progress = observation.status, observation.memory.voucher, observation.memory.progress
+        if voucher is not None:
+            progress = Progress.of(status, voucher)
+        observation = observation.remember(progress=progress, requests=status.requests, revocations=status.revocations)
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)

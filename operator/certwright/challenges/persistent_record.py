@@ -237,7 +237,7 @@ class DnsPersist01Presenter:
             "placed before"
         )
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record.
 
         Raises:

@@ -74,14 +74,14 @@ class ProviderUnreachable(DnsError):
 
 
 class ProviderRefused(DnsError):
-    """The API of a DNS provider does not accept a request: the credential lacks a right, or it cannot do what it asks.
+    """A DNS provider did not do what it was asked, or the credentials lack the right to ask.
 
     Attributes:
-        host: Host and port of the API.
+        host: Host and port of its API, or empty.
         code: The API's own code for it, or empty.
     """
 
-    def __init__(self, message: str, *, host: str, code: str = "") -> None:
+    def __init__(self, message: str, *, host: str = "", code: str = "") -> None:
         super().__init__(message)
         self.host = host
         self.code = code

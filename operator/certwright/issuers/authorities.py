@@ -10,6 +10,7 @@ from certwright.acme import AcmeError, AcmeServer, HttpxTransport, Timeouts
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import USER_AGENT
 from certwright.issuers.host_places import MAX_REQUESTS, FairTransport, HostPlaces
+from certwright.issuers.transports import LateTransport, Transports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,8 +104,8 @@ class Authorities:
         self._user_agent = user_agent
         self._leadership = leadership
         self._on_request = on_request
-        self._servers: dict[Authority, tuple[AcmeServer, HttpxTransport]] = {}
-        self._making = asyncio.Lock()
+        self._servers: dict[Authority, tuple[AcmeServer, LateTransport[Authority]]] = {}
+        self._transports: Transports[Authority] = Transports(self._open)
         self._places = HostPlaces()
 
     async def server(self, authority: Authority) -> AcmeServer:
@@ -113,16 +114,9 @@ class Authorities:
         Raises:
             AcmeError: The CA bundle cannot be loaded, the URL is not https.
         """
-        async with self._making:
+        async with self._transports.use(authority):  # what is wrong with it is said now
             if authority not in self._servers:
-                # 30 ms of CPU: not on the event loop.
-                transport = await asyncio.to_thread(
-                    transport_of,
-                    authority,
-                    self._addresses,
-                    user_agent=self._user_agent,
-                    before_send=self._leadership.check,
-                )
+                transport = LateTransport(authority, self._transports)
                 try:
                     server = AcmeServer(
                         authority.server,
@@ -136,6 +130,25 @@ class Authorities:
                     raise
                 self._servers[authority] = (server, transport)
             return self._servers[authority][0]
+
+    async def _open(self, authority: Authority) -> HttpxTransport:
+        # Loading trust anchors takes 30 ms of CPU: not on the event loop.
+        return await asyncio.to_thread(
+            HttpxTransport,
+            ca_bundle=authority.ca_bundle_pem,
+            verify=not authority.skip_tls_verify,
+            user_agent=self._user_agent,
+            max_connections=MAX_REQUESTS,
+            # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
+            trust_env=True,
+            before_send=self._leadership.check,
+            addresses=self._addresses,
+            client_certificate=authority.client_certificate,
+            timeout=authority.timeouts,
+            proxy=authority.proxy,
+            # An issuer's proxy is a tenant's choice as its CA is; the pod's own is not.
+            proxy_addresses=self._addresses,
+        )
 
     async def keep_only(self, used: Iterable[Authority]) -> None:
         """Close the connections that no issuer uses any more."""

@@ -19,6 +19,8 @@ from certwright.dns.providers import config_type
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
+from certwright.issuers.dns_webhook import WebhookConfig
+from certwright.resources.dns_providers.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from certwright.dns.view import View
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
+    from certwright.kube.dns_webhooks import DnsWebhookApi
     from certwright.resources import Dns01
 
 IDLE_SECONDS: Final = 3600.0
@@ -70,6 +73,7 @@ class DnsProviders:
 
     Args:
         kube_api: Where credentials are read.
+        webhooks: Calls DNS webhooks.
         user_agent: For the requests to providers that speak HTTPS.
         before_send: Called before a provider is sent anything; what it raises keeps it from being sent.
         addresses: Where HTTPS connections may lead.
@@ -79,6 +83,7 @@ class DnsProviders:
     def __init__(
         self,
         kube_api: KubeApi,
+        webhooks: DnsWebhookApi,
         *,
         user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
@@ -87,6 +92,7 @@ class DnsProviders:
     ) -> None:
         self._addresses = addresses or AddressPolicy()
         self._kube_api = kube_api
+        self._webhooks = webhooks
         self._user_agent = user_agent
         self._before_send = before_send
         self._monotonic = monotonic
@@ -160,6 +166,15 @@ class DnsProviders:
 
     async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
         kind, model = spec.provider
+        if isinstance(model, Webhook):
+            return WebhookConfig(
+                group_name=model.group_name,
+                solver_name=model.solver_name,
+                config=model.config_json,
+                resource_namespace=issuer.secrets_namespace,
+                ambient=issuer.key.kind == "ClusterIssuer",
+                api=self._webhooks,
+            )
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
         values: dict[str, Any] = model.settings()
