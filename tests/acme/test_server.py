@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -285,6 +286,18 @@ class TestBrokenConnections:
     ) -> None:
         ca.reply(ACCOUNT, broken(sent=False))
         assert (await read(server, key, repeatable=False)).status == 200
+
+    @pytest.mark.parametrize("times", [1, 10])
+    async def test_a_nonce_that_was_never_sent_is_used_again(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey, times: int
+    ) -> None:
+        await read(server, key)
+        ca.reply(ACCOUNT, *[broken(sent=False)] * times)
+        with contextlib.suppress(ConnectionFailed):
+            await read(server, key)
+        ca.replies[ACCOUNT].clear()
+        assert (await read(server, key)).status == 200
+        assert ca.paths().count("/new-nonce") <= 1
 
     async def test_the_directory_is_asked_for_again(self, server: AcmeServer, ca: FakeCa) -> None:
         ca.reply("/dir", broken(sent=True), broken(sent=False))

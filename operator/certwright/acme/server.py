@@ -270,12 +270,14 @@ class AcmeServer:
         while True:
             nonce = nonce or await self.take_nonce()
             body = sign_request(signer, url=url, nonce=nonce, payload=payload, kid=kid)
-            nonce = None
+            sent, nonce = nonce, None
             headers = {"Accept": accept, "Content-Type": JOSE_JSON}
             try:
                 response = await self._exchange(action, "POST", url, headers=headers, content=body, max_bytes=max_bytes)
             except (ConnectionFailed, TimedOut) as error:
                 failures += 1
+                if isinstance(error, ConnectionFailed) and not error.request_sent:
+                    self.nonces.put(sent)  # the server has not seen it
                 final = self._is_final(error, failures, repeatable=repeatable, late_again=late_again)
                 if final or self.clock.monotonic() > last_start:
                     raise

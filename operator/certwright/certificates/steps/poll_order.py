@@ -43,6 +43,7 @@ class PollOrder(Act):
                 f"The order {order.url} is still {order.status.value}, but it expired at {rfc3339(end)}. "
                 f"{_last_said(observation)}A new one will be placed.",
                 costly=True,
+                answered=True,
             )
         polled = before.seen(order).polled(order.retry_after, now)
         yield observation.remember(open_order=polled).after_progress().with_order_state(order)
@@ -51,7 +52,8 @@ class PollOrder(Act):
 def end_of(started_at: dt.datetime, expires: dt.datetime | None) -> dt.datetime:
     """Return until when an order is followed."""
     latest = started_at + LONGEST_ORDER
-    return latest if expires is None else min(expires, latest)
+    # One that had expired when it was placed is nonsense.
+    return latest if expires is None or expires <= started_at else min(expires, latest)
 
 
 def _last_said(observation: Observation) -> str:
