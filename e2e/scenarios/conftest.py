@@ -78,7 +78,7 @@ def cluster(node_bed: TestBed) -> Iterator[Cluster]:
 def operator_release(node_bed: TestBed) -> Iterator[Release]:
     """The operator installed by Helm in the namespace `certwright`, serving all namespaces, its pod Ready."""
     release = Release(node_bed)
-    release.install()
+    release.install({"tlsAlpn01": {"enabled": True}})
     yield release
     release.uninstall()
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from testbed import TestBed
     from testbed.parts.apiserver import ApiServer
 
-KINDS: Final = (*SOLVER_KINDS, "HTTPRoute")
+KINDS: Final = (*SOLVER_KINDS, "HTTPRoute", "TLSRoute")
 CREATED: Final = 201
 INGRESS: Final = {"ingress": {"ingressClassName": "traefik"}}
 MAX_ANSWER: Final = 1 << 16
@@ -82,7 +82,7 @@ class Space:
         """Ask the web server for a page over HTTPS through Traefik, trusting the CA's root and nothing else.
 
         Returns:
-            The DNS names of the certificate that Traefik has shown.
+            The domains and addresses of the certificate that Traefik has shown.
 
         Raises:
             NotAsExpected: It could not be verified, or something else answered.
@@ -105,7 +105,9 @@ class Space:
 
     def made(self, kind: str) -> list[str]:
         """Return the names of all objects of a kind that the operator has ever created here, by the audit log."""
-        resource = {"HTTPRoute": "httproutes", "Ingress": "ingresses"}.get(kind, f"{kind.lower()}s")
+        resource = {"HTTPRoute": "httproutes", "TLSRoute": "tlsroutes", "Ingress": "ingresses"}.get(
+            kind, f"{kind.lower()}s"
+        )
         return [
             event["objectRef"]["name"]
             for event in events_of(self.bed.apiserver, self.namespace)
@@ -190,7 +192,7 @@ def fresh_namespace(cluster: Cluster) -> Iterator[str]:
 
 
 def https(address: str, host: str, root: str) -> tuple[list[str], str]:
-    """Make a request on a connection to an address; return the certificate's DNS names and the answer.
+    """Make a request on a connection to an address; return the certificate's domains and addresses, and the answer.
 
     Raises:
         OSError: Nobody answers, or the certificate is not verified with `root` for `host`.
@@ -205,7 +207,7 @@ def https(address: str, host: str, root: str) -> tuple[list[str], str]:
         answer = b""
         while len(answer) < MAX_ANSWER and (part := secured.recv(MAX_ANSWER)):
             answer += part
-    names = [str(entry[1]) for entry in shown.get("subjectAltName", ()) if entry[0] == "DNS"]
+    names = [str(entry[1]) for entry in shown.get("subjectAltName", ()) if entry[0] in {"DNS", "IP Address"}]
     return names, answer.decode(errors="replace")
 
 

@@ -80,6 +80,7 @@ class Failure:
         doubtful: Whether one damaged answer suffices for it, so that it ends an order only if it comes again.
         read_again: Whether what was read of the order may be the cause, such as a URL in it that leads nowhere. Then
             the order is read again before the next try.
+        is_certain: Whether it says that the CA works for nobody: nothing that was asked for can bring it about.
         expected: False for a defect of ours, which is logged with its traceback.
     """
 
@@ -91,6 +92,7 @@ class Failure:
     answered: bool = False
     doubtful: bool = False
     read_again: bool = False
+    is_certain: bool = False
     expected: bool = True
 
 
@@ -124,7 +126,7 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             answered = isinstance(error, acme.ServerResponseError) and _is_about_an_order(error)
             # One that passes by itself says nothing against what was read.
             read_again = isinstance(error, acme.TransportError) or (answered and not error.temporary)
-            return replace(failure, answered=answered, read_again=read_again)
+            return replace(failure, answered=answered, read_again=read_again, is_certain=_is_certain(error))
         case dns.DnsError():
             return _of_dns(error, message, now)
         case pki.GateRefused():
@@ -169,6 +171,7 @@ _DNS_REASONS: Final[dict[type[dns.DnsError], tuple[Reason, str]]] = {
         "Check that it is running, and the solver's address and port",
     ),
     dns.ProviderUnreachable: ("DNSProviderUnreachable", "Check network policies, the proxy and the provider's status"),
+    dns.ProviderRefused: ("DNSProviderRefused", "Correct the credentials or the solver"),
     dns.UpdateRefused: ("DNSUpdateRefused", "Correct the server's policy, or the solver's nameserver and key"),
     dns.TsigRejected: ("TSIGRejected", "Compare the key's name, algorithm and secret with the server's"),
     dns.InvalidTsigKey: ("InvalidTSIGKey", "Copy it from the server's configuration"),
@@ -208,6 +211,17 @@ def _asked(retry_after: float | None, now: dt.datetime) -> dt.datetime | None:
 
 def _is_about_an_order(error: acme.ServerResponseError) -> bool:
     return not isinstance(error, acme.AccountDoesNotExist | acme.RateLimited | acme.UserActionRequired)
+
+
+def _is_certain(error: acme.AcmeError) -> bool:
+    """Whether nobody reached the CA's service, or would have: a CA that answers may answer others otherwise."""
+    match error:
+        case acme.ConnectionFailed():
+            return not error.request_sent
+        case acme.UntrustedServer() | acme.AddressRefused() | acme.ExternalAccountRequired():
+            return True
+        case _:
+            return False
 
 
 def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:

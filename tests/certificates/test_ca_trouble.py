@@ -511,7 +511,7 @@ async def test_one_without_an_error_is_only_waited_for(bench: Bench) -> None:
 async def test_an_order_that_expires_says_what_the_ca_said_last(bench: Bench) -> None:
     Validation(bench, "failed", "pending")
     await bench.run(30)
-    expired = bench.now - dt.timedelta(seconds=5)
+    expired = bench.now - dt.timedelta(minutes=1)
     bench.ca.orders[URL] = replace(bench.ca.orders[URL], expires=expired)
     await bench.run(10 * MINUTE)
     assert "OrderExpired" in bench.events

@@ -355,6 +355,24 @@ async def test_it_is_revoked_also_if_its_secret_went_first(bench: Bench, ca: Rev
     assert bench.finalizers == []
 
 
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_restart_finds_the_certificate_whose_secret_went_before_it_if_it_is_kept(
+    bench: Bench, ca: Revoking, *, kept: bool
+) -> None:
+    more = {"revisionHistoryLimit": 2} if kept else {}
+    write(bench, revokeOnDelete=True, **more)
+    await bench.run(60)
+    old = der(bench)
+    gone = bench.cluster.secrets.secrets.pop(("team", "web-tls"))
+    bench.secrets.remove({**gone["metadata"], "resourceVersion": "9999"})
+    delete(bench, revokeOnDelete=True, **more)
+    bench.restart()
+    await bench.run(60)
+    assert ca.revoked == ([(old, 5)] if kept else [])
+    assert bench.finalizers == []
+    assert ("Its Secret was deleted before." in bench.messages.get("NotRevoked", "")) is not kept
+
+
 async def test_a_certificate_whose_field_is_set_later_is_held_and_let_go_when_it_is_unset(bench: Bench) -> None:
     await bench.run(60)
     assert bench.finalizers == []

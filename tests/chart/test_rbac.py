@@ -25,15 +25,23 @@ Right = tuple[str, str, str, str]
 
 
 def documented(values: Mapping[str, Any]) -> set[Right]:
+    webhooks = values.get("dns01", {}).get("webhooks", [])
     conditions = {
         "": True,
         "namespaces": bool(values.get("namespaces")),
         "http01.enabled": values.get("http01", {}).get("enabled", True),
         "tlsAlpn01.enabled": values.get("tlsAlpn01", {}).get("enabled", False),
+        "dns01.webhooks": bool(webhooks),
         "leaderElection.enabled": values.get("leaderElection", {}).get("enabled", True),
     }
+    named = webhooks[0] if webhooks else {}
     return {
-        (where.strip("`"), "" if group == "core" else group, resource, verb)
+        (
+            where.strip("`"),
+            "" if group == "core" else named.get(group.strip("`"), group),
+            named.get(resource.strip("`"), resource),
+            verb,
+        )
         for where, group, resources, verbs, condition, _ in ROWS
         if any(conditions[one] for one in condition.strip().split(" or "))
         for resource in resources.split(", ")

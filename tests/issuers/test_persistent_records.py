@@ -119,7 +119,7 @@ class Desk:
             await self.records.publish(issuer, self.status)
 
     async def need(self, issuer: ReadyIssuer, *names: str, uid: str = "uid-web") -> None:
-        spec = issuer.spec.solvers[0].dns_persist01
+        spec = issuer.spec.solvers[0].persistent
         assert spec is not None
         presenter = await self.records.presenter(issuer, spec, uid)
         await presenter.expect(names)
@@ -149,7 +149,8 @@ def value(url: str = ONE, *more: str) -> str:
 
 
 def persist(**settings: Any) -> dict[str, Any]:
-    return {"dnsPersist01": settings}
+    said = {name: settings.pop(name) for name in ("issuerDomainName", "policy", "persistUntil") if name in settings}
+    return {"dns01": {"challengeType": "dns-persist-01", "persist": said, **settings}}
 
 
 @pytest.fixture
@@ -336,7 +337,7 @@ async def test_a_provider_that_refuses_and_servers_that_are_silent_are_told(desk
 
 async def test_a_ca_without_a_name_of_its_own_needs_the_solver_to_say_it(desk: Desk) -> None:
     desk.meta = DirectoryMeta()
-    with pytest.raises(IssuanceError, match="Set issuerDomainName"):
+    with pytest.raises(IssuanceError, match=r"Set dns01\.persist\.issuerDomainName"):
         await desk.need(desk.issuer(persist()), "a.example")
     desk.zone.values[OWNER] = ["other.example; accounturi=" + ONE]
     await desk.need(desk.issuer(persist(issuerDomainName="other.example")), "a.example")

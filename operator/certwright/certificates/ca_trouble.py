@@ -96,7 +96,9 @@ def _or_too_often(observation: Observation, failure: Failure, now: dt.datetime) 
     order, tries = observation.status.order, observation.memory.ca_failures + 1
     assert order is not None  # noqa: S101 - see `_is_about_open_order`
     # The seal does not cover the time, and nothing can be added to the last one that there is.
-    beyond = now > end_of(min(order.created_at, now), order.expires)
+    created = min(order.created_at, now)
+    # One that had expired when it was placed is nonsense. `PollOrder` reads again until when it is.
+    beyond = now > end_of(created, order.expires if order.expires and order.expires > created else None)
     limit = FINALIZED_CA_TRIES if _is_finalized(observation) else CA_TRIES
     if not beyond and tries < limit:
         return failure

@@ -73,6 +73,10 @@ class ProviderUnreachable(DnsError):
         self.retry_after = retry_after
 
 
+class ProviderRefused(DnsError):
+    """A DNS provider did not do what it was asked, in its own words, or the credentials lack the right to ask."""
+
+
 class ResolutionFailed(DnsError):
     """None of the recursive resolvers answered."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.given import Secrets
@@ -34,11 +34,12 @@ from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
 from certwright.kube.client import KubeClient, Patience
+from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
-from certwright.resources import GROUP, VERSION, ClusterIssuer, Issuer
+from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer, find_condition
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
     from certwright.resources import Certificate
+
+
+WAITING_TO_BE_VISIBLE: Final = frozenset({"WaitingForDNS", "WaitingForHTTP", "WaitingForTLS"})
+"""Reasons of the condition Issuing while the CA has not been told to look."""
 
 
 class Controller:
@@ -120,6 +125,7 @@ class Controller:
         solvers = PresenterFactory(
             kube_api,
             ObjectApi(client, common),
+            DnsWebhookApi(client),
             http01=http01,
             user_agent=user_agent,
             before_send=leadership.check,
@@ -272,15 +278,9 @@ class Controller:
         self._wake_those_with_alternatives(issuer)
 
     def _is_validating(self, issuer: Key) -> bool:
-        """Whether an order of an issuer has responses that the CA is still to look at."""
+        """Whether an order of an issuer has responses that the CA is looking at, or is about to."""
         orders = (self.certificates.get(key) for key in self.certificates.of_issuer(issuer))
-        return any(
-            one is not None
-            and one.status.order is not None
-            and one.status.order.url
-            and one.status.order.state == "pending"
-            for one in orders
-        )
+        return any(one is not None and is_validating(one) for one in orders)
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)
@@ -301,3 +301,14 @@ def changed_for_us(before: Certificate, after: Certificate) -> bool:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def is_validating(certificate: Certificate) -> bool:
+    """Whether the CA is looking at the responses of an order, or is about to.
+
+    It is not while the order waits for its responses to become visible: nothing was answered then.
+    """
+    order, issuing = certificate.status.order, find_condition(certificate.status.conditions, ISSUING)
+    if order is None or not order.url or order.state != "pending":
+        return False
+    return issuing is None or issuing.reason not in WAITING_TO_BE_VISIBLE

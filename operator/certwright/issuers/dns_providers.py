@@ -19,7 +19,8 @@ from certwright.dns.providers import config_type
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
-from certwright.resources import DnsAccount01
+from certwright.issuers.dns_webhook import WebhookConfig
+from certwright.resources.dns_providers import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from certwright.dns.view import View
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
-    from certwright.resources import Dns01, DnsPersist01
-    from certwright.resources.solver import ProviderChoice
+    from certwright.kube.dns_webhooks import DnsWebhookApi
+    from certwright.resources import Dns01
 
 IDLE_SECONDS: Final = 3600.0
 """A provider that no issuer has asked for in so long is dropped."""
@@ -70,6 +71,7 @@ class DnsProviders:
 
     Args:
         kube_api: Where credentials are read.
+        webhooks: Calls DNS webhooks.
         user_agent: For the requests to providers that speak HTTPS.
         before_send: Called before a provider is sent anything; what it raises keeps it from being sent.
         addresses: Where HTTPS connections may lead.
@@ -79,6 +81,7 @@ class DnsProviders:
     def __init__(
         self,
         kube_api: KubeApi,
+        webhooks: DnsWebhookApi,
         *,
         user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
@@ -87,6 +90,7 @@ class DnsProviders:
     ) -> None:
         self._addresses = addresses or AddressPolicy()
         self._kube_api = kube_api
+        self._webhooks = webhooks
         self._user_agent = user_agent
         self._before_send = before_send
         self._monotonic = monotonic
@@ -100,7 +104,7 @@ class DnsProviders:
         return len(self._pool)
 
     async def presenter(self, issuer: SolverSource, spec: Dns01) -> Dns01Presenter:
-        """Return a presenter with the provider that a dns01 or dnsAccount01 solver names; its credentials are read.
+        """Return a presenter with the provider that a solver names; its credentials are read.
 
         Args:
             issuer: Whose solver and credentials it is.
@@ -123,11 +127,11 @@ class DnsProviders:
             "patience": spec.propagation_timeout,
             "settling": spec.propagation_wait,
         }
-        if isinstance(spec, DnsAccount01):
+        if spec.challenge_type == DnsAccount01Presenter.challenge_type:
             return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
         return Dns01Presenter(pooled.provider, pooled.view, **options)
 
-    def view(self, spec: DnsPersist01) -> DnsView:
+    def view(self, spec: Dns01) -> DnsView:
         """Return what looks at the DNS for a solver, with or without a provider.
 
         Raises:
@@ -140,7 +144,7 @@ class DnsProviders:
             del self._views[next(iter(self._views))]
         return view
 
-    async def provider(self, issuer: SolverSource, spec: DnsPersist01) -> Provider:
+    async def provider(self, issuer: SolverSource, spec: Dns01) -> Provider:
         """Return the provider that a solver names; its credentials are read.
 
         Raises:
@@ -163,8 +167,17 @@ class DnsProviders:
                 await transport.aclose()
         self._transport = self._resolver_transport = None
 
-    async def _config(self, issuer: SolverSource, spec: ProviderChoice) -> ProviderConfig:
+    async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
         kind, model = spec.provider
+        if isinstance(model, Webhook):
+            return WebhookConfig(
+                group_name=model.group_name,
+                solver_name=model.solver_name,
+                config=model.config_json,
+                resource_namespace=issuer.secrets_namespace,
+                ambient=issuer.key.kind == "ClusterIssuer",
+                api=self._webhooks,
+            )
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
         values: dict[str, Any] = model.settings()
@@ -227,7 +240,7 @@ class DnsProviders:
         )
 
 
-def _settings_of(spec: DnsPersist01) -> _ViewSettings:
+def _settings_of(spec: Dns01) -> _ViewSettings:
     return _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset({"authoritative"}))
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from certwright.issuers.dns_providers import DnsProviders
     from certwright.issuers.registry import ReadyIssuer
     from certwright.reasons import Reason
-    from certwright.resources import DnsPersist01, IssuerStatus
+    from certwright.resources import Dns01, IssuerStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Wanted:
 
     domain: str
     wildcard: bool
-    spec: DnsPersist01
+    spec: Dns01
     asked: bool
 
 
@@ -100,7 +100,7 @@ class _Tended:
     trouble: str = ""
     next_look: dt.datetime | None = None
     ours: set[TxtRecord] = field(default_factory=set)
-    asked: dict[tuple[str, DnsPersist01], set[str]] = field(default_factory=dict)
+    asked: dict[tuple[str, Dns01], set[str]] = field(default_factory=dict)
     news: bool = False
 
 
@@ -138,7 +138,7 @@ class PersistentRecords:
         self._wake = wake
         self._tended: dict[Key, _Tended] = {}
 
-    async def presenter(self, issuer: ReadyIssuer, spec: DnsPersist01, uid: str) -> DnsPersist01Presenter:
+    async def presenter(self, issuer: ReadyIssuer, spec: Dns01, uid: str) -> DnsPersist01Presenter:
         """Return what looks for the records of a Certificate.
 
         Raises:
@@ -174,7 +174,7 @@ class PersistentRecords:
             status: As it is.
             generation: Of its spec.
         """
-        solvers = [solver.dns_persist01 for solver in issuer.spec.solvers if solver.dns_persist01 is not None]
+        solvers = [solver for solver in issuer.spec.solvers if solver.persistent is not None]
         if not solvers:
             return self._without(issuer.key, status)
         tended, now = self._tended.setdefault(issuer.key, _Tended()), self._clock()
@@ -225,7 +225,7 @@ class PersistentRecords:
         tended.trouble, tended.backoff = "", Backoff()
         tended.next_look = self._clock() + dt.timedelta(seconds=1)
 
-    def _asked(self, key: Key, spec: DnsPersist01, uid: str, names: Sequence[str]) -> None:
+    def _asked(self, key: Key, spec: Dns01, uid: str, names: Sequence[str]) -> None:
         tended = self._tended.setdefault(key, _Tended())
         for name in names:
             asked = (name, spec)
@@ -237,26 +237,26 @@ class PersistentRecords:
         if tended.news:
             self._wake(key)
 
-    async def _looker(self, issuer: ReadyIssuer, spec: DnsPersist01) -> RecordLooker:
+    async def _looker(self, issuer: ReadyIssuer, spec: Dns01) -> RecordLooker:
         view = self._dns_providers.view(spec)
         return RecordLooker(view, await self._terms(issuer, spec), follow_cname=spec.cname_strategy == "Follow")
 
-    async def _terms(self, issuer: ReadyIssuer, spec: DnsPersist01) -> RecordTerms:
-        meta = (await issuer.client.server.directory()).meta
-        name = spec.issuer_domain_name or next(iter(meta.caa_identities), None)
+    async def _terms(self, issuer: ReadyIssuer, spec: Dns01) -> RecordTerms:
+        meta, persist = (await issuer.client.server.directory()).meta, spec.lasting
+        name = persist.issuer_domain_name or next(iter(meta.caa_identities), None)
         if name is None:
             raise IssuanceError(
                 "PersistentRecordsUnusable",
                 f"{issuer.spec.server} does not say by which name DNS records mean it (caaIdentities in its "
-                "directory). Set issuerDomainName of the dnsPersist01 solver.",
+                "directory). Set dns01.persist.issuerDomainName of the solver.",
             )
         terms = RecordTerms(
             name,
             issuer.account_url,
             issuer.client.key.thumbprint,
             meta.account_hash_prefix,
-            wildcard=spec.policy == "wildcard",
-            until=spec.persist_until,
+            wildcard=persist.policy == "wildcard",
+            until=persist.persist_until,
         )
         try:
             terms.value("example.com")
@@ -264,10 +264,10 @@ class PersistentRecords:
             raise IssuanceError(
                 "PersistentRecordsUnusable", f"No permanent record can be written for {issuer.spec.server}: {error}."
             ) from error
-        if spec.persist_until is not None and spec.persist_until <= self._clock():
+        if persist.persist_until is not None and persist.persist_until <= self._clock():
             raise IssuanceError(
                 "PersistentRecordsUnusable",
-                f"persistUntil of the dnsPersist01 solver of {issuer.key} has passed: set a later time, or none.",
+                f"persistUntil of a solver of {issuer.key} has passed: set a later time, or none.",
             )
         return terms
 
@@ -275,16 +275,16 @@ class PersistentRecords:
         """Return what is needed: by selectors, by Certificates, and by what the status lists from earlier."""
         wanted: dict[str, Wanted] = {}
 
-        def add(name: str, spec: DnsPersist01, *, asked: bool) -> None:
+        def add(name: str, spec: Dns01, *, asked: bool) -> None:
             domain = name.removeprefix("*.")
             known = wanted.get(domain) or Wanted(domain, wildcard=False, spec=spec, asked=asked)
             wanted[domain] = replace(known, wildcard=known.wildcard or name.startswith("*."))
 
         for solver in issuer.spec.solvers:
-            if solver.dns_persist01 is not None and solver.selector is not None:
+            if solver.persistent is not None and solver.selector is not None:
                 for name in (*solver.selector.dns_names, *solver.selector.dns_zones):
-                    add(name, solver.dns_persist01, asked=True)
-        current = {solver.dns_persist01 for solver in issuer.spec.solvers}
+                    add(name, solver.persistent, asked=True)
+        current = {solver.persistent for solver in issuer.spec.solvers}
         for name, spec in tended.asked:
             if spec in current:
                 add(name, spec, asked=True)
@@ -401,10 +401,10 @@ class PersistentRecords:
         return not any(record in one.ours for key, one in self._tended.items() if key != issuer.key)
 
 
-def _solver_of(issuer: ReadyIssuer, domain: str) -> DnsPersist01 | None:
+def _solver_of(issuer: ReadyIssuer, domain: str) -> Dns01 | None:
     """Return the solver of a domain that nobody has asked for since the start."""
     try:
-        return choose_solver(issuer.spec.solvers, domain, {}).dns_persist01
+        return choose_solver(issuer.spec.solvers, domain, {}).persistent
     except IssuanceError:
         return None
 

@@ -52,7 +52,7 @@ class Preparation:
         presenter = self.presenters[name]
         challenge = find_challenge(authorization, presenter.challenge_type)
         authorized = key_authorization(challenge.token, key.thumbprint) if challenge.token is not None else ""
-        return presenter.respond(self.places[name], challenge, authorized)
+        return presenter.respond(name, self.places[name], challenge, authorized)
 
 
 async def prepare(observation: Observation, tools: Tools, names: Collection[str]) -> Preparation:

@@ -52,8 +52,7 @@ class PollOrder(Act):
 def end_of(started_at: dt.datetime, expires: dt.datetime | None) -> dt.datetime:
     """Return until when an order is followed."""
     latest = started_at + LONGEST_ORDER
-    # One that had expired when it was placed is nonsense.
-    return latest if expires is None or expires <= started_at else min(expires, latest)
+    return latest if expires is None else min(expires, latest)
 
 
 def _last_said(observation: Observation) -> str:

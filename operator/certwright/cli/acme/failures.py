@@ -77,6 +77,8 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
     if isinstance(error, RateLimited):
         document |= {"retry_at": error.retry_at, "help_url": error.help_url}
+    if isinstance(error, BudgetExhausted):
+        document |= {"retry_at": error.retry_at, "limit": error.limit, "used": error.used or None}
     if isinstance(error, AcmeError) and error.retry_after is not None:
         document["retry_after"] = error.retry_after
     if isinstance(error, ProblemError):
@@ -118,6 +120,8 @@ def _is_about_a_file(error: BaseException) -> bool:
 def _remedy(error: BaseException) -> str:
     if isinstance(error, UserActionRequired):
         return " Then agree with: certwright acme account --agree-tos"
+    if isinstance(error, BudgetExhausted):
+        return " Nothing was sent to the CA; --ignore-rate-limits orders anyway"
     if isinstance(error, ExternalAccountRequired):
         return " Use --eab-kid and --eab-hmac-file"
     if isinstance(error, UntrustedServer):
