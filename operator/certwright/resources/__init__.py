@@ -107,7 +107,6 @@ from certwright.resources.request import (
     RequestSpec,
     RequestState,
     RequestStatus,
-    RevocationReasonName,
 )
 from certwright.resources.revision import RevisionStatus
 from certwright.resources.revocation import (
@@ -120,6 +119,7 @@ from certwright.resources.rules import MAX_COUNT
 from certwright.resources.selector import Selector
 from certwright.resources.timestamp import Timestamp
 from certwright.resources.tls_alpn01 import TlsAlpn01
+from certwright.revocation_reasons import RevocationReasonName
 
 __all__ = [
     "ACCOUNT_KEY_COMPONENT",

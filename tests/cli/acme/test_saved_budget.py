@@ -22,13 +22,14 @@ from certwright.acme import (
 )
 from certwright.cli.acme import saved_budget
 from certwright.cli.acme.common import Common
-from certwright.cli.acme.exits import CommandError, ExitCode
+from certwright.cli.acme.exits import ExitCode
 from certwright.cli.acme.failures import describe, message
 from certwright.cli.acme.files import MAX_BYTES
 from certwright.cli.acme.lock import Busy, locked_briefly
 from certwright.cli.acme.output import Output
 from certwright.cli.acme.saved_budget import SavedBudget
 from certwright.cli.acme.session import Session
+from certwright.cli.exits import CommandError
 from tests.fakes.time import FakeTime
 
 if TYPE_CHECKING:

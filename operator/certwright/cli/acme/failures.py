@@ -32,7 +32,8 @@ from certwright.acme import (
     UntrustedServer,
     UserActionRequired,
 )
-from certwright.cli.acme.exits import CommandError, ExitCode
+from certwright.cli.acme.exits import ExitCode
+from certwright.cli.exits import CommandError
 from certwright.client import CertificateStartsLater, IssuanceTimedOut, NoSolver, SolverFailed, UnusableCertificate
 from certwright.dns import DnsError, InvalidServer, InvalidTsigKey
 from certwright.pki import PkiError
@@ -57,7 +58,7 @@ _CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCod
 def exit_code(error: BaseException) -> ExitCode:
     """Return the exit code for an error."""
     if isinstance(error, CommandError):
-        return error.code
+        return ExitCode(error.code)
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), ExitCode.FAILED)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from certwright.acme import Identifier, renewal_by_lifetime
 from certwright.cli.acme.account import registered
 from certwright.cli.acme.deploy_hook import run_hook
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.files import read_file
 from certwright.cli.acme.install import installation
 from certwright.cli.acme.issuance import (
@@ -29,6 +29,7 @@ from certwright.cli.acme.saved_budget import SavedBudget
 from certwright.cli.acme.session import Outcome, server_name, server_url
 from certwright.cli.acme.solver_settings import anchored
 from certwright.cli.acme.solvers import make_solvers
+from certwright.cli.exits import CommandError
 from certwright.client import issue as issue_certificate
 from certwright.dns import DnsView
 from certwright.pki import PkiError, SigningRequest, read_csr

@@ -9,8 +9,9 @@ import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.acme.exits import CommandError, ExitCode
+from certwright.cli.acme.exits import ExitCode
 from certwright.cli.acme.files import PRIVATE_FILE, make_folder
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

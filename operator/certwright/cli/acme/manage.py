@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from certwright.acme import Identifier
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.failures import describe, message
 from certwright.cli.acme.install import installation
 from certwright.cli.acme.issuance import check_contents, document_of, key_spec, lines_of
@@ -17,6 +17,7 @@ from certwright.cli.acme.renew import RenewOptions, renew
 from certwright.cli.acme.renewal_decision import decide
 from certwright.cli.acme.session import Outcome, server_name
 from certwright.cli.acme.solvers import make_solvers
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

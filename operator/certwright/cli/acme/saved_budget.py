@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import Budget, OrderPurpose, Reservation, limits_of
 from certwright.acme.budget import Counts
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import MAX_BYTES, PRIVATE_FILE, make_folder, read_own_file, write_file
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
 from certwright.cli.acme.account_store import AccountStore
 from certwright.cli.acme.certificate_store import CHAIN, CertificateStore
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder, read_file
 from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
+from certwright.cli.exits import CommandError
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
