@@ -178,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GROUP=NAMESPACE/SERVICE/SECRET",
         action="append",
         help="DNS webhook whose serving certificate to make, in this Secret beside its Service; its APIService gets "
-        "the CA. May be given several times, in the variable separated by commas",
+        "the CA; may be given several times, in the variable separated by commas (default: none)",
     )
     add(
         "--solver-image",
