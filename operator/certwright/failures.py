@@ -172,6 +172,7 @@ _DNS_REASONS: Final[dict[type[dns.DnsError], tuple[Reason, str]]] = {
     ),
     dns.ProviderUnreachable: ("DNSProviderUnreachable", "Check network policies, the proxy and the provider's status"),
     dns.ProviderRefused: ("DNSProviderRefused", "Correct the credentials or the solver"),
+    dns.InvalidCredential: ("InvalidCredential", "Correct the Secret, or the issuer that names it"),
     dns.UpdateRefused: ("DNSUpdateRefused", "Correct the server's policy, or the solver's nameserver and key"),
     dns.TsigRejected: ("TSIGRejected", "Compare the key's name, algorithm and secret with the server's"),
     dns.InvalidTsigKey: ("InvalidTSIGKey", "Copy it from the server's configuration"),
