@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _Known = TypeVar("_Known", bound="Memory | Observation")
 
-_NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "orders_gone", "ordered_at", "not_replaced")
+_NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "doubts", "orders_gone", "ordered_at", "not_replaced")
 """What a step of a rehearsal leaves as it is in the memory."""
 
 
@@ -91,6 +91,7 @@ class Memory:
         note: The latest note.
         issuing: The back-off of everything that issues.
         ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
+        doubts: How often it gave an answer that would end the order; of one order, whatever went well in between.
         orders_gone: How many orders in a row were of no use, without costing an attempt; the next one waits longer.
         cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
             neither waits for the other's failures.
@@ -130,6 +131,7 @@ class Memory:
     note: Note | None = None
     issuing: Backoff = field(default_factory=Backoff)
     ca_failures: int = 0
+    doubts: int = 0
     orders_gone: int = 0
     cleaning_up: Backoff = field(default_factory=Backoff)
     generation: int = 0
@@ -175,6 +177,7 @@ class Memory:
             requesting=Backoff(),
             unkept=False,
             ca_failures=0,
+            doubts=0,
             orders_gone=0,
             limited={},
         )
@@ -187,7 +190,14 @@ class Memory:
         if self.issuer_key in (None, key):
             return self if self.issuer_key == key else replace(self, issuer_key=key)
         return replace(
-            self, issuer_key=key, open_order=None, issuing=Backoff(), ca_failures=0, orders_gone=0, refusals=0
+            self,
+            issuer_key=key,
+            open_order=None,
+            issuing=Backoff(),
+            ca_failures=0,
+            doubts=0,
+            orders_gone=0,
+            refusals=0,
         )
 
     def for_changed_issuer(self) -> Memory:
