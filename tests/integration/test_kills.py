@@ -49,7 +49,7 @@ EXIT_LEADERSHIP_LOST: Final = 75
 STATUS: Final = "PATCH certificates/web/status"
 ACCOUNT_SECRET: Final = "PATCH secrets/pebble-account"
 TLS_SECRET: Final = "PATCH secrets/web-tls"
-SHORT: Final = Profile("an hour", 3600)
+SHORT: Final = Profile("half an hour", 1800)
 LONGEST_REHEARSAL: Final = dt.timedelta(seconds=100)
 AT_ONCE: Final = 40
 """So many namespaces stand still at once: each holds a connection of the operator, which has 64 to the API server."""
@@ -437,7 +437,7 @@ class RolloverUnderWay(Rollover):
 
 
 class Trial(Act):
-    """A rehearsal at another issuer, of a certificate for an hour."""
+    """A rehearsal at another issuer, of a certificate for half an hour."""
 
     name = "rehearsal"
     replaced = 0
