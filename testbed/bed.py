@@ -23,6 +23,7 @@ from .metrics import RequestKind, parse_request_counts
 from .network import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
 from .part import Site
+from .parts.dns_webhook import DnsWebhook
 from .parts.pebble import Pebble
 from .parts.step_ca import StepCa
 from .ports import LOOPBACK, allocator
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
     from types import TracebackType
+
+    from .certificates import KeyPair
 
 METRICS_TIMEOUT = 30.0
 
@@ -181,6 +184,28 @@ class TestBed(PartAccess):
         self._places[step_ca.name] = Place(step_ca, ("bind",))
         step_ca.start()
         return step_ca
+
+    def start_dns_webhook(
+        self, *, group: str, solver: str, service: tuple[str, str], serving: KeyPair | None = None
+    ) -> DnsWebhook:
+        """Start a DNS webhook; see `DnsWebhook`. It is built first if it has to be.
+
+        Raises:
+            BedError: There is one already, it cannot be built, or did not start.
+        """
+        if DnsWebhook.program in self._places:
+            raise BedError("The bed has a DNS webhook already", remedy="end it with end_dns_webhook")
+        self._programs |= find_or_build((DnsWebhook.program,), self._display)
+        site = replace(self._site, programs=self._programs)
+        webhook = DnsWebhook(site, self.apiserver, group=group, solver=solver, service=service, serving=serving)
+        self._places[webhook.name] = Place(webhook, ("kube-apiserver",))
+        webhook.start()
+        return webhook
+
+    def end_dns_webhook(self) -> None:
+        """End the DNS webhook, and forget it."""
+        self._places.pop(DnsWebhook.program).part.stop()
+        self._save()
 
     def end_step_ca(self) -> None:
         """End step-ca, and forget it."""

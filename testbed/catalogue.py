@@ -14,6 +14,7 @@ Version = tuple[int, ...]
 KUBERNETES = (1, 37, 2)
 ETCD = (3, 7, 3)
 HELM = "4.3.1"
+CERT_MANAGER = "1.21.2"
 KUBECONFORM = "0.8.0"
 CONTAINERD = "2.4.2"
 COREDNS = "1.15.0"
@@ -86,6 +87,7 @@ _KUBERNETES_NODE = replace(_KUBERNETES, name="kubernetes-node")
 _ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".join(map(str, ETCD)))
 _PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
 _STEP_CA = Module("step-ca", "-s -w", 2 * _GIB, "github.com/smallstep/certificates@v0.30.2")
+_DNS_WEBHOOK = Module("dns-webhook", "-s -w", 3 * _GIB, f"github.com/cert-manager/cert-manager@v{CERT_MANAGER}")
 _HELM = Module(
     "helm", f"-s -w -X helm.sh/helm/v4/internal/version.version=v{HELM}", 2 * _GIB, f"helm.sh/helm/v4@v{HELM}"
 )
@@ -165,6 +167,8 @@ PROGRAMS: dict[str, Program] = {
         Program("pebble-challtestsrv", _PEBBLE, "github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv"),
         # Ours, without the key stores that step-ca's program brings along: see go/step-ca/main.go.
         Program("step-ca", _STEP_CA, "."),
+        # Ours, on cert-manager's module: see go/dns-webhook/main.go.
+        Program("dns-webhook", _DNS_WEBHOOK, "."),
         Program(
             "helm",
             _HELM,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import threading
+
     from multidict import CIMultiDict
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -72,6 +74,17 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Pass the answer on once something has happened; as what is done with a request, the same as Hang.
+
+    Attributes:
+        until: What.
+    """
+
+    until: threading.Event
+
+
+@dataclass(frozen=True)
 class Stream:
     """Answer with a body that is generated while it is sent: slow, huge, truncated or endless.
 
@@ -120,7 +133,7 @@ class Response:
     body: bytes
 
 
-Interference = Drop | Respond | Hang | Stream | Raw
+Interference = Drop | Respond | Hang | Hold | Stream | Raw
 Action = Forward | Interference
 OnRequest = Callable[[Request], Action]
 OnResponse = Callable[[Request, Response], Action]

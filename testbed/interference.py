@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .exchanges import Hang, Raw, Respond, Stream
+from .exchanges import Hang, Hold, Raw, Respond, Stream
 
 if TYPE_CHECKING:
     from .exchanges import Interference
@@ -25,7 +25,7 @@ async def interfere(incoming: web.Request, action: Interference) -> web.StreamRe
         return web.Response(status=action.status, body=action.body, headers=action.headers)
     if isinstance(action, Stream):
         return await _stream(incoming, action)
-    if isinstance(action, Hang):
+    if isinstance(action, Hang | Hold):
         await asyncio.sleep(LONGEST_HANG)
     if isinstance(action, Raw):
         await _write_raw(incoming, action)

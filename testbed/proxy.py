@@ -16,7 +16,7 @@ from aiohttp import web
 from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from .exchanges import Action, Drop, Forward, OnRequest, OnResponse, Request, Response
+from .exchanges import Action, Drop, Forward, Hold, OnRequest, OnResponse, Request, Response
 from .interference import interfere
 from .kubeconfig import write_kubeconfig
 from .ports import LOOPBACK, allocator
@@ -34,6 +34,7 @@ T = TypeVar("T")
 MAX_BODY = 16 << 20
 CALL_TIMEOUT = 60.0
 END_GRACE = 1.0
+HOLD_SECONDS = 0.02
 # Hop-by-hop fields (RFC 9110, section 7.6.1); lengths are computed again.
 _HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
 
@@ -196,7 +197,10 @@ class RecordingProxy:
         except aiohttp.ClientError:
             return await interfere(incoming, Drop())
         action = self._ask(self.on_response, request, answer)
-        if not isinstance(action, Forward):
+        if isinstance(action, Hold):
+            while not action.until.is_set():  # noqa: ASYNC110 - another thread sets it
+                await asyncio.sleep(HOLD_SECONDS)
+        elif not isinstance(action, Forward):
             return await interfere(incoming, action)
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 

@@ -20,6 +20,7 @@ from .binaries import find, find_or_build
 from .catalogue import PROGRAMS
 from .golang import find_go
 from .options import BedOptions, PebbleOptions
+from .parts.dns_webhook import DnsWebhook
 from .parts.step_ca import StepCa
 from .process import heed_interrupts
 from .progress import reporter
@@ -36,7 +37,8 @@ TAIL_LINES = 30
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
 PROGRAM_FIXTURES = ("helm", "kubeconform")
 """Fixtures that are programs of their own, beside the bed's parts."""
-STEP_CA_FIXTURE = "step_ca"
+BUILT_FIXTURES = {"step_ca": StepCa.program, "dns_webhook": DnsWebhook.program}
+"""Fixtures that start a part which the bed has only then."""
 _BED = pytest.StashKey[TestBed]()
 
 
@@ -79,8 +81,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if "bed" in used and ATTACH not in os.environ:
             programs_for(OPTIONS, reporter())
         find_or_build([name for name in PROGRAM_FIXTURES if name in used], reporter())
-        if STEP_CA_FIXTURE in used:
-            find_or_build([StepCa.program], reporter())
+        find_or_build([program for name, program in BUILT_FIXTURES.items() if name in used], reporter())
 
 
 @pytest.fixture(scope="session")

@@ -59,6 +59,8 @@ def problem(
         (acme.UnsafeUrl("http"), "CAMalformedResponse", "transient"),
         (dns.NameserverUnreachable("ns1", "silence"), "DNSServerUnreachable", "transient"),
         (dns.ProviderUnreachable("down", host="api.dns.example"), "DNSProviderUnreachable", "transient"),
+        (dns.ProviderRefused("no right", host="api.dns.example"), "DNSProviderRefused", "transient"),
+        (dns.InvalidCredential("the API token is empty"), "InvalidCredential", "transient"),
         (dns.UpdateRefused("ns1", "example.test", "REFUSED", "no"), "DNSUpdateRefused", "transient"),
         (dns.TsigRejected("ns1", "key", "BADSIG", "no"), "TSIGRejected", "transient"),
         (dns.InvalidTsigKey("no base64"), "InvalidTSIGKey", "transient"),
@@ -154,3 +156,24 @@ def test_pauses_between_attempts() -> None:
 def test_pauses_after_transient_failures_double_up_to_five_minutes(count: int) -> None:
     expected = min(2.0 * 2 ** min(count - 1, 60), 300.0)
     assert expected * 0.8 <= pause_after(count).total_seconds() <= expected * 1.2
+
+
+@pytest.mark.parametrize(
+    ("error", "is_certain"),
+    [
+        (acme.ConnectionFailed("refused", host=HOST, request_sent=False), True),
+        (acme.UntrustedServer("not trusted", host=HOST, reason="self-signed"), True),
+        (problem(acme.ExternalAccountRequired), True),
+        (acme.ConnectionFailed("broke", host=HOST, request_sent=True), False),
+        (acme.TimedOut("too slow", host=HOST), False),
+        (problem(acme.ServerInternal, status=500), False),
+        (problem(acme.UserActionRequired), False),
+        (acme.MalformedResponse("nonsense", url=URL, status=200), False),
+        (RuntimeError("a defect"), False),
+    ],
+)
+def test_only_what_no_request_can_bring_about_says_that_a_ca_works_for_nobody(
+    error: Exception,
+    is_certain: bool,  # noqa: FBT001 - pytest names the arguments
+) -> None:
+    assert classify(error, NOW).is_certain is is_certain

@@ -6,6 +6,7 @@ import re
 import secrets
 import statistics
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from bench.figure import Figure
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS: Final = 5.0
 MANY_SECONDS: Final = 300.0
-ACME_REQUESTS: Final = re.compile(r"^certwright_acme_request_seconds_count\{.*\} ([0-9.e+]+)$", re.MULTILINE)
+ACME_REQUESTS: Final = re.compile(
+    r'^certwright_acme_request_seconds_count\{action="([^"]+)",.*\} ([0-9.e+]+)$', re.MULTILINE
+)
+POLL: Final = "renewalInfo"
+"""The action of a poll for renewal information, which belongs to no issuance."""
 CPU_SECONDS: Final = re.compile(r"^process_cpu_seconds_total ([0-9.e+]+)$", re.MULTILINE)
 
 
@@ -63,24 +68,27 @@ class OperatorBenchmark:
         """Requests to the API server, by its audit log, and to the CA, by the operator's metrics."""
         namespace = self._namespace()
         time.sleep(SETTLE_SECONDS)
-        audited, acme = self._audited(), self._acme_requests()
+        audited, acme = self._audited(namespace), self._acme_requests()
         self._cluster.apply(certificate(namespace, "counted", [f"counted.{namespace}.example.test"]))
         self._cluster.wait_ready("Certificate", namespace, "counted")
         time.sleep(SETTLE_SECONDS)
+        asked = self._acme_requests() - acme
+        polls = asked.pop(POLL, 0)
         return [
             Figure(
                 "API requests, one DNS-01 issuance",
-                self._audited() - audited,
+                self._audited(namespace) - audited,
                 "",
-                "audit log, watches and Lease left out",
+                "audit log, of its namespace; watches and Lease left out",
             ),
-            Figure("ACME requests, one DNS-01 issuance", self._acme_requests() - acme, "", "nonce retries included"),
+            Figure("ACME requests, one DNS-01 issuance", asked.total(), "", "nonce retries included"),
+            Figure("ACME polls meanwhile", polls, "", "renewal information, of any certificate"),
         ]
 
     def many_certificates(self, count: int) -> list[Figure]:
         """From the first apply until the last of many is Ready."""
         namespace = self._namespace()
-        audited, cpu = self._audited(), self._cpu_seconds()
+        audited, cpu = self._audited(namespace), self._cpu_seconds()
         names = [f"many-{number}" for number in range(count)]
         began = time.perf_counter()
         for name in names:
@@ -94,7 +102,7 @@ class OperatorBenchmark:
             Figure(
                 f"{count} Certificates at once, all Ready", round(seconds, 1), "s", f"applying took {applied:.1f} s"
             ),
-            Figure("API requests a certificate", (self._audited() - audited) / count, "", f"mean of {count}"),
+            Figure("API requests a certificate", (self._audited(namespace) - audited) / count, "", f"mean of {count}"),
             Figure("CPU a certificate", round(1000 * used / count, 1), "ms", "process_cpu_seconds_total"),
             Figure(f"RSS after {count}", round(self._operator.resident_megabytes(), 1), "MB", "VmRSS"),
         ]
@@ -108,16 +116,20 @@ class OperatorBenchmark:
         self._cluster.wait_ready("Issuer", name, "pebble")
         return name
 
-    def _audited(self) -> int:
-        """How many requests the operator has made, besides lists, watches, and its Lease, which goes by the clock."""
+    def _audited(self, namespace: str) -> int:
+        """How many requests the operator has made for a namespace, besides lists and watches."""
         return sum(
             1
             for event in self._bed.apiserver.audit_events(self._user)
-            if event["verb"] not in {"watch", "list"} and event.get("objectRef", {}).get("resource") != "leases"
+            if event["verb"] not in {"watch", "list"} and event.get("objectRef", {}).get("namespace") == namespace
         )
 
-    def _acme_requests(self) -> float:
-        return sum(float(count) for count in ACME_REQUESTS.findall(self._operator.metrics()))
+    def _acme_requests(self) -> Counter[str]:
+        """How many requests CAs have answered, by their action."""
+        counts: Counter[str] = Counter()
+        for action, count in ACME_REQUESTS.findall(self._operator.metrics()):
+            counts[action] += int(float(count))
+        return counts
 
     def _cpu_seconds(self) -> float:
         found = CPU_SECONDS.search(self._operator.metrics())

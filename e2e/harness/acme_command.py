@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cli.acme import saved_budget
 from certwright.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from certwright.acme import LimitProfile
     from testbed.parts.bind import Bind
 
 SECONDS: Final = 120.0
@@ -74,10 +76,12 @@ class AcmeCommand:
         folder: The folder of accounts and certificates.
         server: The CA's directory URL.
         ca_bundle: File with what vouches for the CA's server.
+        limits: What the CA publishes, for `run`; None for what is known of its host.
     """
 
-    def __init__(self, folder: Path, server: str, ca_bundle: Path) -> None:
+    def __init__(self, folder: Path, server: str, ca_bundle: Path, limits: LimitProfile | None = None) -> None:
         self.folder = folder
+        self._limits = limits
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("CERTWRIGHT_", "XDG_"))
         } | {"CERTWRIGHT_ACME_DIR": str(folder), "CERTWRIGHT_ACME_SERVER": server, "SSL_CERT_FILE": str(ca_bundle)}
@@ -88,7 +92,8 @@ class AcmeCommand:
             out, err = Path(folder, "out"), Path(folder, "err")
             given = ["acme", *map(str, arguments)]
             process = _loaded.Process(
-                target=_be_the_command, args=(given, self._environment | dict(environment or {}), out, err)
+                target=_be_the_command,
+                args=(given, self._environment | dict(environment or {}), out, err, self._limits),
             )
             process.start()
             process.join(SECONDS)
@@ -202,7 +207,9 @@ def dns_options(bind: Bind, key_file: Path) -> list[str]:
     return ["--nameserver", bind.address, "--tsig-key-file", str(key_file), *where]
 
 
-def _be_the_command(given: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
+def _be_the_command(
+    given: list[str], environment: dict[str, str], out: Path, err: Path, limits: LimitProfile | None
+) -> None:
     """Replace the program: its environment, its streams, its entry point."""
     os.environ.clear()
     os.environ.update(environment)
@@ -211,4 +218,6 @@ def _be_the_command(given: list[str], environment: dict[str, str], out: Path, er
         os.dup2(handle, number)
         os.close(handle)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as the interpreter does
+    if limits is not None:
+        vars(saved_budget)["limits_of"] = lambda _: limits
     main(given)

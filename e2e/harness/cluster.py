@@ -35,6 +35,7 @@ PLURALS: Final = {
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "TLSRoute": ("apis/gateway.networking.k8s.io/v1", "tlsroutes"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),
     "Event": ("api/v1", "events"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),

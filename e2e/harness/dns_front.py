@@ -42,6 +42,8 @@ class DnsFront:
     Attributes:
         on_update: Called with each RFC 2136 update after the server behind has answered, before the answer goes out;
             while it runs no other update passes.
+        before_update: Called before an update goes to the server behind; False closes the connection instead.
+        after_update: Called once more after `on_update`, while others pass: it may wait.
     """
 
     def __init__(self, bind: Bind, *, follow_cnames: bool = False) -> None:
@@ -50,6 +52,8 @@ class DnsFront:
         self._hidden: frozenset[str] = frozenset()
         self._updating = threading.Lock()
         self.on_update: Callable[[dns.update.UpdateMessage], None] = lambda _: None
+        self.before_update: Callable[[dns.update.UpdateMessage], bool] = lambda _: True
+        self.after_update: Callable[[dns.update.UpdateMessage], None] = lambda _: None
         self._host = bind.site.address
         self._port = allocator.take()
         self._servers: list[socketserver.BaseServer] = []
@@ -63,9 +67,9 @@ class DnsFront:
         """Answer from now on that these names have no TXT records."""
         self._hidden |= set(names)
 
-    def show(self) -> None:
-        """Stop hiding records."""
-        self._hidden = frozenset()
+    def show(self, *names: str) -> None:
+        """Stop hiding the records of these names; by default of all."""
+        self._hidden = self._hidden - set(names) if names else frozenset()
 
     def __enter__(self) -> Self:
         """Serve, in threads."""
@@ -89,10 +93,13 @@ class DnsFront:
         # keyring=False: signatures are the business of the two ends.
         message = dns.message.from_wire(wire, keyring=False)
         if isinstance(message, dns.update.UpdateMessage):
+            if not self.before_update(message):
+                return None
             with self._updating:
                 answer = self._ask_upstream(wire)
                 self.on_update(message)
-                return answer
+            self.after_update(message)
+            return answer
         question = message.question[0]
         if question.rdtype == dns.rdatatype.TXT and question.name.to_text(omit_final_dot=True).lower() in self._hidden:
             nothing = dns.message.make_response(message)

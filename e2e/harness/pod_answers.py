@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -24,11 +24,11 @@ class PodAnswers:
 
     Attributes:
         cluster: Where the pods are.
-        hidden: Whether every request is answered with 503, as a controller does before it has seen a pod.
+        hidden: Namespaces whose requests are answered with 503, as a controller does before it has seen a pod.
     """
 
     cluster: Cluster
-    hidden: bool = False
+    hidden: set[str] = field(default_factory=set)
 
     def of(self, namespace: str) -> dict[tuple[str, str], str]:
         """Return the key authorizations by host and token."""
@@ -48,7 +48,8 @@ def pod_answers(cluster: Cluster, port: int) -> Iterator[PodAnswers]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             host = (self.headers["Host"] or "").partition(":")[0]
-            found = None if answers.hidden else answers.of(host.partition(".")[0]).get((host, self.path.split("/")[-1]))
+            namespace, token = host.partition(".")[0], self.path.split("/")[-1]
+            found = None if namespace in answers.hidden else answers.of(namespace).get((host, token))
             self.send_response(200 if found else 503)
             self.end_headers()
             self.wfile.write((found or "").encode())

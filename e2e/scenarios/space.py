@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from testbed import TestBed
     from testbed.parts.apiserver import ApiServer
 
-KINDS: Final = (*SOLVER_KINDS, "HTTPRoute")
+KINDS: Final = (*SOLVER_KINDS, "HTTPRoute", "TLSRoute")
 CREATED: Final = 201
 INGRESS: Final = {"ingress": {"ingressClassName": "traefik"}}
 MAX_ANSWER: Final = 1 << 16
@@ -53,14 +53,17 @@ class Space:
         """Return a name that leads to Traefik. It is a child of the zone, so that no TXT record hides the wildcard."""
         return f"{label}-{self.namespace}.example.test"
 
-    def add_issuer(self, name: str, *solvers: dict[str, Any], **settings: Any) -> None:
-        """Apply an Issuer with these solvers and wait until it is ready."""
+    def add_issuer(self, name: str, *solvers: dict[str, Any], wait: bool = True, **settings: Any) -> None:
+        """Apply an Issuer with these solvers, and wait until it is ready, as Certificates do by themselves."""
         self.cluster.apply(issuer(self.bed, self.namespace, name=name, solvers=list(solvers), **settings))
-        self.cluster.wait_ready("Issuer", self.namespace, name)
+        if wait:
+            self.cluster.wait_ready("Issuer", self.namespace, name)
 
-    def http01(self, name: str = "http", route: dict[str, Any] | None = None, **fields: Any) -> None:
+    def http01(
+        self, name: str = "http", route: dict[str, Any] | None = None, *, wait: bool = True, **fields: Any
+    ) -> None:
         """Apply an Issuer whose one solver is http01, by default with pods behind Traefik."""
-        self.add_issuer(name, {"http01": {**(route or INGRESS), **fields}})
+        self.add_issuer(name, {"http01": {**(route or INGRESS), **fields}}, wait=wait)
 
     def apply(self, name: str, *dns_names: str, issuer_name: str = "http", **spec: Any) -> Object:
         """Apply a Certificate."""
@@ -82,7 +85,7 @@ class Space:
         """Ask the web server for a page over HTTPS through Traefik, trusting the CA's root and nothing else.
 
         Returns:
-            The DNS names of the certificate that Traefik has shown.
+            The domains and addresses of the certificate that Traefik has shown.
 
         Raises:
             NotAsExpected: It could not be verified, or something else answered.
@@ -105,7 +108,9 @@ class Space:
 
     def made(self, kind: str) -> list[str]:
         """Return the names of all objects of a kind that the operator has ever created here, by the audit log."""
-        resource = {"HTTPRoute": "httproutes", "Ingress": "ingresses"}.get(kind, f"{kind.lower()}s")
+        resource = {"HTTPRoute": "httproutes", "TLSRoute": "tlsroutes", "Ingress": "ingresses"}.get(
+            kind, f"{kind.lower()}s"
+        )
         return [
             event["objectRef"]["name"]
             for event in events_of(self.bed.apiserver, self.namespace)
@@ -190,7 +195,7 @@ def fresh_namespace(cluster: Cluster) -> Iterator[str]:
 
 
 def https(address: str, host: str, root: str) -> tuple[list[str], str]:
-    """Make a request on a connection to an address; return the certificate's DNS names and the answer.
+    """Make a request on a connection to an address; return the certificate's domains and addresses, and the answer.
 
     Raises:
         OSError: Nobody answers, or the certificate is not verified with `root` for `host`.
@@ -205,7 +210,7 @@ def https(address: str, host: str, root: str) -> tuple[list[str], str]:
         answer = b""
         while len(answer) < MAX_ANSWER and (part := secured.recv(MAX_ANSWER)):
             answer += part
-    names = [str(entry[1]) for entry in shown.get("subjectAltName", ()) if entry[0] == "DNS"]
+    names = [str(entry[1]) for entry in shown.get("subjectAltName", ()) if entry[0] in {"DNS", "IP Address"}]
     return names, answer.decode(errors="replace")
 
 

@@ -102,6 +102,7 @@ IssuerReason = Literal[
     "AccountKeyReplaced",
     "KeyRotationRefused",
     "KeyRotationFailed",
+    "KeyRotationWaiting",
     "AccountNotDeactivated",
     "ExternalAccountRequired",
     "ExternalAccountKeyUnusable",
@@ -114,6 +115,8 @@ IssuerReason = Literal[
 DnsReason = Literal[
     "DNSServerUnreachable",
     "DNSProviderUnreachable",
+    "DNSProviderRefused",
+    "InvalidCredential",
     "DNSLookupFailed",
     "DNSUpdateRefused",
     "DNSUpdateFailed",

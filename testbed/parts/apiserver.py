@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ADMIN = "testbed:admin"
 ADMIN_GROUP = "system:masters"
+FRONT_PROXY = "front-proxy-client"
 SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
 # Loopback is not allowed in the endpoints of the service `kubernetes`, and without a node no pod asks for it.
 NO_NODE_FLAGS = ("--endpoint-reconciler-type=none",)
@@ -92,6 +93,7 @@ class ApiServer(Part):
             f"--service-account-signing-key-file={self.service_account_key}",
             f"--service-cluster-ip-range={SERVICE_RANGE}",
             "--authorization-mode=Node,RBAC",
+            *self._aggregation_flags(),
             "--anonymous-auth=false",
             "--profiling=false",
             *(self._audit_flags() if self._audit else ()),
@@ -127,6 +129,19 @@ class ApiServer(Part):
             f"{event['verb']} {event['requestURI']}"
             for event in self.audit_events(user)
             if event.get("annotations", {}).get(DECISION) == "forbid"
+        ]
+
+    def _aggregation_flags(self) -> list[str]:
+        """Return the flags for APIs that other servers answer for: this client's headers tell them of the user."""
+        client = self.site.authority.client(FRONT_PROXY)
+        return [
+            f"--requestheader-client-ca-file={self.site.authority.certificate_path}",
+            f"--requestheader-allowed-names={FRONT_PROXY}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={client.certificate}",
+            f"--proxy-client-key-file={client.key}",
         ]
 
     def _node_flags(self) -> list[str]:

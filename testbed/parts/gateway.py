@@ -22,6 +22,7 @@ CLASS = "traefik"
 CONTROLLER = "traefik.io/gateway-controller"
 NAMESPACE = "gateway"
 NAME = "bed"
+PASSTHROUGH = "passthrough"
 SECRET = "bed-tls"  # noqa: S105 - the name of a Secret, not one
 GROUP = "gateway.networking.k8s.io"
 READY_SECONDS = 180.0
@@ -45,7 +46,10 @@ class GatewayDefinitions(Arrangement):
 
 
 class Gateway(Arrangement):
-    """A GatewayClass, and a Gateway with an HTTP and an HTTPS listener that routes of all namespaces may use."""
+    """A GatewayClass, and a Gateway that routes of all namespaces may use.
+
+    It has a listener for HTTP, and two on one port: for HTTPS, and for TLS that is passed through by server name.
+    """
 
     def __init__(self, site: Site, apiserver: ApiServer, traefik: Traefik) -> None:
         super().__init__(site, "gateway")
@@ -112,6 +116,13 @@ class Gateway(Arrangement):
                             "port": self._traefik.https_port,
                             "allowedRoutes": everyone,
                             "tls": {"certificateRefs": [{"name": SECRET}]},
+                        },
+                        {
+                            "name": PASSTHROUGH,
+                            "protocol": "TLS",
+                            "port": self._traefik.https_port,
+                            "allowedRoutes": everyone,
+                            "tls": {"mode": "Passthrough"},
                         },
                     ],
                 },

@@ -52,6 +52,8 @@ class Traefik(Part):
             f"--entrypoints.web.address={self.site.listen}:{self.http_port}",
             f"--entrypoints.websecure.address={self.site.listen}:{self.https_port}",
             "--entrypoints.websecure.http.tls=true",
+            # Otherwise Traefik keeps the handshakes of tls-alpn-01 for an ACME client of its own.
+            "--entrypoints.websecure.allowacmebypass=true",
             f"--entrypoints.traefik.address={LOOPBACK}:{self.ports['management']}",
             "--providers.kubernetesingress=true",
             "--providers.kubernetesingress.throttleduration=0s",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -204,6 +205,144 @@ def test_who_waits_as_long_as_told_is_granted(pauses: list[float]) -> None:
         if wait:
             shop.time.elapsed += wait
             assert shop.order("a.example.com") == 0
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["order", "fail", "refuse", "give back"]),
+        st.sampled_from(["a.example.com", "b.example.com", "example.org"]),
+        st.sampled_from(["https://ca.test/account/1", "https://ca.test/account/2"]),
+        st.floats(0, 90_000),
+    ),
+    max_size=40,
+)
+
+
+def act(shop: Shop, step: str, name: str, account: str) -> None:
+    (identifier,) = names(name)
+    match step:
+        case "fail":
+            shop.budget.record_failure(account=account, identifier=identifier)
+        case "refuse":
+            error = RateLimited(Problem(), action="newOrder", url="https://ca.test/", status=429, retry_after=7200)
+            shop.budget.learn(error, account=account, identifiers=[identifier])
+        case _:
+            reservation = shop.budget.reserve(account=account, identifiers=[identifier])
+            if step == "give back":
+                shop.budget.give_back(reservation)
+
+
+@given(STEPS, st.floats(0, 200_000))
+def test_what_is_kept_and_taken_up_again_in_another_run_counts_as_before(
+    steps: list[tuple[str, str, str, float]], pause: float
+) -> None:
+    shop = Shop()
+    for step, name, account, seconds in steps:
+        shop.time.elapsed += seconds
+        act(shop, step, name, account)
+    kept = json.loads(json.dumps(shop.budget.to_json()))
+    # Another process, whose stop watch starts elsewhere, some time later.
+    later = Shop()
+    later.time.start, later.time.elapsed = shop.time.now + timedelta(seconds=pause), 0.0
+    shop.time.elapsed += pause
+    assert later.budget.restore(kept) == 0
+    for account in {account for _, _, account, _ in steps}:
+        for identifier in names("a.example.com", "b.example.com", "example.org"):
+            before, after = ([*one.budget.claims(account=account, identifiers=[identifier])] for one in (shop, later))
+            assert before == after
+            for claim in before:
+                assert later.budget.wait(claim) == pytest.approx(shop.budget.wait(claim), abs=1e-3)
+                assert later.budget.full_in(claim) == pytest.approx(shop.budget.full_in(claim), abs=1e-3)
+            paused = [one.budget.paused(account=account, identifiers=[identifier]) for one in (shop, later)]
+            assert paused[1][0] == pytest.approx(paused[0][0], abs=1e-3)
+
+
+def test_what_is_over_is_neither_kept_nor_taken_up() -> None:
+    shop = Shop()
+    assert shop.order("a.example.com") == 0
+    kept = shop.budget.to_json()
+    assert {entry[0] for entry in kept["counters"]} == {"orders", "domain", "set"}
+    shop.time.elapsed += 7 * DAY
+    assert shop.budget.to_json() == {"saved_at": shop.time.now.isoformat(), "counters": [], "pauses": []}
+    assert shop.budget.restore(kept) == 0
+    shop.budget.clear()
+    assert shop.budget.restore(kept) == 0
+    assert len(shop.budget) == 0
+
+
+def test_a_clock_that_was_wrong_costs_one_period_at_most() -> None:
+    shop = Shop()
+    until = (shop.time.now + timedelta(days=30)).isoformat()
+    assert shop.budget.restore({"counters": [["orders", "a", until]]}) == 0
+    assert shop.order("a.example.com") == pytest.approx(36)
+    shop.budget.clear()
+    far = (shop.time.now + timedelta(days=3000)).isoformat()
+    assert shop.budget.restore({"counters": [["orders", "a", far]], "pauses": [["a", far]]}) == 0
+    assert shop.order("a.example.com") == 0
+
+
+def test_a_clock_that_was_set_back_since_changes_no_wait() -> None:
+    ahead = Shop()
+    ahead.time.start += timedelta(days=20)
+    assert ahead.order("a.example.com") == 0
+    act(ahead, "refuse", "a.example.com", "a")
+    right = Shop()
+    assert right.budget.restore(ahead.budget.to_json()) == 0
+    assert right.budget.paused(account="a", identifiers=names("a.example.com"))[0] == pytest.approx(7200)
+    for claim in right.budget.claims(account="a", identifiers=names("a.example.com")):
+        assert right.budget.full_in(claim) == pytest.approx(ahead.budget.full_in(claim))
+
+
+@pytest.mark.parametrize("saved_at", [None, 1, "", "yesterday", "0001-01-01T00:00:00+14:00", "2026-01-01", ["x"]])
+def test_who_does_not_say_when_it_was_kept_is_read_by_the_clock(saved_at: object) -> None:
+    shop = Shop()
+    until = (shop.time.now + timedelta(hours=1)).isoformat()
+    assert shop.budget.restore({"saved_at": saved_at, "pauses": [["a", until]]}) == 0
+    assert shop.budget.paused(account="a", identifiers=names("a.example.com"))[0] == pytest.approx(3600)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=8) | st.just("2026-03-01T13:00:00+00:00"),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=20,
+)
+
+
+@given(JSON, JSON)
+def test_what_cannot_be_read_is_left_out_and_told(counters: object, pauses: object) -> None:
+    shop = Shop(max_counters=5)
+    good = ["domain", "example.com", (shop.time.now + timedelta(hours=1)).isoformat()]
+    entries = counters if isinstance(counters, list) else [counters]
+    unreadable = shop.budget.restore({"counters": [*entries, good], "pauses": pauses})
+    assert ["domain", "example.com"] in [entry[:2] for entry in shop.budget.to_json()["counters"]]
+    assert unreadable >= (not isinstance(pauses, list))
+    assert len(shop.budget) <= 10
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "text",
+        ["orders", "a"],
+        ["orders", "a", "tomorrow"],
+        ["orders", "a", "2026-03-01T13:00:00"],
+        ["orders", 1, "2026-03-01T13:00:00+00:00"],
+        ["2026-03-01T13:00:00+00:00"],
+        ["a", "b", "c", "d", "2026-03-01T13:00:00+00:00"],
+    ],
+)
+def test_an_entry_that_is_none_is_told(entry: object) -> None:
+    shop = Shop()
+    assert shop.budget.restore({"counters": [entry], "pauses": [entry]}) == 2
+    assert len(shop.budget) == 0
+
+
+def test_more_than_fits_is_not_taken_up_and_what_was_used_last_stays() -> None:
+    shop = Shop(max_counters=10)
+    until = (shop.time.now + timedelta(hours=1)).isoformat()
+    for part in range(3):
+        shop.budget.restore({"counters": [["domain", f"d{part}-{number}.com", until] for number in range(20)]})
+    assert [entry[1] for entry in shop.budget.to_json()["counters"]] == [f"d2-{number}.com" for number in range(10, 20)]
 
 
 @pytest.mark.parametrize(

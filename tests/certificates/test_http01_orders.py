@@ -71,7 +71,9 @@ class HttpBench(Bench):
         self.of(CLASS)
 
     def solvers(self) -> Any:
-        self.factories.append(PresenterFactory(cast("Any", self.cluster), cast("Any", self.objects), http01=OPTIONS))
+        self.factories.append(
+            PresenterFactory(cast("Any", self.cluster), cast("Any", self.objects), cast("Any", None), http01=OPTIONS)
+        )
         return self.factories[-1]
 
     def of(self, *solvers: dict[str, Any]) -> None:

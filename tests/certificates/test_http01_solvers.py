@@ -28,7 +28,7 @@ TEMPLATE = {"metadata": {"labels": {"team": "a"}}, "spec": {"nodeSelector": {"di
 async def made(build: Build, options: Http01Options, **http01: Any) -> Settings:
     spec = build.issuer(solvers=[{"http01": http01}])
     issuer = ReadyIssuer(Key("Issuer", "team", "ca"), "u", 1, spec, cast("Any", None), "account", "team")
-    factory = PresenterFactory(cast("Any", None), cast("Any", None), http01=options)
+    factory = PresenterFactory(*[cast("Any", None)] * 3, http01=options)
     solver = await factory.make(issuer, spec.solvers[0], build.certificate())
     assert isinstance(solver, Http01Presenter)
     given = spec.solvers[0].http01

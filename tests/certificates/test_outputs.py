@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs12
 
+from certwright.certificates.revisions.secret import read_revisions
 from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.keystores import OutputsLook, look_at_outputs
 from certwright.certificates.secret.outputs import MAX_SECRET_BYTES, Passwords, make_outputs, recorded_outputs
+from certwright.certificates.secret.password_versions import BELIEVED_FOR, MAX_SECRETS, PasswordVersions
 from certwright.pki import generate_private_key, parse_chain, private_key_to_pem
 from certwright.resources import ISSUING
 from harness.keytool import Entry, entries_of
@@ -23,6 +27,7 @@ from .bench import Bench
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from certwright.kube.api import KubeApi
     from tests.fakes.operator import Body, Build, FakeKubeApi
 
 PLACE: Final = ("team", "web-tls")
@@ -136,6 +141,56 @@ async def test_a_changed_password_is_noticed_within_ten_minutes(bench: Bench, ku
     assert content(kube_api)["tls.crt"] == certificate
     assert len(bench.ca.orders) == 1
     assert bench.events.count("OutputsWritten") == 1
+
+
+async def test_certificates_that_share_a_password_ask_for_it_once_in_ten_minutes(
+    build: Build, kube_api: FakeKubeApi, now: dt.datetime
+) -> None:
+    """Five hundred Certificates of a namespace are no more requests than one."""
+    set_password(kube_api, "changeit")
+    versions = PasswordVersions()
+    certificates = [build.certificate(metadata={"uid": f"uid-{number}"}, **ALL) for number in range(500)]
+    secret = SecretFacts.of(build.secret())
+    looks: dict[int, OutputsLook | None] = {}
+
+    async def look(number: int, time: dt.datetime) -> None:
+        looks[number] = await look_at_outputs(
+            certificates[number], secret, cast("KubeApi", kube_api), versions, now=time, last=looks.get(number)
+        )
+
+    for number in range(500):  # as they come after a restart, each needs the password once
+        await look(number, now + number * dt.timedelta(seconds=1))
+    kube_api.calls.clear()
+    for minute in range(20, 140):
+        await asyncio.gather(*(look(number, now + minute * dt.timedelta(minutes=1)) for number in range(500)))
+    assert len(kube_api.calls) == 12
+    set_password(kube_api, "another")
+    kube_api.calls.clear()
+    await asyncio.gather(*(look(number, now + dt.timedelta(minutes=150)) for number in range(500)))
+    assert len(kube_api.calls) == 501  # all have noticed, and read it
+    assert len(versions) == 1
+    assert "another" not in repr(vars(versions))
+
+
+async def test_a_password_secret_that_is_made_anew_is_noticed(bench: Bench, kube_api: FakeKubeApi) -> None:
+    set_password(kube_api, "changeit")
+    bench.write(**ALL)
+    await bench.run(900)
+    del kube_api.secrets[OF_PASSWORD]
+    await bench.run(601)
+    assert "Secret keystore-password does not exist" in bench.condition().message
+    set_password(kube_api, "another")
+    await bench.run(601)
+    assert opened(kube_api, "another").key is not None
+
+
+async def test_passwords_of_many_secrets_are_remembered_within_bounds(now: dt.datetime) -> None:
+    versions = PasswordVersions()
+    for number in range(MAX_SECRETS + 50):
+        versions.note("team", str(number), None, now)
+    assert len(versions) == MAX_SECRETS
+    versions.note("team", "later", None, now + BELIEVED_FOR)
+    assert len(versions) == 1
 
 
 @pytest.mark.parametrize(
@@ -389,3 +444,24 @@ def test_what_is_kept_of_a_secret_without_outputs_is_nothing_more(build: Build) 
     assert facts.outputs is None
     body: Body = build.secret()
     assert SecretFacts.of(body).outputs is None
+
+
+@pytest.mark.parametrize(
+    "name", ["certwright.io/outputs", "certwright.io/secret-template", "certwright.io/rolled-back"]
+)
+@pytest.mark.parametrize("text", ["[" * 2048, '{"a":' * 400, "[" * 1024 + "]" * 1024])
+def test_annotations_that_are_nested_more_deeply_than_python_reads_say_nothing(
+    build: Build, name: str, text: str
+) -> None:
+    """As a tenant, whose Secret with our label is read when the watch brings it."""
+    secret = build.secret()
+    secret["metadata"]["annotations"][name] = text
+    facts = SecretFacts.of(secret)
+    assert facts.certificate is not None
+    assert facts.outputs is None
+    assert facts.rolled_back is None
+
+
+def test_a_record_of_a_revision_that_is_nested_too_deeply_is_none() -> None:
+    entries = {"1.crt": b"x", "1.key": b"x", "1.json": b'{"annotations":' + b"[" * 8000}
+    assert read_revisions({"data": {name: encoded(content) for name, content in entries.items()}}) == []

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Build, FakeKubeApi
 
 DAY, HOUR, MINUTE = dt.timedelta(days=1), dt.timedelta(hours=1), dt.timedelta(minutes=1)
+ASKED = 7 * 3600
+"""Seconds after which the CA was asked about a new certificate: six hours, and up to a tenth."""
 Window = tuple[dt.datetime, dt.datetime]
 
 
@@ -45,8 +47,9 @@ async def test_the_ca_is_asked_after_the_issuance_and_its_window_is_followed(ben
     info(bench).window, info(bench).explanation = fixed(start, end), "https://ca.example.test/why"
     await bench.run(5)
     assert bench.condition().status == "True"
-    assert info(bench).asked == [], "asked in the path of the issuance"
-    await bench.run(90)
+    await bench.run(6 * 3600 - 60)
+    assert info(bench).asked == [], "asked as a part of the issuance"
+    await bench.run(3600)
     status = bench.status.renewal
     assert status is not None
     assert (status.basis, status.window_start, status.window_end) == ("ARI", start, end)
@@ -64,12 +67,24 @@ async def test_the_ca_is_asked_after_the_issuance_and_its_window_is_followed(ben
 
 async def test_the_ca_is_asked_as_often_as_it_wants_and_the_time_stays(bench: Bench) -> None:
     info(bench).window = fixed(bench.now + 20 * DAY, bench.now + 22 * DAY)
-    await bench.run(300)
+    await bench.run(ASKED)
     chosen, version = bench.status.renewal_time, bench.cluster.body["metadata"]["resourceVersion"]
     await bench.run(86400)
     assert len(info(bench).asked) in {4, 5}, "every six hours and a bit"
     assert bench.status.renewal_time == chosen
     assert bench.cluster.body["metadata"]["resourceVersion"] == version, "a write for a poll that said nothing new"
+
+
+@pytest.mark.parametrize(("life", "minutes"), [(HOUR, 2.5), (DAY, 60), (6 * DAY, 360), (90 * DAY, 360)])
+async def test_a_new_certificate_is_asked_about_when_a_part_of_its_lifetime_is_over(
+    bench: Bench, life: dt.timedelta, minutes: float
+) -> None:
+    bench.ca.begins, bench.ca.life = dt.timedelta(), {"life": life}
+    info(bench).window = lambda now: (now + life / 2, now + life * 2 / 3)
+    await bench.run(60 * minutes)
+    assert info(bench).asked == []
+    await bench.run(6 * minutes + 5)
+    assert len(info(bench).asked) == 1
 
 
 @pytest.mark.parametrize(("asked", "times"), [("0", (800, 1441)), ("99999999", (1, 2)), ("soon", (3, 5))])
@@ -81,7 +96,7 @@ async def test_retry_after_is_clamped_to_a_minute_and_a_day(bench: Bench, asked:
 
 async def test_a_new_leader_goes_on_with_the_chosen_time(bench: Bench) -> None:
     info(bench).window = fixed(bench.now + 50 * DAY, bench.now + 70 * DAY)
-    await bench.run(300)
+    await bench.run(ASKED)
     chosen, asked = bench.status.renewal_time, len(info(bench).asked)
     bench.restart()
     await bench.look()
@@ -95,7 +110,7 @@ async def test_a_new_leader_goes_on_with_the_chosen_time(bench: Bench) -> None:
 async def test_another_time_is_chosen_only_if_the_window_has_left_the_old_one(bench: Bench) -> None:
     start = bench.now + 20 * DAY
     info(bench).window = fixed(start, start + 2 * DAY)
-    await bench.run(300)
+    await bench.run(ASKED)
     chosen = bench.status.renewal_time
     info(bench).window = fixed(start - DAY, start + 3 * DAY)
     await bench.run(86400)
@@ -112,7 +127,7 @@ async def test_another_time_is_chosen_only_if_the_window_has_left_the_old_one(be
 
 async def test_a_window_in_the_past_means_now_and_once(bench: Bench) -> None:
     info(bench).window = fixed(bench.now + 20 * DAY, bench.now + 22 * DAY)
-    await bench.run(300)
+    await bench.run(ASKED)
     past = (bench.now - 2 * HOUR, bench.now - HOUR)
     info(bench).window = fixed(*past)
     await bench.run(86400)
@@ -176,7 +191,7 @@ async def test_a_garbage_answer_is_none(bench: Bench, answer: Any) -> None:
 
 async def test_a_window_that_began_before_the_certificate_does_not_mean_now(bench: Bench) -> None:
     info(bench).window = fixed(bench.now - 900 * DAY, bench.now + 80 * DAY)
-    await bench.run(300)
+    await bench.run(ASKED)
     assert bench.status.renewal is not None
     assert bench.status.renewal.basis == "ARI"
     assert bench.status.renewal.time is not None
@@ -186,7 +201,7 @@ async def test_a_window_that_began_before_the_certificate_does_not_mean_now(benc
 
 async def test_a_window_far_too_wide_is_clamped_to_the_lifetime(bench: Bench) -> None:
     info(bench).window = fixed(bench.now - 9999 * DAY, dt.datetime(9999, 12, 31, tzinfo=dt.UTC))
-    await bench.run(300)
+    await bench.run(ASKED)
     assert bench.status.renewal is not None
     assert bench.status.renewal.basis == "Lifetime", "a window of the whole lifetime says nothing"
     info(bench).window = fixed(bench.now + 88 * DAY, dt.datetime(9999, 12, 31, tzinfo=dt.UTC))
@@ -211,7 +226,7 @@ async def test_a_window_far_too_wide_is_clamped_to_the_lifetime(bench: Bench) ->
 )
 async def test_a_strange_explanation_is_not_shown(bench: Bench, url: str) -> None:
     info(bench).window, info(bench).explanation = fixed(bench.now + 20 * DAY, bench.now + 21 * DAY), url
-    await bench.run(300)
+    await bench.run(ASKED)
     assert bench.status.renewal is not None
     assert (bench.status.renewal.basis, bench.status.renewal.explanation_url) == ("ARI", None)
     assert "see" not in bench.condition().message
@@ -239,8 +254,10 @@ async def test_errors_are_harmless_and_asked_about_ever_less_often(
 
 
 async def test_a_ca_that_does_not_answer_is_not_asked_about_every_other_certificate(bench: Bench) -> None:
-    info(bench).error = TimeoutError()
     await bench.run(60)
+    bench.restart()
+    info(bench).error = TimeoutError()
+    await bench.run(30)
     assert len(info(bench).asked) == 1
     bench.write(metadata={"uid": "uid-other"})  # another object, the same CA
     await bench.run(30)

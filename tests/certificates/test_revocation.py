@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright import acme
-from certwright.certificates.revocations import PICKED_UP_AFTER
+from certwright.certificates.revocations import PICKED_UP_AFTER, REASONS
 from certwright.certificates.secret.annotations import CONTENT_DIGEST_ANNOTATION, content_digest
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.pki import generate_private_key, private_key_to_pem
-from certwright.resources import FINALIZER, RevocationStatus
+from certwright.resources import FINALIZER, RevocationReasonName, RevocationStatus
 from tests.certificates.bench import CA, Bench
 from tests.fakes.acme_client import PLACE
 from tests.fakes.operator import encoded
@@ -355,6 +355,24 @@ async def test_it_is_revoked_also_if_its_secret_went_first(bench: Bench, ca: Rev
     assert bench.finalizers == []
 
 
+@pytest.mark.parametrize("kept", [True, False])
+async def test_a_restart_finds_the_certificate_whose_secret_went_before_it_if_it_is_kept(
+    bench: Bench, ca: Revoking, *, kept: bool
+) -> None:
+    more = {"revisionHistoryLimit": 2} if kept else {}
+    write(bench, revokeOnDelete=True, **more)
+    await bench.run(60)
+    old = der(bench)
+    gone = bench.cluster.secrets.secrets.pop(("team", "web-tls"))
+    bench.secrets.remove({**gone["metadata"], "resourceVersion": "9999"})
+    delete(bench, revokeOnDelete=True, **more)
+    bench.restart()
+    await bench.run(60)
+    assert ca.revoked == ([(old, 5)] if kept else [])
+    assert bench.finalizers == []
+    assert ("Its Secret was deleted before." in bench.messages.get("NotRevoked", "")) is not kept
+
+
 async def test_a_certificate_whose_field_is_set_later_is_held_and_let_go_when_it_is_unset(bench: Bench) -> None:
     await bench.run(60)
     assert bench.finalizers == []
@@ -423,3 +441,10 @@ async def test_a_compromised_key_revokes_its_own_certificate_where_the_account_m
     await bench.run(HOUR)
     assert by_key == [old]
     assert last(bench).state == "Revoked"
+
+
+def test_every_reason_that_can_be_written_is_the_one_of_rfc_5280() -> None:
+    assert set(REASONS) == set(get_args(RevocationReasonName))
+    assert list(REASONS.values()) == list(acme.RevocationReason)
+    for name, reason in REASONS.items():
+        assert name.lower() == reason.name.replace("_", "").lower()

@@ -72,7 +72,7 @@ async def test_two_accounts_validate_one_domain_at_names_of_their_own(zones: Zon
     zones.cnames[places[0]] = "one.b.example"
     assert [await one.place("b.example") for one in of_each] == ["one.b.example", places[1]]
     challenge = Challenge("dns-account-01", "https://ca.example/1", ChallengeStatus.PENDING, "token")
-    response = of_each[0].respond("one.b.example", challenge, "token.thumbprint")
+    response = of_each[0].respond("a.example", "one.b.example", challenge, "token.thumbprint")
     assert response == AccountRecordResponse("one.b.example", dns01_value("token.thumbprint"))
     assert (response.challenge_type, of_each[0].challenge_type) == ("dns-account-01", "dns-account-01")
     # Equal to a record of dns-01 with the same text: who holds which is counted by name and value.

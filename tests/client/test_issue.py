@@ -192,7 +192,10 @@ async def test_it_waits_for_room_in_the_budget(client: Client, ca: FakeCa, time:
     assert time.slept == [30]
     (waited,) = events
     assert isinstance(waited, BudgetWaited)
-    assert str(waited) == "Waiting 30 s for the number of new orders of this account"
+    assert str(waited) == (
+        "Waiting 30 s, until 2026-03-01T12:00:30Z, for room in a rate limit of the CA: the number of new orders of this"
+        " account (1 of 1 in 30 seconds)"
+    )
     # What the CA said is remembered: not even asked again.
     with pytest.raises(BudgetExhausted, match="what the CA allows for these names"):
         await issue(client, ["a.example"], solvers=[Recorder()], budget=budget, timeout=60)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from certwright.cli.cluster import check, status
 from certwright.cli.cluster.app import plugin
-from certwright.cli.cluster.checks.result import Result
+from certwright.cli.cluster.checks.result import FROM_HERE, Result
 from certwright.cli.cluster.exits import MEANINGS
 from harness.documented import blocks
 from testbed.locations import PROJECT
@@ -31,7 +31,8 @@ CHECKED: Final = (
     Result("pass", "operator in certwright", "certwright-7d9c-x2x leads, serves all namespaces"),
     Result("pass", "your rights", "complete in shop"),
     Result("fail", "Issuer shop/letsencrypt", "not Ready (CAUnreachable): The CA does not answer."),
-    Result("warn", "DNS server ns1.example.com:53", "does not answer within 10 s from here"),
+    Result("pass", "CA https://ca.example.com/dir", "answers this machine, through its proxy proxy.example.com:3128"),
+    Result("warn", "DNS server ns1.example.com:53", f"does not answer within 10 s, {FROM_HERE}"),
 )
 
 

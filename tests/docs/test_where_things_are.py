@@ -24,7 +24,7 @@ ROOTS: Final = (
     PROJECT / "helm" / "certwright",
     PROJECT / "tests",
 )
-WRITTEN: Final = {"versions/", "certificate.json", "account.json"}
+WRITTEN: Final = {"versions/", "limits/", "certificate.json", "account.json"}
 SOURCES: Final = "\n".join(
     path.read_text(encoding="utf-8")
     for folder in ("operator", "testbed", "e2e", "tests", "helm", "crds", "docs/_extensions")

@@ -41,7 +41,7 @@ class FakeDns:
     def objects_for(self, _: object) -> tuple[()]:
         return ()
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> RecordResponse:
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> RecordResponse:  # noqa: ARG002 - the protocol's form
         token, _, thumbprint = key_authorization.partition(".")
         assert (token, len(thumbprint)) == (challenge.token, 43)
         self.first_key = self.first_key or thumbprint

@@ -256,6 +256,35 @@ async def test_a_change_of_an_issuer_wakes_its_certificates(controller: Controll
     assert controller.manager.queue._queued == {WEB, CA}
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        ("pending", "Validating", True),
+        ("pending", "WaitingForDNS", False),
+        ("pending", "WaitingForHTTP", False),
+        ("pending", "WaitingForTLS", False),
+        ("pending", None, True),
+        ("ready", "Validating", False),
+    ],
+)
+def test_an_order_whose_responses_are_not_visible_yet_is_not_validated(
+    controller: Controller, state: str, reason: str | None, *, expected: bool
+) -> None:
+    order = {
+        "url": "https://ca.test/order/1",
+        "accountURL": "https://ca.test/account/1",
+        "server": "https://ca.test/dir",
+        "names": ["web.example"],
+        "specHash": "hash",
+        "state": state,
+        "createdAt": "2026-01-01T00:00:00Z",
+    }
+    issuing = {"type": "Issuing", "status": "True", "reason": reason, "message": "", "lastTransitionTime": None}
+    body = certificate_body() | {"status": {"order": order, "conditions": [issuing] if reason else []}}
+    controller.certificates.put(body)
+    assert controller._is_validating(CA) is expected
+
+
 def certificate_body(name: str = "web") -> Body:
     return {
         "metadata": {

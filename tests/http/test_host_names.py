@@ -12,7 +12,7 @@ from certwright.http import host_names
 from certwright.http.errors import ConnectionFailed
 from certwright.http.host_names import lookup_names
 from certwright.http.transport import HttpxTransport
-from tests.http.test_transport import OK, QUICK, Issued, answering, issue, serving
+from tests.fakes.tls import OK, QUICK, Issued, answering, issue, serving
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -460,7 +460,7 @@ async def test_a_refusal_is_told_when_the_rest_is_done(
 def test_a_proof_is_a_file(make: Callable[..., Http01Presenter]) -> None:
     solver = make()
     challenge = Challenge("http-01", "https://ca.example.test/1", ChallengeStatus.PENDING, "t1")
-    assert solver.respond("a.example.test", challenge, "t1.thumbprint") == FILES[0]
+    assert solver.respond("a.example.test", "a.example.test", challenge, "t1.thumbprint") == FILES[0]
     assert FILES[0].url == "http://a.example.test/.well-known/acme-challenge/t1"
     with pytest.raises(AssertionError):
         solver.objects_for([RecordResponse("a.test", "v")])

@@ -197,7 +197,7 @@ async def test_a_route_that_no_gateway_takes_is_told() -> None:
 
 def test_a_response_is_known_again_after_a_restart() -> None:
     challenge = Challenge("tls-alpn-01", "https://ca.example/1", ChallengeStatus.PENDING, "t1")
-    assert presenter(FakeObjects()).respond("a.example.test", challenge, "t1.thumb") == ONE
+    assert presenter(FakeObjects()).respond("a.example.test", "a.example.test", challenge, "t1.thumb") == ONE
     for response in (ONE, ADDRESS, SIX):
         entry = AuthorizationStatus(name=response.host, state="pending", **response_fields(response))
         assert response_of(entry) == response

@@ -1,4 +1,4 @@
-"""Install, upgrade, uninstall, as Helm does it: on an API server of its own, which has never heard of our kinds.
+"""Install, upgrade, uninstall, as Helm does it: on an API server of its own, at first without our CRDs.
 
 No kubelet runs here, so the releases have no pods; e2e/ installs the chart on a node.
 """
@@ -20,18 +20,17 @@ from testbed.progress import reporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 CRDS: Final = ("certificates.certwright.io", "clusterissuers.certwright.io", "issuers.certwright.io")
 # Nothing would make pods Ready that do not exist, and `--wait` waits for what there is.
 NO_PODS: Final = {"replicas": 0, "image": {"registry": "localhost"}}
 
 
-@pytest.fixture
-def empty_bed(tmp_path: Path) -> Iterator[TestBed]:
-    """An API server without CRDs, for one test: that CRDs are gone again takes longer than to start another."""
+@pytest.fixture(scope="module")
+def own_bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestBed]:
+    """An API server for this file."""
     options = BedOptions(acme=False, challtestsrv=False, ingress=False)
-    with TestBed(options, folder=tmp_path / "bed") as started:
+    with TestBed(options, folder=tmp_path_factory.mktemp("chart") / "bed") as started:
         yield started
 
 
@@ -57,6 +56,9 @@ class Release:
         where = ("--namespace=certwright", "--wait=legacy", "--timeout=120s")
         self._helm.run("rollback", "certwright", str(revision), *where)
 
+    def installed(self) -> bool:
+        return self.get("deployment", "certwright") is not None
+
     def get(self, kind: str, name: str) -> dict[str, Any] | None:
         answer = self._bed.kubectl("get", kind, name, "--namespace=certwright", "--ignore-not-found", "--output=json")
         return json.loads(answer) if answer else None
@@ -74,9 +76,22 @@ class Release:
 
 
 @pytest.fixture
-def release(empty_bed: TestBed) -> Release:
-    """No release so far."""
-    return Release(empty_bed)
+def release(own_bed: TestBed) -> Release:
+    """No release so far, and no CRDs."""
+    release = Release(own_bed)
+    if release.installed():
+        release.uninstall()
+    own_bed.kubectl("delete", "crd", *CRDS, "--ignore-not-found", "--timeout=120s")
+    return release
+
+
+@pytest.fixture
+def installed(own_bed: TestBed) -> Release:
+    """A release with the chart's own values, or what an earlier test has left of it: most of a test is its CRDs."""
+    release = Release(own_bed)
+    if not release.installed():
+        release.upgrade({})
+    return release
 
 
 def issuers(*names: str, email: str = "admin@example.test") -> dict[str, Any]:
@@ -104,64 +119,79 @@ def apply_certificate(bed: TestBed) -> None:
     bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(secret))
 
 
-def test_one_release_brings_crds_and_issuers_and_an_upgrade_goes_on_with_them(release: Release) -> None:
+def test_one_release_brings_crds_and_issuers_and_an_upgrade_or_rollback_goes_on_with_them(release: Release) -> None:
     said = release.upgrade(issuers("first", "second"))
     assert "kubectl get cwciss cluster-first" in said
-    before = {name: release.uid(kind, name) for kind, name in (("issuer", "first"), ("clusterissuer", "cluster-first"))}
-    # The same objects: not one was deleted and made anew, which would lose its status.
+    kinds = {"first": "issuer", "cluster-first": "clusterissuer"}
+    before = {name: release.uid(kind, name) for name, kind in kinds.items()}
+
+    def assert_the_same(email: str) -> None:
+        """The same objects: not one was deleted and made anew, which would lose its status."""
+        assert {name: release.uid(kind, name) for name, kind in kinds.items()} == before
+        for name, kind in kinds.items():
+            assert (release.get(kind, name) or {})["spec"]["acme"]["email"] == email
+
     release.upgrade(issuers("first", email="other@example.test"))
-    assert release.uid("issuer", "first") == before["first"]
-    assert release.uid("clusterissuer", "cluster-first") == before["cluster-first"]
-    found = release.get("issuer", "first")
-    assert found is not None
-    assert found["spec"]["acme"]["email"] == "other@example.test"
+    assert_the_same("other@example.test")
     release.upgrade(issuers("first"))
-    assert release.uid("issuer", "first") == before["first"]
+    assert_the_same("admin@example.test")
+    # Revision 1 made the issuers by a hook; they are the release's from revision 2 on.
+    release.rollback(2)
+    assert_the_same("other@example.test")
     release.upgrade({})
-    assert release.get("issuer", "first") is None
-    assert release.get("clusterissuer", "cluster-first") is None
+    assert [release.get(kind, name) for name, kind in kinds.items()] == [None, None]
 
 
-def test_an_upgrade_upgrades_the_crds(release: Release, empty_bed: TestBed) -> None:
-    release.upgrade({})
+def test_a_release_leaves_room_in_the_secret_that_helm_keeps_it_in(installed: Release) -> None:
+    assert 10_000 < installed.size() < 400_000
+
+
+def test_an_upgrade_upgrades_the_crds(installed: Release, own_bed: TestBed) -> None:
     change = '[{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"}]'
     # A CRD of an older version; what Helm wrote is known to be Helm's.
-    empty_bed.kubectl("patch", "crd", CRDS[0], "--type=json", "--patch", change)
-    release.upgrade({}, "--force-conflicts")
-    found = release.get("crd", CRDS[0])
+    own_bed.kubectl("patch", "crd", CRDS[0], "--type=json", "--patch", change)
+    installed.upgrade({}, "--force-conflicts")
+    found = installed.get("crd", CRDS[0])
     assert found is not None
     columns = [column["name"] for column in found["spec"]["versions"][0]["additionalPrinterColumns"]]
     assert columns[0] == "Ready"
 
 
+def test_a_second_release_in_the_namespace_has_names_of_its_own(installed: Release) -> None:
+    installed.upgrade({"crds": {"install": False}, "rbac": {"aggregate": False}}, name="other")
+    assert installed.get("deployment", "certwright") is not None
+    assert installed.get("deployment", "other-certwright") is not None
+    installed.uninstall("other")
+    assert installed.get("clusterrole", "certwright") is not None
+
+
 def test_uninstalling_keeps_crds_certificates_and_secrets_and_installing_again_goes_on(
-    release: Release, empty_bed: TestBed
+    installed: Release, own_bed: TestBed
 ) -> None:
-    release.upgrade({})
-    apply_certificate(empty_bed)
+    apply_certificate(own_bed)
     kept = [("crd", name) for name in CRDS] + [("certificate", "web"), ("secret", "web-tls")]
-    before = [release.uid(kind, name) for kind, name in kept]
-    release.uninstall()
-    assert release.get("deployment", "certwright") is None
-    assert release.get("clusterrole", "certwright") is None
-    assert [release.uid(kind, name) for kind, name in kept] == before
-    release.upgrade({})
-    assert [release.uid(kind, name) for kind, name in kept] == before
-    assert release.get("deployment", "certwright") is not None
+    before = [installed.uid(kind, name) for kind, name in kept]
+    installed.uninstall()
+    assert installed.get("deployment", "certwright") is None
+    assert installed.get("clusterrole", "certwright") is None
+    assert [installed.uid(kind, name) for kind, name in kept] == before
+    installed.upgrade({})
+    assert [installed.uid(kind, name) for kind, name in kept] == before
+    assert installed.get("deployment", "certwright") is not None
 
 
 def test_uninstalling_removes_the_crds_if_it_is_told_to_and_never_a_secret(
-    release: Release, empty_bed: TestBed
+    installed: Release, own_bed: TestBed
 ) -> None:
-    release.upgrade({"crds": {"keep": False}})
-    apply_certificate(empty_bed)
-    release.uninstall()
-    assert [release.get("crd", name) for name in CRDS] == [None, None, None]
-    assert release.get("secret", "web-tls") is not None
+    installed.upgrade({"crds": {"keep": False}})
+    apply_certificate(own_bed)
+    installed.uninstall()
+    assert [installed.get("crd", name) for name in CRDS] == [None, None, None]
+    assert installed.get("secret", "web-tls") is not None
 
 
-def test_crds_that_were_applied_by_hand_are_taken_over_on_request(release: Release, empty_bed: TestBed) -> None:
-    empty_bed.apply_crds()
+def test_crds_that_were_applied_by_hand_are_taken_over_on_request(release: Release, own_bed: TestBed) -> None:
+    own_bed.apply_crds()
     before = release.uid("crd", CRDS[0])
     with pytest.raises(CommandFailed, match="cannot be imported into the current release"):
         release.upgrade({})
@@ -170,36 +200,10 @@ def test_crds_that_were_applied_by_hand_are_taken_over_on_request(release: Relea
 
 
 def test_beside_somebody_elses_crds_the_issuers_are_the_releases_from_the_start(
-    release: Release, empty_bed: TestBed
+    release: Release, own_bed: TestBed
 ) -> None:
-    empty_bed.apply_crds()
+    own_bed.apply_crds()
     release.upgrade({**issuers("first"), "crds": {"install": False}})
     assert release.get("issuer", "first") is not None
     release.uninstall()
     assert release.get("issuer", "first") is None
-
-
-def test_a_second_release_in_the_namespace_has_names_of_its_own(release: Release) -> None:
-    release.upgrade({})
-    release.upgrade({"crds": {"install": False}, "rbac": {"aggregate": False}}, name="other")
-    assert release.get("deployment", "certwright") is not None
-    assert release.get("deployment", "other-certwright") is not None
-    release.uninstall("other")
-    assert release.get("clusterrole", "certwright") is not None
-
-
-def test_a_rollback_to_an_upgraded_revision_keeps_the_issuers(release: Release) -> None:
-    release.upgrade(issuers("first"))
-    release.upgrade(issuers("first"))
-    uid = release.uid("issuer", "first")
-    release.upgrade(issuers("first", email="other@example.test"))
-    release.rollback(2)
-    found = release.get("issuer", "first")
-    assert found is not None
-    assert found["metadata"]["uid"] == uid
-    assert found["spec"]["acme"]["email"] == "admin@example.test"
-
-
-def test_a_release_leaves_room_in_the_secret_that_helm_keeps_it_in(release: Release) -> None:
-    release.upgrade({})
-    assert 10_000 < release.size() < 400_000

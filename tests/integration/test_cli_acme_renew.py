@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
+from certwright.acme import Limit, LimitProfile
 from certwright.pki import load_private_key, parse_chain, public_key_matches
 from harness.acme_command import SECONDS, AcmeCommand, read_until
 from testbed.exchanges import Action, Forward, Request, Respond
@@ -192,6 +193,81 @@ def test_a_limit_is_told_with_its_end_and_waited_for(
     waits = acme.ok("renew", issued)["certificates"][0]
     assert waits["state"] == "waits"
     assert order_requests(proxy) == []
+
+
+def test_what_the_published_limits_forbid_is_told_and_not_sent(
+    acme: AcmeCommand, ca: Pebble, proxy: RecordingProxy, name: str, standalone: list[str]
+) -> None:
+    limits = LimitProfile(orders_per_account=Limit(1, timedelta(hours=2)))
+    limited = AcmeCommand(acme.folder, proxy.directory_url, ca.ca_bundle, limits)
+    limited.ok("issue", name, *standalone)
+    other = f"other-{name}"
+    proxy.reset()
+    refused = limited.run("issue", other, *standalone, "--json")
+    assert refused.code == 5
+    assert order_requests(proxy) == []
+    error = refused.document["error"]
+    assert (error["type"], error["temporary"], error["used"]) == ("BudgetExhausted", True, "1 of 1 in 2 hours")
+    assert error["limit"] == "the number of new orders of this account"
+    until = datetime.fromisoformat(error["retry_at"])
+    assert timedelta(hours=1, minutes=55) < until - datetime.now(UTC) <= timedelta(hours=2)
+    assert "1 of 1 in 2 hours" in refused.err
+    assert f"{until:%Y-%m-%dT%H:%M}" in refused.err
+    assert "--ignore-rate-limits" in refused.err
+    # A renewal is exempt, as it is at the CA.
+    assert limited.ok("renew", name, "--force")["renewed"] == 1
+    told = limited.run("issue", other, *standalone, "--ignore-rate-limits")
+    assert told.code == 0, told.err
+    assert "Warning: Ordering although the number of new orders" in told.err
+
+
+def test_a_short_wait_for_a_published_limit_is_told_and_waited_for(
+    acme: AcmeCommand, ca: Pebble, proxy: RecordingProxy, name: str, standalone: list[str]
+) -> None:
+    limits = LimitProfile(orders_per_account=Limit(1, timedelta(seconds=8)))
+    limited = AcmeCommand(acme.folder, proxy.directory_url, ca.ca_bundle, limits)
+    limited.ok("issue", name, *standalone)
+    told = limited.run("issue", f"other-{name}", *standalone)
+    assert told.code == 0, told.err
+    assert "for room in a rate limit of the CA: the number of new orders of this account (1 of 1 in 8 s" in told.err
+
+
+def test_a_dry_run_counts_at_the_staging_ca(
+    acme: AcmeCommand, ca: Pebble, proxy: RecordingProxy, issued: str, standalone: list[str]
+) -> None:
+    limits = LimitProfile(certificates_per_exact_set=Limit(1, timedelta(hours=2)))
+    limited = AcmeCommand(acme.folder, proxy.directory_url, ca.ca_bundle, limits)
+    dry = ("renew", issued, "--dry-run", "--staging-server", ca.directory_url, "--json")
+    assert limited.run(*dry).code == 0
+    refused = limited.run(*dry)
+    assert refused.code == 7
+    (certificate,) = refused.document["certificates"]
+    assert (certificate["error"]["type"], certificate["error"]["exit_code"]) == ("BudgetExhausted", 5)
+    # Only there.
+    limited.ok("issue", issued, *standalone, "--force")
+
+
+def test_a_refusal_is_remembered_by_later_runs_until_it_ends_or_is_ignored(
+    acme: AcmeCommand, proxy: RecordingProxy, issued: str, standalone: list[str]
+) -> None:
+    problem = {"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many certificates", "status": 429}
+    headers = {"Content-Type": "application/problem+json", "Retry-After": "7200"}
+
+    def refuse(request: Request) -> Action:
+        return Respond(429, json.dumps(problem).encode(), headers) if "order-plz" in request.path else Forward()
+
+    proxy.on_request = refuse
+    assert acme.run("issue", issued, *standalone, "--force").code == 5
+    proxy.reset()
+    refused = acme.run("renew", issued, "--force", "--json")
+    assert refused.code == 7
+    assert refused.document["certificates"][0]["error"]["limit"] == "what the CA allows for these names"
+    # Kept beside the certificate, so that cron waits in silence. Due since January, as far as it knows:
+    path = acme.certificate(issued) / "renewal.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"at": "2026-01-01T00:00:00Z"}))
+    assert acme.ok("renew", issued)["certificates"][0]["state"] == "waits"
+    assert order_requests(proxy) == []
+    assert acme.ok("renew", issued, "--ignore-rate-limits")["renewed"] == 1
 
 
 def test_two_runs_at_one_certificate_come_after_each_other(

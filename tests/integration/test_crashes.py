@@ -6,6 +6,7 @@ behind, so that is not tried as well.
 
 Renewals and fallbacks are killed after the first write of every kind, one after the other:
 each process finds what the last one left. Whatever is not among the expected writes kills as well, and fails the test.
+(`test_kills.py` kills once, after each write of these and of all else.)
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from certwright.acme import AccountKey
 from harness import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
 from harness.acme import account_of
 from harness.dns_front import DnsFront
@@ -89,7 +89,6 @@ _AT_CA: Final = (
     (r"^/order-plz$", "order at the CA"),
     (r"^/chalZ/", "answer to the challenge"),
     (r"^/finalize-order/", "CSR"),
-    (r"^/rollover-account-key$", "key change"),
 )
 
 
@@ -146,8 +145,6 @@ def _write_at_api_server(request: Request) -> str | None:
     for method, path, kind in _AT_API_SERVER:
         if request.method == method and re.search(path, request.path):
             return kind
-    if request.method == "PATCH" and request.path.partition("?")[0].endswith("-account"):
-        return "next account key" if "tls.key" not in json.loads(request.body)["data"] else "account key replaced"
     if request.method != "PATCH" or "/certificates/" not in request.path:
         plural = request.path.partition("?")[0].split("/namespaces/")[1].split("/")[1]
         return f"{plural} away" if request.method == "DELETE" else plural
@@ -205,12 +202,12 @@ class Stage:
     def hide(self) -> None:
         """Keep orders waiting: no record is seen, and no file."""
         self.dns.hide(self.place)
-        self.http.hidden = True
+        self.http.hidden.add(self.tenant.namespace)
 
     def show(self) -> None:
         """Let orders go on."""
         self.dns.show()
-        self.http.hidden = False
+        self.http.hidden.clear()
 
     def survive(
         self, what: str, condition: Callable[[dict[str, Any]], bool], kind: str = "Certificate"
@@ -407,104 +404,6 @@ def test_a_fallback_killed_after_each_write_costs_one_order_a_kill_at_most(
     wanted = {*WRITES_OF_AN_ORDER, *PRESENTED[solver], "final status"} - {"finalizer"}
     assert set(axe.fallen) | OPTIONAL == wanted | OPTIONAL, after
     stage.assert_nothing_left("first-account")
-
-
-def test_a_rollback_is_done_once_whatever_is_killed(stage: Stage) -> None:
-    tenant, axe = stage.tenant, stage.axe
-    stage.order_certificate()
-    tenant.ready("web")
-    tenant.cluster.patch("Certificate", tenant.namespace, "web", {"spec": {"revisionHistoryLimit": 3}})
-    chains: list[bytes] = []
-    for revision in range(1, 4):
-        if revision > 1:
-            request = {"id": f"n-{revision}", "action": "Renew"}
-            tenant.cluster.patch("Certificate", tenant.namespace, "web", {"spec": {"request": request}})
-        kept = tenant.cluster.wait_for(
-            f"revision {revision} is not kept",
-            lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
-            lambda body: (
-                "request" not in body["spec"]
-                and [one["revision"] for one in body["status"].get("revisions", ())] == [*range(1, revision + 1)]  # noqa: B023 - waited for here
-            ),
-        )
-        assert kept["status"]["revision"] == revision
-        chains.append(tenant.cluster.secret_data(tenant.namespace, "web-tls")["tls.crt"])
-    writes = ("request Running", "TLS Secret", "request Succeeded", "request away")
-    for number, (write, back_to) in enumerate(zip(writes, (None, None, 3, None), strict=True), start=1):
-        axe.seen.clear()
-        axe.waits_for = write
-        rollback: dict[str, Any] = {"id": f"r-{number}", "action": "Rollback"}
-        if back_to is not None:
-            rollback["revision"] = back_to
-        tenant.cluster.patch("Certificate", tenant.namespace, "web", {"spec": {"request": rollback}})
-        tenant.cluster.wait_for(
-            f"there was no write '{write}' to kill the operator after",
-            lambda: {"status": {"writes": axe.seen, "operator runs": axe.operator.running}},
-            lambda seen: not seen["status"]["operator runs"],
-        )
-        axe.operator.start()
-        found = tenant.cluster.wait_for(
-            f"the request has not ended after the operator was killed after {write!r}",
-            lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
-            lambda body: "request" not in body["spec"],
-        )
-        after = f"writes, killed after {write!r}: {axe.seen}"
-        assert (found["status"]["requests"][-1]["id"], found["status"]["requests"][-1]["state"]) == (
-            f"r-{number}",
-            "Succeeded",
-        ), after
-        wanted = {1: 2, 2: 1, 3: 3, 4: 2}[number]
-        data = tenant.cluster.secret_data(tenant.namespace, "web-tls")
-        assert data["tls.crt"] == chains[wanted - 1], after
-        leaf = x509.load_pem_x509_certificate(data["tls.crt"])
-        assert load_pem_private_key(data["tls.key"], None).public_key() == leaf.public_key(), after
-        assert axe.seen.count("TLS Secret") == 1, after
-        assert axe.seen.count("CSR") == 0, after
-    assert stage.ca.counts()[NEW_ORDER] == 3, "one for each certificate, and none for a rollback"
-
-
-def test_an_account_key_is_rotated_once_whatever_is_killed(stage: Stage) -> None:
-    tenant, axe = stage.tenant, stage.axe
-    stage.order_certificate()
-    tenant.ready("web")
-    account = tenant.cluster.wait_ready("Issuer", tenant.namespace, "pebble")["status"]["acme"]
-    for write in ("next account key", "key change", "account key replaced", "status of the issuer"):
-        axe.seen.clear()
-        axe.waits_for = write
-        rotation = {"request": write.replace(" ", "-")}
-        tenant.cluster.patch("Issuer", tenant.namespace, "pebble", {"spec": {"acme": {"accountKeyRotation": rotation}}})
-        tenant.cluster.wait_for(
-            f"there was no write '{write}' to kill the operator after",
-            lambda: {"status": {"writes": axe.seen, "operator runs": axe.operator.running}},
-            lambda seen: not seen["status"]["operator runs"],
-        )
-        axe.operator.start()
-        before = account
-        found = tenant.cluster.wait_for(
-            f"the key was not rotated after the operator was killed after {write!r}",
-            lambda: tenant.cluster.get("Issuer", tenant.namespace, "pebble"),
-            lambda body: (
-                body["status"]["acme"]["keyThumbprint"] != before["keyThumbprint"]  # noqa: B023 - called at once
-                and body["status"]["conditions"][0]["status"] == "True"
-            ),
-        )
-        account, after = found["status"]["acme"], f"writes, killed after {write!r}: {axe.seen}"
-        assert account["uri"] == before["uri"], after
-        assert account["keyRotation"]["formerThumbprint"] == before["keyThumbprint"], after
-        data = tenant.cluster.secret_data(tenant.namespace, "pebble-account")
-        assert AccountKey.from_pem(data["tls.key"]).thumbprint == account["keyThumbprint"], after
-        assert "tls.key.next" not in data, after
-        assert axe.seen.count("key change") == 1, after
-    tenant.cluster.patch(
-        "Certificate", tenant.namespace, "web", {"spec": {"request": {"id": "after", "action": "Renew"}}}
-    )
-    tenant.cluster.wait_for(
-        "nothing can be ordered with the last key",
-        lambda: tenant.cluster.get("Certificate", tenant.namespace, "web"),
-        lambda body: body["status"].get("revision") == 2,
-    )
-    used = {account_of(request) for request in stage.ca.requests} - {None}
-    assert used == {account["uri"]}
 
 
 def _say_failing_for_an_hour(tenant: Tenant, name: str) -> None:

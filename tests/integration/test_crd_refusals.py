@@ -48,6 +48,11 @@ def http01(fields: Body) -> Body:
     return solver(dns01=MISSING, http01=fields)
 
 
+def persistent(**fields: Any) -> Body:
+    """An Issuer with one solver for dns-persist-01, unless the fields say otherwise."""
+    return solver(dns01={"challengeType": "dns-persist-01", **fields})
+
+
 def _object(kind: str, spec: Body) -> Body:
     return {"apiVersion": "certwright.io/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec}
 
@@ -218,9 +223,9 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(kind="ClusterIssuer", server="x"), "is not an https:// URL"),
         (
             solver(dns01=MISSING),
-            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, dnsAccount01, ",
+            "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, http01 and tlsAlpn01",
         ),
-        (solver(http01={}), "must have exactly one of dns01, dnsAccount01, dnsPersist01, http01 and tlsAlpn01"),
+        (solver(http01={}), "must have exactly one of dns01, http01 and tlsAlpn01"),
         (http01({"ingress": {}, "nope": 1}), 'unknown field "spec.acme.solvers[0].http01.nope"'),
         (
             http01({}),
@@ -254,7 +259,40 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             solver(dns01={**RFC2136, "allowedTargets": ["*.acme.example"]}),
             "must be a zone such as example.com, without *",
         ),
-        (solver(dns01={}), "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: rfc2136"),
+        (
+            solver(dns01={**RFC2136, "persist": {}}),
+            "dns01.persist: Invalid value: persist is for challengeType dns-persist",
+        ),
+        (persistent(allowedTargets=["a.example"]), "allowedTargets is for records that the operator creates"),
+        (persistent(selfCheck="off"), "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType"),
+        (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
+        (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
+        (
+            persistent(challengeType="dns-account-01"),
+            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+        ),
+        (persistent(challengeType="dns-02"), 'supported values: "dns-01", "dns-account-01", "dns-persist-01"'),
+        (
+            solver(dns01=MISSING, tlsAlpn01={"service": {}, "responder": "shared", "podTemplate": {}}),
+            "tlsAlpn01.podTemplate: Invalid value: podTemplate cannot be used with responder shared",
+        ),
+        (solver(dns01={"cloudflare": {}}), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
+        (
+            solver(dns01={"cloudflare": {"apiKeySecretRef": {"name": "dns", "key": "token"}}}),
+            "cloudflare.email: Invalid value: apiKeySecretRef needs the email address",
+        ),
+        (
+            solver(dns01={**RFC2136, "cloudflare": {"apiTokenSecretRef": {"name": "dns", "key": "token"}}}),
+            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+        ),
+        (
+            persistent(**RFC2136, cloudflare={"apiTokenSecretRef": {"name": "dns", "key": "token"}}),
+            "dns01: Invalid value: must name at most one DNS provider: cloudflare, rfc2136, webhook",
+        ),
+        (
+            solver(dns01={}),
+            "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+        ),
         (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
         (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "must be set together"),
         (

@@ -28,7 +28,7 @@ def resolver(bed: TestBed) -> Iterator[DnsFront]:
 def of_account(bed: TestBed, namespace: str, pebble: Pebble, **settings: Any) -> dict[str, Any]:
     body = issuer(bed, namespace, name="own", pebble=pebble, **settings)
     [solver] = body["spec"]["acme"]["solvers"]
-    solver["dnsAccount01"] = solver.pop("dns01")
+    solver["dns01"]["challengeType"] = "dns-account-01"
     return body
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def persistent(bed: TestBed, namespace: str, *, provider: bool, **settings: Any) -> dict[str, Any]:
     body = issuer(bed, namespace, name="lasting", **settings)
     [solver] = body["spec"]["acme"]["solvers"]
-    solver["dnsPersist01"] = solver.pop("dns01")
+    solver["dns01"]["challengeType"] = "dns-persist-01"
     if not provider:
-        del solver["dnsPersist01"]["rfc2136"]
+        del solver["dns01"]["rfc2136"]
     return body
 
 

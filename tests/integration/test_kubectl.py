@@ -12,6 +12,7 @@ import pytest
 
 from certwright.cli.cluster.exits import ExitCode
 from harness import issuer
+from harness.forward_proxy import ForwardProxy
 from harness.manifests import certificate
 
 if TYPE_CHECKING:
@@ -179,6 +180,36 @@ def test_an_issuer_whose_ca_is_not_there_is_explained_and_checked(
     assert found["CRD certificates.certwright.io"]["level"] == "pass"
     cluster.delete("Certificate", space, "waits")
     cluster.delete("Issuer", space, "gone")
+
+
+def test_check_goes_through_the_proxy_of_an_issuer_as_the_operator_does(
+    module_tenant: Tenant, kubectl: Kubectl, bed: TestBed, cluster: Cluster
+) -> None:
+    space = module_tenant.namespace
+    with ForwardProxy("user", "pass-words") as proxy:
+        cluster.apply(basic_auth(space, "proxy-login", "user", "pass-words"))
+        settings = {"url": proxy.url, "credentialsSecretRef": {"name": "proxy-login"}}
+        cluster.apply(issuer(bed, space, name="proxied", proxy=settings))
+        cluster.wait_ready("Issuer", space, "proxied")
+        assert proxy.tunnels, "the operator went another way"
+        before = len(proxy.tunnels)
+        words = ("check", "-n", space, "-o", "json")
+        found = json.loads(kubectl(*words).stdout)["checks"]
+        through = f"answers this machine, through its proxy {proxy.url.removeprefix('http://')}, trusting its caBundle"
+        (answered,) = [one for one in found if one["message"].startswith(through)]
+        assert (answered["level"], answered["name"]) == ("pass", f"CA {bed.pebble.directory_url}")
+        assert len(proxy.tunnels) > before
+        cluster.apply(basic_auth(space, "proxy-login", "user", "another"))
+        refused = [one for one in json.loads(kubectl(*words).stdout)["checks"] if "through its proxy" in one["message"]]
+        assert [one["level"] for one in refused] == ["warn"]
+        assert "407" in refused[0]["message"]
+        cluster.delete("Issuer", space, "proxied")
+
+
+def basic_auth(namespace: str, name: str, user: str, password: str) -> dict[str, Any]:
+    login = {"username": user, "password": password}
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": login}
 
 
 def test_what_a_user_may_not_do_is_told_by_the_commands_and_by_check(

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.acme import AcmeError, UnsafeUrl
+from certwright.acme import AcmeError, AcmeServer, UnsafeUrl
 from certwright.issuers import authorities as module
 from certwright.issuers.authorities import Authorities, Authority
 from certwright.issuers.host_places import KEPT_REQUESTS, MAX_REQUESTS
+from certwright.issuers.transports import MAX_OPEN
 from certwright.runtime.leadership import Leadership
 from certwright.runtime.turns import TENANT
 
@@ -112,20 +114,92 @@ async def test_one_host_is_sent_a_bounded_number_of_requests_whatever_issuers_th
 
     hostile = [replace(ONE, ca_bundle_pem=f"bundle {number}") for number in range(30)]
     tasks = [asyncio.create_task(ask(authority, "hostile")) for authority in hostile]
-    await until_still(sent)
+    await until_still(sent, at_least=MAX_REQUESTS - KEPT_REQUESTS)
     assert len(made) == 30
     assert len(sent) == MAX_REQUESTS - KEPT_REQUESTS
     tasks.append(asyncio.create_task(ask(ONE, "neighbour")))
     tasks.append(asyncio.create_task(ask(TWO, "hostile")))
-    await until_still(sent)
+    await until_still(sent, at_least=MAX_REQUESTS - KEPT_REQUESTS + 2)
     assert sent[-2:] == [(ONE.server, "neighbour"), (TWO.server, "hostile")]
     gate.set()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert len(authorities._places) == 0
 
 
-async def until_still(sent: list[tuple[str, str]]) -> None:
+async def until_still(sent: list[tuple[str, str]], *, at_least: int) -> None:
     before = -1
-    while len(sent) != before:
+    while len(sent) != before or before < at_least:
         before = len(sent)
         await asyncio.sleep(0.1)
+
+
+async def test_a_namespace_with_a_thousand_issuers_has_a_bounded_number_of_connections(
+    made: list[Transport], authorities: Authorities
+) -> None:
+    """Each with another client certificate, or proxy: a transport with trust of its own is a megabyte."""
+    answering(made)
+    shared = await asked(authorities, ONE, "good")
+    opened = list(made)
+    for number in range(1000):
+        await asked(authorities, replace(TWO, proxy=f"http://proxy-{number}.example:3128"), "evil")
+    assert len(still_open(made)) <= MAX_OPEN
+    assert not opened[0].closed  # the neighbour's stays, although it was used least recently
+    assert await asked(authorities, ONE, "good") is shared
+    assert len(made) == 1001
+
+
+async def test_a_connection_that_was_closed_is_opened_again_when_it_is_needed(
+    made: list[Transport], authorities: Authorities
+) -> None:
+    answering(made)
+    several = [replace(TWO, proxy=f"http://proxy-{number}.example:3128") for number in range(MAX_OPEN + 1)]
+    servers = [await asked(authorities, one, "team") for one in several]
+    assert made[0].closed
+    with pytest.raises(ConnectionError, match="answered"):
+        await servers[0].directory()
+    assert len(made) == MAX_OPEN + 2
+    await authorities.keep_only(several[1:])
+    with pytest.raises(AcmeError, match="closed on our side"):
+        await servers[0].directory()
+    await authorities.aclose()
+    assert not still_open(made)
+
+
+async def test_a_connection_in_use_is_not_closed_for_another_one(
+    made: list[Transport], authorities: Authorities
+) -> None:
+    gate = asyncio.Event()
+    answering(made, gate)
+    busy = await authorities.server(ONE)
+    asking = asyncio.create_task(busy.directory())
+    await asyncio.sleep(0)
+    gate_of_others = [replace(TWO, proxy=f"http://proxy-{number}.example:3128") for number in range(2 * MAX_OPEN)]
+    for one in gate_of_others:
+        await authorities.server(one)
+    assert not made[0].closed
+    gate.set()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+def answering(made: list[Transport], gate: asyncio.Event | None = None) -> None:
+    """Transports break each request, once the gate is open."""
+
+    async def request(_self: Transport, *_: object, **__: object) -> Response:
+        if gate is not None:
+            await gate.wait()
+        raise ConnectionError("answered")
+
+    assert not made
+    Transport.request = request  # type: ignore[attr-defined]
+
+
+async def asked(authorities: Authorities, authority: Authority, tenant: str) -> AcmeServer:
+    TENANT.set(tenant)
+    server = await authorities.server(authority)
+    with contextlib.suppress(ConnectionError):
+        await server.directory()
+    return server
+
+
+def still_open(made: list[Transport]) -> list[Transport]:
+    return [transport for transport in made if not transport.closed]

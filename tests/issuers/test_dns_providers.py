@@ -1,28 +1,32 @@
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import dataclasses
 import datetime as dt
 import socket
 import sys
 from dataclasses import dataclass, field, fields
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
 from certwright.challenges.response import RecordResponse
-from certwright.dns import InvalidServer, InvalidTsigKey, ProviderUnreachable
+from certwright.dns import InvalidServer, InvalidTsigKey, ProviderUnreachable, ResolutionFailed
 from certwright.dns import providers as registry
 from certwright.dns.credential import Credential, credential, credential_name
 from certwright.failures import IssuanceError, classify
+from certwright.http.message import Headers, Response
 from certwright.issuers import dns_providers as module
-from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
+from certwright.issuers.dns_providers import IDLE_SECONDS, MAX_CONNECTIONS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import AcmeIssuerSpec, Dns01
+from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.solver import DnsProvider
 from certwright.runtime.key import Key
+from certwright.runtime.turns import TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +78,7 @@ def time() -> Time:
 
 @pytest.fixture
 def pool(secrets: Secrets, time: Time) -> DnsProviders:
-    return DnsProviders(secrets, monotonic=time)  # type: ignore[arg-type]  # the one method it needs
+    return DnsProviders(secrets, cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
 
 
 def issuer(name: str = "ca", namespace: str = "shop") -> ReadyIssuer:
@@ -115,6 +119,12 @@ async def test_two_issuers_that_name_the_same_share_a_provider(pool: DnsProvider
 async def test_what_differs_has_a_provider_of_its_own(pool: DnsProviders, other: dict[str, Any]) -> None:
     assert await provider(pool) is not await provider(pool, other)
     assert len(pool) == 2
+
+
+async def test_a_provider_that_knows_its_zones_is_shared_whichever_resolvers_are_asked(pool: DnsProviders) -> None:
+    spec = {"cloudflare": {"apiTokenSecretRef": {"name": "token", "key": "secret"}}}
+    assert await provider(pool, spec) is await provider(pool, {**spec, "nameservers": ["192.0.2.1"]})
+    assert len(pool) == 1
 
 
 async def test_how_long_and_whether_aliases_are_followed_is_each_solvers_own(pool: DnsProviders) -> None:
@@ -257,7 +267,9 @@ def test_every_provider_of_the_registry_is_a_field_of_the_issuer_with_the_same_s
         for name in Dns01.model_fields
         if any(isinstance(one, type) and issubclass(one, DnsProvider) for one in annotation_of(Dns01, name))
     }
-    assert models.keys() == registry.PROVIDERS.keys()
+    # Webhooks are called by the API server, which the library does not know.
+    assert models.keys() == registry.PROVIDERS.keys() | {"webhook"}
+    del models["webhook"]
     for name, model in models.items():
         of_config = {one.name: credential_name(one.metadata) is not None for one in fields(registry.config_type(name))}  # type: ignore[arg-type]  # a dataclass
         of_model = {
@@ -354,15 +366,18 @@ async def test_providers_share_one_transport_which_is_closed_with_the_pool(
 
 
 def test_exactly_one_provider_is_named_by_a_rule_that_grows_with_them() -> None:
-    names = ", ".join(registry.PROVIDERS)
+    names = ", ".join([*registry.PROVIDERS, "webhook"])
     both = {"toy": {"zone": "z", "apiTokenSecretRef": {"name": "t", "key": "k"}}, **OPEN}
     for wrong in (both, {}):
         with pytest.raises(ValueError, match=f"must name one DNS provider: {names}, toy"):
             ToyDns01.model_validate(wrong)
-    (rule,) = ToyDns01.model_json_schema()["x-kubernetes-validations"]
-    given = ", ".join(f"has(self.{name})" for name in [*registry.PROVIDERS, "toy"])
-    assert rule["rule"] == f"[{given}].exists_one(given, given)"
-    (rule,) = Dns01.model_json_schema()["x-kubernetes-validations"]
+    with pytest.raises(ValueError, match=f"must name at most one DNS provider: {names}, toy"):
+        ToyDns01.model_validate({"challengeType": "dns-persist-01", **both})
+    rule, *_, at_most = ToyDns01.model_json_schema()["x-kubernetes-validations"]
+    given = ", ".join(f"has(self.{name})" for name in [*registry.PROVIDERS, "webhook", "toy"])
+    assert rule["rule"] == f"self.challengeType == 'dns-persist-01' || [{given}].exists_one(given, given)"
+    assert at_most["rule"] == f"!(self.challengeType == 'dns-persist-01') || [{given}].filter(given, given).size() <= 1"
+    rule, *_ = Dns01.model_json_schema()["x-kubernetes-validations"]
     assert rule["message"] == f"must name one DNS provider: {names}"
 
 
@@ -386,3 +401,75 @@ async def test_a_provider_whose_api_cannot_be_reached_is_a_dns_failure_and_shows
     failure = classify(caught.value, dt.datetime.now(dt.UTC))
     assert (failure.reason, failure.kind) == ("DNSProviderUnreachable", "transient")
     assert "t0ken" not in failure.message
+
+
+WEBHOOK = {"webhook": {"groupName": "acme.example.test", "solverName": "example", "config": {"b": 1, "a": [2]}}}
+
+
+async def test_a_webhook_is_shared_by_those_whose_secrets_it_reads_in_the_same_place(pool: DnsProviders) -> None:
+    spec = Dns01.model_validate(WEBHOOK)
+    shop: Any = await pool.presenter(issuer(namespace="shop"), spec)
+    again: Any = await pool.presenter(issuer(namespace="shop"), Dns01.model_validate(WEBHOOK))
+    bank: Any = await pool.presenter(issuer(namespace="bank"), spec)
+    assert shop._provider is again._provider
+    assert shop._provider is not bank._provider
+    config = shop._provider._config
+    assert (config.resource_namespace, config.config, config.ambient) == ("shop", '{"a": [2], "b": 1}', False)
+    assert shop.destination == "example.acme.example.test"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"groupName": "acme.example.test/v1alpha1"}, "must be the group alone, without a version or a solver"),
+        ({"groupName": "Acme.example.test"}, "is not an API group"),
+        ({"solverName": ".."}, "is not the name of a solver"),
+        ({"solverName": "a/b"}, "is not the name of a solver"),
+        ({"config": {"a": "x" * 16384}}, "config must not have more than 16384 characters as JSON"),
+    ],
+)
+def test_a_webhook_that_cannot_be_called_is_refused(changed: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Dns01.model_validate({"webhook": {**WEBHOOK["webhook"], **changed}})
+
+
+async def test_resolvers_of_one_namespace_that_never_answer_hold_up_no_other(
+    pool: DnsProviders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a tenant whose DNS over HTTPS servers, a hundred of them, take every query and say nothing."""
+    sent, full = [], asyncio.Event()
+
+    class Silent:
+        def __init__(self, *, max_connections: int = 6, **_: object) -> None:
+            self.places = asyncio.Semaphore(max_connections)
+
+        async def request(self, _method: str, url: str, **_: object) -> Response:
+            async with self.places:
+                sent.append(url)
+                if len(sent) == MAX_CONNECTIONS * 3 // 4:
+                    full.set()
+                if "silent" in url:
+                    await asyncio.Event().wait()
+                return Response(503, Headers({}), b"", url)
+
+        async def aclose(self) -> None: ...
+
+    monkeypatch.setattr(module, "HttpxTransport", Silent)
+
+    async def ask(tenant: str, url: str) -> None:
+        TENANT.set(tenant)
+        view = pool.view_through((url,))
+        with contextlib.suppress(ResolutionFailed):
+            await view.follow_cname("a.example.test")
+
+    hosts = [f"https://{number}.silent.example/dns-query" for number in range(100)]
+    evil = [asyncio.create_task(ask("evil", url)) for url in hosts]
+    evil += [asyncio.create_task(ask("evil", "https://shared.silent.example/dns-query")) for _ in range(20)]
+    await full.wait()
+    async with asyncio.timeout(2):
+        await ask("good", "https://dns.example/dns-query")
+    assert sent[-1] == "https://dns.example/dns-query"
+    for task in evil:
+        task.cancel()
+    await asyncio.gather(*evil, return_exceptions=True)
+    await pool.aclose()

@@ -399,19 +399,52 @@ async def test_a_replaced_key_that_something_writes_back_is_never_used_again(ben
         assert bench.ca.knows(before) is None
 
 
-async def test_a_rotation_waits_for_orders_that_are_being_validated_but_not_for_ever(bench: Bench) -> None:
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_rotation_waits_for_orders_that_are_being_validated_but_not_for_ever(
+    bench: Bench, *, restarts: bool
+) -> None:
     before = account_key(bench)
     bench.validating.add(CA)
     bench.write(**ROTATE)
     assert (await bench.reconciler.reconcile(CA)).after == WAIT
     assert bench.ready() == ("True", "AccountRegistered")
-    assert account_key(bench) == before
-    bench.now += PATIENCE - WAIT
+    until = rfc3339(bench.now + PATIENCE)
+    for waits in (True, True, False):
+        bench.now += WAIT if not waits else (PATIENCE - WAIT) / 2
+        if restarts:
+            bench.restart()
+            bench.watch()
+        await bench.reconciler.reconcile(CA)
+        if waits:
+            assert account_key(bench) == before
+            said = condition(bench, "AccountKeyRotated")
+            assert said is not None
+            assert (said["status"], said["reason"]) == ("False", "KeyRotationWaiting")
+            assert until in said["message"]
+    assert_rotated(bench, before)
+    assert [event[:2] for event in bench.events].count(("Normal", "KeyRotationWaiting")) == 1
+
+
+async def test_a_rotation_that_waits_comes_as_soon_as_the_orders_are_done(bench: Bench) -> None:
+    before = account_key(bench)
+    bench.validating.add(CA)
+    bench.write(**ROTATE)
     await bench.reconciler.reconcile(CA)
-    assert account_key(bench) == before
+    bench.validating.clear()
     bench.now += WAIT
     await bench.reconciler.reconcile(CA)
     assert_rotated(bench, before)
+    assert condition(bench, "AccountKeyRotated") is None
+
+
+async def test_orders_before_a_rotation_was_due_do_not_shorten_its_wait(bench: Bench) -> None:
+    before = account_key(bench)
+    bench.validating.add(CA)
+    await bench.reconciler.reconcile(CA)
+    bench.now += PATIENCE
+    bench.write(**ROTATE)
+    await bench.reconciler.reconcile(CA)
+    assert account_key(bench) == before
 
 
 async def test_the_former_key_is_kept_for_as_long_as_it_may_have_sealed_an_order(bench: Bench) -> None:

@@ -69,7 +69,7 @@ def time() -> Time:
 
 @pytest.fixture
 def factory(cluster: Cluster, time: Time) -> PresenterFactory:
-    return PresenterFactory(cluster, cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
+    return PresenterFactory(cluster, cast("Any", None), cast("Any", None), monotonic=time)  # type: ignore[arg-type]  # the one method it needs
 
 
 def issuer(*solvers: dict[str, Any], uid: str = "u-1", generation: int = 1) -> ReadyIssuer:
@@ -190,7 +190,7 @@ async def test_a_changed_issuer_has_solvers_of_its_own(factory: PresenterFactory
 
 
 async def test_records_of_dns_account_01_are_named_by_the_account_as_it_is_now(factory: PresenterFactory) -> None:
-    of_issuer = issuer({"dnsAccount01": {"rfc2136": RFC2136, "cnameStrategy": "None"}})
+    of_issuer = issuer(dns01(RFC2136, challengeType="dns-account-01", cnameStrategy="None"))
     for number in (1, 2):
         of_account = replace(of_issuer, account_url=f"https://ca.example/account/{number}")
         made = await make(factory, of_account)

@@ -150,6 +150,15 @@ async def test_the_connection_of_an_issuer_that_is_being_loaded_is_left_open(ben
     assert bench.registry.ready(slow) is not None
 
 
+async def test_an_issuer_that_fails_another_way_each_time_leaves_no_connections_behind(bench: Bench) -> None:
+    """As a tenant who rotates what tells connections apart, such as a client certificate, while his CA is down."""
+    for number in range(20):
+        bench.write(server=f"{ORIGIN}/nowhere-{number}/directory")
+        await bench.reconciler.reconcile(CA)
+    assert bench.registry.ready(CA) is None
+    assert len(bench.connections.open) == 0
+
+
 @pytest.mark.parametrize(
     ("secret", "reason", "words"),
     [

@@ -28,7 +28,9 @@ TEAM_STAGE = solver(7, matchLabels={"team": "a", "stage": "test"})
 TEAM_ZONE = solver(8, matchLabels={"team": "a"}, dnsZones=["example.test"])
 NAME_IN_OTHER_ZONE = solver(9, dnsNames=["a.b.example.test"], dnsZones=["other.test"])
 EMPTY = IssuerSolver.model_validate({"dns01": {"rfc2136": {"nameserver": "ns"}}, "selector": {}})
-OF_ACCOUNT = IssuerSolver.model_validate({"dnsAccount01": {"rfc2136": {"nameserver": "ns"}}})
+OF_ACCOUNT = IssuerSolver.model_validate(
+    {"dns01": {"challengeType": "dns-account-01", "rfc2136": {"nameserver": "ns"}}}
+)
 HTTP, HTTP_NAME = solver(10, http=True), solver(11, http=True, dnsNames=["*.b.example.test", "a.b.example.test"])
 
 

@@ -23,6 +23,12 @@ def pod(**metadata: Any) -> AcmeIssuerSpec:
     return issuer(podTemplate={"metadata": metadata})
 
 
+def tls(**metadata: Any) -> AcmeIssuerSpec:
+    body = issuer().to_json()
+    body["solvers"] = [{"tlsAlpn01": {"service": {}, "podTemplate": {"metadata": metadata}}}]
+    return AcmeIssuerSpec.model_validate(body)
+
+
 def template(**annotations: str) -> AcmeIssuerSpec:
     return issuer(ingressTemplate={"metadata": {"annotations": annotations}})
 
@@ -61,6 +67,12 @@ def test_what_injectors_and_controllers_act_on_is_refused_and_the_setting_is_nam
     assert f"has {key}, which this operator does not allow" in caught.value.message
     assert f"chart value http01.templates.{setting}" in caught.value.message
     assert "evil" not in caught.value.message
+
+
+def test_the_template_of_a_tls_solver_is_refused_where_it_stands() -> None:
+    with pytest.raises(IssuanceError) as caught:
+        TemplatePolicy().check(tls(labels={"azure.workload.identity/use": "true"}))
+    assert "spec.acme.solvers[0].tlsAlpn01.podTemplate.metadata.labels has azure" in caught.value.message
 
 
 @pytest.mark.parametrize("where", ["labels", "annotations"])

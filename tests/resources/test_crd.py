@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -174,3 +175,12 @@ class Anything(Model):
 def test_what_no_structural_schema_can_say_is_an_error(model: type[Model]) -> None:
     with pytest.raises(NotStructural):
         structural(model.model_json_schema(), definitions={}, defaults=True)
+
+
+MAX_BYTES = 200 * 1024
+"""`kubectl apply` copies the whole object into an annotation, and all annotations of an object may have 256 KiB."""
+
+
+@pytest.mark.parametrize("kind", DEFINITIONS)
+def test_kubectl_apply_can_annotate_the_definition_with_room_for_more_providers(kind: str) -> None:
+    assert len(json.dumps(DEFINITIONS[kind], separators=(",", ":")).encode()) < MAX_BYTES

@@ -74,3 +74,41 @@ def test_what_the_api_server_accepts_can_be_computed(text: str) -> None:
         assert schedule.hours
         assert schedule.weekdays <= set(range(7))
         next(schedule.matches(dt.datetime(2026, 6, 1, tzinfo=dt.UTC), BERLIN), None)
+
+
+class CountingZone(ZoneInfo):
+    """Berlin's clock; counts how often it is asked for its offset."""
+
+    asked = 0
+
+    def utcoffset(self, time: dt.datetime | None) -> dt.timedelta | None:
+        type(self).asked += 1
+        return super().utcoffset(time)
+
+
+@pytest.mark.parametrize("day", ["2026-06-01", "2026-03-29", "2026-10-25"])
+def test_a_match_of_every_minute_costs_no_conversion_of_every_minute(day: str) -> None:
+    """Whoever may write a Certificate chooses schedule and day; each look computes it on the event loop."""
+    zone = CountingZone.no_cache("Europe/Berlin")
+    CountingZone.asked = 0
+    after = dt.datetime.fromisoformat(f"{day}T20:00+00:00")
+    assert next(parse_schedule(f"* * {after.day} * *").matches(after, zone)) == after
+    assert CountingZone.asked < 700
+
+
+@given(
+    st.sampled_from(["* * * * *", "30 2 * * *", "*/17 0,23 * * *", "15 1 28-31 3,10 SUN", "10 * * 3,10 0"]),
+    st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca", "America/St_Johns", "Pacific/Apia"]),
+    st.datetimes(dt.datetime(2011, 1, 1), dt.datetime(2030, 1, 1), timezones=st.just(dt.UTC)),  # noqa: DTZ001 - naive
+)
+def test_what_is_computed_is_what_the_clock_on_the_wall_shows(text: str, name: str, after: dt.datetime) -> None:
+    schedule, zone = parse_schedule(text), ZoneInfo(name)
+    found = list(schedule.matches(after, zone, days=1))
+    assert found == sorted(set(found))
+    for time in found[:: max(1, len(found) // 20)]:
+        local = time.astimezone(zone)
+        assert time >= after
+        if (local + dt.timedelta(hours=3)).utcoffset() == (local - dt.timedelta(hours=3)).utcoffset():
+            assert local.minute in schedule.minutes
+            assert local.hour in schedule.hours
+            assert schedule.matches_day(local.date())

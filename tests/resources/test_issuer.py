@@ -12,6 +12,16 @@ PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 BUNDLE = base64.b64encode(PEM.encode()).decode()
 HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
 RFC2136 = {"rfc2136": {"nameserver": "ns1.example"}}
+ENTRY = {"name": "dns", "key": "token"}
+
+
+def cloudflare(**fields: Any) -> dict[str, Any]:
+    return {"solvers": [{"dns01": {"cloudflare": fields}}]}
+
+
+def persistent(**fields: Any) -> dict[str, Any]:
+    """An issuer whose solver is for dns-persist-01, unless the fields say otherwise."""
+    return {"solvers": [{"dns01": {"challengeType": "dns-persist-01", **fields}}]}
 
 
 def test_a_small_issuer_has_the_defaults(issuer_body: Make) -> None:
@@ -67,6 +77,19 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
     assert read.dns01.rfc2136.tsig_secret_secret_ref.key == "secret"
 
 
+@pytest.mark.parametrize("provider", [{}, RFC2136], ids=["without a provider", "with one"])
+def test_permanent_records_need_no_provider_and_say_what_persist_does(
+    issuer_body: Make, provider: dict[str, Any]
+) -> None:
+    body = issuer_body(**persistent(**provider, persist={"policy": "wildcard"}, propagationWait="0m"))
+    [solver] = Issuer.parse(body).spec.acme.solvers
+    assert solver.challenge_type == "dns-persist-01"
+    assert solver.persistent is solver.dns01
+    assert solver.persistent is not None
+    assert solver.persistent.has_provider == bool(provider)
+    assert solver.persistent.lasting.policy == "wildcard"
+
+
 @pytest.mark.parametrize(
     ("acme", "problem"),
     [
@@ -82,9 +105,26 @@ def test_a_solver_by_tsig_is_read(issuer_body: Make) -> None:
         ({"solvers": []}, "spec.acme.solvers: .*at least 1"),
         (
             {"solvers": [{}]},
-            r"spec.acme.solvers\[0\]: must have exactly one of dns01, dnsAccount01, dnsPersist01, http01 and tlsAlpn01",
+            r"spec.acme.solvers\[0\]: must have exactly one of dns01, http01 and tlsAlpn01",
         ),
         ({"solvers": [{"http01": {"ingress": {}}, "dns01": RFC2136}]}, "must have exactly one"),
+        (persistent(challengeType="dns-01", **RFC2136, persist={}), "persist is for challengeType dns-persist-01"),
+        (persistent(allowedTargets=["acme.example"]), "allowedTargets is for records that the operator creates"),
+        (persistent(selfCheck="off"), "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType"),
+        (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
+        (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
+        (persistent(challengeType="dns-account-01"), "must name one DNS provider: cloudflare, rfc2136, webhook"),
+        (persistent(challengeType="dns-02"), "'dns-persist-01'"),
+        (cloudflare(), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
+        (
+            cloudflare(apiTokenSecretRef=ENTRY, apiKeySecretRef=ENTRY, email="a@b.c"),
+            "must have exactly one of apiToken",
+        ),
+        (cloudflare(apiKeySecretRef=ENTRY), "apiKeySecretRef needs the email address of the account in email"),
+        (
+            {"solvers": [{"dns01": {**RFC2136, "cloudflare": {"apiTokenSecretRef": ENTRY}}}]},
+            "must name one DNS provider",
+        ),
         ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),
         (
             {"solvers": [{"dns01": {**RFC2136, "cnameStrategy": "None", "allowedTargets": ["acme.example"]}}]},

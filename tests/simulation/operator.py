@@ -92,7 +92,7 @@ class SimulatedPresenters(PresenterFactory):
 class Zone(FakeDns):
     """A presenter."""
 
-    def respond(self, place: str, challenge: Challenge, _key_authorization: str) -> RecordResponse:
+    def respond(self, _name: str, place: str, challenge: Challenge, _key_authorization: str) -> RecordResponse:
         return RecordResponse(place, f"value-of-{challenge.token}"[:64])
 
 

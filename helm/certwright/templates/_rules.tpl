@@ -85,6 +85,16 @@
   resources: [namespaces]
   verbs: [list, watch]
 {{- end }}
+{{- range .Values.dns01.webhooks }}
+# To call a DNS webhook by the API server, and to explain why it cannot be reached.
+- apiGroups: [{{ .groupName | quote }}]
+  resources: [{{ .solverName | quote }}]
+  verbs: [create]
+- apiGroups: [apiregistration.k8s.io]
+  resources: [apiservices]
+  resourceNames: [{{ printf "v1alpha1.%s" .groupName | quote }}]
+  verbs: [get{{ if .serving }}, patch{{ end }}]
+{{- end }}
 {{- if .Values.http01.enabled }}
 # To explain that no controller serves the class of an Ingress.
 - apiGroups: [networking.k8s.io]

@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -108,6 +108,7 @@ class BudgetExhausted(AcmeError):
     Attributes:
         limit: Which one, in words.
         retry_at: When there is room again, aware UTC.
+        used: How much of it is used up, such as "50 of 50 in 7 days"; empty if it is not a published one.
     """
 
     temporary = True
@@ -122,6 +123,7 @@ class BudgetExhausted(AcmeError):
         )
         self.limit = reservation.limit
         self.retry_at = reservation.retry_at
+        self.used = reservation.used
 
 
 @dataclass
@@ -249,7 +251,7 @@ class Budget:
     def to_json(self) -> dict[str, Any]:
         """Return what is counted, to be kept; see `restore`. It has no secrets, but names of domains and accounts."""
         now, wall = self._clock.monotonic(), self._clock.now()
-        return {
+        return {"saved_at": wall.isoformat()} | {
             name: [[*key, (wall + timedelta(seconds=until - now)).isoformat()] for key, until in kept if until > now]
             for name, kept in (
                 ("counters", [(key, counter.full_at) for key, counter in self._counters.items()]),
@@ -257,25 +259,38 @@ class Budget:
             )
         }
 
-    def restore(self, document: Mapping[str, Any]) -> None:
-        """Take up what `to_json` returned, in this process or an earlier one. What cannot be read is left out.
+    def restore(self, document: Mapping[str, Any]) -> int:
+        """Take up what `to_json` returned, in this process or an earlier one, beside what is counted already.
+
+        What is over is left out, and so is what no limit is known for. If the clock has been set back since, everything
+        counts for as long as it would have when it was kept, and no limit is believed to be more than used up.
 
         Args:
             document: As read from JSON.
+
+        Returns:
+            How many entries could not be read, and were left out.
         """
-        now, wall = self._clock.monotonic(), self._clock.now()
-        for name in ("counters", "pauses"):
-            entries = document.get(name)
-            for entry in entries[: self._max_counters] if isinstance(entries, list) else ():
-                left = _seconds_left(entry, wall)
-                if left is None:
-                    continue
-                key = tuple(entry[:-1])
-                if name == "pauses":
-                    self._pauses[key] = max(self._pauses.get(key, 0.0), now + left)
-                else:
-                    known = self._counters.setdefault(key, _Counter(now))
-                    known.full_at = max(known.full_at, now + left)
+        unreadable = 0
+        now = max(self._clock.now(), _saved_at(document) or self._clock.now())
+        for name, restore in (("counters", self._restore_counter), ("pauses", self._restore_pause)):
+            entries = document.get(name, [])
+            if not isinstance(entries, list):
+                unreadable += 1
+                continue
+            # The last ones were used last.
+            for entry in entries[-self._max_counters :]:
+                found = _read_entry(entry, now)
+                if found is None:
+                    unreadable += 1
+                elif 0 < found[1] <= LONGEST_KEPT:
+                    restore(*found)
+        return unreadable
+
+    def clear(self) -> None:
+        """Forget everything that is counted."""
+        self._counters.clear()
+        self._pauses.clear()
 
     def give_back(self, reservation: Reservation) -> None:
         """Count no certificate for a granted order after all, because none was issued. Once for each reservation.
@@ -351,6 +366,34 @@ class Budget:
         limit = self.limits.orders_per_account
         return None if limit is None else _orders_claim(account, limit)
 
+    def _restore_counter(self, key: _Key, left: float) -> None:
+        limit = self._limit_of(key)
+        if limit is None:
+            return
+        now = self._clock.monotonic()
+        known = self._counters.setdefault(key, _Counter(now))
+        known.full_at = max(known.full_at, now + min(left, limit.period.total_seconds()))
+        self._counters.move_to_end(key)
+        self._trim(self._counters)
+
+    def _restore_pause(self, key: _Key, left: float) -> None:
+        self._pauses[key] = max(self._pauses.get(key, 0.0), self._clock.monotonic() + left)
+        self._pauses.move_to_end(key)
+        self._trim(self._pauses)
+
+    def _limit_of(self, key: _Key) -> Limit | None:
+        """Return the limit that a counter is for, or None if there is none (any more)."""
+        limits = self.limits
+        if key[0] == "request":
+            return limits.requests.get(key[-1])
+        return {
+            "set": limits.certificates_per_exact_set,
+            "failures": limits.failed_validations,
+            "orders": limits.orders_per_account,
+            "domain": limits.certificates_per_registered_domain,
+            "account": limits.accounts_per_address,
+        }.get(key[0])
+
     def _reserve_one(self, key: _Key, limit: Limit | None, words: str) -> Reservation:
         now = self._clock.monotonic()
         seconds = self._wait(key, limit, now)
@@ -417,15 +460,22 @@ def _refused(error: RateLimited, account: str, names: frozenset[Identifier]) -> 
     return _exact_set(names)
 
 
-def _seconds_left(entry: object, now: datetime) -> float | None:
-    """Return how long a kept entry still counts; None if it does not, or cannot be read."""
+def _saved_at(document: Mapping[str, Any]) -> datetime | None:
+    """Return when a document was kept, aware, or None if it does not say."""
+    try:
+        return datetime.fromisoformat(document["saved_at"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _read_entry(entry: object, now: datetime) -> tuple[_Key, float] | None:
+    """Return what a kept entry is for, and the seconds that it still counts; None if it cannot be read."""
     if not isinstance(entry, list) or len(entry) not in range(2, 5) or not all(isinstance(one, str) for one in entry):
         return None
     try:
-        left = (datetime.fromisoformat(entry[-1]) - now).total_seconds()
-    except (ValueError, TypeError):
+        return tuple(entry[:-1]), (datetime.fromisoformat(entry[-1]) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):
         return None
-    return left if 0 < left <= LONGEST_KEPT else None
 
 
 def _exact_set(names: Iterable[Identifier]) -> _Key:

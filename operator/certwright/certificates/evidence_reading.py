@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.certificates.evidence import Evidence, fingerprint_of
+from certwright.certificates.revisions.secret import read_revisions, revisions_name
 from certwright.certificates.secret.beside import held_name
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.failures import IssuanceError
 from certwright.issuers.registry import key_of
 from certwright.key_file import MAX_KEY_BYTES
-from certwright.kube.secrets import EntryTooLarge, decoded
+from certwright.kube.secrets import EntryTooLarge, decoded, encoded
 from certwright.pki import CertificateFacts, PkiError, load_private_key, parse_chain, public_key_matches
 from certwright.runtime.labour import in_thread
 
@@ -40,6 +41,26 @@ async def evidence_in(observation: Observation, tools: Tools, *, held: bool) -> 
     name = held_name(certificate) if held else certificate.spec.secret_name
     found = await tools.kube_api.read_secret(observation.namespace, name)
     return None if found is None else await in_thread(_evidence, found, observation, tools)
+
+
+async def kept_evidence(observation: Observation, tools: Tools) -> Evidence | None:
+    """Read the present certificate from the kept revisions; None if it is not among them.
+
+    Raises:
+        IssuanceError: It is kept without its private key.
+        KubeError: They cannot be read.
+    """
+    if not observation.status.revisions:
+        return None
+    name = revisions_name(observation.certificate)
+    found = await in_thread(read_revisions, await tools.kube_api.read_secret(observation.namespace, name))
+    kept = next((one for one in found if one.number == observation.status.revision), None)
+    if kept is None:
+        return None
+    place = {"namespace": observation.namespace, "name": name}
+    metadata = {**place, "annotations": kept.annotations, "uid": "", "resourceVersion": ""}
+    data = {entry: encoded(content) for entry, content in kept.sources.items()}
+    return await in_thread(_evidence, {"metadata": metadata, "data": data}, observation, tools)
 
 
 def _evidence(secret: Mapping[str, Any], observation: Observation, tools: Tools) -> Evidence:

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from certwright.runtime.key import Key
 
 
-_Wide = TypeVar("_Wide", "Memory", "Observation")
-_NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "orders_gone", "ordered_at", "not_replaced")
+_Known = TypeVar("_Known", bound="Memory | Observation")
+
+_NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "doubts", "orders_gone", "ordered_at", "not_replaced")
 """What a step of a rehearsal leaves as it is in the memory."""
 
 
@@ -90,6 +91,7 @@ class Memory:
         note: The latest note.
         issuing: The back-off of everything that issues.
         ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
+        doubts: How often it gave an answer that would end the order; of one order, whatever went well in between.
         orders_gone: How many orders in a row were of no use, without costing an attempt; the next one waits longer.
         cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
             neither waits for the other's failures.
@@ -129,6 +131,7 @@ class Memory:
     note: Note | None = None
     issuing: Backoff = field(default_factory=Backoff)
     ca_failures: int = 0
+    doubts: int = 0
     orders_gone: int = 0
     cleaning_up: Backoff = field(default_factory=Backoff)
     generation: int = 0
@@ -174,6 +177,7 @@ class Memory:
             requesting=Backoff(),
             unkept=False,
             ca_failures=0,
+            doubts=0,
             orders_gone=0,
             limited={},
         )
@@ -186,7 +190,14 @@ class Memory:
         if self.issuer_key in (None, key):
             return self if self.issuer_key == key else replace(self, issuer_key=key)
         return replace(
-            self, issuer_key=key, open_order=None, issuing=Backoff(), ca_failures=0, orders_gone=0, refusals=0
+            self,
+            issuer_key=key,
+            open_order=None,
+            issuing=Backoff(),
+            ca_failures=0,
+            doubts=0,
+            orders_gone=0,
+            refusals=0,
         )
 
     def for_changed_issuer(self) -> Memory:
@@ -380,8 +391,7 @@ class Observation:
 
     def remember(self, **changes: Any) -> Observation:
         """Return the observation with fields of the memory changed."""
-        memory = _changed(self.memory, changes)
-        return self if memory is self.memory else _changed(self, {"memory": memory})
+        return _with(self, memory=_with(self.memory, **changes))
 
     def after_progress(self) -> Observation:
         """Return the observation after the CA has done what it was asked for: what failed before has passed."""
@@ -429,7 +439,7 @@ class Observation:
         renewal = renewal_of(
             self.certificate, facts, suggestion, self.seen_at, kept_until=kept_until(facts, secret.rolled_back)
         )
-        return _changed(self, {"secret": secret, "memory": memory, "renewal": renewal})
+        return replace(self, secret=secret, memory=memory, renewal=renewal)
 
     def _life_before(self) -> tuple[dt.datetime, dt.datetime] | None:
         """Return when the certificate began and ends that was in the Secret before, by the last status at least."""
@@ -441,12 +451,12 @@ class Observation:
 
     def after_poll(self, suggestion: Suggestion | None, poll_at: dt.datetime, polls: Backoff) -> Observation:
         """Return the observation after the CA was asked for a suggestion."""
-        return self.remember(suggestion=suggestion, poll_at=poll_at, polls=polls).with_secret(self.secret)
+        memory = replace(self.memory, suggestion=suggestion, poll_at=poll_at, polls=polls)
+        return replace(self, memory=memory).with_secret(self.secret)
 
     def with_status(self, **changes: Any) -> Observation:
         """Return the observation with fields of the draft changed."""
-        status = self.status.replace(**changes)
-        return self if status is self.status else _changed(self, {"status": status})
+        return _with(self, status=self.status.replace(**changes))
 
     def with_order(self, **changes: Any) -> Observation:
         """Return the observation with fields of the order in the draft changed, if there is one."""
@@ -474,15 +484,19 @@ class Observation:
         )
 
 
-def _changed(known: _Wide, changes: Mapping[str, Any]) -> _Wide:
-    """Return the same with other values, as `dataclasses.replace` does.
+def _with(known: _Known, **changes: Any) -> _Known:
+    """Return a copy with fields changed, like `dataclasses.replace`, in a tenth of its time; itself if none differs.
 
-    That one sets every field anew through `object.__setattr__`: of classes as wide as these, in every step of every
-    pass over a Certificate, it took a fifth of the operator's time.
+    An issuance makes two hundred of them. Neither class derives anything from its fields, so nothing has to be called.
+
+    Raises:
+        TypeError: There is no field of that name.
     """
-    values = known.__dict__
-    if all(values[name] is value for name, value in changes.items()):
+    fields = known.__dict__
+    if unknown := changes.keys() - fields.keys():
+        raise TypeError(f"{type(known).__name__} has no field {', '.join(sorted(unknown))}")
+    if all(fields[name] is value for name, value in changes.items()):
         return known
-    copy = object.__new__(type(known))
-    copy.__dict__.update(values, **changes)
-    return copy
+    copied = object.__new__(type(known))
+    copied.__dict__.update(fields, **changes)
+    return copied

@@ -26,6 +26,7 @@ from certwright.certificates.revocations import next_revocation_look
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.issued import MAX_KEPT
 from certwright.certificates.secret.keystores import look_at_outputs
+from certwright.certificates.secret.password_versions import PasswordVersions
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
 from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
 from certwright.certificates.steps.start_order import StartOrder
@@ -37,7 +38,7 @@ from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
 from certwright.issuers.budgets import BudgetWait
 from certwright.issuers.circuits import Circuits, Obstacle
-from certwright.issuers.rate_limits import RateLimitWait
+from certwright.issuers.rate_limits import Asker, RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_keys, key_of
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
@@ -115,6 +116,7 @@ class CertificateReconciler:
         self._account_refused = account_refused
         self._circuits = circuits or Circuits()
         self._alternatives_wanted = alternatives_wanted or (lambda _key: None)
+        self._passwords = PasswordVersions()
         self._memories: dict[str, Memory] = {}
         self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
@@ -218,7 +220,12 @@ class CertificateReconciler:
         self._memories[uid] = memory
         memory, secret = await self._secret(certificate, memory)
         look = await look_at_outputs(
-            certificate, secret, self._tools.kube_api, now=self._tools.clock(), last=memory.outputs
+            certificate,
+            secret,
+            self._tools.kube_api,
+            self._passwords,
+            now=self._tools.clock(),
+            last=memory.outputs,
         )
         memory = replace(memory, outputs=look)
         claimants = [
@@ -271,7 +278,8 @@ class CertificateReconciler:
         if len(found) == 1:
             return tuple(found)  # whatever stands in its way, there is no other
         for place, one in enumerate(found):
-            held = self._circuits.obstacle(one.key, certificate.metadata.uid, now)
+            who = Asker(certificate.metadata.namespace or "", certificate.metadata.uid)
+            held = self._circuits.obstacle(one.key, who, now)
             obstacle = held or _rate_limit(one, memory, now)
             found[place] = replace(one, obstacle=obstacle, is_held=held is not None)
         return tuple(found)
@@ -488,32 +496,30 @@ class CertificateReconciler:
         """Whether another Certificate has begun to try an issuer since this one chose it."""
         if not step.asks_ca or not observation.has_alternatives:
             return False
-        return self._circuits.enter(observation.issuer_key, observation.uid, self._tools.clock()) is not None
+        return self._circuits.enter(observation.issuer_key, _asker(observation), self._tools.clock()) is not None
 
     def _went_well(self, step: Act, observation: Observation) -> None:
         if isinstance(step, StoreCertificate):
-            self._circuits.proved(observation.issuer_key, observation.uid)
+            self._circuits.proved(observation.issuer_key, _asker(observation))
         elif step.asks_ca:
-            self._circuits.answered(observation.issuer_key, "order" if isinstance(step, StartOrder) else "other")
+            self._circuits.answered(observation.issuer_key, _asker(observation), _work(step))
 
     def _note_failure(self, step: Act, observation: Observation, failure: Failure) -> None:
-        """Have the issuer's circuit take note of what its CA did."""
-        key, now = observation.issuer_key, self._tools.clock()
+        """Have the issuer's circuits take note of what its CA did."""
+        key, who, work, now = observation.issuer_key, _asker(observation), _work(step), self._tools.clock()
         if not step.asks_ca:
             return
         if failure.reason in JUDGEMENTS:
-            self._circuits.proved(key, observation.uid)
+            self._circuits.judged(key, who, work, now)
             return
-        work: Work = "order" if isinstance(step, StartOrder) else "other"
-        self._circuits.failed(key, observation.uid, work, failure.reason, failure.message, now=now)
+        self._circuits.failed(key, who, work, failure.reason, failure.message, now=now, is_certain=failure.is_certain)
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
-        if observation.memory.voucher is not None:
-            observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
-        observation = observation.remember(
-            requests=observation.status.requests, revocations=observation.status.revocations
-        )
+        status, voucher, progress = observation.status, observation.memory.voucher, observation.memory.progress
+        if voucher is not None:
+            progress = Progress.of(status, voucher)
+        observation = observation.remember(progress=progress, requests=status.requests, revocations=status.revocations)
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)
@@ -529,6 +535,14 @@ class CertificateReconciler:
             oldest = next(iter(self._with_issued))
             del self._with_issued[oldest]
             self._memories[oldest] = replace(self._memories[oldest], issued=None)
+
+
+def _asker(observation: Observation) -> Asker:
+    return Asker(observation.namespace, observation.uid)
+
+
+def _work(step: Act) -> Work:
+    return "order" if isinstance(step, StartOrder) else "other"
 
 
 def _latest_order(observation: Observation) -> OrderStatus | None:

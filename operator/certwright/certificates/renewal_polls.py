@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from certwright.acme.renewal_info import LONGEST_POLL, RETRY_AFTER_ERROR, SHORTEST_POLL
+from certwright.acme.renewal_info import DEFAULT_POLL, LONGEST_POLL, RETRY_AFTER_ERROR, SHORTEST_POLL
 from certwright.certificates.renewal.due import fraction_of
 
 if TYPE_CHECKING:
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 AFTER_ISSUANCE: Final = dt.timedelta(seconds=10)
 """So long after a certificate was issued the CA is asked at the earliest."""
+FRESH_FOR: Final = dt.timedelta(seconds=DEFAULT_POLL)
+"""So long after an issuance of its own a process asks for the first time: no later than it would ask again anyway.
+
+The answer costs a write of the status as well; neither belongs to the issuance.
+"""
+FRESH_PART: Final = 24
+"""A certificate that lives for less than six days is asked about when so small a part of its lifetime is over."""
 PER_CERTIFICATE: Final = dt.timedelta(seconds=0.5)
 """After a start the first requests are spread over so much time for each Certificate that there is."""
 LONGEST_SPREAD: Final = dt.timedelta(hours=1)
@@ -23,6 +30,8 @@ JITTER_PART: Final = 10
 """Of a pause: it is longer by so much at most, so that what came together does not stay together."""
 FIRST_RETRY: Final = dt.timedelta(minutes=5)
 """After an error, doubling up to six hours."""
+SECOND: Final = dt.timedelta(seconds=1)
+"""What is remembered of a certificate has whole seconds."""
 LONGEST_WAIT: Final = dt.timedelta(seconds=LONGEST_POLL * (1 + 2 / JITTER_PART))
 """A time that is further away was set with a wrong clock."""
 
@@ -50,10 +59,22 @@ def first_poll(observation: Observation, number: int, now: dt.datetime) -> dt.da
         number: How many Certificates there are.
         now: The present time.
     """
-    suggestion = observation.memory.suggestion
-    begins = now if suggestion is None else max(now, suggestion.first_seen + AFTER_ISSUANCE)
-    spread = min(PER_CERTIFICATE * max(number, 1), LONGEST_SPREAD)
+    suggestion, pause = observation.memory.suggestion, _pause_after_issuance(observation)
+    begins = now if suggestion is None else max(now, suggestion.first_seen + pause)
+    spread = max(min(PER_CERTIFICATE * max(number, 1), LONGEST_SPREAD), pause / JITTER_PART)
     return begins + spread * fraction_of(observation.uid, "first poll")
+
+
+def _pause_after_issuance(observation: Observation) -> dt.timedelta:
+    """Return how old a certificate is when it is first asked about.
+
+    One that another process ordered, or nobody, may be the reason of the restart: it is asked about soon.
+    """
+    memory, facts = observation.memory, observation.secret.certificate if observation.secret is not None else None
+    suggestion, ordered_at = memory.suggestion, memory.ordered_at
+    if facts is None or suggestion is None or ordered_at is None or suggestion.first_seen < ordered_at - SECOND:
+        return AFTER_ISSUANCE
+    return max(AFTER_ISSUANCE, min(FRESH_FOR, (facts.not_after - suggestion.first_seen) / FRESH_PART))
 
 
 def next_poll(observation: Observation, seconds: float, now: dt.datetime) -> dt.datetime:

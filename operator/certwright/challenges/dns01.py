@@ -112,9 +112,9 @@ class Dns01Presenter:
         _check_length(target)
         return target
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record."""
-        return RecordResponse(place, dns01_value(key_authorization))
+        return RecordResponse(place, dns01_value(key_authorization), name.removeprefix("*."))
 
     def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:  # noqa: ARG002 - the protocol's form
         """Return nothing: records are not in the cluster."""
@@ -159,9 +159,9 @@ class DnsAccount01Presenter(Dns01Presenter):
         """Return where the CA looks for the record of a domain, before any CNAME is followed."""
         return dns_account01_name(name, self._account_url)
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record."""
-        return AccountRecordResponse(place, dns01_value(key_authorization))
+        return AccountRecordResponse(place, dns01_value(key_authorization), name.removeprefix("*."))
 
 
 class Dns01:

@@ -237,7 +237,7 @@ class DnsPersist01Presenter:
             "placed before"
         )
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record.
 
         Raises:
@@ -248,7 +248,7 @@ class DnsPersist01Presenter:
             kind = challenge.type
             raise UnsupportedChallenge(
                 f"The CA looks for {', '.join(names[:SHOWN]) or 'no issuer'} in the {kind} record of {place}, and the "
-                f"solver's records say {issuer}. Set issuerDomainName of the dnsPersist01 solver",
+                f"solver's records say {issuer}. Set dns01.persist.issuerDomainName of the solver",
                 type=kind,
             )
         return PersistentRecordResponse(place, self._looker.terms.value(place))

@@ -71,10 +71,11 @@ class Presenter(Protocol):
         """Check what has to be there before an order is placed for these names; most need nothing."""
         ...
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
         """Return what the CA looks for at a place.
 
         Args:
+            name: The identifier that is validated.
             place: See `place`.
             challenge: The CA's.
             key_authorization: Of its token (RFC 8555 section 8.1); an empty text for a type without tokens.

@@ -171,8 +171,8 @@ def _issuers(words: Sequence[str]) -> list[str]:
 def _folder_names(words: Sequence[str]) -> list[str]:
     """Return the names of the certificates of `certwright acme`; none if their folder cannot be read."""
     from certwright.cli.acme.certificate_store import CertificateStore  # noqa: PLC0415 - only where it is needed
-    from certwright.cli.acme.exits import CommandError  # noqa: PLC0415
     from certwright.cli.acme.session import data_folder  # noqa: PLC0415
+    from certwright.cli.exits import CommandError  # noqa: PLC0415
 
     given = _given(words, "--dir") or os.environ.get("CERTWRIGHT_ACME_DIR")
     with contextlib.suppress(CommandError, OSError):
@@ -184,8 +184,8 @@ def _folder_names(words: Sequence[str]) -> list[str]:
 def _listed(words: Sequence[str], plural: str, *, core: bool = False) -> list[str]:
     """Return names from the API server; none if it is slow, or refuses."""
     from certwright.cli.cluster.connection import CORE, OURS, Target, session  # noqa: PLC0415 - only where it is needed
-    from certwright.cli.cluster.exits import CommandError  # noqa: PLC0415
     from certwright.cli.cluster.views import text_at  # noqa: PLC0415
+    from certwright.cli.exits import CommandError  # noqa: PLC0415
 
     target = Target(_given(words, "--kubeconfig"), _given(words, "--context"), _given(words, "-n", "--namespace"))
 

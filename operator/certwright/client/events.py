@@ -34,7 +34,10 @@ class BudgetWaited(Event):
     reservation: Reservation
 
     def __str__(self) -> str:
-        return f"Waiting {self.reservation.seconds:.0f} s for {self.reservation.limit}"
+        wanted = self.reservation
+        used = f" ({wanted.used})" if wanted.used else ""
+        until = f", until {rfc3339(wanted.retry_at)}" if wanted.retry_at else ""
+        return f"Waiting {wanted.seconds:.0f} s{until}, for room in a rate limit of the CA: {wanted.limit}{used}"
 
 
 @dataclass(frozen=True)

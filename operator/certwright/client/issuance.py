@@ -143,13 +143,14 @@ class Issuance:
                 budget.learn(error, account=self._client.account_url or "", identifiers=self._identifiers)
             raise
         self.order = order
+        # First of all, so that the caller can keep the order whatever happens then.
+        self._notify(OrderPlaced(order))
         if budget is not None and self._replaces_refused:
             # Made as an ordinary order in the end, so it counts as one, whether there was room or not.
             purpose = await self._purpose(replaces, None)
             self._reservation = budget.reserve(
                 account=self._client.account_url or "", identifiers=self._identifiers, purpose=purpose
             )
-        self._notify(OrderPlaced(order))
 
     async def resume_order(
         self, url: str, *, profile: str | None, not_before: datetime | None, not_after: datetime | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import dns.exception
@@ -21,6 +21,8 @@ class TxtRecord:
     Attributes:
         name: Absolute, lower-case, without the trailing dot; other forms are normalized.
         value: The text of the record, its character-strings joined.
+        domain: The domain that it validates; None if that is not known. The same record is another's as well, so it
+            makes no difference between two.
 
     Raises:
         InvalidName: The name is not a domain name.
@@ -28,6 +30,7 @@ class TxtRecord:
 
     name: str
     value: str
+    domain: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Normalize the name."""

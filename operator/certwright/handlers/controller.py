@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.given import Secrets
@@ -28,31 +28,38 @@ from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
 from certwright.issuers.circuits import Circuits
+from certwright.issuers.dns_webhook_serving import WebhookServing
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
 from certwright.kube.client import KubeClient, Patience
+from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
-from certwright.resources import GROUP, VERSION, ClusterIssuer, Issuer
+from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer, find_condition
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.handlers.invalid import InvalidObject
+    from certwright.issuers.dns_webhook_serving import ServedWebhook
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
     from certwright.resources import Certificate
+
+
+WAITING_TO_BE_VISIBLE: Final = frozenset({"WaitingForDNS", "WaitingForHTTP", "WaitingForTLS"})
+"""Reasons of the condition Issuing while the CA has not been told to look."""
 
 
 class Controller:
@@ -64,6 +71,7 @@ class Controller:
         user_agent: For the requests to CAs.
         workers: How many objects are looked at at once.
         http01: What http-01 solvers are made of.
+        served_webhooks: DNS webhooks whose serving certificates are made.
         common: Labels and annotations for every object that is made.
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
@@ -77,6 +85,7 @@ class Controller:
         user_agent: str,
         workers: int = WORKERS,
         http01: Http01Options | None = None,
+        served_webhooks: Sequence[ServedWebhook] = (),
         common: CommonMetadata | None = None,
         claims: Claims | None = None,
         leadership: Leadership | None = None,
@@ -117,9 +126,12 @@ class Controller:
             leadership=leadership,
             addresses=http01.addresses,
         )
+        webhooks = DnsWebhookApi(client)
+        self._serving = WebhookServing(kube_api, webhooks, served_webhooks, _now)
         solvers = PresenterFactory(
             kube_api,
             ObjectApi(client, common),
+            webhooks,
             http01=http01,
             user_agent=user_agent,
             before_send=leadership.check,
@@ -183,6 +195,7 @@ class Controller:
             OperatorFailed: A part ended unexpectedly.
         """
         dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
+        serving = asyncio.create_task(self._serving.run(self._begun), name="serving certificates of DNS webhooks")
         looking = asyncio.create_task(self._claims.run(self._begun)) if self._claims is not None else None
         try:
             await self.manager.run(stop)
@@ -192,8 +205,9 @@ class Controller:
                 await asyncio.wait([looking])
             if self._claims is not None:
                 await self._claims.release()
-            dropping.cancel()
-            await asyncio.wait([dropping])
+            for task in (dropping, serving):
+                task.cancel()
+            await asyncio.wait([dropping, serving])
             await self._authorities.aclose()
             await self._presenters.aclose()
 
@@ -272,15 +286,9 @@ class Controller:
         self._wake_those_with_alternatives(issuer)
 
     def _is_validating(self, issuer: Key) -> bool:
-        """Whether an order of an issuer has responses that the CA is still to look at."""
+        """Whether an order of an issuer has responses that the CA is looking at, or is about to."""
         orders = (self.certificates.get(key) for key in self.certificates.of_issuer(issuer))
-        return any(
-            one is not None
-            and one.status.order is not None
-            and one.status.order.url
-            and one.status.order.state == "pending"
-            for one in orders
-        )
+        return any(one is not None and is_validating(one) for one in orders)
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)
@@ -301,3 +309,14 @@ def changed_for_us(before: Certificate, after: Certificate) -> bool:
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def is_validating(certificate: Certificate) -> bool:
+    """Whether the CA is looking at the responses of an order, or is about to.
+
+    It is not while the order waits for its responses to become visible: nothing was answered then.
+    """
+    order, issuing = certificate.status.order, find_condition(certificate.status.conditions, ISSUING)
+    if order is None or not order.url or order.state != "pending":
+        return False
+    return issuing is None or issuing.reason not in WAITING_TO_BE_VISIBLE

@@ -138,7 +138,7 @@ class Http01Presenter:
     async def expect(self, names: Sequence[str]) -> None:
         """Nothing has to be there before an order."""
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the file."""
         return FileResponse(place, challenge.token or "", key_authorization)
 

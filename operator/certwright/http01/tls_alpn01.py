@@ -60,7 +60,7 @@ class TlsAlpn01Presenter(Http01Presenter):
         )
         super().__init__(objects, owner, settings, patience=patience, answers=answers, self_check=check, **options)
 
-    def respond(self, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
+    def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return what the handshake has to show."""
         return TlsAlpnResponse(place, challenge.token or "", key_authorization)
 

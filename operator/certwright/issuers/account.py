@@ -283,7 +283,11 @@ class AccountLoader:
 
 def _label(account_url: str, spec: AcmeIssuerSpec) -> str | None:
     """Return the label of an account if people need it, to publish a CNAME."""
-    return account_label(account_url) if any(solver.dns_account01 for solver in spec.solvers) else None
+    return (
+        account_label(account_url)
+        if any(solver.challenge_type == "dns-account-01" for solver in spec.solvers)
+        else None
+    )
 
 
 def last_rotation(keys: AccountKeySecret, was: AcmeIssuerStatus | None) -> KeyRotationStatus | None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from certwright.acme import AcmeError, AcmeServer, HttpxTransport, Timeouts
 from certwright.http.addresses import AddressPolicy
+from certwright.http.transport import USER_AGENT
 from certwright.issuers.host_places import MAX_REQUESTS, FairTransport, HostPlaces
+from certwright.issuers.transports import LateTransport, Transports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,6 +47,41 @@ class Authority:
         return cls(spec.server, spec.ca_bundle_pem, spec.skip_tls_verify)
 
 
+def transport_of(
+    authority: Authority,
+    addresses: AddressPolicy,
+    *,
+    user_agent: str = USER_AGENT,
+    before_send: Callable[[], None] | None = None,
+) -> HttpxTransport:
+    """Return what sends the requests to a CA. Loading trust anchors takes 30 ms.
+
+    Args:
+        authority: The CA, and how to reach it.
+        addresses: Where connections may lead.
+        user_agent: Sent with every request.
+        before_send: Called right before each request is written.
+
+    Raises:
+        AcmeError: The CA bundle or the client certificate cannot be loaded.
+    """
+    return HttpxTransport(
+        ca_bundle=authority.ca_bundle_pem,
+        verify=not authority.skip_tls_verify,
+        user_agent=user_agent,
+        max_connections=MAX_REQUESTS,
+        # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
+        trust_env=True,
+        before_send=before_send,
+        addresses=addresses,
+        client_certificate=authority.client_certificate,
+        timeout=authority.timeouts,
+        proxy=authority.proxy,
+        # An issuer's proxy is a tenant's choice as its CA is; the pod's own is not.
+        proxy_addresses=addresses,
+    )
+
+
 class Authorities:
     """Makes each connection once: its nonces, directory and TLS session serve all issuers of that CA.
 
@@ -67,8 +104,8 @@ class Authorities:
         self._user_agent = user_agent
         self._leadership = leadership
         self._on_request = on_request
-        self._servers: dict[Authority, tuple[AcmeServer, HttpxTransport]] = {}
-        self._making = asyncio.Lock()
+        self._servers: dict[Authority, tuple[AcmeServer, LateTransport[Authority]]] = {}
+        self._transports: Transports[Authority] = Transports(self._open)
         self._places = HostPlaces()
 
     async def server(self, authority: Authority) -> AcmeServer:
@@ -77,25 +114,9 @@ class Authorities:
         Raises:
             AcmeError: The CA bundle cannot be loaded, the URL is not https.
         """
-        async with self._making:
+        async with self._transports.use(authority):  # what is wrong with it is said now
             if authority not in self._servers:
-                # Loading trust anchors takes 30 ms of CPU: not on the event loop.
-                transport = await asyncio.to_thread(
-                    HttpxTransport,
-                    ca_bundle=authority.ca_bundle_pem,
-                    verify=not authority.skip_tls_verify,
-                    user_agent=self._user_agent,
-                    max_connections=MAX_REQUESTS,
-                    # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
-                    trust_env=True,
-                    before_send=self._leadership.check,
-                    addresses=self._addresses,
-                    client_certificate=authority.client_certificate,
-                    timeout=authority.timeouts,
-                    proxy=authority.proxy,
-                    # An issuer's proxy is a tenant's choice as its CA is; the pod's own is not.
-                    proxy_addresses=self._addresses,
-                )
+                transport = LateTransport(authority, self._transports)
                 try:
                     server = AcmeServer(
                         authority.server,
@@ -109,6 +130,25 @@ class Authorities:
                     raise
                 self._servers[authority] = (server, transport)
             return self._servers[authority][0]
+
+    async def _open(self, authority: Authority) -> HttpxTransport:
+        # Loading trust anchors takes 30 ms of CPU: not on the event loop.
+        return await asyncio.to_thread(
+            HttpxTransport,
+            ca_bundle=authority.ca_bundle_pem,
+            verify=not authority.skip_tls_verify,
+            user_agent=self._user_agent,
+            max_connections=MAX_REQUESTS,
+            # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
+            trust_env=True,
+            before_send=self._leadership.check,
+            addresses=self._addresses,
+            client_certificate=authority.client_certificate,
+            timeout=authority.timeouts,
+            proxy=authority.proxy,
+            # An issuer's proxy is a tenant's choice as its CA is; the pod's own is not.
+            proxy_addresses=self._addresses,
+        )
 
     async def keep_only(self, used: Iterable[Authority]) -> None:
         """Close the connections that no issuer uses any more."""

@@ -95,5 +95,5 @@ class CaaForecast:
 
 
 def _nameservers(solver: IssuerSolver) -> tuple[str, ...]:
-    settings = solver.dns01 or solver.dns_account01 or solver.http01
+    settings = solver.dns01 or solver.http01
     return settings.nameservers if settings is not None else ()

@@ -1,7 +1,11 @@
-"""A circuit breaker for each issuer: whether its CA works, as all its Certificates together find out.
+"""Circuit breakers for each issuer: whether its CA works, as all its Certificates together find out.
 
-While the circuit of an issuer is open, Certificates that list others may use those. After a pause one order tries: if
-its certificate is issued, the circuit is closed.
+While a circuit is open, the Certificates in its scope that list other issuers may use those. After a pause one order
+tries: if its certificate is issued, the circuit is closed.
+
+A CA may fail on what one Certificate asks for, and whoever wrote that must not turn others away from it. So there is a
+circuit for a Certificate, one for a namespace, and one for everybody. That of a ClusterIssuer for everybody opens only
+when several namespaces have met failures, or when the failures are of a kind that nobody who asks can bring about.
 """
 
 from __future__ import annotations
@@ -10,11 +14,12 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from certwright.issuers.rate_limits import Asker
 from certwright.resources import Condition
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from certwright.reasons import Reason
     from certwright.runtime.key import Key
@@ -46,6 +51,17 @@ LONGEST_PAUSE: Final = dt.timedelta(hours=1)
 TRIAL_PATIENCE: Final = dt.timedelta(minutes=10)
 """A trial that is not heard of for so long keeps others from trying no more."""
 MAX_SAID: Final = 500
+FAILURES_OF_OTHERS: Final = 2
+"""So many failures that open a ClusterIssuer's circuit for everybody are not from the namespace with the most."""
+OTHERS_FIRST: Final = dt.timedelta(minutes=1)
+"""So long after a pause that a namespace made longer the trial is for others: it may fail on what that one asks for."""
+MAX_CERTIFICATES: Final = 64
+"""So many Certificates of a namespace have circuits at an issuer; beyond it the one that failed first is dropped."""
+MAX_SOURCES: Final = 8
+"""So many are told apart among those who met the failures of a row."""
+EVERYBODY: Final = Asker("", "")
+"""The scope of the circuit that holds for all."""
+
 
 Work = Literal["order", "other"]
 """What was asked of the CA: it may answer about orders that there are and refuse new ones, or the other way round."""
@@ -53,27 +69,53 @@ Work = Literal["order", "other"]
 
 @dataclass
 class _Row:
-    """Failures in a row of one kind of work."""
+    """Failures in a row of one kind of work.
+
+    Attributes:
+        first: When the first was met.
+        last: When the last was.
+        sources: How many each namespace, or each Certificate, has met.
+        certain: How many nobody who asks can bring about.
+    """
 
     first: dt.datetime
     last: dt.datetime
-    uid: str
-    count: int = 1
-    is_shared: bool = False
+    sources: dict[str, int] = field(default_factory=dict)
+    certain: int = 0
+
+    def add(self, source: str, now: dt.datetime, *, is_certain: bool) -> None:
+        """Count one more."""
+        if source not in self.sources and len(self.sources) >= MAX_SOURCES:
+            source = ""
+        self.sources[source] = self.sources.get(source, 0) + 1
+        self.certain += is_certain
+        self.last = now
+
+    def says_enough(self, scope: Asker, *, is_for_tenants: bool) -> bool:
+        """Whether the failures open the circuit of a scope."""
+        count = sum(self.sources.values())
+        if count < FAILURES or self.last - self.first < FAILING_FOR:
+            return False
+        if scope.uid:
+            return True
+        others = count - max(self.sources.values())
+        if scope == EVERYBODY and is_for_tenants:
+            return others >= FAILURES_OF_OTHERS or self.certain >= FAILURES
+        return others > 0 or self.certain >= FAILURES
 
 
 @dataclass
 class _Circuit:
-    """What is known of one issuer; at most two rows, one trial and one text."""
+    """What is known of one issuer in one scope; at most two rows, one trial and one text."""
 
     rows: dict[Work, _Row] = field(default_factory=dict)
     said: str = ""
     since: dt.datetime | None = None
     until: dt.datetime | None = None
     pause: dt.timedelta = FIRST_PAUSE
-    only: str | None = None
     trial: str | None = None
     trial_since: dt.datetime | None = None
+    lengthened_by: str | None = None
 
     def is_open(self, now: dt.datetime) -> bool:
         """Whether the pause goes on. If the clock was set back to before its beginning, it is over."""
@@ -85,6 +127,34 @@ class _Circuit:
         if self.trial in (None, uid) or begun is None:
             return False
         return dt.timedelta() <= now - begun < TRIAL_PATIENCE
+
+    def is_for_others(self, source: str | None, now: dt.datetime) -> bool:
+        """Whether the pause has just ended and the trial is not for who made it longer."""
+        if source is None or source != self.lengthened_by or self.until is None:
+            return False
+        return dt.timedelta() <= now - self.until < OTHERS_FIRST
+
+    def obstacle(self, uid: str, source: str | None, now: dt.datetime) -> Obstacle | None:
+        """Return why a Certificate in the scope must not use the issuer now, or None if it may."""
+        if self.until is None or self.since is None:
+            return None
+        since = min(self.since, now)
+        failing = f"it has failed since {rfc3339(since)}: {self.said.rstrip('.')}"
+        if self.is_open(now):
+            return Obstacle(f"{failing}. One order tries it again after {rfc3339(self.until)}", self.until, since)
+        if self.is_tried_by_others(uid, now):
+            begun = self.trial_since or now
+            return Obstacle(f"{failing}. Another order is trying it", begun + TRIAL_PATIENCE, since)
+        if self.trial is None and self.is_for_others(source, now):
+            return Obstacle(f"{failing}. Other namespaces try it first", self.until + OTHERS_FIRST, since)
+        return None
+
+    def trial_failed(self, who: str, now: dt.datetime) -> None:
+        """Make the next pause longer."""
+        self.pause = min(self.pause * 2, LONGEST_PAUSE)
+        self.until = now + self.pause
+        self.trial = self.trial_since = None
+        self.lengthened_by = who
 
 
 @dataclass(frozen=True)
@@ -106,91 +176,117 @@ class Circuits:
     """The circuits of all issuers. What is known of an issuer is dropped with it.
 
     Args:
-        on_change: Told of an issuer whose circuit was opened or closed.
+        on_change: Told of an issuer whose circuit for everybody was opened or closed. Of the narrower ones nobody is
+            told: whoever has a thousand Certificates that fail could have all others looked at all the time.
     """
 
     def __init__(self, on_change: Callable[[Key], object] | None = None) -> None:
-        self._circuits: dict[Key, _Circuit] = {}
+        # By issuer, namespace and UID of a Certificate, as an Asker has them.
+        self._circuits: dict[Key, dict[str, dict[str, _Circuit]]] = {}
         self.on_change: Callable[[Key], object] = on_change or (lambda _key: None)
 
-    def failed(self, key: Key, uid: str, work: Work, reason: Reason, message: str, *, now: dt.datetime) -> None:
+    def failed(
+        self,
+        key: Key,
+        who: Asker,
+        work: Work,
+        reason: Reason,
+        message: str,
+        *,
+        now: dt.datetime,
+        is_certain: bool = False,
+    ) -> None:
         """Take note of a step of a Certificate that failed, if that is the issuer's fault.
 
-        A CA may fail on what one Certificate asks for, and whoever wrote that must not turn others away from it. So
-        what only one has met is an obstacle for that one.
+        Args:
+            key: The issuer.
+            who: The Certificate.
+            work: What was asked of the CA.
+            reason: The kind of failure.
+            message: For people.
+            now: The present time.
+            is_certain: Whether nobody who asks can bring it about, whatever he asks for.
         """
         if reason not in ISSUER_FAILURES:
             return
-        circuit = self._circuits.setdefault(key, _Circuit())
-        circuit.said = message[:MAX_SAID]
-        if circuit.until is not None:
-            if circuit.only in (None, uid):
-                self._trial_failed(key, circuit, now)
-            else:
-                circuit.only = None
-                self.on_change(key)
-            return
-        row = circuit.rows.get(work)
-        if row is None or not dt.timedelta() <= now - row.last <= FORGOTTEN_AFTER:
-            circuit.rows[work] = _Row(now, now, uid)
-            return
-        row.count, row.last, row.is_shared = row.count + 1, now, row.is_shared or row.uid != uid
-        if row.count >= FAILURES and now - row.first >= FAILING_FOR:
-            circuit.rows, circuit.only = {}, None if row.is_shared else uid
-            circuit.since, circuit.until = row.first, now + circuit.pause
-            self.on_change(key)
+        for scope in _scopes(key, who):
+            circuit = self._made(key, scope)
+            circuit.said = message[:MAX_SAID]
+            source = _source(key, scope, who)
+            if circuit.until is not None:
+                if self._failed_again(key, circuit, who, source, now) and scope == EVERYBODY:
+                    self.on_change(key)
+                return
+            row = circuit.rows.get(work)
+            if row is None or not dt.timedelta() <= now - row.last <= FORGOTTEN_AFTER:
+                row = circuit.rows[work] = _Row(now, now)
+            row.add(source, now, is_certain=is_certain)
+            if row.says_enough(scope, is_for_tenants=not key.namespace):
+                circuit.rows = {}
+                circuit.since, circuit.until = row.first, now + circuit.pause
+                self._drop_within(key, scope)
+                if scope == EVERYBODY:
+                    self.on_change(key)
+                return
 
-    def answered(self, key: Key, work: Work) -> None:
+    def answered(self, key: Key, who: Asker, work: Work) -> None:
         """Take note that the CA did what was asked. An open circuit stays so until a certificate is issued."""
-        circuit = self._circuits.get(key)
-        if circuit is None:
-            return
-        circuit.rows.pop(work, None)
-        if circuit.until is None and not circuit.rows:
-            del self._circuits[key]
+        for scope in _scopes(key, who):
+            circuit = self._of(key, scope)
+            if circuit is None:
+                continue
+            circuit.rows.pop(work, None)
+            if circuit.until is None and not circuit.rows:
+                self._drop(key, scope)
 
-    def proved(self, key: Key, uid: str) -> None:
-        """Take note that the CA works: it has issued a certificate, or judged an order as it should."""
-        circuit = self._circuits.get(key)
-        if circuit is None or circuit.only not in (None, uid):
-            return
-        del self._circuits[key]
-        if circuit.until is not None:
+    def judged(self, key: Key, who: Asker, work: Work, now: dt.datetime) -> None:
+        """Take note that the CA refused what was asked for, as it should.
+
+        During a pause that is no proof that it issues: anybody can ask for what it has to refuse.
+        """
+        for scope in _scopes(key, who):
+            circuit = self._of(key, scope)
+            if circuit is not None and circuit.is_open(now):
+                self.answered(key, who, work)
+                return
+        self.proved(key, who)
+
+    def proved(self, key: Key, who: Asker) -> None:
+        """Take note that the CA works: it has issued a certificate."""
+        shared, *_ = [self._drop(key, scope) for scope in _scopes(key, who)]
+        if shared is not None and shared.until is not None:
             self.on_change(key)
 
-    def enter(self, key: Key, uid: str, now: dt.datetime) -> Obstacle | None:
+    def enter(self, key: Key, who: Asker, now: dt.datetime) -> Obstacle | None:
         """Return None if a Certificate may use the issuer now, which may make it the trial; else why not."""
-        obstacle = self.obstacle(key, uid, now)
-        circuit = self._circuits.get(key)
-        if circuit is None or circuit.only not in (None, uid):
+        obstacle = self.obstacle(key, who, now)
+        if obstacle is not None:
             return obstacle
-        if obstacle is None and circuit.until is not None and circuit.trial != uid:
-            circuit.trial, circuit.trial_since = uid, now
-        return obstacle
+        for scope in _scopes(key, who):
+            circuit = self._of(key, scope)
+            if circuit is not None and circuit.until is not None and circuit.trial != who.uid:
+                circuit.trial, circuit.trial_since = who.uid, now
+        return None
 
-    def obstacle(self, key: Key, uid: str, now: dt.datetime) -> Obstacle | None:
+    def obstacle(self, key: Key, who: Asker, now: dt.datetime) -> Obstacle | None:
         """Return why a Certificate must not use the issuer now, or None if it may."""
-        circuit = self._circuits.get(key)
-        if circuit is None or circuit.until is None or circuit.since is None or circuit.only not in (None, uid):
-            return None
-        since = min(circuit.since, now)
-        failing = f"it has failed since {rfc3339(since)}: {circuit.said.rstrip('.')}"
-        if circuit.is_open(now):
-            return Obstacle(f"{failing}. One order tries it again after {rfc3339(circuit.until)}", circuit.until, since)
-        if circuit.is_tried_by_others(uid, now):
-            begun = circuit.trial_since or now
-            return Obstacle(f"{failing}. Another order is trying it", begun + TRIAL_PATIENCE, since)
+        for scope in _scopes(key, who):
+            circuit = self._of(key, scope)
+            source = None if key.namespace or scope != EVERYBODY else who.namespace
+            obstacle = None if circuit is None else circuit.obstacle(who.uid, source, now)
+            if obstacle is not None:
+                return obstacle
         return None
 
     def is_available(self, key: Key) -> bool:
-        """Whether the circuit is closed, or open for no more than one Certificate."""
-        circuit = self._circuits.get(key)
-        return circuit is None or circuit.until is None or circuit.only is not None
+        """Whether the circuit for everybody is closed."""
+        circuit = self._of(key, EVERYBODY)
+        return circuit is None or circuit.until is None
 
     def condition(self, key: Key, generation: int) -> Condition:
         """Return the issuer's condition; its transition time is set by who writes it."""
-        circuit = self._circuits.get(key)
-        if circuit is None or circuit.until is None or circuit.since is None or self.is_available(key):
+        circuit = self._of(key, EVERYBODY)
+        if circuit is None or circuit.until is None or circuit.since is None:
             message = "The CA works. Certificates come back to this issuer at their next renewal."
             return Condition(
                 type=AVAILABLE, status="True", reason="IssuerAvailable", message=message, observed_generation=generation
@@ -209,20 +305,64 @@ class Circuits:
 
         Whoever may write the issuer's status can bring about no more than that.
         """
-        if key in self._circuits or said.status != "False":
+        if self._of(key, EVERYBODY) is not None or said.status != "False":
             return
-        since = min(said.last_transition_time or now, now)
-        self._circuits[key] = _Circuit(said="it failed before the operator was restarted", since=since, until=now)
+        circuit = self._made(key, EVERYBODY)
+        circuit.said = "it failed before the operator was restarted"
+        circuit.since, circuit.until = min(said.last_transition_time or now, now), now
 
     def forget(self, key: Key) -> None:
         """Drop what is known of an issuer that is gone, or was changed."""
         if self._circuits.pop(key, None) is not None:
             self.on_change(key)
 
-    def _trial_failed(self, key: Key, circuit: _Circuit, now: dt.datetime) -> None:
+    def _of(self, key: Key, scope: Asker) -> _Circuit | None:
+        return self._circuits.get(key, {}).get(scope.namespace, {}).get(scope.uid)
+
+    def _made(self, key: Key, scope: Asker) -> _Circuit:
+        """Return the circuit of a scope; no namespace pushes out those of another."""
+        known = self._circuits.setdefault(key, {}).setdefault(scope.namespace, {})
+        if scope.uid not in known and len(known) > MAX_CERTIFICATES:
+            del known[next(uid for uid in known if uid)]
+        return known.setdefault(scope.uid, _Circuit())
+
+    def _drop(self, key: Key, scope: Asker) -> _Circuit | None:
+        namespaces = self._circuits.get(key, {})
+        known = namespaces.get(scope.namespace, {})
+        circuit = known.pop(scope.uid, None)
+        if not known:
+            namespaces.pop(scope.namespace, None)
+        if not namespaces:
+            self._circuits.pop(key, None)
+        return circuit
+
+    def _drop_within(self, key: Key, scope: Asker) -> None:
+        """Drop what is known of narrower scopes than one whose circuit was opened."""
+        if scope.uid:
+            return
+        circuit = self._made(key, scope)
+        if scope == EVERYBODY:
+            self._circuits[key] = {}
+        self._circuits[key][scope.namespace] = {"": circuit}
+
+    def _failed_again(self, key: Key, circuit: _Circuit, who: Asker, source: str, now: dt.datetime) -> bool:
+        """Make the pause of an open circuit longer, if the failure says that the CA still does not work."""
         if circuit.is_open(now):
-            return  # it began before the circuit was opened
-        circuit.pause = min(circuit.pause * 2, LONGEST_PAUSE)
-        circuit.until = now + circuit.pause
-        circuit.trial = circuit.trial_since = None
-        self.on_change(key)
+            return False  # it began before the circuit was opened
+        if not key.namespace and circuit.trial != who.uid and circuit.lengthened_by == source:
+            return False  # it may fail on what is asked for there; others are to find out
+        circuit.trial_failed(source, now)
+        return True
+
+
+def _scopes(key: Key, who: Asker) -> Iterator[Asker]:
+    """Yield the scopes that a Certificate is in, the widest first. All who use an Issuer are in its namespace."""
+    yield EVERYBODY
+    if not key.namespace:
+        yield Asker(who.namespace, "")
+    yield who
+
+
+def _source(key: Key, scope: Asker, who: Asker) -> str:
+    """Return what failures are told apart by in a scope."""
+    return who.namespace if scope == EVERYBODY and not key.namespace else who.uid

@@ -19,7 +19,9 @@ from certwright.dns.providers import config_type
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
-from certwright.resources import DnsAccount01
+from certwright.issuers.dns_webhook import WebhookConfig
+from certwright.issuers.host_places import FairTransport, HostPlaces
+from certwright.resources.dns_providers.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +29,11 @@ if TYPE_CHECKING:
     from certwright.dns import Provider
     from certwright.dns.provider import ProviderConfig
     from certwright.dns.view import View
+    from certwright.http.message import Transport
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
-    from certwright.resources import Dns01, DnsPersist01
-    from certwright.resources.solver import ProviderChoice
+    from certwright.kube.dns_webhooks import DnsWebhookApi
+    from certwright.resources import Dns01
 
 IDLE_SECONDS: Final = 3600.0
 """A provider that no issuer has asked for in so long is dropped."""
@@ -38,8 +41,10 @@ MAX_PROVIDERS: Final = 1024
 """Beyond that, the one that was asked for least recently is dropped: it costs a log-in, not a record."""
 
 
-MAX_VIEWS: Final = 64
-"""That are kept without a provider; beyond that, the one that was used least recently is dropped with its cache."""
+MAX_CONNECTIONS: Final = 64
+"""To resolvers over HTTPS, and as many to providers, from all issuers together; eight to one host."""
+MAX_VIEWS: Final = 256
+"""Beyond that, the one that was used least recently is dropped with its cache."""
 
 
 class _ViewSettings(NamedTuple):
@@ -51,17 +56,19 @@ class _ViewSettings(NamedTuple):
 
 
 class _ProviderKey(NamedTuple):
-    """What makes two providers the same: the credentials are part of the configuration."""
+    """What makes two providers the same: the credentials are part of the configuration.
+
+    A provider that knows its own zones is the same for every view: its queues and its throttle are the credential's.
+    """
 
     kind: str
     config: ProviderConfig
-    view: _ViewSettings
+    view: _ViewSettings | None
 
 
 @dataclasses.dataclass
 class _Pooled:
     provider: Provider
-    view: DnsView
     used_at: float
 
 
@@ -70,6 +77,7 @@ class DnsProviders:
 
     Args:
         kube_api: Where credentials are read.
+        webhooks: Calls DNS webhooks.
         user_agent: For the requests to providers that speak HTTPS.
         before_send: Called before a provider is sent anything; what it raises keeps it from being sent.
         addresses: Where HTTPS connections may lead.
@@ -79,6 +87,7 @@ class DnsProviders:
     def __init__(
         self,
         kube_api: KubeApi,
+        webhooks: DnsWebhookApi,
         *,
         user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
@@ -87,20 +96,21 @@ class DnsProviders:
     ) -> None:
         self._addresses = addresses or AddressPolicy()
         self._kube_api = kube_api
+        self._webhooks = webhooks
         self._user_agent = user_agent
         self._before_send = before_send
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
         self._views: dict[_ViewSettings, DnsView] = {}
-        self._transport: HttpxTransport | None = None
-        self._resolver_transport: HttpxTransport | None = None
+        self._transport: Transport | None = None
+        self._resolver_transport: Transport | None = None
 
     def __len__(self) -> int:
         """How many providers are kept."""
         return len(self._pool)
 
     async def presenter(self, issuer: SolverSource, spec: Dns01) -> Dns01Presenter:
-        """Return a presenter with the provider that a dns01 or dnsAccount01 solver names; its credentials are read.
+        """Return a presenter with the provider that a solver names; its credentials are read.
 
         Args:
             issuer: Whose solver and credentials it is.
@@ -113,8 +123,8 @@ class DnsProviders:
         """
         kind, _ = spec.provider
         config = await self._config(issuer, spec)
-        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset(spec.self_check_views))
-        pooled = self._pooled(_ProviderKey(kind, config, view))
+        settings = _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset(spec.self_check_views))
+        provider, view = self._pooled(kind, config, settings), self._view(settings)
         options: dict[str, Any] = {
             "destination": config.destination,
             "follow_cname": spec.cname_strategy == "Follow",
@@ -123,24 +133,19 @@ class DnsProviders:
             "patience": spec.propagation_timeout,
             "settling": spec.propagation_wait,
         }
-        if isinstance(spec, DnsAccount01):
-            return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
-        return Dns01Presenter(pooled.provider, pooled.view, **options)
+        if spec.challenge_type == DnsAccount01Presenter.challenge_type:
+            return DnsAccount01Presenter(issuer.account_url, provider, view, **options)
+        return Dns01Presenter(provider, view, **options)
 
-    def view(self, spec: DnsPersist01) -> DnsView:
+    def view(self, spec: Dns01) -> DnsView:
         """Return what looks at the DNS for a solver, with or without a provider.
 
         Raises:
             DnsError: A server's address cannot be used.
         """
-        settings = _settings_of(spec)
-        view = self._views.pop(settings, None) or self._view(settings)
-        self._views[settings] = view
-        while len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
-        return view
+        return self._view(_settings_of(spec))
 
-    async def provider(self, issuer: SolverSource, spec: DnsPersist01) -> Provider:
+    async def provider(self, issuer: SolverSource, spec: Dns01) -> Provider:
         """Return the provider that a solver names; its credentials are read.
 
         Raises:
@@ -149,7 +154,7 @@ class DnsProviders:
             KubeError: A credential cannot be read.
         """
         kind, _ = spec.provider
-        return self._pooled(_ProviderKey(kind, await self._config(issuer, spec), _settings_of(spec))).provider
+        return self._pooled(kind, await self._config(issuer, spec), _settings_of(spec))
 
     def view_through(self, nameservers: tuple[str, ...]) -> DnsView:
         """Return a view through resolvers, or through the operator's own for an empty tuple. Raises `InvalidServer`."""
@@ -163,8 +168,17 @@ class DnsProviders:
                 await transport.aclose()
         self._transport = self._resolver_transport = None
 
-    async def _config(self, issuer: SolverSource, spec: ProviderChoice) -> ProviderConfig:
+    async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
         kind, model = spec.provider
+        if isinstance(model, Webhook):
+            return WebhookConfig(
+                group_name=model.group_name,
+                solver_name=model.solver_name,
+                config=model.config_json,
+                resource_namespace=issuer.secrets_namespace,
+                ambient=issuer.key.kind == "ClusterIssuer",
+                api=self._webhooks,
+            )
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
         values: dict[str, Any] = model.settings()
@@ -174,30 +188,31 @@ class DnsProviders:
             )
         return config(**values)
 
-    def _pooled(self, key: _ProviderKey) -> _Pooled:
+    def _pooled(self, kind: str, config: ProviderConfig, settings: _ViewSettings) -> Provider:
         now = self._monotonic()
+        key = _ProviderKey(kind, config, None if getattr(config, "knows_zones", False) else settings)
         found = self._pool.pop(key, None)
         if found is None:
-            view = self._view(key.view)
             context = ProviderContext(
-                view.find_zone, self._shared_transport, self._before_send, monotonic=self._monotonic
+                self._view(settings).find_zone, self._shared_transport, self._before_send, monotonic=self._monotonic
             )
-            found = _Pooled(key.config.build(context), view, now)
+            found = _Pooled(config.build(context), now)
         found.used_at = now
         self._pool[key] = found  # at the end: the first is the one that was used least recently
         self._evict(now)
-        return found
+        return found.provider
 
     def _view(self, settings: _ViewSettings) -> DnsView:
-        for key, pooled in self._pool.items():
-            if key.view == settings:
-                return pooled.view
-        return DnsView(
+        view = self._views.pop(settings, None) or DnsView(
             resolvers=settings.resolvers or None,
             authoritative=settings.authoritative or None,
             views=settings.views,
             transport=self._transport_to_resolvers,
         )
+        self._views[settings] = view  # at the end, as above
+        while len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
+        return view
 
     def _evict(self, now: float) -> None:
         while self._pool:
@@ -206,28 +221,31 @@ class DnsProviders:
                 return
             del self._pool[key]
 
-    def _shared_transport(self) -> HttpxTransport:
+    def _shared_transport(self) -> Transport:
         if self._transport is None:
             self._transport = self._new_transport(http2=False)
         return self._transport
 
-    def _transport_to_resolvers(self) -> HttpxTransport:
+    def _transport_to_resolvers(self) -> Transport:
         # Another one: many resolvers speak HTTP/2 only, and what asks them may not hold up what writes records.
         if self._resolver_transport is None:
             self._resolver_transport = self._new_transport(http2=True)
         return self._resolver_transport
 
-    def _new_transport(self, *, http2: bool) -> HttpxTransport:
-        return HttpxTransport(
+    def _new_transport(self, *, http2: bool) -> Transport:
+        transport = HttpxTransport(
             user_agent=self._user_agent,
             trust_env=True,
             before_send=self._before_send,
             addresses=self._addresses,
             http2=http2,
+            max_connections=MAX_CONNECTIONS,
         )
+        # A tenant's resolver that never answers must hold up neither another one nor another namespace.
+        return FairTransport(transport, HostPlaces(), most=MAX_CONNECTIONS)
 
 
-def _settings_of(spec: DnsPersist01) -> _ViewSettings:
+def _settings_of(spec: Dns01) -> _ViewSettings:
     return _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset({"authoritative"}))
 
 

@@ -28,14 +28,18 @@ from certwright.acme import (
     probe_keys,
 )
 from certwright.issuers.account_key import announce, forget_former, promote, withdraw
-from certwright.issuers.issuer_status import Problem
+from certwright.issuers.issuer_status import KEY_ROTATED, Problem
 from certwright.kube.errors import KubeError
+from certwright.resources import find_condition
+from certwright.text import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from certwright.acme import AcmeServer
     from certwright.issuers.account_key import AccountKeySecret
     from certwright.kube.api import KubeApi
-    from certwright.resources import AcmeIssuerSpec
+    from certwright.resources import AcmeIssuerSpec, Condition
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +48,20 @@ FORMER_KEPT: Final = dt.timedelta(days=8)
 RETRY: Final = dt.timedelta(hours=1)
 """A rotation that failed or is refused is tried again after so long, or when the issuer changes."""
 PATIENCE: Final = dt.timedelta(minutes=10)
-"""For so long a rotation waits for orders whose challenges are being answered: their responses are for the old key."""
+"""For so long a rotation waits for orders whose challenges are being answered: their responses are for the old key.
+
+It counts from the condition that says so, so a restart does not begin it again."""
+WAITING: Final = "KeyRotationWaiting"
 WAIT: Final = dt.timedelta(seconds=30)
 """How often it looks whether they are done."""
+
+
+def waiting_since(conditions: Iterable[Condition], now: dt.datetime) -> dt.datetime:
+    """Return since when a rotation waits that has to: since its issuer's condition says so, or since now."""
+    said = find_condition(conditions, KEY_ROTATED)
+    if said is None or said.reason != WAITING or said.last_transition_time is None:
+        return now
+    return said.last_transition_time
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ class KeyRotation:
         return None if wanted.interval is None else created + wanted.interval
 
     async def carry_out(
-        self, keys: AccountKeySecret, account_url: str, *, others: str | None, busy_since: dt.datetime | None
+        self, keys: AccountKeySecret, account_url: str, *, others: str | None, waiting_since: dt.datetime | None
     ) -> RotationResult:
         """Replace the key if that is due.
 
@@ -115,7 +130,7 @@ class KeyRotation:
             keys: The account's key, which the CA knows.
             account_url: The account.
             others: Who else uses the Secret for an account elsewhere, for people; None if nobody does.
-            busy_since: Since when the rotation waits for orders that are being validated; None if there are none.
+            waiting_since: Since when the rotation waits for orders that are being validated; None if there are none.
 
         Raises:
             AcmeError: The CA cannot tell now which key it knows.
@@ -127,8 +142,8 @@ class KeyRotation:
         problem = self._refusal(keys, others)
         if problem is not None:
             return RotationResult(keys, problem=problem, next_at=self.now + RETRY)
-        if busy_since is not None and dt.timedelta() <= self.now - busy_since < PATIENCE:
-            return RotationResult(keys, next_at=self.now + WAIT)
+        if waiting_since is not None and dt.timedelta() <= self.now - waiting_since < PATIENCE:
+            return RotationResult(keys, problem=_waiting(waiting_since), next_at=self.now + WAIT)
         try:
             if keys.upcoming is None:
                 algorithm, size = self.spec.account_key_algorithm, self.spec.account_key_size
@@ -217,3 +232,12 @@ class KeyRotation:
     def _failed(self, keys: AccountKeySecret, why: str) -> RotationResult:
         message = f"The account key was not rotated, and stays in use: {why} It is tried again within an hour."
         return RotationResult(keys, problem=Problem("KeyRotationFailed", message), next_at=self.now + RETRY)
+
+
+def _waiting(since: dt.datetime) -> Problem:
+    until = rfc3339(since + PATIENCE)
+    return Problem(
+        WAITING,
+        "The account key is due to be rotated. Orders whose challenges the CA is validating go first: their responses "
+        f"are for the present key. It is rotated when they are done, or at {until} at the latest.",
+    )

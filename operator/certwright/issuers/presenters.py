@@ -28,6 +28,7 @@ from certwright.http01.tls_alpn01 import TlsAlpn01Presenter
 from certwright.issuers.caa_forecast import CaaForecast
 from certwright.issuers.dns_providers import DnsProviders
 from certwright.issuers.persistent_records import PersistentRecords
+from certwright.issuers.rate_limits import Asker
 from certwright.issuers.registry import LoadedIssuer
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.resources import API_VERSION, Certificate, TlsAlpn01
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import FileResponse
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
+    from certwright.kube.dns_webhooks import DnsWebhookApi
     from certwright.kube.objects import ObjectApi
     from certwright.resources import Http01, IssuerSolver
     from certwright.runtime.key import Key
@@ -90,6 +92,7 @@ class PresenterFactory:
     Args:
         kube_api: Where credentials are read.
         objects: Where solver pods and their routes are made.
+        webhooks: Calls DNS webhooks.
         http01: The operator's settings.
         user_agent: For the requests to DNS providers that speak HTTPS.
         before_send: Called before a DNS provider is sent anything; what it raises keeps it from being sent.
@@ -102,6 +105,7 @@ class PresenterFactory:
         self,
         kube_api: KubeApi,
         objects: ObjectApi,
+        webhooks: DnsWebhookApi,
         *,
         http01: Http01Options | None = None,
         user_agent: str = "certwright",
@@ -114,6 +118,7 @@ class PresenterFactory:
         self._http01 = http01 or Http01Options()
         self._dns_providers = DnsProviders(
             kube_api,
+            webhooks,
             user_agent=user_agent,
             before_send=before_send,
             addresses=self._http01.addresses,
@@ -146,13 +151,15 @@ class PresenterFactory:
             return self._http01_presenter(issuer, solver.http01, certificate)
         if solver.tls_alpn01 is not None:
             return self._tls_alpn01_presenter(issuer, solver.tls_alpn01, certificate)
-        if solver.dns_persist01 is not None:
+        if solver.persistent is not None:
             if isinstance(issuer, LoadedIssuer):
                 raise IssuanceError(
-                    "CleanUpBlocked", f"{issuer.key} is not ready, and its dnsPersist01 solver removes no records."
+                    "CleanUpBlocked",
+                    f"{issuer.key} is not ready, and its solver for dns-persist-01 removes no records.",
                 )
-            return await self.persistent_records.presenter(issuer, solver.dns_persist01, certificate.metadata.uid)
-        spec = solver.dns_account01 or solver.dns01
+            who = Asker(certificate.metadata.namespace or "", certificate.metadata.uid)
+            return await self.persistent_records.presenter(issuer, solver.persistent, who)
+        spec = solver.dns01
         if spec is None:
             raise AssertionError(f"nobody presents for {solver.challenge_type}")
         # The account too: records of dns-account-01 are named by it.

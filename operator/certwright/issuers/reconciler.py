@@ -29,7 +29,7 @@ from certwright.issuers.deactivation import (
     deactivate,
 )
 from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
-from certwright.issuers.key_rotation import KeyRotation
+from certwright.issuers.key_rotation import WAITING, KeyRotation, waiting_since
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
@@ -147,7 +147,7 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
-        records: Looks after the permanent records of dnsPersist01 solvers.
+        records: Looks after the permanent records of solvers for dns-persist-01.
         circuits: Which issuers' CAs work.
         budgets: What is left of the limits that CAs publish.
         look_again: Asks for a look at another issuer, whose account key was replaced.
@@ -200,7 +200,6 @@ class IssuerReconciler:
         self._said: dict[Key, _Said] = {}
         self._upkeep: dict[Key, Upkeep] = {}
         self._keys: KeyedLock[tuple[str, str]] = KeyedLock()
-        self._waiting_since: dict[Key, dt.datetime] = {}
         self._leaving: dict[Key, int] = {}
         self._accounts: dict[tuple[str, str], str] = {}
 
@@ -254,8 +253,8 @@ class IssuerReconciler:
                 return await self._failed(key, issuer, classify(error, now), error)
             await self._succeeded(key, issuer, loaded)
         finally:
-            self._loading.pop(key, None)  # not before it is in the registry: its connection would be closed
-        has_records = self._records is not None and any(one.dns_persist01 for one in issuer.spec.acme.solvers)
+            await self._loaded(key)  # not before it is in the registry: its connection would be closed
+        has_records = self._records is not None and any(one.persistent for one in issuer.spec.acme.solvers)
         if has_records or self._has_newer(key, version):
             return Result.again_in(0)
         return self._rest(key, now)
@@ -282,7 +281,7 @@ class IssuerReconciler:
                 message = f"The account could not be deactivated, and stays open: {failure.message}"
                 outcome = Outcome("AccountNotDeactivated", message)
             finally:
-                self._loading.pop(key, None)
+                await self._loaded(key)
         if outcome is not None:
             kind: Literal["Normal", "Warning"] = "Normal" if outcome.reason == "AccountDeactivated" else "Warning"
             self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, outcome.reason, outcome.message)
@@ -392,7 +391,8 @@ class IssuerReconciler:
             shown = find_condition(issuer.status.conditions, kind)
             if shown is None or (shown.reason, shown.message) != problem:
                 subject = subject_of(issuer.KIND, issuer.metadata)
-                self._recorder.record(subject, "Warning", problem.reason, problem.message)
+                waits = problem.reason == WAITING
+                self._recorder.record(subject, "Normal" if waits else "Warning", problem.reason, problem.message)
 
     async def _keep_right(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer) -> Result:
         """Have the status of a ready issuer say the CA's rate limits, and nothing that somebody else wrote there.
@@ -500,7 +500,6 @@ class IssuerReconciler:
         if self._records is not None:
             self._records.forget_issuer(key)
         self._upkeep.pop(key, None)
-        self._waiting_since.pop(key, None)
         self._leaving.pop(key, None)
         self._generations.pop(key, None)
         self._circuits.forget(key)
@@ -517,6 +516,14 @@ class IssuerReconciler:
     def _authorities_in_use(self) -> set[Authority]:
         """The CAs of issuers that are ready, or that are being loaded by other workers just now."""
         return {*self._registry.authorities(), *self._loading.values()}
+
+    async def _loaded(self, key: Key) -> None:
+        """Let go of the connection that an issuer was loaded by: it stays if a ready issuer uses it.
+
+        One that fails, and has another client certificate or proxy each time, would leave them all behind.
+        """
+        if self._loading.pop(key, None) is not None:
+            await self._authorities.keep_only(self._authorities_in_use())
 
     async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         try:
@@ -556,13 +563,14 @@ class IssuerReconciler:
         account = await loader.load(self._known_account(key, issuer))
         url = account.status.uri or ""
         done = await rotation.carry_out(
-            settled.keys, url, others=self._elsewhere(key, issuer, url), busy_since=self._busy_since(key, url, now)
+            settled.keys,
+            url,
+            others=self._elsewhere(key, issuer, url),
+            waiting_since=waiting_since(issuer.status.conditions, now) if self._is_busy(key, url) else None,
         )
         if done.former is not None:
             account = loader.rotated(account, done.keys)
         former = done.former or settled.former
-        if former is not None:
-            self._waiting_since.pop(key, None)
         directory = await server.directory()
         problems = self._with_terms({}, account.status.terms_of_service, directory.meta.terms_of_service)
         if done.problem is not None:
@@ -586,13 +594,10 @@ class IssuerReconciler:
                 return str(place)
         return None
 
-    def _busy_since(self, key: Key, account_url: str, now: dt.datetime) -> dt.datetime | None:
-        """Return since when a rotation waits for orders of the account whose challenges are being answered."""
+    def _is_busy(self, key: Key, account_url: str) -> bool:
+        """Whether there are orders of the account whose challenges are being answered."""
         sharing = {key, *(one.key for one in self._registry.sharing(account_url))}
-        if not any(self._is_validating(one) for one in sharing):
-            self._waiting_since.pop(key, None)
-            return None
-        return self._waiting_since.setdefault(key, now)
+        return any(self._is_validating(one) for one in sharing)
 
     def _known_account(self, key: Key, issuer: AnyIssuer) -> KnownAccount:
         # What this process wrote it knows; a status may be from somebody else.
@@ -639,7 +644,6 @@ class IssuerReconciler:
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         self._doubted.discard(key)
-        await self._authorities.keep_only(self._authorities_in_use())
         self._tell_problems(issuer, said.problems)
         if was_ready is None or was_ready.status != "True":
             message = f"The account {account.status.uri} is ready."

@@ -94,10 +94,10 @@ class TemplatePolicy:
             )
 
     def _of(self, solver: Http01 | TlsAlpn01) -> Iterator[_Refusal]:
-        where = solver.route_field
+        where = "" if isinstance(solver, TlsAlpn01) else f"{solver.route_field}."
         pod = solver.pod_template.metadata if solver.pod_template is not None else None
         if pod is not None:
-            place = f"{where}.podTemplate.metadata"
+            place = f"{where}podTemplate.metadata"
             # Istio looks at a label of this name before it looks at the annotation.
             labels = _Rule("--allow-pod-label", "podLabels", self.pod_labels, POD_ANNOTATIONS)
             annotations = _Rule("--allow-pod-annotation", "podAnnotations", self.pod_annotations, POD_ANNOTATIONS)

@@ -106,6 +106,7 @@ class KubeClient:
         body: Mapping[str, Any] | list[dict[str, Any]] | None = None,
         content_type: str = JSON,
         idempotent: bool = True,
+        patience: Patience | None = None,
     ) -> dict[str, Any]:
         """Send one request and return the decoded object.
 
@@ -121,21 +122,29 @@ class KubeClient:
             body: The object to send; for a JSON patch its operations.
             content_type: The body's media type.
             idempotent: Whether repeating the request does no harm.
+            patience: How long to go on trying, if not as long as otherwise.
 
         Raises:
             KubeError: Its subclass says why; `Unreachable` and `Unavailable` are worth another try later.
             NotLeading: This process may not act any more. Nothing was sent.
         """
         now = asyncio.get_running_loop().time
-        deadline = now() + self._patience.total
+        patience = patience or self._patience
+        deadline = now() + patience.total
         renewed = False
-        left = self._patience.tries
-        pause = self._patience.first_pause
+        left = patience.tries
+        pause = patience.first_pause
         while True:
             left -= 1
             try:
                 return await self._once(
-                    method, path, action=action, query=dict(query or {}), body=body, content_type=content_type
+                    method,
+                    path,
+                    action=action,
+                    query=dict(query or {}),
+                    body=body,
+                    content_type=content_type,
+                    seconds=patience.request,
                 )
             except Forbidden as error:
                 credentials = credentials_of(self._api)
@@ -146,7 +155,7 @@ class KubeClient:
                 renewed, wait = True, 0.0
             except (Unreachable, Unavailable) as error:
                 asked = error.retry_after if isinstance(error, Unavailable) else None
-                wait = min(asked or pause * random.uniform(0.7, 1.3), self._patience.longest_pause)  # noqa: S311 - jitter, no secret
+                wait = min(asked or pause * random.uniform(0.7, 1.3), patience.longest_pause)  # noqa: S311 - jitter, no secret
                 harmless = idempotent or error.status == HTTPStatus.TOO_MANY_REQUESTS
                 if not (left and harmless) or now() + wait > deadline:
                     raise
@@ -162,12 +171,13 @@ class KubeClient:
         query: dict[str, str],
         body: Mapping[str, Any] | list[dict[str, Any]] | None,
         content_type: str,
+        seconds: float,
     ) -> dict[str, Any]:
         if self._leadership is not None:
             self._leadership.check()
         seen = "none"
         try:
-            async with asyncio.timeout(self._patience.request):
+            async with asyncio.timeout(seconds):
                 _, url, headers, _, _ = await self._api.param_serialize(
                     method,
                     path,
@@ -179,7 +189,7 @@ class KubeClient:
                 seen = str(answer.status)
                 raw = await _read(answer.response, action)
         except TimeoutError as error:
-            raise Unreachable(action, message=f"timed out after {self._patience.request:g} s") from error
+            raise Unreachable(action, message=f"timed out after {seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ConfigException, NoCredentials) as error:
             # ConfigException: the service account's token, read again every minute, is empty just now. NoCredentials:
             # a kubeconfig's plug-in brings none just now.

@@ -16,7 +16,8 @@ from certwright.resources.conditions import (
     set_condition,
     without_condition,
 )
-from certwright.resources.dns_solvers import DnsAccount01, DnsPersist01
+from certwright.resources.dns01 import CnameStrategy, Dns01, DnsPersist
+from certwright.resources.dns_providers.rfc2136 import Rfc2136, TsigAlgorithm, UpdateProtocol
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (
@@ -68,7 +69,7 @@ from certwright.resources.issuer_account import (
     KeyRotationStatus,
     TlsSecretRef,
 )
-from certwright.resources.issuer_solver import CHALLENGE_TYPES, DNS_TYPES, ChallengeType, IssuerSolver
+from certwright.resources.issuer_solver import DNS_TYPES, ChallengeType, IssuerSolver
 from certwright.resources.keystores import (
     JksKeystore,
     Keystores,
@@ -106,7 +107,6 @@ from certwright.resources.request import (
     RequestSpec,
     RequestState,
     RequestStatus,
-    RevocationReasonName,
 )
 from certwright.resources.revision import RevisionStatus
 from certwright.resources.revocation import (
@@ -116,16 +116,10 @@ from certwright.resources.revocation import (
     RevocationStatus,
 )
 from certwright.resources.rules import MAX_COUNT
-from certwright.resources.solver import (
-    CnameStrategy,
-    Dns01,
-    Rfc2136,
-    Selector,
-    TsigAlgorithm,
-    UpdateProtocol,
-)
+from certwright.resources.selector import Selector
 from certwright.resources.timestamp import Timestamp
 from certwright.resources.tls_alpn01 import TlsAlpn01
+from certwright.revocation_reasons import RevocationReasonName
 
 __all__ = [
     "ACCOUNT_KEY_COMPONENT",
@@ -133,7 +127,6 @@ __all__ = [
     "API_VERSION",
     "CERTIFICATES",
     "CERTIFICATE_NAME_ANNOTATION",
-    "CHALLENGE_TYPES",
     "CLUSTER_ISSUERS",
     "COMMON_NAME_ANNOTATION",
     "COMPONENT_LABEL",
@@ -185,8 +178,7 @@ __all__ = [
     "Condition",
     "ConditionStatus",
     "Dns01",
-    "DnsAccount01",
-    "DnsPersist01",
+    "DnsPersist",
     "ExternalAccountBinding",
     "Http01",
     "Http01GatewayHTTPRoute",

@@ -16,7 +16,7 @@ ISSUING = "Issuing"
 PAUSED = "Paused"
 """Only there while it is True."""
 RECORDS_PUBLISHED = "RecordsPublished"
-"""Of an issuer; only there if it has a dnsPersist01 solver."""
+"""Of an issuer; only there if it has a solver for dns-persist-01."""
 OPERATOR_CONFLICT = "OperatorConflict"
 """Written by a release that leaves an object to another release, and read by people only."""
 

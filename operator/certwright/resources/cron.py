@@ -25,6 +25,8 @@ _MACROS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_HOUR_LONG: Final = dt.timedelta(hours=1)
+_DAY_LONG: Final = dt.timedelta(days=1)
 SEARCHED_DAYS: Final = 400
 """So far ahead a match is looked for; what matches less often than once a year is as good as never."""
 
@@ -97,21 +99,52 @@ class Schedule:
             days: How many days are searched.
         """
         # A change of the clock moves a match by less than a day.
-        first = (after.astimezone(zone) - dt.timedelta(days=1)).date()
-        for number in range(days + 2):
-            day = first + dt.timedelta(days=number)
+        day = (after.astimezone(zone) - dt.timedelta(days=1)).date()
+        last = day + dt.timedelta(days=days + 1)
+        while day <= last:
+            if day.month not in self.months:
+                day = _first_of_next_month(day)
+                continue
             if self.matches_day(day):
-                yield from (time for time in self._of_day(day, zone) if time >= after)
+                yield from self._of_day(day, after, zone)
+            day += _DAY_LONG
 
-    def _of_day(self, day: dt.date, zone: ZoneInfo) -> list[dt.datetime]:
-        found = set()
+    def _of_day(self, day: dt.date, after: dt.datetime, zone: ZoneInfo) -> Iterator[dt.datetime]:
+        """Yield the matches of a day at or after a time; those of one whose clock is not changed by arithmetic."""
+        midnight = dt.datetime(day.year, day.month, day.day, tzinfo=zone)
+        begin, end = midnight.astimezone(dt.UTC), (midnight + _DAY_LONG).astimezone(dt.UTC)
+        if end - begin != _DAY_LONG or midnight.replace(fold=1).astimezone(dt.UTC) != begin:
+            yield from (time for time in self._of_changed_day(day, zone) if time >= after)
+            return
         for hour in self.hours:
+            full = begin + dt.timedelta(hours=hour)
+            if full + _HOUR_LONG <= after:
+                continue
             for minute in self.minutes:
-                local = dt.datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
+                time = full + dt.timedelta(minutes=minute)
+                if time >= after:
+                    yield time
+
+    def _of_changed_day(self, day: dt.date, zone: ZoneInfo) -> list[dt.datetime]:
+        """Return the matches of a day; minutes are converted one by one only in the hours about the change."""
+        found: set[dt.datetime] = set()
+        for hour in self.hours:
+            full = dt.datetime(day.year, day.month, day.day, hour, tzinfo=zone)
+            ends = (full, full.replace(minute=59))
+            if len({end.replace(fold=fold).utcoffset() for end in ends for fold in (0, 1)}) == 1:
+                begin = full.astimezone(dt.UTC)
+                found.update(begin + dt.timedelta(minutes=minute) for minute in self.minutes)
+                continue
+            for minute in self.minutes:
+                local = full.replace(minute=minute)
                 found.add(local.astimezone(dt.UTC))
                 if self.every_hour:
                     found.add(local.replace(fold=1).astimezone(dt.UTC))
         return sorted(found)
+
+
+def _first_of_next_month(day: dt.date) -> dt.date:
+    return (day.replace(day=28) + dt.timedelta(days=4)).replace(day=1)
 
 
 @lru_cache(maxsize=256)

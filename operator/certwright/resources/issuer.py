@@ -213,7 +213,7 @@ class AcmeIssuerStatus(Model):
     """The thumbprint of the account key (RFC 7638)."""
     dns_account_label: Annotated[str, Field(max_length=63, pattern="^_[a-z2-7]{16}$")] | None = None
     """
-    The label of the account, if a solver is dnsAccount01: the CA looks for records, or a CNAME, at
+    The label of the account, if a solver is for dns-account-01: the CA looks for records, or a CNAME, at
     <label>._acme-challenge.<domain>.
     """
     key_rotation: KeyRotationStatus | None = None
@@ -250,8 +250,8 @@ class IssuerStatus(Model):
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
     ] = ()
     """
-    Ready: the account is registered and certificates can be ordered. RecordsPublished, of issuers with a dnsPersist01
-    solver: its permanent DNS records are there.
+    Ready: the account is registered and certificates can be ordered. RecordsPublished, of issuers with a
+    solver for dns-persist-01: its permanent DNS records are there.
     """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
@@ -263,7 +263,7 @@ class IssuerStatus(Model):
         tuple[PersistentRecordStatus, ...], Field(max_length=2 * MAX_RECORDS, json_schema_extra=ATOMIC_LIST)
     ] = ()
     """
-    The permanent DNS records of dnsPersist01 solvers: for the domains of their selectors, and for those that
+    The permanent DNS records of solvers for dns-persist-01: for the domains of their selectors, and for those that
     Certificates have needed; the first 64 of them.
     """
     persistent_records_seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None

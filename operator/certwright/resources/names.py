@@ -177,6 +177,23 @@ OBJECT_NAME: Final = TextRule(
     ),
 )
 
+API_GROUP: Final = TextRule(
+    pattern=_NAME,
+    message=f"is not an API group such as acme.example.com: labels of {_LABEL_CHARACTERS}, separated by dots",
+    max_length=253,
+    hints=(
+        Hint("^$", "is empty"),
+        Hint("/", "must be the group alone, without a version or a solver"),
+    ),
+)
+
+SOLVER_NAME: Final = TextRule(
+    # Also a segment of a path, where "." and ".." mean something else.
+    pattern="[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?",
+    message="is not the name of a solver: 1 to 63 of A-Z, a-z, 0-9, -, . and _, with a letter or digit at both ends",
+    max_length=63,
+)
+
 SECRET_KEY: Final = TextRule(
     pattern="[-._a-zA-Z0-9]+",
     message="is not a key of a Secret: 1 to 253 of A-Z, a-z, 0-9, -, . and _",
@@ -263,6 +280,8 @@ ZoneName = Annotated[str, ZONE_NAME]
 AllowedName = Annotated[str, ALLOWED_NAME]
 AllowedZone = Annotated[str, ALLOWED_ZONE]
 ObjectName = Annotated[str, OBJECT_NAME]
+ApiGroup = Annotated[str, API_GROUP]
+SolverName = Annotated[str, SOLVER_NAME]
 SecretKey = Annotated[str, SECRET_KEY]
 Endpoint = Annotated[str, ENDPOINT]
 Resolver = Annotated[str, RESOLVER]

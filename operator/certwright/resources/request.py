@@ -8,22 +8,10 @@ from certwright.resources.base import Model
 from certwright.resources.rules import MAX_COUNT, rule, validations
 from certwright.resources.text_rule import TextRule
 from certwright.resources.timestamp import Timestamp
+from certwright.revocation_reasons import RevocationReasonName
 
 RequestAction = Literal["Renew", "Revoke", "Rollback"]
 RequestState = Literal["Running", "Succeeded", "Failed", "Refused"]
-RevocationReasonName = Literal[
-    "unspecified",
-    "keyCompromise",
-    "cACompromise",
-    "affiliationChanged",
-    "superseded",
-    "cessationOfOperation",
-    "certificateHold",
-    "removeFromCRL",
-    "privilegeWithdrawn",
-    "aACompromise",
-]
-"""The reasons of RFC 5280 section 5.3.1, as they are written there."""
 
 KEPT_REQUESTS: Final = 8
 """How many requests the status keeps."""

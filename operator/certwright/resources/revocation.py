@@ -6,9 +6,9 @@ from pydantic import Field
 
 from certwright.resources.base import Model
 from certwright.resources.references import UsedIssuer
-from certwright.resources.request import RevocationReasonName
 from certwright.resources.rules import MAX_COUNT
 from certwright.resources.timestamp import Timestamp
+from certwright.revocation_reasons import RevocationReasonName
 
 KEPT_REVOCATIONS: Final = 8
 """How many revocations the status keeps."""

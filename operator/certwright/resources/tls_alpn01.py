@@ -38,8 +38,6 @@ class TlsAlpn01GatewayTLSRoute(Model):
     """
     service_type: ServiceType = "ClusterIP"
     """The type of the solver's Service."""
-    pod_template: PodTemplate | None = None
-    """Additions to the solver pod."""
 
 
 class TlsAlpn01Service(Model):
@@ -54,8 +52,6 @@ class TlsAlpn01Service(Model):
     """The port of the nodes. Only one order at a time can have it. If unset, the cluster chooses one."""
     load_balancer_class: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """The spec.loadBalancerClass of the Service. If unset, the cluster's default."""
-    pod_template: PodTemplate | None = None
-    """Additions to the solver pod."""
 
 
 class TlsAlpn01(Model):
@@ -68,12 +64,7 @@ class TlsAlpn01(Model):
     model_config = ConfigDict(
         json_schema_extra=validations(
             rule("has(self.gatewayTLSRoute) != has(self.service)", _ONE_ROUTE),
-            rule(
-                "!has(self.responder) || self.responder != 'shared' || "
-                "!(has(self.gatewayTLSRoute) && has(self.gatewayTLSRoute.podTemplate)) && "
-                "!(has(self.service) && has(self.service.podTemplate))",
-                _NO_POD,
-            ),
+            rule("!has(self.podTemplate) || self.responder != 'shared'", _NO_POD, field_path=".podTemplate"),
         )
     )
 
@@ -88,6 +79,8 @@ class TlsAlpn01(Model):
     then be able to reach the operator: the network policy must allow its port, and the Gateway must accept endpoints in
     another namespace.
     """
+    pod_template: PodTemplate | None = None
+    """Additions to the solver pod."""
     self_check: SelfCheck = "required"
     """
     Whether the operator opens the handshake, as the CA would, before it asks the CA to validate. required: the CA is
@@ -119,14 +112,3 @@ class TlsAlpn01(Model):
         if self.responder == "shared" and self.pod_template is not None:
             raise ValueError(_NO_POD)
         return self
-
-    @property
-    def route_field(self) -> str:
-        """The field of the route that is given, as users write it."""
-        return "gatewayTLSRoute" if self.gateway_tls_route is not None else "service"
-
-    @property
-    def pod_template(self) -> PodTemplate | None:
-        """The template of the route that is given."""
-        route = self.gateway_tls_route or self.service
-        return route.pod_template if route is not None else None

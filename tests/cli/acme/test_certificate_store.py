@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.cli.acme.certificate_store import CertificateStore
-from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright.cli.acme.account_store import Connection
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import from_json, to_json
 from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
 from certwright.cli.acme.solver_settings import SolverSettings
+from certwright.cli.exits import CommandError
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 PATH = Path("file.json")

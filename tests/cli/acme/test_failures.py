@@ -17,8 +17,9 @@ from certwright.acme import (
     UntrustedServer,
     UserActionRequired,
 )
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.failures import describe, exit_code, message
+from certwright.cli.exits import CommandError
 from certwright.client import IssuanceTimedOut, NoSolver, SolverFailed
 from certwright.dns import InvalidServer
 

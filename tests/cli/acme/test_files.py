@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import link, make_folder, read_file, write_file
+from certwright.cli.exits import CommandError
 
 
 def test_a_file_has_its_mode_whatever_the_umask(tmp_path: Path) -> None:

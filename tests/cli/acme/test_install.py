@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.install import Installation, install, installation
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,11 +9,11 @@ import pytest
 
 from certwright.cli.acme.certificate_store import CertificateStore
 from certwright.cli.acme.common import Common
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import make_folder, read_own_file
 from certwright.cli.acme.lock import Lock
 from certwright.cli.acme.output import Output
 from certwright.cli.acme.session import Session
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path

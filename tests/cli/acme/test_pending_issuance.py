@@ -25,11 +25,11 @@ from certwright.acme import (
     ServiceUnavailable,
 )
 from certwright.cli.acme.common import Common
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.output import Output
 from certwright.cli.acme.pending_issuance import MAX_AGE, MAX_FINALIZED_AGE, pending_issuance
 from certwright.cli.acme.session import Session
 from certwright.cli.acme.settings import IssuanceSettings
+from certwright.cli.exits import CommandError
 from certwright.client import (
     CertificateStartsLater,
     IssuanceTimedOut,

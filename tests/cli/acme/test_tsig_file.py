@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.solver_settings import SolverSettings
 from certwright.cli.acme.solvers import load_tsig_key
+from certwright.cli.exits import CommandError
 from certwright.dns import InvalidTsigKey
 
 if TYPE_CHECKING:

@@ -90,6 +90,7 @@ def issuer(name: str = "pebble", *, ready: bool = True, kind: str = "Issuer", **
         "spec": {
             "acme": {
                 "server": "https://ca.example.test/dir",
+                "privateKeySecretRef": {"name": "account"},
                 "solvers": [{"dns01": {"rfc2136": {"nameserver": "192.0.2.53:5353"}}}],
             }
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime as dt
 import json
 import re
@@ -12,21 +13,30 @@ import pytest
 from typer.testing import CliRunner
 
 from certwright.cli.cluster.app import plugin
+from certwright.cli.cluster.checks import authorities as of_authorities
 from certwright.cli.cluster.checks import issuers as of_issuers
 from certwright.cli.cluster.checks import operator as of_operator
+from certwright.cli.cluster.checks.authorities import Way
+from certwright.cli.cluster.checks.operator import Operator
 from certwright.cli.cluster.checks.result import Result
 from certwright.cli.cluster.checks.rights import CLUSTER, HTTP01, SERVED, TLS_ALPN01
+from certwright.cli.cluster.connection import Session
+from certwright.cli.cluster.views import IssuerView
+from certwright.issuers.authorities import Authority
 from certwright.kube.claims import NAMESPACES_ANNOTATION
 from certwright.resources.crd import custom_resource_definitions
 from testbed.locations import PROJECT
+from tests.fakes.tls import answering, issue, serving, tunnelling
 
 from .objects import issuer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .objects import Body
     from .server import FakeServer
 
-AUTHORITY, NAME_SERVER = of_issuers.check_authority, of_issuers.check_name_server
+AUTHORITY, NAME_SERVER = of_authorities.check_authority, of_issuers.check_name_server
 """The real ones: the other tests ask nothing outside."""
 
 
@@ -62,10 +72,10 @@ def installation(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     server.add("pods", pod())
     server.add("issuers", issuer())
 
-    async def answers(*_: Any) -> Result:
+    async def answers(*_: Any, **__: Any) -> Result:
         return Result("pass", "asked", "answers")
 
-    monkeypatch.setattr(of_issuers, "check_authority", answers)
+    monkeypatch.setattr(of_authorities, "check_authority", answers)
     monkeypatch.setattr(of_issuers, "check_name_server", answers)
     monkeypatch.setattr(of_operator, "SECOND_LOOK", 0.01)
 
@@ -182,15 +192,153 @@ def test_an_issuer_that_is_not_ready_fails(server: FakeServer) -> None:
     assert found["Issuer shop/pebble"] == [("fail", "not Ready (CAUnreachable): The CA does not answer.")]
 
 
+def way(server: str, **connection: Any) -> Way:
+    return Way(Authority(server, **connection), (), 10)
+
+
 async def test_a_ca_and_a_dns_server_that_do_not_answer_are_warnings() -> None:
-    ca = await AUTHORITY("https://127.0.0.1:9/dir", "", False)  # noqa: FBT003 - as the issuer has it
+    ca = await AUTHORITY(way("https://127.0.0.1:9/dir"))
     server = await NAME_SERVER("127.0.0.1:9")
     assert (ca.level, server.level) == ("warn", "warn")
-    assert "from here" in ca.message
-    assert (await AUTHORITY("http://x", "%%%", False)).level == "warn"  # noqa: FBT003 - as above
+    assert ca.message.endswith(", seen from this machine; the operator's pod may have another way")
+    assert server.message.endswith(", seen from this machine; the operator's pod may have another way")
+    assert (await AUTHORITY(way("http://x"))).level == "warn"
+    assert (await AUTHORITY(way("https://127.0.0.1:9/dir", ca_bundle_pem="%%%"))).level == "warn"
     assert (await NAME_SERVER("not a server")).level == "warn"
-    refused = await AUTHORITY("https://169.254.169.254/latest", "", True)  # noqa: FBT003 - as above
-    assert "metadata" in refused.message, "an issuer of a tenant sends the administrator's machine there"
+
+
+@pytest.mark.parametrize("proxy", [None, "http://169.254.169.254:3128"])
+async def test_an_issuer_leads_the_administrators_machine_to_no_metadata_service(proxy: str | None) -> None:
+    server = "https://169.254.169.254/latest" if proxy is None else "https://ca.example.test/dir"
+    refused = await AUTHORITY(way(server, skip_tls_verify=True, proxy=proxy))
+    assert "metadata" in refused.message
+
+
+@pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:9"])
+async def test_an_issuer_leads_to_this_machine_only_if_the_api_server_is_here(
+    proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_authorities, "check_authority", AUTHORITY)
+    acme = issuer_spec(server="https://127.0.0.1:9/dir" if proxy is None else "https://ca.example.test/dir")
+    if proxy is not None:
+        acme["proxy"] = {"url": proxy}
+    for url, refused in (("https://api.example.test", True), ("https://127.0.0.1:6443", False)):
+        connected = Session(None, "shop", url)  # type: ignore[arg-type]  # no Secret is read
+        (found,) = await of_authorities.check_authorities(connected, [view(acme)], Operator("ops"))
+        assert ("leads to a loopback address" in found.message) == refused, found.message
+
+
+def issuer_spec(**fields: Any) -> Body:
+    return {**issuer()["spec"]["acme"], **fields}
+
+
+def view(acme: Body, kind: str = "Issuer") -> IssuerView:
+    body = issuer(kind=kind)
+    body["spec"]["acme"] = acme
+    if kind == "ClusterIssuer":
+        del body["metadata"]["namespace"]
+    return IssuerView(body, kind)
+
+
+def secret(server: FakeServer, namespace: str, name: str, **entries: str | bytes) -> None:
+    data = {
+        key: base64.b64encode(text if isinstance(text, bytes) else text.encode()).decode()
+        for key, text in entries.items()
+    }
+    server.add("secrets", {"metadata": {"name": name, "namespace": namespace, "resourceVersion": "1"}, "data": data})
+
+
+DIRECTORY = json.dumps(
+    {name: f"https://localhost/{name}" for name in ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange")}
+).encode()
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(DIRECTORY) + DIRECTORY
+
+
+@pytest.mark.parametrize("kind", ["Issuer", "ClusterIssuer"])
+async def test_a_ca_is_asked_by_the_issuers_proxy_with_its_client_certificate_and_bundle(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(of_authorities, "check_authority", AUTHORITY)
+    root = issue(tmp_path, "root")
+    leaf, client = issue(tmp_path, "leaf", issuer=root), issue(tmp_path, "client", issuer=root)
+    asked: list[bytes] = []
+    place = "shop" if kind == "Issuer" else "ops"
+    certificate, key = client.files
+    secret(server, place, "mtls", **{"tls.crt": certificate.read_bytes(), "tls.key": key.read_bytes()})
+    secret(server, place, "proxy", username="user", password="pass-words")
+    connected = Session(server, "shop", "https://127.0.0.1:6443")  # type: ignore[arg-type]  # a stand-in
+    async with serving(answering(ANSWER), leaf, client_ca=root) as ca, tunnelling(asked, ca) as port:
+        acme = issuer_spec(
+            server=f"{ca.url}/dir",
+            caBundle=base64.b64encode(root.pem.encode()).decode(),
+            clientCertificateSecretRef={"name": "mtls"},
+            proxy={"url": f"http://127.0.0.1:{port}", "credentialsSecretRef": {"name": "proxy"}},
+        )
+        same = [view(acme, kind), view(acme, kind)]
+        (found,) = await of_authorities.check_authorities(connected, same, Operator("ops"))
+        assert (found.level, found.name) == ("pass", f"CA {ca.url}/dir"), found.message
+        assert found.message == (
+            f"answers this machine, through its proxy 127.0.0.1:{port}, with the client certificate in Secret mtls,"
+            " trusting its caBundle"
+        )
+        assert len(asked) == 1
+        assert asked[0].startswith(f"CONNECT localhost:{ca.port} ".encode())
+        assert base64.b64encode(b"user:pass-words") in asked[0]
+        without = {name: part for name, part in acme.items() if name != "clientCertificateSecretRef"}
+        (found,) = await of_authorities.check_authorities(connected, [view(without, kind)], Operator("ops"))
+        assert found.level == "warn"
+        assert "pass-words" not in found.message
+
+
+async def test_the_time_outs_of_an_issuer_are_kept_to(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(of_authorities, "check_authority", AUTHORITY)
+    root = issue(tmp_path, "root")
+    leaf = issue(tmp_path, "leaf", issuer=root)
+
+    async def silent(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    connected = Session(server, "shop", "https://127.0.0.1:6443")  # type: ignore[arg-type]  # a stand-in
+    async with serving(silent, leaf) as ca:
+        bundle = base64.b64encode(root.pem.encode()).decode()
+        acme = issuer_spec(server=f"{ca.url}/dir", caBundle=bundle, timeouts={"total": "1s"})
+        (found,) = await of_authorities.check_authorities(connected, [view(acme)], Operator("ops"))
+    assert found.level == "warn"
+    assert "1 s" in found.message
+    assert "trusting its caBundle, seen from this machine" in found.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "level", "place"),
+    [
+        ("Issuer", False, "fail", "shop"),
+        ("ClusterIssuer", True, "fail", "ops"),
+        ("ClusterIssuer", False, "warn", "ops"),
+    ],
+)
+async def test_a_secret_for_the_connection_that_is_missing_or_may_not_be_read_is_told(
+    server: FakeServer, kind: str, *, known: bool, level: str, place: str
+) -> None:
+    connected = Session(server, "shop", "https://api.example.test")  # type: ignore[arg-type]  # a stand-in
+    issuers = [view(issuer_spec(clientCertificateSecretRef={"name": "mtls"}), kind)]
+    operator = Operator("ops", is_known=known)
+    (missing,) = await of_authorities.check_authorities(connected, issuers, operator)
+    assert missing.level == level
+    assert missing.name == f"CA of {issuers[0].label}"
+    assert f"Secret {place}/mtls" in missing.message
+    assert "does not exist" in missing.message
+    server.denied = {"get secrets"}
+    (unread,) = await of_authorities.check_authorities(connected, issuers, operator)
+    assert (unread.level, "secrets is forbidden" in unread.message) == ("warn", True)
+
+
+async def test_an_issuer_of_another_version_is_not_asked_for(server: FakeServer) -> None:
+    connected = Session(server, "shop", "https://api.example.test")  # type: ignore[arg-type]  # a stand-in
+    (found,) = await of_authorities.check_authorities(connected, [view({"server": 7})], Operator("ops"))
+    assert (found.level, found.name) == ("warn", "CA of Issuer shop/pebble")
+    assert "this version cannot read its spec" in found.message
 
 
 @pytest.mark.parametrize(("rights", "template"), [((*SERVED, *HTTP01, *TLS_ALPN01), "served"), (CLUSTER, "cluster")])

@@ -47,11 +47,12 @@ class Preparation:
                 f"The CA requires validation of {name}, which is not a domain of the certificate. CAs that validate "
                 "the parent domain are not supported.",
                 costly=True,
+                answered=True,
             )
         presenter = self.presenters[name]
         challenge = find_challenge(authorization, presenter.challenge_type)
         authorized = key_authorization(challenge.token, key.thumbprint) if challenge.token is not None else ""
-        return presenter.respond(self.places[name], challenge, authorized)
+        return presenter.respond(name, self.places[name], challenge, authorized)
 
 
 async def prepare(observation: Observation, tools: Tools, names: Collection[str]) -> Preparation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.secret.outputs import (
@@ -15,6 +15,7 @@ from certwright.certificates.secret.outputs import (
     make_outputs,
     wanted_parts,
 )
+from certwright.certificates.secret.password_versions import BELIEVED_FOR, PasswordVersions, version_of
 from certwright.kube.secrets import EntryTooLarge, decoded, entry_of
 from certwright.pki import KeystoreError, check_keystore_password
 from certwright.runtime.labour import in_thread
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from certwright.resources import Certificate
     from certwright.resources.keystores import Keystore
 
-PASSWORD_BELIEVED_FOR: Final = dt.timedelta(minutes=10)
-"""How long a password that was read is taken to be the present one: the Secrets of passwords are not watched."""
 MAX_PASSWORD_BYTES: Final = 1024
 
 
@@ -51,7 +50,8 @@ class OutputsLook:
         problem: What stands in the way of some of them.
         generation: Of the spec that they were compared with.
         version: Of the Secret.
-        at: When the passwords were read.
+        at: When the passwords were known to be the present ones.
+        passwords: The versions of the Secrets with the passwords; None if they are not known.
     """
 
     is_due: bool
@@ -59,17 +59,22 @@ class OutputsLook:
     generation: int
     version: str
     at: dt.datetime
+    passwords: Mapping[str, str] | None = None
 
-    def is_current(self, certificate: Certificate, secret: SecretFacts, now: dt.datetime) -> bool:
-        """Whether it need not be looked at again."""
-        same = (self.generation, self.version) == (certificate.metadata.generation, secret.resource_version)
-        return same and dt.timedelta() <= now - self.at < PASSWORD_BELIEVED_FOR
+    def is_about(self, certificate: Certificate, secret: SecretFacts) -> bool:
+        """Whether spec and Secret are as they were."""
+        return (self.generation, self.version) == (certificate.metadata.generation, secret.resource_version)
+
+    def is_current(self, now: dt.datetime) -> bool:
+        """Whether the passwords need not be looked at again."""
+        return dt.timedelta() <= now - self.at < BELIEVED_FOR
 
 
 async def look_at_outputs(
     certificate: Certificate,
     secret: SecretFacts | None,
     kube_api: KubeApi,
+    versions: PasswordVersions,
     *,
     now: dt.datetime,
     last: OutputsLook | None,
@@ -83,13 +88,22 @@ async def look_at_outputs(
         return None
     if not wanted_parts(certificate.spec) and secret.outputs is None:
         return None
-    if last is not None and last.is_current(certificate, secret, now):
-        return last
-    passwords, problem = await read_passwords(certificate, kube_api)
-    due = is_due(certificate.spec, passwords, secret.outputs)
+    if last is not None and last.is_about(certificate, secret):
+        if last.is_current(now):
+            return last
+        if last.passwords is not None:
+            seen = await versions.of(secret.namespace, last.passwords, kube_api, now)
+            if last.passwords == {name: one.version for name, one in seen.items()}:
+                # Looks of Certificates that share a Secret fall due together from now on, and are one request.
+                return replace(last, at=min((one.at for one in seen.values()), default=now))
+    read = await read_passwords(certificate, kube_api)
+    for name, body in read.secrets.items():
+        versions.note(secret.namespace, name, body, now)
+    due, problem = is_due(certificate.spec, read.passwords, secret.outputs), read.problem
     if due and secret.immutable:
         due, problem = False, _immutable(secret)
-    return _look(certificate, secret, now, problem, due=due)
+    known = {name: version_of(body) for name, body in read.secrets.items()}
+    return replace(_look(certificate, secret, now, problem, due=due), passwords=known)
 
 
 def looked_at(
@@ -153,7 +167,8 @@ async def derived_outputs(
     """
     if not wanted_parts(certificate.spec):
         return NO_OUTPUTS, None
-    passwords, problem = await read_passwords(certificate, kube_api)
+    read = await read_passwords(certificate, kube_api)
+    passwords, problem = read.passwords, read.problem
     kept: dict[str, bytes] = {}
     if problem is not None and before is not None and before.outputs is not None:
         if existing is None:
@@ -175,14 +190,32 @@ def _kept(data: Mapping[str, str], entries: tuple[str, ...]) -> dict[str, bytes]
     return kept
 
 
-def reads_passwords(certificate: Certificate) -> bool:
-    """Whether a password of a keystore is in a Secret, which is not watched."""
+def passwords_look(certificate: Certificate, last: OutputsLook | None, now: dt.datetime) -> dt.datetime | None:
+    """Return when the passwords are to be looked at again: their Secrets are not watched. None without any."""
     keystores = certificate.spec.keystores
     wanted = (keystores.wanted_pkcs12, keystores.wanted_jks) if keystores is not None else ()
-    return any(one is not None and one.password_secret_ref is not None for one in wanted)
+    if not any(one is not None and one.password_secret_ref is not None for one in wanted):
+        return None
+    is_current = last is not None and last.is_current(now)
+    return (last.at if last is not None and is_current else now) + BELIEVED_FOR
 
 
-async def read_passwords(certificate: Certificate, kube_api: KubeApi) -> tuple[Passwords, OutputsProblem | None]:
+@dataclass(frozen=True)
+class ReadPasswords:
+    """What was found in the Secrets with passwords.
+
+    Attributes:
+        passwords: Those that can be used.
+        problem: The first of what stands in the way of others.
+        secrets: The Secrets by their names; None for one that does not exist.
+    """
+
+    passwords: Passwords
+    problem: OutputsProblem | None
+    secrets: Mapping[str, Mapping[str, Any] | None] = field(repr=False)
+
+
+async def read_passwords(certificate: Certificate, kube_api: KubeApi) -> ReadPasswords:
     """Return the passwords of the keystores that a Certificate asks for, and the first problem with them.
 
     Raises:
@@ -206,7 +239,7 @@ async def read_passwords(certificate: Certificate, kube_api: KubeApi) -> tuple[P
             problem = problem or password
         else:
             found[part] = password
-    return Passwords(**found), problem
+    return ReadPasswords(Passwords(**found), problem, secrets)
 
 
 def _password(part: str, keystore: Keystore, secrets: Mapping[str, Mapping[str, Any] | None]) -> str | OutputsProblem:

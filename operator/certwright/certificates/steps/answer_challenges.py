@@ -26,6 +26,7 @@ class AnswerChallenges(Act):
     """Tell the CA that it may look for every response, and persist the private key meanwhile."""
 
     asks_ca: ClassVar[bool] = True
+    uses_order: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Answer all challenges, in parallel; what went well stays so when another one fails."""
@@ -44,7 +45,7 @@ class AnswerChallenges(Act):
         answered = {name: one for name, one in zip(names, results, strict=True) if not isinstance(one, BaseException)}
         # One that was answered is not answered again when another one fails: some CAs hang at a second answer.
         left = {name: one for name, one in open_order.challenges.items() if name not in answered}
-        open_order = replace(open_order, challenges=left)
+        open_order = replace(open_order, challenges=left, answered_names=open_order.answered_names | answered.keys())
         if not isinstance(key, BaseException):
             open_order = replace(open_order, key=key)
         yield observation.remember(open_order=open_order)

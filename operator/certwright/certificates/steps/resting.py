@@ -11,7 +11,7 @@ from certwright.certificates.contested import is_contested, is_kept
 from certwright.certificates.rehearsal import rehearsal_time
 from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_poll_due
 from certwright.certificates.secret.issued import KEPT_AFTER_WRITE
-from certwright.certificates.secret.keystores import PASSWORD_BELIEVED_FOR, reads_passwords
+from certwright.certificates.secret.keystores import passwords_look
 from certwright.certificates.steps.step import Rest
 from certwright.resources import READY, find_condition
 from certwright.runtime.backoff import Backoff
@@ -70,8 +70,7 @@ class Settle(Rest):
             times.append(memory.poll_at)
         if written is not None and now - written.at < KEPT_AFTER_WRITE:
             times.append(written.at + KEPT_AFTER_WRITE)
-        if reads_passwords(observation.certificate):
-            times.append(now + PASSWORD_BELIEVED_FOR)
+        times.append(passwords_look(observation.certificate, memory.outputs, now))
         known = [time for time in times if time is not None]
         return Result.again_at(min(known), now) if known else Result.ON_EVENT
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from certwright.acme import AcmeError, OrderFailed
 from certwright.acme.validation import Review
 from certwright.certificates.steps.step import Act
-from certwright.failures import MAX_MESSAGE_CHARACTERS
+from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_DOUBTS: Final = 10
+"""So often an order is prepared again at most because a challenge turns out to wait for its answer."""
+
 MAX_ANSWERS: Final = 30
 """So often a challenge that the CA leaves to be answered again is answered: half an hour."""
 
@@ -34,12 +37,14 @@ class ReviewAuthorizations(Act):
     """Read the authorizations of an order that stays pending; answer again the challenges that failed (section 8.2)."""
 
     asks_ca: ClassVar[bool] = True
+    uses_order: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Read them.
 
         Raises:
-            OrderFailed: The order cannot become ready any more, or has failed too often.
+            OrderFailed: The order cannot become ready any more.
+            IssuanceError: It has failed too often.
         """
         open_order, client = observation.open_order, observation.ready_issuer.client
         authorizations = await client.fetch_readable_authorizations(open_order.order)
@@ -49,6 +54,10 @@ class ReviewAuthorizations(Act):
         observation = observation.remember(open_order=open_order.reviewed(now, again=bool(review.again)))
         observation = observation.with_authorizations({name: {"error": reason} for name, reason in reasons.items()})
         yield observation
+        if _lacks_answers(authorizations, open_order) and observation.memory.doubts < MAX_DOUBTS:
+            # What was read when the order was prepared was damaged, or has changed: it is prepared again.
+            yield observation.remember(open_order=None, doubts=observation.memory.doubts + 1)
+            return
         if review.failed:
             raise OrderFailed(open_order.order, dict(review.failed))
         if reasons:
@@ -60,11 +69,29 @@ class ReviewAuthorizations(Act):
             yield observation
         if review.again and (open_order.next_answer is None or open_order.next_answer <= now):
             if open_order.answers >= MAX_ANSWERS:
-                raise OrderFailed(open_order.order, dict(review.reasons))
+                failed = OrderFailed(open_order.order, dict(review.reasons))
+                said = f"{failed}. The last good certificate, if any, is kept."
+                raise IssuanceError("ValidationFailed", said, costly=True, by_name=reasons)
             asked = await _answer_again(observation, review.again)
             again = replace(observation.open_order, answers=open_order.answers + 1, polls=0)
             answered = again.polled(asked, now).answered(asked, now, failed=False)
             yield observation.remember(open_order=answered)
+
+
+def _lacks_answers(authorizations: Iterable[Authorization], open_order: OpenOrder) -> bool:
+    """Whether the CA waits for an answer that nobody is going to give."""
+    return any(
+        authorization.status == "pending"
+        and authorization.name not in open_order.answered_names
+        and authorization.name not in open_order.challenges
+        and any(one.status == "pending" and one.error is None for one in _ours(authorization, open_order))
+        for authorization in authorizations
+    )
+
+
+def _ours(authorization: Authorization, open_order: OpenOrder) -> Iterable[Challenge]:
+    response = open_order.responses.get(authorization.name)
+    return [one for one in authorization.challenges if response is None or one.type == response.challenge_type]
 
 
 def _answered(authorizations: Iterable[Authorization], open_order: OpenOrder) -> Iterable[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.acme import AcmeError, BadRevocationReason, ProblemError, Unauthorized, revoke_with_certificate_key
-from certwright.certificates.evidence_reading import evidence_in
+from certwright.certificates.evidence_reading import evidence_in, kept_evidence
 from certwright.certificates.private_keys import reuses_key
 from certwright.certificates.revocations import COMPROMISE, PATIENCE, REASONS, finished, with_revocation
 from certwright.certificates.secret.beside import held_name, held_secret
@@ -184,6 +184,7 @@ class RevokeOnDelete(Act):
         evidence, why = observation.memory.revocable, "Its Secret was deleted before."
         try:
             evidence = await evidence_in(observation, tools, held=False) or evidence
+            evidence = evidence or await kept_evidence(observation, tools)
         except IssuanceError as error:
             why = error.message
         if evidence is None:

@@ -28,10 +28,11 @@ from certwright.cli.acme.connection import (
     settle_key_change,
     use_account,
 )
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.files import PRIVATE_FILE, read_file, write_file
 from certwright.cli.acme.output import confirm
 from certwright.cli.acme.session import Outcome, server_name
+from certwright.cli.exits import CommandError
 from certwright.text import PLACEHOLDER_DOMAIN
 
 if TYPE_CHECKING:

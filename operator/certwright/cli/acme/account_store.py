@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from certwright.acme import AccountCredentials, InvalidCredentials
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.files import (
     PRIVATE_FILE,
     make_folder,
@@ -19,6 +18,7 @@ from certwright.cli.acme.files import (
     write_document,
     write_file,
 )
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.files import (
     PRIVATE_FILE,
     PRIVATE_FOLDER,
@@ -33,6 +33,7 @@ from certwright.cli.acme.files import (
     write_file,
 )
 from certwright.cli.acme.settings import Metadata, PendingOrder, RenewalState
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -36,6 +36,9 @@ EabHmacFile = Annotated[
         show_default="$CERTWRIGHT_EAB_HMAC_KEY",
     ),
 ]
+IgnoreRateLimits = Annotated[
+    bool, typer.Option("--ignore-rate-limits", help="Order even if a rate limit of the CA is used up; it may refuse.")
+]
 EabAlgorithm = Annotated[str, _binding("--eab-algorithm", help="MAC algorithm: HS256, HS384 or HS512.")]
 
 
@@ -275,6 +278,7 @@ def issue(
     check_caa: Annotated[
         bool, typer.Option("--check-caa", help="Warn about CAA records that forbid the issuance.")
     ] = False,
+    ignore_rate_limits: IgnoreRateLimits = False,
     agree_tos: Annotated[bool, _new_account("--agree-tos", help="Agree to the CA's terms of service.")] = False,
 ) -> None:
     """Issue a certificate and save its settings for renewal."""
@@ -335,6 +339,7 @@ def issue(
         dry_run=dry_run,
         staging_server=staging_server,
         check_caa=check_caa,
+        ignore_limits=ignore_rate_limits,
     )
     run(common, "issue", lambda session: issue(session, options))
 
@@ -360,6 +365,7 @@ def renew(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Renew everything from staging CAs and save nothing.")
     ] = False,
+    ignore_rate_limits: IgnoreRateLimits = False,
 ) -> None:
     """Renew certificates that are due, as the CA suggests or with a third of the lifetime left. Run it twice a day."""
     from certwright.cli.acme.renew import RenewOptions, renew  # noqa: PLC0415 - only what runs is loaded
@@ -373,6 +379,7 @@ def renew(
         random_sleep=random_sleep,
         dry_run=dry_run,
         staging_server=staging_server,
+        ignore_limits=ignore_rate_limits,
     )
     run(common, "renew", lambda session: renew(session, options))
 
@@ -529,6 +536,7 @@ def reconfigure(
     later: Annotated[
         bool, typer.Option("--later", help="Only save; the next renewal issues the changed certificate.")
     ] = False,
+    ignore_rate_limits: IgnoreRateLimits = False,
     **given: Any,
 ) -> None:
     """Change saved settings: names, validation, deployment. What is not given stays; an empty text unsets it."""
@@ -542,7 +550,9 @@ def reconfigure(
     solver = changed(_VALIDATION_FIELDS)
     if "solvers" in solver:
         solver["solvers"] = tuple(map(anchored, solver["solvers"]))
-    changes = Changes(tuple(add or ()), tuple(remove or ()), changed(_ISSUANCE_FIELDS), solver, later)
+    changes = Changes(
+        tuple(add or ()), tuple(remove or ()), changed(_ISSUANCE_FIELDS), solver, later, ignore_rate_limits
+    )
     run(common, "reconfigure", lambda session: reconfigure(session, certificate, changes))
 
 

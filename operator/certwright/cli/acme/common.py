@@ -1,14 +1,13 @@
 """The options that all commands have, declared once."""
 
-import functools
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.models import OptionInfo
+
+from certwright.cli.shared_options import with_options
 
 _PANEL: Final = "Common options"
 
@@ -71,28 +70,6 @@ class Common:
     debug: Annotated[bool, _option("--debug", help="Log every request, and print the traceback of an error.")] = False
 
 
-def _tidy_help(annotation: Any) -> None:
-    """Show flags without a value, and options that can be repeated without their Python type."""
-    kind, option = annotation.__origin__, annotation.__metadata__[0]
-    if option.metavar is None and kind in (bool, bool | None):
-        option.metavar = ""
-    elif option.metavar is None and kind == list[str] | None and isinstance(option, OptionInfo):
-        option.metavar = "TEXT"
-
-
 def with_common(command: Callable[..., None]) -> Callable[..., None]:
     """Add the common options to a command, which gets them as its first argument, a `Common`."""
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    shared = list(inspect.signature(Common, eval_str=True).parameters.values())
-    names = [field.name for field in fields(Common)]
-
-    @functools.wraps(command)
-    def whole(**values: Any) -> None:
-        command(Common(**{name: values.pop(name) for name in names}), **values)
-
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared)]
-    for parameter in parameters:
-        _tidy_help(parameter.annotation)
-    whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect and typer read it
-    whole.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return whole
+    return with_options(command, Common)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from certwright.acme import AccountCredentials, AccountKey, ClientCertificate, HeldKey, Timeouts, probe_keys
 from certwright.cli.acme.account_store import Connection
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.files import read_file
 from certwright.cli.acme.session import server_name
+from certwright.cli.exits import CommandError
 from certwright.client import connect
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.account import EAB_VARIABLE
 from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.install import install, installation
 from certwright.cli.acme.keystore import PASSWORD_VARIABLE
 from certwright.cli.acme.solvers import TSIG_VARIABLE
+from certwright.cli.exits import CommandError
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from certwright.cli.exits import CommandError
+
 
 class ExitCode(IntEnum):
     """How a command ended."""
@@ -42,18 +44,6 @@ MEANINGS: Final = {
     ExitCode.TERMINATED: "terminated by SIGTERM, after cleaning up",
 }
 """What each code means, for `--help` and docs/cli.md."""
-
-
-class CommandError(Exception):
-    """Ends a command with a message for the user.
-
-    Attributes:
-        code: The exit code.
-    """
-
-    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class UsageError(CommandError):

@@ -32,7 +32,8 @@ from certwright.acme import (
     UntrustedServer,
     UserActionRequired,
 )
-from certwright.cli.acme.exits import CommandError, ExitCode
+from certwright.cli.acme.exits import ExitCode
+from certwright.cli.exits import CommandError
 from certwright.client import CertificateStartsLater, IssuanceTimedOut, NoSolver, SolverFailed, UnusableCertificate
 from certwright.dns import DnsError, InvalidServer, InvalidTsigKey
 from certwright.pki import PkiError
@@ -57,7 +58,7 @@ _CODES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], ExitCod
 def exit_code(error: BaseException) -> ExitCode:
     """Return the exit code for an error."""
     if isinstance(error, CommandError):
-        return error.code
+        return ExitCode(error.code)
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), ExitCode.FAILED)
 
 
@@ -77,6 +78,8 @@ def describe(error: BaseException) -> dict[str, Any]:
     }
     if isinstance(error, RateLimited):
         document |= {"retry_at": error.retry_at, "help_url": error.help_url}
+    if isinstance(error, BudgetExhausted):
+        document |= {"retry_at": error.retry_at, "limit": error.limit, "used": error.used or None}
     if isinstance(error, AcmeError) and error.retry_after is not None:
         document["retry_after"] = error.retry_after
     if isinstance(error, ProblemError):
@@ -118,6 +121,8 @@ def _is_about_a_file(error: BaseException) -> bool:
 def _remedy(error: BaseException) -> str:
     if isinstance(error, UserActionRequired):
         return " Then agree with: certwright acme account --agree-tos"
+    if isinstance(error, BudgetExhausted):
+        return " Nothing was sent to the CA; --ignore-rate-limits orders anyway"
     if isinstance(error, ExternalAccountRequired):
         return " Use --eab-kid and --eab-hmac-file"
     if isinstance(error, UntrustedServer):

@@ -12,8 +12,8 @@ from datetime import datetime
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.ownership import check_file, check_folder
+from certwright.cli.exits import CommandError
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:

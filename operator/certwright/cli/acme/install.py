@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE
-from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.exits import UsageError
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from certwright.cli.acme.certificate_store import CertificateFolder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from certwright.acme import Identifier, renewal_by_lifetime
 from certwright.cli.acme.account import registered
 from certwright.cli.acme.deploy_hook import run_hook
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.files import read_file
 from certwright.cli.acme.install import installation
 from certwright.cli.acme.issuance import (
@@ -25,9 +25,11 @@ from certwright.cli.acme.issuance import (
 from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.pending_issuance import pending_issuance, progress
 from certwright.cli.acme.renewal_decision import decide, heard
+from certwright.cli.acme.saved_budget import SavedBudget
 from certwright.cli.acme.session import Outcome, server_name, server_url
 from certwright.cli.acme.solver_settings import anchored
 from certwright.cli.acme.solvers import make_solvers
+from certwright.cli.exits import CommandError
 from certwright.client import issue as issue_certificate
 from certwright.dns import DnsView
 from certwright.pki import PkiError, SigningRequest, read_csr
@@ -59,6 +61,7 @@ class IssueOptions:
         dry_run: Issue from a staging CA and save nothing.
         staging_server: That CA, or None for the CA's own.
         check_caa: Check CAA records first.
+        ignore_limits: Order even if a rate limit of the CA is used up.
     """
 
     settings: IssuanceSettings
@@ -72,6 +75,7 @@ class IssueOptions:
     dry_run: bool = False
     staging_server: str | None = None
     check_caa: bool = False
+    ignore_limits: bool = False
 
 
 async def issue(session: Session, options: IssueOptions) -> Outcome:
@@ -108,6 +112,7 @@ async def issue(session: Session, options: IssueOptions) -> Outcome:
                     options,
                     settings,
                     issuance.key,
+                    server=settings.server,
                     on_event=issuance.on_event,
                     resume=issuance.resume,
                 )
@@ -142,6 +147,7 @@ async def _issue(
     settings: IssuanceSettings,
     key: CertificateKey,
     *,
+    server: str,
     on_event: OnEvent,
     resume: str | None = None,
 ) -> IssuedCertificate:
@@ -157,6 +163,7 @@ async def _issue(
         preferred_chain=settings.preferred_chain,
         caa_view=DnsView(resolvers=settings.solver.resolvers or None) if options.check_caa else None,
         resume=resume,
+        budget=SavedBudget(session, server, ignored=options.ignore_limits),
         on_event=on_event,
         timeout=settings.timeout,
     )
@@ -186,7 +193,7 @@ async def _dry_run(session: Session, options: IssueOptions, settings: IssuanceSe
     # Agreement to the terms of the CA covers those of its staging server.
     agreed = options.new_account.agreed or session.accounts.at(settings.server).load() is not None
     async with registered(session, url, replace(options.new_account, agreed=agreed)) as client:
-        issued = await _issue(session, client, options, settings, key, on_event=progress(session.output))
+        issued = await _issue(session, client, options, settings, key, server=url, on_event=progress(session.output))
     document = {"issued": False, "dry_run": True, "names": list(settings.names), "server": url}
     document["renew_at"] = renewal_by_lifetime(issued.not_before, issued.not_after)
     return Outcome(document, [f"The dry run at {server_name(url)} succeeded; nothing was saved"])

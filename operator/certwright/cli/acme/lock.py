@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from contextlib import asynccontextmanager, suppress
+import time
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.acme.exits import CommandError, ExitCode
+from certwright.cli.acme.exits import ExitCode
 from certwright.cli.acme.files import PRIVATE_FILE, make_folder
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 _PAUSE: Final = 0.1
+_SHORT_PAUSE: Final = 0.01
 _MAX_PID: Final = 20
 
 
@@ -66,23 +69,39 @@ class Lock:
         deadline = loop.time() + self._seconds
         told = False
         while True:
-            try:
-                fcntl.flock(self._handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = self._holder()
-                if loop.time() >= deadline:
-                    raise Busy(holder, self._what) from None
-                if not told:
-                    self._on_wait(f"Waiting for another certwright acme (process {holder}) that is using {self._what}")
-                    told = True
-                await asyncio.sleep(_PAUSE)
-            else:
-                self._sign()
+            if self._taken(fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
                 return
+            holder = self._holder()
+            if loop.time() >= deadline:
+                raise Busy(holder, self._what)
+            if not told:
+                self._on_wait(f"Waiting for another certwright acme (process {holder}) that is using {self._what}")
+                told = True
+            await asyncio.sleep(_PAUSE)
+
+    def take_briefly(self) -> None:
+        """Take the lock, exclusively, while the event loop stands still: for what every run holds for milliseconds.
+
+        Raises:
+            Busy: Other runs held it until the time was up.
+        """
+        deadline = time.monotonic() + self._seconds
+        while not self._taken(fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                raise Busy(self._holder(), self._what)
+            time.sleep(_SHORT_PAUSE)
 
     def release(self) -> None:
         """Release the lock."""
         os.close(self._handle)
+
+    def _taken(self, kind: int) -> bool:
+        try:
+            fcntl.flock(self._handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        self._sign()
+        return True
 
     def _sign(self) -> None:
         # Only for messages of other runs, so a full disk is no reason to stop.
@@ -118,5 +137,21 @@ async def locked(
     try:
         await lock.take(shared=shared)
         yield lock
+    finally:
+        lock.release()
+
+
+@contextmanager
+def locked_briefly(path: Path, what: str, *, seconds: float) -> Iterator[None]:
+    """Hold a lock alone while the block runs, which must not wait for anything; see `Lock.take_briefly`.
+
+    Raises:
+        Busy: Other runs held it until the time was up.
+        CommandError: The file cannot be opened.
+    """
+    lock = Lock(path, what, seconds=seconds, on_wait=lambda _: None)
+    try:
+        lock.take_briefly()
+        yield
     finally:
         lock.release()

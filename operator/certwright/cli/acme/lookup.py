@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.acme import KNOWN_AUTHORITIES, certificate_identifier, renewal_by_lifetime
 from certwright.cli.acme.connection import open_account, open_client
-from certwright.cli.acme.exits import CommandError, UsageError
+from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.failures import describe, message
 from certwright.cli.acme.issuance import document_of
 from certwright.cli.acme.renewal_decision import decide
 from certwright.cli.acme.session import Outcome, server_name, server_url
+from certwright.cli.exits import CommandError
 from certwright.client import discover as discover_challenges
 from certwright.client import leaf_der
 from certwright.pki import CertificateFacts

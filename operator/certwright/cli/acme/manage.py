@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from certwright.acme import Identifier
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.failures import describe, message
 from certwright.cli.acme.install import installation
 from certwright.cli.acme.issuance import check_contents, document_of, key_spec, lines_of
@@ -17,6 +17,7 @@ from certwright.cli.acme.renew import RenewOptions, renew
 from certwright.cli.acme.renewal_decision import decide
 from certwright.cli.acme.session import Outcome, server_name
 from certwright.cli.acme.solvers import make_solvers
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,6 +101,7 @@ class Changes:
         settings: Fields of the settings.
         solver: Fields of the validation settings.
         later: Leave a change of the certificate itself to the next renewal.
+        ignore_limits: Order even if a rate limit of the CA is used up.
     """
 
     add: tuple[str, ...] = ()
@@ -107,6 +109,7 @@ class Changes:
     settings: Mapping[str, Any] = field(default_factory=dict)
     solver: Mapping[str, Any] = field(default_factory=dict)
     later: bool = False
+    ignore_limits: bool = False
 
 
 async def reconfigure(session: Session, name: str, changes: Changes) -> Outcome:
@@ -128,7 +131,8 @@ async def reconfigure(session: Session, name: str, changes: Changes) -> Outcome:
         document = {"issued": False, "certificate": document_of(folder, metadata, due.at)}
         return Outcome(document, [news, *lines_of(folder, metadata, due.at)])
     # The settings are saved with the certificate that they lead to: if that fails, nothing has changed.
-    outcome = await renew(session, RenewOptions(names=(name,), force=True, settings=wanted))
+    options = RenewOptions(names=(name,), force=True, settings=wanted, ignore_limits=changes.ignore_limits)
+    outcome = await renew(session, options)
     (document,) = outcome.document["certificates"]
     if outcome.code in {ExitCode.DONE, ExitCode.HOOK_FAILED}:
         return Outcome({"issued": True, **document}, outcome.lines, outcome.code)

@@ -7,7 +7,7 @@ import pwd
 import stat
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.acme.exits import CommandError
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path

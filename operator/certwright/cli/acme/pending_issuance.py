@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certwright.acme import OrderFailed, ProblemError, ServerResponseError
-from certwright.cli.acme.exits import CommandError
 from certwright.cli.acme.settings import PendingOrder
+from certwright.cli.exits import CommandError
 from certwright.client import (
     BudgetWaited,
     CaaObjected,

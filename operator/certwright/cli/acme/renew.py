@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.acme import AcmeError, NotOffered, RateLimited, still_to_be_asked
+from certwright.acme import AcmeError, BudgetExhausted, NotOffered, RateLimited, still_to_be_asked
 from certwright.acme.renewal_info import RETRY_AFTER_ERROR
 from certwright.cli.acme.account import NewAccount, registered
 from certwright.cli.acme.certificate_store import CHAIN, KEY, REQUEST
@@ -24,6 +24,7 @@ from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.lock import Busy
 from certwright.cli.acme.pending_issuance import pending_issuance, progress
 from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
+from certwright.cli.acme.saved_budget import SavedBudget
 from certwright.cli.acme.session import Outcome, server_url
 from certwright.cli.acme.solvers import make_solvers
 from certwright.client import PreferredChainMissing, leaf_der
@@ -59,6 +60,7 @@ class RenewOptions:
         dry_run: Renew everything from staging CAs and save nothing.
         staging_server: That CA, or None for each CA's own.
         settings: Those of the new certificate, if they are to be others from now on.
+        ignore_limits: Order even if a rate limit of a CA is used up, or it accepts no orders yet.
     """
 
     names: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ class RenewOptions:
     dry_run: bool = False
     staging_server: str | None = None
     settings: IssuanceSettings | None = None
+    ignore_limits: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ class _Run:
         due = decide(metadata, state, now)
         state = replace(state, looked_at=now)
         folder.save_renewal(state)
-        if not due.now and not self._options.force:
+        renewed = due.now or self._options.force or (due.waits and self._options.ignore_limits)
+        if not renewed:
             hook = await self._run_due_hook(folder, metadata, state)
             document = {"certificate": document_of(folder, metadata, due.at)}
             when = f"{due.at:%Y-%m-%d %H:%M} UTC, {due.reason}"
@@ -191,6 +195,7 @@ class _Run:
                     profile=settings.profile,
                     preferred_chain=settings.preferred_chain,
                     resume=issuance.resume,
+                    budget=self._budget(settings.server),
                     on_event=issuance.on_event,
                     timeout=settings.timeout,
                 )
@@ -234,10 +239,14 @@ class _Run:
             key=_key(folder, settings),
             contents=contents_of(settings),
             profile=settings.profile,
+            budget=self._budget(url),
             on_event=progress(self._session.output),
             timeout=settings.timeout,
         )
         return _Result(folder.name, "dry run", "would be renewed", {"server": url})
+
+    def _budget(self, server: str) -> SavedBudget:
+        return SavedBudget(self._session, server, ignored=self._options.ignore_limits)
 
     async def _client(self, server: str) -> Client:
         if server not in self._clients:
@@ -247,7 +256,7 @@ class _Run:
 
 def _retry_at(error: AcmeError, now: datetime) -> datetime | None:
     """Return when to try again if the CA said so."""
-    if isinstance(error, RateLimited) and error.retry_at is not None:
+    if isinstance(error, RateLimited | BudgetExhausted) and error.retry_at is not None:
         return error.retry_at
     if not error.retry_after:
         return None

@@ -10,10 +10,11 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from certwright.cli.acme.exits import CommandError, ExitCode
+from certwright.cli.acme.exits import ExitCode
 from certwright.cli.acme.failures import describe, exit_code, message
 from certwright.cli.acme.output import Output
 from certwright.cli.acme.session import Outcome, Session
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

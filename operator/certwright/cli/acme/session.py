@@ -10,21 +10,25 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
 from certwright.cli.acme.account_store import AccountStore
 from certwright.cli.acme.certificate_store import CHAIN, CertificateStore
-from certwright.cli.acme.exits import CommandError, ExitCode, UsageError
+from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder, read_file
-from certwright.cli.acme.lock import Lock, locked
+from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
+from certwright.cli.exits import CommandError
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from certwright.cli.acme.certificate_store import CertificateFolder
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.settings import Metadata
     from certwright.pki import CertificateChain
+
+_LIMITS_SECONDS: Final = 5.0
+"""Seconds to wait for a file that other runs use for milliseconds, even with `--lock-timeout 0`."""
 
 DEFAULT_SERVER: Final = "letsencrypt-staging"
 """A first try at a staging CA uses up no rate limits, and its certificates are not mistaken for real ones."""
@@ -97,6 +101,16 @@ class Session:
         """Return the lock of a port that this program listens on; it is not taken yet."""
         path = self._lock(f"port-{port}")
         return Lock(path, f"port {port}", seconds=self.common.lock_timeout, on_wait=self.output.say)
+
+    def limits_folder(self, directory_url: str) -> Path:
+        """Return the folder of what is counted against the rate limits of a CA; it may not exist yet."""
+        return self.folder / "limits" / self.accounts.at(directory_url).path.name
+
+    def limits_lock(self, directory_url: str) -> AbstractContextManager[None]:
+        """Be the only run that reads and changes what is counted against the rate limits of a CA."""
+        path = self._lock(f"limits-{self.limits_folder(directory_url).name}")
+        what = f"the rate limits of {server_name(directory_url)}"
+        return locked_briefly(path, what, seconds=max(self.common.lock_timeout, _LIMITS_SECONDS))
 
     def _lock(self, name: str) -> Path:
         make_folder(self.folder)

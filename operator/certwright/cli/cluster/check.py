@@ -53,13 +53,16 @@ async def all_checks(connected: Session, operator_namespace: str | None) -> list
     async def operators_rights() -> list[Result]:
         return await check_operators(connected, (await operator)[1])
 
+    async def issuers() -> list[Result]:
+        return await check_issuers(connected, (await operator)[1])
+
     parts = await asyncio.gather(
         _safely("clock", check_clock(connected)),
         _safely("CRDs", check_crds(connected)),
         _safely("operator", of_operator()),
         _safely("your rights", check_yours(connected)),
         _safely("the operator's rights", operators_rights()),
-        _safely("issuers", check_issuers(connected)),
+        _safely("issuers", issuers()),
     )
     return [first, *(one for part in parts for one in part)]
 

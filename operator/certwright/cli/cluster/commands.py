@@ -1,81 +1,48 @@
 """The commands as people type them. What they do is imported when one runs: completion and help need none of it."""
 
-from __future__ import annotations
-
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
+from certwright.cli.cluster.options import (
+    Access,
+    AllNamespaces,
+    Asking,
+    Names,
+    OfIssuer,
+    Output,
+    Report,
+    Selector,
+    Watch,
+    Which,
+    Yes,
+    selection_of,
+)
+from certwright.cli.shared_options import with_options
+from certwright.revocation_reasons import RevocationReasonName
 
-    from certwright.cli.cluster.connection import Target
+if TYPE_CHECKING:
     from certwright.cli.cluster.exits import ExitCode
+    from certwright.cli.cluster.requests import Ask
     from certwright.cli.cluster.rows import Format
     from certwright.cli.cluster.selection import Selection
 
-_ACCESS = "API server"
-_WHICH = "Which Certificates"
-_LONGEST_TIMEOUT = 1_000_000
-
-Kubeconfig = Annotated[
-    str | None, typer.Option("--kubeconfig", help="Kubeconfig file.", metavar="FILE", rich_help_panel=_ACCESS)
-]
-Context = Annotated[
-    str | None, typer.Option("--context", help="Context of the kubeconfig.", metavar="NAME", rich_help_panel=_ACCESS)
-]
-Namespace = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="Namespace.", metavar="NAME", rich_help_panel=_ACCESS)
-]
-AllNamespaces = Annotated[bool, typer.Option("--all-namespaces", "-A", help="All namespaces.", rich_help_panel=_WHICH)]
-Selector = Annotated[
-    str | None,
-    typer.Option(
-        "--selector", "-l", help="Label selector, such as team=shop.", metavar="LABELS", rich_help_panel=_WHICH
-    ),
-]
-OfIssuer = Annotated[
-    str | None,
-    typer.Option("--issuer", help="Those of an issuer: NAME or clusterissuer/NAME.", rich_help_panel=_WHICH),
-]
-Everything = Annotated[
-    bool, typer.Option("--all", help="All in the namespace, or with -A in all.", rich_help_panel=_WHICH)
-]
-Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", show_default=False)]
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing changes until Ctrl-C.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done, with progress.")]
-Timeout = Annotated[str, typer.Option("--timeout", help="How long --wait waits, such as 90s, 10m or 2h.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask no question.")]
-AllForms = Literal["table", "wide", "json", "yaml", "name"]
-Output = Annotated[AllForms, typer.Option("--output", "-o", help="How the result is printed.")]
-Reason = Literal[
-    "unspecified",
-    "keyCompromise",
-    "cACompromise",
-    "affiliationChanged",
-    "superseded",
-    "cessationOfOperation",
-    "certificateHold",
-    "removeFromCRL",
-    "privilegeWithdrawn",
-    "aACompromise",
-]
+_LONGEST_TIMEOUT: Final = 1_000_000
 
 
 def status(
-    names: Names = None,
+    access: Access,
     *,
+    names: Names = None,
     all_namespaces: AllNamespaces = False,
     selector: Selector = None,
     issuer: OfIssuer = None,
     calendar: Annotated[bool, typer.Option("--calendar", help="When each is renewed, day by day.")] = False,
     watch: Watch = False,
     output: Output = "table",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show Certificates: whether they are ready, why, when they expire and when they are renewed.
 
@@ -83,21 +50,16 @@ def status(
     """
     from certwright.cli.cluster import status as of  # noqa: PLC0415 - see above
 
-    selection = _selection(names, selector, issuer, all_namespaces=all_namespaces)
-    where = _target(kubeconfig, context, namespace)
-    _run(of.status(where, selection, form=_form(output), watch=watch, with_calendar=calendar))
+    selection = selection_of(names, selector, issuer, all_namespaces=all_namespaces)
+    _run(of.status(access.target, selection, form=_form(output), watch=watch, with_calendar=calendar))
 
 
 def explain(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", show_default=False)],
+    access: Access,
     *,
+    names: Annotated[list[str], typer.Argument(metavar="NAME", show_default=False)],
     watch: Watch = False,
-    output: Annotated[
-        Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="How it is printed.")
-    ] = "table",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Report = "table",
 ) -> None:
     """Explain what a Certificate or issuer waits for, why, how to see it yourself, and what to do.
 
@@ -105,197 +67,131 @@ def explain(
     """
     from certwright.cli.cluster import status as of  # noqa: PLC0415 - see above
 
-    _run(of.explain(_target(kubeconfig, context, namespace), names, form=_form(output), watch=watch))
+    _run(of.explain(access.target, names, form=_form(output), watch=watch))
 
 
 def renew(
-    names: Names = None,
+    access: Access,
+    which: Which,
+    asking: Asking,
     *,
-    everything: Everything = False,
-    selector: Selector = None,
-    issuer: OfIssuer = None,
-    all_namespaces: AllNamespaces = False,
     rate: Annotated[
-        str | None, typer.Option("--rate", help="Spread them, such as 10/h. The operator does; you need not wait.")
+        str | None,
+        typer.Option("--rate", help="Spread them, such as 10/h. The operator does; you need not wait.", metavar="RATE"),
     ] = None,
-    wait: Wait = False,
-    timeout: Timeout = "10m",
-    yes: Yes = False,
-    output: Output = "table",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Have Certificates renewed now, or one after another."""
-    from certwright.cli.cluster import requests as of  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.requests import Ask, parse_rate  # noqa: PLC0415 - see above
 
-    selection = _selection(names, selector, issuer, all_namespaces=all_namespaces, everything=everything)
-    where = _target(kubeconfig, context, namespace)
-
-    async def command() -> ExitCode:
-        ask = of.Ask(
-            "Renew", interval=of.parse_rate(rate), wait=wait, timeout=_duration(timeout), yes=yes, form=_form(output)
-        )
-        return await of.request(where, selection, ask)
-
-    _run(command())
+    _request(access, which.selection, asking, lambda: Ask("Renew", interval=parse_rate(rate)))
 
 
 def revoke(
-    names: Names = None,
+    access: Access,
+    asking: Asking,
     *,
-    reason: Annotated[Reason, typer.Option("--reason", help="Why, as in RFC 5280.")] = "unspecified",
+    names: Names = None,
+    reason: Annotated[RevocationReasonName, typer.Option("--reason", help="Why, as in RFC 5280.")] = "unspecified",
     selector: Selector = None,
     issuer: OfIssuer = None,
     all_namespaces: AllNamespaces = False,
-    wait: Wait = False,
-    timeout: Timeout = "10m",
-    yes: Yes = False,
-    output: Output = "table",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Have the certificates in the Secrets revoked by their CA. This cannot be undone."""
-    from certwright.cli.cluster import requests as of  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.requests import REVOKE_WARNINGS, Ask  # noqa: PLC0415 - see above
 
-    selection = _selection(names, selector, issuer, all_namespaces=all_namespaces)
-    where = _target(kubeconfig, context, namespace)
-
-    async def command() -> ExitCode:
-        ask = of.Ask(
-            "Revoke",
-            reason,
-            wait=wait,
-            timeout=_duration(timeout),
-            yes=yes,
-            form=_form(output),
-            warnings=of.REVOKE_WARNINGS,
-        )
-        return await of.request(where, selection, ask)
-
-    _run(command())
+    selection = selection_of(names, selector, issuer, all_namespaces=all_namespaces)
+    _request(access, selection, asking, lambda: Ask("Revoke", reason, warnings=REVOKE_WARNINGS))
 
 
 def rollback(
-    names: Names = None,
+    access: Access,
+    asking: Asking,
     *,
+    names: Names = None,
     revision: Annotated[
         int | None, typer.Option("--to-revision", min=1, help="Which one; by default the previous.")
     ] = None,
     selector: Selector = None,
     all_namespaces: AllNamespaces = False,
-    wait: Wait = False,
-    timeout: Timeout = "10m",
-    yes: Yes = False,
-    output: Output = "table",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Have an earlier certificate put back into the Secret."""
-    from certwright.cli.cluster import requests as of  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.requests import Ask  # noqa: PLC0415 - see above
 
-    selection = _selection(names, selector, None, all_namespaces=all_namespaces)
-    where = _target(kubeconfig, context, namespace)
-
-    async def command() -> ExitCode:
-        ask = of.Ask("Rollback", revision=revision, wait=wait, timeout=_duration(timeout), yes=yes, form=_form(output))
-        return await of.request(where, selection, ask)
-
-    _run(command())
+    selection = selection_of(names, selector, None, all_namespaces=all_namespaces)
+    _request(access, selection, asking, lambda: Ask("Rollback", revision=revision))
 
 
-def pause(
-    names: Names = None,
-    *,
-    everything: Everything = False,
-    selector: Selector = None,
-    issuer: OfIssuer = None,
-    all_namespaces: AllNamespaces = False,
-    yes: Yes = False,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+def pause(access: Access, which: Which, *, yes: Yes = False) -> None:
     """Have the operator leave Certificates as they are, until they are resumed."""
-    from certwright.cli.cluster import requests as of  # noqa: PLC0415 - see above
-
-    selection = _selection(names, selector, issuer, all_namespaces=all_namespaces, everything=everything)
-    _run(of.set_paused(_target(kubeconfig, context, namespace), selection, paused=True, yes=yes))
+    _set_paused(access, which, paused=True, yes=yes)
 
 
-def resume(
-    names: Names = None,
-    *,
-    everything: Everything = False,
-    selector: Selector = None,
-    issuer: OfIssuer = None,
-    all_namespaces: AllNamespaces = False,
-    yes: Yes = False,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+def resume(access: Access, which: Which, *, yes: Yes = False) -> None:
     """Have the operator go on with Certificates that are paused."""
-    from certwright.cli.cluster import requests as of  # noqa: PLC0415 - see above
-
-    selection = _selection(names, selector, issuer, all_namespaces=all_namespaces, everything=everything)
-    _run(of.set_paused(_target(kubeconfig, context, namespace), selection, paused=False, yes=yes))
+    _set_paused(access, which, paused=False, yes=yes)
 
 
 def check(
+    access: Access,
     *,
     operator_namespace: Annotated[
-        str | None, typer.Option("--operator-namespace", help="Where the operator runs; by default it is looked for.")
+        str | None,
+        typer.Option(
+            "--operator-namespace", help="Where the operator runs; by default it is looked for.", metavar="NAME"
+        ),
     ] = None,
-    output: Annotated[
-        Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="How it is printed.")
-    ] = "table",
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
+    output: Report = "table",
 ) -> None:
     """Check the CRDs, the operator, rights, issuers, and what can be reached from here."""
     from certwright.cli.cluster import check as of  # noqa: PLC0415 - see above
 
-    _run(of.check(_target(kubeconfig, context, namespace), operator_namespace=operator_namespace, form=_form(output)))
+    _run(of.check(access.target, operator_namespace=operator_namespace, form=_form(output)))
 
 
-COMMANDS = (status, explain, renew, revoke, rollback, pause, resume, check)
+COMMANDS: Final = (
+    with_options(status, Access),
+    with_options(explain, Access),
+    with_options(renew, Access, Which, Asking),
+    with_options(revoke, Access, Asking),
+    with_options(rollback, Access, Asking),
+    with_options(pause, Access, Which),
+    with_options(resume, Access, Which),
+    with_options(check, Access),
+)
 
 
-def _run(command: Coroutine[Any, Any, ExitCode]) -> None:
+def _run(command: Coroutine[Any, Any, "ExitCode"]) -> None:
     from certwright.cli.cluster.runner import run  # noqa: PLC0415 - see above
 
     raise typer.Exit(run(command))
 
 
-def _target(kubeconfig: str | None, context: str | None, namespace: str | None) -> Target:
-    from certwright.cli.cluster.connection import Target  # noqa: PLC0415 - see above
+def _request(access: Access, selection: "Selection", asking: Asking, ask: Callable[[], "Ask"]) -> None:
+    """Ask the operator for something. What is wrong with an option is told as an error of the command."""
+    from certwright.cli.cluster.requests import request  # noqa: PLC0415 - see above
 
-    return Target(kubeconfig, context, namespace)
+    async def command() -> "ExitCode":
+        how = replace(
+            ask(), wait=asking.wait, timeout=_duration(asking.timeout), yes=asking.yes, form=_form(asking.output)
+        )
+        return await request(access.target, selection, how)
 
-
-def _selection(
-    names: list[str] | None,
-    selector: str | None,
-    issuer: str | None,
-    *,
-    all_namespaces: bool,
-    everything: bool = False,
-) -> Selection:
-    from certwright.cli.cluster.selection import Selection  # noqa: PLC0415 - see above
-
-    return Selection(tuple(names or ()), selector, issuer, everything, all_namespaces)
+    _run(command())
 
 
-def _form(output: str) -> Format:
+def _set_paused(access: Access, which: Which, *, paused: bool, yes: bool) -> None:
+    from certwright.cli.cluster import requests as of  # noqa: PLC0415 - see above
+
+    _run(of.set_paused(access.target, which.selection, paused=paused, yes=yes))
+
+
+def _form(output: str) -> "Format":
     return cast("Format", output)
 
 
 def _duration(text: str) -> dt.timedelta:
-    from certwright.cli.cluster.exits import CommandError, ExitCode  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.exits import ExitCode  # noqa: PLC0415 - see above
+    from certwright.cli.exits import CommandError  # noqa: PLC0415 - see above
 
     unit = {"s": "seconds", "m": "minutes", "h": "hours"}.get(text[-1:])
     if unit is None or not text[:-1].isdecimal() or not 0 < int(text[:-1]) <= _LONGEST_TIMEOUT:

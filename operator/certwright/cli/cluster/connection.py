@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.cli.cluster.exits import CommandError, ExitCode
+from certwright.cli.cluster.exits import ExitCode
+from certwright.cli.exits import CommandError
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.errors import AnswerTooLarge, Forbidden, KubeError, NotFound
 from certwright.kube.kubeconfig import NoCredentials

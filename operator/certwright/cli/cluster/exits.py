@@ -30,15 +30,3 @@ MEANINGS: Final = {
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 """What each code means, for `--help` and docs/kubectl.md."""
-
-
-class CommandError(Exception):
-    """Ends a command with a message for the user.
-
-    Attributes:
-        code: The exit code.
-    """
-
-    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
-        super().__init__(message)
-        self.code = code

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.cluster.connection import session
-from certwright.cli.cluster.exits import CommandError, ExitCode
+from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.human import relative, span
 from certwright.cli.cluster.rows import as_text
 from certwright.cli.cluster.runner import complain, confirm, say
 from certwright.cli.cluster.selection import CERTIFICATES, select
 from certwright.cli.cluster.views import CertificateView, text_at
 from certwright.cli.cluster.waiting import Asked, wait_for
+from certwright.cli.exits import CommandError
 from certwright.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from certwright.text import rfc3339
 

@@ -8,7 +8,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.cluster.exits import CommandError, ExitCode
+from certwright.cli.cluster.exits import ExitCode
+from certwright.cli.exits import CommandError
 from certwright.text import printable
 
 if TYPE_CHECKING:

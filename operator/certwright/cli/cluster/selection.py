@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.cluster.exits import CommandError, ExitCode
+from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.views import CertificateView
+from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from certwright.cli.cluster.connection import Session

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cli.cluster.calendar import calendar, calendar_document
 from certwright.cli.cluster.connection import CORE, session
-from certwright.cli.cluster.exits import CommandError, ExitCode
+from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.explain import Explanation, explain_certificate, explain_issuer
 from certwright.cli.cluster.rows import as_text, certificates_table, document, resource_name
 from certwright.cli.cluster.runner import complain, say
@@ -17,6 +17,7 @@ from certwright.cli.cluster.screen import Screen
 from certwright.cli.cluster.selection import PLURALS, named, select, split_name
 from certwright.cli.cluster.tree import event_time, tree
 from certwright.cli.cluster.views import CertificateView, IssuerView
+from certwright.cli.exits import CommandError
 from certwright.kube.errors import Forbidden, NotFound
 
 if TYPE_CHECKING:

@@ -1,11 +1,23 @@
-"""What a check has found."""
+"""What a check has found, and what checks of other servers have in common."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+_T = TypeVar("_T")
 
 Level = Literal["pass", "warn", "fail"]
+
+AT_ONCE: Final = 8
+"""Servers that are asked at the same time."""
+SECONDS: Final = 10.0
+"""How long to wait for one."""
+FROM_HERE: Final = "seen from this machine; the operator's pod may have another way"
 
 
 @dataclass(frozen=True)
@@ -21,3 +33,14 @@ class Result:
     level: Level
     name: str
     message: str
+
+
+async def at_once(checks: Sequence[Awaitable[_T]]) -> list[_T]:
+    """Return what checks have found, in their order; a few of them run at the same time."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(check: Awaitable[_T]) -> _T:
+        async with limit:
+            return await check
+
+    return list(await asyncio.gather(*(one(check) for check in checks)))

@@ -1,0 +1,218 @@
+"""The provider `webhook`: DNS webhooks that were written for cert-manager, unchanged.
+
+A webhook adds or removes one value a call. Many read the values at a name, change them and write them back, so the
+calls for one zone come one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from certwright.dns import DnsError, ProviderRefused, ProviderUnreachable, UpdatesFailed
+from certwright.kube.errors import Forbidden, Invalid, KubeError, NotFound
+from certwright.text import listed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from certwright.dns import TxtRecord
+    from certwright.dns.provider import ProviderContext
+    from certwright.dns.zone import Zone
+    from certwright.kube.dns_webhooks import DnsWebhookApi
+
+MAX_ZONES_AT_ONCE: Final = 4
+"""Of one issuer: behind a webhook there is an API that others use as well."""
+RESUME_SECONDS: Final = 600.0
+"""How long it is known which values were added by a call that did not come to its end."""
+MAX_MESSAGE: Final = 200
+
+_Action = Literal["Present", "CleanUp"]
+_URL: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/?#\s\"']*@|([?#])[^\s\"']*", re.IGNORECASE)
+_PLACE: Final = re.compile(r"^(?:_[^.]*[.])+")
+"""What challenges put before the domain: `_acme-challenge`, an account's label."""
+_TOKEN: Final = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
+
+
+@dataclass(frozen=True)
+class WebhookConfig:
+    """The configuration of a DNS webhook.
+
+    Attributes:
+        group_name: The API group of the webhook.
+        solver_name: Which of its solvers is called.
+        config: What it is given as its `config`, JSON; None for nothing.
+        resource_namespace: Where it finds the Secrets that its config names.
+        ambient: Whether it may use the credentials of the place where it runs.
+        api: Calls it.
+    """
+
+    group_name: str
+    solver_name: str
+    config: str | None
+    resource_namespace: str
+    ambient: bool
+    api: DnsWebhookApi = field(compare=False, repr=False)
+
+    @property
+    def destination(self) -> str:
+        """The solver: what it does with its config is its own business."""
+        return f"{self.solver_name}.{self.group_name}"
+
+    def build(self, context: ProviderContext) -> DnsWebhook:
+        """Create the provider."""
+        return DnsWebhook(self, context.find_zone)
+
+
+class DnsWebhook:
+    """A `Provider` that has a webhook add and remove records.
+
+    Args:
+        config: Which one.
+        find_zone: Finds the zone of a name: a webhook is told it.
+        monotonic: The clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        config: WebhookConfig,
+        find_zone: Callable[[str], Awaitable[Zone]],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._config = config
+        self._find_zone = find_zone
+        self._monotonic = monotonic
+        self._zones: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._slots = asyncio.Semaphore(MAX_ZONES_AT_ONCE)
+        self._added: dict[TxtRecord, float] = {}
+
+    async def present(self, records: Sequence[TxtRecord]) -> None:
+        """Have the records added.
+
+        A webhook may need long for each, so one that was ended in the middle goes on where it was.
+
+        Raises:
+            ProviderUnreachable: The API server does not reach the webhook, or it did not answer in time.
+            ProviderRefused: It did not do it, or the operator may not call it.
+            ZoneNotFound, ResolutionFailed: The zone of a record cannot be found.
+            UpdatesFailed: Several of these.
+        """
+        now = self._monotonic()
+        self._added = {record: at for record, at in self._added.items() if now - at < RESUME_SECONDS}
+        await self._change("Present", [record for record in records if record not in self._added])
+        for record in records:
+            self._added.pop(record, None)
+
+    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
+        """Have exactly these values removed.
+
+        Raises:
+            DnsError: As for `present`.
+        """
+        for record in records:
+            self._added.pop(record, None)
+        await self._change("CleanUp", records)
+
+    async def _change(self, action: _Action, records: Sequence[TxtRecord]) -> None:
+        wanted = list(dict.fromkeys(records))
+        zones: defaultdict[str, list[TxtRecord]] = defaultdict(list)
+        failures: list[DnsError] = []
+        for record in wanted:
+            try:
+                zones[(await self._find_zone(record.name)).name].append(record)
+            except DnsError as error:
+                failures.append(_about(record, error))
+        found = await asyncio.gather(*(self._change_zone(action, zone, of) for zone, of in zones.items()))
+        failures += [failure for of_zone in found for failure in of_zone]
+        if failures:
+            raise failures[0] if len(failures) == 1 else UpdatesFailed(failures)
+
+    async def _change_zone(self, action: _Action, zone: str, records: Iterable[TxtRecord]) -> list[DnsError]:
+        failures: list[DnsError] = []
+        async with self._slots, self._zones[zone]:
+            for record in records:
+                try:
+                    await self._call(action, zone, record)
+                except ProviderUnreachable as error:
+                    # The next call would wait as long for nothing.
+                    return [*failures, _about(record, error)]
+                except DnsError as error:
+                    failures.append(_about(record, error))
+                else:
+                    if action == "Present":
+                        self._added[record] = self._monotonic()
+        return failures
+
+    async def _call(self, action: _Action, zone: str, record: TxtRecord) -> None:
+        config = self._config
+        request: dict[str, Any] = {
+            "uid": "",
+            "action": action,
+            "type": "dns-01",
+            "dnsName": record.domain or _PLACE.sub("", record.name),
+            "key": record.value,
+            "resourceNamespace": config.resource_namespace,
+            "resolvedFQDN": f"{record.name}.",
+            "resolvedZone": f"{zone}.",
+            "allowAmbientCredentials": config.ambient,
+        }
+        if config.config is not None:
+            request["config"] = json.loads(config.config)
+        try:
+            response = await config.api.call(config.group_name, config.solver_name, request)
+        except KubeError as error:
+            raise await self._not_called(error) from error
+        if response.get("success") is not True:
+            raise ProviderRefused(f"the DNS webhook {config.destination} did not do it: {_said(response)}")
+
+    async def _not_called(self, error: KubeError) -> DnsError:
+        config = self._config
+        name, group = config.destination, config.group_name
+        match error:
+            case Forbidden():
+                return ProviderRefused(
+                    f"the operator may not call the DNS webhook {name}: it lacks the right to create "
+                    f"{config.solver_name} in the API group {group}, or there is no such group. With the Helm chart, "
+                    "list the webhook in dns01.webhooks"
+                )
+            case NotFound():
+                known = await config.api.solvers(group)
+                if known is None:
+                    return ProviderRefused(f"the cluster has no DNS webhook {group}: there is no APIService for it")
+                return ProviderRefused(
+                    f"the DNS webhook {group} has no solver {config.solver_name}; it has {listed(known)}"
+                )
+            case Invalid():
+                return ProviderRefused(
+                    f"the DNS webhook {name} does not understand the request: {_harmless(error.message)}"
+                )
+        why = await config.api.why_unavailable(group)
+        said = f": {_harmless(why)}" if why else f" ({'no answer' if error.status is None else f'HTTP {error.status}'})"
+        return ProviderUnreachable(f"the DNS webhook {name} cannot be reached by the API server{said}", host=name)
+
+
+def _said(response: Mapping[str, Any]) -> str:
+    status = response.get("status")
+    message = status.get("message") if isinstance(status, dict) else None
+    return _harmless(message) if isinstance(message, str) and message else "it does not say why"
+
+
+def _harmless(text: str) -> str:
+    """Return a webhook's words without what may be a credential: the rest of URLs, and what looks like a token."""
+    shown = _URL.sub(lambda found: f"{found[1] or found[2]}…", printable(text, 2 * MAX_MESSAGE))
+    return printable(_TOKEN.sub(lambda found: _without_token(found[0]), shown), MAX_MESSAGE)
+
+
+def _without_token(word: str) -> str:
+    return "…" if any(letter.isdigit() for letter in word) and any(letter.isalpha() for letter in word) else word
+
+
+def _about(record: TxtRecord, error: DnsError) -> DnsError:
+    error.names = (record.name,)
+    return error
