@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-RESOLUTION: Final = 1e-6
-"""How exact the loop's clock is, in seconds."""
+RESOLUTION: Final = 1e-7
+"""How exact the loop's clock is, in seconds: less than the microsecond of a `datetime`, which time has to pass by."""
 
 
 class Stuck(RuntimeError):
