@@ -66,8 +66,8 @@ e2e: $(VENV)/ready ## Test whole clusters on a real node (root; KEEP=1 waits aft
 	@$(BIN)/python -m testbed build --node
 	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
 	@$(BIN)/python -m image --testbed
-	@echo "==> Scenarios, in network, mount and process namespaces of their own"
-	@$(BIN)/python -m testbed isolated -- $(BIN)/pytest e2e/scenarios $(PYTEST_ARGS)
+	@echo "==> Scenarios, in two halves at once, each in network, mount and process namespaces of its own"
+	@$(BIN)/python -m scenarios $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/ready ## Check style, imports, types; CRDs, chart and manifests up to date

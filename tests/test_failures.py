@@ -59,6 +59,8 @@ def problem(
         (acme.UnsafeUrl("http"), "CAMalformedResponse", "transient"),
         (dns.NameserverUnreachable("ns1", "silence"), "DNSServerUnreachable", "transient"),
         (dns.ProviderUnreachable("down", host="api.dns.example"), "DNSProviderUnreachable", "transient"),
+        (dns.ProviderRefused("no right", host="api.dns.example"), "DNSProviderRefused", "transient"),
+        (dns.InvalidCredential("the API token is empty"), "InvalidCredential", "transient"),
         (dns.UpdateRefused("ns1", "example.test", "REFUSED", "no"), "DNSUpdateRefused", "transient"),
         (dns.TsigRejected("ns1", "key", "BADSIG", "no"), "TSIGRejected", "transient"),
         (dns.InvalidTsigKey("no base64"), "InvalidTSIGKey", "transient"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.cluster import Cluster
+from scenarios.halves import HALVES
 from scenarios.installed import Release
 from scenarios.one_order import WatchedCA
 from scenarios.pods import start_web
@@ -30,16 +31,36 @@ if TYPE_CHECKING:
 
 OPTIONS = BedOptions(node=True, gateway=True, network_policies=True, audit=True)
 TAIL_LINES = 30
+TURNS = {"bare_cluster": 0, "replicas": 1, "namespaced_release": 1}
+"""When tests come that use these fixtures: releases of single files."""
 BED = pytest.StashKey[TestBed]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the releases of single files come first, and of these the ones that take the CRDs away.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `python -m scenarios` run one half beside the other."""
+    parser.addoption(
+        "--half", choices=HALVES, help="only the tests of files with a release of their own, or only all others"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have the releases of single files come first, and of these the ones that take the CRDs away; choose a half.
 
     The release that many files share serves all namespaces, and lasts until the end of the session.
     """
-    order = {"bare_cluster": 0, "replicas": 1, "namespaced_release": 1}
-    items.sort(key=lambda item: min(order.get(name, 2) for name in (*getattr(item, "fixturenames", ()), "")))
+    items.sort(key=_turn)
+    if (half := config.option.half) is not None:
+        config.hook.pytest_deselected(items=[item for item in items if _half(item) != half])
+        items[:] = [item for item in items if _half(item) == half]
+
+
+def _turn(item: pytest.Item) -> int:
+    turns = [TURNS[name] for name in getattr(item, "fixturenames", ()) if name in TURNS]
+    return min(turns, default=len(TURNS))
+
+
+def _half(item: pytest.Item) -> str:
+    return HALVES[0] if _turn(item) < len(TURNS) else HALVES[1]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -53,14 +53,17 @@ class Space:
         """Return a name that leads to Traefik. It is a child of the zone, so that no TXT record hides the wildcard."""
         return f"{label}-{self.namespace}.example.test"
 
-    def add_issuer(self, name: str, *solvers: dict[str, Any], **settings: Any) -> None:
-        """Apply an Issuer with these solvers and wait until it is ready."""
+    def add_issuer(self, name: str, *solvers: dict[str, Any], wait: bool = True, **settings: Any) -> None:
+        """Apply an Issuer with these solvers, and wait until it is ready, as Certificates do by themselves."""
         self.cluster.apply(issuer(self.bed, self.namespace, name=name, solvers=list(solvers), **settings))
-        self.cluster.wait_ready("Issuer", self.namespace, name)
+        if wait:
+            self.cluster.wait_ready("Issuer", self.namespace, name)
 
-    def http01(self, name: str = "http", route: dict[str, Any] | None = None, **fields: Any) -> None:
+    def http01(
+        self, name: str = "http", route: dict[str, Any] | None = None, *, wait: bool = True, **fields: Any
+    ) -> None:
         """Apply an Issuer whose one solver is http01, by default with pods behind Traefik."""
-        self.add_issuer(name, {"http01": {**(route or INGRESS), **fields}})
+        self.add_issuer(name, {"http01": {**(route or INGRESS), **fields}}, wait=wait)
 
     def apply(self, name: str, *dns_names: str, issuer_name: str = "http", **spec: Any) -> Object:
         """Apply a Certificate."""

@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from testbed import TestBed
 
 NAME = "web"
+INNER = "example.test/inner"
 MOVED = 301
 
 
 def with_good_issuers(space: Space) -> Space:
     """A space with an issuer `good`, whose solvers are pods behind Traefik, and one `shared` without pods."""
-    space.http01("good")
-    space.http01("shared", responder="shared")
+    space.http01("good", wait=False)
+    space.http01("shared", responder="shared", wait=False)
     return space
 
 
@@ -85,22 +86,6 @@ def serve_at_last(space: Space) -> None:
         space.bed.kubectl("delete", "ingressclass", late_class(space))
 
 
-def test_a_pod_that_a_drain_evicts_or_somebody_deletes_is_made_again(troubled: Space) -> None:
-    apply_unserved(troubled)
-    troubled.told(NAME, "there is no IngressClass late-")
-    pod = troubled.solver_pod()
-    place = f"/api/v1/namespaces/{troubled.namespace}/pods/{pod['metadata']['name']}"
-    identity = {"name": pod["metadata"]["name"], "namespace": troubled.namespace}
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": identity}
-    troubled.bed.kubectl("create", "--raw", f"{place}/eviction", "-f", "-", stdin=json.dumps(eviction))
-    troubled.told(NAME, "the solver pod", "it will be created again")
-    again = wait_for_another(troubled, pod)
-    troubled.goes_on()
-    troubled.cluster.delete("Pod", troubled.namespace, pod["metadata"]["name"])
-    wait_for_another(troubled, again)
-    serve_at_last(troubled)
-
-
 def wait_for_another(space: Space, pod: Object) -> Object:
     """Wait for the pod that comes in place of this one, which has the same name."""
     return space.cluster.wait_for(
@@ -134,6 +119,10 @@ def test_a_node_that_takes_no_pods_is_told_in_the_schedulers_words(troubled: Spa
     troubled.nothing_left()
 
 
+def drained(space: Space, _: str) -> None:
+    apply_unserved(space)
+
+
 def evicted(space: Space, _: str) -> None:
     """The kubelet evicts it for what it writes: its log is more than it may."""
     apply_unserved(space, resources={"limits": {"ephemeral-storage": "1Ki"}})
@@ -147,6 +136,18 @@ def too_big(space: Space, _: str) -> None:
 def wrong_class(space: Space, _: str) -> None:
     space.http01("wrong", {"ingress": {"ingressClassName": "nginx"}})
     space.apply(NAME, space.host(NAME), issuer_name="wrong")
+
+
+def nobodys_class(space: Space, _: str) -> None:
+    served = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": inner_class(space)}}
+    served["spec"] = {"controller": INNER}
+    space.bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(served))
+    space.http01("inner", {"ingress": {"ingressClassName": inner_class(space)}})
+    space.apply(NAME, space.host(NAME), issuer_name="inner")
+
+
+def inner_class(space: Space) -> str:
+    return f"inner-{space.namespace}"
 
 
 def leads_elsewhere(space: Space, _: str) -> None:
@@ -176,15 +177,19 @@ def policy(space: Space, name: str, spec: dict[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
-TROUBLES: tuple[Callable[[Space, str], None], ...] = (
-    evicted,
-    too_big,
-    wrong_class,
-    leads_elsewhere,
-    denied_by_policy,
-    redirected_to_nowhere,
-)
-Troubles = dict[Callable[[Space, str], None], Space]
+Trouble = Callable[[Space, str], None]
+TROUBLES: dict[Trouble, str | None] = {
+    drained: None,
+    evicted: "good",
+    too_big: "good",
+    wrong_class: "good",
+    nobodys_class: "good",
+    leads_elsewhere: "good",
+    denied_by_policy: "shared",
+    redirected_to_nowhere: "good",
+}
+"""What can go wrong, and the issuer of another Certificate that is applied at once and goes on."""
+Troubles = dict[Trouble, Space]
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +203,25 @@ def troubles(node_bed: TestBed, cluster: Cluster, operator_release: Release, con
         begun = dict(zip(TROUBLES, spaces, strict=True))
         for begin, space in begun.items():
             begin(space, controllers)
+            if (issuer_name := TROUBLES[begin]) is not None:
+                space.apply("other", space.host("other"), issuer_name=issuer_name)
         yield begun
+
+
+def test_a_pod_that_a_drain_evicts_or_somebody_deletes_is_made_again(troubles: Troubles) -> None:
+    troubled = troubles[drained]
+    troubled.told(NAME, "there is no IngressClass late-")
+    pod = troubled.solver_pod()
+    place = f"/api/v1/namespaces/{troubled.namespace}/pods/{pod['metadata']['name']}"
+    identity = {"name": pod["metadata"]["name"], "namespace": troubled.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": identity}
+    troubled.bed.kubectl("create", "--raw", f"{place}/eviction", "-f", "-", stdin=json.dumps(eviction))
+    troubled.told(NAME, "the solver pod", "it will be created again")
+    again = wait_for_another(troubled, pod)
+    troubled.goes_on()
+    troubled.cluster.delete("Pod", troubled.namespace, pod["metadata"]["name"])
+    wait_for_another(troubled, again)
+    serve_at_last(troubled)
 
 
 def test_a_pod_that_is_too_big_for_the_node_is_told_and_a_corrected_issuer_is_used(troubles: Troubles) -> None:
@@ -219,18 +242,14 @@ def test_an_ingress_class_that_nobody_has_is_named_and_a_corrected_issuer_is_use
     troubled.nothing_left()
 
 
-def test_a_class_of_a_controller_that_does_not_run_is_named_with_it(troubled: Space) -> None:
-    name, controller = f"inner-{troubled.namespace}", "example.test/inner"
-    served = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": name}}
-    served["spec"] = {"controller": controller}
-    troubled.bed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(served))
+def test_a_class_of_a_controller_that_does_not_run_is_named_with_it(troubles: Troubles) -> None:
+    troubled = troubles[nobodys_class]
+    name = inner_class(troubled)
     try:
-        troubled.http01("inner", {"ingress": {"ingressClassName": name}})
-        troubled.apply(NAME, troubled.host(NAME), issuer_name="inner")
         troubled.told(
             NAME,
             "HTTP 404 Not Found at 10.200.0.1",
-            f"is of the class {name}, which is for the controller {controller}, and its status has no address",
+            f"is of the class {name}, which is for the controller {INNER}, and its status has no address",
         )
         troubled.goes_on()
         troubled.http01("inner")

@@ -41,6 +41,7 @@ class IssuanceError(Exception):
         costly: Whether the attempt cost something at the CA, so that the next one has to wait longer.
         abandons_order: Whether the present order can be of no more use, and a new one may be placed soon.
         by_name: What is wrong, by DNS name.
+        answered: Whether what the CA answered about the order led to it; see `Failure.answered`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class IssuanceError(Exception):
         costly: bool = False,
         abandons_order: bool = False,
         by_name: dict[str, str] | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(message)
         self.reason = reason
@@ -58,6 +60,7 @@ class IssuanceError(Exception):
         self.costly = costly
         self.abandons_order = abandons_order
         self.by_name = by_name or {}
+        self.answered = answered
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,9 @@ class Failure:
         by_name: What is wrong, by DNS name.
         answered: Whether it is an answer of the CA to a request about an order. Another machine of the CA may answer
             otherwise in a moment, so how often it came in a row matters; see `certificates.ca_trouble`.
+        doubtful: Whether one damaged answer suffices for it, so that it ends an order only if it comes again.
+        read_again: Whether what was read of the order may be the cause, such as a URL in it that leads nowhere. Then
+            the order is read again before the next try.
         is_certain: Whether it says that the CA works for nobody: nothing that was asked for can bring it about.
         expected: False for a defect of ours, which is logged with its traceback.
     """
@@ -84,6 +90,8 @@ class Failure:
     not_before: dt.datetime | None = None
     by_name: dict[str, str] | None = None
     answered: bool = False
+    doubtful: bool = False
+    read_again: bool = False
     is_certain: bool = False
     expected: bool = True
 
@@ -103,27 +111,29 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
     match error:
         case IssuanceError():
             kind: FailureKind = "order" if error.abandons_order else "attempt" if error.costly else "transient"
-            return Failure(error.reason, message, kind, by_name=error.by_name)
+            failure = Failure(error.reason, message, kind, by_name=error.by_name)
+            return _doubted(failure) if error.answered else failure
         case SolverError():
             return Failure(error.reason, message, "transient")
         case acme.OrderFailed():
-            return _of_failed_order(error, message)
+            return _doubted(_of_failed_order(error, message))
         case PersistentRecordMissing():
             return Failure("PersistentRecordMissing", message, "transient")
         case acme.UnsupportedChallenge():
-            return Failure("NoChallenge", message, "attempt")
+            return _doubted(Failure("NoChallenge", message, "attempt"))
         case acme.AcmeError():
             failure = _of_acme(error, message, now)
             answered = isinstance(error, acme.ServerResponseError) and _is_about_an_order(error)
-            return replace(failure, answered=answered, is_certain=_is_certain(error))
+            # One that passes by itself says nothing against what was read.
+            read_again = isinstance(error, acme.TransportError) or (answered and not error.temporary)
+            return replace(failure, answered=answered, read_again=read_again, is_certain=_is_certain(error))
         case dns.DnsError():
             return _of_dns(error, message, now)
         case pki.GateRefused():
-            return Failure(
-                "CertificateRefused",
-                f"The CA's certificate was not used: {message}. The last good one is kept.",
-                "attempt",
-            )
+            said = f"The CA's certificate was not used: {message}. The last good one is kept."
+            return _doubted(Failure("CertificateRefused", said, "attempt"))
+        case pki.ChainError():
+            return _doubted(Failure("InvalidKeyOrChain", message, "attempt"))
         case pki.PkiError():
             return Failure("InvalidKeyOrChain", message, "attempt")
         case kube.KubeError():
@@ -138,6 +148,10 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
                 "transient",
                 expected=False,
             )
+
+
+def _doubted(failure: Failure) -> Failure:
+    return replace(failure, answered=True, doubtful=True, read_again=True)
 
 
 def attempt_pause(failed_attempts: int) -> dt.timedelta:
@@ -158,6 +172,7 @@ _DNS_REASONS: Final[dict[type[dns.DnsError], tuple[Reason, str]]] = {
     ),
     dns.ProviderUnreachable: ("DNSProviderUnreachable", "Check network policies, the proxy and the provider's status"),
     dns.ProviderRefused: ("DNSProviderRefused", "Correct the credentials or the solver"),
+    dns.InvalidCredential: ("InvalidCredential", "Correct the Secret, or the issuer that names it"),
     dns.UpdateRefused: ("DNSUpdateRefused", "Correct the server's policy, or the solver's nameserver and key"),
     dns.TsigRejected: ("TSIGRejected", "Compare the key's name, algorithm and secret with the server's"),
     dns.InvalidTsigKey: ("InvalidTSIGKey", "Copy it from the server's configuration"),

@@ -116,6 +116,7 @@ DnsReason = Literal[
     "DNSServerUnreachable",
     "DNSProviderUnreachable",
     "DNSProviderRefused",
+    "InvalidCredential",
     "DNSLookupFailed",
     "DNSUpdateRefused",
     "DNSUpdateFailed",

@@ -73,31 +73,38 @@ class DnsWebhook(Part):
         unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
         return answers(f"https://{LOOPBACK}:{self.ports['main']}/readyz", tls=unverified)
 
-    def objects(self, ca_bundle: str | None) -> list[dict[str, object]]:
-        """Return the Service and the APIService by which the API server finds it.
+    @property
+    def objects(self) -> list[dict[str, object]]:
+        """The Service and the APIService by which the API server finds it; its CA is left to somebody else."""
+        return webhook_objects(self.group, self.service, self.ports["main"])
 
-        Args:
-            ca_bundle: The PEM certificates that its own is checked with, in base64; None for none yet.
-        """
-        namespace, name = self.service
-        return [
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {"namespace": namespace, "name": name},
-                "spec": {"type": "ExternalName", "externalName": "localhost"},
+
+def webhook_objects(group: str, service: tuple[str, str], port: int) -> list[dict[str, object]]:
+    """Return the Service and the APIService by which the API server finds a webhook.
+
+    Args:
+        group: Of its API.
+        service: Namespace and name of the Service.
+        port: Where it listens on loopback.
+    """
+    namespace, name = service
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"namespace": namespace, "name": name},
+            "spec": {"type": "ExternalName", "externalName": "localhost"},
+        },
+        {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": f"v1alpha1.{group}"},
+            "spec": {
+                "group": group,
+                "version": "v1alpha1",
+                "groupPriorityMinimum": 1000,
+                "versionPriority": 15,
+                "service": {"namespace": namespace, "name": name, "port": port},
             },
-            {
-                "apiVersion": "apiregistration.k8s.io/v1",
-                "kind": "APIService",
-                "metadata": {"name": f"v1alpha1.{self.group}"},
-                "spec": {
-                    "group": self.group,
-                    "version": "v1alpha1",
-                    "groupPriorityMinimum": 1000,
-                    "versionPriority": 15,
-                    "service": {"namespace": namespace, "name": name, "port": self.ports["main"]},
-                    **({} if ca_bundle is None else {"caBundle": ca_bundle}),
-                },
-            },
-        ]
+        },
+    ]

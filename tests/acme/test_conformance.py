@@ -17,6 +17,7 @@ from certwright.acme import (
 )
 from certwright.acme.authorization import check_authorization
 from certwright.acme.order import check_identifiers
+from tests.fakes.acme import ORIGIN
 
 if TYPE_CHECKING:
     from tests.fakes.acme import FakeCa
@@ -97,7 +98,8 @@ async def test_the_client_looks_at_what_it_gets(client: Client, ca: FakeCa) -> N
         await client.fetch_authorizations(made)
     ca.reply(
         "/new-order",
-        ca.json(ca.order("pending", identifiers=[]), status=201, headers={"Location": "https://ca.test/order/9"}),
+        ca.json(ca.order("pending", identifiers=[]), status=201, headers={"Location": f"{ORIGIN}/order/9"}),
     )
+    ca.reply("/order/9", *[ca.json(ca.order("pending", identifiers=[]))] * 4)
     with pytest.raises(MalformedResponse, match=r"without a\.example"):
         await client.new_order(asked)

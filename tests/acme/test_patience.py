@@ -323,16 +323,36 @@ async def test_an_order_without_a_finalize_url_in_later_answers_can_be_finalized
 
 
 async def test_an_order_that_is_invalid_from_the_start_is_not_finalized(client: Client, ca: FakeCa) -> None:
-    ca.reply(
-        "/new-order",
-        lambda _: ca.json(
-            ca.order("invalid", error={"type": "urn:ietf:params:acme:error:caa", "detail": "forbidden"}),
-            status=201,
-            headers={"Location": f"{ORIGIN}/order/1"},
-        ),
-    )
+    forbidden = ca.order("invalid", error={"type": "urn:ietf:params:acme:error:caa", "detail": "forbidden"})
+    placed = ca.json(forbidden, status=201, headers={"Location": f"{ORIGIN}/order/1"})
+    ca.reply("/new-order", placed)
+    ca.reply("/order/1", ca.json(forbidden))
     with pytest.raises(OrderFailed, match="caa: forbidden"):
         await client.new_order([Identifier.dns("a.example")])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"status": "invalid"},
+        {"status": "contemplating"},
+        {"identifiers": [{"type": "dns", "value": "other.example"}]},
+        {"identifiers": []},
+        {"authorizations": [f"{ORIGIN}/authz/{number}" for number in range(5)]},
+        {"finalize": "http://192.0.2.1/"},
+        {"finalize": None},
+    ],
+)
+async def test_an_order_is_not_lost_for_one_damaged_answer(
+    client: Client, ca: FakeCa, damage: dict[str, object]
+) -> None:
+    damaged = {**ca.order("pending"), **damage}
+    ca.reply("/new-order", ca.json(damaged, status=201, headers={"Location": f"{ORIGIN}/order/1"}))
+    ca.reply("/order/1", ca.json(ca.order("pending")))
+    order = await client.new_order([Identifier.dns("a.example")])
+    assert (order.url, order.status) == (f"{ORIGIN}/order/1", "pending")
+    assert [identifier.value for identifier in order.identifiers] == ["a.example"]
+    assert ca.paths().count("/new-order") == 1
 
 
 @pytest.mark.parametrize("trouble", ["404", "404 page", "403"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,8 @@ from certwright.acme import (
     UnsafeUrl,
     UntrustedServer,
 )
-from certwright.acme.server import DIRECTORY_MAX_AGE, MAX_NONCE_TRIES, MAX_RECONNECTS
+from certwright.acme.server import DIRECTORY_MAX_AGE, DOUBTED_DIRECTORY_AGE, MAX_NONCE_TRIES, MAX_RECONNECTS
+from tests.fakes.acme import DIRECTORY_URL, ORIGIN
 
 if TYPE_CHECKING:
     from tests.fakes.acme import FakeCa
@@ -242,6 +244,43 @@ class TestNonces:
             await read(server, key)
 
 
+class TestDamagedDirectory:
+    """A directory is cached for an hour; what one damaged answer says is not."""
+
+    @pytest.mark.parametrize("damage", ["newNonce", "newOrder"])
+    @pytest.mark.parametrize("trouble", ["connection", "404"])
+    async def test_a_url_that_leads_nowhere_has_it_fetched_again(
+        self, ca: FakeCa, key: AccountKey, time: FakeTime, damage: str, trouble: str
+    ) -> None:
+        server = AcmeServer(DIRECTORY_URL, ca, clock=time.clock())
+        ca.reply("/dir", ca.json({**ca.directory(), damage: f"{ORIGIN}/nowhere"}))
+        url = (await server.directory()).new_order
+        assert server.nonces.take()  # which the directory has brought
+        nowhere: Any = broken(sent=False)
+        if trouble == "404":
+            nowhere = lambda request: ca.problem("malformed", "no such thing", request, status=404)  # noqa: E731
+        ca.reply("/nowhere", *[nowhere] * 10)
+        with pytest.raises((ConnectionFailed, ProblemError)):
+            await server.post("newOrder", url, {}, key=key, kid=KID, repeatable=False)
+        assert (await server.directory()).url  # not at once: a CA that is down is not asked for it at every try
+        assert ca.paths().count("/dir") == 1
+        time.elapsed += DOUBTED_DIRECTORY_AGE + 1
+        directory = await server.directory()
+        assert (directory.new_nonce, directory.new_order) == (f"{ORIGIN}/new-nonce", f"{ORIGIN}/new-order")
+        assert ca.paths().count("/dir") == 2
+
+    async def test_what_is_refused_for_other_reasons_says_nothing_of_it(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey, time: FakeTime
+    ) -> None:
+        url = (await server.directory()).new_order
+        ca.reply("/new-order", lambda request: ca.problem("rejectedIdentifier", "no", request, status=400))
+        with pytest.raises(ProblemError):
+            await server.post("newOrder", url, {}, key=key, kid=KID, repeatable=False)
+        time.elapsed += DOUBTED_DIRECTORY_AGE + 1
+        await server.directory()
+        assert ca.paths().count("/dir") == 1
+
+
 class TestBrokenConnections:
     @pytest.mark.parametrize("sent", [True, False])
     async def test_reading_is_repeated_with_a_fresh_nonce_after_a_pause(
@@ -285,6 +324,18 @@ class TestBrokenConnections:
     ) -> None:
         ca.reply(ACCOUNT, broken(sent=False))
         assert (await read(server, key, repeatable=False)).status == 200
+
+    @pytest.mark.parametrize("times", [1, 10])
+    async def test_a_nonce_that_was_never_sent_is_used_again(
+        self, server: AcmeServer, ca: FakeCa, key: AccountKey, times: int
+    ) -> None:
+        await read(server, key)
+        ca.reply(ACCOUNT, *[broken(sent=False)] * times)
+        with contextlib.suppress(ConnectionFailed):
+            await read(server, key)
+        ca.replies[ACCOUNT].clear()
+        assert (await read(server, key)).status == 200
+        assert ca.paths().count("/new-nonce") <= 1
 
     async def test_the_directory_is_asked_for_again(self, server: AcmeServer, ca: FakeCa) -> None:
         ca.reply("/dir", broken(sent=True), broken(sent=False))

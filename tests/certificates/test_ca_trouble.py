@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright import acme
-from certwright.certificates.ca_trouble import CA_TRIES, FINALIZED_TRIES, GONE_TRIES
+from certwright.certificates.ca_trouble import CA_TRIES, DOUBTED_TRIES, FINALIZED_CA_TRIES, FINALIZED_TRIES, GONE_TRIES
 from certwright.certificates.steps.review_authorizations import MAX_ANSWERS
 from certwright.resources import ISSUING
 from tests.certificates.bench import Bench
@@ -27,7 +27,7 @@ MINUTE, HOUR = 60.0, 3600.0
 
 def problem(kind: str, status: int, action: str = "order") -> acme.ProblemError:
     named = acme.Problem(type=f"urn:ietf:params:acme:error:{kind}", detail="not now")
-    known = {"serverInternal": acme.ServerInternal, "unauthorized": acme.Unauthorized}
+    known = {"serverInternal": acme.ServerInternal, "unauthorized": acme.Unauthorized, "badCSR": acme.BadCsr}
     return known.get(kind, acme.ProblemError)(named, action=action, url=URL, status=status)
 
 
@@ -165,6 +165,243 @@ async def test_an_order_that_the_ca_fails_on_gives_way_to_another_after_two_hour
     assert len(bench.ca.orders) == 2
 
 
+NOWHERE = "https://192.0.2.1:14000/nowhere"
+
+
+def unreachable() -> acme.AcmeError:
+    return acme.ConnectionFailed("cannot connect to 192.0.2.1:14000", host="192.0.2.1:14000", request_sent=False)
+
+
+def changing(bench: Bench, method: str, times: int, change: Callable[[Any], Any]) -> Counter[str]:
+    """Damage the first so many answers of a kind; return how often each was made."""
+    original, calls = getattr(bench.ca, method), Counter[str]()
+
+    async def damaged(*arguments: Any, **options: Any) -> Any:
+        found = await original(*arguments, **options)
+        calls[method] += 1
+        return change(found) if calls[method] <= times else found
+
+    setattr(bench.ca, method, damaged)
+    return calls
+
+
+def nothing_there(bench: Bench, method: str, url: Callable[[Any], str | None]) -> Counter[str]:
+    """Have requests to `NOWHERE` fail; return how often it was tried."""
+    original, calls = getattr(bench.ca, method), Counter[str]()
+
+    async def going(subject: Any, *arguments: Any) -> Any:
+        calls[method] += 1
+        if url(subject) == NOWHERE:
+            calls["nowhere"] += 1
+            raise unreachable()
+        return await original(subject, *arguments)
+
+    setattr(bench.ca, method, going)
+    return calls
+
+
+async def test_a_certificate_url_that_leads_nowhere_is_read_again_before_the_next_try(bench: Bench) -> None:
+    tried = nothing_there(bench, "download_certificate", lambda order: order.certificate_url)
+    changing(bench, "finalize", 1, lambda order: replace(order, certificate_url=NOWHERE))
+    await bench.run(10)
+    assert bench.condition().status == "True"
+    assert (tried["nowhere"], tried["download_certificate"]) == (1, 2)
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+
+
+async def test_a_finalize_url_that_leads_nowhere_is_read_again_before_the_next_try(bench: Bench) -> None:
+    tried = nothing_there(bench, "finalize", lambda order: order.finalize_url)
+    changing(bench, "fetch_order", 1, lambda order: replace(order, finalize_url=NOWHERE))
+    await bench.run(10)
+    assert bench.condition().status == "True"
+    assert (tried["nowhere"], tried["finalize"], len(bench.ca.orders)) == (1, 2, 1)
+
+
+def at_nowhere(authorizations: tuple[acme.Authorization, ...]) -> tuple[acme.Authorization, ...]:
+    (only,) = authorizations
+    return (replace(only, challenges=tuple(replace(one, url=NOWHERE) for one in only.challenges)),)
+
+
+async def test_a_challenge_url_that_leads_nowhere_is_read_again_before_the_next_try(bench: Bench) -> None:
+    tried = nothing_there(bench, "answer_challenge", lambda challenge: challenge.url)
+    changing(bench, "fetch_authorizations", 1, at_nowhere)
+    await bench.run(10)
+    assert bench.condition().status == "True"
+    assert (tried["nowhere"], tried["answer_challenge"], len(bench.ca.orders)) == (1, 2, 1)
+    assert bench.dns.records == set()
+
+
+async def test_urls_that_never_lead_anywhere_are_tried_ever_less_often_and_given_up(bench: Bench) -> None:
+    tried = nothing_there(bench, "finalize", lambda order: order.finalize_url)
+    changing(bench, "fetch_order", 100_000, lambda order: replace(order, finalize_url=NOWHERE))
+    await bench.run(1.5 * HOUR)
+    assert len(bench.ca.orders) == 1
+    assert 15 <= tried["nowhere"] < CA_TRIES
+    await bench.run(HOUR)
+    assert bench.status.failed_attempts == 1
+    await bench.run(24 * HOUR)
+    assert tried["nowhere"] <= 10 * CA_TRIES
+    assert len(bench.ca.orders) <= 10
+
+
+async def test_a_certificate_that_cannot_be_fetched_for_a_day_is_given_up(bench: Bench) -> None:
+    tried = nothing_there(bench, "download_certificate", lambda order: order.certificate_url)
+    changing(bench, "fetch_order", 100_000, lambda order: replace(order, certificate_url=NOWHERE))
+    changing(bench, "finalize", 1, lambda order: replace(order, certificate_url=NOWHERE))
+    await bench.run(20 * HOUR)
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+    assert tried["nowhere"] < FINALIZED_CA_TRIES
+    await bench.run(10 * HOUR)
+    assert len(bench.ca.orders) == 2
+    assert bench.condition().status == "True"
+
+
+async def test_a_ca_that_is_out_of_reach_costs_no_order_however_long(bench: Bench) -> None:
+    """Only what the CA names and is not there is its fault; nothing is there while it is down."""
+    down = True
+
+    def is_down(method: str) -> None:
+        original = getattr(bench.ca, method)
+
+        async def reaching(*arguments: Any, **options: Any) -> Any:
+            if down:
+                raise unreachable()
+            return await original(*arguments, **options)
+
+        setattr(bench.ca, method, reaching)
+
+    for method in ("download_certificate", "fetch_order"):
+        is_down(method)
+    await bench.run(60 * HOUR)
+    down = False
+    await bench.run(HOUR)
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+
+
+async def test_a_ca_that_finds_no_ready_order_ready_is_asked_ever_less_often(bench: Bench) -> None:
+    bench.ca.not_ready = 10_000
+    await bench.run(1.5 * HOUR)
+    assert 10_000 - bench.ca.not_ready < CA_TRIES
+    await bench.run(10 * HOUR)
+    assert 2 <= len(bench.ca.orders) <= 5
+
+
+def without_challenges(authorizations: tuple[acme.Authorization, ...]) -> tuple[acme.Authorization, ...]:
+    return tuple(replace(one, challenges=()) for one in authorizations)
+
+
+def failed(authorizations: tuple[acme.Authorization, ...]) -> tuple[acme.Authorization, ...]:
+    return tuple(replace(one, status=acme.AuthorizationStatus.INVALID) for one in authorizations)
+
+
+def foreign(authorizations: tuple[acme.Authorization, ...]) -> tuple[acme.Authorization, ...]:
+    return tuple(replace(one, identifier=acme.Identifier.dns("example.test")) for one in authorizations)
+
+
+def expired(order: acme.Order) -> acme.Order:
+    return replace(order, expires=order.expires or dt.datetime(2000, 1, 1, tzinfo=dt.UTC))
+
+
+def invalid(order: acme.Order) -> acme.Order:
+    return replace(order, status=acme.OrderStatus.INVALID)
+
+
+def cut(chain: Any) -> Any:
+    return replace_pem(chain, chain.pem[: len(chain.pem) // 2] + b"\n-----END CERTIFICATE-----\n")
+
+
+def replace_pem(chain: Any, pem: bytes) -> Any:
+    return type(chain)(pem=pem)
+
+
+DAMAGE: list[tuple[str, Callable[[Any], Any], str]] = [
+    ("fetch_authorizations", without_challenges, "NoChallenge"),
+    ("fetch_authorizations", failed, "ValidationFailed"),
+    ("fetch_authorizations", foreign, "ForeignAuthorization"),
+    ("finalize", invalid, ""),
+    ("fetch_order", invalid, ""),
+    ("download_certificate", cut, "InvalidKeyOrChain"),
+    ("download_certificate", lambda chain: replace_pem(chain, b""), "InvalidKeyOrChain"),
+]
+
+
+@pytest.mark.parametrize(("method", "change", "reason"), DAMAGE)
+async def test_one_damaged_answer_costs_no_order(
+    bench: Bench, method: str, change: Callable[[Any], Any], reason: str
+) -> None:
+    calls = changing(bench, method, 1, change)
+    await bench.run(30)
+    assert bench.condition().status == "True"
+    assert calls[method] >= 1
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+    assert bench.dns.records == set()
+    if reason:
+        assert bench.events.count(reason) == 1  # people read of it once
+
+
+@pytest.mark.parametrize(("method", "change", "reason"), [one for one in DAMAGE if one[2]])
+async def test_a_ca_that_always_answers_so_ends_in_the_same_condition(
+    bench: Bench, method: str, change: Callable[[Any], Any], reason: str
+) -> None:
+    calls = changing(bench, method, 100_000, change)
+    await bench.run(45)
+    assert (bench.condition(ISSUING).status, bench.condition(ISSUING).reason) == ("False", reason)
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 1)
+    assert calls[method] == DOUBTED_TRIES
+    assert bench.dns.records == set()
+
+
+async def test_a_certificate_for_another_key_is_fetched_again_before_it_is_refused(bench: Bench) -> None:
+    bench.ca.changed = lambda _: bench.build.ca.chain(["a.example.test"]).pem
+    calls = changing(bench, "download_certificate", 0, lambda chain: chain)
+    await bench.run(30)
+    assert calls["download_certificate"] == DOUBTED_TRIES
+    assert (bench.condition(ISSUING).reason, bench.status.failed_attempts) == ("CertificateRefused", 1)
+    assert bench.secret_names.isdisjoint({"web-tls"})
+
+
+@pytest.mark.parametrize("method", ["fetch_authorizations", "answer_challenge", "finalize"])
+async def test_one_refusal_costs_no_order_and_three_do(bench: Bench, method: str) -> None:
+    trouble(bench, method, lambda: problem("malformed", 400), DOUBTED_TRIES - 1)
+    await bench.run(30)
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+
+
+@pytest.mark.parametrize("method", ["fetch_authorizations", "answer_challenge", "finalize"])
+async def test_refusals_that_go_on_end_in_an_attempt(bench: Bench, method: str) -> None:
+    calls = trouble(bench, method, lambda: problem("malformed", 400), 10_000)
+    await bench.run(30)
+    assert (calls[method], bench.status.failed_attempts) == (DOUBTED_TRIES, 1)
+    assert bench.condition(ISSUING).reason == "CARefused"
+
+
+async def test_an_order_that_had_expired_when_it_was_placed_is_followed_all_the_same(bench: Bench) -> None:
+    changing(bench, "new_order", 1, expired)
+    trouble(bench, "fetch_authorizations", internal, 2)
+    await bench.run(30)
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+
+
+async def test_a_challenge_that_is_another_one_at_the_next_look_ends_the_order_cleanly(bench: Bench) -> None:
+    """A token changes if the CA makes challenges anew: what was presented is removed, and another order placed."""
+    answering = trouble(bench, "answer_challenge", unreachable, 1)
+
+    def other(authorizations: tuple[acme.Authorization, ...]) -> tuple[acme.Authorization, ...]:
+        (only,) = authorizations
+        if not answering["answer_challenge"] or len(bench.ca.orders) > 1:
+            return authorizations
+        return (replace(only, challenges=tuple(replace(one, token="another-token") for one in only.challenges)),)
+
+    changing(bench, "fetch_authorizations", 10_000, other)
+    await bench.run(2 * MINUTE)
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (2, 0)
+    assert bench.dns.records == set()
+
+
 async def test_a_refusal_to_finalize_is_final(bench: Bench) -> None:
     trouble(bench, "finalize", lambda: problem("badCSR", 400, "finalize"), 1)
     await bench.run(30)
@@ -185,12 +422,13 @@ class Validation:
     def __init__(self, bench: Bench, *outcomes: str) -> None:
         self.bench, self.outcomes, self.state, self.answers, self.reads = bench, list(outcomes), "pending", 0, 0
         bench.ca.undecided = True
-        bench.ca.fetch_readable_authorizations = self.read  # type: ignore[method-assign]
+        self.fetch = bench.ca.fetch_authorizations
+        bench.ca.fetch_authorizations = bench.ca.fetch_readable_authorizations = self.read  # type: ignore[method-assign]
         bench.ca.answer_challenge = self.answer  # type: ignore[method-assign]
 
     async def read(self, order: acme.Order) -> tuple[acme.Authorization, ...]:
         self.reads += 1
-        (found,) = await self.bench.ca.fetch_authorizations(order)
+        (found,) = await self.fetch(order)
         return (replace(found, **self.states, challenges=(self.challenge(found.challenges[0]),)),)
 
     @property
@@ -283,4 +521,4 @@ async def test_an_order_that_expires_says_what_the_ca_said_last(bench: Bench) ->
 async def test_an_order_that_goes_well_has_its_authorizations_read_once(bench: Bench) -> None:
     validation = Validation(bench, "valid")
     await bench.run(30)
-    assert (bench.condition().status, validation.reads) == ("True", 0)
+    assert (bench.condition().status, validation.reads) == ("True", 1)

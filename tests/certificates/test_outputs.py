@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key, pkcs12
 
+from certwright.certificates.revisions.secret import read_revisions
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.keystores import OutputsLook, look_at_outputs
 from certwright.certificates.secret.outputs import MAX_SECRET_BYTES, Passwords, make_outputs, recorded_outputs
@@ -443,3 +444,24 @@ def test_what_is_kept_of_a_secret_without_outputs_is_nothing_more(build: Build) 
     assert facts.outputs is None
     body: Body = build.secret()
     assert SecretFacts.of(body).outputs is None
+
+
+@pytest.mark.parametrize(
+    "name", ["certwright.io/outputs", "certwright.io/secret-template", "certwright.io/rolled-back"]
+)
+@pytest.mark.parametrize("text", ["[" * 2048, '{"a":' * 400, "[" * 1024 + "]" * 1024])
+def test_annotations_that_are_nested_more_deeply_than_python_reads_say_nothing(
+    build: Build, name: str, text: str
+) -> None:
+    """As a tenant, whose Secret with our label is read when the watch brings it."""
+    secret = build.secret()
+    secret["metadata"]["annotations"][name] = text
+    facts = SecretFacts.of(secret)
+    assert facts.certificate is not None
+    assert facts.outputs is None
+    assert facts.rolled_back is None
+
+
+def test_a_record_of_a_revision_that_is_nested_too_deeply_is_none() -> None:
+    entries = {"1.crt": b"x", "1.key": b"x", "1.json": b'{"annotations":' + b"[" * 8000}
+    assert read_revisions({"data": {name: encoded(content) for name, content in entries.items()}}) == []

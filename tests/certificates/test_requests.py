@@ -180,6 +180,29 @@ async def test_a_request_that_is_written_back_is_told_and_not_repeated(bench: Be
     assert (len(bench.ca.orders), last(bench).id, last(bench).state) == (3, "r-2", "Succeeded")
 
 
+async def test_a_request_that_is_written_back_for_ever_is_not_repeated_however_many_others_there_are(
+    bench: Bench,
+) -> None:
+    """Git has an old request, and people make new ones: the status keeps eight."""
+    await bench.run(60)
+    ask(bench, "from-git")
+    await bench.run(60)
+    for number in range(12):
+        ask(bench, "from-git")
+        await bench.run(60)
+        ask(bench, f"r-{number}")
+        await bench.run(DAY / 2)
+    ask(bench, "from-git")
+    await bench.run(DAY)
+    restarted = len(bench.ca.orders)
+    bench.restart()
+    await bench.run(60)
+    assert len(bench.ca.orders) == restarted == 14
+    assert len(bench.status.requests) == 8
+    assert [entry.id for entry in bench.status.requests].count("from-git") == 1
+    assert bench.events.count("RequestRepeated") == 1
+
+
 async def test_a_request_that_is_written_back_days_later_is_not_repeated_by_another_process(bench: Bench) -> None:
     await bench.run(60)
     ask(bench)
@@ -246,6 +269,14 @@ async def test_a_newer_request_takes_the_place_of_one_that_runs_and_shares_its_o
     assert [(one.id, one.state) for one in bench.status.requests] == [("r-1", "Failed"), ("r-2", "Succeeded")]
     assert "request r-2 took its place" in bench.status.requests[0].message
     assert len(bench.ca.orders) == 2
+
+
+async def test_who_asked_cannot_hide_what_an_event_says(bench: Bench) -> None:
+    await bench.run(60)
+    ask(bench, requestedBy="alice\u202e\u2066 of \u200bteam\u2028b")
+    await bench.run(60)
+    assert last(bench).requested_by == "alice of team b"
+    assert "request r-1 of alice of team b for a renewal" in bench.messages["RequestSucceeded"]
 
 
 async def test_the_last_eight_requests_are_kept(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,20 @@ class TestDnsPersist:
             DnsPersist01(None, issuer="other").records(self.pair(proof))
         with pytest.raises(UnsupportedChallenge, match="no issuer"):
             proof("a.example", "dns-persist-01", token=None).persistent_value()
+
+    @pytest.mark.parametrize("prefix", ["https://ca.test/a b/", "x; policy=wildcard; y=", "h\u00e4sh:"])
+    async def test_what_no_record_can_hold_is_refused(self, proof: MakeProof, prefix: str) -> None:
+        """A CA that could write into the record could have it allow more than was asked for."""
+        (plain, _) = self.pair(proof, meta=DirectoryMeta(account_hash_prefix=prefix))
+        with pytest.raises(UnsupportedChallenge, match="visible ASCII without semicolons"):
+            plain.persistent_value()
+
+    async def test_a_ca_of_a_thousand_names_is_told_in_a_short_message(self, proof: MakeProof) -> None:
+        (plain, _) = self.pair(proof)
+        many = replace(plain.challenge, issuer_domain_names=tuple(f"ca{number}.example" for number in range(10_000)))
+        with pytest.raises(UnsupportedChallenge) as caught:
+            replace(plain, challenge=many).persistent_value(issuer="other")
+        assert len(str(caught.value)) < 1000
 
 
 class TestWebroot:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 PAGE: Final = (PROJECT / "docs" / "operating.md").read_text(encoding="utf-8")
 ROWS: Final = re.findall(
-    r"^\| (served|cluster|own|`default`) \| (\S+) \| ([^|]+) \| ([^|]+) \| ([^|]*)\| ([^|]+) \|$", PAGE, re.MULTILINE
+    r"^\| (served|cluster|own|webhook|`default`) \| (\S+) \| ([^|]+) \| ([^|]+) \| ([^|]*)\| ([^|]+) \|$",
+    PAGE,
+    re.MULTILINE,
 )
 
 Right = tuple[str, str, str, str]
@@ -32,6 +34,7 @@ def documented(values: Mapping[str, Any]) -> set[Right]:
         "http01.enabled": values.get("http01", {}).get("enabled", True),
         "tlsAlpn01.enabled": values.get("tlsAlpn01", {}).get("enabled", False),
         "dns01.webhooks": bool(webhooks),
+        "serving": any("serving" in webhook for webhook in webhooks),
         "leaderElection.enabled": values.get("leaderElection", {}).get("enabled", True),
     }
     named = webhooks[0] if webhooks else {}
@@ -85,7 +88,10 @@ def test_the_rights_are_those_of_the_table(helm: Helm, name: str, *, http01: boo
     served = set(values.get("namespaces", ()))
     found: dict[str, set[Right]] = {}
     for (namespace, role_name), role in of_operator(helm.objects(values)).items():
-        if role_name.endswith("-served"):
+        if role_name.endswith("-webhooks"):
+            assert namespace == "webhooks"
+            found.setdefault("webhook role", set()).update(rights("webhook", role))
+        elif role_name.endswith("-served"):
             found.setdefault(namespace, set()).update(rights("served", role))
         else:
             where = {"": "cluster", "certwright": "own", "default": "default"}[namespace]
@@ -96,6 +102,7 @@ def test_the_rights_are_those_of_the_table(helm: Helm, name: str, *, http01: boo
         for namespace in served:
             assert found[namespace] == {right for right in wanted if right[0] == "served"}
         assert found["cluster role"] == {right for right in wanted if right[0] == "cluster"}
+        assert found.get("webhook role", set()) == {right for right in wanted if right[0] == "webhook"}
         assert found.get("default role", set()) == (
             set() if "default" in served else {right for right in wanted if right[0] == "default"}
         )

@@ -11,7 +11,15 @@ from certwright.dns import DnsView, InvalidServer, MalformedAnswer, NameserverUn
 from certwright.dns.https import MEDIA_TYPE, HttpsResolver
 from certwright.dns.query import Questioner
 from certwright.dns.resolvers import parse_resolver
-from certwright.http.errors import AddressRefused, ConnectionFailed, TimedOut, UntrustedServer
+from certwright.http.errors import (
+    AddressRefused,
+    ConnectionFailed,
+    InvalidProxy,
+    MalformedResponse,
+    ResponseTooLarge,
+    TimedOut,
+    UntrustedServer,
+)
 from certwright.http.message import Headers, Response
 
 if TYPE_CHECKING:
@@ -95,6 +103,8 @@ async def test_zones_and_cnames_are_looked_up_over_https_as_well(zones: type[Zon
             "is not trusted",
         ),
         (AddressRefused("169.254.169.254 is a link-local address", host="x"), "link-local"),
+        (ResponseTooLarge("dns.example.net sent more than 65536 bytes", host="x"), "sent more than"),
+        (InvalidProxy("The proxy URL is invalid"), "proxy"),
     ],
 )
 async def test_a_connection_that_fails_is_told_and_the_path_is_not(
@@ -120,6 +130,15 @@ async def test_a_page_of_a_captive_portal_is_no_answer(transport: FakeTransport)
     with pytest.raises(MalformedAnswer, match="content type") as caught:
         await ask(transport)
     assert "log in" not in str(caught.value)
+
+
+async def test_a_compressed_answer_is_malformed_and_no_fault_of_the_ca(transport: FakeTransport) -> None:
+    transport.failure = MalformedResponse(
+        "dns.example.net sent a body with the content coding gzip", url=URL, status=200
+    )
+    with pytest.raises(MalformedAnswer, match="gzip") as caught:
+        await ask(transport)
+    assert "4711" not in str(caught.value)
 
 
 @pytest.mark.parametrize("body", [b"", b"garbage", b"\0" * 12, b"\xff" * 600])

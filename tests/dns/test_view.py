@@ -7,7 +7,16 @@ import dns.message
 import dns.resolver
 import pytest
 
-from certwright.dns import CnameLoop, DnsView, InvalidServer, ResolutionFailed, Server, TxtRecord, ZoneNotFound
+from certwright.dns import (
+    CnameLoop,
+    DnsView,
+    InvalidName,
+    InvalidServer,
+    ResolutionFailed,
+    Server,
+    TxtRecord,
+    ZoneNotFound,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -266,6 +275,15 @@ async def test_more_aliases_than_anybody_needs_are_an_error(start: Start, zones:
     with pytest.raises(CnameLoop, match="longer than"):
         await DnsView(resolvers=[str(server)]).follow_cname("c0.example.test")
     assert len([name for _, name, _ in server.asked if name.startswith("c")]) == 9
+
+
+async def test_an_alias_that_is_longer_than_any_status_holds_once_it_is_written_out_is_an_error(
+    start: Start, zones: type[Zones]
+) -> None:
+    target = ".".join(["\\000" * 60, "\\000" * 60, "example.test."])
+    server = await start(zones(("example.test",), {"a.example.test": {"CNAME": [target]}}))
+    with pytest.raises(InvalidName, match=r"a\.example\.test is an alias of a name that is 494 characters long"):
+        await DnsView(resolvers=[str(server)]).follow_cname("a.example.test")
 
 
 async def test_a_loop_of_aliases_is_shown(start: Start, zones: type[Zones]) -> None:

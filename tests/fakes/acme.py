@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import josepy
 
 from certwright.acme import (
+    ConnectionFailed,
     Headers,
     Response,
     base64url,
@@ -96,6 +97,8 @@ class FakeCa:
         if self.replies[request.path]:
             reply = self.replies[request.path].popleft()
             if isinstance(reply, Exception):
+                if isinstance(reply, ConnectionFailed) and not reply.request_sent and request.protected:
+                    self._outstanding.add(request.protected["nonce"])  # nothing was received
                 raise reply
             return replace(reply(request) if callable(reply) else reply, url=url)
         if method == "POST" and self.reject_nonces > 0:

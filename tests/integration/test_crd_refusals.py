@@ -267,13 +267,32 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (persistent(selfCheck="off"), "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType"),
         (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
-        (persistent(challengeType="dns-account-01"), "dns01: Invalid value: must name one DNS provider: rfc2136"),
+        (
+            persistent(challengeType="dns-account-01"),
+            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+        ),
         (persistent(challengeType="dns-02"), 'supported values: "dns-01", "dns-account-01", "dns-persist-01"'),
         (
             solver(dns01=MISSING, tlsAlpn01={"service": {}, "responder": "shared", "podTemplate": {}}),
             "tlsAlpn01.podTemplate: Invalid value: podTemplate cannot be used with responder shared",
         ),
-        (solver(dns01={}), "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: rfc2136"),
+        (solver(dns01={"cloudflare": {}}), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
+        (
+            solver(dns01={"cloudflare": {"apiKeySecretRef": {"name": "dns", "key": "token"}}}),
+            "cloudflare.email: Invalid value: apiKeySecretRef needs the email address",
+        ),
+        (
+            solver(dns01={**RFC2136, "cloudflare": {"apiTokenSecretRef": {"name": "dns", "key": "token"}}}),
+            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+        ),
+        (
+            persistent(**RFC2136, cloudflare={"apiTokenSecretRef": {"name": "dns", "key": "token"}}),
+            "dns01: Invalid value: must name at most one DNS provider: cloudflare, rfc2136, webhook",
+        ),
+        (
+            solver(dns01={}),
+            "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+        ),
         (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
         (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "must be set together"),
         (

@@ -2,40 +2,72 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness import OperatorProcess
 from harness.manifests import TSIG_SECRET
+from testbed.certificates import KeyPair
+from testbed.parts.dns_webhook import webhook_objects
+from testbed.parts.pebble import DISCARD_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness import Cluster, Tenant
     from testbed.bed import TestBed
     from testbed.parts.dns_webhook import DnsWebhook
 
-GROUP, SOLVER, SPACE = "acme.bed.test", "bed-dns", "dns-webhook"
+GROUP, SOLVER = "acme.bed.test", "bed-dns"
+SERVICE, SECRET = ("dns-webhook", "bed-webhook"), "bed-webhook-tls"
 HESITATION = 150
 """Milliseconds between reading the values at a name and writing them: two calls at the same time would lose one."""
 
 
 @pytest.fixture(scope="module")
-def dns_webhook(bed: TestBed, cluster: Cluster) -> Iterator[DnsWebhook]:
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
-    started = bed.start_dns_webhook(group=GROUP, solver=SOLVER, service=(SPACE, "dns-webhook"))
-    objects = {
-        "apiVersion": "v1",
-        "kind": "List",
-        "items": started.objects(base64.b64encode(bed.authority.pem).decode()),
-    }
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps(objects))
+def session_operator(
+    bed: TestBed,
+    cluster: Cluster,
+    operator_namespace: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    without_operator: None,  # noqa: ARG001 - only one may serve the namespaces
+) -> Iterator[OperatorProcess]:
+    """One that makes the webhook's certificate, as soon as it leads: its APIService is there."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SERVICE[0]}})
+    apply(bed, webhook_objects(GROUP, SERVICE, DISCARD_PORT))
+    serving = f"--dns-webhook-serving={GROUP}={'/'.join(SERVICE)}/{SECRET}"
+    log = tmp_path_factory.mktemp("operator") / "operator.log"
+    with OperatorProcess(bed.kubeconfig, log, operator_namespace=operator_namespace, arguments=(serving,)) as running:
+        yield running
+    bed.kubectl("delete", "apiservice", f"v1alpha1.{GROUP}")
+
+
+@pytest.fixture(scope="module")
+def dns_webhook(
+    bed: TestBed, cluster: Cluster, session_operator: OperatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[DnsWebhook]:
+    assert session_operator.running
+    cluster.wait_for(
+        "the operator makes no certificate for the webhook",
+        lambda: cluster.get("Secret", SERVICE[0], SECRET),
+        bool,
+    )
+    mounted = tmp_path_factory.mktemp("webhook")
+    for entry, content in cluster.secret_data(SERVICE[0], SECRET).items():
+        (mounted / entry).write_bytes(content)
+    pair = KeyPair(mounted / "tls.crt", mounted / "tls.key")
+    started = bed.start_dns_webhook(group=GROUP, solver=SOLVER, service=SERVICE, serving=pair)
+    # As a later `kubectl apply` of the chart: the bundle, which it does not have, stays.
+    apply(bed, started.objects)
     bed.kubectl("wait", "--for=condition=Available", "--timeout=60s", f"apiservice/v1alpha1.{GROUP}")
     yield started
-    bed.kubectl("delete", "apiservice", f"v1alpha1.{GROUP}")
     bed.end_dns_webhook()
+
+
+def apply(bed: TestBed, objects: Sequence[Mapping[str, Any]]) -> None:
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
 
 def add_issuer(tenant: Tenant, *, solver: str = SOLVER, group: str = GROUP, **config: Any) -> None:

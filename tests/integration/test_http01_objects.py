@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from harness import Tenant, issuer, tsig_secret
 from harness.cluster import SECONDS, conditions
 from harness.mistakes import message_of, wait_event
 from harness.solver_objects import solver_objects, wait_nothing_left
@@ -16,8 +20,9 @@ from harness.solver_objects import solver_objects, wait_nothing_left
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness import Tenant
+    from harness import Cluster, OperatorProcess
     from harness.cluster import Object
+    from testbed.bed import TestBed
 
 NAMES = ("a.http01.example.test", "b.http01.example.test")
 
@@ -25,6 +30,156 @@ NAMES = ("a.http01.example.test", "b.http01.example.test")
 def http01(tenant: Tenant, route: dict[str, Any] | None = None, **fields: Any) -> list[dict[str, Any]]:
     chosen = route or {"ingress": {"ingressClassName": "traefik"}}
     return [{"http01": {"nameservers": [tenant.bed.bind.address], **chosen, **fields}}]
+
+
+def begin(tenant: Tenant, *names: str, route: dict[str, Any] | None = None, **fields: Any) -> None:
+    """Apply an Issuer and a Certificate, which waits for it by itself."""
+    # By default a self-check fails after a minute, and most tests want to see it under way.
+    solvers = http01(tenant, route, **{"selfCheckTimeout": "10m", **fields})
+    tenant.cluster.apply(issuer(tenant.bed, tenant.namespace, name="http", solvers=solvers))
+    tenant.apply("web", *(names or NAMES[:1]), issuerRef={"name": "http"})
+
+
+def front(tenant: Tenant, *, path: bool) -> Object:
+    """Return an Ingress of a user's for the first name, with a path or without any."""
+    backend = {"service": {"name": "shop", "port": {"number": 80}}}
+    paths = {"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}} if path else {}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "front", "namespace": tenant.namespace},
+        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0], **paths}]},
+    }
+
+
+EDIT: dict[str, Any] = {"ingress": {"name": "front"}}
+GITOPS = ("apply", "--server-side", "--force-conflicts", "-f", "-")
+
+
+def plain(tenant: Tenant) -> None:
+    begin(tenant, *NAMES)
+
+
+def killed(tenant: Tenant) -> None:
+    begin(tenant)
+
+
+def stopped(tenant: Tenant) -> None:
+    begin(tenant)
+
+
+def gone(tenant: Tenant) -> None:
+    begin(tenant)
+
+
+def timed_out(tenant: Tenant) -> None:
+    begin(tenant, selfCheckTimeout="3s")
+
+
+def advisory(tenant: Tenant) -> None:
+    begin(tenant, selfCheck="advisory", selfCheckTimeout="1s")
+
+
+def changed(tenant: Tenant) -> None:
+    tenant.cluster.apply(tsig_secret(tenant.bed, tenant.namespace))
+    begin(tenant)
+
+
+def edited(tenant: Tenant) -> None:
+    tenant.cluster.apply(front(tenant, path=True))
+    begin(tenant, *NAMES, route=EDIT)
+
+
+def deployed(tenant: Tenant) -> None:
+    tenant.bed.kubectl(*GITOPS, "--field-manager=gitops", stdin=json.dumps(front(tenant, path=False)))
+    begin(tenant, route=EDIT)
+
+
+def put_back(tenant: Tenant) -> None:
+    tenant.bed.kubectl(*GITOPS, "--field-manager=argocd-controller", stdin=json.dumps(front(tenant, path=True)))
+    begin(tenant, route=EDIT)
+
+
+def without_paths(tenant: Tenant) -> None:
+    tenant.cluster.apply(front(tenant, path=False))
+    begin(tenant, route=EDIT)
+
+
+def nothing_to_edit(tenant: Tenant) -> None:
+    begin(tenant, route=EDIT)
+
+
+def wrong_class(tenant: Tenant) -> None:
+    begin(tenant, route={"ingress": {"ingressClassName": "nowhere"}}, selfCheck="required")
+
+
+def no_gateways(tenant: Tenant) -> None:
+    begin(tenant, route={"gatewayHTTPRoute": {"parentRefs": [{"name": "gateway"}]}})
+
+
+def bad_template(tenant: Tenant) -> None:
+    template = {"spec": {"resources": {"limits": {"memory": "lots"}}}}
+    begin(tenant, route={"ingress": {"ingressClassName": "traefik", "podTemplate": template}})
+
+
+def nowhere(tenant: Tenant) -> None:
+    begin(tenant, "web.nowhere.invalid")
+
+
+def restricted(tenant: Tenant) -> None:
+    level = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    tenant.cluster.patch("Namespace", None, tenant.namespace, level)
+    begin(tenant)
+
+
+def quota(tenant: Tenant) -> None:
+    tenant.cluster.apply(tsig_secret(tenant.bed, tenant.namespace))
+    tenant.cluster.apply(issuer(tenant.bed, tenant.namespace))
+    none = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "no-pods"}, "spec": {"hard": {"pods": 0}}}
+    tenant.bed.kubectl("apply", "-n", tenant.namespace, "-f", "-", stdin=json.dumps(none))
+    tenant.cluster.wait_for(
+        "the quota does not hold", lambda: {"memory": _probe(tenant)}, lambda seen: seen["memory"] is None
+    )
+    begin(tenant)
+
+
+BEGINNINGS = (
+    quota,
+    plain,
+    timed_out,
+    advisory,
+    changed,
+    edited,
+    deployed,
+    put_back,
+    without_paths,
+    nothing_to_edit,
+    wrong_class,
+    no_gateways,
+    bad_template,
+    nowhere,
+    restricted,
+    killed,
+    stopped,
+    gone,
+)
+Waiting = dict[Callable[[Tenant], None], Tenant]
+
+
+@pytest.fixture(scope="module")
+def waiting(bed: TestBed, cluster: Cluster, session_operator: OperatorProcess) -> Iterator[Waiting]:
+    """Certificates that wait side by side, each in a namespace of its own: what takes its time takes it once."""
+    if not session_operator.running:
+        session_operator.start()
+    begun: Waiting = {}
+    for beginning in BEGINNINGS:
+        namespace = f"test-{secrets.token_hex(4)}"
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        begun[beginning] = Tenant(namespace, bed, cluster, session_operator)
+        beginning(begun[beginning])
+    yield begun
+    for tenant in begun.values():
+        cluster.delete("Namespace", None, tenant.namespace)
 
 
 def under_way(
@@ -48,9 +203,44 @@ def nothing_left(tenant: Tenant) -> None:
     wait_nothing_left(tenant.cluster, tenant.namespace)
 
 
-def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_served(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant))
-    tenant.apply("web", *NAMES, issuerRef={"name": "http"})
+def test_after_its_timeout_the_self_check_fails_and_the_order_is_kept(waiting: Waiting) -> None:
+    tenant = waiting[timed_out]
+    told = tenant.not_ready("web", "SelfCheckFailed")["message"]
+    assert re.search(r"After \d+ s http://", told)  # 3 s, or a little more on a busy machine
+    assert "does not answer with the key authorization" in told
+    assert "the solver pod cw-web-" in told
+    assert "The next attempt is at" in told
+    event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckFailed")
+    assert event["type"] == "Warning"
+    found = tenant.cluster.get("Certificate", tenant.namespace, "web") or {}
+    assert found["status"]["order"]["state"] == "pending"
+    assert found["status"]["failedAttempts"] == 0
+
+
+def test_advisory_asks_the_ca_all_the_same_and_says_so(waiting: Waiting) -> None:
+    tenant = waiting[advisory]
+    event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckSkipped")
+    assert "Asking the CA anyway (selfCheck: advisory)" in event["message"]
+    told = tenant.not_ready("web", "ValidationFailed")["message"]
+    assert NAMES[0] in told
+    nothing_left(tenant)
+
+
+def test_a_quota_is_told_in_kubernetes_words_and_the_rest_goes_on(waiting: Waiting) -> None:
+    tenant = waiting[quota]
+    told = tenant.not_ready("web", "APIServerRefused")["message"]
+    assert "could not create Pod" in told
+    assert "exceeded quota: no-pods" in told
+    assert sorted(one["kind"] for one in solver_objects(tenant.cluster, tenant.namespace)) == ["Ingress", "Service"]
+    tenant.apply("other", "other.http01.example.test")
+    tenant.ready("other")
+    tenant.bed.kubectl("delete", "-n", tenant.namespace, "quota", "no-pods")
+    # The pauses between tries have grown meanwhile.
+    under_way(tenant, "web", "has not been scheduled yet", seconds=180)
+
+
+def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_served(waiting: Waiting) -> None:
+    tenant = waiting[plain]
     found = under_way(tenant, "web", f"http://{NAMES[0]}/.well-known/acme-challenge/", "has not been scheduled yet")
     made = solver_objects(tenant.cluster, tenant.namespace)
     assert sorted(one["kind"] for one in made) == ["Ingress", "Pod", "Service"]
@@ -72,101 +262,46 @@ def test_one_pod_service_and_ingress_for_all_names_and_the_reason_that_none_is_s
     nothing_left(tenant)
 
 
-def test_after_its_timeout_the_self_check_fails_and_the_order_is_kept(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant, selfCheckTimeout="3s"))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
-    told = tenant.not_ready("web", "SelfCheckFailed")["message"]
-    assert "After 3 s http://" in told
-    assert "does not answer with the key authorization" in told
-    assert "the solver pod cw-web-" in told
-    assert "The next attempt is at" in told
-    event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckFailed")
-    assert event["type"] == "Warning"
-    found = tenant.cluster.get("Certificate", tenant.namespace, "web") or {}
-    assert found["status"]["order"]["state"] == "pending"
-    assert found["status"]["failedAttempts"] == 0
-
-
-def test_advisory_asks_the_ca_all_the_same_and_says_so(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant, selfCheck="advisory", selfCheckTimeout="1s"))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
-    event = wait_event(tenant.cluster, tenant.namespace, "web", "SelfCheckSkipped")
-    assert "Asking the CA anyway (selfCheck: advisory)" in event["message"]
-    told = tenant.not_ready("web", "ValidationFailed")["message"]
-    assert NAMES[0] in told
-    nothing_left(tenant)
-
-
-def test_an_issuer_that_changes_to_dns01_in_the_middle_gets_the_certificate(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+def test_an_issuer_that_changes_to_dns01_in_the_middle_gets_the_certificate(waiting: Waiting) -> None:
+    tenant = waiting[changed]
     under_way(tenant, "web")
     tenant.add_issuer("http")
     tenant.ready("web")
     nothing_left(tenant)
 
 
-def test_an_ingress_edited_in_place_is_as_it_was_when_the_certificate_goes(tenant: Tenant) -> None:
-    backend = {"service": {"name": "shop", "port": {"number": 80}}}
-    front = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "front", "namespace": tenant.namespace},
-        "spec": {
-            "ingressClassName": "traefik",
-            "rules": [{"host": NAMES[0], "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
-        },
-    }
-    rules = tenant.cluster.apply(front)["spec"]["rules"]
-    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
-    tenant.apply("web", *NAMES, issuerRef={"name": "http"})
+def test_an_ingress_edited_in_place_is_as_it_was_when_the_certificate_goes(waiting: Waiting) -> None:
+    tenant = waiting[edited]
+    rules = front(tenant, path=True)["spec"]["rules"]
     found = under_way(tenant, "web")
     assert found["metadata"]["finalizers"] == ["certwright.io/clean-up"], "nobody else takes the rules out again"
-    edited = (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"]
-    assert [len(rule["http"]["paths"]) for rule in edited] == [2, 1]
-    assert edited[0]["http"]["paths"][1] == rules[0]["http"]["paths"][0]
+    seen = (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"]
+    assert [len(rule["http"]["paths"]) for rule in seen] == [2, 1]
+    assert seen[0]["http"]["paths"][1] == rules[0]["http"]["paths"][0]
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
     tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
     assert (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"] == rules
     nothing_left(tenant)
 
 
-def test_an_ingress_that_was_edited_in_place_is_its_owners_alone_afterwards(tenant: Tenant) -> None:
+def test_an_ingress_that_was_edited_in_place_is_its_owners_alone_afterwards(waiting: Waiting) -> None:
     """Whoever applies it by server-side apply, as GitOps tools do, has no conflict with the operator."""
-    front = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "front", "namespace": tenant.namespace},
-        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0]}]},
-    }
-    apply = ("apply", "--server-side", "--field-manager=gitops", "-f", "-")
-    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
-    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    tenant = waiting[deployed]
     under_way(tenant, "web")
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
     tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
     found = tenant.cluster.get("Ingress", tenant.namespace, "front") or {}
     assert [entry["manager"] for entry in found["metadata"]["managedFields"]] == ["gitops"]
-    front["spec"] = {"ingressClassName": "traefik", "rules": [{"host": NAMES[1]}]}
-    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+    other = front(tenant, path=False) | {"spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[1]}]}}
+    without_force = [option for option in GITOPS if option != "--force-conflicts"]
+    tenant.bed.kubectl(*without_force, "--field-manager=gitops", stdin=json.dumps(other))
 
 
-def test_an_edited_ingress_whose_owner_puts_his_rules_back_gets_ours_again_and_he_is_named(tenant: Tenant) -> None:
-    backend = {"service": {"name": "shop", "port": {"number": 80}}}
-    path = {"path": "/", "pathType": "Prefix", "backend": backend}
-    front = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "front", "namespace": tenant.namespace},
-        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0], "http": {"paths": [path]}}]},
-    }
-    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=argocd-controller", "-f", "-")
-    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
-    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+def test_an_edited_ingress_whose_owner_puts_his_rules_back_gets_ours_again_and_he_is_named(waiting: Waiting) -> None:
+    tenant = waiting[put_back]
     under_way(tenant, "web")
-    tenant.bed.kubectl(*apply, stdin=json.dumps(front))
+    his = front(tenant, path=True)
+    tenant.bed.kubectl(*GITOPS, "--field-manager=argocd-controller", stdin=json.dumps(his))
 
     def paths(found: Object) -> int:
         return len(found["spec"]["rules"][0]["http"]["paths"])
@@ -176,26 +311,18 @@ def test_an_edited_ingress_whose_owner_puts_his_rules_back_gets_ours_again_and_h
         "the path does not come back",
         lambda: tenant.cluster.get("Ingress", tenant.namespace, "front"),
         lambda found: paths(found) == 2,
-        seconds=30,
     )
     under_way(tenant, "web", "the field manager argocd-controller wrote the rules of the Ingress")
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
     tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
     found = tenant.cluster.get("Ingress", tenant.namespace, "front") or {}
-    assert found["spec"]["rules"] == front["spec"]["rules"]  # type: ignore[index]  # a dict of dicts
+    assert found["spec"]["rules"] == his["spec"]["rules"]
 
 
-def test_an_ingress_of_hosts_without_paths_is_as_it_was_when_the_certificate_goes(tenant: Tenant) -> None:
+def test_an_ingress_of_hosts_without_paths_is_as_it_was_when_the_certificate_goes(waiting: Waiting) -> None:
     """It has no default backend either: without any rule the API server would not take it."""
-    front = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": {"name": "front", "namespace": tenant.namespace},
-        "spec": {"ingressClassName": "traefik", "rules": [{"host": NAMES[0]}]},
-    }
-    rules = tenant.cluster.apply(front)["spec"]["rules"]
-    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+    tenant = waiting[without_paths]
+    rules = front(tenant, path=False)["spec"]["rules"]
     under_way(tenant, "web")
     assert (tenant.cluster.get("Ingress", tenant.namespace, "front") or {})["spec"]["rules"] != rules
     tenant.cluster.delete("Certificate", tenant.namespace, "web")
@@ -204,65 +331,32 @@ def test_an_ingress_of_hosts_without_paths_is_as_it_was_when_the_certificate_goe
     nothing_left(tenant)
 
 
-def test_an_ingress_to_edit_that_is_not_there_is_named_and_looked_for_again(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant, {"ingress": {"name": "front"}}))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+def test_an_ingress_to_edit_that_is_not_there_is_named_and_looked_for_again(waiting: Waiting) -> None:
+    tenant = waiting[nothing_to_edit]
     told = tenant.not_ready("web", "IngressNotFound")["message"]
     assert f"The Ingress {tenant.namespace}/front, which the issuer's http01 solver should edit, does not exist" in told
     assert solver_objects(tenant.cluster, tenant.namespace) == []
 
 
-def test_an_ingress_class_that_is_not_there_is_named(tenant: Tenant) -> None:
-    tenant.add_issuer(
-        "http", solvers=http01(tenant, {"ingress": {"ingressClassName": "nowhere"}}, selfCheck="required")
-    )
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+def test_an_ingress_class_that_is_not_there_is_named(waiting: Waiting) -> None:
+    tenant = waiting[wrong_class]
     [pod] = _soon(tenant, "Pod")
     # There is no kubelet: this test is one, so that the pod is not what is looked at.
     tenant.cluster.patch_status("Pod", tenant.namespace, pod["metadata"]["name"], {"phase": "Running"})
     under_way(tenant, "web", "there is no IngressClass nowhere in the cluster")
 
 
-def test_gateways_that_the_cluster_does_not_know_are_told(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant, {"gatewayHTTPRoute": {"parentRefs": [{"name": "gateway"}]}}))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+def test_gateways_that_the_cluster_does_not_know_are_told(waiting: Waiting) -> None:
+    tenant = waiting[no_gateways]
     told = tenant.not_ready("web", "APIServerRefused")["message"]
     assert "the cluster does not serve gateway.networking.k8s.io/v1 HTTPRoute. Are its CRDs installed?" in told
 
 
-def test_a_pod_template_that_kubernetes_refuses_is_told_in_its_words(tenant: Tenant) -> None:
-    template = {"spec": {"resources": {"limits": {"memory": "lots"}}}}
-    tenant.add_issuer(
-        "http", solvers=http01(tenant, {"ingress": {"ingressClassName": "traefik", "podTemplate": template}})
-    )
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
+def test_a_pod_template_that_kubernetes_refuses_is_told_in_its_words(waiting: Waiting) -> None:
+    tenant = waiting[bad_template]
     told = tenant.not_ready("web", "APIServerRefused")["message"]
     assert "could not create Pod" in told
     assert "quantities must match" in told
-
-
-def test_a_quota_is_told_in_kubernetes_words_and_the_rest_goes_on(tenant: Tenant) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "no-pods"},
-        "spec": {"hard": {"pods": 0}},
-    }
-    tenant.bed.kubectl("apply", "-n", tenant.namespace, "-f", "-", stdin=json.dumps(quota))
-    tenant.cluster.wait_for(
-        "the quota does not hold", lambda: {"memory": _probe(tenant)}, lambda seen: seen["memory"] is None
-    )
-    tenant.add_issuer("http", solvers=http01(tenant))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
-    told = tenant.not_ready("web", "APIServerRefused")["message"]
-    assert "could not create Pod" in told
-    assert "exceeded quota: no-pods" in told
-    assert sorted(one["kind"] for one in solver_objects(tenant.cluster, tenant.namespace)) == ["Ingress", "Service"]
-    tenant.apply("other", "other.http01.example.test")
-    tenant.ready("other")
-    tenant.bed.kubectl("delete", "-n", tenant.namespace, "quota", "no-pods")
-    # The pauses between tries have grown meanwhile.
-    under_way(tenant, "web", "has not been scheduled yet", seconds=180)
 
 
 @pytest.fixture
@@ -314,61 +408,9 @@ def _probe(tenant: Tenant) -> Any:
     return made["spec"]["containers"][0]["resources"]["limits"]["memory"]
 
 
-def test_a_pod_that_admission_changed_is_no_hindrance_after_a_restart(mutated: Tenant) -> None:
-    mutated.add_issuer("http", solvers=http01(mutated))
-    mutated.apply("web", NAMES[0], issuerRef={"name": "http"})
-    under_way(mutated, "web", "has not been scheduled yet")
-    [pod] = _soon(mutated, "Pod")
-    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
-    mutated.operator.kill()
-    events = len(mutated.cluster.events(mutated.namespace, "web"))
-    mutated.operator.start()
-    under_way(mutated, "web", "has not been scheduled yet")
-    mutated.cluster.wait_for(
-        "nothing is told anew",
-        lambda: {"status": {"events": mutated.cluster.events(mutated.namespace, "web")}},
-        lambda seen: len(seen["status"]["events"]) > events,
-    )
-    told = {event["reason"] for event in mutated.cluster.events(mutated.namespace, "web")}
-    assert told == {"Issuing", "WaitingForHTTP"}
-    [same] = _soon(mutated, "Pod")
-    assert same["metadata"]["uid"] == pod["metadata"]["uid"]
-
-
-def test_a_name_that_leads_nowhere_is_told(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant))
-    tenant.apply("web", "web.nowhere.invalid", issuerRef={"name": "http"})
+def test_a_name_that_leads_nowhere_is_told(waiting: Waiting) -> None:
+    tenant = waiting[nowhere]
     under_way(tenant, "web", "no resolver could say what A records web.nowhere.invalid has", "REFUSED")
-
-
-@pytest.mark.parametrize("kill", [True, False])
-def test_a_restart_in_the_middle_keeps_the_order_and_its_objects(tenant: Tenant, *, kill: bool) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
-    before = under_way(tenant, "web")
-    names = {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)}
-    if kill:
-        tenant.operator.kill()
-    else:
-        tenant.operator.stop()
-    tenant.operator.start()
-    after = under_way(tenant, "web", "has not been scheduled yet")
-    assert after["status"]["order"]["url"] == before["status"]["order"]["url"]
-    assert {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)} == names
-    tenant.cluster.delete("Certificate", tenant.namespace, "web")
-    nothing_left(tenant)
-
-
-def test_a_namespace_goes_while_the_operator_is_down(tenant: Tenant) -> None:
-    tenant.add_issuer("http", solvers=http01(tenant))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
-    under_way(tenant, "web")
-    tenant.operator.stop()
-    try:
-        tenant.cluster.delete("Namespace", None, tenant.namespace)
-        tenant.cluster.wait_gone("Namespace", None, tenant.namespace)
-    finally:
-        tenant.operator.start()
 
 
 def _soon(tenant: Tenant, kind: str) -> list[Object]:
@@ -381,13 +423,8 @@ def _soon(tenant: Tenant, kind: str) -> list[Object]:
     return items
 
 
-def test_the_api_server_takes_the_pod_at_the_restricted_level(tenant: Tenant) -> None:
-    tenant.cluster.patch(
-        "Namespace",
-        None,
-        tenant.namespace,
-        {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}},
-    )
+def test_the_api_server_takes_the_pod_at_the_restricted_level(waiting: Waiting) -> None:
+    tenant = waiting[restricted]
     refused = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -396,6 +433,71 @@ def test_the_api_server_takes_the_pod_at_the_restricted_level(tenant: Tenant) ->
     }
     with pytest.raises(httpx.HTTPStatusError, match="403"):
         tenant.cluster.apply(refused)
-    tenant.add_issuer("http", solvers=http01(tenant))
-    tenant.apply("web", NAMES[0], issuerRef={"name": "http"})
     under_way(tenant, "web", "has not been scheduled yet")
+
+
+@dataclass(frozen=True)
+class Before:
+    """An order and its objects before the operator ends, and how often something was told about it."""
+
+    url: str
+    objects: set[tuple[str, str]]
+    events: int
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> Before:
+        found = under_way(tenant, "web", "has not been scheduled yet")
+        events = tenant.cluster.events(tenant.namespace, "web")
+        return cls(found["status"]["order"]["url"], objects_of(tenant), sum(map(times, events)))
+
+    def assert_gone_on_with(self, tenant: Tenant) -> None:
+        """Wait until the next operator tells of it, and see that it is the same order with the same objects."""
+        tenant.cluster.wait_for(
+            "nothing is told anew",
+            lambda: {"status": {"events": sum(map(times, tenant.cluster.events(tenant.namespace, "web")))}},
+            lambda seen: bool(seen["status"]["events"] > self.events),
+        )
+        after = under_way(tenant, "web", "has not been scheduled yet")
+        assert after["status"]["order"]["url"] == self.url
+        assert objects_of(tenant) == self.objects
+        told = {event["reason"] for event in tenant.cluster.events(tenant.namespace, "web")}
+        assert told == {"Issuing", "WaitingForHTTP"}
+
+
+def times(event: Object) -> int:
+    return int((event.get("series") or event).get("count") or 1)
+
+
+def objects_of(tenant: Tenant) -> set[tuple[str, str]]:
+    return {(one["kind"], one["metadata"]["uid"]) for one in solver_objects(tenant.cluster, tenant.namespace)}
+
+
+def test_a_kill_in_the_middle_keeps_the_order_and_its_objects_and_those_that_admission_changed(
+    mutated: Tenant, waiting: Waiting
+) -> None:
+    tenants = mutated, waiting[killed]
+    begin(mutated)
+    before = [Before.of(tenant) for tenant in tenants]
+    [pod] = _soon(mutated, "Pod")
+    assert pod["spec"]["containers"][0]["resources"]["limits"]["memory"] == "128Mi"
+    mutated.operator.kill()
+    mutated.operator.start()
+    for tenant, then in zip(tenants, before, strict=True):
+        then.assert_gone_on_with(tenant)
+    tenants[1].cluster.delete("Certificate", tenants[1].namespace, "web")
+    nothing_left(tenants[1])
+
+
+def test_a_stop_in_the_middle_keeps_the_order_and_meanwhile_a_namespace_can_go(waiting: Waiting) -> None:
+    kept, leaves = waiting[stopped], waiting[gone]
+    under_way(leaves, "web")
+    before = Before.of(kept)
+    kept.operator.stop()
+    try:
+        leaves.cluster.delete("Namespace", None, leaves.namespace)
+        leaves.cluster.wait_gone("Namespace", None, leaves.namespace)
+    finally:
+        kept.operator.start()
+    before.assert_gone_on_with(kept)
+    kept.cluster.delete("Certificate", kept.namespace, "web")
+    nothing_left(kept)

@@ -47,6 +47,7 @@ KEY_CHANGE: Final = "POST /rollover-account-key"
 REVOKE: Final = "POST /revoke-cert"
 EXIT_LEADERSHIP_LOST: Final = 75
 STATUS: Final = "PATCH certificates/web/status"
+ACCOUNT_SECRET: Final = "PATCH secrets/pebble-account"
 TLS_SECRET: Final = "PATCH secrets/web-tls"
 SHORT: Final = Profile("a quarter of an hour", 900)
 LONGEST_REHEARSAL: Final = dt.timedelta(seconds=80)
@@ -291,9 +292,7 @@ class Fallback(Act):
         actor.apply_certificate(issuerRefs=[{"name": "first"}, {"name": "pebble"}])
 
     def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:
-        waits = {"WaitingForDNS", "WaitingForHTTP"}
-        conditions = found.get("status", {}).get("conditions", ())
-        return any(one["reason"] in waits for one in conditions) and "uri" in str(issuer) and bool(actor.presented())
+        return is_waiting(found) and "uri" in str(issuer) and bool(actor.presented())
 
     def begin(self, actor: Actor) -> None:
         first = actor.world.cluster.get("Issuer", actor.namespace, "first") or {}
@@ -420,8 +419,7 @@ class RolloverUnderWay(Rollover):
         super().prepare(actor)
 
     def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
-        order = found.get("status", {}).get("order", {})
-        return bool(order.get("url")) and bool(actor.presented())
+        return is_waiting(found) and bool(actor.presented())
 
     def begin(self, actor: Actor) -> None:
         super().begin(actor)
@@ -468,6 +466,12 @@ class Trial(Act):
         assert actor.secret() == actor.before["secret"]
 
 
+def is_waiting(found: dict[str, Any]) -> bool:
+    """Whether an order says that its responses are not visible."""
+    waits = {"WaitingForDNS", "WaitingForHTTP"}
+    return any(one["reason"] in waits for one in found.get("status", {}).get("conditions", ()))
+
+
 def age_of(found: dict[str, Any]) -> dt.timedelta:
     """Return how old a certificate is."""
     return dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(found["status"]["notBefore"])
@@ -500,12 +504,7 @@ class Run:
             afterwards: Called when all are ended, before they are checked.
         """
         world, writes = self.world, self.world.writes
-        self._prepare()
-        writes.begin({one.namespace: one.kill for one in self.actors if one.kill is not None})
-        for actor in self.actors:
-            actor.act.begin(actor)
-        world.start()
-        self._wait("ended, or at its write", self._is_still)
+        self.until_still()
         if writes.held:
             for actor in self.actors:
                 actor.cut, actor.stood = was_cut(writes.seen[actor.namespace]), actor.namespace in writes.held
@@ -518,6 +517,15 @@ class Run:
         for actor in self.actors:
             world.cluster.delete("Namespace", None, actor.namespace)
         return wrong
+
+    def until_still(self) -> None:
+        """Do it until each namespace stands still, or is at the end."""
+        self._prepare()
+        self.world.writes.begin({one.namespace: one.kill for one in self.actors if one.kill is not None})
+        for actor in self.actors:
+            actor.act.begin(actor)
+        self.world.start()
+        self._wait("ended, or at its write", self._is_still)
 
     def _prepare(self) -> None:
         world = self.world
@@ -755,3 +763,28 @@ def test_a_leader_that_stood_still_after_any_write_of_a_rollover_or_rollback_cha
     wrong = Run(two, actors).do(change_leaders, resume)
     assert left
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_namespace_that_is_deleted_during_a_rollover_goes(
+    world: World, act: Callable[..., Act], *, restarts: bool
+) -> None:
+    # A record whose credentials went with the namespace, and the process that had them, holds it for ten minutes.
+    acts = [act(Rollover)] if restarts else [act(Rollover), act(RolloverUnderWay)]
+    places = [(ACCOUNT_SECRET, 1), (KEY_CHANGE, 1), (ACCOUNT_SECRET, 2)]
+    actors = [Actor(world, one, Write(*place)) for one in acts for place in places]
+    run = Run(world, actors)
+    run.until_still()
+    assert all(one.namespace in world.writes.held for one in actors)
+    for actor in actors:
+        world.cluster.delete("Namespace", None, actor.namespace)
+    if restarts:
+        world.kill()
+    world.writes.release()
+    if restarts:
+        world.start()
+    for actor in actors:
+        world.cluster.wait_gone("Namespace", None, actor.namespace)
+    assert world.bed.bind.txt_records("example.test").keys().isdisjoint(one.place for one in actors)
+    assert world.operator.healthy()
+    assert "unexpected error" not in world.operator.tail()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,14 +13,15 @@ import pytest
 from harness import OperatorProcess, issuer, tsig_secret
 from harness.cluster import SECONDS, conditions
 from harness.tenant import Workspace
+from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from harness import Cluster
     from testbed.bed import TestBed
-    from testbed.proxy import RecordingProxy
+    from testbed.parts.pebble import Pebble
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
@@ -25,14 +29,28 @@ NEW_ORDER = ("POST", "/order-plz")
 NAMES = ("one", "two", "three")
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Two releases and their own namespaces, the one that both serve, and the CA that counts their orders."""
+
+    space: Workspace
+    homes: tuple[str, str]
+    releases: tuple[OperatorProcess, OperatorProcess]
+    ca: RecordingProxy
+
+
 @pytest.fixture
-def homes(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """The namespaces of two releases."""
-    names = tuple(f"release-{letter}-{secrets.token_hex(3)}" for letter in "ab")
-    for name in names:
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield names[0], names[1]
-    for name in names:
+def namespaces(cluster: Cluster) -> Iterator[Callable[[str], str]]:
+    """Makes namespaces, which go with the test."""
+    made: list[str] = []
+
+    def make(label: str) -> str:
+        made.append(f"{label}-{secrets.token_hex(3)}")
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": made[-1]}})
+        return made[-1]
+
+    yield make
+    for name in made:
         cluster.delete("Namespace", None, name)
 
 
@@ -52,47 +70,66 @@ def wait_conflict(space: Workspace, name: str) -> str:
     return message
 
 
-@pytest.mark.parametrize("election", [("--leader-elect",), ()])
-def test_of_two_releases_one_orders_and_the_other_names_it_and_takes_over_when_it_ends(
-    bed: TestBed,
-    cluster: Cluster,
-    namespace: str,
-    homes: tuple[str, str],
-    tmp_path: Path,
-    *,
-    counted_ca: RecordingProxy,
-    election: tuple[str, ...],
-) -> None:
-    space = Workspace(namespace, bed, cluster)
+def stage(
+    bed: TestBed, cluster: Cluster, namespaces: Callable[[str], str], *, ca: RecordingProxy, logs: Path, election: bool
+) -> Stage:
+    shared = namespaces("shared")
+    homes = namespaces("release-a"), namespaces("release-b")
+    # They serve the one namespace only, and are no others to the pair that is tried beside them.
+    arguments = (f"--namespace={shared}", *(("--leader-elect",) if election else ()))
     first, second = (
         OperatorProcess(
             bed.kubeconfig,
-            tmp_path / f"{home}.log",
+            logs / f"{home}.log",
             operator_namespace=home,
-            arguments=(*election, f"--identity={home}"),
+            arguments=(*arguments, f"--identity={home}"),
         )
         for home in homes
     )
+    cluster.apply(tsig_secret(bed, shared))
+    cluster.apply(issuer(bed, shared, server=ca.directory_url))
+    return Stage(Workspace(shared, bed, cluster), homes, (first, second), ca)
+
+
+def play(on: Stage) -> None:
+    space, (first, second) = on.space, on.releases
     with first:
-        cluster.apply(tsig_secret(bed, namespace))
-        cluster.apply(issuer(bed, namespace, server=counted_ca.directory_url))
-        cluster.wait_ready("Issuer", namespace, "pebble")
+        space.cluster.wait_ready("Issuer", space.namespace, "pebble")
         with second:
             for name in NAMES:
-                space.apply(name, f"{name}.{secrets.token_hex(4)}.example.test")
+                space.apply(name, f"{name}.{space.namespace}.example.test")
             for name in NAMES:
                 space.ready(name)
                 told = wait_conflict(space, name)
-                assert f"The release {homes[0]}/certwright of Certwright" in told
-                assert f"the release {homes[1]}/certwright does nothing with it" in told
+                assert f"The release {on.homes[0]}/certwright of Certwright" in told
+                assert f"the release {on.homes[1]}/certwright does nothing with it" in told
             assert conflict_of(space, "Issuer", "pebble")
-            assert counted_ca.counts()[NEW_ORDER] == len(NAMES)
+            assert on.ca.counts()[NEW_ORDER] == len(NAMES)
             first.stop()
-            space.apply("later", f"later.{secrets.token_hex(4)}.example.test")
+            space.apply("later", f"later.{space.namespace}.example.test")
             space.ready("later", seconds=SECONDS + 60)
-            cluster.wait_for(
+            space.cluster.wait_for(
                 "the condition stays",
                 lambda: {"status": [conflict_of(space, "Certificate", name) for name in NAMES]},
                 lambda seen: not any(seen["status"]),
             )
-            assert counted_ca.counts()[NEW_ORDER] == len(NAMES) + 1
+            assert on.ca.counts()[NEW_ORDER] == len(NAMES) + 1
+
+
+def test_of_two_releases_one_orders_and_the_other_names_it_and_takes_over_when_it_ends(
+    bed: TestBed,
+    cluster: Cluster,
+    namespaces: Callable[[str], str],
+    make_pebble: Callable[..., Pebble],
+    tmp_path: Path,
+) -> None:
+    """With an election and without, at the same time: most of it is waiting until the Lease of the first has ended."""
+    pebbles = [make_pebble(nonce_reject_percent=0, authz_reuse_percent=0) for _ in range(2)]
+    with ExitStack() as stack, ThreadPoolExecutor() as pool:
+        proxies = [stack.enter_context(RecordingProxy.for_pebble(pebble)) for pebble in pebbles]
+        stages = [
+            stage(bed, cluster, namespaces, ca=ca, logs=tmp_path, election=election)
+            for ca, election in zip(proxies, (True, False), strict=True)
+        ]
+        for played in [pool.submit(play, on) for on in stages]:
+            played.result()

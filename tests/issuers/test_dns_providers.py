@@ -20,7 +20,7 @@ from certwright.issuers import dns_providers as module
 from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import AcmeIssuerSpec, Dns01
-from certwright.resources.dns_providers import DnsProvider
+from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.references import SecretKeyRef
 from certwright.runtime.key import Key
 
@@ -115,6 +115,12 @@ async def test_two_issuers_that_name_the_same_share_a_provider(pool: DnsProvider
 async def test_what_differs_has_a_provider_of_its_own(pool: DnsProviders, other: dict[str, Any]) -> None:
     assert await provider(pool) is not await provider(pool, other)
     assert len(pool) == 2
+
+
+async def test_a_provider_that_knows_its_zones_is_shared_whichever_resolvers_are_asked(pool: DnsProviders) -> None:
+    spec = {"cloudflare": {"apiTokenSecretRef": {"name": "token", "key": "secret"}}}
+    assert await provider(pool, spec) is await provider(pool, {**spec, "nameservers": ["192.0.2.1"]})
+    assert len(pool) == 1
 
 
 async def test_how_long_and_whether_aliases_are_followed_is_each_solvers_own(pool: DnsProviders) -> None:

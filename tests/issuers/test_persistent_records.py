@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,9 +13,11 @@ import pytest
 from certwright.acme import AccountKey, hashed_account_uri
 from certwright.acme.directory import DirectoryMeta
 from certwright.challenges.errors import PersistentRecordMissing
-from certwright.dns import NameserverUnreachable, Propagation, ServerView, TxtRecord
+from certwright.dns import NameserverUnreachable, Propagation, ServerView, TxtRecord, ZoneNotFound
 from certwright.failures import IssuanceError
-from certwright.issuers.persistent_records import PersistentRecords
+from certwright.issuers import persistent_records as module
+from certwright.issuers.persistent_records import MAX_ASKED, PersistentRecords
+from certwright.issuers.rate_limits import Asker
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import (
     RECORDS_PUBLISHED,
@@ -41,6 +44,8 @@ class Zone:
     def __init__(self) -> None:
         self.values: dict[str, list[str]] = {}
         self.cnames: dict[str, str] = {}
+        self.endless: set[str] = set()
+        self.foreign: set[str] = set()
         self.silent = False
         self.refuses = False
         self.written: list[TxtRecord] = []
@@ -52,6 +57,8 @@ class Zone:
         return self
 
     async def follow_cname(self, name: str) -> str:
+        if any(name.endswith(domain) for domain in self.endless):
+            await asyncio.Event().wait()
         return self.cnames.get(name, name)
 
     async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
@@ -64,6 +71,8 @@ class Zone:
     async def present(self, records: Sequence[TxtRecord]) -> None:
         if self.refuses and records:
             raise NameserverUnreachable("ns1.example", "silence")
+        if any(one.name.endswith(domain) for one in records for domain in self.foreign):
+            raise ZoneNotFound("no such zone")
         self.written += records
         for one in records:
             self.values.setdefault(one.name, []).append(one.value)
@@ -118,10 +127,12 @@ class Desk:
         if outcome.publish:
             await self.records.publish(issuer, self.status)
 
-    async def need(self, issuer: ReadyIssuer, *names: str, uid: str = "uid-web") -> None:
-        spec = issuer.spec.solvers[0].persistent
+    async def need(
+        self, issuer: ReadyIssuer, *names: str, uid: str = "uid-web", namespace: str = "shop", solver: int = 0
+    ) -> None:
+        spec = issuer.spec.solvers[solver].persistent
         assert spec is not None
-        presenter = await self.records.presenter(issuer, spec, uid)
+        presenter = await self.records.presenter(issuer, spec, Asker(namespace, uid))
         await presenter.expect(names)
 
     async def settle(self, issuer: ReadyIssuer) -> None:
@@ -356,6 +367,70 @@ async def test_lists_are_bounded_and_what_is_forgotten_is_asked_for_no_more(desk
     desk.now += dt.timedelta(hours=7)
     await desk.tend(issuer)
     assert desk.status.persistent_records == ()
+
+
+async def test_one_namespace_does_not_fill_the_list_of_a_cluster_issuer(desk: Desk) -> None:
+    """As a tenant with a thousand domains; the list has room for 64."""
+    issuer = desk.issuer(persist(**PROVIDER), kind="ClusterIssuer")
+    for number in range(MAX_ASKED // 40 + 5):
+        with pytest.raises(PersistentRecordMissing):
+            await desk.need(
+                issuer, *(f"n{number}-{one}.evil.example" for one in range(40)), uid=f"evil-{number}", namespace="evil"
+            )
+    await desk.tend(issuer)
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example", "b.example", namespace="good")
+    await desk.tend(issuer)
+    assert {TxtRecord(OWNER, value()), TxtRecord(OWNER.replace("a.", "b.", 1), value())} <= set(desk.zone.written)
+    assert len(vars(desk.records)["_tended"][issuer.key].asked) == MAX_ASKED
+    desk.zone.written.clear()
+    await desk.need(issuer, "a.example", namespace="good")
+
+
+async def test_a_domain_whose_servers_never_answer_holds_up_no_other(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ONE_LOOK_SECONDS", 0.05)
+    issuer = desk.issuer(persist(**PROVIDER), kind="ClusterIssuer")
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, *(f"n{number}.evil.example" for number in range(30)), namespace="evil")
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example", namespace="good")
+    desk.zone.endless = {"evil.example"}
+    await desk.tend(issuer)
+    assert desk.zone.written == [TxtRecord(OWNER, value())]
+    assert "took longer than" in desk.message
+
+
+@pytest.mark.parametrize("target", ["foo+bar.evil.example", r"\000.evil.example", r"\195\188.evil.example", "*.evil"])
+async def test_a_cname_to_a_name_that_no_status_can_show_stops_no_other(desk: Desk, target: str) -> None:
+    issuer = desk.issuer(persist(**PROVIDER), kind="ClusterIssuer")
+    desk.zone.cnames["_validation-persist.evil.example"] = target
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "evil.example", namespace="evil")
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example", namespace="good")
+    await desk.tend(issuer)
+    assert desk.zone.written == [TxtRecord(OWNER, value())]
+    assert "which is no host name" in desk.message
+
+
+async def test_a_zone_that_a_provider_does_not_have_keeps_no_other_solver_from_its_records(desk: Desk) -> None:
+    issuer = desk.issuer(persist(**PROVIDER))
+    second = persist(rfc2136={"nameserver": "ns2.example"})
+    solvers = tuple(AcmeIssuerSpec.model_validate({**issuer.spec.to_json(), "solvers": [second]}).solvers)
+    issuer = replace(issuer, spec=issuer.spec.replace(solvers=(*issuer.spec.solvers, *solvers)))
+    desk.zone.foreign = {"evil.example"}
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "www.evil.example", namespace="evil")
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example", namespace="good", solver=1)
+    await desk.tend(issuer)
+    assert desk.zone.written == [TxtRecord(OWNER, value())]
+    await desk.tend(issuer)
+    desk.now += dt.timedelta(minutes=10)
+    await desk.tend(issuer)
+    assert "The last try to create them failed" in desk.message
 
 
 async def test_an_issuer_without_such_a_solver_is_left_alone(desk: Desk) -> None:

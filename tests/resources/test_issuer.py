@@ -12,6 +12,11 @@ PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 BUNDLE = base64.b64encode(PEM.encode()).decode()
 HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
 RFC2136 = {"rfc2136": {"nameserver": "ns1.example"}}
+ENTRY = {"name": "dns", "key": "token"}
+
+
+def cloudflare(**fields: Any) -> dict[str, Any]:
+    return {"solvers": [{"dns01": {"cloudflare": fields}}]}
 
 
 def persistent(**fields: Any) -> dict[str, Any]:
@@ -108,8 +113,18 @@ def test_permanent_records_need_no_provider_and_say_what_persist_does(
         (persistent(selfCheck="off"), "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType"),
         (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
-        (persistent(challengeType="dns-account-01"), "must name one DNS provider: rfc2136"),
+        (persistent(challengeType="dns-account-01"), "must name one DNS provider: cloudflare, rfc2136, webhook"),
         (persistent(challengeType="dns-02"), "'dns-persist-01'"),
+        (cloudflare(), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
+        (
+            cloudflare(apiTokenSecretRef=ENTRY, apiKeySecretRef=ENTRY, email="a@b.c"),
+            "must have exactly one of apiToken",
+        ),
+        (cloudflare(apiKeySecretRef=ENTRY), "apiKeySecretRef needs the email address of the account in email"),
+        (
+            {"solvers": [{"dns01": {**RFC2136, "cloudflare": {"apiTokenSecretRef": ENTRY}}}]},
+            "must name one DNS provider",
+        ),
         ({"solvers": [{"dns01": {}}]}, r"solvers\[0\].dns01: must name one DNS provider"),
         (
             {"solvers": [{"dns01": {**RFC2136, "cnameStrategy": "None", "allowedTargets": ["acme.example"]}}]},

@@ -136,3 +136,15 @@ them or not at all. A registry of its own takes the place of the one in the oper
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{/* The DNS webhooks whose serving certificates the operator makes, as `certwright run` takes them. */}}
+{{- define "certwright.servedWebhooks" -}}
+{{- $served := list }}
+{{- range .Values.dns01.webhooks }}
+{{- $group := .groupName }}
+{{- with .serving }}
+{{- $served = append $served (printf "%s=%s/%s/%s" $group .namespace .service .secret) }}
+{{- end }}
+{{- end }}
+{{- join "," $served }}
+{{- end }}

@@ -93,7 +93,7 @@
 - apiGroups: [apiregistration.k8s.io]
   resources: [apiservices]
   resourceNames: [{{ printf "v1alpha1.%s" .groupName | quote }}]
-  verbs: [get]
+  verbs: [get{{ if .serving }}, patch{{ end }}]
 {{- end }}
 {{- if .Values.http01.enabled }}
 # To explain that no controller serves the class of an Ingress.

@@ -17,8 +17,9 @@ from certwright.acme.errors import (
     ServerResponseError,
     ServiceUnavailable,
     TimedOut,
+    UnsafeUrl,
 )
-from certwright.acme.fields import Fields, contradiction, is_whole, malformed
+from certwright.acme.fields import Fields, contradiction, malformed
 from certwright.acme.identifier import canonical, shown
 from certwright.acme.patience import LONGEST_ASKED_PAUSE, is_unreadable, may_pass
 from certwright.acme.polling import Pace, poll
@@ -309,15 +310,16 @@ class OrderClient(AuthorizationClient):
         url, retry_after = self._location(response), self._retry_after(response)
         try:
             order = Order.parse(response, url, self.server.urls, retry_after=retry_after, asked=identifiers)
-        except MalformedResponse as error:
-            if is_whole(response, accept="application/json"):
-                raise
-            # It was made, and counts: it may be read where it is.
+            check_identifiers(order, identifiers)
+        except (MalformedResponse, UnsafeUrl) as error:
+            # It was made, and counts: one damaged answer must not cost it. It may be read where it is.
             try:
                 order = await self.fetch_order(url)
+                check_identifiers(order, identifiers)
             except AcmeError:
                 raise error from None
-        check_identifiers(order, identifiers)
+        if order.status is OrderStatus.INVALID:
+            order = await self.fetch_order(url, known=order)
         if order.status is OrderStatus.INVALID:
             raise await self.order_failure(order)
         return order

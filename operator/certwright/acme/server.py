@@ -58,6 +58,12 @@ MAX_REPEAT_SECONDS: Final = 60.0
 DIRECTORY_MAX_AGE: Final = 3600.0
 """Seconds for which a directory is cached."""
 
+DOUBTED_DIRECTORY_AGE: Final = 60.0
+"""Seconds after which a directory is fetched again if a URL in it leads nowhere: one damaged answer must not last."""
+
+_MISPLACED: Final = frozenset({404, 405, 410})
+_NAMED_BY_DIRECTORY: Final = frozenset({"newNonce", "newAccount", "newOrder", "newAuthz", "keyChange"})
+
 _HEAD_REFUSED: Final = frozenset({400, 403, 404, 405, 406, 501})
 
 # For how many keys another algorithm than the default is remembered.
@@ -131,7 +137,7 @@ class AcmeServer:
         self.nonces = NoncePool(limit=nonce_limit, monotonic=self.clock.monotonic)
         self._algorithms: dict[str, str] = {}
         self._directory: Directory | None = None
-        self._directory_expiry = 0.0
+        self._directory_expiry = self._directory_fetched_at = 0.0
         self._directory_fetch: asyncio.Task[Directory] | None = None
         self._nonce_fetch: asyncio.Task[None] | None = None
         self._nonce_method = "HEAD"
@@ -270,12 +276,14 @@ class AcmeServer:
         while True:
             nonce = nonce or await self.take_nonce()
             body = sign_request(signer, url=url, nonce=nonce, payload=payload, kid=kid)
-            nonce = None
+            sent, nonce = nonce, None
             headers = {"Accept": accept, "Content-Type": JOSE_JSON}
             try:
                 response = await self._exchange(action, "POST", url, headers=headers, content=body, max_bytes=max_bytes)
             except (ConnectionFailed, TimedOut) as error:
                 failures += 1
+                if isinstance(error, ConnectionFailed) and not error.request_sent:
+                    self.nonces.put(sent)  # the server has not seen it
                 final = self._is_final(error, failures, repeatable=repeatable, late_again=late_again)
                 if final or self.clock.monotonic() > last_start:
                     raise
@@ -316,6 +324,12 @@ class AcmeServer:
         """
         return await self._get(action, self.urls.check(url, what=f"the URL for {action}"), patient=patient)
 
+    def _doubt_directory(self, action: str, status: int | None) -> None:
+        """Have the directory fetched again soon if a URL that only it names leads nowhere."""
+        if action in _NAMED_BY_DIRECTORY and (status is None or status in _MISPLACED):
+            soon = self._directory_fetched_at + DOUBTED_DIRECTORY_AGE
+            self._directory_expiry = min(self._directory_expiry, soon)
+
     def _signer(self, key: AccountKey) -> AccountKey:
         algorithm = self._algorithms.get(key.thumbprint)
         return key if algorithm is None else key.signing_with([algorithm]) or key
@@ -327,7 +341,8 @@ class AcmeServer:
 
     async def _fetch_directory(self) -> Directory:
         self._directory = await self._read_directory()
-        self._directory_expiry = self.clock.monotonic() + DIRECTORY_MAX_AGE
+        self._directory_fetched_at = self.clock.monotonic()
+        self._directory_expiry = self._directory_fetched_at + DIRECTORY_MAX_AGE
         return self._directory
 
     async def _read_directory(self) -> Directory:
@@ -468,6 +483,7 @@ class AcmeServer:
             raise of_http(error) from error
         finally:
             seconds = self.clock.monotonic() - started
+            self._doubt_directory(action, status)
             logger.debug("%s: %s %s -> %s in %.3f s", action, method, url, status or "no answer", seconds)
             if self._on_request is not None:
                 self._on_request(RequestRecord(action, status, seconds))

@@ -40,9 +40,7 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
         failure: Why.
     """
     now = tools.clock()
-    failure = weighed(observation, step, failure, now)
-    if failure.answered:
-        observation = observation.remember(ca_failures=observation.memory.ca_failures + 1)
+    failure, observation = weighed(observation, step, failure, now)
     tools.metrics.failed(failure.reason)
     before = _backoff_of(observation, step)
     if step.is_about_request:
@@ -89,7 +87,7 @@ def _try_again(observation: Observation, failure: Failure) -> Observation:
     if failure.kind in ("order", "account"):
         observation = observation.remember(open_order=None)
     if failure.kind == "order":
-        observation = abandon_order(observation).remember(ca_failures=0)
+        observation = abandon_order(observation).remember(ca_failures=0, doubts=0)
     errors = failure.by_name or {}
     return observation.with_authorizations({name: {"error": _cut(text)} for name, text in errors.items()})
 
@@ -122,7 +120,7 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
         observation = observation.with_status(recent_orders=recent).remember(ordered_at=now)
     if order is not None:
         order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
-    return observation.remember(open_order=None, issuing=issuing, ca_failures=0).with_status(
+    return observation.remember(open_order=None, issuing=issuing, ca_failures=0, doubts=0).with_status(
         order=order, failed_attempts=attempts, last_failure_time=now, next_attempt_time=again
     )
 

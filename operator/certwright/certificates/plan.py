@@ -35,6 +35,7 @@ from certwright.certificates.steps.present import Present
 from certwright.certificates.steps.record_failure import RecordFailure
 from certwright.certificates.steps.release import Release
 from certwright.certificates.steps.replace_responses import ReplaceResponses, is_needed
+from certwright.certificates.steps.reread_order import RereadOrder
 from certwright.certificates.steps.resting import (
     AwaitBudget,
     AwaitCalm,
@@ -303,6 +304,8 @@ def _await_calm(observation: Observation, what: str, now: dt.datetime) -> Step |
 
 def _continue(open_order: OpenOrder, now: dt.datetime) -> Step:
     """Name the next step of an open order (RFC 8555 section 7.1.6)."""
+    if open_order.doubted and open_order.order.status != "invalid":
+        return RereadOrder()
     match open_order.order.status:
         case "invalid":
             return RecordFailure()

@@ -516,11 +516,10 @@ class CertificateReconciler:
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""
-        if observation.memory.voucher is not None:
-            observation = observation.remember(progress=Progress.of(observation.status, observation.memory.voucher))
-        observation = observation.remember(
-            requests=observation.status.requests, revocations=observation.status.revocations
-        )
+        status, voucher, progress = observation.status, observation.memory.voucher, observation.memory.progress
+        if voucher is not None:
+            progress = Progress.of(status, voucher)
+        observation = observation.remember(progress=progress, requests=status.requests, revocations=status.revocations)
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)

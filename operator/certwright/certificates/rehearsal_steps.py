@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from certwright.certificates import budgeted
+from certwright.certificates.ca_trouble import DOUBTED_TRIES, reading_again
 from certwright.certificates.failed_step import abandon_order
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.rehearsal import MAX_TRIES
+from certwright.certificates.steps.reread_order import RereadOrder
+from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import checked_chain
 from certwright.failures import classify
@@ -58,15 +61,18 @@ class Rehearse(Act):
                     rehearsing = latest
                     yield observation
         except Exception as error:  # noqa: BLE001 - the result of the rehearsal, classified as in any step
-            yield _after_failure(observation, tools, error)
+            yield _after_failure(observation, tools, self.step, error)
         else:
-            yield observation.remember(rehearsing=Backoff())
+            if not isinstance(self.step, ResumeOrder | RereadOrder):  # reading is no progress
+                yield observation.remember(rehearsing=Backoff())
         budgeted.keep_account(rehearsing)
 
 
 @dataclass(frozen=True)
 class CheckRehearsal(Act):
     """Download the certificate, and pass it through the gate that the real one will have to pass. It goes nowhere."""
+
+    uses_order: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Check it.
@@ -132,7 +138,7 @@ def _begun(observation: Observation, now: dt.datetime) -> RehearsalStatus:
     )
 
 
-def _after_failure(observation: Observation, tools: Tools, error: Exception) -> Observation:
+def _after_failure(observation: Observation, tools: Tools, step: Act, error: Exception) -> Observation:
     """Return the observation with a later try, if the failure may pass, else with the result."""
     now = tools.clock()
     if isinstance(error, RateLimitWait):
@@ -145,6 +151,7 @@ def _after_failure(observation: Observation, tools: Tools, error: Exception) -> 
     if not failure.expected:
         logger.error("%s: unexpected error in a rehearsal", observation.certificate.display_name, exc_info=error)
     backoff = observation.memory.rehearsing.failed(now, not_before=failure.not_before)
-    if failure.kind == "transient" and backoff.failures < MAX_TRIES:
-        return observation.remember(rehearsing=backoff)
+    tries = MAX_TRIES if failure.kind == "transient" else DOUBTED_TRIES if failure.doubtful else 0
+    if backoff.failures < tries:
+        return reading_again(observation.remember(rehearsing=backoff), step, failure)
     return ended(observation, tools, "Failed", failure.message)

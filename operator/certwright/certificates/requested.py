@@ -9,10 +9,10 @@ from certwright.certificates.need import issuance_need
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.requests.action import Outcome
 from certwright.certificates.requests.actions import ACTIONS
-from certwright.certificates.requests.record import entry_of, pending, running, withdrawn
+from certwright.certificates.requests.record import entry_of, is_noted, pending, running, withdrawn
 from certwright.certificates.requests.revoke import revocation_for
 from certwright.certificates.steps.begin_request import BeginRequest, RefuseRequest
-from certwright.certificates.steps.end_request import EndRequest, NoteRepeated, TakeOutRequest, is_noted
+from certwright.certificates.steps.end_request import EndRequest, NoteRepeated, TakeOutRequest
 from certwright.certificates.steps.revoke import HoldForRevocation
 from certwright.certificates.steps.roll_back import RollBack
 from certwright.runtime.backoff import wait_until

@@ -17,6 +17,7 @@ from certwright.acme import (
     key_authorization,
 )
 from certwright.acme.challenge import dns01_name
+from certwright.text import listed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -128,19 +129,24 @@ class Proof:
             persist_until: When it expires, aware; None for never.
 
         Raises:
-            UnsupportedChallenge: The challenge names no issuer, or not this one.
+            UnsupportedChallenge: The challenge names no issuer, not this one, or what no record can hold.
         """
         offered = self.challenge.issuer_domain_names
         if not offered or (issuer is not None and issuer not in offered):
             raise UnsupportedChallenge(
                 f"The {self.challenge.type} challenge for {self.name} names "
-                + (f"the issuers {', '.join(offered)}, not {issuer}" if offered else "no issuer"),
+                + (f"the issuers {listed(offered)}, not {issuer}" if offered else "no issuer"),
                 type=self.challenge.type,
             )
         wildcard = wildcard or self.authorization.wildcard
-        return dns_persist01_value(
-            issuer or offered[0], self.account_uri, wildcard=wildcard, persist_until=persist_until
-        )
+        try:
+            return dns_persist01_value(
+                issuer or offered[0], self.account_uri, wildcard=wildcard, persist_until=persist_until
+            )
+        except ValueError as error:
+            # What the CA says of itself, or the URL of the account.
+            kind = self.challenge.type
+            raise UnsupportedChallenge(f"The {kind} challenge for {self.name}: {error}", type=kind) from None
 
     @property
     def _token(self) -> str:

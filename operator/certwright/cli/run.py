@@ -20,6 +20,7 @@ from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
 from certwright.http.addresses import AddressPolicy
+from certwright.issuers.dns_webhook_serving import ServedWebhook
 from certwright.issuers.presenters import Http01Options
 from certwright.issuers.template_policy import (
     INGRESS_ANNOTATION_PATTERNS,
@@ -85,7 +86,7 @@ def _options(given: argparse.Namespace) -> Options:
     """Return what the arguments and the environment say.
 
     Raises:
-        ValueError: A label or annotation is of a wrong form.
+        ValueError: A label, annotation or webhook is of a wrong form.
     """
     return Options(
         operator_namespace=given.operator_namespace,
@@ -111,6 +112,9 @@ def _options(given: argparse.Namespace) -> Options:
                     given.allow_ingress_annotation, "ALLOW_INGRESS_ANNOTATION", INGRESS_ANNOTATION_PATTERNS
                 ),
             ),
+        ),
+        served_webhooks=tuple(
+            map(ServedWebhook.parse, given.dns_webhook_serving or _list(_env("DNS_WEBHOOK_SERVING")))
         ),
         common=CommonMetadata(
             labels=_pairs(given.object_label, "OBJECT_LABEL"),
@@ -168,6 +172,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_number(2, 256),
         default=_env("WORKERS") or "32",
         help="objects looked at at the same time, 2 to 256 (default: %(default)s)",
+    )
+    add(
+        "--dns-webhook-serving",
+        metavar="GROUP=NAMESPACE/SERVICE/SECRET",
+        action="append",
+        help="DNS webhook whose serving certificate to make, in this Secret beside its Service; its APIService gets "
+        "the CA; may be given several times, in the variable separated by commas (default: none)",
     )
     add(
         "--solver-image",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from certwright.dns.errors import InvalidCredential
+
 _WHAT: Final = "credential"
+_VISIBLE: Final = re.compile(r"[!-~]{1,8192}")
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,25 @@ class Credential:
 
     value: str = field(repr=False)
     source: str = ""
+
+    def printable(self, what: str) -> str:
+        """Return the secret as a header field or a signature can hold it: without white space around it.
+
+        Args:
+            what: What it is called in messages.
+
+        Raises:
+            InvalidCredential: It is empty, or holds anything but visible characters of ASCII.
+        """
+        text = self.value.strip()
+        where = f" in {self.source}" if self.source else ""
+        if not text:
+            raise InvalidCredential(f"the {what}{where} is empty")
+        if not _VISIBLE.fullmatch(text):
+            raise InvalidCredential(
+                f"the {what}{where} has a space, a line break or another character that no {what} has: copy it again"
+            )
+        return text
 
 
 def credential(what: str) -> dict[str, Any]:

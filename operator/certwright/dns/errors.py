@@ -74,7 +74,21 @@ class ProviderUnreachable(DnsError):
 
 
 class ProviderRefused(DnsError):
-    """A DNS provider did not do what it was asked, in its own words, or the credentials lack the right to ask."""
+    """A DNS provider did not do what it was asked, or the credentials lack the right to ask.
+
+    Attributes:
+        host: Host and port of its API, or empty.
+        code: The API's own code for it, or empty.
+    """
+
+    def __init__(self, message: str, *, host: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.host = host
+        self.code = code
+
+
+class InvalidCredential(DnsError):
+    """A credential of a DNS provider cannot be used, or is missing. The message says which and where it is."""
 
 
 class ResolutionFailed(DnsError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.dns.errors import InvalidServer, MalformedAnswer, NameserverUnreachable
 from certwright.dns.wire import MAX_MESSAGE_BYTES, PARSING_FAILURES, parse
-from certwright.http.errors import TimedOut, TransportError, UnsafeUrl
+from certwright.http.errors import HttpError, ServerResponseError, TimedOut, UnsafeUrl
 from certwright.http.transport import HttpxTransport
 from certwright.http.url import UrlPolicy, host_of
 
@@ -90,7 +90,9 @@ async def send_https(
             content=question.to_wire(),
             max_bytes=MAX_MESSAGE_BYTES,
         )
-    except TransportError as error:
+    except ServerResponseError as error:
+        raise MalformedAnswer(str(resolver), f"({error})") from None
+    except HttpError as error:
         raise NameserverUnreachable(str(resolver), str(error), timed_out=isinstance(error, TimedOut)) from None
     if response.status != HTTPStatus.OK:
         raise NameserverUnreachable(str(resolver), f"it answered HTTP {response.status}")

@@ -74,7 +74,7 @@ class ProviderContext:
         self.find_zone = find_zone
         self.before_send = before_send
         self._transport = transport
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._busy: tuple[float, ProviderUnreachable] | None = None
 
     async def request(
@@ -120,14 +120,14 @@ class ProviderContext:
         message = f"the DNS provider at {host} answered with HTTP {status}: {why}"
         error = ProviderUnreachable(message, host=host, retry_after=wait)
         if wait:
-            self._busy = (self._monotonic() + min(wait, LONGEST_BUSY_SECONDS), error)
+            self._busy = (self.monotonic() + min(wait, LONGEST_BUSY_SECONDS), error)
         return error
 
     def _check_busy(self) -> None:
         if self._busy is None:
             return
         until, error = self._busy
-        left = until - self._monotonic()
+        left = until - self.monotonic()
         if left <= 0:
             self._busy = None
             return
@@ -139,7 +139,8 @@ class ProviderConfig(Protocol):
     """The configuration of one kind of provider: a frozen dataclass, so that equal ones can share a provider.
 
     A field named `api_token` that holds a `Credential` is what an issuer's `apiTokenSecretRef` names; every other field
-    has the name that it has in the issuer.
+    has the name that it has in the issuer. A class with `knows_zones = True` makes providers that never call
+    `ProviderContext.find_zone`: solvers with the same credential share one, whichever resolvers they use.
     """
 
     @property

@@ -31,6 +31,7 @@ View: TypeAlias = Literal["authoritative", "recursive"]
 VIEWS: Final[tuple[View, ...]] = ("authoritative", "recursive")
 
 MAX_CNAME_STEPS = 8
+MAX_ALIAS_CHARACTERS = 255
 # The root and the busiest zones have 13.
 MAX_NAMESERVERS = 16
 
@@ -91,7 +92,7 @@ class DnsView:
         things and not followed: a record at the name itself goes before it (RFC 4592).
 
         Raises:
-            InvalidName: The name is not a domain name.
+            InvalidName: The name is not a domain name, or is an alias of one that is too long, escapes included.
             CnameLoop: The aliases come back to themselves or take more than eight steps.
             ResolutionFailed: None of the resolvers answered.
         """
@@ -101,6 +102,10 @@ class DnsView:
             target = alias_at(chain[-1], answer)
             if target is None or await self._is_wildcard(chain[-1], target):
                 return chain[-1]
+            if len(target) > MAX_ALIAS_CHARACTERS:
+                raise InvalidName(
+                    f"{chain[-1]} is an alias of a name that is {len(target)} characters long, written out"
+                )
             looped = target in chain
             chain.append(target)
             if looped or len(chain) > MAX_CNAME_STEPS + 1:

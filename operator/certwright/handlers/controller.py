@@ -28,6 +28,7 @@ from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
 from certwright.issuers.circuits import Circuits
+from certwright.issuers.dns_webhook_serving import WebhookServing
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
@@ -44,12 +45,13 @@ from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.handlers.invalid import InvalidObject
+    from certwright.issuers.dns_webhook_serving import ServedWebhook
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
@@ -69,6 +71,7 @@ class Controller:
         user_agent: For the requests to CAs.
         workers: How many objects are looked at at once.
         http01: What http-01 solvers are made of.
+        served_webhooks: DNS webhooks whose serving certificates are made.
         common: Labels and annotations for every object that is made.
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
@@ -82,6 +85,7 @@ class Controller:
         user_agent: str,
         workers: int = WORKERS,
         http01: Http01Options | None = None,
+        served_webhooks: Sequence[ServedWebhook] = (),
         common: CommonMetadata | None = None,
         claims: Claims | None = None,
         leadership: Leadership | None = None,
@@ -122,10 +126,12 @@ class Controller:
             leadership=leadership,
             addresses=http01.addresses,
         )
+        webhooks = DnsWebhookApi(client)
+        self._serving = WebhookServing(kube_api, webhooks, served_webhooks, _now)
         solvers = PresenterFactory(
             kube_api,
             ObjectApi(client, common),
-            DnsWebhookApi(client),
+            webhooks,
             http01=http01,
             user_agent=user_agent,
             before_send=leadership.check,
@@ -189,6 +195,7 @@ class Controller:
             OperatorFailed: A part ended unexpectedly.
         """
         dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
+        serving = asyncio.create_task(self._serving.run(self._begun), name="serving certificates of DNS webhooks")
         looking = asyncio.create_task(self._claims.run(self._begun)) if self._claims is not None else None
         try:
             await self.manager.run(stop)
@@ -198,8 +205,9 @@ class Controller:
                 await asyncio.wait([looking])
             if self._claims is not None:
                 await self._claims.release()
-            dropping.cancel()
-            await asyncio.wait([dropping])
+            for task in (dropping, serving):
+                task.cancel()
+            await asyncio.wait([dropping, serving])
             await self._authorities.aclose()
             await self._presenters.aclose()
 

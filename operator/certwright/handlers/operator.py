@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
+    from certwright.issuers.dns_webhook_serving import ServedWebhook
+
 logger = logging.getLogger(__name__)
 
 MAX_THREADS: Final = 64
@@ -57,6 +59,7 @@ class Options:
         workers: How many objects are looked at at once.
         user_agent: For requests to CAs.
         http01: What http-01 solvers are made of; with a responder address the operator's own responder is started.
+        served_webhooks: DNS webhooks whose serving certificates are made.
         common: Labels and annotations for every object that is made.
         kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
         election: For one of several replicas; None for an operator that runs alone.
@@ -71,6 +74,7 @@ class Options:
     workers: int
     user_agent: str
     http01: Http01Options = field(default_factory=Http01Options)
+    served_webhooks: Sequence[ServedWebhook] = ()
     common: CommonMetadata = field(default_factory=CommonMetadata)
     kubeconfig: str | None = None
     election: Election | None = None
@@ -100,6 +104,7 @@ async def run_operator(options: Options) -> None:
             user_agent=options.user_agent,
             workers=options.workers,
             http01=options.http01,
+            served_webhooks=options.served_webhooks,
             common=options.common,
             claims=_claims(api, options),
             leadership=leadership,

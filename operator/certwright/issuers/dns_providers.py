@@ -20,7 +20,7 @@ from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
 from certwright.issuers.dns_webhook import WebhookConfig
-from certwright.resources.dns_providers import Webhook
+from certwright.resources.dns_providers.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,8 @@ MAX_PROVIDERS: Final = 1024
 """Beyond that, the one that was asked for least recently is dropped: it costs a log-in, not a record."""
 
 
-MAX_VIEWS: Final = 64
-"""That are kept without a provider; beyond that, the one that was used least recently is dropped with its cache."""
+MAX_VIEWS: Final = 256
+"""Beyond that, the one that was used least recently is dropped with its cache."""
 
 
 class _ViewSettings(NamedTuple):
@@ -52,17 +52,19 @@ class _ViewSettings(NamedTuple):
 
 
 class _ProviderKey(NamedTuple):
-    """What makes two providers the same: the credentials are part of the configuration."""
+    """What makes two providers the same: the credentials are part of the configuration.
+
+    A provider that knows its own zones is the same for every view: its queues and its throttle are the credential's.
+    """
 
     kind: str
     config: ProviderConfig
-    view: _ViewSettings
+    view: _ViewSettings | None
 
 
 @dataclasses.dataclass
 class _Pooled:
     provider: Provider
-    view: DnsView
     used_at: float
 
 
@@ -117,8 +119,8 @@ class DnsProviders:
         """
         kind, _ = spec.provider
         config = await self._config(issuer, spec)
-        view = _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset(spec.self_check_views))
-        pooled = self._pooled(_ProviderKey(kind, config, view))
+        settings = _ViewSettings(spec.nameservers, spec.authoritative_nameservers, frozenset(spec.self_check_views))
+        provider, view = self._pooled(kind, config, settings), self._view(settings)
         options: dict[str, Any] = {
             "destination": config.destination,
             "follow_cname": spec.cname_strategy == "Follow",
@@ -128,8 +130,8 @@ class DnsProviders:
             "settling": spec.propagation_wait,
         }
         if spec.challenge_type == DnsAccount01Presenter.challenge_type:
-            return DnsAccount01Presenter(issuer.account_url, pooled.provider, pooled.view, **options)
-        return Dns01Presenter(pooled.provider, pooled.view, **options)
+            return DnsAccount01Presenter(issuer.account_url, provider, view, **options)
+        return Dns01Presenter(provider, view, **options)
 
     def view(self, spec: Dns01) -> DnsView:
         """Return what looks at the DNS for a solver, with or without a provider.
@@ -137,12 +139,7 @@ class DnsProviders:
         Raises:
             DnsError: A server's address cannot be used.
         """
-        settings = _settings_of(spec)
-        view = self._views.pop(settings, None) or self._view(settings)
-        self._views[settings] = view
-        while len(self._views) > MAX_VIEWS:
-            del self._views[next(iter(self._views))]
-        return view
+        return self._view(_settings_of(spec))
 
     async def provider(self, issuer: SolverSource, spec: Dns01) -> Provider:
         """Return the provider that a solver names; its credentials are read.
@@ -153,7 +150,7 @@ class DnsProviders:
             KubeError: A credential cannot be read.
         """
         kind, _ = spec.provider
-        return self._pooled(_ProviderKey(kind, await self._config(issuer, spec), _settings_of(spec))).provider
+        return self._pooled(kind, await self._config(issuer, spec), _settings_of(spec))
 
     def view_through(self, nameservers: tuple[str, ...]) -> DnsView:
         """Return a view through resolvers, or through the operator's own for an empty tuple. Raises `InvalidServer`."""
@@ -187,30 +184,31 @@ class DnsProviders:
             )
         return config(**values)
 
-    def _pooled(self, key: _ProviderKey) -> _Pooled:
+    def _pooled(self, kind: str, config: ProviderConfig, settings: _ViewSettings) -> Provider:
         now = self._monotonic()
+        key = _ProviderKey(kind, config, None if getattr(config, "knows_zones", False) else settings)
         found = self._pool.pop(key, None)
         if found is None:
-            view = self._view(key.view)
             context = ProviderContext(
-                view.find_zone, self._shared_transport, self._before_send, monotonic=self._monotonic
+                self._view(settings).find_zone, self._shared_transport, self._before_send, monotonic=self._monotonic
             )
-            found = _Pooled(key.config.build(context), view, now)
+            found = _Pooled(config.build(context), now)
         found.used_at = now
         self._pool[key] = found  # at the end: the first is the one that was used least recently
         self._evict(now)
-        return found
+        return found.provider
 
     def _view(self, settings: _ViewSettings) -> DnsView:
-        for key, pooled in self._pool.items():
-            if key.view == settings:
-                return pooled.view
-        return DnsView(
+        view = self._views.pop(settings, None) or DnsView(
             resolvers=settings.resolvers or None,
             authoritative=settings.authoritative or None,
             views=settings.views,
             transport=self._transport_to_resolvers,
         )
+        self._views[settings] = view  # at the end, as above
+        while len(self._views) > MAX_VIEWS:
+            del self._views[next(iter(self._views))]
+        return view
 
     def _evict(self, now: float) -> None:
         while self._pool:

@@ -13,12 +13,15 @@ import hashlib
 import hmac
 import json
 import logging
+import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, Literal
 
 from certwright.acme import AcmeError, base64url, dns_persist01_name
 from certwright.challenges.persistent_record import SHOWN, DnsPersist01Presenter, RecordLooker, RecordTerms
-from certwright.dns import CnameNotAllowed, DnsError, TxtRecord
+from certwright.dns import CnameNotAllowed, DnsError, InvalidName, TxtRecord
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.solver_choice import choose_solver
 from certwright.kube.errors import KubeError
@@ -34,11 +37,12 @@ from certwright.runtime.backoff import Backoff
 from certwright.text import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from certwright.acme import AccountKey
     from certwright.dns import Propagation
     from certwright.issuers.dns_providers import DnsProviders
+    from certwright.issuers.rate_limits import Asker
     from certwright.issuers.registry import ReadyIssuer
     from certwright.reasons import Reason
     from certwright.resources import Dns01, IssuerStatus
@@ -48,14 +52,17 @@ logger = logging.getLogger(__name__)
 
 PURPOSE: Final = "certwright.io/v1 seal of status.persistentRecords"
 MAX_ASKED: Final = 1000
-"""Domains of one issuer that are remembered; those beyond are looked for, and not published."""
+"""Domains of one issuer that are remembered; those beyond are looked for, and not published. Namespaces have shares."""
 SETTLED: Final = dt.timedelta(hours=6)
 """Between two looks while all is well."""
 EXPIRES_SOON: Final = dt.timedelta(days=30)
+_SHOWABLE: Final = re.compile(r"[a-z0-9_.-]{1,255}")
 LOOK_SECONDS: Final = 60.0
 """For one look at all records of an issuer."""
-AT_ONCE: Final = 8
+AT_ONCE: Final = 16
 """Domains that are looked at at a time."""
+ONE_LOOK_SECONDS: Final = 12.0
+"""For one domain: the servers of one that are silent must not use up the time of all."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,11 @@ class Wanted:
     wildcard: bool
     spec: Dns01
     asked: bool
+
+    @property
+    def name(self) -> str:
+        """The domain, as a wildcard if its record has to cover that."""
+        return f"*.{self.domain}" if self.wildcard else self.domain
 
 
 @dataclass(frozen=True)
@@ -100,8 +112,33 @@ class _Tended:
     trouble: str = ""
     next_look: dt.datetime | None = None
     ours: set[TxtRecord] = field(default_factory=set)
-    asked: dict[tuple[str, Dns01], set[str]] = field(default_factory=dict)
+    asked: dict[tuple[str, Dns01], dict[Asker, None]] = field(default_factory=dict)
     news: bool = False
+
+    def note(self, asked: tuple[str, Dns01], who: Asker) -> bool:
+        """Note that a Certificate needs the record of a domain; return whether nobody did before.
+
+        When there are too many, the namespace with the most has one less.
+        """
+        if asked in self.asked:
+            self.asked[asked][who] = None
+            return False
+        if len(self.asked) >= MAX_ASKED:
+            shares = Counter(map(_namespace_of, self.asked.values()))
+            [(most, number)] = shares.most_common(1)
+            if number <= shares[who.namespace] + 1:
+                return False
+            del self.asked[next(one for one in reversed(self.asked) if _namespace_of(self.asked[one]) == most)]
+        self.asked[asked] = {who: None}
+        return True
+
+    def in_turns(self) -> Iterator[tuple[str, Dns01]]:
+        """Yield what was asked for, one of each namespace after the other: there is not room for all."""
+        by_namespace: dict[str, list[tuple[str, Dns01]]] = {}
+        for asked, askers in self.asked.items():
+            by_namespace.setdefault(_namespace_of(askers), []).append(asked)
+        for turn in zip_longest(*by_namespace.values()):
+            yield from (one for one in turn if one is not None)
 
 
 @dataclass(frozen=True)
@@ -138,7 +175,7 @@ class PersistentRecords:
         self._wake = wake
         self._tended: dict[Key, _Tended] = {}
 
-    async def presenter(self, issuer: ReadyIssuer, spec: Dns01, uid: str) -> DnsPersist01Presenter:
+    async def presenter(self, issuer: ReadyIssuer, spec: Dns01, who: Asker) -> DnsPersist01Presenter:
         """Return what looks for the records of a Certificate.
 
         Raises:
@@ -148,7 +185,7 @@ class PersistentRecords:
         """
         return DnsPersist01Presenter(
             await self._looker(issuer, spec),
-            ask=lambda names: self._asked(issuer.key, spec, uid, names),
+            ask=lambda names: self._asked(issuer.key, spec, who, names),
             is_published_for_you=spec.has_provider,
             clock=self._clock,
             patience=spec.propagation_timeout,
@@ -157,9 +194,10 @@ class PersistentRecords:
     def forget(self, uid: str) -> None:
         """Forget what a Certificate asked for; records that are published stay."""
         for tended in self._tended.values():
-            for asked in list(tended.asked):
-                tended.asked[asked].discard(uid)
-                if not tended.asked[asked]:
+            for asked, askers in list(tended.asked.items()):
+                for who in [one for one in askers if one.uid == uid]:
+                    del askers[who]
+                if not askers:
                     del tended.asked[asked]
 
     def forget_issuer(self, key: Key) -> None:
@@ -207,33 +245,29 @@ class PersistentRecords:
         there = {one.name for one in listed if one.state in {"Published", "Expiring"}}
         gone = [one for one in listed if one.state == "Superseded" and one.name in there and self._is_free(issuer, one)]
         specs = {one.domain: one.spec for one in self._wanted(issuer, tended, status)}
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                for spec in dict.fromkeys(specs.values()):
-                    if not spec.has_provider:
-                        continue
+        tended.trouble = ""
+        for spec in dict.fromkeys(specs.values()):
+            if not spec.has_provider:
+                continue
+            added, removed = ([_record(one) for one in some if specs.get(one.domain) == spec] for some in (add, gone))
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
                     provider = await self._dns_providers.provider(issuer, spec)
-                    tended.ours |= {_record(one) for one in add if specs.get(one.domain) == spec}
-                    await provider.present([_record(one) for one in add if specs.get(one.domain) == spec])
-                    removed = [_record(one) for one in gone if specs.get(one.domain) == spec]
+                    tended.ours.update(added)
+                    await provider.present(added)
                     await provider.clean_up(removed)
                     tended.ours.difference_update(removed)
-        except (DnsError, IssuanceError, KubeError, TimeoutError) as error:
-            logger.warning("%s: its permanent records could not all be written: %s", issuer.key, error)
-            tended.trouble = _words(error)
-            return
-        tended.trouble, tended.backoff = "", Backoff()
-        tended.next_look = self._clock() + dt.timedelta(seconds=1)
+            except (DnsError, IssuanceError, KubeError, TimeoutError) as error:
+                logger.warning("%s: its permanent records could not all be written: %s", issuer.key, error)
+                tended.trouble = _words(error)
+        if not tended.trouble:
+            tended.backoff = Backoff()
+            tended.next_look = self._clock() + dt.timedelta(seconds=1)
 
-    def _asked(self, key: Key, spec: Dns01, uid: str, names: Sequence[str]) -> None:
+    def _asked(self, key: Key, spec: Dns01, who: Asker, names: Sequence[str]) -> None:
         tended = self._tended.setdefault(key, _Tended())
         for name in names:
-            asked = (name, spec)
-            if asked not in tended.asked and len(tended.asked) < MAX_ASKED:
-                tended.asked[asked] = set()
-                tended.news = True
-            if asked in tended.asked:
-                tended.asked[asked].add(uid)
+            tended.news = tended.note((name, spec), who) or tended.news
         if tended.news:
             self._wake(key)
 
@@ -285,7 +319,7 @@ class PersistentRecords:
                 for name in (*solver.selector.dns_names, *solver.selector.dns_zones):
                     add(name, solver.persistent, asked=True)
         current = {solver.persistent for solver in issuer.spec.solvers}
-        for name, spec in tended.asked:
+        for name, spec in tended.in_turns():
             if spec in current:
                 add(name, spec, asked=True)
         for one in status.persistent_records:
@@ -313,7 +347,7 @@ class PersistentRecords:
 
         async def one(want: Wanted) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
             async with places:
-                return await self._look_at(issuer, lookers[want.spec], want)
+                return await self._look_at_in_time(issuer, lookers[want.spec], want)
 
         seen = await asyncio.gather(*map(one, wanted))
         entries, missing, errors = [], {}, []
@@ -330,6 +364,17 @@ class PersistentRecords:
         superseded = _superseded(old, entries, tended.ours)
         return Found(tuple([*entries, *superseded][: 2 * MAX_RECORDS]), missing, tuple(errors))
 
+    async def _look_at_in_time(
+        self, issuer: ReadyIssuer, looker: RecordLooker, want: Wanted
+    ) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
+        try:
+            async with asyncio.timeout(ONE_LOOK_SECONDS):
+                return await self._look_at(issuer, looker, want)
+        except TimeoutError:
+            entry = _entry(looker, want)
+            late = DnsError(f"{entry.name}: the DNS servers took longer than {ONE_LOOK_SECONDS:g} s")
+            return want, entry, late
+
     async def _look_at(
         self, issuer: ReadyIssuer, looker: RecordLooker, want: Wanted
     ) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
@@ -338,6 +383,9 @@ class PersistentRecords:
         entry = PersistentRecordStatus(domain=want.domain, name=dns_persist01_name(name), value=value)
         try:
             [seen] = await looker.look([name], now)
+            if not _SHOWABLE.fullmatch(seen.record.name):
+                # Whoever has a domain chooses it, and a status that the API server refuses is shown to nobody.
+                raise InvalidName(f"{entry.name} leads by CNAME to {seen.record.name[:300]!r}, which is no host name")
             entry = entry.replace(name=seen.record.name)
             if seen.complete:
                 soon = not await self._outlives(looker, name, seen, now)
@@ -497,6 +545,17 @@ def _counted(entries: Sequence[PersistentRecordStatus]) -> str:
 def _says_nothing(seen: Propagation) -> bool:
     """Whether nothing is known of a record, as no server answered."""
     return seen.error is not None or all(view.error is not None for view in seen.seen)
+
+
+def _namespace_of(askers: Mapping[Asker, None]) -> str:
+    """Return whose share a domain counts for: who asked first."""
+    return next(iter(askers)).namespace
+
+
+def _entry(looker: RecordLooker, want: Wanted) -> PersistentRecordStatus:
+    return PersistentRecordStatus(
+        domain=want.domain, name=dns_persist01_name(want.domain), value=looker.terms.value(want.name)
+    )
 
 
 def _record(entry: PersistentRecordStatus) -> TxtRecord:

@@ -28,6 +28,7 @@ from certwright.http01.tls_alpn01 import TlsAlpn01Presenter
 from certwright.issuers.caa_forecast import CaaForecast
 from certwright.issuers.dns_providers import DnsProviders
 from certwright.issuers.persistent_records import PersistentRecords
+from certwright.issuers.rate_limits import Asker
 from certwright.issuers.registry import LoadedIssuer
 from certwright.issuers.template_policy import TemplatePolicy
 from certwright.resources import API_VERSION, Certificate, TlsAlpn01
@@ -156,7 +157,8 @@ class PresenterFactory:
                     "CleanUpBlocked",
                     f"{issuer.key} is not ready, and its solver for dns-persist-01 removes no records.",
                 )
-            return await self.persistent_records.presenter(issuer, solver.persistent, certificate.metadata.uid)
+            who = Asker(certificate.metadata.namespace or "", certificate.metadata.uid)
+            return await self.persistent_records.presenter(issuer, solver.persistent, who)
         spec = solver.dns01
         if spec is None:
             raise AssertionError(f"nobody presents for {solver.challenge_type}")

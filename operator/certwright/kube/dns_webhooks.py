@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.kube.client import Patience
-from certwright.kube.errors import KubeError
+from certwright.kube.api import FIELD_MANAGER
+from certwright.kube.client import MERGE, Patience
+from certwright.kube.errors import KubeError, NotFound
 from certwright.kube.paths import segment
 
 if TYPE_CHECKING:
@@ -69,11 +70,42 @@ class DnsWebhookApi:
         names = [one.get("name") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
         return tuple(name for name in names if isinstance(name, str))[:MAX_SHOWN_SOLVERS]
 
+    async def api_service(self, group: str) -> dict[str, Any] | None:
+        """Return the APIService of a group, or None if there is none. Raises `KubeError`."""
+        try:
+            return await self._client.request("GET", _api_service(group), action=f"read the APIService of {group}")
+        except NotFound:
+            return None
+
+    async def set_ca_bundle(self, api_service: Mapping[str, Any], bundle: str) -> None:
+        """Replace the `caBundle` of an APIService as it was read.
+
+        Args:
+            api_service: The APIService.
+            bundle: PEM certificates in base64.
+
+        Raises:
+            Conflict: Others have changed it since.
+            KubeError: It cannot be written.
+        """
+        metadata = api_service["metadata"]
+        group = api_service["spec"]["group"]
+        await self._client.request(
+            "PATCH",
+            _api_service(group),
+            action=f"write the caBundle of the APIService of {group}",
+            query={"fieldManager": FIELD_MANAGER},
+            body={
+                "metadata": {key: metadata[key] for key in ("uid", "resourceVersion")},
+                "spec": {"caBundle": bundle},
+            },
+            content_type=MERGE,
+        )
+
     async def why_unavailable(self, group: str) -> str:
         """Return what the API server says is wrong with a group's APIService; empty if it does not tell."""
-        path = f"/apis/apiregistration.k8s.io/v1/apiservices/{segment(f'{API_VERSION}.{group}')}"
         try:
-            found = await self._client.request("GET", path, action=f"read the APIService of {group}")
+            found = await self.api_service(group) or {}
         except KubeError:
             return ""
         conditions = (found.get("status") or {}).get("conditions") or ()
@@ -85,3 +117,7 @@ class DnsWebhookApi:
             ),
             "",
         )
+
+
+def _api_service(group: str) -> str:
+    return f"/apis/apiregistration.k8s.io/v1/apiservices/{segment(f'{API_VERSION}.{group}')}"

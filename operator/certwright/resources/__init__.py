@@ -17,7 +17,7 @@ from certwright.resources.conditions import (
     without_condition,
 )
 from certwright.resources.dns01 import CnameStrategy, Dns01, DnsPersist
-from certwright.resources.dns_providers import Rfc2136, TsigAlgorithm, UpdateProtocol
+from certwright.resources.dns_providers.rfc2136 import Rfc2136, TsigAlgorithm, UpdateProtocol
 from certwright.resources.duration import format_duration, parse_duration
 from certwright.resources.errors import InvalidDuration, InvalidResource, ResourceError
 from certwright.resources.group import (

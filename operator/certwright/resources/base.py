@@ -31,6 +31,8 @@ class Model(BaseModel):
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, by their Python names; unlike `model_copy` it validates.
 
+        What differs in nothing is not copied.
+
         Raises:
             TypeError: there is no field of that name.
             pydantic.ValidationError: a value does not fit.
@@ -38,4 +40,7 @@ class Model(BaseModel):
         unknown = changes.keys() - type(self).model_fields.keys()
         if unknown:
             raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
-        return self.model_validate({**dict(self), **changes})
+        fields = self.__dict__
+        if all(fields[name] is value for name, value in changes.items()):
+            return self
+        return self.model_validate({**fields, **changes})

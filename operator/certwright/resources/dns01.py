@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
-from certwright.resources.dns_providers import ProviderChoice, provider_fields
+from certwright.resources.dns_providers.base import provider_fields
+from certwright.resources.dns_providers.choice import ProviderChoice
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.http01 import SelfCheck
 from certwright.resources.names import (

@@ -12,6 +12,8 @@ _LATEST: Final = datetime.max.replace(tzinfo=UTC, microsecond=0)
 
 
 def _whole_seconds_utc(instant: datetime) -> datetime:
+    if instant.tzinfo is UTC and not instant.microsecond:
+        return instant  # it was in a model before
     # Cut on the way in, so that a model equals what the API server gives back for it.
     try:
         return instant.astimezone(UTC).replace(microsecond=0)

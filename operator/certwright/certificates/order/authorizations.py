@@ -44,6 +44,7 @@ def find_challenge(authorization: Authorization, challenge_type: str) -> Challen
             f"The CA offers no {challenge_type} challenge for {authorization.name}; it offers {offered}. Add a solver "
             "for one of these to the issuer.",
             costly=True,
+            answered=True,
         )
     return challenge
 

@@ -47,6 +47,7 @@ class Preparation:
                 f"The CA requires validation of {name}, which is not a domain of the certificate. CAs that validate "
                 "the parent domain are not supported.",
                 costly=True,
+                answered=True,
             )
         presenter = self.presenters[name]
         challenge = find_challenge(authorization, presenter.challenge_type)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from certwright.resources import KEPT_REQUESTS, LONGEST_REQUEST_MESSAGE, RequestStatus
-from certwright.text import rfc3339
+from certwright.text import printable, rfc3339
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SOMEONE: Final = "someone"
 """Who asked, if the request does not say."""
+MAX_REQUESTED_BY: Final = 253
+REPEATED: Final = "It was written to the spec again and is not repeated."
 
 
 def entry_of(observation: Observation, request: RequestSpec) -> RequestStatus | None:
@@ -56,7 +58,8 @@ def begun(observation: Observation, request: RequestSpec, now: dt.datetime) -> R
         action=request.action,
         reason=request.reason,
         revision=request.revision,
-        requested_by=request.requested_by,
+        # It goes into Events, and to terminals: without characters that change the direction of a line.
+        requested_by=printable(request.requested_by or "", MAX_REQUESTED_BY) or None,
         from_revision=current_revision(observation),
         state="Running",
         started_time=now,
@@ -74,8 +77,24 @@ def with_entry(observation: Observation, entry: RequestStatus) -> Observation:
     if any(one.id == entry.id for one in kept):
         entries = tuple(entry if one.id == entry.id else one for one in kept)
     else:
-        entries = (*kept, entry)[-KEPT_REQUESTS:]
+        entries = (*_with_room(kept), entry)
     return observation.with_status(requests=entries)
+
+
+def is_noted(entry: RequestStatus) -> bool:
+    """Whether the record says that the request was written to the spec again."""
+    return entry.message.endswith(REPEATED)
+
+
+def _with_room(entries: tuple[RequestStatus, ...]) -> tuple[RequestStatus, ...]:
+    """Return the entries with room for another one.
+
+    What was written back once will be again: it would be carried out a second time if its entry were gone.
+    """
+    while len(entries) >= KEPT_REQUESTS:
+        dropped = next((entry for entry in entries if not is_noted(entry)), entries[0])
+        entries = tuple(entry for entry in entries if entry is not dropped)
+    return entries
 
 
 def current_revision(observation: Observation) -> int:

@@ -163,7 +163,7 @@ def _read(data: Mapping[str, str], number: int) -> Revision | None:
         chain_pem = decoded(data, f"{number}.crt")
         key_pem = decoded(data, f"{number}.key", limit=MAX_KEY_BYTES)
         record = json.loads(decoded(data, f"{number}.json", limit=MAX_RECORD_BYTES) or b"{}")
-    except (EntryTooLarge, ValueError):
+    except (EntryTooLarge, ValueError, RecursionError):
         return None
     if not (chain_pem and key_pem and isinstance(record, dict)):
         return None

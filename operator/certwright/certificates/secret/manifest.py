@@ -190,7 +190,7 @@ def template_keys(recorded: str | None) -> dict[str, tuple[str, ...]]:
     """Return the keys of labels and annotations that a Secret records as its template's; none of our own."""
     try:
         record = json.loads(recorded or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         record = None
     fields = record if isinstance(record, dict) else {}
     return {

@@ -116,7 +116,7 @@ def recorded_outputs(annotation: str | None, data: Mapping[str, str]) -> Recorde
     """
     try:
         record = json.loads(annotation or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict) or not isinstance(record.get("entries"), list):
         return None

@@ -26,6 +26,7 @@ class AnswerChallenges(Act):
     """Tell the CA that it may look for every response, and persist the private key meanwhile."""
 
     asks_ca: ClassVar[bool] = True
+    uses_order: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Answer all challenges, in parallel; what went well stays so when another one fails."""

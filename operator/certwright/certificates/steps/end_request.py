@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from certwright.certificates.finalizer import written
-from certwright.certificates.requests.record import asked, ended, when, with_entry
+from certwright.certificates.requests.record import REPEATED, asked, ended, when, with_entry
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.resources import LONGEST_REQUEST_MESSAGE, Certificate
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from certwright.resources import RequestStatus
 
 logger = logging.getLogger(__name__)
-
-REPEATED: Final = "It was written to the spec again and is not repeated."
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,6 @@ class NoteRepeated(Act):
         tools.recorder.record(observation.subject, "Warning", "RequestRepeated", message)
         logger.warning("%s: RequestRepeated: %s", observation.certificate.display_name, message)
         yield with_entry(observation, self.entry.replace(message=f"{said} {REPEATED}".lstrip()))
-
-
-def is_noted(entry: RequestStatus) -> bool:
-    """Whether the record says that the request was written to the spec again."""
-    return entry.message.endswith(REPEATED)
 
 
 def with_end(observation: Observation, tools: Tools, entry: RequestStatus, outcome: Outcome) -> Observation:

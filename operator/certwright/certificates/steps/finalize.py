@@ -30,6 +30,7 @@ class Finalize(Act):
     """Send the CSR for the key, which is now in a Secret."""
 
     asks_ca: ClassVar[bool] = True
+    uses_order: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Send it.
@@ -63,10 +64,10 @@ class Finalize(Act):
             raise IssuanceError("ContentsNotSupported", message, costly=True) from error
         except OrderNotReady:
             # The client has looked at the order already, and it is not on its way to a certificate.
-            yield observation.remember(open_order=None)  # the next try takes it up as it is then
             raise IssuanceError(
                 "OrderNotReady",
                 f"{issuer.spec.server} reports the order as ready but rejects finalization (orderNotReady).",
+                answered=True,
             ) from None
         finalized = replace(open_order, order=order, finalized=True, polls=0).polled(order.retry_after, tools.clock())
         yield (

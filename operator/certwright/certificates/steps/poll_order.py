@@ -43,6 +43,7 @@ class PollOrder(Act):
                 f"The order {order.url} is still {order.status.value}, but it expired at {rfc3339(end)}. "
                 f"{_last_said(observation)}A new one will be placed.",
                 costly=True,
+                answered=True,
             )
         polled = before.seen(order).polled(order.retry_after, now)
         yield observation.remember(open_order=polled).after_progress().with_order_state(order)

@@ -49,7 +49,8 @@ class ResumeOrder(Act):
         try:
             check_identifiers(order, request.identifiers)
         except MalformedResponse as error:
-            raise IssuanceError("OrderChanged", f"{error}. The order is abandoned.", abandons_order=True) from error
+            message = f"{error}. The order is abandoned."
+            raise IssuanceError("OrderChanged", message, abandons_order=True, answered=True) from error
         started_at = min(kept.created_at, tools.clock())
         open_order = OpenOrder(order=order, started_at=started_at, next_look=tools.clock(), resumed=True)
         outside = presented_responses(observation.status)
@@ -78,7 +79,8 @@ class ResumeOrder(Act):
         observation = observation.with_order_state(order).noting("Resuming", message)
         if responses.items() - presented_responses(observation.certificate.status).items():
             observation = await save(observation, tools)  # for nothing is presented that is not written down
-        yield observation.remember(open_order=open_order).after_progress()
+        # Reading is no progress: what failed before may fail again, and its tries are counted on.
+        yield observation.remember(open_order=open_order).with_status(next_attempt_time=None)
 
 
 def _check_place(url: str, issuer: ReadyIssuer) -> None:
@@ -107,4 +109,5 @@ def _check_same(responses: Mapping[str, ChallengeResponse], outside: Mapping[str
                 f"The response for {name} would be another one now, or elsewhere: the issuer's solver or a CNAME has "
                 "changed. Placing a new order.",
                 abandons_order=True,
+                answered=True,
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from certwright.acme import AcmeError, OrderFailed
 from certwright.acme.validation import Review
 from certwright.certificates.steps.step import Act
-from certwright.failures import MAX_MESSAGE_CHARACTERS
+from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -34,12 +34,14 @@ class ReviewAuthorizations(Act):
     """Read the authorizations of an order that stays pending; answer again the challenges that failed (section 8.2)."""
 
     asks_ca: ClassVar[bool] = True
+    uses_order: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Read them.
 
         Raises:
-            OrderFailed: The order cannot become ready any more, or has failed too often.
+            OrderFailed: The order cannot become ready any more.
+            IssuanceError: It has failed too often.
         """
         open_order, client = observation.open_order, observation.ready_issuer.client
         authorizations = await client.fetch_readable_authorizations(open_order.order)
@@ -60,7 +62,9 @@ class ReviewAuthorizations(Act):
             yield observation
         if review.again and (open_order.next_answer is None or open_order.next_answer <= now):
             if open_order.answers >= MAX_ANSWERS:
-                raise OrderFailed(open_order.order, dict(review.reasons))
+                failed = OrderFailed(open_order.order, dict(review.reasons))
+                said = f"{failed}. The last good certificate, if any, is kept."
+                raise IssuanceError("ValidationFailed", said, costly=True, by_name=reasons)
             asked = await _answer_again(observation, review.again)
             again = replace(observation.open_order, answers=open_order.answers + 1, polls=0)
             answered = again.polled(asked, now).answered(asked, now, failed=False)

@@ -84,7 +84,7 @@ class StartOrder(Act):
             order, observation = await _place(observation, request, now)
         issuer.limits.orders.went_well(asker, tools.clock())
         placed = _order_status(request, order, now).replace(issuer=observation.used_issuer)
-        observation = observation.with_status(order=placed).remember(voucher=OURS, ordered_at=now)
+        observation = observation.with_status(order=placed).remember(voucher=OURS, ordered_at=now, doubts=0)
         if not self.is_scheduled:
             observation = observation.with_status(recent_orders=with_order(observation.status.recent_orders, now))
         observation = observation.after_progress()

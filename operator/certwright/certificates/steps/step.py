@@ -21,6 +21,7 @@ class Act(ABC):
     Attributes:
         cleans_up: Whether its failures have the back-off of cleaning up instead of that of issuing.
         asks_ca: Whether it sends requests to the CA, which may have asked to wait.
+        uses_order: Whether it relies on what was read of the order before: its URLs, its challenges.
         needs_latest: Whether a new leader must read the Certificate again before it takes the step.
         is_about_request: Whether it keeps the record of a person's request, which has a back-off of its own.
         is_revoking: Whether it is about a revocation, which has one, too: neither waits for the other, nor for issuing.
@@ -28,6 +29,7 @@ class Act(ABC):
 
     cleans_up: ClassVar[bool] = False
     asks_ca: ClassVar[bool] = False
+    uses_order: ClassVar[bool] = False
     needs_latest: ClassVar[bool] = True
     is_about_request: ClassVar[bool] = False
     is_revoking: ClassVar[bool] = False

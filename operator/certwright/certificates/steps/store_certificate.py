@@ -44,6 +44,7 @@ class StoreCertificate(Act):
     """Download the chain, pass it through the gate, and replace the Secret in one write."""
 
     asks_ca: ClassVar[bool] = True
+    uses_order: ClassVar[bool] = True
 
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Store it.

@@ -29,6 +29,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ),
     ("DNSProviderUnreachable",): "Check network policies, the proxy and the status of the DNS provider.",
     ("DNSProviderRefused",): "Give the credentials of the solver, or the operator, the right that the message names.",
+    ("InvalidCredential",): "Put the credential into the Secret again, as the DNS provider shows it.",
     ("DNSUpdateRefused", "DNSUpdateFailed"): "Let the key of the solver update this name (update-policy in BIND).",
     ("TSIGRejected", "InvalidTSIGKey"): "Compare the key's name, algorithm and secret with the server's.",
     ("ZoneNotFound",): "Check the domain for a typing error; no zone contains it.",

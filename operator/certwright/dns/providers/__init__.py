@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderConfig
 
 PROVIDERS: Final[Mapping[str, str]] = {
+    "cloudflare": "CloudflareConfig",
     "rfc2136": "Rfc2136Config",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import dns.message
 import dns.rcode
@@ -17,7 +17,8 @@ import dns.update
 from certwright.dns.cache import ExpiringCache
 from certwright.dns.credential import Credential, credential
 from certwright.dns.endpoint import Server
-from certwright.dns.errors import DnsError, UpdatesFailed, ZoneNotFound
+from certwright.dns.errors import DnsError, ZoneNotFound
+from certwright.dns.outcomes import about, caught, joined
 from certwright.dns.query import describe_rcode
 from certwright.dns.records import to_name
 from certwright.dns.tsig import DEFAULT_ALGORITHM, TsigKey
@@ -46,7 +47,6 @@ _RECORD_OVERHEAD = 10
 _MAX_STRING = 255
 
 _Action = Literal["add", "delete"]
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -159,18 +159,18 @@ class Rfc2136Provider:
         wanted = list(dict.fromkeys(records))
         failures: list[DnsError] = []
         zones: defaultdict[str, list[TxtRecord]] = defaultdict(list)
-        apexes = await asyncio.gather(*(_caught(self._find_apex(record.name)) for record in wanted))
+        apexes = await asyncio.gather(*(caught(self._find_apex(record.name)) for record in wanted))
         for record, apex in zip(wanted, apexes, strict=True):
             if isinstance(apex, DnsError):
-                failures.append(_about([record], apex))
+                failures.append(about([record], apex))
             else:
                 zones[apex].append(record)
         # One zone that refuses must not keep the others from what they need.
         updates = [self._update_zone(action, zone, members) for zone, members in zones.items()]
-        outcomes = await asyncio.gather(*map(_caught, updates))
+        outcomes = await asyncio.gather(*map(caught, updates))
         failures += [outcome for outcome in outcomes if isinstance(outcome, DnsError)]
         if failures:
-            raise _joined(failures)
+            raise joined(failures)
 
     async def _update_zone(self, action: _Action, zone: str, records: Sequence[TxtRecord]) -> None:
         pending = list(records)
@@ -181,7 +181,7 @@ class Rfc2136Provider:
                 self._server.check_update(zone, answer)
                 del pending[: len(batch)]
         except DnsError as error:
-            raise _about(pending, error) from None
+            raise about(pending, error) from None
 
     def _messages(
         self, action: _Action, zone: str, records: Iterable[TxtRecord]
@@ -240,27 +240,3 @@ def _rdata(record: TxtRecord) -> dns.rdtypes.ANY.TXT.TXT:
 
 def _wire_size(record: TxtRecord) -> int:
     return len(to_name(record.name).to_wire() or b"") + _RECORD_OVERHEAD + len(_rdata(record).to_wire() or b"")
-
-
-async def _caught(work: Awaitable[_T]) -> _T | DnsError:
-    try:
-        return await work
-    except DnsError as error:
-        return error
-
-
-def _about(records: Iterable[TxtRecord], error: DnsError) -> DnsError:
-    error.names = tuple(sorted({record.name for record in records}))
-    return error
-
-
-def _joined(failures: Sequence[DnsError]) -> DnsError:
-    """Return one error for all failures; errors with the same message are merged."""
-    by_message: dict[str, list[DnsError]] = {}
-    for failure in failures:
-        by_message.setdefault(str(failure), []).append(failure)
-    distinct = []
-    for alike in by_message.values():
-        alike[0].names = tuple(sorted({name for error in alike for name in error.names}))
-        distinct.append(alike[0])
-    return distinct[0] if len(distinct) == 1 else UpdatesFailed(distinct)

@@ -1,0 +1,58 @@
+"""Reading what an API answers: bounded, and never repeated in a message."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.dns.errors import ProviderRefused, ProviderUnreachable
+from certwright.http.url import host_of
+
+if TYPE_CHECKING:
+    from certwright.http.message import Response
+
+_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,9}")
+
+
+def json_of(response: Response) -> dict[str, Any]:
+    """Return the object that an answer holds.
+
+    Raises:
+        ProviderUnreachable: It holds none: something else answered, such as a proxy.
+    """
+    try:
+        found = json.loads(response.body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise not_understood(response)
+    return found
+
+
+def not_understood(response: Response) -> ProviderUnreachable:
+    """Return the error for an answer that is not one of the API's."""
+    host = host_of(response.url)
+    return ProviderUnreachable(
+        f"the DNS provider at {host} answered with HTTP {response.status} and nothing that is an answer of its API",
+        host=host,
+    )
+
+
+def code_of(said: object) -> str:
+    """Return an API's own code for an error, if it looks like one: nothing else of an answer is shown."""
+    text = str(said) if isinstance(said, str | int) and not isinstance(said, bool) else ""
+    return text if _CODE.fullmatch(text) else ""
+
+
+def refused(response: Response, code: str, why: str) -> ProviderRefused:
+    """Return the error for a request that the API did not accept.
+
+    Args:
+        response: What it answered.
+        code: From `code_of`, or empty.
+        why: What to do, or what it means.
+    """
+    host = host_of(response.url)
+    said = f"HTTP {response.status}, {code}" if code else f"HTTP {response.status}"
+    return ProviderRefused(f"the DNS provider at {host} refused the request ({said}): {why}", host=host, code=code)

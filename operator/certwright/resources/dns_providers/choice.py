@@ -1,0 +1,29 @@
+"""Which DNS provider a solver uses."""
+
+from certwright.resources.base import Model
+from certwright.resources.dns_providers.base import DnsProvider
+from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.rfc2136 import Rfc2136
+from certwright.resources.dns_providers.webhook import Webhook
+
+
+class ProviderChoice(Model):
+    """The base of the solver whose records a DNS provider creates: one field for each provider."""
+
+    cloudflare: Cloudflare | None = None
+    """Creates records with the API of Cloudflare."""
+    rfc2136: Rfc2136 | None = None
+    """Creates records by dynamic updates (RFC 2136)."""
+    webhook: Webhook | None = None
+    """Creates records by a DNS webhook that was written for cert-manager."""
+
+    @property
+    def provider(self) -> tuple[str, DnsProvider]:
+        """The provider: its name, which is also its name in `certwright.dns.providers`, and its model."""
+        ((name, provider),) = self.providers()
+        return name, provider
+
+    def providers(self) -> list[tuple[str, DnsProvider]]:
+        """All providers that are given."""
+        given = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return [(name, value) for name, value in given if isinstance(value, DnsProvider)]
