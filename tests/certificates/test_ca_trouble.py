@@ -385,6 +385,42 @@ async def test_an_order_that_had_expired_when_it_was_placed_is_followed_all_the_
     assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
 
 
+def answered(state: str) -> Callable[[Any], Any]:
+    """Authorizations that are pending, with a challenge that needs no answer, as it seems."""
+
+    def change(authorizations: tuple[acme.Authorization, ...]) -> tuple[acme.Authorization, ...]:
+        status = acme.ChallengeStatus(state)
+        return tuple(
+            replace(one, challenges=tuple(replace(found, status=status) for found in one.challenges))
+            for one in authorizations
+        )
+
+    return change
+
+
+@pytest.mark.parametrize("change", [lambda _: (), answered("processing"), answered("valid"), answered("invalid")])
+async def test_a_challenge_that_one_damaged_answer_hid_is_answered(bench: Bench, change: Callable[[Any], Any]) -> None:
+    changing(bench, "fetch_authorizations", 1, change)
+    await bench.run(5 * MINUTE)
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (1, 0)
+    assert bench.dns.records == set()
+
+
+async def test_a_ca_that_cannot_decide_whether_it_waits_for_an_answer_is_not_asked_without_end(bench: Bench) -> None:
+    calls, original = Counter[str](), bench.ca.fetch_authorizations
+
+    async def wavering(order: acme.Order) -> tuple[acme.Authorization, ...]:
+        calls["read"] += 1
+        found = await original(order)
+        return found if calls["read"] % 2 == 0 else tuple(answered("processing")(found))
+
+    bench.ca.fetch_authorizations = wavering  # type: ignore[method-assign]
+    await bench.run(6 * HOUR)
+    assert calls["read"] < 400
+    assert len(bench.ca.orders) == 1
+
+
 async def test_a_challenge_that_is_another_one_at_the_next_look_ends_the_order_cleanly(bench: Bench) -> None:
     """A token changes if the CA makes challenges anew: what was presented is removed, and another order placed."""
     answering = trouble(bench, "answer_challenge", unreachable, 1)

@@ -59,3 +59,25 @@ def test_who_imports_the_package_otherwise_gets_the_whole_client() -> None:
         "print(kubernetes.client.V1Pod.__name__)",
     )
     assert said == "V1Pod\n"
+
+
+def test_http2_is_loaded_when_a_connection_speaks_it() -> None:
+    said = run(
+        "import sys",
+        LEAN,
+        "import certwright.cli.run",
+        "print('h2' in sys.modules)",
+        # As httpcore's connections do.
+        "from httpcore._async.http2 import AsyncHTTP2Connection",
+        "print(AsyncHTTP2Connection.__init__.__code__.co_argcount, 'h2' in sys.modules)",
+    )
+    assert said == "False\n4 True\n"
+
+
+def test_models_are_built_when_they_are_first_used() -> None:
+    said = run(
+        "from certwright.resources import Certificate, IssuerRef",
+        "print(Certificate.__pydantic_complete__)",
+        "print(IssuerRef(name='ca').replace(name='other').name)",
+    )
+    assert said == "False\nother\n"

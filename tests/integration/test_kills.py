@@ -49,8 +49,8 @@ EXIT_LEADERSHIP_LOST: Final = 75
 STATUS: Final = "PATCH certificates/web/status"
 ACCOUNT_SECRET: Final = "PATCH secrets/pebble-account"
 TLS_SECRET: Final = "PATCH secrets/web-tls"
-SHORT: Final = Profile("a quarter of an hour", 900)
-LONGEST_REHEARSAL: Final = dt.timedelta(seconds=80)
+SHORT: Final = Profile("half an hour", 1800)
+LONGEST_REHEARSAL: Final = dt.timedelta(seconds=100)
 AT_ONCE: Final = 40
 """So many namespaces stand still at once: each holds a connection of the operator, which has 64 to the API server."""
 ALL: Final = os.environ.get("CERTWRIGHT_TEST_KILLS") == "all"
@@ -89,6 +89,12 @@ class World:
                 one.start(wait=False)
         for one in (self.operator, *self.others):
             one.wait_ready()
+
+    def revive(self) -> None:
+        """Start again whoever lost its lease, as a Deployment would: a busy machine is no defect."""
+        for one in (self.operator, *self.others) if self.others else ():
+            if not one.running:
+                one.start(wait=False)
 
     def kill(self) -> None:
         for one in (self.operator, *self.others):
@@ -431,7 +437,7 @@ class RolloverUnderWay(Rollover):
 
 
 class Trial(Act):
-    """A rehearsal at another issuer, of a certificate for a quarter of an hour."""
+    """A rehearsal at another issuer, of a certificate for half an hour."""
 
     name = "rehearsal"
     replaced = 0
@@ -457,6 +463,11 @@ class Trial(Act):
     def is_ended(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:
         rehearsal = found.get("status", {}).get("renewal", {}).get("rehearsal", {})
         return super().is_ended(actor, found, issuer) and rehearsal.get("state") in {"Succeeded", "Failed"}
+
+    def go_on(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> None:
+        """Have no renewal come while others are waited for."""
+        if not found["spec"].get("paused") and self.is_ended(actor, found, issuer):
+            actor.patch("Certificate", "web", {"spec": {"paused": True}})
 
     def check(self, actor: Actor) -> None:
         found = actor.world.cluster.get("Certificate", actor.namespace, "web") or {}
@@ -537,7 +548,8 @@ class Run:
             world.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": actor.namespace}})
             actor.apply(tsig_secret(world.bed, actor.namespace))
             actor.act.prepare(actor)
-        self._wait("prepared", lambda one, *seen: one.act.is_prepared(one, *seen))
+        patience = SECONDS + LONGEST_REHEARSAL.total_seconds()
+        self._wait("prepared", lambda one, *seen: one.act.is_prepared(one, *seen), seconds=patience)
         world.kill()
         world.first.stop()
 
@@ -563,10 +575,11 @@ class Run:
         actor.act.go_on(actor, *seen)
         return actor.act.is_ended(actor, *seen)
 
-    def _wait(self, what: str, is_done: Callable[..., bool]) -> None:
+    def _wait(self, what: str, is_done: Callable[..., bool], *, seconds: float = SECONDS) -> None:
         cluster, left = self.world.cluster, list(self.actors)
 
         def look() -> dict[str, Any]:
+            self.world.revive()
             certificates, issuers = (self._all(cluster, *one) for one in (("Certificate", "web"), ("Issuer", "pebble")))
             for actor in list(left):
                 if is_done(actor, certificates.get(actor.namespace, {}), issuers.get(actor.namespace, {})):
@@ -575,7 +588,7 @@ class Run:
             return {"status": {"left": len(left), "first": named}}
 
         try:
-            cluster.wait_for(f"not all are {what}", look, lambda seen: not seen["status"]["left"])
+            cluster.wait_for(f"not all are {what}", look, lambda seen: not seen["status"]["left"], seconds=seconds)
         except AssertionError as error:
             for actor in left[:3]:
                 error.add_note(f"{actor}: {[str(one) for one in self.world.writes.seen[actor.namespace]]}")
@@ -650,6 +663,12 @@ def killed_after_each_write(world: World, acts: list[Act]) -> list[Actor]:
     return [Actor(world, one.act, write) for one in clean for write in list(world.writes.seen[one.namespace])]
 
 
+def some_of(actors: list[Actor]) -> list[Actor]:
+    """Return those of the short acts, and a quarter of the others."""
+    short = [one for one in actors if isinstance(one.act, Rollback) or type(one.act) is Rollover]
+    return short + [one for one in actors if one not in short][::4]
+
+
 def is_certain(write: Write | None) -> bool:
     """Whether a write comes every time: one of its kind does, but for those that are made now and then."""
     return write is not None and write.number == 1 and not write.what.startswith("PATCH issuers")
@@ -670,9 +689,10 @@ WHAT: Final[dict[str, list[tuple[type[Act], str]]]] = {
         (Rollback, "dns-01"),
     ],
     "issuance, renewal and fallback": [
-        (kind, solver) for kind in (Issuance, Renewal, Fallback) for solver in ("dns-01", "http-01")
+        *((kind, solver) for kind in (Issuance, Renewal, Fallback) for solver in ("dns-01", "http-01")),
+        (Revocation, "http-01"),
     ],
-    "rehearsal": [(Trial, "dns-01"), (Trial, "http-01"), (Revocation, "http-01")],
+    "rehearsal": [(Trial, "dns-01"), (Trial, "http-01")],
 }
 
 
@@ -681,7 +701,7 @@ WHAT: Final[dict[str, list[tuple[type[Act], str]]]] = {
 def test_killed_after_each_write_of(world: World, act: Callable[..., Act], what: str) -> None:
     actors = killed_after_each_write(world, [act(*one) for one in WHAT[what]])
     wrong: list[str] = []
-    for batch in batches(actors)[: None if ALL else 1]:
+    for batch in batches(actors) if ALL else [some_of(actors)]:
         wrong += Run(world, batch).do()
         # A write that comes again, or that is one of an issuer's, need not come each time.
         wrong += [f"there was no such write: {one}" for one in batch if not one.stood and is_certain(one.kill)]
@@ -703,10 +723,17 @@ class Pair:
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             for operator, api in self.ways:
-                if operator.running and "\ncertwright_leader 1.0" in operator.metrics():
+                if leads(operator):
                     return operator, api
             time.sleep(0.1)
         raise AssertionError("nobody leads")
+
+
+def leads(operator: OperatorProcess) -> bool:
+    try:
+        return operator.running and "\ncertwright_leader 1.0" in operator.metrics()
+    except OSError:  # it has just ended, or is about to serve
+        return False
 
 
 @pytest.fixture
@@ -745,7 +772,8 @@ def test_a_leader_that_stood_still_after_any_write_of_a_rollover_or_rollback_cha
         [(other, _)] = [one for one in pair.ways if one[0] is not operator]
         operator.suspend()
         world.writes.release()
-        while "\ncertwright_leader 1.0" not in other.metrics():
+        while not leads(other):
+            two.revive()
             time.sleep(0.1)
         left.append((operator, api, len(api.requests)))
 
@@ -765,7 +793,7 @@ def test_a_leader_that_stood_still_after_any_write_of_a_rollover_or_rollback_cha
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("restarts", [False, True] if ALL else [False])
 def test_a_namespace_that_is_deleted_during_a_rollover_goes(
     world: World, act: Callable[..., Act], *, restarts: bool
 ) -> None:

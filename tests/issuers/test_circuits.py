@@ -280,6 +280,16 @@ def test_a_refusal_as_it_should_be_closes_the_circuit_only_after_the_pause(watch
     assert watched.circuits.is_available(SHARED)
 
 
+def test_circuits_of_one_namespace_wake_nobody_else(watched: Watched) -> None:
+    """Each change has all Certificates looked at that list another issuer."""
+    for _ in range(5):
+        for number in range(20):
+            watched.fail_at_shared("evil", uid=str(number % 4))
+        watched.now += LONGEST_PAUSE
+    watched.circuits.proved(SHARED, Asker("evil", "evil-0"))
+    assert watched.changes == []
+
+
 def test_what_is_known_of_a_namespace_is_bounded(watched: Watched) -> None:
     for number in range(10 * MAX_CERTIFICATES):
         watched.circuits.failed(SHARED, Asker("evil", str(number)), "order", "CAUnreachable", "no", now=watched.now)

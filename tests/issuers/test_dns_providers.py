@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import dataclasses
 import datetime as dt
 import socket
@@ -12,17 +14,19 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import pytest
 
 from certwright.challenges.response import RecordResponse
-from certwright.dns import InvalidServer, InvalidTsigKey, ProviderUnreachable
+from certwright.dns import InvalidServer, InvalidTsigKey, ProviderUnreachable, ResolutionFailed
 from certwright.dns import providers as registry
 from certwright.dns.credential import Credential, credential, credential_name
 from certwright.failures import IssuanceError, classify
+from certwright.http.message import Headers, Response
 from certwright.issuers import dns_providers as module
-from certwright.issuers.dns_providers import IDLE_SECONDS, DnsProviders
+from certwright.issuers.dns_providers import IDLE_SECONDS, MAX_CONNECTIONS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import AcmeIssuerSpec, Dns01
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.references import SecretKeyRef
 from certwright.runtime.key import Key
+from certwright.runtime.turns import TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -427,3 +431,45 @@ async def test_a_webhook_is_shared_by_those_whose_secrets_it_reads_in_the_same_p
 def test_a_webhook_that_cannot_be_called_is_refused(changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Dns01.model_validate({"webhook": {**WEBHOOK["webhook"], **changed}})
+
+
+async def test_resolvers_of_one_namespace_that_never_answer_hold_up_no_other(
+    pool: DnsProviders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a tenant whose DNS over HTTPS servers, a hundred of them, take every query and say nothing."""
+    sent, full = [], asyncio.Event()
+
+    class Silent:
+        def __init__(self, *, max_connections: int = 6, **_: object) -> None:
+            self.places = asyncio.Semaphore(max_connections)
+
+        async def request(self, _method: str, url: str, **_: object) -> Response:
+            async with self.places:
+                sent.append(url)
+                if len(sent) == MAX_CONNECTIONS * 3 // 4:
+                    full.set()
+                if "silent" in url:
+                    await asyncio.Event().wait()
+                return Response(503, Headers({}), b"", url)
+
+        async def aclose(self) -> None: ...
+
+    monkeypatch.setattr(module, "HttpxTransport", Silent)
+
+    async def ask(tenant: str, url: str) -> None:
+        TENANT.set(tenant)
+        view = pool.view_through((url,))
+        with contextlib.suppress(ResolutionFailed):
+            await view.follow_cname("a.example.test")
+
+    hosts = [f"https://{number}.silent.example/dns-query" for number in range(100)]
+    evil = [asyncio.create_task(ask("evil", url)) for url in hosts]
+    evil += [asyncio.create_task(ask("evil", "https://shared.silent.example/dns-query")) for _ in range(20)]
+    await full.wait()
+    async with asyncio.timeout(2):
+        await ask("good", "https://dns.example/dns-query")
+    assert sent[-1] == "https://dns.example/dns-query"
+    for task in evil:
+        task.cancel()
+    await asyncio.gather(*evil, return_exceptions=True)
+    await pool.aclose()

@@ -54,6 +54,7 @@ class OpenOrder:
         key_due: When its private key, which is being made, is to be fetched; None if at once.
         usable_from: When its certificate, which is issued, may be written; None if at once.
         account_key: The thumbprint of the account key that the responses are for; empty if there are none.
+        answered_names: Of which authorizations this process has answered the challenge.
         doubted: Whether the CA has failed on what was read of it, so that it is read again first.
         warned: What Events have said of responses that could not be seen: the reason, and the cause.
     """
@@ -79,6 +80,7 @@ class OpenOrder:
     key_due: dt.datetime | None = None
     usable_from: dt.datetime | None = None
     account_key: str = ""
+    answered_names: frozenset[str] = frozenset()
     doubted: bool = False
     warned: frozenset[tuple[str, str]] = frozenset()
 

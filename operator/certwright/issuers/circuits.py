@@ -176,7 +176,8 @@ class Circuits:
     """The circuits of all issuers. What is known of an issuer is dropped with it.
 
     Args:
-        on_change: Told of an issuer one of whose circuits was opened or closed.
+        on_change: Told of an issuer whose circuit for everybody was opened or closed. Of the narrower ones nobody is
+            told: whoever has a thousand Certificates that fail could have all others looked at all the time.
     """
 
     def __init__(self, on_change: Callable[[Key], object] | None = None) -> None:
@@ -213,7 +214,8 @@ class Circuits:
             circuit.said = message[:MAX_SAID]
             source = _source(key, scope, who)
             if circuit.until is not None:
-                self._failed_again(key, circuit, who, source, now)
+                if self._failed_again(key, circuit, who, source, now) and scope == EVERYBODY:
+                    self.on_change(key)
                 return
             row = circuit.rows.get(work)
             if row is None or not dt.timedelta() <= now - row.last <= FORGOTTEN_AFTER:
@@ -223,7 +225,8 @@ class Circuits:
                 circuit.rows = {}
                 circuit.since, circuit.until = row.first, now + circuit.pause
                 self._drop_within(key, scope)
-                self.on_change(key)
+                if scope == EVERYBODY:
+                    self.on_change(key)
                 return
 
     def answered(self, key: Key, who: Asker, work: Work) -> None:
@@ -250,8 +253,8 @@ class Circuits:
 
     def proved(self, key: Key, who: Asker) -> None:
         """Take note that the CA works: it has issued a certificate."""
-        dropped = [self._drop(key, scope) for scope in _scopes(key, who)]
-        if any(circuit is not None and circuit.until is not None for circuit in dropped):
+        shared, *_ = [self._drop(key, scope) for scope in _scopes(key, who)]
+        if shared is not None and shared.until is not None:
             self.on_change(key)
 
     def enter(self, key: Key, who: Asker, now: dt.datetime) -> Obstacle | None:
@@ -342,13 +345,14 @@ class Circuits:
             self._circuits[key] = {}
         self._circuits[key][scope.namespace] = {"": circuit}
 
-    def _failed_again(self, key: Key, circuit: _Circuit, who: Asker, source: str, now: dt.datetime) -> None:
+    def _failed_again(self, key: Key, circuit: _Circuit, who: Asker, source: str, now: dt.datetime) -> bool:
+        """Make the pause of an open circuit longer, if the failure says that the CA still does not work."""
         if circuit.is_open(now):
-            return  # it began before the circuit was opened
+            return False  # it began before the circuit was opened
         if not key.namespace and circuit.trial != who.uid and circuit.lengthened_by == source:
-            return  # it may fail on what is asked for there; others are to find out
+            return False  # it may fail on what is asked for there; others are to find out
         circuit.trial_failed(source, now)
-        self.on_change(key)
+        return True
 
 
 def _scopes(key: Key, who: Asker) -> Iterator[Asker]:

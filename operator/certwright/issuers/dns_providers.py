@@ -20,6 +20,7 @@ from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
 from certwright.issuers.credentials import read_credential
 from certwright.issuers.dns_webhook import WebhookConfig
+from certwright.issuers.host_places import FairTransport, HostPlaces
 from certwright.resources.dns_providers.webhook import Webhook
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from certwright.dns import Provider
     from certwright.dns.provider import ProviderConfig
     from certwright.dns.view import View
+    from certwright.http.message import Transport
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.kube.dns_webhooks import DnsWebhookApi
@@ -39,6 +41,8 @@ MAX_PROVIDERS: Final = 1024
 """Beyond that, the one that was asked for least recently is dropped: it costs a log-in, not a record."""
 
 
+MAX_CONNECTIONS: Final = 64
+"""To resolvers over HTTPS, and as many to providers, from all issuers together; eight to one host."""
 MAX_VIEWS: Final = 256
 """Beyond that, the one that was used least recently is dropped with its cache."""
 
@@ -98,8 +102,8 @@ class DnsProviders:
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
         self._views: dict[_ViewSettings, DnsView] = {}
-        self._transport: HttpxTransport | None = None
-        self._resolver_transport: HttpxTransport | None = None
+        self._transport: Transport | None = None
+        self._resolver_transport: Transport | None = None
 
     def __len__(self) -> int:
         """How many providers are kept."""
@@ -217,25 +221,28 @@ class DnsProviders:
                 return
             del self._pool[key]
 
-    def _shared_transport(self) -> HttpxTransport:
+    def _shared_transport(self) -> Transport:
         if self._transport is None:
             self._transport = self._new_transport(http2=False)
         return self._transport
 
-    def _transport_to_resolvers(self) -> HttpxTransport:
+    def _transport_to_resolvers(self) -> Transport:
         # Another one: many resolvers speak HTTP/2 only, and what asks them may not hold up what writes records.
         if self._resolver_transport is None:
             self._resolver_transport = self._new_transport(http2=True)
         return self._resolver_transport
 
-    def _new_transport(self, *, http2: bool) -> HttpxTransport:
-        return HttpxTransport(
+    def _new_transport(self, *, http2: bool) -> Transport:
+        transport = HttpxTransport(
             user_agent=self._user_agent,
             trust_env=True,
             before_send=self._before_send,
             addresses=self._addresses,
             http2=http2,
+            max_connections=MAX_CONNECTIONS,
         )
+        # A tenant's resolver that never answers must hold up neither another one nor another namespace.
+        return FairTransport(transport, HostPlaces(), most=MAX_CONNECTIONS)
 
 
 def _settings_of(spec: Dns01) -> _ViewSettings:

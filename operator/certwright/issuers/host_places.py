@@ -47,11 +47,14 @@ class FairTransport:
     Args:
         transport: Sends them.
         places: Shared by all transports.
+        most: How many the transport sends at a time, if that is few; of these, a quarter is for namespaces that have
+            none.
     """
 
-    def __init__(self, transport: Transport, places: HostPlaces) -> None:
+    def __init__(self, transport: Transport, places: HostPlaces, *, most: int | None = None) -> None:
         self._transport = transport
         self._places = places
+        self._turns = None if most is None else Turns(most, kept=most // 4)
 
     async def request(
         self,
@@ -63,8 +66,16 @@ class FairTransport:
         max_bytes: int,
     ) -> Response:
         """Send one request; see `Transport.request`."""
-        async with self._places.place(host_of(url)):
+        async with self._places.place(host_of(url)), self._place():
             return await self._transport.request(method, url, headers=headers, content=content, max_bytes=max_bytes)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        if self._turns is None:
+            yield
+            return
+        async with self._turns.place(TENANT.get()):
+            yield
 
     async def aclose(self) -> None:
         """Close all connections."""

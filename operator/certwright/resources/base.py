@@ -17,6 +17,8 @@ class Model(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         frozen=True,
+        # Most are used inside others only, and cost a megabyte when each is built for itself.
+        defer_build=True,
         extra="ignore",
         # The text under a field is its description in `kubectl explain`.
         use_attribute_docstrings=True,

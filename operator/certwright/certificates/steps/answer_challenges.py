@@ -45,7 +45,7 @@ class AnswerChallenges(Act):
         answered = {name: one for name, one in zip(names, results, strict=True) if not isinstance(one, BaseException)}
         # One that was answered is not answered again when another one fails: some CAs hang at a second answer.
         left = {name: one for name, one in open_order.challenges.items() if name not in answered}
-        open_order = replace(open_order, challenges=left)
+        open_order = replace(open_order, challenges=left, answered_names=open_order.answered_names | answered.keys())
         if not isinstance(key, BaseException):
             open_order = replace(open_order, key=key)
         yield observation.remember(open_order=open_order)

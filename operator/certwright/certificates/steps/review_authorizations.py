@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_DOUBTS: Final = 10
+"""So often an order is prepared again at most because a challenge turns out to wait for its answer."""
+
 MAX_ANSWERS: Final = 30
 """So often a challenge that the CA leaves to be answered again is answered: half an hour."""
 
@@ -51,6 +54,10 @@ class ReviewAuthorizations(Act):
         observation = observation.remember(open_order=open_order.reviewed(now, again=bool(review.again)))
         observation = observation.with_authorizations({name: {"error": reason} for name, reason in reasons.items()})
         yield observation
+        if _lacks_answers(authorizations, open_order) and observation.memory.doubts < MAX_DOUBTS:
+            # What was read when the order was prepared was damaged, or has changed: it is prepared again.
+            yield observation.remember(open_order=None, doubts=observation.memory.doubts + 1)
+            return
         if review.failed:
             raise OrderFailed(open_order.order, dict(review.failed))
         if reasons:
@@ -69,6 +76,22 @@ class ReviewAuthorizations(Act):
             again = replace(observation.open_order, answers=open_order.answers + 1, polls=0)
             answered = again.polled(asked, now).answered(asked, now, failed=False)
             yield observation.remember(open_order=answered)
+
+
+def _lacks_answers(authorizations: Iterable[Authorization], open_order: OpenOrder) -> bool:
+    """Whether the CA waits for an answer that nobody is going to give."""
+    return any(
+        authorization.status == "pending"
+        and authorization.name not in open_order.answered_names
+        and authorization.name not in open_order.challenges
+        and any(one.status == "pending" and one.error is None for one in _ours(authorization, open_order))
+        for authorization in authorizations
+    )
+
+
+def _ours(authorization: Authorization, open_order: OpenOrder) -> Iterable[Challenge]:
+    response = open_order.responses.get(authorization.name)
+    return [one for one in authorization.challenges if response is None or one.type == response.challenge_type]
 
 
 def _answered(authorizations: Iterable[Authorization], open_order: OpenOrder) -> Iterable[str]:
