@@ -132,11 +132,11 @@ class TestFetch:
         ca.extra["renewalInfo"] = f"{ORIGIN}/renewal-info"
         window = {"start": "2026-05-01T00:00:00Z", "end": "2026-05-03T00:00:00+02:00"}
         answer = {"suggestedWindow": window, "explanationURL": "https://ca.test/why\n"}
-        ca.reply(self.PATH, ca.json(answer, headers={"Retry-After": "21600"}))
+        ca.reply(self.PATH, ca.json(answer, headers={"Retry-After": "7200"}))
         info = await client.fetch_renewal_info(self.CERTIFICATE)
         assert ca.requests[-1].method == "GET"
         assert info == RenewalInfo(
-            datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, 22, tzinfo=UTC), "https://ca.test/why", 21_600
+            datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, 22, tzinfo=UTC), "https://ca.test/why", 7200
         )
 
     @pytest.mark.parametrize(

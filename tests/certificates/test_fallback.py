@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright import acme
+from certwright.certificates import budgeted
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.steps.resting import AwaitRoom
+from certwright.certificates.steps.start_order import StartOrder
 from certwright.issuers.circuits import Circuits
 from certwright.issuers.rate_limits import Asker
 from certwright.issuers.registry import ReadyIssuer
@@ -18,6 +21,7 @@ from tests.certificates.bench import CA, WEB, Bench
 from tests.fakes.acme_client import PLACE, FakeAcmeClient
 
 if TYPE_CHECKING:
+    from certwright.certificates.observation import Observation
     from tests.fakes.operator import Build, FakeKubeApi
 
 OTHER = Key("ClusterIssuer", "", "other")
@@ -244,17 +248,60 @@ async def test_a_status_that_names_another_issuers_order_is_not_obeyed(bench: Tw
     assert len(bench.ca.orders) + len(bench.other.orders) == 2  # the order of the status is not continued
 
 
+def refusal() -> acme.RateLimited:
+    problem = acme.Problem(
+        type="urn:ietf:params:acme:error:rateLimited", detail="too many certificates for this exact set of names"
+    )
+    return acme.RateLimited(problem, action="newOrder", url=PLACE, status=429, retry_after=2 * 24 * HOUR)
+
+
+def use_up(bench: TwoIssuers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the first CA allows is used up for two days, as far as is known from other orders."""
+    until = bench.now + dt.timedelta(days=2)
+
+    def no_room(step: object, observation: Observation) -> AwaitRoom | None:
+        limited = isinstance(step, StartOrder) and observation.issuer_key == CA and bench.now < until
+        return AwaitRoom(until, "the limit is used up") if limited else None
+
+    monkeypatch.setattr(budgeted, "await_room", no_room)
+
+
 async def test_a_wait_of_days_for_these_names_is_a_reason_to_ask_the_next_issuer(bench: TwoIssuers) -> None:
     async def limited(*_: Any, **__: Any) -> Any:
-        problem = acme.Problem(
-            type="urn:ietf:params:acme:error:rateLimited", detail="too many certificates for this exact set of names"
-        )
-        raise acme.RateLimited(problem, action="newOrder", url=PLACE, status=429, retry_after=2 * 24 * HOUR)
+        raise refusal()
 
     bench.ca.new_order = limited  # type: ignore[method-assign]
     await bench.settle()
     assert bench.issued_by == "other"
     assert bench.circuits.is_available(CA)
+
+
+async def test_an_issuer_without_room_is_waited_for_where_no_other_can_be_used(
+    bench: TwoIssuers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.registry.set_missing(OTHER)
+    use_up(bench, monkeypatch)
+    await bench.settle()
+    assert bench.condition().message == "the limit is used up"
+    # The other one comes back: it is used, and nobody waits for the limit.
+    bench.other_ready()
+    await bench.settle()
+    assert bench.issued_by == "other"
+
+
+async def test_a_renewal_that_is_patient_waits_for_the_room_of_the_first_issuer(
+    bench: TwoIssuers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.settle()
+    renewal = bench.status.renewal_time
+    assert renewal is not None
+    bench.now = renewal + dt.timedelta(minutes=1)
+    use_up(bench, monkeypatch)
+    await bench.settle()
+    assert bench.condition("Issuing").message == "the limit is used up"
+    bench.now += dt.timedelta(days=2)
+    await bench.settle()
+    assert (len(bench.ca.orders), len(bench.other.orders)) == (2, 0)
 
 
 async def test_one_order_at_a_time_tries_an_issuer_that_failed(

@@ -94,6 +94,15 @@ async def test_a_ca_that_does_not_come_to_an_end_is_asked_less_and_less_often(
     assert "OrderExpired" in bench.events
 
 
+async def test_a_ca_is_asked_no_sooner_than_it_says(bench: Bench) -> None:
+    asked = _counted(bench, lambda order: replace(order, retry_after=240.0))
+    bench.ca.undecided = True
+    await bench.run(1800)
+    pauses = _pauses(asked)
+    assert len(pauses) > 3
+    assert all(pause >= dt.timedelta(minutes=4) for pause in pauses[1:]), pauses
+
+
 async def test_an_order_that_moves_to_and_fro_makes_no_progress(bench: Bench) -> None:
     states = [acme.OrderStatus.PROCESSING, acme.OrderStatus.PENDING]
     turns = itertools.cycle(states)

@@ -474,11 +474,16 @@ class CertificateReconciler:
         return self._keep(limited), Sleep(self._tools.clock())
 
     def _limited(self, observation: Observation, until: dt.datetime | None) -> Observation:
-        """Return the observation with an issuer left out that does not issue for these names for long."""
+        """Return the observation with an issuer left out that does not issue for these names for long.
+
+        One that is left out already was chosen all the same: no other can be used now, and it is waited for.
+        """
         now = self._tools.clock()
         if not observation.has_alternatives or until is None or until - now < LONG_RATE_LIMIT:
             return observation
         known = {key: end for key, end in observation.memory.limited.items() if end > now}
+        if observation.issuer_key in known:
+            return observation
         return observation.remember(limited={**known, observation.issuer_key: until})
 
     def _held(self, step: Act, observation: Observation) -> tuple[Observation, Rest] | None:
