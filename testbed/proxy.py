@@ -174,6 +174,11 @@ class RecordingProxy:
             await self._runner.cleanup()
         if self._session is not None:
             await self._session.close()
+        # A connection that is just being accepted has a task of its own.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
         await asyncio.sleep(0)  # lets what was closed or aborted say goodbye
 
     def _abort_connections(self) -> None:

@@ -110,13 +110,12 @@ ORDERS: Final = {
     **_named(
         MALFORMED,
         "unknown-status",
-        "order-for-other-names",
-        "order-for-more-names",
-        "too-many-authorizations",
         "authorization-for-other-name",
         "challenge-without-token",
         "evil-token",
     ),
+    # The answer alone is wrong: the order itself is read at its Location.
+    **_named(TOLERATED, "order-for-other-names", "order-for-more-names", "too-many-authorizations"),
     "valid-without-certificate": Outcome(acme.CertificateNotNamed, "CAMalformedResponse"),
     "certificate-elsewhere": UNREACHABLE,
     "always-processing": Outcome(acme.PollTimedOut, "Finalizing", found_by_operator=True),

@@ -51,7 +51,7 @@ def test_every_option_of_the_operator_is_set_that_a_pod_has_a_use_for(helm: Helm
     assert len(options) > 5
     set_by_chart = {
         name.removeprefix("CERTWRIGHT_")
-        for name in environment(helm, {**case("namespaced"), "tlsAlpn01": {"enabled": True}})
+        for name in environment(helm, {**case("namespaced"), **case("dns-webhooks"), "tlsAlpn01": {"enabled": True}})
         if name.startswith("CERTWRIGHT_")
     }
     assert options - set_by_chart == set()

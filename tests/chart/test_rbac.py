@@ -89,7 +89,7 @@ def test_the_rights_are_those_of_the_table(helm: Helm, name: str, *, http01: boo
     found: dict[str, set[Right]] = {}
     for (namespace, role_name), role in of_operator(helm.objects(values)).items():
         if role_name.endswith("-webhooks"):
-            assert namespace == "webhooks"
+            assert namespace == "chart-b"
             found.setdefault("webhook role", set()).update(rights("webhook", role))
         elif role_name.endswith("-served"):
             found.setdefault(namespace, set()).update(rights("served", role))

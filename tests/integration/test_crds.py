@@ -84,6 +84,7 @@ def test_the_api_server_fills_in_what_a_small_issuer_leaves_out(apply: Apply) ->
     assert acme["privateKeySecretRef"] == {"name": "account", "key": "tls.key"}
     assert acme["accountKeyAlgorithm"] == "ES256"
     assert acme["solvers"][0]["dns01"] == {
+        "challengeType": "dns-01",
         "cnameStrategy": "Follow",
         "selfCheck": "required",
         "selfCheckViews": ["authoritative"],

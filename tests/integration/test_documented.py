@@ -52,7 +52,7 @@ def objects_of(block: Block, helm: Helm) -> list[dict[str, Any]]:
             found.append(document)
         elif document.keys() <= {"solvers", "profile", "caBundle", "server", "email"}:
             found.append(_object("Issuer", {"acme": {**ISSUER, **document}}))
-        elif document.keys() == {"dns01"}:
+        elif document.keys() == {"dns01"} and "webhooks" not in document["dns01"]:
             found.append(_object("Issuer", {"acme": {**ISSUER, "solvers": [document]}}))
         elif document.keys() == {"spec"} and "acme" in document["spec"]:
             found.append(_object("Issuer", {"acme": {**ISSUER, **document["spec"]["acme"]}}))
