@@ -194,7 +194,7 @@ async def test_a_window_that_began_before_the_certificate_does_not_mean_now(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One time in three hundred, the time that is chosen lies in these seven hours.
-    monkeypatch.setattr("certwright.acme.renewal_info.random.SystemRandom", lambda: random.Random(1))
+    monkeypatch.setattr("certwright.acme.renewal_info.random.SystemRandom", lambda: random.Random(1))  # noqa: S311 - to be repeated
     info(bench).window = fixed(bench.now - 900 * DAY, bench.now + 80 * DAY)
     await bench.run(ASKED)
     assert bench.status.renewal is not None
