@@ -258,3 +258,33 @@ async def test_a_webhook_that_cannot_be_reached_is_not_called_for_each_value(web
     with pytest.raises(ProviderUnreachable):
         await webhook.present([TxtRecord(A.name, f"value-{number}", A.domain) for number in range(100)])
     assert len(api.requests) == 1
+
+
+async def test_every_record_that_was_not_reached_is_named(webhook: DnsWebhook, api: Api) -> None:
+    more = TxtRecord("_acme-challenge.c.example.test", "six", "c.example.test")
+    api.answers = [{"success": True}, Unavailable("call", status=504)]
+    with pytest.raises(ProviderUnreachable) as failed:
+        await webhook.present([TxtRecord("_acme-challenge.d.example.test", "seven"), A, more])
+    assert failed.value.names == (A.name, more.name)
+
+
+async def test_a_zone_that_is_slow_leaves_room_for_the_others(webhook: DnsWebhook, api: Api) -> None:
+    stuck, called = asyncio.Event(), api._call
+
+    async def slow(request: Mapping[str, Any]) -> dict[str, Any]:
+        if request["resolvedZone"] == "example.test.":
+            await stuck.wait()
+        return await called(request)
+
+    api._call = slow  # type: ignore[method-assign]
+    waiting = [
+        asyncio.create_task(webhook.present([TxtRecord(A.name, f"value-{number}", A.domain)])) for number in range(10)
+    ]
+    async with asyncio.timeout(5):
+        await webhook.present([OTHER])
+    assert len(webhook._zones) == 1, "of zones that nobody waits for, nothing is kept"
+    stuck.set()
+    await asyncio.gather(*waiting)
+    del waiting
+    assert len(api.zones[f"{A.name}."]) == 10
+    assert len(webhook._zones) == 0

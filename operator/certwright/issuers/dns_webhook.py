@@ -13,13 +13,15 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakValueDictionary
 
-from certwright.dns import DnsError, ProviderRefused, ProviderUnreachable, UpdatesFailed
+from certwright.dns import DnsError, ProviderRefused, ProviderUnreachable
+from certwright.dns.outcomes import about, caught, joined
 from certwright.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from certwright.dns import TxtRecord
     from certwright.dns.provider import ProviderContext
@@ -88,7 +90,7 @@ class DnsWebhook:
         self._config = config
         self._find_zone = find_zone
         self._monotonic = monotonic
-        self._zones: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._zones: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._slots = asyncio.Semaphore(MAX_ZONES_AT_ONCE)
         self._added: dict[TxtRecord, float] = {}
 
@@ -121,29 +123,33 @@ class DnsWebhook:
 
     async def _change(self, action: _Action, records: Sequence[TxtRecord]) -> None:
         wanted = list(dict.fromkeys(records))
+        found = await asyncio.gather(*(caught(self._find_zone(record.name)) for record in wanted))
         zones: defaultdict[str, list[TxtRecord]] = defaultdict(list)
         failures: list[DnsError] = []
-        for record in wanted:
-            try:
-                zones[(await self._find_zone(record.name)).name].append(record)
-            except DnsError as error:
-                failures.append(_about(record, error))
-        found = await asyncio.gather(*(self._change_zone(action, zone, of) for zone, of in zones.items()))
-        failures += [failure for of_zone in found for failure in of_zone]
+        for record, zone in zip(wanted, found, strict=True):
+            if isinstance(zone, DnsError):
+                failures.append(about([record], zone))
+            else:
+                zones[zone.name].append(record)
+        outcomes = await asyncio.gather(*(self._change_zone(action, zone, of) for zone, of in zones.items()))
+        failures += [failure for of_zone in outcomes for failure in of_zone]
         if failures:
-            raise failures[0] if len(failures) == 1 else UpdatesFailed(failures)
+            raise joined(failures)
 
-    async def _change_zone(self, action: _Action, zone: str, records: Iterable[TxtRecord]) -> list[DnsError]:
+    async def _change_zone(self, action: _Action, zone: str, records: Sequence[TxtRecord]) -> list[DnsError]:
         failures: list[DnsError] = []
-        async with self._slots, self._zones[zone]:
-            for record in records:
+        # The lock lives for as long as somebody holds it or waits for it. A slot is taken last: who waits for a slow
+        # zone leaves the slots to the others.
+        lock = self._zones.setdefault(zone, asyncio.Lock())
+        async with lock, self._slots:
+            for place, record in enumerate(records):
                 try:
                     await self._call(action, zone, record)
                 except ProviderUnreachable as error:
                     # The next call would wait as long for nothing.
-                    return [*failures, _about(record, error)]
+                    return [*failures, about(records[place:], error)]
                 except DnsError as error:
-                    failures.append(_about(record, error))
+                    failures.append(about([record], error))
                 else:
                     if action == "Present":
                         self._added[record] = self._monotonic()
@@ -211,8 +217,3 @@ def _harmless(text: str) -> str:
 
 def _without_token(word: str) -> str:
     return "…" if any(letter.isdigit() for letter in word) and any(letter.isalpha() for letter in word) else word
-
-
-def _about(record: TxtRecord, error: DnsError) -> DnsError:
-    error.names = (record.name,)
-    return error
