@@ -222,3 +222,14 @@ async def test_it_waits_until_this_process_leads(serving: WebhookServing, cluste
 def test_what_is_no_webhook_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not GROUP=NAMESPACE/SERVICE/SECRET"):
         ServedWebhook.parse(text)
+
+
+async def test_a_clock_that_was_set_back_keeps_no_bundle_from_being_mended(
+    serving: WebhookServing, cluster: Cluster, clock: Clock
+) -> None:
+    await serving.look(WEBHOOK)
+    clock.now -= dt.timedelta(minutes=30)
+    assert cluster.service is not None
+    del cluster.service["spec"]["caBundle"]
+    assert await serving.look(WEBHOOK) == ""
+    assert serves(cluster, clock.now)

@@ -166,7 +166,7 @@ class WebhookServing:
         if ca_pem in _valid(_decoded(service["spec"].get("caBundle")), now):
             return ""
         last = self._trusted.get(webhook)
-        if last is None or now - last >= REST:
+        if last is None or not dt.timedelta() <= now - last < REST:
             return await self._trust(webhook, service, (ca_pem,))
         annotations = service["metadata"].get("annotations") or {}
         if any(name.startswith(INJECTOR) for name in annotations):
