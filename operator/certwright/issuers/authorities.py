@@ -134,20 +134,11 @@ class Authorities:
     async def _open(self, authority: Authority) -> HttpxTransport:
         # Loading trust anchors takes 30 ms of CPU: not on the event loop.
         return await asyncio.to_thread(
-            HttpxTransport,
-            ca_bundle=authority.ca_bundle_pem,
-            verify=not authority.skip_tls_verify,
+            transport_of,
+            authority,
+            self._addresses,
             user_agent=self._user_agent,
-            max_connections=MAX_REQUESTS,
-            # HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE of the pod hold here as they do for other programs.
-            trust_env=True,
             before_send=self._leadership.check,
-            addresses=self._addresses,
-            client_certificate=authority.client_certificate,
-            timeout=authority.timeouts,
-            proxy=authority.proxy,
-            # An issuer's proxy is a tenant's choice as its CA is; the pod's own is not.
-            proxy_addresses=self._addresses,
         )
 
     async def keep_only(self, used: Iterable[Authority]) -> None:
