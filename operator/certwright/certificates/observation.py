@@ -10,6 +10,7 @@ from certwright.certificates.order_request import OrderRequest, requested_identi
 from certwright.certificates.renewal.due import kept_until, renewal_of
 from certwright.certificates.renewal.suggestion import suggestion_of
 from certwright.failures import MAX_MESSAGE_CHARACTERS
+from certwright.issuers.rate_limits import Asker
 from certwright.issuers.registry import key_of
 from certwright.kube.events import subject_of
 from certwright.resources import UsedIssuer
@@ -383,6 +384,11 @@ class Observation:
     def namespace(self) -> str:
         """The Certificate's namespace."""
         return self.certificate.metadata.namespace or ""
+
+    @property
+    def asker(self) -> Asker:
+        """The Certificate as one who asks a CA for something."""
+        return Asker(self.namespace, self.uid)
 
     @property
     def subject(self) -> Subject:

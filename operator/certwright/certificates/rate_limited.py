@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from certwright.certificates.steps.resting import AwaitRateLimit
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.failures import UNSAID_RATE_LIMIT
-from certwright.issuers.rate_limits import Asker, is_about_names
+from certwright.issuers.rate_limits import is_about_names
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def await_turn(step: Act, observation: Observation, now: dt.datetime) -> AwaitRateLimit | None:
     """Return the rest that others' refusals ask for before a step; None if it may be taken now."""
-    asker = _asker(observation)
+    asker = observation.asker
     for limit in _limits(step, observation):
         until = limit.enter(asker, now)
         if until is not None:
@@ -44,14 +44,14 @@ def rest_until(until: dt.datetime, observation: Observation, limit: RateLimit) -
 def went_well(step: Act, observation: Observation, now: dt.datetime) -> None:
     """Note that the CA answered a step."""
     if step.asks_ca and observation.issuer is not None:
-        observation.issuer.limits.others.went_well(_asker(observation), now)
-        observation.issuer.limits.orders.left(_asker(observation))
+        observation.issuer.limits.others.went_well(observation.asker, now)
+        observation.issuer.limits.orders.left(observation.asker)
 
 
 def failed(step: Act, observation: Observation) -> None:
     """Note that nothing is known of the CA's limits after a step that failed."""
     for limit in _limits(step, observation):
-        limit.left(_asker(observation))
+        limit.left(observation.asker)
 
 
 def refused(error: RateLimited, observation: Observation, now: dt.datetime) -> AwaitRateLimit | None:
@@ -61,7 +61,7 @@ def refused(error: RateLimited, observation: Observation, now: dt.datetime) -> A
     limit = observation.issuer.limits.of(error.action)
     asked = UNSAID_RATE_LIMIT if error.retry_after is None else dt.timedelta(seconds=error.retry_after)
     limit.refused(error.retry_at or now + asked, now, str(error))
-    until = limit.enter(_asker(observation), now)
+    until = limit.enter(observation.asker, now)
     return rest_until(until or now, observation, limit)
 
 
@@ -70,7 +70,3 @@ def _limits(step: Act, observation: Observation) -> tuple[RateLimit, ...]:
         return ()
     limits = observation.issuer.limits
     return (limits.others, limits.orders) if isinstance(step, StartOrder) else (limits.others,)
-
-
-def _asker(observation: Observation) -> Asker:
-    return Asker(observation.namespace, observation.uid)

@@ -501,17 +501,17 @@ class CertificateReconciler:
         """Whether another Certificate has begun to try an issuer since this one chose it."""
         if not step.asks_ca or not observation.has_alternatives:
             return False
-        return self._circuits.enter(observation.issuer_key, _asker(observation), self._tools.clock()) is not None
+        return self._circuits.enter(observation.issuer_key, observation.asker, self._tools.clock()) is not None
 
     def _went_well(self, step: Act, observation: Observation) -> None:
         if isinstance(step, StoreCertificate):
-            self._circuits.proved(observation.issuer_key, _asker(observation))
+            self._circuits.proved(observation.issuer_key, observation.asker)
         elif step.asks_ca:
-            self._circuits.answered(observation.issuer_key, _asker(observation), _work(step))
+            self._circuits.answered(observation.issuer_key, observation.asker, _work(step))
 
     def _note_failure(self, step: Act, observation: Observation, failure: Failure) -> None:
         """Have the issuer's circuits take note of what its CA did."""
-        key, who, work, now = observation.issuer_key, _asker(observation), _work(step), self._tools.clock()
+        key, who, work, now = observation.issuer_key, observation.asker, _work(step), self._tools.clock()
         if not step.asks_ca:
             return
         if failure.reason in JUDGEMENTS:
@@ -540,10 +540,6 @@ class CertificateReconciler:
             oldest = next(iter(self._with_issued))
             del self._with_issued[oldest]
             self._memories[oldest] = replace(self._memories[oldest], issued=None)
-
-
-def _asker(observation: Observation) -> Asker:
-    return Asker(observation.namespace, observation.uid)
 
 
 def _work(step: Act) -> Work:

@@ -24,7 +24,6 @@ from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.challenges.persistent_record import PersistentRecordResponse
 from certwright.failures import IssuanceError
-from certwright.issuers.rate_limits import Asker
 from certwright.resources import OrderStatus
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class StartOrder(Act):
         reason: Reason = "Issuing" if observation.rehearsed_from is None else "Rehearsing"
         tools.recorder.record(observation.subject, "Normal", reason, message)
         self._tell_fallback(observation, tools)
-        asker = Asker(observation.namespace, observation.uid)
+        asker = observation.asker
         async with issuer.limits.placing(asker, tools.clock()):
             issuer.budget.place(applicant(observation))
             order, observation = await _place(observation, request, now)
