@@ -438,8 +438,10 @@ def live(scenario: Scenario, *, quiet: bool = True, on_day: Callable[[Day], None
         quiet: Whether errors are not logged.
         on_day: Called with each day when it is over.
     """
+    logger = logging.getLogger("certwright")
+    level, chance = logger.level, random.getstate()
     random.seed(scenario.seed)
-    logging.getLogger("certwright").setLevel(logging.CRITICAL if quiet else logging.ERROR)
+    logger.setLevel(logging.CRITICAL if quiet else logging.ERROR)
     loop = VirtualLoop()
     gc.disable()  # what is garbage here is garbage by its count; looking for circles takes a fifth of the time
     try:
@@ -448,6 +450,9 @@ def live(scenario: Scenario, *, quiet: bool = True, on_day: Callable[[Day], None
         with simulated(simulation.world, simulation.cluster, simulation.cas):
             return loop.run_until_complete(simulation.run())
     finally:
+        # What lives in the same process afterwards logs, and takes its chances, as before.
+        logger.setLevel(level)
+        random.setstate(chance)
         gc.enable()
         asyncio.set_event_loop(None)
         loop.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 
 import pytest
 
@@ -79,3 +81,10 @@ def test_its_plot_and_its_numbers_tell_of_it(life: Life) -> None:
     assert drawn.count("<polyline") == 4
     assert "| Certificates that expired | 0 |" in told
     assert f"{life.orders}; {life.ideal}" in told
+
+
+def test_a_life_leaves_logging_and_chance_as_they_were() -> None:
+    logger = logging.getLogger("certwright")
+    before = logger.level, random.getstate()
+    live(Scenario(certificates=2, days=1, seed=5, busy=1))
+    assert (logger.level, random.getstate()) == before
