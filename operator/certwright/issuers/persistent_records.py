@@ -188,7 +188,7 @@ class PersistentRecords:
             ask=lambda names: self._asked(issuer.key, spec, who, names),
             is_published_for_you=spec.has_provider,
             clock=self._clock,
-            patience=spec.propagation_timeout,
+            patience=self._dns_providers.patience(spec),
         )
 
     def forget(self, uid: str) -> None:
@@ -249,7 +249,10 @@ class PersistentRecords:
         for spec in dict.fromkeys(specs.values()):
             if not spec.has_provider:
                 continue
-            added, removed = ([_record(one) for one in some if specs.get(one.domain) == spec] for some in (add, gone))
+            added, removed = (
+                [replace(_record(one), zone=spec.zone, ttl=spec.ttl) for one in some if specs.get(one.domain) == spec]
+                for some in (add, gone)
+            )
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     provider = await self._dns_providers.provider(issuer, spec)
