@@ -143,7 +143,7 @@ class DnsProviders:
             "follow_cname": spec.cname_strategy == "Follow",
             "allowed_targets": _allowed_targets(issuer, spec),
             "self_check": spec.self_check,
-            "patience": self.patience(spec),
+            "patience": patience_of(spec),
             "settling": spec.propagation_wait,
             "zone": spec.zone,
             "ttl": spec.ttl,
@@ -151,15 +151,6 @@ class DnsProviders:
         if spec.challenge_type == DnsAccount01Presenter.challenge_type:
             return DnsAccount01Presenter(issuer.account_url, provider, view, **options)
         return Dns01Presenter(provider, view, **options)
-
-    def patience(self, spec: Dns01) -> dt.timedelta:
-        """Return how long a solver's records are looked for: what it says, else what its provider usually takes."""
-        usual = DEFAULT_PATIENCE
-        if (given := spec.propagation_timeout) is not None:
-            return given
-        if spec.has_provider and (kind := spec.provider[0]) in PROVIDERS:
-            usual = getattr(config_type(kind), "patience", usual)
-        return max(usual, spec.propagation_wait)
 
     def view(self, spec: Dns01) -> DnsView:
         """Return what looks at the DNS for a solver, with or without a provider.
@@ -274,6 +265,17 @@ class DnsProviders:
         )
         # A tenant's resolver that never answers must hold up neither another one nor another namespace.
         return FairTransport(transport, HostPlaces(), most=MAX_CONNECTIONS)
+
+
+def patience_of(spec: Dns01) -> dt.timedelta:
+    """Return how long a solver's records are looked for: what it says, else what its provider usually takes."""
+    if spec.propagation_timeout is not None:
+        return spec.propagation_timeout
+    kind = spec.provider[0] if spec.has_provider else ""
+    usual = DEFAULT_PATIENCE
+    if kind in PROVIDERS:
+        usual = getattr(config_type(kind), "patience", usual)
+    return max(usual, spec.propagation_wait)
 
 
 def _settings_of(spec: Dns01) -> _ViewSettings:

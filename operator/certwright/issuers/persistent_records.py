@@ -23,6 +23,7 @@ from certwright.acme import AcmeError, base64url, dns_persist01_name
 from certwright.challenges.persistent_record import SHOWN, DnsPersist01Presenter, RecordLooker, RecordTerms
 from certwright.dns import CnameNotAllowed, DnsError, InvalidName, TxtRecord
 from certwright.failures import IssuanceError, classify
+from certwright.issuers.dns_providers import patience_of
 from certwright.issuers.solver_choice import choose_solver
 from certwright.kube.errors import KubeError
 from certwright.resources import (
@@ -188,7 +189,7 @@ class PersistentRecords:
             ask=lambda names: self._asked(issuer.key, spec, who, names),
             is_published_for_you=spec.has_provider,
             clock=self._clock,
-            patience=self._dns_providers.patience(spec),
+            patience=patience_of(spec),
         )
 
     def forget(self, uid: str) -> None:
