@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
+    "http_request": "HttpRequestConfig",
+    "powerdns": "PowerdnsConfig",
     "rfc2136": "Rfc2136Config",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
