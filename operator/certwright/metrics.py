@@ -179,6 +179,12 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._paused_loops = Counter(
+            "certwright_paused_loops_total",
+            "Looks that were put off because they came at once and without effect too often in a row, by kind.",
+            ("kind",),
+            registry=self.registry,
+        )
         self._reconciles = Histogram(
             "certwright_reconcile_seconds",
             "Passes over one object, by kind.",
@@ -219,6 +225,10 @@ class Metrics:
     def quarantined(self, kind: str) -> None:
         """Count an object that held up everything."""
         self._quarantined.labels(kind).inc()
+
+    def paused_loop(self, kind: str) -> None:
+        """Count a look that was put off."""
+        self._paused_loops.labels(kind).inc()
 
     def watch_leadership(self, leads: Callable[[], bool]) -> None:
         """Show whether this process acts from now on."""

@@ -106,3 +106,10 @@ async def test_a_key_that_is_scheduled_while_another_is_handed_over_is_not_misse
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+async def test_a_time_that_is_not_a_number_is_refused_and_hides_nothing(clock: Clock) -> None:
+    clock.scheduler.at("soon", 10)
+    with pytest.raises(ValueError, match="the time of odd is not a number"):
+        clock.scheduler.at("odd", float("nan"))
+    assert await clock.after(10) == ["soon"]

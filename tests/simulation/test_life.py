@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
+from unittest import mock
 
 import pytest
 
+from certwright.metrics import Metrics
 from tests.simulation.life import Life, Scenario, live
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.plot import numbers, plot
@@ -16,9 +19,18 @@ from tests.simulation.world import DAY
 SCENARIO = Scenario(certificates=60, days=150, seed=1, busy=5, falling_back=4)
 
 
+HASTY: Counter[str] = Counter()
+"""Looks that came at once and without effect again and again, by kind."""
+
+
 @pytest.fixture(scope="module")
 def life() -> Life:
-    return live(SCENARIO)
+    with mock.patch.object(Metrics, "paused_loop", lambda _self, kind: HASTY.update([kind])):
+        return live(SCENARIO)
+
+
+def test_no_look_asks_for_another_one_at_once_for_ever(life: Life) -> None:
+    assert (life.missing, HASTY) == ([], {})
 
 
 def test_no_certificate_expires_and_none_is_missing(life: Life) -> None:

@@ -176,7 +176,7 @@ class CertificateReconciler:
 
     def _next_look(self, observation: Observation, step: Rest) -> Result:
         now = self._tools.clock()
-        result = step.next_look(observation, now)
+        result = step.next_look(observation, now).saying(type(step).__name__)
         refusals = observation.memory.refusals + 1 if isinstance(step, Refuse) else 0
         if refusals != observation.memory.refusals:
             self._keep(observation.remember(refusals=refusals))
@@ -205,7 +205,7 @@ class CertificateReconciler:
         if found is None:
             return Result.ON_EVENT
         self._tools.on_written(found)
-        return Result.again_in(0)
+        return Result.again_in(0).saying("another Certificate has taken its name")
 
     async def _observe(self, certificate: Certificate) -> Observation:
         uid, namespace = certificate.metadata.uid, certificate.metadata.namespace or ""

@@ -13,7 +13,7 @@ from certwright.runtime.key import Key
 from certwright.runtime.queue import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Iterator, Mapping
 
     from certwright.handlers.invalid import InvalidObject
     from certwright.kube.resource import Resource
@@ -36,6 +36,8 @@ class WatchedKind(Generic[T]):
         keeps: Whether an object is of any use at present. Of one that is not, nothing is parsed and nothing is kept.
         parses_in_thread: Whether parsing takes so long that the loop must not wait for it.
         place: Whose turn a key takes; that of its namespace by default.
+        progress: Returns what can be seen of an object that a look moves on: nothing by default. While that stays the
+            same, a look that asks for another one at once has no effect.
         on_gone: Called with the key and UID of an object that is gone, once the store does not have it any more.
         on_invalid: Called in place of `reconcile` for an object that `parse` refuses.
         invalid: Where those are kept.
@@ -49,6 +51,7 @@ class WatchedKind(Generic[T]):
     keeps: Callable[[Key], bool] = lambda _key: True
     parses_in_thread: bool = False
     place: Callable[[Key], Place] = lambda key: Place(key.namespace, key.kind)
+    progress: Callable[[Key], Hashable] = lambda _key: None
     on_gone: Callable[[Key, str], None] = lambda _key, _uid: None
     on_invalid: Callable[[Key, InvalidObject], Awaitable[None]] | None = None
     invalid: Store[InvalidObject] = field(default_factory=Store)

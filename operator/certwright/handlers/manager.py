@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.handlers.invalid import InvalidObject
 from certwright.handlers.kinds import Kinds
+from certwright.handlers.quarantine import REASON
 from certwright.handlers.workers import RETRY_SECONDS, Workers
 from certwright.kube.errors import KubeError
 from certwright.resources import InvalidResource
 from certwright.runtime.clock_watch import ClockWatch
 from certwright.runtime.labour import in_thread, metered
+from certwright.runtime.loop_guard import LoopGuard
 from certwright.runtime.queue import WorkQueue
 from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
@@ -72,6 +74,7 @@ class Manager:
         self.quarantine = quarantine
         self.queue: WorkQueue[Key] = WorkQueue(self._place, workers=workers)
         self.scheduler: Scheduler[Key] = Scheduler(self.queue.add)
+        self._guard: LoopGuard[Key] = LoopGuard(lambda key: metrics.paused_loop(key.kind))
         self._workers = Workers(
             workers,
             self._look,
@@ -80,6 +83,7 @@ class Manager:
             recorder=recorder,
             metrics=metrics,
             leadership=leadership,
+            seconds_until=self._seconds_until,
             clock=ClockWatch(self.wake_all),
         )
         metrics.watch_queue(self.queue, self.scheduler)
@@ -160,7 +164,7 @@ class Manager:
         except InvalidResource as error:
             # What was known of it before stays, so that it keeps its claims.
             if kind.invalid.put(metadata, InvalidObject.of(body, error)):
-                self.queue.add(key)
+                self._wake_for_news(key)
             return
         before = kind.store.get(key.namespace, key.name)
         if kind.invalid.get(key.namespace, key.name) is not None:
@@ -169,7 +173,7 @@ class Manager:
             if kind.reconcile is None:
                 for woken in kind.wakes(key, before, parsed):
                     self.quarantine.release(woken)
-            self.wake(*kind.wakes(key, before, parsed))
+            self._wake_for_news(*kind.wakes(key, before, parsed))
 
     async def take_list(self, resource: Resource, namespace: str | None, uids: Collection[str], version: int) -> None:
         """Take in a complete list: what it no longer has was deleted while it was not watched.
@@ -207,8 +211,9 @@ class Manager:
         kind.on_gone(key, metadata.get("uid", ""))
         if not kind.knows(key):  # another one of its name may be there already
             self.scheduler.forget(key)
+            self._guard.forget(key)
             self.quarantine.forget(key)
-        self.wake(*kind.wakes(key, before, None))
+        self._wake_for_news(*kind.wakes(key, before, None))
 
     async def _reconcile(self, key: Key) -> Result:
         kind = self.kinds[key.kind]
@@ -252,8 +257,17 @@ class Manager:
         kind = self.kinds[key.kind]
         until = self.quarantine.until(key, kind.generation(key))
         if until is not None:
-            return Result.again_at(until, dt.datetime.now(dt.UTC))
+            return Result.again_at(until, dt.datetime.now(dt.UTC)).saying(REASON)
         return await metered(self._reconcile(key), self.quarantine.meter(kind.resource, key))
+
+    def _wake_for_news(self, *keys: Key) -> None:
+        """Queue keys because something has happened, so a look at each has a reason."""
+        for key in keys:
+            self._guard.happened(key)
+            self.queue.add(key)
+
+    def _seconds_until(self, key: Key, result: Result) -> float | None:
+        return self._guard.seconds(key, result, self.kinds[key.kind].progress)
 
     def _place(self, key: Key) -> Place:
         return self.kinds[key.kind].place(key)

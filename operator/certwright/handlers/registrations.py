@@ -22,7 +22,7 @@ from certwright.runtime.queue import Place
 from certwright.runtime.result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Hashable, Iterable
 
     from certwright.certificates.reconciler import CertificateReconciler
     from certwright.certificates.store import Certificates
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.store import Store
     from certwright.metrics import Metrics
+    from certwright.resources import Condition
     from certwright.runtime.key import Key
 
     TellInvalid = Callable[[Resource, InvalidObject], Awaitable[None]]
@@ -84,6 +85,10 @@ def certificate_kind(
     async def on_invalid(_key: Key, invalid: InvalidObject) -> None:
         await tell(CERTIFICATES, invalid)
 
+    def progress(key: Key) -> Hashable:
+        certificate = certificates.get(key)
+        return None if certificate is None else _progress_of(certificate)
+
     return WatchedKind(
         CERTIFICATES,
         parse=Certificate.parse,
@@ -91,6 +96,7 @@ def certificate_kind(
         wakes=wakes,
         reconcile=reconcile,
         place=place,
+        progress=progress,
         on_gone=on_gone,
         on_invalid=on_invalid,
     )
@@ -131,6 +137,10 @@ def issuer_kind(
     def place(key: Key) -> Place:
         return Place(key.namespace, key, authority_of(key))
 
+    def progress(key: Key) -> Hashable:
+        issuer = store.get(key.namespace, key.name)
+        return None if issuer is None else (_version(issuer), _said_by(issuer.status.conditions))
+
     return WatchedKind(
         resource,
         parse=model.parse,
@@ -138,6 +148,7 @@ def issuer_kind(
         wakes=wakes,
         reconcile=reconcile,
         place=place,
+        progress=progress,
         on_invalid=on_invalid,
     )
 
@@ -189,3 +200,26 @@ def secret_kind(
 
 def _version(issuer: Issuer | ClusterIssuer) -> tuple[str, int]:
     return (issuer.metadata.uid, issuer.metadata.generation)
+
+
+def _said_by(conditions: Iterable[Condition]) -> Hashable:
+    """Return conditions without their texts and times, which change in every look that says when the next one is."""
+    return tuple((one.type, one.status, one.reason) for one in conditions)
+
+
+def _progress_of(certificate: Certificate) -> Hashable:
+    """Return what a look at a Certificate moves on."""
+    status, order = certificate.status, certificate.status.order
+    steps = None
+    if order is not None:
+        names = tuple((one.name, one.state, one.presented) for one in order.authorizations)
+        steps = (order.url, order.state, names)
+    return (
+        certificate.metadata.uid,
+        certificate.metadata.generation,
+        _said_by(status.conditions),
+        status.revision,
+        status.failed_attempts,
+        steps,
+        tuple((one.id, one.state) for one in status.requests),
+    )

@@ -43,6 +43,7 @@ class Workers:
         recorder: Its poster runs while the workers do.
         metrics: Counts looks.
         leadership: Whether this process may act.
+        seconds_until: Returns how long to wait after a look; by default as long as its result says.
         clock: Looks for steps of the wall clock while the workers work.
     """
 
@@ -56,6 +57,7 @@ class Workers:
         recorder: EventRecorder,
         metrics: Metrics,
         leadership: Leadership,
+        seconds_until: Callable[[Key, Result], float | None] | None = None,
         clock: ClockWatch | None = None,
     ) -> None:
         self._clock = clock
@@ -66,6 +68,7 @@ class Workers:
         self._recorder = recorder
         self._metrics = metrics
         self._leadership = leadership
+        self._seconds_until = seconds_until or (lambda _key, result: result.seconds)
         self._tasks: list[asyncio.Task[None]] = []
         self._aborted = False
 
@@ -135,7 +138,7 @@ class Workers:
             finally:
                 self._queue.done(key)
             self._metrics.reconciled(key.kind, time.perf_counter() - started)
-            if (seconds := result.seconds) is None:
+            if (seconds := self._seconds_until(key, result)) is None:
                 self._scheduler.forget(key)
             else:
                 self._scheduler.at(key, min(seconds, LONGEST_REST_SECONDS))

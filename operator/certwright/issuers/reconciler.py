@@ -256,7 +256,7 @@ class IssuerReconciler:
             await self._loaded(key)  # not before it is in the registry: its connection would be closed
         has_records = self._records is not None and any(one.persistent for one in issuer.spec.acme.solvers)
         if has_records or self._has_newer(key, version):
-            return Result.again_in(0)
+            return Result.again_in(0).saying("loaded")
         return self._rest(key, now)
 
     async def _leave(self, key: Key, issuer: AnyIssuer, deleted: dt.datetime) -> Result:
@@ -705,7 +705,7 @@ class IssuerReconciler:
             self._wake(key)
         await self._show(issuer, failing)
         if self._has_newer(key, version):
-            return Result.again_in(0)
+            return Result.again_in(0).saying("it was changed meanwhile")
         return Result.again_at(backoff.not_before or now, now)
 
     async def _show(self, issuer: AnyIssuer, failing: _Failing) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ class Scheduler(Generic[K]):
         return len(self._times)
 
     def at(self, key: K, seconds: float) -> None:
-        """Look at this key in so many seconds; replaces its former time."""
+        """Look at this key in so many seconds; replaces its former time.
+
+        Raises:
+            ValueError: It is not a number: in the heap, it would hide what is due behind it.
+        """
+        if math.isnan(seconds):
+            raise ValueError(f"the time of {key} is not a number")
         self._sequence += 1
         entry = (self._now() + max(0.0, seconds), self._sequence)
         self._times[key] = entry
