@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +15,7 @@ from certwright.cli.acme.output import Output
 from certwright.cli.acme.session import Session
 from certwright.cli.acme.solver_settings import SolverSettings
 from certwright.cli.acme.solvers import make_solvers
-from certwright.dns.providers.cloudflare import CloudflareProvider
+from certwright.dns.providers.cloudflare import CloudflareConfig, CloudflareProvider
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 
 if TYPE_CHECKING:
@@ -91,6 +93,17 @@ def test_one_account_has_one_provider_for_all_challenges(session: Session, token
 def test_a_mistake_is_told_before_anything_is_ordered(session: Session, settings: SolverSettings, problem: str) -> None:
     with pytest.raises(Exception, match=problem):
         make_solvers(settings, session)
+
+
+def test_records_are_looked_for_as_long_as_the_provider_usually_takes_unless_asked_otherwise(
+    session: Session, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CloudflareConfig, "patience", timedelta(minutes=20), raising=False)
+    settings = SolverSettings(dns=("cloudflare",), dns_credentials=(token,))
+    usual: Any = make_solvers(settings, session)
+    asked: Any = make_solvers(replace(settings, dns_timeout=30.0), session)
+    identifier = Identifier.parse("example.com")
+    assert [one._seconds for one in (*usual(identifier), *asked(identifier))] == [1200.0, 30.0]
 
 
 def test_a_file_that_all_can_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str], token: str) -> None:

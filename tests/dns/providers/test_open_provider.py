@@ -114,4 +114,4 @@ def test_ambient_credentials_are_for_providers_that_know_them(monkeypatch: pytes
     ]
     assert [one.ambient for one in found] == [False, True, False]
     monkeypatch.undo()
-    assert configure("cloudflare", {"api_token": Credential(SECRET)}, ambient=True)
+    assert isinstance(configure("cloudflare", {"api_token": Credential(SECRET)}, ambient=True), CloudflareConfig)

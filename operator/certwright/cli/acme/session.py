@@ -15,6 +15,7 @@ from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder,
 from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
 from certwright.cli.exits import CommandError
+from certwright.dns.surroundings import Surroundings
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Session:
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
         self._transport: Transport | None = None
+        self.surroundings = Surroundings()
 
     def transport(self) -> Transport:
         """Return what sends requests to the APIs of DNS providers: opened once, closed with the session."""
@@ -72,6 +74,7 @@ class Session:
 
     async def aclose(self) -> None:
         """Close the connections to DNS providers."""
+        await self.surroundings.aclose()
         if self._transport is not None:
             await self._transport.aclose()
             self._transport = None

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,7 @@ from certwright.cli.acme.solver_settings import (
     RECORDS,
     UPDATING,
     DnsCheck,
+    SolverSettings,
     SolverSpec,
     dns_for_name,
     for_name,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from certwright.cli.acme.lock import Lock
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.session import Session
-    from certwright.cli.acme.solver_settings import DnsSpec, SolverSettings
+    from certwright.cli.acme.solver_settings import DnsSpec
     from certwright.client import Instruction, Proof, Solver, Solvers
     from certwright.dns import Provider
     from certwright.dns.view import View
@@ -116,6 +118,7 @@ class _SolverFactory:
         )
         self._server_provider: Rfc2136Provider | None = None
         self._providers: dict[DnsSpec, Provider] = {}
+        self._patience: dict[DnsSpec, float] = {}
         # One for all zones, as there is one port.
         self._servers: dict[str, Solver] = {}
 
@@ -157,7 +160,7 @@ class _SolverFactory:
                     self._view,
                     wildcard=settings.persist_wildcard,
                     persist_until=settings.persist_until,
-                    propagation_timeout=settings.dns_timeout,
+                    propagation_timeout=self._patience_for(which),
                 )
         if which is None and not settings.nameserver:
             raise UsageError(
@@ -167,7 +170,7 @@ class _SolverFactory:
         return (Dns01 if spec.kind == "dns-01" else DnsAccount01)(
             self._provider(which),
             None if settings.dns_check == DnsCheck.OFF else self._view,
-            propagation_timeout=settings.dns_timeout,
+            propagation_timeout=self._patience_for(which),
             required=settings.dns_check == DnsCheck.REQUIRED,
         )
 
@@ -204,8 +207,18 @@ class _SolverFactory:
         if which not in self._providers:
             file = None if which.file is None else Path(which.file)
             config = load_config(provider_name(which.provider), file, self._session.warn_of_readers)
-            self._providers[which] = config.build(ProviderContext(self._view.find_zone, self._session.transport))
+            context = ProviderContext(
+                self._view.find_zone, self._session.transport, surroundings=self._session.surroundings
+            )
+            self._providers[which] = config.build(context)
+            self._patience[which] = getattr(config, "patience", timedelta()).total_seconds()
         return self._providers[which]
+
+    def _patience_for(self, which: DnsSpec | None) -> float:
+        """Return how long records are looked for: as asked, else as long as the provider usually takes."""
+        given = self._settings.dns_timeout
+        usual = self._patience.get(which, 0.0) if which is not None else 0.0
+        return max(given, usual) if given == SolverSettings.dns_timeout else given
 
     def _updates(self) -> Rfc2136Provider:
         if self._server_provider is None:

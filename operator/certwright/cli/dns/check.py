@@ -118,7 +118,7 @@ async def _try_out(steps: _Steps, provider: Provider, view: DnsView, owner: str,
     # Others say it when they create the record.
     if hasattr(provider, "find_zone") and not await steps.attempt("zone", _zone(provider, place)):
         return
-    record = TxtRecord(place, base64url(secrets.token_bytes(_VALUE_BYTES)))
+    record = TxtRecord(place, base64url.encode(secrets.token_bytes(_VALUE_BYTES)))
     try:
         if await steps.attempt("create", _created(provider, record)):
             await steps.attempt("look", _seen(view, record, seconds))

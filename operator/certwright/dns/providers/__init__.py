@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential_name
 from certwright.dns.provider import ProviderContext
+from certwright.dns.surroundings import Surroundings
 from certwright.dns.view import DnsView
 
 if TYPE_CHECKING:
@@ -103,9 +104,11 @@ async def open_provider(
             own.append(HttpxTransport(trust_env=True))
         return own[0]
 
+    surroundings = Surroundings()
     try:
-        yield config.build(ProviderContext((view or DnsView()).find_zone, shared))
+        yield config.build(ProviderContext((view or DnsView()).find_zone, shared, surroundings=surroundings))
     finally:
+        await surroundings.aclose()
         for opened in own:
             await opened.aclose()
 
