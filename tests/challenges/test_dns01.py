@@ -8,7 +8,7 @@ import pytest
 from certwright.acme import Challenge, ChallengeStatus, dns01_value, dns_account01_name
 from certwright.challenges.dns01 import Dns01Presenter, DnsAccount01Presenter
 from certwright.challenges.response import AccountRecordResponse, RecordResponse
-from certwright.dns import CnameLoop, CnameNotAllowed, InvalidName, Propagation
+from certwright.dns import CnameLoop, CnameNotAllowed, InvalidName, Propagation, ZoneNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,18 @@ def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Presenter:
 )
 async def test_where_the_record_has_to_stand(zones: Zones, name: str, record: str, *, follow: bool) -> None:
     assert await solver(zones, follow_cname=follow).place(name) == record
+
+
+async def test_records_go_to_the_zone_that_the_solver_names_and_nowhere_else(zones: Zones) -> None:
+    made = Dns01Presenter(zones, zones, zone="proofs.example", ttl=300)  # type: ignore[arg-type]  # as above
+    assert await made.place("a.example") == "a.proofs.example"
+    with pytest.raises(ZoneNotFound, match=r"_acme-challenge\.b\.example is not in the zone proofs\.example"):
+        await made.place("b.example")
+    await made.present(RECORDS)
+    await made.clean_up(RECORDS)
+    for _, records in zones.calls:
+        assert isinstance(records, list)
+        assert {(record.zone, record.ttl) for record in records} == {("proofs.example", 300)}
 
 
 async def test_two_accounts_validate_one_domain_at_names_of_their_own(zones: Zones) -> None:

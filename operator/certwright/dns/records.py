@@ -42,11 +42,6 @@ class TxtRecord:
         if self.zone is not None:
             object.__setattr__(self, "zone", normalise(self.zone))
 
-    @property
-    def is_in_its_zone(self) -> bool:
-        """Whether the name is in the zone that is named; true if none is."""
-        return self.zone is None or self.name == self.zone or self.name.endswith(f".{self.zone}")
-
 
 def normalise(name: str) -> str:
     """Normalize a name: lower-case, without the trailing dot.
