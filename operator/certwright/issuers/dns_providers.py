@@ -205,13 +205,15 @@ class DnsProviders:
             )
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
-        values: dict[str, Any] = model.settings()
+        read = {
+            name: await read_credential(
+                self._kube_api, issuer, reference, field=model.credential_field(name), what=names.get(name) or name
+            )
+            for name, reference in model.credentials().items()
+        }
+        values = model.arguments(read)
         if AMBIENT in names:
             values[AMBIENT] = self._ambient.allows(issuer.key.kind)
-        for name, reference in model.credentials().items():
-            values[name] = await read_credential(
-                self._kube_api, issuer, reference, field=model.credential_field(name), what=names[name] or name
-            )
         return config(**values)
 
     def _pooled(self, kind: str, config: ProviderConfig, settings: _ViewSettings) -> Provider:

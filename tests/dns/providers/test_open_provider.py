@@ -30,7 +30,7 @@ class Opened:
     double: CloudflareDouble
 
     def __init__(self, **options: Any) -> None:
-        assert options == {"trust_env": True}
+        assert options == {"trust_env": True, "ca_bundle": None}
         self.closed = 0
         self.made.append(self)
 

@@ -207,8 +207,12 @@ class _SolverFactory:
         if which not in self._providers:
             file = None if which.file is None else Path(which.file)
             config = load_config(provider_name(which.provider), file, self._session.warn_of_readers)
+            transports = self._session.transports
             context = ProviderContext(
-                self._view.find_zone, self._session.transport, surroundings=self._session.surroundings
+                self._view.find_zone,
+                transports.usual,
+                surroundings=self._session.surroundings,
+                trusting=transports.trusting,
             )
             self._providers[which] = config.build(context)
             self._patience[which] = getattr(config, "patience", timedelta()).total_seconds()

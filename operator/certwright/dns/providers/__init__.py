@@ -17,6 +17,7 @@ from certwright.dns.credential import Credential, credential_name
 from certwright.dns.provider import ProviderContext
 from certwright.dns.surroundings import Surroundings
 from certwright.dns.view import DnsView
+from certwright.http.opened import OpenedTransports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -95,24 +96,15 @@ async def open_provider(
         DnsError: A value cannot be used; the message never shows a credential.
     """
     config = _configured(which, settings) if isinstance(which, str) else which
-    own: list[Transport] = []
-
-    def shared() -> Transport:
-        if transport is not None:
-            return transport
-        if not own:
-            from certwright.http.transport import HttpxTransport  # noqa: PLC0415 - not every provider speaks HTTPS
-
-            own.append(HttpxTransport(trust_env=True))
-        return own[0]
-
-    surroundings = Surroundings()
+    transports, surroundings = OpenedTransports(transport), Surroundings()
+    context = ProviderContext(
+        (view or DnsView()).find_zone, transports.usual, surroundings=surroundings, trusting=transports.trusting
+    )
     try:
-        yield config.build(ProviderContext((view or DnsView()).find_zone, shared, surroundings=surroundings))
+        yield config.build(context)
     finally:
         await surroundings.aclose()
-        for opened in own:
-            await opened.aclose()
+        await transports.aclose()
 
 
 def _configured(name: str, settings: Mapping[str, Any]) -> ProviderConfig:

@@ -45,6 +45,8 @@ _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 _RIGHTS: Final = (
     "the key has to be the api-key of pdns.conf, and webserver-allow-from has to have the operator's address"
 )
+_UNPROCESSABLE: Final = "422"
+"""The code of the error for HTTP 422: what is asked for does not fit what is there. The API has no codes of its own."""
 _COPIES: Final = frozenset({"slave", "secondary", "consumer"})
 """Kinds of zones that another server has the content of."""
 _NOTIFYING: Final = frozenset({"master", "primary", "producer"})
@@ -124,7 +126,9 @@ class PowerdnsProvider(RecordSetProvider):
                     [_single(one.name, one.value, one.ttl or DEFAULT_TTL, adding=True) for one in sorted(change.add)]
                     + [_single(one.name, one.value, DEFAULT_TTL, adding=False) for one in sorted(change.remove)],
                 )
-            except _Unprocessable:
+            except ProviderRefused as error:
+                if error.code != _UNPROCESSABLE:
+                    raise
                 # All values of a set have one TTL, and somebody else's set may have another than ours: it is kept.
                 await super().make(zone, change)
         await self._notify(zone)
@@ -239,16 +243,14 @@ class PowerdnsProvider(RecordSetProvider):
                 return refused(response, "", "there is no such server: check url and serverID")
             case HTTPStatus.UNPROCESSABLE_ENTITY:
                 why = f"the change{_of(zone)} is not one that it takes; its log says why"
-                return _Unprocessable(
-                    f"the DNS provider at {self.host} refused the request (HTTP 422): {why}", host=self.host
+                return ProviderRefused(
+                    f"the DNS provider at {self.host} refused the request (HTTP 422): {why}",
+                    host=self.host,
+                    code=_UNPROCESSABLE,
                 )
         if response.status < HTTPStatus.BAD_REQUEST:
             return not_understood(response)
         return refused(response, "", f"the request{_of(zone)} is not one that it takes")
-
-
-class _Unprocessable(ProviderRefused):
-    """HTTP 422: what is asked for does not fit what is there."""
 
 
 def _single(name: str, value: str, ttl: int, *, adding: bool) -> dict[str, Any]:
