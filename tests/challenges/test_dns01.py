@@ -8,7 +8,7 @@ import pytest
 from certwright.acme import Challenge, ChallengeStatus, dns01_value, dns_account01_name
 from certwright.challenges.dns01 import Dns01Presenter, DnsAccount01Presenter
 from certwright.challenges.response import AccountRecordResponse, RecordResponse
-from certwright.dns import CnameLoop, CnameNotAllowed, InvalidName, Propagation
+from certwright.dns import CnameLoop, CnameNotAllowed, InvalidName, Propagation, ZoneNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,18 @@ def solver(zones: Zones, *, follow_cname: bool = True) -> Dns01Presenter:
 )
 async def test_where_the_record_has_to_stand(zones: Zones, name: str, record: str, *, follow: bool) -> None:
     assert await solver(zones, follow_cname=follow).place(name) == record
+
+
+async def test_records_go_to_the_zone_that_the_solver_names_and_nowhere_else(zones: Zones) -> None:
+    made = Dns01Presenter(zones, zones, zone="proofs.example", ttl=300)  # type: ignore[arg-type]  # as above
+    assert await made.place("a.example") == "a.proofs.example"
+    with pytest.raises(ZoneNotFound, match=r"_acme-challenge\.b\.example is not in the zone proofs\.example"):
+        await made.place("b.example")
+    await made.present(RECORDS)
+    await made.clean_up(RECORDS)
+    for _, records in zones.calls:
+        assert isinstance(records, list)
+        assert {(record.zone, record.ttl) for record in records} == {("proofs.example", 300)}
 
 
 async def test_two_accounts_validate_one_domain_at_names_of_their_own(zones: Zones) -> None:
@@ -144,3 +156,44 @@ async def test_without_a_self_check_no_server_is_asked_for_a_record_but_cnames_a
     assert await off.place("a.example") == "a.proofs.example"
     assert [seen.complete for seen in await off.check(RECORDS)] == [True, True]
     assert off.settling == PATIENCE
+
+
+class Distributing(Zones):
+    """A provider that says what it is still distributing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: dict[str, str] = {"v1": "still distributing"}
+        self.asked: list[str] = []
+
+    async def pending(self, records: Sequence[RecordResponse]) -> dict[RecordResponse, str]:
+        return {record: self.waiting[record.value] for record in records if record.value in self.waiting}
+
+    async def check(self, records: Sequence[RecordResponse]) -> tuple[Propagation, ...]:
+        self.asked += [record.value for record in records]
+        return await super().check(records)
+
+
+async def test_no_server_is_asked_for_a_record_that_the_provider_is_still_distributing() -> None:
+    zones = Distributing()
+    made = solver(zones)
+    first, second = await made.check(RECORDS)
+    assert (first.record, first.complete, first.describe()) == (RECORDS[0], False, "still distributing")
+    assert (second.record, second.complete) == (RECORDS[1], True)
+    assert zones.asked == ["v2"]
+    zones.waiting["v2"] = "still distributing"
+    assert not any(seen.complete for seen in await made.check(RECORDS))
+    assert zones.asked == ["v2"]
+    zones.waiting.clear()
+    assert all(seen.complete for seen in await made.check(RECORDS))
+    assert zones.asked == ["v2", "v1", "v2"]
+
+
+@pytest.mark.parametrize("view", [True, False])
+async def test_without_a_self_check_the_provider_alone_says_when_the_ca_can_be_asked(*, view: bool) -> None:
+    zones = Distributing()
+    off = Dns01Presenter(zones, zones if view else None, self_check="off")  # type: ignore[arg-type]  # a stand-in for the view
+    assert [seen.complete for seen in await off.check(RECORDS)] == [False, True]
+    zones.waiting.clear()
+    assert [seen.complete for seen in await off.check(RECORDS)] == [True, True]
+    assert zones.asked == []

@@ -75,6 +75,8 @@ def test_the_environment_by_default(helm: Helm) -> None:
         "CERTWRIGHT_ALLOW_INGRESS_ANNOTATION": ",".join(INGRESS_ANNOTATION_PATTERNS),
         "CERTWRIGHT_RESPONDER_ADDRESS": {"fieldRef": {"fieldPath": "status.podIP"}},
         "CERTWRIGHT_RESPONDER_PORT": "8089",
+        "CERTWRIGHT_CLUSTER_ISSUER_AMBIENT_CREDENTIALS": "true",
+        "CERTWRIGHT_ISSUER_AMBIENT_CREDENTIALS": "false",
         "CERTWRIGHT_LEADER_ELECT": "true",
         "CERTWRIGHT_LEASE_NAME": "certwright",
         "CERTWRIGHT_IDENTITY": {"fieldRef": {"fieldPath": "metadata.name"}},

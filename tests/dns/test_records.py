@@ -38,3 +38,11 @@ def test_records_sort_by_name_then_value() -> None:
         ("a.test", "2"),
         ("b.test", "1"),
     ]
+
+
+def test_the_zone_and_the_ttl_of_a_record_make_no_difference_between_two() -> None:
+    record = TxtRecord("a.example.test", "v", zone="Example.TEST.", ttl=300)
+    assert record == TxtRecord("a.example.test", "v")
+    assert record.zone == "example.test"
+    with pytest.raises(InvalidName):
+        TxtRecord("a.test", "v", zone="a..test")

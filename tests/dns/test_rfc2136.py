@@ -81,6 +81,12 @@ async def test_records_are_added_and_removed_one_by_one(start: Start, primary: P
     assert primary.records() == [(zone, name, 7, 'add "v"'), (zone, name, 0, 'delete "v"')]
 
 
+async def test_the_zone_and_the_ttl_are_those_that_the_solver_names(start: Start, primary: Primary) -> None:
+    record = TxtRecord("_acme-challenge.www.example.test", "v", zone="www.example.test", ttl=300)
+    await Rfc2136Provider(str(await start(primary))).present([record])
+    assert primary.records() == [("www.example.test.", "_acme-challenge.www.example.test.", 300, 'add "v"')]
+
+
 async def test_there_is_one_message_for_each_zone(start: Start, primary: Primary) -> None:
     records = [
         TxtRecord(f"n{number}.{zone}", "v" * 43) for zone in ("example.test", "acme.test") for number in range(50)

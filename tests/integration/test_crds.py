@@ -88,7 +88,6 @@ def test_the_api_server_fills_in_what_a_small_issuer_leaves_out(apply: Apply) ->
         "cnameStrategy": "Follow",
         "selfCheck": "required",
         "selfCheckViews": ["authoritative"],
-        "propagationTimeout": "2m",
         "propagationWait": "0s",
         "rfc2136": {"nameserver": "ns1.example", "protocol": "TCP", "tsigAlgorithm": "HMACSHA256"},
     }
@@ -190,7 +189,7 @@ def test_a_manifest_cannot_write_the_status_which_says_that_nothing_was_seen_yet
         ("certificates.spec.privateKey.rotationPolicy", "Default: Always."),
         ("certificates.status.order", "The order in progress at the CA"),
         ("issuers.spec.acme.privateKeySecretRef.name", "or in the operator's namespace for a ClusterIssuer"),
-        ("issuers.spec.acme.solvers.dns01.propagationTimeout", "Default: 2m."),
+        ("issuers.spec.acme.solvers.dns01.propagationWait", "Default: 0s."),
         ("clusterissuers", "for the Certificates of every namespace"),
     ],
 )

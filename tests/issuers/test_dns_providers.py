@@ -194,6 +194,27 @@ async def test_a_resolver_over_https_that_a_tenant_names_leads_to_no_address_of_
     await pool.aclose()
 
 
+async def test_how_long_records_are_looked_for_depends_on_the_provider_unless_the_solver_says(
+    pool: DnsProviders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual: Any = await pool.presenter(issuer(), Dns01.model_validate(OPEN))
+    assert usual.patience == dt.timedelta(minutes=2)
+    slow = dt.timedelta(minutes=20)
+    monkeypatch.setattr(registry.config_type("rfc2136"), "patience", slow, raising=False)
+    assert (await pool.presenter(issuer(), Dns01.model_validate(OPEN))).patience == slow
+    told = Dns01.model_validate({**OPEN, "propagationTimeout": "3m"})
+    assert (await pool.presenter(issuer(), told)).patience == dt.timedelta(minutes=3)
+    waits = Dns01.model_validate({**OPEN, "propagationWait": "30m"})
+    assert (await pool.presenter(issuer(), waits)).patience == dt.timedelta(minutes=30)
+
+
+async def test_the_zone_and_the_ttl_of_a_solver_go_with_its_records(pool: DnsProviders) -> None:
+    made: Any = await pool.presenter(issuer(), Dns01.model_validate({**OPEN, "zone": "a.example", "ttl": 300}))
+    plain: Any = await pool.presenter(issuer(), Dns01.model_validate(OPEN))
+    assert [(one.zone, one.ttl) for one in made._placed([RECORD])] == [("a.example", 300)]
+    assert made._provider is plain._provider, "the throttle is the credential's"
+
+
 async def test_views_with_the_same_servers_are_shared(pool: DnsProviders) -> None:
     one: Any = await pool.presenter(issuer(), Dns01.model_validate(OPEN))
     two: Any = await pool.presenter(issuer(), Dns01.model_validate(SIGNED))

@@ -1,6 +1,5 @@
 import base64
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -36,7 +35,7 @@ def test_a_small_issuer_has_the_defaults(issuer_body: Make) -> None:
     assert solver.selector is None
     assert solver.dns01 is not None
     assert solver.dns01.cname_strategy == "Follow"
-    assert solver.dns01.propagation_timeout == timedelta(minutes=2)
+    assert solver.dns01.propagation_timeout is None
     assert solver.dns01.rfc2136 is not None
     assert (solver.dns01.rfc2136.protocol, solver.dns01.rfc2136.tsig_algorithm) == ("TCP", "HMACSHA256")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.acme import dns01_name, dns01_value, dns_account01_name
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
 from certwright.challenges.response import AccountRecordResponse, RecordResponse
-from certwright.dns import CnameNotAllowed, InvalidName, Propagation, normalise
+from certwright.dns import ChangeTracker, CnameNotAllowed, InvalidName, Propagation, ZoneNotFound, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -48,6 +49,8 @@ class Dns01Presenter:
         self_check: Whether records must be seen before the CA is asked.
         patience: How long the records are looked for.
         settling: How long after they were presented they are not looked for yet.
+        zone: The zone in which all records are created; None for the one that contains each.
+        ttl: Seconds for which resolvers may cache the records; None for the provider's default.
     """
 
     challenge_type: ClassVar[str] = "dns-01"
@@ -63,6 +66,8 @@ class Dns01Presenter:
         self_check: SelfCheckMode = "required",
         patience: dt.timedelta = PATIENCE,
         settling: dt.timedelta = dt.timedelta(),
+        zone: str | None = None,
+        ttl: int | None = None,
     ) -> None:
         self._provider = provider
         self._view = view
@@ -72,6 +77,8 @@ class Dns01Presenter:
         self.self_check = self_check
         self.patience = patience
         self.settling = settling
+        self._zone = zone
+        self._ttl = ttl
 
     async def place(self, name: str) -> str:
         """Return where the record that validates a domain has to stand.
@@ -82,10 +89,13 @@ class Dns01Presenter:
         Raises:
             InvalidName: The name of the record would be too long.
             CnameNotAllowed: A CNAME leads to where no record is to be written.
+            ZoneNotFound: It is in another zone than the one in which records are to be created.
             DnsError: The CNAME chain cannot be followed.
         """
         owner = self.owner(name)
         target = await self.target(owner)
+        if self._zone is not None and not _is_below(target, [self._zone]):
+            raise ZoneNotFound(f"{target} is not in the zone {self._zone}, in which the solver creates its records")
         zones = self._allowed_targets
         if target == normalise(owner) or zones is None or _is_below(target, [name.removeprefix("*."), *zones]):
             return target
@@ -122,21 +132,38 @@ class Dns01Presenter:
 
     async def present(self, responses: Iterable[ChallengeResponse]) -> None:
         """Add the records, each once; those that are there already stay. Raises `DnsError`."""
-        await self._provider.present(_records(responses))
+        await self._provider.present(self._placed(responses))
 
     async def check(self, responses: Iterable[ChallengeResponse]) -> Sequence[Propagation]:
-        """Ask every server of the view for each record, once. Raises `DnsError`."""
+        """Look for each record once, as `look` does. Raises `DnsError`."""
         return await self.look(_records(responses))
 
     async def look(self, records: Sequence[TxtRecord]) -> Sequence[Propagation]:
-        """Ask every server of the view for each record, once. Raises `DnsError`."""
+        """Ask every server of the view for each record, once, except for those that are still being distributed.
+
+        A server that is asked too early may remember that there is no record. Without a self-check the provider alone
+        is asked, if it knows.
+
+        Raises:
+            DnsError: The servers cannot be found.
+        """
+        pending = await self._provider.pending(records) if isinstance(self._provider, ChangeTracker) else {}
+        served = [record for record in records if record not in pending]
         if self._view is None or self.self_check == "off":
-            return tuple(Propagation(record, complete=True) for record in records)
-        return await self._view.check(records)
+            seen: Sequence[Propagation] = [Propagation(record, complete=True) for record in served]
+        else:
+            seen = await self._view.check(served) if served else ()
+        found = dict(zip(served, seen, strict=True))
+        return tuple(
+            found.get(record) or Propagation(record, complete=False, pending=pending[record]) for record in records
+        )
 
     async def clean_up(self, responses: Iterable[ChallengeResponse]) -> None:
         """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
-        await self._provider.clean_up(_records(responses))
+        await self._provider.clean_up(self._placed(responses))
+
+    def _placed(self, responses: Iterable[ChallengeResponse]) -> list[RecordResponse]:
+        return [replace(record, zone=self._zone, ttl=self._ttl) for record in _records(responses)]
 
 
 class DnsAccount01Presenter(Dns01Presenter):
@@ -206,15 +233,14 @@ class Dns01:
         await self._presenter.present(records)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Ask all authoritative servers until they have all records.
+        """Ask all authoritative servers until they have all records; without a view, the provider if it knows.
 
         Raises:
             NotVisible: They did not in time; says what was seen where.
         """
         mode = self._presenter.self_check
-        if mode != "off":
-            records = self._holders.held_by(proofs)
-            await until_seen(self._presenter.look, records, seconds=self._seconds, required=mode == "required")
+        records = self._holders.held_by(proofs)
+        await until_seen(self._presenter.look, records, seconds=self._seconds, required=mode == "required")
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
         """Remove exactly these values. Raises `DnsError`."""

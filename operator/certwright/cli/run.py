@@ -20,6 +20,7 @@ from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.operator import Options, run_operator
 from certwright.http.addresses import AddressPolicy
+from certwright.issuers.ambient import AmbientPolicy
 from certwright.issuers.dns_webhook_serving import ServedWebhook
 from certwright.issuers.presenters import Http01Options
 from certwright.issuers.template_policy import (
@@ -116,6 +117,9 @@ def _options(given: argparse.Namespace) -> Options:
         served_webhooks=tuple(
             map(ServedWebhook.parse, given.dns_webhook_serving or _list(_env("DNS_WEBHOOK_SERVING")))
         ),
+        ambient=AmbientPolicy(
+            issuers=given.issuer_ambient_credentials, cluster_issuers=given.cluster_issuer_ambient_credentials
+        ),
         common=CommonMetadata(
             labels=_pairs(given.object_label, "OBJECT_LABEL"),
             annotations=_pairs(given.object_annotation, "OBJECT_ANNOTATION"),
@@ -180,6 +184,17 @@ def _parser() -> argparse.ArgumentParser:
         help="DNS webhook whose serving certificate to make, in this Secret beside its Service; its APIService gets "
         "the CA; may be given several times, in the variable separated by commas (default: none)",
     )
+    for kind, ambient, which in (("cluster-issuer", "true", "ClusterIssuers"), ("issuer", "false", "Issuers")):
+        add(
+            f"--{kind}-ambient-credentials",
+            metavar="true|false",
+            nargs="?",
+            type=_truth,
+            const=True,
+            default=_env(f"{kind.replace('-', '_').upper()}_AMBIENT_CREDENTIALS") or ambient,
+            help=f"whether DNS providers of {which} that name no credentials use those of the place where the operator "
+            "runs, such as an IAM role or a workload identity (default: %(default)s)",
+        )
     add(
         "--solver-image",
         metavar="IMAGE",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from certwright.dns.errors import ProviderUnreachable
+from certwright.dns.surroundings import Surroundings
 from certwright.http.errors import HttpError
 from certwright.http.retry_after import retry_after_seconds
 from certwright.http.url import host_of
@@ -45,6 +46,20 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class ChangeTracker(Protocol):
+    """What a `Provider` is as well if its API tells whether a change is served by all of its name servers."""
+
+    async def pending(self, records: Sequence[TxtRecord]) -> Mapping[TxtRecord, str]:
+        """Return the records that are not served everywhere yet, each with what the provider says about it.
+
+        It is called at every look for the records, before any DNS server is asked, so it asks the API rarely and never
+        waits for its turn. Left out is a record about which it knows nothing, as after a restart or when the API does
+        not tell: then the DNS shows whether it is served. It raises no `DnsError`.
+        """
+        ...
+
+
 class ProviderContext:
     """What a provider gets besides its configuration; each provider has its own.
 
@@ -52,6 +67,7 @@ class ProviderContext:
         find_zone: Finds the zone that contains a name in the public DNS: `DnsView.find_zone`.
         before_send: Called right before each message is sent; an exception prevents that. `request` calls
             it by itself.
+        surroundings: Where a provider with ambient credentials finds them.
     """
 
     def __init__(
@@ -60,6 +76,7 @@ class ProviderContext:
         transport: Callable[[], Transport],
         before_send: Callable[[], None] | None = None,
         *,
+        surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create a context.
@@ -69,10 +86,12 @@ class ProviderContext:
             transport: Returns the transport that all providers share. Its owner closes it, so a provider holds no
                 connection of its own and may be dropped at any time.
             before_send: See above; the transport was given it too.
+            surroundings: Where a provider with ambient credentials finds them; None for this process's.
             monotonic: The clock, in seconds.
         """
         self.find_zone = find_zone
         self.before_send = before_send
+        self.surroundings = surroundings or Surroundings()
         self._transport = transport
         self.monotonic = monotonic
         self._busy: tuple[float, ProviderUnreachable] | None = None
@@ -140,7 +159,9 @@ class ProviderConfig(Protocol):
 
     A field named `api_token` that holds a `Credential` is what an issuer's `apiTokenSecretRef` names; every other field
     has the name that it has in the issuer. A class with `knows_zones = True` makes providers that never call
-    `ProviderContext.find_zone`: solvers with the same credential share one, whichever resolvers they use.
+    `ProviderContext.find_zone`: solvers with the same credential share one, whichever resolvers they use. One with a
+    field `ambient`, a bool that no issuer has, may use `ProviderContext.surroundings` if it is true. One with a
+    `patience`, a `timedelta`, takes longer than usual to publish records.
     """
 
     @property

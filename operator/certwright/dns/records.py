@@ -23,6 +23,8 @@ class TxtRecord:
         value: The text of the record, its character-strings joined.
         domain: The domain that it validates; None if that is not known. The same record is another's as well, so it
             makes no difference between two.
+        zone: The zone in which it has to be created; None for the one that contains it and has the longest name.
+        ttl: Seconds for which resolvers may cache it; None for the provider's default.
 
     Raises:
         InvalidName: The name is not a domain name.
@@ -31,10 +33,14 @@ class TxtRecord:
     name: str
     value: str
     domain: str | None = field(default=None, compare=False)
+    zone: str | None = field(default=None, compare=False)
+    ttl: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        """Normalize the name."""
+        """Normalize the names."""
         object.__setattr__(self, "name", normalise(self.name))
+        if self.zone is not None:
+            object.__setattr__(self, "zone", normalise(self.zone))
 
 
 def normalise(name: str) -> str:

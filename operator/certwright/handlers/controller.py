@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.handlers.invalid import InvalidObject
+    from certwright.issuers.ambient import AmbientPolicy
     from certwright.issuers.dns_webhook_serving import ServedWebhook
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
@@ -75,6 +76,7 @@ class Controller:
         workers: How many objects are looked at at once.
         http01: What http-01 solvers are made of.
         served_webhooks: DNS webhooks whose serving certificates are made.
+        ambient: Which issuers may use the credentials of the place where the operator runs.
         common: Labels and annotations for every object that is made.
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
@@ -89,6 +91,7 @@ class Controller:
         workers: int = WORKERS,
         http01: Http01Options | None = None,
         served_webhooks: Sequence[ServedWebhook] = (),
+        ambient: AmbientPolicy | None = None,
         common: CommonMetadata | None = None,
         claims: Claims | None = None,
         leadership: Leadership | None = None,
@@ -137,6 +140,7 @@ class Controller:
             webhooks,
             http01=http01,
             user_agent=user_agent,
+            ambient=ambient,
             before_send=leadership.check,
             clock=_now,
             on_asked=self.manager.wake,

@@ -20,6 +20,7 @@ from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watching import Watcher
 from certwright.http01.presenter import shared_look_up
 from certwright.http01.tls_alpn01 import shared_tls_look_up
+from certwright.issuers.ambient import AmbientPolicy
 from certwright.issuers.presenters import Http01Options
 from certwright.kube.claims import Claims, Scope, claim
 from certwright.kube.client import KubeClient, Patience
@@ -60,6 +61,7 @@ class Options:
         user_agent: For requests to CAs.
         http01: What http-01 solvers are made of; with a responder address the operator's own responder is started.
         served_webhooks: DNS webhooks whose serving certificates are made.
+        ambient: Which issuers may use the credentials of the place where the operator runs.
         common: Labels and annotations for every object that is made.
         kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
         election: For one of several replicas; None for an operator that runs alone.
@@ -75,6 +77,7 @@ class Options:
     user_agent: str
     http01: Http01Options = field(default_factory=Http01Options)
     served_webhooks: Sequence[ServedWebhook] = ()
+    ambient: AmbientPolicy = field(default_factory=AmbientPolicy)
     common: CommonMetadata = field(default_factory=CommonMetadata)
     kubeconfig: str | None = None
     election: Election | None = None
@@ -105,6 +108,7 @@ async def run_operator(options: Options) -> None:
             workers=options.workers,
             http01=options.http01,
             served_webhooks=options.served_webhooks,
+            ambient=options.ambient,
             common=options.common,
             claims=_claims(api, options),
             leadership=leadership,

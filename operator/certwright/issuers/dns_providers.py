@@ -8,6 +8,7 @@ content does.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,9 +16,11 @@ from certwright.challenges.dns01 import Dns01Presenter, DnsAccount01Presenter
 from certwright.dns import DnsView
 from certwright.dns.credential import credential_name
 from certwright.dns.provider import ProviderContext
-from certwright.dns.providers import config_type
+from certwright.dns.providers import AMBIENT, PROVIDERS, config_type
+from certwright.dns.surroundings import Surroundings
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
+from certwright.issuers.ambient import AmbientPolicy
 from certwright.issuers.credentials import read_credential
 from certwright.issuers.dns_webhook import WebhookConfig
 from certwright.issuers.host_places import FairTransport, HostPlaces
@@ -43,6 +46,8 @@ MAX_PROVIDERS: Final = 1024
 
 MAX_CONNECTIONS: Final = 64
 """To resolvers over HTTPS, and as many to providers, from all issuers together; eight to one host."""
+DEFAULT_PATIENCE: Final = dt.timedelta(minutes=2)
+"""How long records are looked for, unless the solver or its provider says otherwise."""
 MAX_VIEWS: Final = 256
 """Beyond that, the one that was used least recently is dropped with its cache."""
 
@@ -81,6 +86,8 @@ class DnsProviders:
         user_agent: For the requests to providers that speak HTTPS.
         before_send: Called before a provider is sent anything; what it raises keeps it from being sent.
         addresses: Where HTTPS connections may lead.
+        ambient: Which issuers may use the credentials of the place where the operator runs.
+        surroundings: That place.
         monotonic: The clock, in seconds.
     """
 
@@ -92,9 +99,13 @@ class DnsProviders:
         user_agent: str = "certwright",
         before_send: Callable[[], None] | None = None,
         addresses: AddressPolicy | None = None,
+        ambient: AmbientPolicy | None = None,
+        surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._addresses = addresses or AddressPolicy()
+        self._ambient = ambient or AmbientPolicy()
+        self._surroundings = surroundings or Surroundings(user_agent=user_agent)
         self._kube_api = kube_api
         self._webhooks = webhooks
         self._user_agent = user_agent
@@ -130,8 +141,10 @@ class DnsProviders:
             "follow_cname": spec.cname_strategy == "Follow",
             "allowed_targets": _allowed_targets(issuer, spec),
             "self_check": spec.self_check,
-            "patience": spec.propagation_timeout,
+            "patience": patience_of(spec),
             "settling": spec.propagation_wait,
+            "zone": spec.zone,
+            "ttl": spec.ttl,
         }
         if spec.challenge_type == DnsAccount01Presenter.challenge_type:
             return DnsAccount01Presenter(issuer.account_url, provider, view, **options)
@@ -167,6 +180,7 @@ class DnsProviders:
             if transport is not None:
                 await transport.aclose()
         self._transport = self._resolver_transport = None
+        await self._surroundings.aclose()
 
     async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
         kind, model = spec.provider
@@ -176,12 +190,14 @@ class DnsProviders:
                 solver_name=model.solver_name,
                 config=model.config_json,
                 resource_namespace=issuer.secrets_namespace,
-                ambient=issuer.key.kind == "ClusterIssuer",
+                ambient=self._ambient.allows(issuer.key.kind),
                 api=self._webhooks,
             )
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
         values: dict[str, Any] = model.settings()
+        if AMBIENT in names:
+            values[AMBIENT] = self._ambient.allows(issuer.key.kind)
         for name, reference in model.credentials().items():
             values[name] = await read_credential(
                 self._kube_api, issuer, reference, field=model.credential_field(name), what=names[name] or name
@@ -194,7 +210,11 @@ class DnsProviders:
         found = self._pool.pop(key, None)
         if found is None:
             context = ProviderContext(
-                self._view(settings).find_zone, self._shared_transport, self._before_send, monotonic=self._monotonic
+                self._view(settings).find_zone,
+                self._shared_transport,
+                self._before_send,
+                surroundings=self._surroundings,
+                monotonic=self._monotonic,
             )
             found = _Pooled(config.build(context), now)
         found.used_at = now
@@ -243,6 +263,17 @@ class DnsProviders:
         )
         # A tenant's resolver that never answers must hold up neither another one nor another namespace.
         return FairTransport(transport, HostPlaces(), most=MAX_CONNECTIONS)
+
+
+def patience_of(spec: Dns01) -> dt.timedelta:
+    """Return how long a solver's records are looked for: what it says, else what its provider usually takes."""
+    if spec.propagation_timeout is not None:
+        return spec.propagation_timeout
+    kind = spec.provider[0] if spec.has_provider else ""
+    usual = DEFAULT_PATIENCE
+    if kind in PROVIDERS:
+        usual = getattr(config_type(kind), "patience", usual)
+    return max(usual, spec.propagation_wait)
 
 
 def _settings_of(spec: Dns01) -> _ViewSettings:

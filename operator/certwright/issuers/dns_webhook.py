@@ -123,18 +123,21 @@ class DnsWebhook:
 
     async def _change(self, action: _Action, records: Sequence[TxtRecord]) -> None:
         wanted = list(dict.fromkeys(records))
-        found = await asyncio.gather(*(caught(self._find_zone(record.name)) for record in wanted))
+        found = await asyncio.gather(*(caught(self._zone_of(record)) for record in wanted))
         zones: defaultdict[str, list[TxtRecord]] = defaultdict(list)
         failures: list[DnsError] = []
         for record, zone in zip(wanted, found, strict=True):
             if isinstance(zone, DnsError):
                 failures.append(about([record], zone))
             else:
-                zones[zone.name].append(record)
+                zones[zone].append(record)
         outcomes = await asyncio.gather(*(self._change_zone(action, zone, of) for zone, of in zones.items()))
         failures += [failure for of_zone in outcomes for failure in of_zone]
         if failures:
             raise joined(failures)
+
+    async def _zone_of(self, record: TxtRecord) -> str:
+        return record.zone or (await self._find_zone(record.name)).name
 
     async def _change_zone(self, action: _Action, zone: str, records: Sequence[TxtRecord]) -> list[DnsError]:
         failures: list[DnsError] = []

@@ -23,6 +23,7 @@ from certwright.acme import AcmeError, base64url, dns_persist01_name
 from certwright.challenges.persistent_record import SHOWN, DnsPersist01Presenter, RecordLooker, RecordTerms
 from certwright.dns import CnameNotAllowed, DnsError, InvalidName, TxtRecord
 from certwright.failures import IssuanceError, classify
+from certwright.issuers.dns_providers import patience_of
 from certwright.issuers.solver_choice import choose_solver
 from certwright.kube.errors import KubeError
 from certwright.resources import (
@@ -188,7 +189,7 @@ class PersistentRecords:
             ask=lambda names: self._asked(issuer.key, spec, who, names),
             is_published_for_you=spec.has_provider,
             clock=self._clock,
-            patience=spec.propagation_timeout,
+            patience=patience_of(spec),
         )
 
     def forget(self, uid: str) -> None:
@@ -249,7 +250,10 @@ class PersistentRecords:
         for spec in dict.fromkeys(specs.values()):
             if not spec.has_provider:
                 continue
-            added, removed = ([_record(one) for one in some if specs.get(one.domain) == spec] for some in (add, gone))
+            added, removed = (
+                [replace(_record(one), zone=spec.zone, ttl=spec.ttl) for one in some if specs.get(one.domain) == spec]
+                for some in (add, gone)
+            )
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     provider = await self._dns_providers.provider(issuer, spec)

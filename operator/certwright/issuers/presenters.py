@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from certwright.challenges.presenter import PresentedObject, Presenter
     from certwright.challenges.response import FileResponse
+    from certwright.issuers.ambient import AmbientPolicy
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.kube.dns_webhooks import DnsWebhookApi
@@ -95,6 +96,7 @@ class PresenterFactory:
         webhooks: Calls DNS webhooks.
         http01: The operator's settings.
         user_agent: For the requests to DNS providers that speak HTTPS.
+        ambient: Which issuers may use the credentials of the place where the operator runs.
         before_send: Called before a DNS provider is sent anything; what it raises keeps it from being sent.
         monotonic: The clock, in seconds.
         clock: The present time.
@@ -109,6 +111,7 @@ class PresenterFactory:
         *,
         http01: Http01Options | None = None,
         user_agent: str = "certwright",
+        ambient: AmbientPolicy | None = None,
         before_send: Callable[[], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], dt.datetime] = _utc_now,
@@ -122,6 +125,7 @@ class PresenterFactory:
             user_agent=user_agent,
             before_send=before_send,
             addresses=self._http01.addresses,
+            ambient=ambient,
             monotonic=monotonic,
         )
         self._monotonic = monotonic

@@ -28,6 +28,9 @@ CnameStrategy = Literal["None", "Follow"]
 DnsChallengeType = Literal["dns-01", "dns-account-01", "dns-persist-01"]
 SelfCheckView = Literal["authoritative", "recursive"]
 
+MAX_TTL: Final = 86400
+"""A record of a challenge lives for minutes; one that a resolver keeps for longer than a day is a mistake."""
+
 _PERSISTENT: Final = "dns-persist-01"
 _TARGETS_FOLLOW: Final = "allowedTargets is for cnameStrategy Follow: with None no CNAME is followed"
 _TARGETS_CREATED: Final = "allowedTargets is for records that the operator creates: name a DNS provider as well"
@@ -67,7 +70,8 @@ def _rules(schema: dict[str, Any], model: type[Model]) -> None:
             reason="FieldValueForbidden",
         ),
         rule(
-            f"!{DURATION.cel_for(wait)} || !{DURATION.cel_for(timeout)} || duration({wait}) <= duration({timeout})",
+            f"!has({timeout}) || !{DURATION.cel_for(wait)} || !{DURATION.cel_for(timeout)} || "
+            f"duration({wait}) <= duration({timeout})",
             _WAIT_LONG,
             field_path=".propagationWait",
         ),
@@ -138,6 +142,17 @@ class Dns01(ProviderChoice):
     DNS servers that must serve the record before the CA is asked to validate, each as host, host:port or [IPv6
     address]:port. If unset, those in the zone's NS records. Set it if the cluster cannot reach these.
     """
+    zone: ZoneName | None = None
+    """
+    The zone in which the records are created. If unset, the one with the longest name that contains the record: set it
+    if the provider has several, or if the DNS shows another one from inside the cluster. Names in other zones cannot be
+    validated with this solver.
+    """
+    ttl: Annotated[int, Field(ge=1, le=MAX_TTL)] | None = None
+    """
+    For how many seconds resolvers may cache the records. If unset, 60, or the shortest time that the provider takes.
+    Webhooks choose it themselves.
+    """
     self_check: SelfCheck = "required"
     """
     Whether the operator looks for the record before it asks the CA to validate. required: the CA is asked only once the
@@ -153,11 +168,12 @@ class Dns01(ProviderChoice):
     for split-horizon DNS, name public resolvers there. With both, resolvers are asked once the authoritative servers
     have the record, because a resolver remembers for a while that a record was missing.
     """
-    propagation_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=2)
+    propagation_timeout: Annotated[timedelta, AtLeast("1s")] | None = None
     """
-    How long to wait until the record is visible. If it is not by then and selfCheck is required, the Certificate
-    reports which servers lack it; after a pause the record is written again for the same order and the wait
-    restarts. A permanent record is waited for without a limit before the order is placed, and so long afterwards.
+    How long to wait until the record is visible. If unset, 2 minutes, or as long as the provider usually takes. If
+    it is not by then and selfCheck is required, the Certificate reports which servers lack it; after a pause the
+    record is written again for the same order and the wait restarts. A permanent record is waited for without a
+    limit before the order is placed, and so long afterwards.
     """
     propagation_wait: Annotated[timedelta, AtLeast("0s")] = timedelta()
     """
@@ -198,7 +214,7 @@ class Dns01(ProviderChoice):
 
     @model_validator(mode="after")
     def _wait_is_short(self) -> Self:
-        if self.propagation_wait > self.propagation_timeout:
+        if self.propagation_timeout is not None and self.propagation_wait > self.propagation_timeout:
             raise ValueError(_WAIT_LONG)
         return self
 

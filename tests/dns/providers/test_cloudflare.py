@@ -73,6 +73,10 @@ class CloudflareDouble(Double):
         found = self._longest(name) if zone is None else self._named(zone)
         return sorted(unquoted(one["content"]) for one in self._at(found, name))
 
+    def ttl(self, name: str) -> int:
+        (ttl,) = {one["ttl"] for one in self._at(self._longest(name), name)}
+        return int(ttl)
+
     def check_credential(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> bool:
         assert url.startswith("https://api.cloudflare.com/"), url
         given = {name.lower(): value for name, value in headers.items()}

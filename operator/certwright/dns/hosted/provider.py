@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from certwright.dns.errors import DnsError, ProviderRefused
+from certwright.dns.errors import DnsError, ProviderRefused, ZoneNotFound
 from certwright.dns.hosted.queue import Change, ZoneQueue
 from certwright.dns.outcomes import about, caught, joined
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from certwright.dns.records import TxtRecord
 
 DEFAULT_TTL: Final = 60
-"""Seconds for which resolvers may cache a record."""
+"""Seconds for which resolvers may cache a record, unless it says otherwise."""
 MAX_PAGES: Final = 500
 """Pages of one list; an API that never ends it is in trouble."""
 TRIES: Final = 5
@@ -73,7 +73,7 @@ class HostedProvider(ABC):
 
     async def _change(self, records: Sequence[TxtRecord], *, adding: bool) -> None:
         wanted = list(dict.fromkeys(records))
-        zones = await asyncio.gather(*(caught(self.find_zone(record.name)) for record in wanted))
+        zones = await asyncio.gather(*(caught(self._zone_of(record)) for record in wanted))
         failures: list[DnsError] = []
         by_zone: defaultdict[HostedZone, list[TxtRecord]] = defaultdict(list)
         for record, zone in zip(wanted, zones, strict=True):
@@ -85,6 +85,14 @@ class HostedProvider(ABC):
         failures += [outcome for outcome in outcomes if outcome is not None]
         if failures:
             raise joined(failures)
+
+    async def _zone_of(self, record: TxtRecord) -> HostedZone:
+        if record.zone is None:
+            return await self.find_zone(record.name)
+        zone = await self.find_zone(record.zone)
+        if zone.name != record.zone:
+            raise ZoneNotFound(f"the account has no public zone {record.zone}, which the solver names")
+        return zone
 
     async def _put(self, zone: HostedZone, records: Sequence[TxtRecord], *, adding: bool) -> DnsError | None:
         change = Change(add=frozenset(records)) if adding else Change(remove=frozenset(records))

@@ -38,6 +38,14 @@ class Change:
         """The names of its records, each once."""
         return sorted({record.name for record in self.add | self.remove})
 
+    def by_name(self) -> dict[str, Change]:
+        """Return the part of it at each name, in the order of the names."""
+        parts: dict[str, tuple[set[TxtRecord], set[TxtRecord]]] = {name: (set(), set()) for name in self.names}
+        for place, records in enumerate((self.add, self.remove)):
+            for record in records:
+                parts[record.name][place].add(record)
+        return {name: Change(frozenset(add), frozenset(remove)) for name, (add, remove) in parts.items()}
+
     def contradicts(self, other: Change) -> bool:
         """Whether one adds what the other removes."""
         return not (self.add.isdisjoint(other.remove) and self.remove.isdisjoint(other.add))

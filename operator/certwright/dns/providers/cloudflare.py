@@ -120,7 +120,7 @@ class CloudflareProvider(RecordProvider):
     async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[FoundRecord]) -> None:
         """Create and delete records, 200 in a request; each request is made as a whole or not at all."""
         posts = [
-            {"type": "TXT", "name": record.name, "content": quoted(record.value), "ttl": DEFAULT_TTL}
+            {"type": "TXT", "name": record.name, "content": quoted(record.value), "ttl": record.ttl or DEFAULT_TTL}
             for record in create
         ]
         steps = [("deletes", {"id": one.id}) for one in delete] + [("posts", post) for post in posts]

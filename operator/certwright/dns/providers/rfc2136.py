@@ -159,7 +159,7 @@ class Rfc2136Provider:
         wanted = list(dict.fromkeys(records))
         failures: list[DnsError] = []
         zones: defaultdict[str, list[TxtRecord]] = defaultdict(list)
-        apexes = await asyncio.gather(*(caught(self._find_apex(record.name)) for record in wanted))
+        apexes = await asyncio.gather(*(caught(self._apex_of(record)) for record in wanted))
         for record, apex in zip(wanted, apexes, strict=True):
             if isinstance(apex, DnsError):
                 failures.append(about([record], apex))
@@ -203,11 +203,14 @@ class Rfc2136Provider:
         message = dns.update.UpdateMessage(to_name(zone))
         for record in records:
             if action == "add":
-                message.add(to_name(record.name), self._ttl, _rdata(record))
+                message.add(to_name(record.name), record.ttl or self._ttl, _rdata(record))
             else:
                 message.delete(to_name(record.name), _rdata(record))
         self._server.sign(message)
         return message
+
+    async def _apex_of(self, record: TxtRecord) -> str:
+        return record.zone or await self._find_apex(record.name)
 
     async def _find_apex(self, name: str) -> str:
         return await self._apexes.get(name, lambda: self._walk(name))

@@ -63,6 +63,10 @@ class Double(ABC):
         """Return the values at a name, sorted: of the zone with the longest name, or of the one given."""
 
     @abstractmethod
+    def ttl(self, name: str) -> int:
+        """Return the seconds for which resolvers may cache what stands at a name."""
+
+    @abstractmethod
     def answer(self, method: str, path: str, query: dict[str, str], content: bytes | None) -> Response:
         """Answer a request that was let in."""
 

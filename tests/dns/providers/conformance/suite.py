@@ -150,6 +150,25 @@ class Conformance:
         await provider.present([TxtRecord("_acme-challenge.other.example", "value")])
         assert api.values("_acme-challenge.other.example") == ["value"]
 
+    async def test_the_zone_that_the_solver_names_is_taken_in_place_of_a_longer_one(self, api: Double) -> None:
+        api.add_zone("child.example.com")
+        record = TxtRecord("_acme-challenge.child.example.com", "value", zone="example.com")
+        provider = api.provider()
+        await provider.present([record])
+        assert (api.values(record.name, "example.com"), api.values(record.name, "child.example.com")) == (["value"], [])
+        await provider.clean_up([record])
+        assert api.values(record.name, "example.com") == []
+        with pytest.raises(ZoneNotFound, match=r"no public zone third\.child\.example\.com") as caught:
+            await provider.present([TxtRecord("a.third.child.example.com", "v", zone="third.child.example.com")])
+        assert caught.value.names == ("a.third.child.example.com",)
+
+    async def test_resolvers_may_cache_a_record_for_as_long_as_the_solver_says(self, api: Double) -> None:
+        await api.provider().present([TxtRecord(NAME, "value", ttl=self.a_ttl)])
+        assert api.ttl(NAME) == self.a_ttl
+
+    a_ttl: int = 300
+    """A TTL that the API takes, and that is not the usual one."""
+
     async def test_the_zone_may_be_on_the_second_page(self, api: Double) -> None:
         for number in range(self.zones_a_page + 1):
             api.add_zone(f"a{number:04}.example")

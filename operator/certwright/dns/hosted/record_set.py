@@ -1,0 +1,101 @@
+"""The base of providers whose API has one set of values for each name: it is read, compared and swapped."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from certwright.dns.hosted.provider import DEFAULT_TTL, TRIES, HostedProvider, Outdated, outrun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from certwright.dns.hosted.queue import Change
+    from certwright.dns.hosted.zones import HostedZone
+
+
+@dataclass(frozen=True)
+class RecordSet:
+    """The values at a name, as they were read.
+
+    Attributes:
+        name: The name.
+        values: The values.
+        ttl: Seconds for which resolvers may cache it; None if there is no set, or the API does not say it.
+        version: What the API compares with what is there: an ETag, or the set as the API wrote it.
+    """
+
+    name: str
+    values: frozenset[str] = frozenset()
+    ttl: int | None = None
+    version: Any = None
+
+
+@dataclass(frozen=True)
+class Swap:
+    """A set and what is to take its place.
+
+    Attributes:
+        old: As it was read; without values if there is none.
+        add: Values to add to it.
+        remove: Values to take out of it.
+        ttl: Seconds for which resolvers may cache the new set; somebody else's set keeps its own.
+    """
+
+    old: RecordSet
+    add: frozenset[str]
+    remove: frozenset[str]
+    ttl: int
+
+    @property
+    def name(self) -> str:
+        """The name of both sets."""
+        return self.old.name
+
+    @property
+    def values(self) -> list[str]:
+        """The values afterwards, in order; none if the set is to be removed."""
+        return sorted((self.old.values | self.add) - self.remove)
+
+
+class RecordSetProvider(HostedProvider):
+    """Reads the sets at the names of a change, and swaps those that differ; again if somebody else was quicker."""
+
+    host: str
+    """For messages."""
+
+    @abstractmethod
+    async def read(self, zone: HostedZone, names: Sequence[str]) -> Iterable[RecordSet]:
+        """Read the sets of TXT records at some names; names without one may be left out. Raises `DnsError`."""
+
+    @abstractmethod
+    async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
+        """Swap sets.
+
+        Raises:
+            Outdated: One is not as it was read.
+            DnsError: The API refused, or does not answer.
+        """
+
+    async def make(self, zone: HostedZone, change: Change) -> None:
+        """Make a change, and look again if somebody else was quicker."""
+        for _ in range(TRIES):
+            found = {one.name: one for one in await self.read(zone, change.names)}
+            parts = change.by_name()
+            swaps = [swap for name, part in parts.items() if (swap := _swap(found.get(name) or RecordSet(name), part))]
+            if not swaps:
+                return
+            try:
+                await self.swap(zone, swaps)
+            except Outdated:
+                continue
+            return
+        raise outrun(self.host, zone)
+
+
+def _swap(old: RecordSet, change: Change) -> Swap | None:
+    add = frozenset(record.value for record in change.add) - old.values
+    remove = frozenset(record.value for record in change.remove) & old.values
+    ttl = old.ttl or min((record.ttl for record in change.add if record.ttl), default=DEFAULT_TTL)
+    return Swap(old, add, remove, ttl) if add or remove else None
