@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "http_request": "HttpRequestConfig",
+    "plugin": "PluginConfig",
     "powerdns": "PowerdnsConfig",
     "rfc2136": "Rfc2136Config",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -23,6 +24,7 @@ from certwright.dns.hosted.provider import DEFAULT_TTL, Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider, Swap
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.http.errors import ResponseTooLarge
 from certwright.http.url import host_of
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
 
-MAX_ZONES_BYTES: Final = 8 << 20
-"""Of the list of zones, which has no pages: about 30,000 zones."""
+MAX_LIST_BYTES: Final = 8 << 20
+"""Of the list of zones, or of one zone, which have no pages: about 30,000 zones, or records."""
 MAX_SETS: Final = 500
 """Sets in one request, which is one transaction."""
 AT_ONCE: Final = 8
@@ -135,7 +137,13 @@ class PowerdnsProvider(RecordSetProvider):
 
     async def read(self, zone: HostedZone, names: Sequence[str]) -> Iterable[RecordSet]:
         """Read the sets of TXT records at some names."""
-        return await asyncio.gather(*(self._read_one(zone, name) for name in names))
+        if not await self._extends.get(None, self._can_extend):
+            # Of one set, these versions show no records that are disabled, and replacing the set would remove them.
+            with suppress(_TooLarge):
+                return await self._read_sets(zone, names, {"rrsets": "true"})
+        by_name = ({"rrsets": "true", "rrset_name": f"{name}.", "rrset_type": "TXT"} for name in names)
+        found = await asyncio.gather(*(self._read_sets(zone, names, query) for query in by_name))
+        return [one for sets in found for one in sets]
 
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
         """Swap sets: value by value where the server can, else as a whole, looking at what is there afterwards."""
@@ -150,34 +158,28 @@ class PowerdnsProvider(RecordSetProvider):
             return
         await self._patch(zone, [_whole(swap) for swap in swaps])
         there = {one.name: one.values for one in await self.read(zone, [swap.name for swap in swaps])}
-        if any(there[swap.name] != frozenset(swap.values) for swap in swaps):
+        if any(there.get(swap.name, frozenset()) != frozenset(swap.values) for swap in swaps):
             raise Outdated
 
-    async def _read_one(self, zone: HostedZone, name: str) -> RecordSet:
-        query = urlencode({"rrsets": "true", "rrset_name": f"{name}.", "rrset_type": "TXT"})
-        answer = await self._send("GET", f"{_path(zone)}?{query}", zone)
+    async def _read_sets(self, zone: HostedZone, names: Sequence[str], query: Mapping[str, str]) -> list[RecordSet]:
+        answer = await self._send("GET", f"{_path(zone)}?{urlencode(query)}", zone, max_bytes=MAX_LIST_BYTES)
         sets = answer.get("rrsets") if isinstance(answer, dict) else None
-        # Versions before 4.6 do not know rrset_name, and show the whole zone.
-        found = next(
-            (
-                one
-                for one in sets or ()
-                if isinstance(one, dict) and one.get("type") == "TXT" and str(one.get("name")).lower() == f"{name}."
-            ),
-            None,
-        )
-        if found is None:
-            return RecordSet(name)
-        records = [
-            one for one in found.get("records") or () if isinstance(one, dict) and isinstance(one.get("content"), str)
+        wanted = {f"{name}.": name for name in names}
+        return [
+            _record_set(wanted[name], one)
+            for one in (sets if isinstance(sets, list) else ())
+            if isinstance(one, dict) and one.get("type") == "TXT" and (name := str(one.get("name")).lower()) in wanted
         ]
-        shown = frozenset(unquoted(one["content"]) for one in records if one.get("disabled") is not True)
-        ttl = found.get("ttl")
-        return RecordSet(name, shown, ttl if isinstance(ttl, int) and ttl > 0 else None, version=records)
 
     async def _list_zones(self) -> list[HostedZone]:
         # Without the state of DNSSEC, which takes the server a look at each zone.
-        answer = await self._send("GET", "/zones?dnssec=false", max_bytes=MAX_ZONES_BYTES)
+        try:
+            answer = await self._send("GET", "/zones?dnssec=false", max_bytes=MAX_LIST_BYTES)
+        except _TooLarge:
+            raise ProviderRefused(
+                f"the PowerDNS server at {self.host} has more zones than can be listed at once: use rfc2136",
+                host=self.host,
+            ) from None
         if not isinstance(answer, list):
             raise ProviderUnreachable(f"the PowerDNS server at {self.host} did not list its zones", host=self.host)
         zones = [
@@ -218,15 +220,20 @@ class PowerdnsProvider(RecordSetProvider):
         headers, content = self._headers, None
         if body is not None:
             headers, content = {**headers, "Content-Type": "application/json"}, json.dumps(body).encode()
-        async with self._slots:
-            response = await self._context.request(
-                method,
-                self._base + path,
-                headers=headers,
-                content=content,
-                max_bytes=max_bytes,
-                ca_bundle=self._ca_bundle,
-            )
+        try:
+            async with self._slots:
+                response = await self._context.request(
+                    method,
+                    self._base + path,
+                    headers=headers,
+                    content=content,
+                    max_bytes=max_bytes,
+                    ca_bundle=self._ca_bundle,
+                )
+        except ProviderUnreachable as error:
+            if isinstance(error.__cause__, ResponseTooLarge):
+                raise _TooLarge(str(error), host=self.host) from error
+            raise
         if response.status == HTTPStatus.NO_CONTENT:
             return None
         if response.status == HTTPStatus.OK:
@@ -251,6 +258,22 @@ class PowerdnsProvider(RecordSetProvider):
         if response.status < HTTPStatus.BAD_REQUEST:
             return not_understood(response)
         return refused(response, "", f"the request{_of(zone)} is not one that it takes")
+
+
+class _TooLarge(ProviderUnreachable):
+    """What the server has is more than is read of it."""
+
+
+def _record_set(name: str, said: Mapping[str, Any]) -> RecordSet:
+    listed = said.get("records")
+    records = [
+        one
+        for one in (listed if isinstance(listed, list) else ())
+        if isinstance(one, dict) and isinstance(one.get("content"), str)
+    ]
+    shown = frozenset(unquoted(one["content"]) for one in records if one.get("disabled") is not True)
+    ttl = said.get("ttl")
+    return RecordSet(name, shown, ttl if isinstance(ttl, int) and ttl > 0 else None, version=records)
 
 
 def _single(name: str, value: str, ttl: int, *, adding: bool) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from certwright.resources.base import Model
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.http_request import HttpRequest
+from certwright.resources.dns_providers.plugin import Plugin
 from certwright.resources.dns_providers.powerdns import Powerdns
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.webhook import Webhook
@@ -16,6 +17,8 @@ class ProviderChoice(Model):
     """Creates records with the API of Cloudflare."""
     http_request: HttpRequest | None = None
     """Has a server of your own create records, by the protocol `httpreq` of lego."""
+    plugin: Plugin | None = None
+    """Creates records by a Python package that is installed beside the operator."""
     powerdns: Powerdns | None = None
     """Creates records with the API of a PowerDNS server."""
     rfc2136: Rfc2136 | None = None
