@@ -72,10 +72,8 @@ class DigitalOceanDouble(RecordsDouble):
                 assert 30 <= int(body["ttl"]) <= 86400
                 self.written()
                 name = self.absolute(zone, body["name"], "@")
-                if (
-                    body["data"] == self.unwanted
-                    or self.refuses_twins
-                    and body["data"] in self.values(name, self.zones[zone])
+                if body["data"] == self.unwanted or (
+                    self.refuses_twins and body["data"] in self.values(name, self.zones[zone])
                 ):
                     return answered(422, {"id": "unprocessable_entity", "message": SECRET})
                 made = self.create(zone, "TXT", name, body["data"], body["ttl"])
