@@ -11,7 +11,8 @@ from certwright.dns.providers import open_provider
 CA = os.environ.get("CA", "letsencrypt-staging")
 NAME = os.environ.get("NAME", "example.com")
 DNS_SERVER = os.environ.get("DNS_SERVER", "ns1.example.com")
-TSIG_KEY = {"tsig_key_name": os.environ.get("TSIG_NAME", "acme-key"), "tsig_secret": os.environ["TSIG_SECRET"]}
+KEY_NAME = os.environ.get("TSIG_NAME", "acme-key")
+KEY_SECRET = os.environ["TSIG_SECRET"]
 # None uses the system's resolvers, and then asks every name server of the zone.
 RESOLVERS = os.environ["RESOLVERS"].split(",") if "RESOLVERS" in os.environ else None
 
@@ -19,7 +20,7 @@ RESOLVERS = os.environ["RESOLVERS"].split(",") if "RESOLVERS" in os.environ else
 async def main() -> None:
     view = DnsView(resolvers=RESOLVERS, authoritative=RESOLVERS)
     # For a DNS service: open_provider("cloudflare", api_token=...)
-    server = open_provider("rfc2136", view=view, nameserver=DNS_SERVER, **TSIG_KEY)
+    server = open_provider("rfc2136", view=view, nameserver=DNS_SERVER, tsig_key_name=KEY_NAME, tsig_secret=KEY_SECRET)
     async with server as provider, connect(CA) as client:
         await client.register(terms_of_service_agreed=True)
         certificate = await issue(client, [NAME, f"*.{NAME}"], solvers=[Dns01(provider, view)], on_event=print)

@@ -182,7 +182,7 @@ def test_a_provider_of_an_issuer_creates_the_records_at_renewals_as_well(
     acme: AcmeCommand, bind: Bind, name: str, rfc2136: Path
 ) -> None:
     where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
-    given = ["--dns", "RFC2136", "--dns-credentials", rfc2136, *where]
+    given = ["--dns", "RFC2136", "--dns-credentials", str(rfc2136), *where]
     acme.ok("issue", name, f"*.{name}", *given)
     first = leaf(acme.certificate(name)).serial_number
     acme.ok("renew", name, "--force")
