@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from http import HTTPStatus
@@ -68,6 +69,8 @@ class ProviderContext:
         before_send: Called right before each message is sent; an exception prevents that. `request` calls
             it by itself.
         surroundings: Where a provider with ambient credentials finds them.
+        monotonic: The clock, in seconds.
+        sleep: Waits for some seconds of that clock.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class ProviderContext:
         surroundings: Surroundings | None = None,
         trusting: Callable[[str], Transport] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Create a context.
 
@@ -90,7 +94,8 @@ class ProviderContext:
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
             trusting: Returns a transport that trusts the certificates of a bundle (PEM) in place of the public CAs; its
                 owner closes it. None if no provider here has a bundle.
-            monotonic: The clock, in seconds.
+            monotonic: See above.
+            sleep: See above.
         """
         self.find_zone = find_zone
         self.before_send = before_send
@@ -98,6 +103,7 @@ class ProviderContext:
         self._transport = transport
         self._trusting = trusting
         self.monotonic = monotonic
+        self.sleep = sleep
         self._busy: tuple[float, ProviderUnreachable] | None = None
 
     async def request(

@@ -119,7 +119,7 @@ async def test_a_plugin_gets_its_settings_and_works_in_a_thread_of_its_own(
 ) -> None:
     install(good=Good)
     TENANT.set("shop")
-    provider = plugin("good", context, config={"b": [1], "a": 2}, secrets={"token": SECRET}, ambient=True)
+    provider = plugin("good", context, config={"b": [1], "a": 2}, secret_refs={"token": SECRET}, ambient=True)
     assert Good.made == [], "it is not made before it is needed"
     await provider.present([RECORD, RECORD, OTHER])
     (made,) = Good.made
@@ -140,7 +140,7 @@ async def test_the_library_opens_a_plugin_as_any_other_provider(
     install(good=Good)
     view: Any = SimpleNamespace(find_zone=find_zone)
     async with open_provider(
-        "plugin", name="good", config={"a": 1}, secrets={"token": SECRET}, transport=transport, view=view
+        "plugin", name="good", config={"a": 1}, secret_refs={"token": SECRET}, transport=transport, view=view
     ) as provider:
         await provider.present([RECORD])
     assert Good.made[0].records == {RECORD}
@@ -149,7 +149,7 @@ async def test_the_library_opens_a_plugin_as_any_other_provider(
 def test_equal_settings_are_equal_configurations_in_any_order() -> None:
     one = PluginConfig("x", {"a": 1, "b": 2}, {"k": "v", "l": Credential("w")})
     two = PluginConfig("x", {"b": 2, "a": 1}, {"l": Credential("w"), "k": "v"})
-    assert one == two or (one.config, [k for k, _ in one.secrets]) == (two.config, [k for k, _ in two.secrets])
+    assert one == two or (one.config, [k for k, _ in one.secret_refs]) == (two.config, [k for k, _ in two.secret_refs])
     assert hash(one) is not None
     assert "v" not in repr(one).replace("ambient", "")
 

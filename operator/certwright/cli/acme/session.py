@@ -15,8 +15,7 @@ from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder,
 from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
 from certwright.cli.exits import CommandError
-from certwright.dns.surroundings import Surroundings
-from certwright.http.opened import OpenedTransports
+from certwright.dns.connections import Connections
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
@@ -63,14 +62,11 @@ class Session:
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
-        self.transports = OpenedTransports()
-        """What sends requests to the APIs of DNS providers."""
-        self.surroundings = Surroundings()
+        self.connections = Connections()
 
     async def aclose(self) -> None:
         """Close the connections to DNS providers."""
-        await self.surroundings.aclose()
-        await self.transports.aclose()
+        await self.connections.aclose()
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
         """Read a file with a secret, and warn if all users can read it.

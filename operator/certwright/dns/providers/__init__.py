@@ -13,11 +13,9 @@ from dataclasses import fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.dns.connections import Connections
 from certwright.dns.credential import Credential, credential_name
-from certwright.dns.provider import ProviderContext
-from certwright.dns.surroundings import Surroundings
 from certwright.dns.view import DnsView
-from certwright.http.opened import OpenedTransports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -27,10 +25,13 @@ if TYPE_CHECKING:
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
+    "digitalocean": "DigitalOceanConfig",
     "http_request": "HttpRequestConfig",
+    "linode": "LinodeConfig",
     "plugin": "PluginConfig",
     "powerdns": "PowerdnsConfig",
     "rfc2136": "Rfc2136Config",
+    "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
 
@@ -97,15 +98,11 @@ async def open_provider(
         DnsError: A value cannot be used; the message never shows a credential.
     """
     config = _configured(which, settings) if isinstance(which, str) else which
-    transports, surroundings = OpenedTransports(transport), Surroundings()
-    context = ProviderContext(
-        (view or DnsView()).find_zone, transports.usual, surroundings=surroundings, trusting=transports.trusting
-    )
+    connections = Connections(transport)
     try:
-        yield config.build(context)
+        yield config.build(connections.context(view or DnsView()))
     finally:
-        await surroundings.aclose()
-        await transports.aclose()
+        await connections.aclose()
 
 
 def _configured(name: str, settings: Mapping[str, Any]) -> ProviderConfig:

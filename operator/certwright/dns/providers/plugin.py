@@ -69,22 +69,22 @@ class PluginConfig:
     Attributes:
         name: The name of its entry point.
         config: What it is given, as JSON; a mapping becomes that.
-        secrets: Its credentials by name; a mapping of names to texts or credentials becomes pairs.
+        secret_refs: Its credentials by name; a mapping of names to texts or credentials becomes pairs.
         ambient: Whether it may use credentials that nobody gave.
     """
 
     name: str
     config: Any = None
-    secrets: Any = field(default=(), repr=False, metadata=credential("secret"))
+    secret_refs: Any = field(default=(), repr=False, metadata=credential("secret"))
     ambient: bool = False
 
     def __post_init__(self) -> None:
         """Make equal configurations equal, whichever way they are written."""
         if isinstance(self.config, Mapping):
             object.__setattr__(self, "config", json.dumps(self.config, sort_keys=True))
-        if isinstance(self.secrets, Mapping):
-            pairs = ((name, _credential(name, value)) for name, value in self.secrets.items())
-            object.__setattr__(self, "secrets", tuple(sorted(pairs, key=lambda pair: pair[0])))
+        if isinstance(self.secret_refs, Mapping):
+            pairs = ((name, _credential(name, value)) for name, value in self.secret_refs.items())
+            object.__setattr__(self, "secret_refs", tuple(sorted(pairs, key=lambda pair: pair[0])))
 
     @property
     def destination(self) -> str:
@@ -95,7 +95,7 @@ class PluginConfig:
     def settings(self) -> PluginSettings:
         """What the plugin is given."""
         config = {} if self.config is None else json.loads(self.config)
-        return PluginSettings(self.name, config, dict(self.secrets), self.ambient)
+        return PluginSettings(self.name, config, dict(self.secret_refs), self.ambient)
 
     def build(self, context: ProviderContext) -> PluginProvider:
         """Create the provider; the plugin is loaded when it is first asked to change something."""

@@ -3,10 +3,13 @@
 from certwright.resources.base import Model
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.http_request import HttpRequest
+from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.plugin import Plugin
 from certwright.resources.dns_providers.powerdns import Powerdns
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
+from certwright.resources.dns_providers.vultr import Vultr
 from certwright.resources.dns_providers.webhook import Webhook
 
 
@@ -15,14 +18,20 @@ class ProviderChoice(Model):
 
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
+    digitalocean: DigitalOcean | None = None
+    """Creates records with the API of DigitalOcean."""
     http_request: HttpRequest | None = None
     """Has a server of your own create records, by the protocol `httpreq` of lego."""
+    linode: Linode | None = None
+    """Creates records with the API of Linode."""
     plugin: Plugin | None = None
     """Creates records by a Python package that is installed beside the operator."""
     powerdns: Powerdns | None = None
     """Creates records with the API of a PowerDNS server."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
+    vultr: Vultr | None = None
+    """Creates records with the API of Vultr."""
     webhook: Webhook | None = None
     """Creates records by a DNS webhook that was written for cert-manager."""
 

@@ -49,7 +49,7 @@ class Plugin(DnsProvider):
 
     def arguments(self, credentials: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of the configuration."""
-        return {**self.settings(), "secrets": dict(credentials)}
+        return {**self.settings(), "secret_refs": dict(credentials)}
 
     @model_validator(mode="after")
     def _is_bounded(self) -> Self:
