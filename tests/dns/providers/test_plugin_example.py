@@ -55,7 +55,7 @@ unittest.main(verbosity=2)
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(EXAMPLE), str(ROOT / "operator")])
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 - this Python, and text from here
         [sys.executable, *arguments],
         cwd=EXAMPLE,
         env={**os.environ, "PYTHONPATH": path},
