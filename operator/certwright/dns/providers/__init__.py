@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderConfig
 
 PROVIDERS: Final[Mapping[str, str]] = {
+    "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
     "rfc2136": "Rfc2136Config",
 }
