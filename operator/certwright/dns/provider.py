@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from certwright.dns.errors import ProviderUnreachable
 from certwright.dns.surroundings import Surroundings
@@ -42,6 +42,20 @@ class Provider(Protocol):
 
         Raises:
             DnsError: Some or all could not be removed; its `names` says which. Other zones were updated.
+        """
+        ...
+
+
+@runtime_checkable
+class ChangeTracker(Protocol):
+    """What a `Provider` is as well if its API tells whether a change is served by all of its name servers."""
+
+    async def pending(self, records: Sequence[TxtRecord]) -> Mapping[TxtRecord, str]:
+        """Return the records that are not served everywhere yet, each with what the provider says about it.
+
+        It is called at every look for the records, before any DNS server is asked, so it asks the API rarely and never
+        waits for its turn. Left out is a record about which it knows nothing, as after a restart or when the API does
+        not tell: then the DNS shows whether it is served. It raises no `DnsError`.
         """
         ...
 

@@ -70,7 +70,8 @@ def _rules(schema: dict[str, Any], model: type[Model]) -> None:
             reason="FieldValueForbidden",
         ),
         rule(
-            f"!{DURATION.cel_for(wait)} || !{DURATION.cel_for(timeout)} || duration({wait}) <= duration({timeout})",
+            f"!has({timeout}) || !{DURATION.cel_for(wait)} || !{DURATION.cel_for(timeout)} || "
+            f"duration({wait}) <= duration({timeout})",
             _WAIT_LONG,
             field_path=".propagationWait",
         ),
