@@ -158,7 +158,7 @@ async def _from_another_cloud(context: ProviderContext, found: Mapping[str, Any]
     form = {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
         "audience": str(found.get("audience")),
-        "scope": "https://www.googleapis.com/auth/cloud-platform" if impersonation else SCOPE,
+        "scope": "https://www.googleapis.com/auth/iam" if impersonation else SCOPE,
         "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
         "subject_token": _subject_token(
             await context.surroundings.read_file(path, "identity token"), source.get("format"), path

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential, ProviderRefused
 from certwright.dns.hosted.answer import code_of, json_of, not_understood, refused
+from certwright.dns.hosted.changes import PendingChanges
 from certwright.dns.hosted.google_token import fetch_ambient, read_service_account_key
 from certwright.dns.hosted.pace import Pace
 from certwright.dns.hosted.provider import MAX_PAGES, Outdated
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from certwright.dns.hosted.token import Token
     from certwright.dns.provider import ProviderContext
+    from certwright.dns.records import TxtRecord
     from certwright.http.message import Response
 
 HOST: Final = "dns.googleapis.com"
@@ -39,6 +41,7 @@ MAX_DATA: Final = 100_000
 THROTTLED_SECONDS: Final = 30.0
 """Nothing is sent for so long after a refusal by a quota, which is one of requests a minute."""
 
+_PENDING: Final = "Google Cloud DNS is still distributing the change (pending)"
 _ROLE: Final = (
     "the role DNS Administrator (roles/dns.admin), or the permissions dns.managedZones.list, dns.resourceRecordSets.*, "
     "dns.changes.create and dns.changes.get"
@@ -105,6 +108,7 @@ class CloudDNSProvider(RecordSetProvider):
         self._config = config
         self._tokens = TokenCache(fetch, monotonic=context.monotonic)
         self._pace = Pace(PER_SECOND, at_once=20)
+        self._changes = PendingChanges(self._ask, said=_PENDING, monotonic=context.monotonic)
         self._zones = ZoneList(
             self._list_zones if config.hosted_zone_name is None else self._named_zone,
             whose=f"the Google Cloud project {config.project}",
@@ -144,9 +148,19 @@ class CloudDNSProvider(RecordSetProvider):
                 "deletions": [swap.old.version for swap in part if swap.old.version is not None],
                 "additions": [_written(swap) for swap in part if swap.values],
             }
-            await self._send(
-                "POST", f"{_zone(zone)}/changes", zone, {name: sets for name, sets in body.items() if sets}
-            )
+            path = f"{_zone(zone)}/changes"
+            made = await self._send("POST", path, zone, {name: sets for name, sets in body.items() if sets})
+            if made.get("status") == "pending":
+                added = [(swap.name, value) for swap in part for value in swap.add]
+                self._changes.note(f"{path}/{quote(str(made.get('id')), safe='')}", added)
+
+    async def pending(self, records: Sequence[TxtRecord]) -> Mapping[TxtRecord, str]:
+        """Return the records that Google has not sent to its name servers yet."""
+        return await self._changes.pending(records)
+
+    async def _ask(self, change: str) -> str:
+        found = await self._send("GET", change, None, paced=False)
+        return "" if found.get("status") == "done" else _PENDING
 
     async def _list_zones(self) -> list[HostedZone]:
         items = self._pages(
@@ -175,20 +189,28 @@ class CloudDNSProvider(RecordSetProvider):
                 return
 
     async def _send(
-        self, method: str, path: str, zone: HostedZone | None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        zone: HostedZone | None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        paced: bool = True,
     ) -> dict[str, Any]:
-        response = await self._authorized(method, f"{URL}/{quote(self._config.project, safe=':')}/{path}", body)
+        url = f"{URL}/{quote(self._config.project, safe=':')}/{path}"
+        response = await self._authorized(method, url, body, paced=paced)
         answer = json_of(response)
         if response.status == HTTPStatus.OK:
             return answer
         raise self._refusal(response, answer, zone, changing=body is not None)
 
-    async def _authorized(self, method: str, url: str, body: Mapping[str, Any] | None) -> Response:
+    async def _authorized(self, method: str, url: str, body: Mapping[str, Any] | None, *, paced: bool) -> Response:
         content = None if body is None else json.dumps(body).encode()
         kind = {} if content is None else {"Content-Type": "application/json"}
         for last in (False, True):
             token = await self._tokens.get()
-            await self._pace.turn()
+            if paced:
+                await self._pace.turn()
             headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **kind}
             response = await self._context.request(method, url, headers=headers, content=content)
             if response.status != HTTPStatus.UNAUTHORIZED or last:

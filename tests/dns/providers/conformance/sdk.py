@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,6 +10,11 @@ if TYPE_CHECKING:
     import requests
 
     from tests.dns.providers.conformance.double import Double
+
+
+def sdk(name: str) -> Any:
+    """Import a module of an SDK: when a test needs it, not when tests are collected. Most have no types."""
+    return import_module(name)
 
 
 def session_to(double: Double) -> requests.Session:
@@ -27,18 +33,17 @@ def mount(session: requests.Session, double: Double) -> None:
 
     class Adapter(requests.adapters.BaseAdapter):
         def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-            url, content = str(request.url), request.body
-            if isinstance(content, str):
-                content = content.encode()
-            parts = urlsplit(url)
-            if double.check_credential(str(request.method), url, request.headers, content or None):
+            url, body = str(request.url), request.body
+            content = body.encode() if isinstance(body, str) else body if isinstance(body, bytes) else None
+            parts, headers = urlsplit(url), {name: str(value) for name, value in request.headers.items()}
+            if double.check_credential(str(request.method), url, headers, content or None):
                 query = dict(parse_qsl(parts.query, keep_blank_values=True))
                 found = double.answer(str(request.method), parts.path, query, content or None)
             else:
                 found = double.denial()
             response = requests.Response()
             response.status_code, response.url, response.request = found.status, url, request
-            response._content = found.body  # noqa: SLF001 - there is no other way to make one
+            response._content = found.body
             response.headers.update(dict(found.headers))
             return response
 
