@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
+    "digitalocean": "DigitalOceanConfig",
     "rfc2136": "Rfc2136Config",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""

@@ -107,7 +107,7 @@ class CloudDNSProvider(RecordSetProvider):
         self._context = context
         self._config = config
         self._tokens = TokenCache(fetch, monotonic=context.monotonic)
-        self._pace = Pace(PER_SECOND, at_once=20)
+        self._pace = Pace(PER_SECOND, at_once=20, monotonic=context.monotonic, sleep=context.sleep)
         self._changes = PendingChanges(self._ask, said=_PENDING, monotonic=context.monotonic)
         self._zones = ZoneList(
             self._list_zones if config.hosted_zone_name is None else self._named_zone,
