@@ -259,7 +259,7 @@ class CloudDNSDouble(Double):
         return answered(self.changes[said["changeId"]])
 
     def _check_limits(self, body: dict[str, Any]) -> None:
-        assert body
+        assert any(body.values())
         assert body.keys() <= {"additions", "deletions"}, body
         size = 0
         for one in itertools.chain.from_iterable(body.values()):
@@ -268,7 +268,7 @@ class CloudDNSDouble(Double):
             assert one["type"] == "TXT"
             size += sum(map(len, one.get("rrdatas", ())))
         assert size <= 100_000, "Resource record data size per change"
-        assert all(0 < len(part) <= 1000 for part in body.values())
+        assert all(len(part) <= 1000 for part in body.values())
         for one in body.get("additions", ()):
             assert one.keys() == {"name", "type", "ttl", "rrdatas"}
             assert 0 < len(one["rrdatas"]) <= MAX_VALUES
