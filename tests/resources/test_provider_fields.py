@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads it at run time
 from typing import Any, Literal, Self
 
@@ -57,6 +58,15 @@ class Toy(DnsProvider):
         return self
 
 
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+ENCODED = base64.b64encode(PEM.encode()).decode()
+
+
+class Bundled(DnsProvider):
+    ca_bundle: str = Field(alias="caBundle")
+    """Certificates."""
+
+
 def settings(**values: Any) -> Settings:
     return Settings(Toy, values, lambda path, _: (f"content of {path}", path), lambda field: f"{field} in a file")
 
@@ -90,6 +100,16 @@ def test_parts_and_maps_have_secrets_as_well() -> None:
     made: Any = settings(project="p", login={"clientID": "c", "clientSecret": SECRET}, secretRefs={"a": "1", "b": "2"})
     assert made.secret(made.model.login.client_secret_secret_ref) == (SECRET, "login.clientSecret in a file")
     assert {key: made.secret(one)[0] for key, one in made.model.secret_refs.items()} == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("written", [{"caBundle": PEM}, {"caBundleFile": "ca.pem"}, {"caBundle": ENCODED}])
+def test_certificates_are_in_pem_in_a_file_or_as_in_an_issuer(written: dict[str, str]) -> None:
+    made: Any = Settings(Bundled, written, lambda path, _: (PEM, path), str)
+    assert made.model.ca_bundle == ENCODED
+    [field] = fields_of(Bundled)
+    assert (field.has_file, field.file) == (True, "caBundleFile")
+    with pytest.raises(InvalidSettings, match="caBundle and caBundleFile: give one of them"):
+        Settings(Bundled, {"caBundle": PEM, "caBundleFile": "ca.pem"}, lambda path, _: (PEM, path), str)
 
 
 def test_a_value_beside_its_reference_is_the_plain_one() -> None:

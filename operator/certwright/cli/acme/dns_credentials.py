@@ -172,7 +172,7 @@ def variables_of(name: str) -> Mapping[str, str]:
             continue
         variable = field.attribute.upper()
         found.setdefault(variable, field.name)
-        if field.is_secret:
+        if field.is_secret or field.has_file:
             found[f"{variable}{_FILE}"] = field.file
     return found
 

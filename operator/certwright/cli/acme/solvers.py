@@ -43,7 +43,6 @@ from certwright.client import (
     Webroot,
 )
 from certwright.dns import DnsView, TsigKey, TxtRecord
-from certwright.dns.provider import ProviderContext
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.dns.view import VIEWS
 
@@ -207,10 +206,7 @@ class _SolverFactory:
         if which not in self._providers:
             file = None if which.file is None else Path(which.file)
             config = load_config(provider_name(which.provider), file, self._session.warn_of_readers)
-            context = ProviderContext(
-                self._view.find_zone, self._session.transport, surroundings=self._session.surroundings
-            )
-            self._providers[which] = config.build(context)
+            self._providers[which] = config.build(self._session.connections.context(self._view))
             self._patience[which] = getattr(config, "patience", timedelta()).total_seconds()
         return self._providers[which]
 

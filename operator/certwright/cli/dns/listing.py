@@ -72,7 +72,7 @@ def _meaning(field: ProviderField) -> str:
         parts.append(f"One of {', '.join(field.values)}.")
     if field.default is not None:
         parts.append(f"Default: {field.default.strip(chr(34))}.")
-    if field.is_secret and field.file != field.name:
+    if field.has_file:
         parts.append(f"Or {field.file}, with the path of a file that holds it.")
     return " ".join(parts)
 

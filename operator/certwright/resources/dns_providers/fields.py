@@ -7,6 +7,7 @@ documentation; `Settings` are values for it that were written there, checked by 
 import difflib
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, UnionType
@@ -24,6 +25,9 @@ from certwright.resources.references import SecretKeyRef
 
 _REF: Final = "SecretRef"
 _FILE: Final = "File"
+_BUNDLE: Final = "caBundle"
+"""The field for certificates, base64 of PEM in an Issuer; elsewhere also PEM, and in a file."""
+_PEM: Final = "-----BEGIN "
 _REFERENCE: Final = re.compile(r"\b([a-z][A-Za-z0-9]*)SecretRef\b")
 _HELD: Final = re.compile(r"^The Secret entry (?:that holds|that contains|with) ")
 _SHOWN: Final = re.compile(r"[A-Za-z]{1,40}")
@@ -56,8 +60,13 @@ class ProviderField:
 
     @property
     def file(self) -> str:
-        """The name of the field for the path of a file with the secret, which only a secret has."""
+        """The name of the field for the path of a file with the secret or the certificates, which no other has."""
         return f"{self.issuer.removesuffix(_REF)}{_FILE}"
+
+    @property
+    def has_file(self) -> bool:
+        """Whether `file` can be written in the place of `name`."""
+        return (self.is_secret and self.name != self.file) or self.name == _BUNDLE
 
     @property
     def meaning(self) -> str:
@@ -132,6 +141,8 @@ def _names(model: type[Model]) -> dict[str, tuple[str, bool]]:
         alias = _alias(name, info)
         if _core(info.annotation) is not SecretKeyRef:
             found[alias] = (name, False)
+            if alias == _BUNDLE:
+                found[f"{alias}{_FILE}"] = (name, True)
             continue
         stem = alias.removesuffix(_REF)
         # Where a field for the value itself exists beside the reference, it is the one to use.
@@ -195,6 +206,8 @@ class Settings:
             if alias in made:
                 both = " and ".join(f"{path}{there}" for there in names if names[there][0] == name and there in values)
                 self._problems.append(f"{both}: give one of them")
+            elif alias == _BUNDLE:
+                made[alias] = self._bundle(value, f"{path}{key}", is_file=is_file)
             elif is_file:
                 made[alias] = self._from_file(value, f"{path}{key}")
             else:
@@ -222,11 +235,18 @@ class Settings:
         return value
 
     def _from_file(self, value: Any, path: str) -> Any:
+        content, where = self._file(value, path)
+        return self._kept(content, where, path)
+
+    def _bundle(self, value: Any, path: str, *, is_file: bool) -> Any:
+        text = self._file(value, path)[0] if is_file else value
+        return b64encode(text.encode()).decode() if isinstance(text, str) and text.lstrip().startswith(_PEM) else text
+
+    def _file(self, value: Any, path: str) -> tuple[str, str]:
         if not isinstance(value, str) or not value:
             self._problems.append(f"{path}: must be the path of a file")
-            return None
-        content, where = self._read(value, path)
-        return self._kept(content, where, path)
+            return "", ""
+        return self._read(value, path)
 
     def _kept(self, secret: str, where: str, path: str) -> dict[str, str]:
         if not secret.strip() and not any(problem.startswith(f"{path}:") for problem in self._problems):
