@@ -15,6 +15,7 @@ from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder,
 from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
 from certwright.cli.exits import CommandError
+from certwright.dns.connections import Connections
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class Session:
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
+        self.connections = Connections()
+
+    async def aclose(self) -> None:
+        """Close the connections to DNS providers."""
+        await self.connections.aclose()
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
         """Read a file with a secret, and warn if all users can read it.
@@ -74,9 +80,8 @@ class Session:
 
     def warn_of_readers(self, path: Path) -> None:
         """Warn, once, if all users can read a file with a secret."""
-        if path not in self._warned_of and is_world_readable(path):
+        if path not in self._warned_of and warn_of_readers(path, self.output):
             self._warned_of.add(path)
-            self.output.warn(f"{path} contains a secret, and all users on this host can read it: chmod 600 {path}")
 
     def certificate_lock(
         self, certificate: CertificateFolder, *, seconds: float | None = None
@@ -188,6 +193,14 @@ class Target:
         if self.metadata is not None and session.common.server is None:
             return self.metadata.settings.server
         return session.server()
+
+
+def warn_of_readers(path: Path, output: Output) -> bool:
+    """Warn if all users can read a file with a secret; return whether they can."""
+    readable = is_world_readable(path)
+    if readable:
+        output.warn(f"{path} contains a secret, and all users on this host can read it: chmod 600 {path}")
+    return readable
 
 
 def server_url(name_or_url: str) -> str:
