@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
+    "linode": "LinodeConfig",
     "rfc2136": "Rfc2136Config",
+    "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
 
