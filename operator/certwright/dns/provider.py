@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from http import HTTPStatus
@@ -68,6 +69,8 @@ class ProviderContext:
         before_send: Called right before each message is sent; an exception prevents that. `request` calls
             it by itself.
         surroundings: Where a provider with ambient credentials finds them.
+        monotonic: The clock, in seconds.
+        sleep: Waits for some seconds of that clock.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class ProviderContext:
         *,
         surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Create a context.
 
@@ -87,13 +91,15 @@ class ProviderContext:
                 connection of its own and may be dropped at any time.
             before_send: See above; the transport was given it too.
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
-            monotonic: The clock, in seconds.
+            monotonic: See above.
+            sleep: See above.
         """
         self.find_zone = find_zone
         self.before_send = before_send
         self.surroundings = surroundings or Surroundings()
         self._transport = transport
         self.monotonic = monotonic
+        self.sleep = sleep
         self._busy: tuple[float, ProviderUnreachable] | None = None
 
     async def request(
