@@ -27,7 +27,9 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
+    "linode": "LinodeConfig",
     "rfc2136": "Rfc2136Config",
+    "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
 
