@@ -27,6 +27,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
     "linode": "LinodeConfig",
+    "porkbun": "PorkbunConfig",
     "rfc2136": "Rfc2136Config",
     "vultr": "VultrConfig",
 }

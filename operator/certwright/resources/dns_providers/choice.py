@@ -5,6 +5,7 @@ from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.linode import Linode
+from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.vultr import Vultr
 from certwright.resources.dns_providers.webhook import Webhook
@@ -19,6 +20,8 @@ class ProviderChoice(Model):
     """Creates records with the API of DigitalOcean."""
     linode: Linode | None = None
     """Creates records with the API of Linode."""
+    porkbun: Porkbun | None = None
+    """Creates records with the API of Porkbun."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
     vultr: Vultr | None = None
