@@ -4,6 +4,7 @@ from certwright.resources.base import Model
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
@@ -18,6 +19,8 @@ class ProviderChoice(Model):
     """Creates records with the API of Cloudflare."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    ionos: Ionos | None = None
+    """Creates records with the API of IONOS."""
     linode: Linode | None = None
     """Creates records with the API of Linode."""
     porkbun: Porkbun | None = None
