@@ -48,7 +48,9 @@ class IonosDouble(RecordsDouble):
         match method, path:
             case "GET", ["zones"]:
                 assert not query
-                return answered(200, [{"id": zone, "name": name, "type": "NATIVE"} for zone, name in self.zones.items()])
+                return answered(
+                    200, [{"id": zone, "name": name, "type": "NATIVE"} for zone, name in self.zones.items()]
+                )
             case "GET", ["zones", zone] if zone in self.zones:
                 assert query.keys() <= {"recordType", "recordName", "suffix"}
                 found = [

@@ -30,6 +30,7 @@ class PorkbunDouble(RecordsDouble):
     url = "https://api.porkbun.com"
     prefix = "/api/json/v3"
     credential: ClassVar[Mapping[str, str]] = {}
+    opted_out = False
 
     def provider(self) -> Provider:
         keys = {"api_key": Credential(KEYS["apikey"]), "secret_api_key": Credential(f"\n{SECRET} ")}
@@ -42,11 +43,15 @@ class PorkbunDouble(RecordsDouble):
         return all(body.get(key) == value for key, value in KEYS.items())
 
     def denial(self) -> Response:
-        return answered(400, {"status": "ERROR", "code": "INVALID_API_KEYS_001", "message": f"Invalid API key {SECRET}"})
+        return answered(
+            400, {"status": "ERROR", "code": "INVALID_API_KEYS_001", "message": f"Invalid API key {SECRET}"}
+        )
 
     @property
     def writes(self) -> list[tuple[str, str, Any]]:
-        return [(method, path, body) for method, path, body in super().writes if "/create/" in path or "/delete/" in path]
+        return [
+            (method, path, body) for method, path, body in super().writes if "/create/" in path or "/delete/" in path
+        ]
 
     def carry_out(self, method: str, path: list[str], query: dict[str, str], body: Any) -> Response:
         assert (method, query) == ("POST", {})
@@ -61,7 +66,8 @@ class PorkbunDouble(RecordsDouble):
                 return answered(200, {"status": "SUCCESS", "domains": domains[start : start + 1000]})
             case ["dns", act, name, *rest] if name in self.zones.values():
                 return self._records(act, self.named(name), rest, asked)
-        return answered(400, {"status": "ERROR", "message": f"Invalid domain. {SECRET}"})
+        code = {"code": "API_ACCESS_DISABLED"} if self.opted_out else {}
+        return answered(400, {"status": "ERROR", **code, "message": f"Invalid domain. {SECRET}"})
 
     def _records(self, act: str, zone: str, rest: list[str], asked: dict[str, Any]) -> Response:
         match act, rest:
@@ -117,7 +123,9 @@ class TestPorkbun(Conformance, AgreesWithLexicon):
         provider = api.provider()
         await provider.present(WILD)
         api.zones.clear()
-        with pytest.raises(ProviderRefused, match=r"HTTP 400.*for example\.com") as caught:
+        api.opted_out = True
+        said = r"HTTP 400, API_ACCESS_DISABLED.*API Access enabled, for example\.com"
+        with pytest.raises(ProviderRefused, match=said) as caught:
             await provider.clean_up(WILD)
         assert SECRET not in str(caught.value)
 

@@ -142,7 +142,9 @@ class JsonApi:
             return Outdated()
         about = f", for {zone.name}" if zone is not None else ""
         if self.lacks_rights(response, code):
-            return refused(response, code, f"{self._rights}{about}")
+            error = refused(response, code, f"{self._rights}{about}")
+            error.for_all = True
+            return error
         if response.status == HTTPStatus.NOT_FOUND and zone is not None:
             return refused(response, code, f"the zone {zone.name} is gone, or the credential may not see it")
         return refused(response, code, f"the request{about} is not one that it takes")

@@ -25,7 +25,9 @@ PER_SECOND: Final = 2.0
 """The API throttles; how soon is not documented."""
 MOST: Final = 100
 """Records of one request: a body stays short."""
-_RIGHTS: Final = "the API key has to be written as <public prefix>.<secret>, and to belong to the contract of the domain"
+_RIGHTS: Final = (
+    "the API key has to be written as <public prefix>.<secret>, and to belong to the contract of the domain"
+)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ PER_SECOND: Final = 1.0
 """What Porkbun advises; it throttles at about two."""
 _RIGHTS: Final = "the API key and the secret API key have to belong together, and the domain needs API Access enabled"
 
+_NOT_ALLOWED: Final = ("INVALID_API_KEYS", "DOMAIN_IS_NOT_OPTED_IN", "API_ACCESS")
+"""How the codes begin that say that a key or a domain's opt-in is missing."""
+
 
 @dataclass(frozen=True)
 class PorkbunConfig:
@@ -77,8 +80,8 @@ class _Api(JsonApi):
         return super().failed(response, answer) or field_of(answer, "status") != "SUCCESS"
 
     def lacks_rights(self, response: Response, code: str) -> bool:
-        # Its errors have sentences and a status, of which 400 says everything.
-        return super().lacks_rights(response, code) or code in ("INVALID_API_KEYS_001", "INVALID_API_KEYS_002")
+        # They come with HTTP 400, as everything does.
+        return super().lacks_rights(response, code) or code.startswith(_NOT_ALLOWED)
 
 
 class PorkbunProvider(OneByOneProvider):
