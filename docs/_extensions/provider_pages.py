@@ -165,7 +165,8 @@ def _table(model: type[Model]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for field in fields_of(model):
         outside = f"`{field.name}`" + (f" or `{field.file}`" if field.has_file else "")
-        yield f"| `{field.issuer}` | {outside} | `{field.attribute}` | {_meaning(field)} |"
+        shown = "- | -" if field.is_for_issuers else f"{outside} | `{field.attribute}`"
+        yield f"| `{field.issuer}` | {shown} | {_meaning(field)} |"
 
 
 def _meaning(field: ProviderField) -> str:

@@ -80,7 +80,7 @@ def test_its_program_gives_the_library_what_the_issuer_has(name: str) -> None:
 def test_its_fields_are_all_explained(name: str) -> None:
     _, _, table = completed(shown(name)[0]).partition("\n## Fields\n")
     for field in fields_of(provider_models()[name]):
-        assert f"| `{field.issuer}` | `{field.name}`" in table
+        assert f"| `{field.issuer}` | {'-' if field.is_for_issuers else f'`{field.name}`'}" in table
 
 
 def test_what_is_made_stands_before_what_the_page_says_next() -> None:

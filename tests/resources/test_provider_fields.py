@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from certwright.dns.providers import PROVIDERS
 from certwright.resources.base import Model
-from certwright.resources.dns_providers.base import DnsProvider
+from certwright.resources.dns_providers.base import DnsProvider, InCluster
 from certwright.resources.dns_providers.fields import (
     InvalidSettings,
     Settings,
@@ -31,6 +31,10 @@ class Login(Model):
     """The Secret entry that holds the client secret."""
 
 
+class Identity(InCluster):
+    name: str
+
+
 class Toy(DnsProvider):
     """A provider with everything that a model can have."""
 
@@ -46,6 +50,8 @@ class Toy(DnsProvider):
     """The Secret entry that holds the account. Excludes loginSecretRef."""
     login: Login | None = None
     """How to log in."""
+    identity: Identity | None = None
+    """The ServiceAccount to be."""
     hosts: tuple[str, ...] = ()
     """Names of hosts."""
     secret_refs: Mapping[str, SecretKeyRef] = {}
@@ -132,6 +138,7 @@ def test_a_value_beside_its_reference_is_the_plain_one() -> None:
         ({"project": "p", "account": " \n"}, "account: is empty"),
         ({"project": "p", "accountFile": 1}, "accountFile: must be the path of a file"),
         ({"project": "p", "mode": SECRET}, "mode: Input should be 'Fast' or 'Slow'"),
+        ({"project": "p", "identity": {"name": "a"}}, "identity: is for Issuers only"),
         ({"project": "p", "login": {"clientID": "c"}}, "login.clientSecret: is missing"),
         ({"project": "p", "login": {"clientId": "c"}}, "login.clientId: is not a field; did you mean clientID"),
         ({"project": "p", "login": SECRET}, "login: "),
@@ -153,13 +160,14 @@ def test_the_fields_are_listed_with_what_they_mean() -> None:
     found = {field.name: field for field in fields_of(Toy)}
     assert list(found) == [
         *("project", "mode", "accessKeyID", "accessKeyIDFile", "account"),
-        *("login", "login.clientID", "login.clientSecret", "hosts", "secretRefs"),
+        *("login", "login.clientID", "login.clientSecret", "", "hosts", "secretRefs"),
     ]
     account = found["account"]
     assert (account.issuer, account.attribute, account.file) == ("accountSecretRef", "account", "accountFile")
     assert account.meaning == "The account. Excludes login."
     assert (account.is_secret, account.is_required, found["project"].is_required) == (True, False, True)
     assert (found["mode"].default, found["mode"].values) == ('"Slow"', ("Fast", "Slow"))
+    assert (found[""].issuer, found[""].is_for_issuers, account.is_for_issuers) == ("identity", True, False)
     nested = found["login.clientSecret"]
     assert (nested.issuer, nested.attribute) == ("login.clientSecretSecretRef", "login.client_secret")
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.settings import Metadata
+    from certwright.dns import DnsView, Provider
+    from certwright.dns.provider import ProviderConfig
     from certwright.pki import CertificateChain
 
 _LIMITS_SECONDS: Final = 5.0
@@ -62,11 +64,29 @@ class Session:
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
-        self.connections = Connections()
+        self._connections = Connections()
+        self._providers: dict[tuple[ProviderConfig, object], Provider] = {}
 
     async def aclose(self) -> None:
         """Close the connections to DNS providers."""
-        await self.connections.aclose()
+        self._providers.clear()
+        await self._connections.aclose()
+
+    def provider(self, config: ProviderConfig, view: DnsView, servers: object) -> Provider:
+        """Return the DNS provider with a configuration; certificates with the same one share it, and its throttle.
+
+        Args:
+            config: With its credentials.
+            view: Finds zones, if it does not list its own.
+            servers: What tells one view from another.
+
+        Raises:
+            DnsError: A value cannot be used.
+        """
+        key = (config, None if getattr(config, "knows_zones", False) else servers)
+        if key not in self._providers:
+            self._providers[key] = config.build(self._connections.context(view))
+        return self._providers[key]
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
         """Read a file with a secret, and warn if all users can read it.

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from certwright.resources.base import Model
-from certwright.resources.dns_providers.base import DnsProvider
+from certwright.resources.dns_providers.base import DnsProvider, InCluster
 from certwright.resources.dns_providers.choice import ProviderChoice
 from certwright.resources.errors import describe
 from certwright.resources.references import SecretKeyRef
@@ -40,8 +40,8 @@ class ProviderField:
 
     Attributes:
         issuer: As an Issuer has it: `apiTokenSecretRef`, `managedIdentity.clientID`.
-        name: As it is written outside of Kubernetes: `apiToken`.
-        attribute: As Python has it: `api_token`.
+        name: As it is written outside of Kubernetes: `apiToken`; empty if it means something in a cluster only.
+        attribute: As Python has it: `api_token`; empty in the same way.
         help: What it is.
         is_secret: Whether it is a credential, which may be in a file of its own.
         is_required: Whether it has to be there, where its parent is.
@@ -73,6 +73,11 @@ class ProviderField:
         """What it is, in words that do without Kubernetes."""
         text = _without_references(_HELD.sub("", self.help))
         return text[:1].upper() + text[1:]
+
+    @property
+    def is_for_issuers(self) -> bool:
+        """Whether it means something in a cluster only."""
+        return not self.name
 
     @property
     def is_nested(self) -> bool:
@@ -116,13 +121,18 @@ def _fields(model: type[Model], issuer: str, outside: str, attribute: str) -> It
     names = _names(model)
     for name, info in model.model_fields.items():
         alias, secret = _alias(name, info), _core(info.annotation) is SecretKeyRef
+        if _is_in_cluster(info):
+            yield ProviderField(
+                f"{issuer}{alias}", "", "", _help(info), is_secret=False, is_required=info.is_required()
+            )
+            continue
         own = name.removesuffix("_secret_ref") if secret else name
         written = next(there for there, (field, _) in names.items() if field == name)
         yield ProviderField(
             f"{issuer}{alias}",
             f"{outside}{written}",
             f"{attribute}{own}",
-            " ".join((info.description or "").split()),
+            _help(info),
             secret,
             info.is_required(),
             _default(info),
@@ -139,6 +149,8 @@ def _names(model: type[Model]) -> dict[str, tuple[str, bool]]:
     found: dict[str, tuple[str, bool]] = {}
     for name, info in model.model_fields.items():
         alias = _alias(name, info)
+        if _is_in_cluster(info):
+            continue
         if _core(info.annotation) is not SecretKeyRef:
             found[alias] = (name, False)
             if alias == _BUNDLE:
@@ -197,7 +209,7 @@ class Settings:
         names, made = _names(model), dict[str, Any]()
         for key, value in values.items():
             if key not in names:
-                self._problems.append(_unknown(path, key, value, names))
+                self._problems.append(_unknown(model, path, key, value))
                 continue
             name, is_file = names[key]
             if value is None:
@@ -256,8 +268,11 @@ class Settings:
         return {"name": name, "key": name}
 
 
-def _unknown(path: str, key: object, value: object, names: Mapping[str, Any]) -> str:
+def _unknown(model: type[Model], path: str, key: object, value: object) -> str:
+    names = _names(model)
     known = ", ".join(names)
+    if key in {_alias(name, info) for name, info in model.model_fields.items() if _is_in_cluster(info)}:
+        return f"{path}{key}: is for Issuers only"
     if not isinstance(key, str) or not _SHOWN.fullmatch(key) or value is None:
         return f"{path}a name in it is not a field: those are {known}"
     stem = key.removesuffix(_REF)
@@ -308,6 +323,15 @@ def _inner(annotation: Any) -> Any:
 def _is(core: Any, kind: type) -> bool:
     origin = get_origin(core)
     return isinstance(origin, type) and issubclass(origin, kind)
+
+
+def _is_in_cluster(info: FieldInfo) -> bool:
+    core = _core(info.annotation)
+    return isinstance(core, type) and issubclass(core, InCluster)
+
+
+def _help(info: FieldInfo) -> str:
+    return " ".join((info.description or "").split())
 
 
 def _values(annotation: Any) -> Iterator[str]:
