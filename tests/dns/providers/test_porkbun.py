@@ -73,8 +73,8 @@ class PorkbunDouble(RecordsDouble):
         match act, rest:
             case "retrieve", []:
                 return self._list(list(self.records[zone].values()))
-            case "retrieveByNameType", ["TXT", *name]:
-                return self._list(self._at(zone, self.absolute(zone, name[0], "") if name else self.zones[zone]))
+            case "retrieveByNameType", ["TXT", *named]:
+                return self._list(self._at(zone, self.absolute(zone, named[0], "") if named else self.zones[zone]))
             case "create", []:
                 assert asked.keys() == {"type", "name", "content", "ttl"}, asked
                 assert int(asked["ttl"]) >= 600 or asked["ttl"] == 300, "the least TTL is 600"
