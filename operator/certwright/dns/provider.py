@@ -78,6 +78,7 @@ class ProviderContext:
         *,
         surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         """Create a context.
 
@@ -88,12 +89,14 @@ class ProviderContext:
             before_send: See above; the transport was given it too.
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
             monotonic: The clock, in seconds.
+            clock: The time, in UTC, for signatures and for what expires.
         """
         self.find_zone = find_zone
         self.before_send = before_send
         self.surroundings = surroundings or Surroundings()
         self._transport = transport
         self.monotonic = monotonic
+        self.clock = clock
         self._busy: tuple[float, ProviderUnreachable] | None = None
 
     async def request(

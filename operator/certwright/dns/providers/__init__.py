@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "rfc2136": "Rfc2136Config",
+    "route53": "Route53Config",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
 
