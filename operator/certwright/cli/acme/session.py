@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
+from certwright.acme import KNOWN_AUTHORITIES, HttpxTransport, UnsafeUrl, directory_url
 from certwright.cli.acme.account_store import AccountStore
 from certwright.cli.acme.certificate_store import CHAIN, CertificateStore
 from certwright.cli.acme.exits import ExitCode, UsageError
@@ -15,6 +15,7 @@ from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder,
 from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
 from certwright.cli.exits import CommandError
+from certwright.dns.surroundings import Surroundings
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.settings import Metadata
+    from certwright.http.message import Transport
     from certwright.pki import CertificateChain
 
 _LIMITS_SECONDS: Final = 5.0
@@ -61,6 +63,21 @@ class Session:
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
+        self._transport: Transport | None = None
+        self.surroundings = Surroundings()
+
+    def transport(self) -> Transport:
+        """Return what sends requests to the APIs of DNS providers: opened once, closed with the session."""
+        if self._transport is None:
+            self._transport = HttpxTransport(trust_env=True)
+        return self._transport
+
+    async def aclose(self) -> None:
+        """Close the connections to DNS providers."""
+        await self.surroundings.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
+            self._transport = None
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
         """Read a file with a secret, and warn if all users can read it.
@@ -74,9 +91,8 @@ class Session:
 
     def warn_of_readers(self, path: Path) -> None:
         """Warn, once, if all users can read a file with a secret."""
-        if path not in self._warned_of and is_world_readable(path):
+        if path not in self._warned_of and warn_of_readers(path, self.output):
             self._warned_of.add(path)
-            self.output.warn(f"{path} contains a secret, and all users on this host can read it: chmod 600 {path}")
 
     def certificate_lock(
         self, certificate: CertificateFolder, *, seconds: float | None = None
@@ -188,6 +204,14 @@ class Target:
         if self.metadata is not None and session.common.server is None:
             return self.metadata.settings.server
         return session.server()
+
+
+def warn_of_readers(path: Path, output: Output) -> bool:
+    """Warn if all users can read a file with a secret; return whether they can."""
+    readable = is_world_readable(path)
+    if readable:
+        output.warn(f"{path} contains a secret, and all users on this host can read it: chmod 600 {path}")
+    return readable
 
 
 def server_url(name_or_url: str) -> str:
