@@ -29,7 +29,7 @@ CONTAINER_HOSTS: Final = frozenset({TASK_HOST, "169.254.170.23", "fd00:ec2::23",
 """The only hosts to which a container's authorization token is sent: ECS, EKS Pod Identity, this host."""
 METADATA: Final = "http://169.254.169.254"
 METADATA_IPV6: Final = "http://[fd00:ec2::254]"
-_TOKEN_SECONDS: Final = "21600"
+_LIFETIME: Final = "21600"
 _SESSION_NAME: Final = re.compile(r"[\w+=,.@-]{2,64}", re.ASCII)
 
 
@@ -118,7 +118,7 @@ class AmbientKeys:
             answer = await surroundings.request(
                 "PUT",
                 f"{base}/latest/api/token",
-                headers={"X-aws-ec2-metadata-token-ttl-seconds": _TOKEN_SECONDS},
+                headers={"X-aws-ec2-metadata-token-ttl-seconds": _LIFETIME},
             )
         except ProviderUnreachable as error:
             raise ProviderUnreachable(

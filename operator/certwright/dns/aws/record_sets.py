@@ -9,7 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from certwright.dns.aws.xml import text_of
 from certwright.dns.errors import ProviderRefused
@@ -80,7 +80,7 @@ def read_set(element: Element) -> StoredSet | None:
 
 
 def name_of(text: str) -> str:
-    """Return a name as Route 53 writes it (`\\052.example.com.`) without escapes and the trailing dot."""
+    r"""Return a name as Route 53 writes it (`\\052.example.com.`) without escapes and the trailing dot."""
     return _OCTAL.sub(lambda found: chr(int(found[1], 8)), text).rstrip(".").lower()
 
 
@@ -152,13 +152,13 @@ def in_batches(swaps: Iterable[tuple[Swap, list[Step]]]) -> Iterator[list[tuple[
 
 def change_request(steps: Iterable[Step]) -> bytes:
     """Write a `ChangeResourceRecordSetsRequest`, which is carried out as a whole or not at all."""
-    root = ElementTree.Element("ChangeResourceRecordSetsRequest", xmlns=NAMESPACE)
-    changes = ElementTree.SubElement(ElementTree.SubElement(root, "ChangeBatch"), "Changes")
+    root = ET.Element("ChangeResourceRecordSetsRequest", xmlns=NAMESPACE)
+    changes = ET.SubElement(ET.SubElement(root, "ChangeBatch"), "Changes")
     for action, one in steps:
-        change = ElementTree.SubElement(changes, "Change")
-        ElementTree.SubElement(change, "Action").text = action
-        _write(ElementTree.SubElement(change, "ResourceRecordSet"), one)
-    written: bytes = ElementTree.tostring(root, encoding="utf-8")
+        change = ET.SubElement(changes, "Change")
+        ET.SubElement(change, "Action").text = action
+        _write(ET.SubElement(change, "ResourceRecordSet"), one)
+    written: bytes = ET.tostring(root, encoding="utf-8")
     return written
 
 
@@ -168,9 +168,9 @@ def _write(element: Element, one: StoredSet) -> None:
         fields |= {"SetIdentifier": one.identifier, "MultiValueAnswer": "true"}
     fields["TTL"] = str(one.ttl)
     for name, text in fields.items():
-        ElementTree.SubElement(element, name).text = text
-    records = ElementTree.SubElement(element, "ResourceRecords")
+        ET.SubElement(element, name).text = text
+    records = ET.SubElement(element, "ResourceRecords")
     for value in one.values:
-        ElementTree.SubElement(ElementTree.SubElement(records, "ResourceRecord"), "Value").text = value
+        ET.SubElement(ET.SubElement(records, "ResourceRecord"), "Value").text = value
     if one.health_check:
-        ElementTree.SubElement(element, "HealthCheckId").text = one.health_check
+        ET.SubElement(element, "HealthCheckId").text = one.health_check

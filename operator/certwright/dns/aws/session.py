@@ -31,7 +31,6 @@ RETRY_AFTER_FAILURE: Final = 10.0
 """Seconds for which a failure to get keys holds: a hundred Certificates would each ask."""
 PER_SECOND: Final = 4.0
 """Of the five requests a second that Route 53 takes from an account: others use it as well."""
-AT_ONCE: Final = 5
 THROTTLED_SECONDS: Final = 2.0
 """For how long nothing is sent after AWS says that there are too many requests; it does not say for how long."""
 MAX_SKEW: Final = dt.timedelta(minutes=4)
@@ -72,14 +71,12 @@ class KeyCache:
         monotonic: The clock, in seconds.
     """
 
-    def __init__(
-        self, source: KeySource, *, clock: Callable[[], dt.datetime], monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, source: KeySource, *, clock: Callable[[], dt.datetime], monotonic: Callable[[], float]) -> None:
         self.source = source
         self._clock = clock
         self._monotonic = monotonic
         self._keys: Keys | None = None
-        self._fetching: asyncio.Task[DnsError | None] | None = None
+        self._fetching: asyncio.Task[Keys | DnsError] | None = None
         self._failed: tuple[float, DnsError] | None = None
 
     async def get(self) -> Keys:
@@ -91,11 +88,10 @@ class KeyCache:
         if self._fetching is None:
             self._fetching = asyncio.ensure_future(self._fetch())
         # Shielded: whoever is cancelled must not take the answer away from the others.
-        error = await asyncio.shield(self._fetching)
-        if error is not None:
-            raise of_ones_own(error)
-        assert self._keys is not None
-        return self._keys
+        found = await asyncio.shield(self._fetching)
+        if isinstance(found, DnsError):
+            raise of_ones_own(found)
+        return found
 
     def drop(self, keys: Keys) -> bool:
         """Forget keys that AWS no longer takes; return whether others can be got."""
@@ -106,15 +102,16 @@ class KeyCache:
     def _is_fresh(self, keys: Keys) -> bool:
         return keys.expires_at is None or keys.expires_at - self._clock() > RENEW_BEFORE
 
-    async def _fetch(self) -> DnsError | None:
+    async def _fetch(self) -> Keys | DnsError:
         try:
-            self._keys, self._failed = await self.source.fetch(), None
+            found = await self.source.fetch()
         except DnsError as error:
             self._failed = (self._monotonic() + RETRY_AFTER_FAILURE, error)
             return error
         finally:
             self._fetching = None
-        return None
+        self._keys, self._failed = found, None
+        return found
 
 
 class AwsSession:
@@ -129,7 +126,7 @@ class AwsSession:
         self.context = context
         self.clock = context.clock
         self.keys = KeyCache(source, clock=context.clock, monotonic=context.monotonic)
-        self.pace = Pace(PER_SECOND, at_once=AT_ONCE)
+        self.pace = Pace(PER_SECOND)
 
     async def send(
         self,
@@ -238,5 +235,3 @@ def shared_session(context: ProviderContext, key: Hashable, make: Callable[[], A
     if session is None:
         session = sessions[key] = make()
     return session
-
-

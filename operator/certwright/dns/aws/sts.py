@@ -120,7 +120,7 @@ async def _keys(response: Response, action: str, needs: str) -> Keys:
         if code == "ExpiredTokenException":
             raise refused(response, code, "the web identity token has expired")
         if code == "RegionDisabledException":
-            raise refused(response, code, "STS is not active in this region for the account: activate it, or set region")
+            raise refused(response, code, "the account has not activated STS in this region: do so, or set region")
         known = is_denied(response, code) or code in {"InvalidIdentityToken", "IDPRejectedClaim"}
         raise refused(response, code, needs if known else f"it does not accept the request {action}: check the role")
     found = await xml_of(response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from certwright.dns.hosted.answer import code_of, not_understood
 
@@ -34,8 +34,8 @@ def parsed(body: bytes) -> Element | None:
     try:
         # As text, so that no declared encoding can hide what is looked for. Entities need a DOCTYPE, and AWS has none.
         text = body.decode()
-        return None if "<!DOCTYPE" in text else ElementTree.fromstring(text)  # noqa: S314 - see above
-    except (ValueError, ElementTree.ParseError):
+        return None if "<!DOCTYPE" in text else ET.fromstring(text)  # noqa: S314 - see above
+    except (ValueError, ET.ParseError):
         return None
 
 

@@ -26,7 +26,7 @@ from certwright.dns.hosted.text import unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from xml.etree.ElementTree import Element
 
     from certwright.dns.aws.record_sets import Step
@@ -45,7 +45,6 @@ FEW: Final = 10
 """Sets asked for when one name is read: it usually has one."""
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between tries while Route 53 has not finished an earlier request for the zone."""
-IDENTITY_AUDIENCE: Final = "sts.amazonaws.com"
 
 _ID: Final = re.compile(r"(?:/(?:hostedzone|change)/)?([A-Z0-9]{1,32})")
 _DISTRIBUTING: Final = "Route 53 is still distributing the change (PENDING)"
@@ -68,6 +67,7 @@ class Route53Config:
 
     knows_zones: ClassVar[bool] = True
     patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=5)
+    audience: ClassVar[str] = "sts.amazonaws.com"
 
     auth: IdentityToken | None = None
     access_key_id: str | Credential | None = field(default=None, metadata=credential("access key ID"))
@@ -120,8 +120,10 @@ class Route53Config:
 
     def _source(self, context: ProviderContext, region: str) -> KeySource:
         if self.auth is not None:
+            if not isinstance(self.auth, IdentityToken):
+                raise InvalidCredential("auth.kubernetes is for Issuers: only the operator can request such tokens")
             if self.role is None:
-                raise InvalidCredential(f"{self.auth.whose} needs a role: set role to the ARN of one that it may assume")
+                raise InvalidCredential(f"{self.auth.whose} needs a role: set role to its ARN")
             return WebIdentity(context, self.role, region, self.auth.fetch, self.auth.whose)
         if self.access_key_id is not None and self.secret_access_key is not None:
             return _StaticKeys(self.access_key_id, self.secret_access_key)
@@ -219,9 +221,9 @@ class Route53Provider(RecordSetProvider):
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
         """Swap sets, as many in a request as it can hold; each request is made as a whole or not at all."""
         for batch in in_batches([(swap, steps_of(swap, self.host)) for swap in swaps]):
-            await self._change(zone, [swap for swap, _ in batch], [step for _, steps in batch for step in steps])
+            await self._submit(zone, [swap for swap, _ in batch], [step for _, steps in batch for step in steps])
 
-    async def _change(self, zone: HostedZone, swaps: Sequence[Swap], steps: Sequence[Step]) -> None:
+    async def _submit(self, zone: HostedZone, swaps: Sequence[Swap], steps: Sequence[Step]) -> None:
         content = change_request(steps)
         for pause in (*PAUSES, None):
             response = await self._send("POST", f"/hostedzone/{zone.id}/rrset/", content=content)
@@ -258,14 +260,17 @@ class Route53Provider(RecordSetProvider):
         )
 
     async def _list_zones(self) -> list[HostedZone]:
-        zones, query = [], {"maxitems": str(ZONES_A_PAGE)}
+        zones: list[HostedZone] = []
+        query = {"maxitems": str(ZONES_A_PAGE)}
         for _ in range(MAX_PAGES):
             page = await self._get("/hostedzonesbyname", query, "ListHostedZonesByName")
-            async for zone in _public_zones(page):
-                zones.append(zone)
+            zones += _public_zones(page)
             if text_of(page, "IsTruncated") != "true":
                 break
-            query |= {"dnsname": text_of(page, "NextDNSName"), "hostedzoneid": text_of(page, "NextHostedZoneId")}
+            query |= {
+                "dnsname": text_of(page, "NextDNSName"),
+                "hostedzoneid": _bare(text_of(page, "NextHostedZoneId")) or "",
+            }
         return zones
 
     async def _ask(self, change_id: str) -> str:
@@ -274,9 +279,7 @@ class Route53Provider(RecordSetProvider):
         page = await self._get(f"/change/{change_id}", {}, "GetChange")
         return "" if text_of(page, "ChangeInfo", "Status") == "INSYNC" else _DISTRIBUTING
 
-    async def _get(
-        self, path: str, query: Mapping[str, str], action: str, zone: HostedZone | None = None
-    ) -> Element:
+    async def _get(self, path: str, query: Mapping[str, str], action: str, zone: HostedZone | None = None) -> Element:
         response = await self._send("GET", path, query=query)
         if response.status != HTTPStatus.OK:
             raise self._refusal(response, action, zone)
@@ -311,7 +314,7 @@ class Route53Provider(RecordSetProvider):
         return refused(response, code, f"it does not accept the request {action}{place}")
 
 
-async def _public_zones(page: Element) -> AsyncIterator[HostedZone]:
+def _public_zones(page: Element) -> Iterator[HostedZone]:
     for element in page.iterfind("{*}HostedZones/{*}HostedZone"):
         zone_id, name = _bare(text_of(element, "Id")), name_of(text_of(element, "Name"))
         if zone_id is not None and name and text_of(element, "Config", "PrivateZone") != "true":
