@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from http import HTTPStatus
@@ -68,6 +69,8 @@ class ProviderContext:
         before_send: Called right before each message is sent; an exception prevents that. `request` calls
             it by itself.
         surroundings: Where a provider with ambient credentials finds them.
+        monotonic: The clock, in seconds.
+        sleep: Waits for some seconds of that clock.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class ProviderContext:
         surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Create a context.
 
@@ -88,7 +92,8 @@ class ProviderContext:
                 connection of its own and may be dropped at any time.
             before_send: See above; the transport was given it too.
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
-            monotonic: The clock, in seconds.
+            monotonic: See above.
+            sleep: See above.
             clock: The time, in UTC, for signatures and for what expires.
         """
         self.find_zone = find_zone
@@ -97,6 +102,7 @@ class ProviderContext:
         self._transport = transport
         self.monotonic = monotonic
         self.clock = clock
+        self.sleep = sleep
         self._busy: tuple[float, ProviderUnreachable] | None = None
 
     async def request(

@@ -1,4 +1,5 @@
 """What botocore knows of AWS: how requests are signed and written. It is imported when a test first asks."""
+# mypy: disable-error-code="import-untyped"
 # ruff: noqa: PLC0415, PLR0917
 
 from __future__ import annotations

@@ -51,12 +51,15 @@ class Route53Double(Double):
         self.serving: set[str] = set()
         self.forbidden: set[str] = set()
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self._sessions = 0
+        self._times: list[float] = []
         self._ids = (f"Z{number:012X}" for number in itertools.count(1))
 
     def config(self, **settings: Any) -> Route53Config:
         return Route53Config(access_key_id=KEY_ID, secret_access_key=Credential(f"{SECRET}\n"), **settings)
 
     def provider(self, **settings: Any) -> Provider:
+        self._sessions += 1
         return self.config(**settings).build(self.context())
 
     def add_zone(self, name: str, *, private: bool = False) -> str:  # type: ignore[override]  # its ID as well
@@ -114,6 +117,11 @@ class Route53Double(Double):
     def zone_of(self, path: str) -> str:
         parts = path.split("/")
         return self.zones[parts[3]][0] if len(parts) > 3 and parts[3] in self.zones else ""
+
+    async def request(self, method: str, url: str, **given: Any) -> Response:
+        self._times = [*(time for time in self._times if time > self.now - 1), self.now]
+        assert self._sessions > 1 or len(self._times) <= 5, "more than five requests in a second"
+        return await super().request(method, url, **given)
 
     def answer(self, method: str, path: str, query: dict[str, str], content: bytes | None) -> Response:
         if self.throttled:

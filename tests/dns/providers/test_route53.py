@@ -11,13 +11,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from certwright.dns import InvalidCredential, ProviderRefused, ProviderUnreachable, TxtRecord
-from certwright.dns.aws import session as session_module
 from certwright.dns.aws.partitions import PARTITIONS, partition_of, sts_host
 from certwright.dns.aws.record_sets import MAX_ANSWERED
 from certwright.dns.credential import Credential
 from certwright.dns.hosted.changes import EVERY_SECONDS
 from certwright.dns.hosted.text import quoted
-from certwright.dns.providers import route53 as module
 from certwright.dns.providers.route53 import Route53Config
 from certwright.http.message import Headers, Response
 from tests.dns.providers.aws_oracle import client, endpoint_resolver
@@ -27,12 +25,6 @@ from tests.dns.providers.route53_double import Route53Double, failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "PER_SECOND", 100_000.0)
-    monkeypatch.setattr(module, "PAUSES", (0.0, 0.0, 0.0))
 
 
 def cert_managers(api: Route53Double, value: str) -> None:
@@ -182,24 +174,21 @@ class TestRoute53(Conformance):
 
     async def test_a_zone_that_is_busy_is_waited_for_and_not_for_ever(self, api: Route53Double) -> None:
         provider = api.provider()
-        api.busy = 3
+        api.busy = 5
         await provider.present(WILD)
         assert len(api.values(NAME)) == 2
         api.busy = 100
         with pytest.raises(ProviderUnreachable, match=r"still working on an earlier change.*PriorRequestNotComplete"):
             await provider.clean_up(WILD)
-        assert api.busy == 96
+        assert api.busy == 94
 
-    async def test_a_throttle_that_comes_as_a_bad_request_is_obeyed(
-        self, api: Route53Double, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(session_module, "THROTTLED_SECONDS", 0.2)
-        provider = api.provider()
+    async def test_a_throttle_that_comes_as_a_bad_request_is_obeyed(self, api: Route53Double) -> None:
+        provider: Any = api.provider()
         api.throttled = 1
         with pytest.raises(ProviderUnreachable, match=r"HTTP 400, Throttling: it receives too many") as caught:
             await provider.present(WILD)
-        assert caught.value.retry_after == 0.2
-        assert provider._session.pace.is_busy  # type: ignore[attr-defined]  # of all that use the credentials
+        assert caught.value.retry_after == 2
+        assert provider._session.pace.is_busy, "for all that use the credentials"
         api.now += 11
         await provider.present(WILD)
         assert len(api.values(NAME)) == 2
@@ -216,7 +205,8 @@ class TestRoute53(Conformance):
         api.serving = set(api.changes)
         api.now += EVERY_SECONDS
         assert await provider.pending(WILD) == {}
-        assert await api.provider().pending(WILD) == {}, "another process knows nothing, and the DNS shows it"
+        another: Any = api.provider()
+        assert await another.pending(WILD) == {}, "another process knows nothing, and the DNS shows it"
 
     async def test_without_the_right_to_ask_for_a_change_the_dns_alone_shows_it(self, api: Route53Double) -> None:
         provider: Any = api.provider()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.contested import is_contested, is_kept
 from certwright.certificates.rehearsal import rehearsal_time
+from certwright.certificates.renewal.due import fraction_of
 from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_poll_due
 from certwright.certificates.secret.issued import KEPT_AFTER_WRITE
 from certwright.certificates.secret.keystores import passwords_look
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 LAST_DAY: Final = dt.timedelta(days=1)
 ISSUER_PAUSE_SECONDS: Final = 300.0
 SHORTEST_PAUSE: Final = dt.timedelta(seconds=1)
+NOTHING: Final = dt.timedelta()
+TRIAL_SPREAD: Final = dt.timedelta(seconds=15)
+"""Over so much time those come back who wait for a CA that failed."""
 FIRST_REFUSED_PAUSE_SECONDS: Final = 5.0
 LONGEST_REFUSED_PAUSE_SECONDS: Final = 60.0
 """A Secret that is not ours is not watched, so we poll for its removal, often at first, while someone may be at it."""
@@ -190,7 +194,11 @@ class AwaitIssuer(Rest):
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
         """Look again in a while, should the event have been lost, and when another issuer may be used."""
         result, look_at = Result.again_in(ISSUER_PAUSE_SECONDS), _choice_again(observation)
-        return result.no_later_than(max(look_at - now, SHORTEST_PAUSE)) if look_at is not None else result
+        if look_at is None:
+            return result
+        # Thousands may wait for one that is to try: not all of them come at once.
+        later = TRIAL_SPREAD * fraction_of(observation.uid, "trial") if self.reason == "IssuerUnavailable" else NOTHING
+        return result.no_later_than(max(look_at - now, SHORTEST_PAUSE) + later)
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class AwsSession:
         self.context = context
         self.clock = context.clock
         self.keys = KeyCache(source, clock=context.clock, monotonic=context.monotonic)
-        self.pace = Pace(PER_SECOND)
+        self.pace = Pace(PER_SECOND, monotonic=context.monotonic, sleep=context.sleep)
 
     async def send(
         self,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
+    "digitalocean": "DigitalOceanConfig",
     "rfc2136": "Rfc2136Config",
     "route53": "Route53Config",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import re
 from dataclasses import dataclass, field
@@ -239,7 +238,7 @@ class Route53Provider(RecordSetProvider):
             if code != "PriorRequestNotComplete":
                 raise self._refusal(response, "ChangeResourceRecordSets", zone)
             if pause is not None:
-                await asyncio.sleep(pause)
+                await self._session.context.sleep(pause)
         raise ProviderUnreachable(
             f"Route 53 is still working on an earlier change of the zone {zone.name or zone.id} "
             "(PriorRequestNotComplete)",

@@ -3,6 +3,7 @@
 from certwright.resources.base import Model
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.route53 import Route53
 from certwright.resources.dns_providers.webhook import Webhook
@@ -13,6 +14,8 @@ class ProviderChoice(Model):
 
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
+    digitalocean: DigitalOcean | None = None
+    """Creates records with the API of DigitalOcean."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
     route53: Route53 | None = None
