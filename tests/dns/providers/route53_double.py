@@ -44,7 +44,8 @@ class Route53Double(Double):
         self.host, self.region = host, region
         self.zones: dict[str, tuple[str, bool]] = {}
         self.sets: dict[str, dict[tuple[str, str, str], Stored]] = {}
-        self.secret, self.token = SECRET, None
+        self.secret = SECRET
+        self.token: str | None = None
         self.busy = self.throttled = 0
         self.bare_errors = False
         self.changes: list[str] = []
