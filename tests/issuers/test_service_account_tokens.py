@@ -11,7 +11,7 @@ from certwright.dns import InvalidCredential, ProviderUnreachable
 from certwright.issuers.dns_providers import DnsProviders
 from certwright.issuers.service_account_tokens import TOKEN_SECONDS
 from certwright.kube.api import KubeApi
-from certwright.kube.errors import Forbidden, NotFound, Unavailable
+from certwright.kube.errors import Forbidden, KubeError, NotFound, Unavailable
 from certwright.resources import Dns01
 from certwright.runtime.key import Key
 
@@ -78,16 +78,10 @@ async def test_two_namespaces_never_share_a_service_account(client: Client) -> N
     ],
 )
 async def test_why_there_is_no_token_is_told(
-    client: Client, error: type[Exception], kind: type[Exception], said: str
+    client: Client, error: type[KubeError], kind: type[Exception], said: str
 ) -> None:
-    client.error = made_of(error)
+    client.error = error("request a token", status=403, message="no")
     token = await identity(client)
     with pytest.raises(kind, match=said):
         await token.fetch()
 
-
-def made_of(error: type[Exception]) -> Exception:
-    made = error.__new__(error)
-    made.args = ("no",)
-    made.__dict__.update(status=403, retry_after=None, message="no")
-    return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads it at run time
 from typing import Any, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 
 from certwright.dns.providers import PROVIDERS
 from certwright.resources.base import Model
-from certwright.resources.dns_providers.base import DnsProvider
+from certwright.resources.dns_providers.base import DnsProvider, InCluster
 from certwright.resources.dns_providers.fields import (
     InvalidSettings,
     Settings,
@@ -30,6 +31,10 @@ class Login(Model):
     """The Secret entry that holds the client secret."""
 
 
+class Identity(InCluster):
+    name: str
+
+
 class Toy(DnsProvider):
     """A provider with everything that a model can have."""
 
@@ -45,6 +50,8 @@ class Toy(DnsProvider):
     """The Secret entry that holds the account. Excludes loginSecretRef."""
     login: Login | None = None
     """How to log in."""
+    identity: Identity | None = None
+    """The ServiceAccount to be."""
     hosts: tuple[str, ...] = ()
     """Names of hosts."""
     secret_refs: Mapping[str, SecretKeyRef] = {}
@@ -55,6 +62,15 @@ class Toy(DnsProvider):
         if self.account_secret_ref is not None and self.login is not None:
             raise ValueError("accountSecretRef and login exclude each other")
         return self
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+ENCODED = base64.b64encode(PEM.encode()).decode()
+
+
+class Bundled(DnsProvider):
+    ca_bundle: str = Field(alias="caBundle")
+    """Certificates."""
 
 
 def settings(**values: Any) -> Settings:
@@ -92,6 +108,16 @@ def test_parts_and_maps_have_secrets_as_well() -> None:
     assert {key: made.secret(one)[0] for key, one in made.model.secret_refs.items()} == {"a": "1", "b": "2"}
 
 
+@pytest.mark.parametrize("written", [{"caBundle": PEM}, {"caBundleFile": "ca.pem"}, {"caBundle": ENCODED}])
+def test_certificates_are_in_pem_in_a_file_or_as_in_an_issuer(written: dict[str, str]) -> None:
+    made: Any = Settings(Bundled, written, lambda path, _: (PEM, path), str)
+    assert made.model.ca_bundle == ENCODED
+    [field] = fields_of(Bundled)
+    assert (field.has_file, field.file) == (True, "caBundleFile")
+    with pytest.raises(InvalidSettings, match="caBundle and caBundleFile: give one of them"):
+        Settings(Bundled, {"caBundle": PEM, "caBundleFile": "ca.pem"}, lambda path, _: (PEM, path), str)
+
+
 def test_a_value_beside_its_reference_is_the_plain_one() -> None:
     assert settings(project="p", accessKeyID="AKIA").model.settings()["access_key_id"] == "AKIA"
 
@@ -112,6 +138,7 @@ def test_a_value_beside_its_reference_is_the_plain_one() -> None:
         ({"project": "p", "account": " \n"}, "account: is empty"),
         ({"project": "p", "accountFile": 1}, "accountFile: must be the path of a file"),
         ({"project": "p", "mode": SECRET}, "mode: Input should be 'Fast' or 'Slow'"),
+        ({"project": "p", "identity": {"name": "a"}}, "identity: is for Issuers only"),
         ({"project": "p", "login": {"clientID": "c"}}, "login.clientSecret: is missing"),
         ({"project": "p", "login": {"clientId": "c"}}, "login.clientId: is not a field; did you mean clientID"),
         ({"project": "p", "login": SECRET}, "login: "),
@@ -133,13 +160,14 @@ def test_the_fields_are_listed_with_what_they_mean() -> None:
     found = {field.name: field for field in fields_of(Toy)}
     assert list(found) == [
         *("project", "mode", "accessKeyID", "accessKeyIDFile", "account"),
-        *("login", "login.clientID", "login.clientSecret", "hosts", "secretRefs"),
+        *("login", "login.clientID", "login.clientSecret", "", "hosts", "secretRefs"),
     ]
     account = found["account"]
     assert (account.issuer, account.attribute, account.file) == ("accountSecretRef", "account", "accountFile")
     assert account.meaning == "The account. Excludes login."
     assert (account.is_secret, account.is_required, found["project"].is_required) == (True, False, True)
     assert (found["mode"].default, found["mode"].values) == ('"Slow"', ("Fast", "Slow"))
+    assert (found[""].issuer, found[""].is_for_issuers, account.is_for_issuers) == ("identity", True, False)
     nested = found["login.clientSecret"]
     assert (nested.issuer, nested.attribute) == ("login.clientSecretSecretRef", "login.client_secret")
 

@@ -79,6 +79,8 @@ def test_one_account_has_one_provider_for_all_challenges(session: Session, token
     settings = SolverSettings(("dns-01", "dns-account-01"), dns=("cloudflare",), dns_credentials=(token,))
     [(_, one), (_, two)] = providers(settings, session, "example.com")
     assert one is two
+    [(_, again)] = providers(SolverSettings(dns=("cloudflare",), dns_credentials=(token,)), session, "example.org")
+    assert again is one, "certificates of one run share the zones and the throttle of an account"
 
 
 @pytest.mark.parametrize(

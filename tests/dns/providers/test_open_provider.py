@@ -30,7 +30,7 @@ class Opened:
     double: CloudflareDouble
 
     def __init__(self, **options: Any) -> None:
-        assert options == {"trust_env": True}
+        assert options == {"trust_env": True, "ca_bundle": None}
         self.closed = 0
         self.made.append(self)
 
@@ -73,7 +73,7 @@ async def test_it_is_closed_after_a_failure_as_well(opened: type[Opened]) -> Non
 
 
 async def test_a_configuration_and_a_transport_of_ones_own_stay_ones_own(opened: type[Opened]) -> None:
-    mine = opened(trust_env=True)
+    mine = opened(trust_env=True, ca_bundle=None)
     async with open_provider(CloudflareConfig(api_token=Credential(SECRET)), transport=mine) as provider:
         await provider.present([RECORD])
     assert [one.closed for one in opened.made] == [0]

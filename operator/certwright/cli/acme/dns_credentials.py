@@ -168,11 +168,11 @@ def variables_of(name: str) -> Mapping[str, str]:
 
     found: dict[str, str] = {}
     for field in fields_of(provider_models()[name]):
-        if field.is_nested:
+        if field.is_nested or field.is_for_issuers:
             continue
         variable = field.attribute.upper()
         found.setdefault(variable, field.name)
-        if field.is_secret:
+        if field.is_secret or field.has_file:
             found[f"{variable}{_FILE}"] = field.file
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.acme import KNOWN_AUTHORITIES, HttpxTransport, UnsafeUrl, directory_url
+from certwright.acme import KNOWN_AUTHORITIES, UnsafeUrl, directory_url
 from certwright.cli.acme.account_store import AccountStore
 from certwright.cli.acme.certificate_store import CHAIN, CertificateStore
 from certwright.cli.acme.exits import ExitCode, UsageError
@@ -15,7 +15,7 @@ from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder,
 from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
 from certwright.cli.exits import CommandError
-from certwright.dns.surroundings import Surroundings
+from certwright.dns.connections import Connections
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.settings import Metadata
-    from certwright.http.message import Transport
+    from certwright.dns import DnsView, Provider
+    from certwright.dns.provider import ProviderConfig
     from certwright.pki import CertificateChain
 
 _LIMITS_SECONDS: Final = 5.0
@@ -63,21 +64,29 @@ class Session:
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
-        self._transport: Transport | None = None
-        self.surroundings = Surroundings()
-
-    def transport(self) -> Transport:
-        """Return what sends requests to the APIs of DNS providers: opened once, closed with the session."""
-        if self._transport is None:
-            self._transport = HttpxTransport(trust_env=True)
-        return self._transport
+        self._connections = Connections()
+        self._providers: dict[tuple[ProviderConfig, object], Provider] = {}
 
     async def aclose(self) -> None:
         """Close the connections to DNS providers."""
-        await self.surroundings.aclose()
-        if self._transport is not None:
-            await self._transport.aclose()
-            self._transport = None
+        self._providers.clear()
+        await self._connections.aclose()
+
+    def provider(self, config: ProviderConfig, view: DnsView, servers: object) -> Provider:
+        """Return the DNS provider with a configuration; certificates with the same one share it, and its throttle.
+
+        Args:
+            config: With its credentials.
+            view: Finds zones, if it does not list its own.
+            servers: What tells one view from another.
+
+        Raises:
+            DnsError: A value cannot be used.
+        """
+        key = (config, None if getattr(config, "knows_zones", False) else servers)
+        if key not in self._providers:
+            self._providers[key] = config.build(self._connections.context(view))
+        return self._providers[key]
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
         """Read a file with a secret, and warn if all users can read it.

@@ -102,6 +102,11 @@ class SolverSettings:
     persist_wildcard: bool = False
     exec_timeout: float = 60.0
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The solvers that are used: a DNS provider without a solver means dns-01."""
+        return self.solvers or (("dns-01",) if self.dns else ())
+
 
 @dataclass(frozen=True)
 class SolverSpec:

@@ -24,7 +24,6 @@ from certwright.cli.acme.solver_settings import (
     UPDATING,
     DnsCheck,
     SolverSettings,
-    SolverSpec,
     dns_for_name,
     for_name,
     parse_dns,
@@ -43,7 +42,6 @@ from certwright.client import (
     Webroot,
 )
 from certwright.dns import DnsView, TsigKey, TxtRecord
-from certwright.dns.provider import ProviderContext
 from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.dns.view import VIEWS
 
@@ -54,7 +52,7 @@ if TYPE_CHECKING:
     from certwright.cli.acme.lock import Lock
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.session import Session
-    from certwright.cli.acme.solver_settings import DnsSpec
+    from certwright.cli.acme.solver_settings import DnsSpec, SolverSpec
     from certwright.client import Instruction, Proof, Solver, Solvers
     from certwright.dns import Provider
     from certwright.dns.view import View
@@ -78,9 +76,7 @@ def make_solvers(settings: SolverSettings, session: Session) -> Solvers:
         UsageError: There is none, or a setting is missing.
         DnsError: A server, a key or a credential is invalid.
     """
-    specs = [parse_solver(text) for text in settings.solvers]
-    if not specs and settings.dns:
-        specs = [SolverSpec("dns-01")]
+    specs = [parse_solver(text) for text in settings.chosen]
     if not specs:
         raise UsageError(
             "Choose how to validate the domains with --solver: standalone, webroot:FOLDER, tls-alpn-01, dns-01 ..., or "
@@ -207,10 +203,8 @@ class _SolverFactory:
         if which not in self._providers:
             file = None if which.file is None else Path(which.file)
             config = load_config(provider_name(which.provider), file, self._session.warn_of_readers)
-            context = ProviderContext(
-                self._view.find_zone, self._session.transport, surroundings=self._session.surroundings
-            )
-            self._providers[which] = config.build(context)
+            servers = (self._settings.resolvers, self._settings.authoritative)
+            self._providers[which] = self._session.provider(config, self._view, servers)
             self._patience[which] = getattr(config, "patience", timedelta()).total_seconds()
         return self._providers[which]
 

@@ -124,8 +124,7 @@ async def _try_out(steps: _Steps, provider: Provider, view: DnsView, owner: str,
             await steps.attempt("look", _seen(view, record, seconds))
     finally:
         # Also after Ctrl-C, and after a failure: part of it may have been done.
-        async with asyncio.timeout(CLEAN_UP_SECONDS):
-            await steps.attempt("remove", _removed(provider, record))
+        await steps.attempt("remove", _removed(provider, record))
 
 
 async def _zone(provider: Any, place: str) -> str:
@@ -144,5 +143,10 @@ async def _seen(view: DnsView, record: TxtRecord, seconds: float) -> str:
 
 
 async def _removed(provider: Provider, record: TxtRecord) -> str:
-    await provider.clean_up([record])
+    try:
+        async with asyncio.timeout(CLEAN_UP_SECONDS):
+            await provider.clean_up([record])
+    except TimeoutError:
+        left = f"the TXT record {record.name} with the value {record.value} may be left"
+        raise NotVisible(f"the provider took longer than {CLEAN_UP_SECONDS:g} s: {left}") from None
     return "the record is removed; others at its name are as before"

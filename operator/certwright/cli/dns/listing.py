@@ -34,8 +34,12 @@ async def list_providers(text: str | None) -> Outcome:
     return Outcome({"providers": [_document(name) for name in names]}, lines)
 
 
+def _fields(name: str) -> list[ProviderField]:
+    return [field for field in fields_of(provider_models()[name]) if not field.is_for_issuers]
+
+
 def _summary(name: str) -> str:
-    return ", ".join(f"{field.name}{'*' if field.is_required else ''}" for field in fields_of(provider_models()[name]))
+    return ", ".join(f"{field.name}{'*' if field.is_required else ''}" for field in _fields(name))
 
 
 def _document(name: str) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def _document(name: str) -> dict[str, Any]:
             "values": list(field.values),
             "meaning": field.meaning,
         }
-        for field in fields_of(model)
+        for field in _fields(name)
     ]
     return {"name": name_in_issuer(name), "description": _first(model.__doc__), "fields": fields}
 
@@ -59,7 +63,7 @@ def _details(name: str) -> Iterator[str]:
     model = provider_models()[name]
     yield f"{name_in_issuer(name)}: {_first(model.__doc__)}"
     yield ""
-    for field in fields_of(model):
+    for field in _fields(name):
         yield field.name + (" (required)" if field.is_required else "")
         yield from textwrap.wrap(_meaning(field), _WIDTH, initial_indent="    ", subsequent_indent="    ")
     yield ""
@@ -72,7 +76,7 @@ def _meaning(field: ProviderField) -> str:
         parts.append(f"One of {', '.join(field.values)}.")
     if field.default is not None:
         parts.append(f"Default: {field.default.strip(chr(34))}.")
-    if field.is_secret and field.file != field.name:
+    if field.has_file:
         parts.append(f"Or {field.file}, with the path of a file that holds it.")
     return " ".join(parts)
 

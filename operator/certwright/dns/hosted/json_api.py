@@ -49,7 +49,7 @@ class JsonApi:
 
     def code(self, answer: Any) -> object:
         """Return what an answer calls its error."""
-        return answer.get("code") if isinstance(answer, dict) else None
+        return field_of(answer, "code")
 
     def failed(self, response: Response, answer: Any) -> bool:
         """Return whether an answer is an error."""
@@ -102,6 +102,39 @@ class JsonApi:
             raise not_understood(response)
         return answer
 
+    async def numbered(
+        self,
+        path: str,
+        key: str,
+        *,
+        size: tuple[str, int],
+        query: Mapping[str, str] | None = None,
+        zone: HostedZone | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the objects of a list whose pages have numbers.
+
+        Args:
+            path: Of the list.
+            key: The field that has the objects.
+            size: The parameter for the size of a page, and the size.
+            query: Other parameters.
+            zone: What it is about, for messages.
+
+        Raises:
+            DnsError: As for `call`.
+        """
+
+        async def fetch(page: str) -> Page:
+            number = int(page or "1")
+            asked = {**(query or {}), "page": str(number), size[0]: str(size[1])}
+            answer = await self.call("GET", path, zone=zone, query=asked)
+            items = answer.get(key) if isinstance(answer, dict) else None
+            # A full page may be followed by another one, whatever has become of the fields that say so.
+            full = isinstance(items, list) and len(items) >= size[1]
+            return items, str(number + 1) if full or _goes_on(answer, number) else ""
+
+        return await every_page(fetch)
+
     def _refusal(self, response: Response, code: str, zone: HostedZone | None) -> Exception:
         if code in self.outdated:
             return Outdated()
@@ -132,6 +165,18 @@ async def every_page(fetch: Callable[[str], Awaitable[Page]]) -> list[dict[str, 
         if not items or not following:
             break
     return found
+
+
+def field_of(answer: Any, *path: str) -> Any:
+    """Return a field of an answer, by the names of those around it; None if it is not there."""
+    for name in path:
+        answer = answer.get(name) if isinstance(answer, dict) else None
+    return answer
+
+
+def _goes_on(answer: Any, number: int) -> bool:
+    pages = field_of(answer, "pages")
+    return (isinstance(pages, int) and pages > number) or bool(field_of(answer, "links", "pages", "next"))
 
 
 def segment(text: str) -> str:

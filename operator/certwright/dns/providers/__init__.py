@@ -13,9 +13,8 @@ from dataclasses import fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.dns.connections import Connections
 from certwright.dns.credential import Credential, credential_name
-from certwright.dns.provider import ProviderContext
-from certwright.dns.surroundings import Surroundings
 from certwright.dns.view import DnsView
 
 if TYPE_CHECKING:
@@ -27,8 +26,10 @@ if TYPE_CHECKING:
 PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
+    "linode": "LinodeConfig",
     "rfc2136": "Rfc2136Config",
     "route53": "Route53Config",
+    "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
 
@@ -95,24 +96,11 @@ async def open_provider(
         DnsError: A value cannot be used; the message never shows a credential.
     """
     config = _configured(which, settings) if isinstance(which, str) else which
-    own: list[Transport] = []
-
-    def shared() -> Transport:
-        if transport is not None:
-            return transport
-        if not own:
-            from certwright.http.transport import HttpxTransport  # noqa: PLC0415 - not every provider speaks HTTPS
-
-            own.append(HttpxTransport(trust_env=True))
-        return own[0]
-
-    surroundings = Surroundings()
+    connections = Connections(transport)
     try:
-        yield config.build(ProviderContext((view or DnsView()).find_zone, shared, surroundings=surroundings))
+        yield config.build(connections.context(view or DnsView()))
     finally:
-        await surroundings.aclose()
-        for opened in own:
-            await opened.aclose()
+        await connections.aclose()
 
 
 def _configured(name: str, settings: Mapping[str, Any]) -> ProviderConfig:

@@ -6,20 +6,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
-from certwright.dns.hosted.json_api import JsonApi, bearer, every_page, relative, segment
+from certwright.dns.hosted.json_api import JsonApi, bearer, field_of, relative, segment
 from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, pace_of, zones_named
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.record import FoundRecord
     from certwright.dns.hosted.zones import HostedZone
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
 
 HOST: Final = "api.digitalocean.com"
-PAGE: Final = 200
+_PAGE: Final = ("per_page", 200)
 """Items of a page: the API's maximum."""
 PER_SECOND: Final = 3.8
 AT_ONCE: Final = 20
@@ -57,7 +56,7 @@ class DigitalOceanConfig:
 
 class _Api(JsonApi):
     def code(self, answer: Any) -> object:
-        return answer.get("id") if isinstance(answer, dict) else None
+        return field_of(answer, "id")
 
 
 class DigitalOceanProvider(OneByOneProvider):
@@ -69,7 +68,7 @@ class DigitalOceanProvider(OneByOneProvider):
 
     async def list_zones(self) -> list[HostedZone]:
         """List the domains."""
-        return zones_named(await self._list("/domains", "domains", {}), "name")
+        return zones_named(await self.api.numbered("/domains", "domains", size=_PAGE), "name")
 
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
         """Find the TXT records at some names."""
@@ -77,7 +76,9 @@ class DigitalOceanProvider(OneByOneProvider):
         items = [
             item
             for one in filters
-            for item in await self._list(_records(zone), "domain_records", {"type": "TXT", **one}, zone)
+            for item in await self.api.numbered(
+                _records(zone), "domain_records", size=_PAGE, query={"type": "TXT", **one}, zone=zone
+            )
         ]
         return found_among(items, names, zone, value="data")
 
@@ -94,24 +95,6 @@ class DigitalOceanProvider(OneByOneProvider):
     async def delete(self, zone: HostedZone, found: FoundRecord) -> None:
         """Delete a record."""
         await self.api.call("DELETE", f"{_records(zone)}/{segment(found.id)}", zone=zone)
-
-    async def _list(
-        self, path: str, key: str, query: Mapping[str, str], zone: HostedZone | None = None
-    ) -> list[dict[str, Any]]:
-        async def fetch(page: str) -> Page:
-            asked = {**query, "page": page or "1", "per_page": str(PAGE)}
-            answer = await self.api.call("GET", path, zone=zone, query=asked)
-            items = answer.get(key) if isinstance(answer, dict) else None
-            return items, str(int(page or "1") + 1) if _goes_on(answer, items) else ""
-
-        return await every_page(fetch)
-
-
-def _goes_on(answer: Any, items: Any) -> bool:
-    links = answer.get("links") if isinstance(answer, dict) else None
-    pages = links.get("pages") if isinstance(links, dict) else None
-    # A full page may be followed by another one, whatever has become of the links.
-    return (isinstance(pages, dict) and bool(pages.get("next"))) or (isinstance(items, list) and len(items) >= PAGE)
 
 
 def _records(zone: HostedZone) -> str:

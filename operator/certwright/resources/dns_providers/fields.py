@@ -7,6 +7,7 @@ documentation; `Settings` are values for it that were written there, checked by 
 import difflib
 import json
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, UnionType
@@ -17,13 +18,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from certwright.resources.base import Model
-from certwright.resources.dns_providers.base import DnsProvider
+from certwright.resources.dns_providers.base import DnsProvider, InCluster
 from certwright.resources.dns_providers.choice import ProviderChoice
 from certwright.resources.errors import describe
 from certwright.resources.references import SecretKeyRef
 
 _REF: Final = "SecretRef"
 _FILE: Final = "File"
+_BUNDLE: Final = "caBundle"
+"""The field for certificates, base64 of PEM in an Issuer; elsewhere also PEM, and in a file."""
+_PEM: Final = "-----BEGIN "
 _REFERENCE: Final = re.compile(r"\b([a-z][A-Za-z0-9]*)SecretRef\b")
 _HELD: Final = re.compile(r"^The Secret entry (?:that holds|that contains|with) ")
 _SHOWN: Final = re.compile(r"[A-Za-z]{1,40}")
@@ -36,8 +40,8 @@ class ProviderField:
 
     Attributes:
         issuer: As an Issuer has it: `apiTokenSecretRef`, `managedIdentity.clientID`.
-        name: As it is written outside of Kubernetes: `apiToken`.
-        attribute: As Python has it: `api_token`.
+        name: As it is written outside of Kubernetes: `apiToken`; empty if it means something in a cluster only.
+        attribute: As Python has it: `api_token`; empty in the same way.
         help: What it is.
         is_secret: Whether it is a credential, which may be in a file of its own.
         is_required: Whether it has to be there, where its parent is.
@@ -56,14 +60,24 @@ class ProviderField:
 
     @property
     def file(self) -> str:
-        """The name of the field for the path of a file with the secret, which only a secret has."""
+        """The name of the field for the path of a file with the secret or the certificates, which no other has."""
         return f"{self.issuer.removesuffix(_REF)}{_FILE}"
+
+    @property
+    def has_file(self) -> bool:
+        """Whether `file` can be written in the place of `name`."""
+        return (self.is_secret and self.name != self.file) or self.name == _BUNDLE
 
     @property
     def meaning(self) -> str:
         """What it is, in words that do without Kubernetes."""
         text = _without_references(_HELD.sub("", self.help))
         return text[:1].upper() + text[1:]
+
+    @property
+    def is_for_issuers(self) -> bool:
+        """Whether it means something in a cluster only."""
+        return not self.name
 
     @property
     def is_nested(self) -> bool:
@@ -107,13 +121,18 @@ def _fields(model: type[Model], issuer: str, outside: str, attribute: str) -> It
     names = _names(model)
     for name, info in model.model_fields.items():
         alias, secret = _alias(name, info), _core(info.annotation) is SecretKeyRef
+        if _is_in_cluster(info):
+            yield ProviderField(
+                f"{issuer}{alias}", "", "", _help(info), is_secret=False, is_required=info.is_required()
+            )
+            continue
         own = name.removesuffix("_secret_ref") if secret else name
         written = next(there for there, (field, _) in names.items() if field == name)
         yield ProviderField(
             f"{issuer}{alias}",
             f"{outside}{written}",
             f"{attribute}{own}",
-            " ".join((info.description or "").split()),
+            _help(info),
             secret,
             info.is_required(),
             _default(info),
@@ -130,8 +149,12 @@ def _names(model: type[Model]) -> dict[str, tuple[str, bool]]:
     found: dict[str, tuple[str, bool]] = {}
     for name, info in model.model_fields.items():
         alias = _alias(name, info)
+        if _is_in_cluster(info):
+            continue
         if _core(info.annotation) is not SecretKeyRef:
             found[alias] = (name, False)
+            if alias == _BUNDLE:
+                found[f"{alias}{_FILE}"] = (name, True)
             continue
         stem = alias.removesuffix(_REF)
         # Where a field for the value itself exists beside the reference, it is the one to use.
@@ -186,7 +209,7 @@ class Settings:
         names, made = _names(model), dict[str, Any]()
         for key, value in values.items():
             if key not in names:
-                self._problems.append(_unknown(path, key, value, names))
+                self._problems.append(_unknown(model, path, key, value))
                 continue
             name, is_file = names[key]
             if value is None:
@@ -195,6 +218,8 @@ class Settings:
             if alias in made:
                 both = " and ".join(f"{path}{there}" for there in names if names[there][0] == name and there in values)
                 self._problems.append(f"{both}: give one of them")
+            elif alias == _BUNDLE:
+                made[alias] = self._bundle(value, f"{path}{key}", is_file=is_file)
             elif is_file:
                 made[alias] = self._from_file(value, f"{path}{key}")
             else:
@@ -222,11 +247,18 @@ class Settings:
         return value
 
     def _from_file(self, value: Any, path: str) -> Any:
+        content, where = self._file(value, path)
+        return self._kept(content, where, path)
+
+    def _bundle(self, value: Any, path: str, *, is_file: bool) -> Any:
+        text = self._file(value, path)[0] if is_file else value
+        return b64encode(text.encode()).decode() if isinstance(text, str) and text.lstrip().startswith(_PEM) else text
+
+    def _file(self, value: Any, path: str) -> tuple[str, str]:
         if not isinstance(value, str) or not value:
             self._problems.append(f"{path}: must be the path of a file")
-            return None
-        content, where = self._read(value, path)
-        return self._kept(content, where, path)
+            return "", ""
+        return self._read(value, path)
 
     def _kept(self, secret: str, where: str, path: str) -> dict[str, str]:
         if not secret.strip() and not any(problem.startswith(f"{path}:") for problem in self._problems):
@@ -236,8 +268,11 @@ class Settings:
         return {"name": name, "key": name}
 
 
-def _unknown(path: str, key: object, value: object, names: Mapping[str, Any]) -> str:
+def _unknown(model: type[Model], path: str, key: object, value: object) -> str:
+    names = _names(model)
     known = ", ".join(names)
+    if key in {_alias(name, info) for name, info in model.model_fields.items() if _is_in_cluster(info)}:
+        return f"{path}{key}: is for Issuers only"
     if not isinstance(key, str) or not _SHOWN.fullmatch(key) or value is None:
         return f"{path}a name in it is not a field: those are {known}"
     stem = key.removesuffix(_REF)
@@ -288,6 +323,15 @@ def _inner(annotation: Any) -> Any:
 def _is(core: Any, kind: type) -> bool:
     origin = get_origin(core)
     return isinstance(origin, type) and issubclass(origin, kind)
+
+
+def _is_in_cluster(info: FieldInfo) -> bool:
+    core = _core(info.annotation)
+    return isinstance(core, type) and issubclass(core, InCluster)
+
+
+def _help(info: FieldInfo) -> str:
+    return " ".join((info.description or "").split())
 
 
 def _values(annotation: Any) -> Iterator[str]:
