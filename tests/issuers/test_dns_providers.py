@@ -23,7 +23,7 @@ from certwright.issuers import dns_providers as module
 from certwright.issuers.dns_providers import IDLE_SECONDS, MAX_CONNECTIONS, DnsProviders
 from certwright.issuers.registry import ReadyIssuer
 from certwright.resources import AcmeIssuerSpec, Dns01
-from certwright.resources.dns_providers.base import DnsProvider
+from certwright.resources.dns_providers.base import DnsProvider, provider_fields
 from certwright.resources.references import SecretKeyRef
 from certwright.runtime.key import Key
 from certwright.runtime.turns import TENANT
@@ -388,7 +388,7 @@ async def test_providers_share_one_transport_which_is_closed_with_the_pool(
 
 
 def test_exactly_one_provider_is_named_by_a_rule_that_grows_with_them() -> None:
-    names = ", ".join([*registry.PROVIDERS, "webhook"])
+    names = ", ".join(provider_fields(Dns01))
     both = {"toy": {"zone": "z", "apiTokenSecretRef": {"name": "t", "key": "k"}}, **OPEN}
     for wrong in (both, {}):
         with pytest.raises(ValueError, match=f"must name one DNS provider: {names}, toy"):
@@ -396,7 +396,7 @@ def test_exactly_one_provider_is_named_by_a_rule_that_grows_with_them() -> None:
     with pytest.raises(ValueError, match=f"must name at most one DNS provider: {names}, toy"):
         ToyDns01.model_validate({"challengeType": "dns-persist-01", **both})
     rule, *_, at_most = ToyDns01.model_json_schema()["x-kubernetes-validations"]
-    given = ", ".join(f"has(self.{name})" for name in [*registry.PROVIDERS, "webhook", "toy"])
+    given = ", ".join(f"has(self.{name})" for name in provider_fields(ToyDns01))
     assert rule["rule"] == f"self.challengeType == 'dns-persist-01' || [{given}].exists_one(given, given)"
     assert at_most["rule"] == f"!(self.challengeType == 'dns-persist-01') || [{given}].filter(given, given).size() <= 1"
     rule, *_ = Dns01.model_json_schema()["x-kubernetes-validations"]
