@@ -84,4 +84,3 @@ async def test_why_there_is_no_token_is_told(
     token = await identity(client)
     with pytest.raises(kind, match=said):
         await token.fetch()
-
