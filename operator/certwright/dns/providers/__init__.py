@@ -31,6 +31,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "linode": "LinodeConfig",
     "porkbun": "PorkbunConfig",
     "rfc2136": "Rfc2136Config",
+    "route53": "Route53Config",
     "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
