@@ -82,6 +82,7 @@ class ProviderContext:
         surroundings: Surroundings | None = None,
         trusting: Callable[[str], Transport] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Create a context.
@@ -96,6 +97,7 @@ class ProviderContext:
                 owner closes it. None if no provider here has a bundle.
             monotonic: See above.
             sleep: See above.
+            clock: The time, in UTC, for signatures and for what expires.
         """
         self.find_zone = find_zone
         self.before_send = before_send
@@ -103,6 +105,7 @@ class ProviderContext:
         self._transport = transport
         self._trusting = trusting
         self.monotonic = monotonic
+        self.clock = clock
         self.sleep = sleep
         self._busy: tuple[float, ProviderUnreachable] | None = None
 

@@ -25,7 +25,9 @@ from certwright.issuers.ambient import AmbientPolicy
 from certwright.issuers.credentials import read_credential
 from certwright.issuers.dns_webhook import WebhookConfig
 from certwright.issuers.host_places import FairTransport, HostPlaces
+from certwright.issuers.service_account_tokens import identity_token
 from certwright.issuers.transports import LateTransport, Transports
+from certwright.resources.dns_providers.service_account import ServiceAccountAuth
 from certwright.resources.dns_providers.webhook import Webhook
 from certwright.runtime.turns import Turns
 
@@ -211,7 +213,12 @@ class DnsProviders:
             )
             for name, reference in model.credentials().items()
         }
-        values = model.arguments(read)
+        values: dict[str, Any] = {
+            name: identity_token(self._kube_api, issuer, value, config.audience)  # type: ignore[attr-defined]  # of those that have such a field
+            if isinstance(value, ServiceAccountAuth)
+            else value
+            for name, value in model.arguments(read).items()
+        }
         if AMBIENT in names:
             values[AMBIENT] = self._ambient.allows(issuer.key.kind)
         return config(**values)

@@ -28,10 +28,13 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
     "http_request": "HttpRequestConfig",
+    "ionos": "IonosConfig",
     "linode": "LinodeConfig",
     "plugin": "PluginConfig",
+    "porkbun": "PorkbunConfig",
     "powerdns": "PowerdnsConfig",
     "rfc2136": "Rfc2136Config",
+    "route53": "Route53Config",
     "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
