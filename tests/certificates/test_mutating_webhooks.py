@@ -42,7 +42,7 @@ class Webhook(Bench):
             self.finalizers_set += 1
             return self.cluster.body
 
-        self.cluster.add_finalizer = add  # type: ignore[method-assign]
+        self.cluster.add_finalizer = add  # type: ignore[method-assign,assignment]
 
     def counts_statuses(self) -> None:
         original = self.cluster.apply_status
@@ -51,7 +51,7 @@ class Webhook(Bench):
             self.statuses += 1
             return await original(*arguments)
 
-        self.cluster.apply_status = apply  # type: ignore[method-assign]
+        self.cluster.apply_status = apply  # type: ignore[method-assign,assignment]
 
     @property
     def writes(self) -> int:
