@@ -58,13 +58,13 @@ class Shown:
         """The arguments for `open_provider`; a `Path` stands for what is in a file."""
         made = Settings(provider_models()[self.name], self.settings, lambda path, _: (path, _IN_FILE), str)
         usual = {one.name: one.default for one in fields(config_type(self.name))}  # type: ignore[arg-type]  # a dataclass
-        plain = {
-            name: value
-            for name, value in made.model.settings().items()
-            if value != usual.get(name, MISSING) and value not in (None, ())
-        }
         secret = {name: made.secret(one) for name, one in made.model.credentials().items()}
-        return {**plain, **{name: Path(text) if where == _IN_FILE else text for name, (text, where) in secret.items()}}
+        texts = {name: Path(text) if where == _IN_FILE else text for name, (text, where) in secret.items()}
+        return {
+            name: value
+            for name, value in made.model.arguments(texts).items()
+            if value != usual.get(name, MISSING) and value not in (None, (), {})
+        }
 
 
 def shown_on(page: str) -> Shown | None:
@@ -92,7 +92,9 @@ def _outside(
     made: dict[str, Any] = {}
     for key, value in values.items():
         field = by_issuer[f"{path}{key}"]
-        name = field.name.rpartition(".")[2]
+        if field.is_for_issuers:
+            continue
+        name = key.removesuffix("SecretRef") if field.is_secret else field.name.rpartition(".")[2]
         if field.is_secret:
             text = secrets.get(value["name"], {}).get(value.get("key", ""), _UNSEEN)
             long = "\n" in text.strip() or text.lstrip().startswith("{")
@@ -128,11 +130,12 @@ def completed(page: str) -> str:
 
 def _parts(shown: Shown) -> Iterator[str]:
     name, file = name_in_issuer(shown.name), f"{_PLACE}/{shown.name.replace('_', '-')}.yaml"
-    check = f"certwright dns check {name} www.example.com --dns-credentials {file}"
-    issue = f"certwright acme issue www.example.com --dns {name} --dns-credentials {file}"
+    option = f" --dns-credentials {file}" if shown.settings else ""
     yield from ("## Command line", "")
-    yield from (f"`{file}`:", "", "```yaml", yaml.safe_dump(shown.settings, sort_keys=False).rstrip(), "```", "")
-    yield from (f"```console\n$ {check}\n$ {issue}\n```", "")
+    if shown.settings:
+        yield from (f"`{file}`:", "", "```yaml", yaml.safe_dump(shown.settings, sort_keys=False).rstrip(), "```", "")
+    yield from ("```console", f"$ certwright dns check {name} www.example.com{option}")
+    yield from (f"$ certwright acme issue www.example.com --dns {name}{option}", "```", "")
     yield f"[The command line](../cli.md#dns-providers) explains the file. Without one, {_variables(shown.name)}."
     yield from ("", "## Python", "", "```python", *_program(shown), "```", "")
     yield from ("[The library](../library/solvers.md#dns-services) explains it.", "", "## Fields", "")
@@ -146,12 +149,9 @@ def _variables(name: str) -> str:
 
 
 def _program(shown: Shown) -> Iterator[str]:
-    yield f'async with open_provider("{shown.name}", {_arguments(shown.arguments)}) as provider:'
+    given = ", ".join([f'"{shown.name}"', *(f"{name}={_quoted(value)}" for name, value in shown.arguments.items())])
+    yield f"async with open_provider({given}) as provider:"
     yield '    certificate = await issue(client, ["www.example.com"], solvers=[Dns01(provider, DnsView())])'
-
-
-def _arguments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_quoted(value)}" for name, value in values.items())
 
 
 def _quoted(value: Any) -> str:
