@@ -14,6 +14,7 @@ from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_p
 from certwright.certificates.secret.issued import KEPT_AFTER_WRITE
 from certwright.certificates.secret.keystores import passwords_look
 from certwright.certificates.steps.step import Rest
+from certwright.issuers.allowed_domains import needs_labels
 from certwright.resources import READY, find_condition
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result
@@ -213,7 +214,9 @@ class Refuse(Rest):
         return _say(observation, tools, self.reason, self.message)
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
-        """Look again soon at first, then once a minute."""
+        """Look again soon at first, then once a minute, if what stands in the way may go without an event."""
+        if not _may_change_unseen(observation, self.reason):
+            return Result.ON_EVENT
         earlier = observation.memory.refusals
         return Result.again_in(min(FIRST_REFUSED_PAUSE_SECONDS * 2.0 ** min(earlier, 8), LONGEST_REFUSED_PAUSE_SECONDS))
 
@@ -236,6 +239,15 @@ class Pause(Rest):
         times = [observation.renew_at, ends - LAST_DAY if ends is not None else None, ends]
         after = min((time for time in times if time is not None and time > now), default=None)
         return Result.ON_EVENT if after is None else Result.again_at(after, now)
+
+
+def _may_change_unseen(observation: Observation, reason: Reason) -> bool:
+    """Whether a refusal depends on something that is not watched: a Secret of others, or a namespace's labels."""
+    issuer = observation.issuer
+    if reason == "NamesNotAllowed":
+        return issuer is not None and issuer.allowed is not None and needs_labels(issuer.allowed, observation.namespace)
+    # Who claims a Secret first is seen in Certificates, which are watched.
+    return observation.memory.unwatched is not None and reason != "SecretClaimed"
 
 
 def _pause_warning(observation: Observation, now: dt.datetime) -> str | None:
