@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "providers/"
 _YAML: Final = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NEXT: Final = ("\n## What it does\n", "\n## Troubleshooting\n")
+_WIDTH: Final = 96
 _IN_FILE: Final = "in a file"
 _PLACE: Final = "/etc/certwright"
 _UNSEEN: Final = "paste it here"
@@ -149,8 +150,13 @@ def _variables(name: str) -> str:
 
 
 def _program(shown: Shown) -> Iterator[str]:
-    given = ", ".join([f'"{shown.name}"', *(f"{name}={_quoted(value)}" for name, value in shown.arguments.items())])
-    yield f"async with open_provider({given}) as provider:"
+    name = name_in_issuer(shown.name)
+    given = [f'"{name}"', *(f"{name}={_quoted(value)}" for name, value in shown.arguments.items())]
+    start = f"async with open_provider({', '.join(given)}) as provider:"
+    if len(start) <= _WIDTH:
+        yield start
+    else:
+        yield from ("async with open_provider(", *(f"    {one}," for one in given), ") as provider:")
     yield '    certificate = await issue(client, ["www.example.com"], solvers=[Dns01(provider, DnsView())])'
 
 

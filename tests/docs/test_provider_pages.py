@@ -74,7 +74,8 @@ def test_its_program_gives_the_library_what_the_issuer_has(name: str) -> None:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     (call,) = [one for one in calls if getattr(one.func, "id", "") == "open_provider"]
     given = {one.arg: evaluated(one.value) for one in call.keywords if one.arg}
-    assert ast.literal_eval(call.args[0]) == name
+    assert ast.literal_eval(call.args[0]) == name_in_issuer(name)
+    assert all(len(line) <= 110 for line in code[1].splitlines())
     assert given == found.arguments
     assert configure(name, given, ambient=True).destination
 
