@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from certwright.http.message import Transport
 
 PROVIDERS: Final[Mapping[str, str]] = {
+    "azure_dns": "AzureDNSConfig",
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
     "linode": "LinodeConfig",

@@ -1,6 +1,9 @@
 """Which DNS provider a solver uses."""
 
+from pydantic import Field
+
 from certwright.resources.base import Model
+from certwright.resources.dns_providers.azure_dns import AzureDNS
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
@@ -13,6 +16,8 @@ from certwright.resources.dns_providers.webhook import Webhook
 class ProviderChoice(Model):
     """The base of the solver whose records a DNS provider creates: one field for each provider."""
 
+    azure_dns: AzureDNS | None = Field(default=None, alias="azureDNS")
+    """Creates records with the API of Azure DNS."""
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
     digitalocean: DigitalOcean | None = None
