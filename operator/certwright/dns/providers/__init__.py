@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "azure_dns": "AzureDNSConfig",
+    "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
     "linode": "LinodeConfig",

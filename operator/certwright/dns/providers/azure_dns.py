@@ -177,7 +177,7 @@ class AzureDNSProvider(RecordSetProvider):
             f"{_segment(config.resource_group_name)}"
         )
         self._tokens = TokenCache(fetch, monotonic=context.monotonic)
-        self._pace = Pace(PER_SECOND, at_once=AT_ONCE)
+        self._pace = Pace(PER_SECOND, at_once=AT_ONCE, monotonic=context.monotonic, sleep=context.sleep)
         self._places = asyncio.Semaphore(CONCURRENT)
         self._named = config.hosted_zone_name and normalise(config.hosted_zone_name)
         self._rights = (

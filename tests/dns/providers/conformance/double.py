@@ -82,9 +82,10 @@ class Double(ABC):
     def zone_of(self, path: str) -> str:
         """Return the name of the zone that a path is about, or an empty string."""
 
-    def lets_in(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> bool:
-        """Return whether a request is answered: the credential is right and has rights."""
-        return self.check_credential(method, url, headers, content) and not self.denied
+    def is_login(self, url: str) -> bool:
+        """Return whether a request is one for a token, which a credential without rights is given as well."""
+        del url
+        return False
 
     # What they share.
 
@@ -118,7 +119,7 @@ class Double(ABC):
         if self.answers:
             status, fields = self.answers.pop(0)
             return Response(status, Headers(fields), SECRET.encode(), url)
-        if not self.lets_in(method, url, headers, content):
+        if not self.check_credential(method, url, headers, content) or (self.denied and not self.is_login(url)):
             found = self.denial()
         else:
             query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
