@@ -30,6 +30,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "digitalocean": "DigitalOceanConfig",
     "linode": "LinodeConfig",
     "rfc2136": "Rfc2136Config",
+    "route53": "Route53Config",
     "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""

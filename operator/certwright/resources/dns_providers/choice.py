@@ -12,6 +12,7 @@ from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
+from certwright.resources.dns_providers.route53 import Route53
 from certwright.resources.dns_providers.vultr import Vultr
 from certwright.resources.dns_providers.webhook import Webhook
 
@@ -31,6 +32,8 @@ class ProviderChoice(Model):
     """Creates records with the API of Linode."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
+    route53: Route53 | None = None
+    """Creates records with the API of Amazon Route 53."""
     vultr: Vultr | None = None
     """Creates records with the API of Vultr."""
     webhook: Webhook | None = None
