@@ -21,7 +21,7 @@ from certwright.handlers.controller import Controller
 from certwright.issuers import upkeep
 from certwright.issuers.budgets import Budgets
 from certwright.issuers.presenters import PresenterFactory
-from certwright.runtime import backoff, clock_watch
+from certwright.runtime import backoff, clock_watch, labour
 from certwright.runtime.clock_watch import ClockWatch
 from testbed.faults import forger, refusals
 from tests.fakes.solvers import FakeDns
@@ -131,6 +131,7 @@ def simulated(world: World, cluster: Cluster, cas: Sequence[SimulatedCa]) -> Ite
         workers: {"LONGEST_REST_SECONDS": LONGEST_REST},
         registrations: {"UNCLAIMED_SECONDS": 30 * DAY},
         clock_watch: {"LOOK_SECONDS": DAY / 4},
+        labour: {"time": SimpleNamespace(thread_time=lambda: 0.0)},  # a slow call where the tests run
         refusals: {"datetime": WorldTime},
         forger: {"datetime": WorldTime},
     }

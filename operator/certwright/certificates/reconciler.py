@@ -190,7 +190,7 @@ class CertificateReconciler:
         self._tools.metrics.show(observation.certificate)
         if isinstance(step, AwaitRateLimit):
             self._rate_limited[observation.uid] = key
-        else:
+        elif not isinstance(step, Sleep):  # a look in between ends in one, until the same time
             self._rate_limited.pop(observation.uid, None)
         return self._next_look(observation, step)
 
