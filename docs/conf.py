@@ -23,6 +23,7 @@ extensions = [
     "resource_fields",
     "command_options",
     "later_pages",
+    "provider_pages",
     "reasons",
     "repository_links",
 ]

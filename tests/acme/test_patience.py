@@ -361,13 +361,32 @@ async def test_the_error_of_an_order_outlives_its_authorizations(
 ) -> None:
     problem = {"type": "urn:ietf:params:acme:error:caa", "detail": "forbidden"}
     ca.order_states.clear()
-    ca.reply("/order/1", lambda _: ca.json(ca.order("invalid", error=problem)))
+    ca.reply("/order/1", *[lambda _: ca.json(ca.order("invalid", error=problem))] * 2)
     gone = {**refusals(ca), "403": lambda request: ca.problem("unauthorized", "no", request, status=403)}[trouble]
     ca.reply("/authz/0", *[gone] * 20)
     order = await client.new_order([Identifier.dns("a.example")])
     with pytest.raises(OrderFailed, match="The order failed: caa: forbidden"):
         await client.poll_order(order)
     assert time.elapsed < 2
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["when it is polled", "as it was last seen"])
+async def test_a_single_answer_that_an_order_is_invalid_does_not_end_it(
+    client: Client, ca: FakeCa, *, is_known: bool
+) -> None:
+    """One of a CA's machines may lag behind, or be alone in saying so."""
+    order = await client.new_order([Identifier.dns("a.example")])
+    said = client.fetch_order(order.url)
+    ca.reply("/order/1", lambda _: ca.json(ca.order("invalid")))
+    if is_known:
+        order = await said
+        assert order.status == "invalid"
+    else:
+        said.close()
+    ca.order_states.extend(["ready"])
+    before = ca.paths().count("/order/1")
+    found = await client.poll_order(order, until=["ready"])
+    assert (found.status, ca.paths().count("/order/1") - before) == ("ready", 1 if is_known else 2)
 
 
 @pytest.mark.parametrize("status", [403, 404, 405, 501])

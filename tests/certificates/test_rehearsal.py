@@ -146,6 +146,34 @@ async def test_a_rehearsal_goes_on_after_a_restart_and_leaves_nothing_behind(ben
     assert len(bench.staging.orders) == 1
 
 
+class Killed(BaseException):
+    """What kill -9 is to the process."""
+
+
+@pytest.mark.parametrize("verb", ["delete_secret", "remove_finalizer"])
+async def test_a_result_outlives_a_kill_while_its_key_is_removed(bench: Rehearsed, verb: str) -> None:
+    """The next process has another key, for which the certificate of the order that is left is not."""
+    original = getattr(bench.cluster, verb)
+
+    async def remove_and_die(*arguments: Any, **options: Any) -> Any:
+        await original(*arguments, **options)
+        if bench.staging.orders:
+            setattr(bench.cluster, verb, original)
+            raise Killed
+
+    await bench.run(50 * 86400)
+    setattr(bench.cluster, verb, remove_and_die)
+    with pytest.raises(Killed):
+        await bench.run(40 * 86400)
+    bench.restart()
+    bench.take_secret(SecretFacts.of(bench.secret))
+    await bench.run(3600)
+    assert bench.rehearsal is not None
+    assert (bench.rehearsal.state, "RehearsalFailed" in bench.events) == ("Succeeded", False)
+    assert (bench.dns.records, bench.finalizers, bench.status.order) == (set(), [], None)
+    assert len(bench.staging.orders) == 1
+
+
 async def test_a_rehearsal_that_never_ends_is_given_up_and_cleaned_up_after(bench: Rehearsed) -> None:
     bench.staging.undecided = True
     await bench.run(59 * 86400)

@@ -156,3 +156,44 @@ async def test_without_a_self_check_no_server_is_asked_for_a_record_but_cnames_a
     assert await off.place("a.example") == "a.proofs.example"
     assert [seen.complete for seen in await off.check(RECORDS)] == [True, True]
     assert off.settling == PATIENCE
+
+
+class Distributing(Zones):
+    """A provider that says what it is still distributing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: dict[str, str] = {"v1": "still distributing"}
+        self.asked: list[str] = []
+
+    async def pending(self, records: Sequence[RecordResponse]) -> dict[RecordResponse, str]:
+        return {record: self.waiting[record.value] for record in records if record.value in self.waiting}
+
+    async def check(self, records: Sequence[RecordResponse]) -> tuple[Propagation, ...]:
+        self.asked += [record.value for record in records]
+        return await super().check(records)
+
+
+async def test_no_server_is_asked_for_a_record_that_the_provider_is_still_distributing() -> None:
+    zones = Distributing()
+    made = solver(zones)
+    first, second = await made.check(RECORDS)
+    assert (first.record, first.complete, first.describe()) == (RECORDS[0], False, "still distributing")
+    assert (second.record, second.complete) == (RECORDS[1], True)
+    assert zones.asked == ["v2"]
+    zones.waiting["v2"] = "still distributing"
+    assert not any(seen.complete for seen in await made.check(RECORDS))
+    assert zones.asked == ["v2"]
+    zones.waiting.clear()
+    assert all(seen.complete for seen in await made.check(RECORDS))
+    assert zones.asked == ["v2", "v1", "v2"]
+
+
+@pytest.mark.parametrize("view", [True, False])
+async def test_without_a_self_check_the_provider_alone_says_when_the_ca_can_be_asked(*, view: bool) -> None:
+    zones = Distributing()
+    off = Dns01Presenter(zones, zones if view else None, self_check="off")  # type: ignore[arg-type]  # a stand-in for the view
+    assert [seen.complete for seen in await off.check(RECORDS)] == [False, True]
+    zones.waiting.clear()
+    assert [seen.complete for seen in await off.check(RECORDS)] == [True, True]
+    assert zones.asked == []

@@ -50,6 +50,14 @@ def test_commands_and_options_are_those_of_the_command_line() -> None:
     assert "issue" in offered("acme", "i", plugin=False)
 
 
+def test_dns_providers_are_offered_where_one_is_named() -> None:
+    assert "cloudflare" in offered("acme", "issue", "--dns", "", plugin=False)
+    assert offered("dns", "check", "rfc", plugin=False) == ["rfc2136"]
+    assert "cloudflare" in offered("dns", "list", "", plugin=False)
+    assert offered("dns", "check", "rfc2136", "", plugin=False) == []
+    assert complete(app, ["acme", "issue", "--dns-credentials", ""]) == FILES
+
+
 def test_names_are_asked_of_the_api_server_with_what_was_typed(names: list[Sequence[str]]) -> None:
     assert offered("status", "-n", "shop", "w") == ["web"]
     assert [list(one) for one in names] == [["status", "-n", "shop"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -13,7 +14,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from typer.testing import CliRunner
 
+from certwright.cli.dns.app import dns as dns_commands
 from certwright.dns import TxtRecord
 from certwright.pki import build_csr
 from harness.acme import provider_of
@@ -160,6 +163,53 @@ def test_the_secret_of_dynamic_updates_may_be_in_the_environment(acme: AcmeComma
     assert (without.code, "CERTWRIGHT_TSIG_SECRET" in without.err) == (2, True)
     kept = "".join(path.read_text() for path in acme.folder.rglob("*.json"))
     assert key.secret not in kept
+
+
+@pytest.fixture
+def rfc2136(bed: TestBed, tmp_path: Path) -> Path:
+    """A file for `--dns-credentials`, with what the bed's name server takes."""
+    name, key = bed.bind.main_key
+    path = tmp_path / "rfc2136.yaml"
+    path.touch(mode=0o600)
+    path.write_text(
+        f"nameserver: {bed.bind.address}\ntsigKeyName: {name}\n"
+        f"tsigAlgorithm: {key.algorithm.upper().replace('-', '', 1)}\ntsigSecret: {key.secret}\n"
+    )
+    return path
+
+
+def test_a_provider_of_an_issuer_creates_the_records_at_renewals_as_well(
+    acme: AcmeCommand, bind: Bind, name: str, rfc2136: Path
+) -> None:
+    where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
+    given = ["--dns", "RFC2136", "--dns-credentials", str(rfc2136), *where]
+    acme.ok("issue", name, f"*.{name}", *given)
+    first = leaf(acme.certificate(name)).serial_number
+    acme.ok("renew", name, "--force")
+    assert names_in(leaf(acme.certificate(name))) == {name, f"*.{name}"}
+    assert leaf(acme.certificate(name)).serial_number != first
+    assert [record for record in bind.txt_records(bind.zones[0]) if record.endswith(name)] == []
+    kept = "".join(path.read_text() for path in acme.folder.rglob("*.json"))
+    assert (str(rfc2136) in kept, bind.main_key[1].secret in kept) == (True, False)
+    rfc2136.write_text("nameserver: x\ntsigKey: y\n")
+    failed = acme.run("renew", name, "--force", "--json")
+    assert failed.code == 7
+    assert "tsigKey: is not a field; did you mean tsigKeyName?" in failed.err
+    assert leaf(acme.certificate(name)).serial_number != first, "the last good one stays"
+
+
+def test_credentials_are_checked_against_real_name_servers(bind: Bind, name: str, rfc2136: Path) -> None:
+    where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
+    arguments = ["check", "rfc2136", f"*.{name}", "--dns-credentials", str(rfc2136), *where, "--json"]
+    good = CliRunner().invoke(dns_commands, arguments)
+    assert good.exit_code == 0, good.stderr
+    steps = [(one["step"], one["ok"]) for one in json.loads(good.stdout)["steps"]]
+    assert steps == [(step, True) for step in ("credentials", "name", "create", "look", "remove")]
+    assert f"_acme-challenge.{name}" not in bind.txt_records(bind.zones[0])
+    rfc2136.write_text(rfc2136.read_text().replace(bind.main_key[1].secret, "d3Jvbmc="))
+    bad = CliRunner().invoke(dns_commands, arguments)
+    assert (bad.exit_code, json.loads(bad.stdout)["error"]["type"]) == (1, "TsigRejected")
+    assert "BADSIG" in bad.stderr
 
 
 async def test_dns_persist_01_says_the_record_and_then_needs_nothing(acme: AcmeCommand, bind: Bind, name: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from certwright.resources import names
+from certwright.resources import Dns01, names
+from certwright.resources.dns_providers.base import provider_fields
 from certwright.resources.text_rule import TextRule
 from testbed.bed import TestBed
 from testbed.errors import CommandFailed
@@ -18,6 +19,7 @@ Refuse = Callable[[Body], str]
 LONG_NAME: Final = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
 MISSING: Final = object()
 RFC2136: Final = {"rfc2136": {"nameserver": "ns1.example"}}
+PROVIDERS: Final = ", ".join(provider_fields(Dns01))
 PEM: Final = "-----BEGIN CERTIFICATE-----\n"
 PEM_IN_BASE64: Final = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="
 
@@ -269,7 +271,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
         (
             persistent(challengeType="dns-account-01"),
-            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+            f"dns01: Invalid value: must name one DNS provider: {PROVIDERS}",
         ),
         (persistent(challengeType="dns-02"), 'supported values: "dns-01", "dns-account-01", "dns-persist-01"'),
         (
@@ -283,15 +285,15 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         ),
         (
             solver(dns01={**RFC2136, "cloudflare": {"apiTokenSecretRef": {"name": "dns", "key": "token"}}}),
-            "dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+            f"dns01: Invalid value: must name one DNS provider: {PROVIDERS}",
         ),
         (
             persistent(**RFC2136, cloudflare={"apiTokenSecretRef": {"name": "dns", "key": "token"}}),
-            "dns01: Invalid value: must name at most one DNS provider: cloudflare, rfc2136, webhook",
+            f"dns01: Invalid value: must name at most one DNS provider: {PROVIDERS}",
         ),
         (
             solver(dns01={}),
-            "spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: cloudflare, rfc2136, webhook",
+            f"spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: {PROVIDERS}",
         ),
         (solver(dns01={"rfc2136": {"nameserver": "tcp://ns"}}), "must be host or host:port, without a scheme"),
         (solver(dns01={"rfc2136": {"nameserver": "ns", "tsigKeyName": "key"}}), "must be set together"),

@@ -39,7 +39,7 @@ def test_kubectl_shows_what_matters(tenant: Tenant) -> None:
     tenant.apply("web", "columns.example.test")
     tenant.ready("web")
     header, row = tenant.bed.kubectl("get", "cwcert", "-n", tenant.namespace, "-o", "wide").splitlines()
-    assert header.split() == ["NAME", "READY", "SECRET", "ISSUER", "EXPIRES", "RENEWS", "STATUS", "AGE"]
+    assert header.split() == ["NAME", "READY", "REASON", "SECRET", "ISSUER", "EXPIRES", "RENEWS", "STATUS", "AGE"]
     assert row.split()[:4] == ["web", "True", "web-tls", "pebble"]
     header, row = tenant.bed.kubectl("get", "cwiss", "-n", tenant.namespace).splitlines()
     assert header.split()[:2] == ["NAME", "READY"]

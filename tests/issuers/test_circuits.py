@@ -13,9 +13,14 @@ from certwright.issuers.circuits import (
     FAILURES,
     FIRST_PAUSE,
     FORGOTTEN_AFTER,
+    ISSUER_FAILURES,
+    LONGEST_ASKED,
     LONGEST_PAUSE,
     MAX_CERTIFICATES,
+    MAX_LENGTHENED_BY,
+    NEXT_TRIAL,
     OTHERS_FIRST,
+    SAID,
     TRIAL_PATIENCE,
     Circuits,
 )
@@ -98,7 +103,7 @@ def test_what_is_not_the_issuers_fault_does_not(watched: Watched, reason: Reason
 
 def test_an_answer_in_between_begins_a_new_row(watched: Watched) -> None:
     watched.fail(FAILURES - 1)
-    watched.circuits.answered(CA, team("uid-0"), "order")
+    watched.circuits.answered(CA, team("uid-0"), "order", watched.now)
     watched.fail(FAILURES - 1)
     assert watched.circuits.is_available(CA)
 
@@ -106,7 +111,7 @@ def test_an_answer_in_between_begins_a_new_row(watched: Watched) -> None:
 def test_answers_about_orders_that_there_are_do_not_excuse_refusals_of_new_ones(watched: Watched) -> None:
     for number in range(FAILURES):
         watched.fail(1, uid=f"uid-{number}")
-        watched.circuits.answered(CA, team("other"), "other")
+        watched.circuits.answered(CA, team("other"), "other", watched.now)
     assert not watched.circuits.is_available(CA)
 
 
@@ -131,7 +136,7 @@ def test_a_certificate_closes_the_circuit(watched: Watched) -> None:
     watched.opened()
     watched.now += FIRST_PAUSE
     assert watched.circuits.enter(CA, team("one"), watched.now) is None
-    watched.circuits.answered(CA, team("uid-0"), "order")
+    watched.circuits.answered(CA, team("uid-0"), "order", watched.now)
     assert not watched.circuits.is_available(CA)
     watched.circuits.proved(CA, team("one"))
     assert (watched.circuits.is_available(CA), watched.changes) == (True, [CA])
@@ -188,7 +193,7 @@ def test_after_a_restart_one_order_tries_first(watched: Watched) -> None:
 
 def test_nothing_is_kept_of_an_issuer_that_is_gone_or_works(watched: Watched) -> None:
     watched.fail(2, uid="uid-0")
-    watched.circuits.answered(CA, team("uid-0"), "order")
+    watched.circuits.answered(CA, team("uid-0"), "order", watched.now)
     assert not vars(watched.circuits)["_circuits"]
     watched.opened()
     watched.circuits.forget(CA)
@@ -296,3 +301,142 @@ def test_what_is_known_of_a_namespace_is_bounded(watched: Watched) -> None:
     known = vars(watched.circuits)["_circuits"][SHARED]
     assert len(known["evil"]) <= MAX_CERTIFICATES + 1
     assert len(known[""][""].rows["order"].sources) == 1
+
+
+def test_once_the_ca_answers_a_trial_another_one_follows_soon(watched: Watched) -> None:
+    """The first may wait for its DNS for an hour, or for ever, and the CA works."""
+    answers: list[Key] = []
+    watched.opened().circuits.on_answer = answers.append
+    watched.now += FIRST_PAUSE
+    circuits = watched.circuits
+    assert circuits.enter(CA, team("one"), watched.now) is None
+    for _ in range(3):
+        circuits.answered(CA, team("one"), "order", watched.now)
+    assert answers == [CA]
+    obstacle = circuits.obstacle(CA, team("two"), watched.now)
+    assert obstacle is not None
+    assert obstacle.until == watched.now + NEXT_TRIAL
+    watched.now += NEXT_TRIAL
+    assert circuits.enter(CA, team("two"), watched.now) is None
+    assert circuits.enter(CA, team("three"), watched.now + NEXT_TRIAL) is not None, "the second has no answer yet"
+    assert circuits.enter(CA, team("three"), watched.now + TRIAL_PATIENCE) is None
+    circuits.failed(CA, team("one"), "other", "CAInternalError", "no", now=watched.now + TRIAL_PATIENCE)
+    assert circuits.enter(CA, team("four"), watched.now + TRIAL_PATIENCE + NEXT_TRIAL) is not None
+
+
+def test_answers_of_those_who_do_not_try_it_let_nobody_follow(watched: Watched) -> None:
+    watched.opened()
+    watched.now += FIRST_PAUSE
+    assert watched.circuits.enter(CA, team("one"), watched.now) is None
+    watched.circuits.answered(CA, team("other"), "other", watched.now)
+    assert watched.circuits.enter(CA, team("two"), watched.now + NEXT_TRIAL) is not None
+
+
+def test_a_clock_that_is_set_back_ends_a_trial(watched: Watched) -> None:
+    watched.opened()
+    watched.now += FIRST_PAUSE
+    assert watched.circuits.enter(CA, team("one"), watched.now) is None
+    assert watched.circuits.obstacle(CA, team("two"), NOW - dt.timedelta(days=1)) is None
+
+
+def test_namespaces_that_fail_in_turn_do_not_keep_others_from_trying(watched: Watched) -> None:
+    """Whoever has two namespaces, and Certificates on which the CA fails, must not keep its circuit open."""
+    watched.fail_at_shared("evil-1", "evil-2", "evil-1", "evil-2", "evil-1")
+    assert watched.holds_up("good")
+    for number in range(2):
+        held = watched.circuits.obstacle(SHARED, Asker("good", "good-one"), watched.now)
+        assert held is not None
+        watched.now = held.until
+        evil = Asker(f"evil-{number + 1}", f"uid-{number}")
+        assert watched.circuits.enter(SHARED, evil, watched.now) is None
+        watched.circuits.failed(SHARED, evil, "order", "CAInternalError", "no", now=watched.now)
+    held = watched.circuits.obstacle(SHARED, Asker("good", "good-one"), watched.now)
+    assert held is not None
+    watched.now = held.until + OTHERS_FIRST - SECOND
+    assert watched.holds_up("evil-1", "new")
+    assert watched.holds_up("evil-2", "new")
+    assert not watched.holds_up("good")
+
+
+def test_those_whose_trials_failed_are_bounded(watched: Watched) -> None:
+    watched.fail_at_shared("a", "b", "a", "b", "a")
+    for number in range(3 * MAX_LENGTHENED_BY):
+        watched.now += LONGEST_PAUSE + OTHERS_FIRST
+        watched.fail_at_shared(f"team-{number}")
+    (circuit,) = (known[""] for known in vars(watched.circuits)["_circuits"][SHARED].values())
+    assert len(circuit.lengthened_by) == MAX_LENGTHENED_BY
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [
+        (dt.timedelta(minutes=30), dt.timedelta(minutes=30)),
+        (dt.timedelta(days=9), LONGEST_ASKED),
+        (dt.timedelta(seconds=5), FIRST_PAUSE),
+        (-dt.timedelta(days=9), FIRST_PAUSE),
+    ],
+)
+def test_a_ca_that_asks_for_a_longer_pause_gets_it(watched: Watched, asked: dt.timedelta, pause: dt.timedelta) -> None:
+    def fail(uid: str) -> None:
+        until = watched.now + asked
+        watched.circuits.failed(
+            CA, team(uid), "order", "CAInternalError", "maintenance", now=watched.now, not_before=until
+        )
+
+    for number in range(FAILURES):
+        fail(f"uid-{number % 3}")
+        watched.now += 20 * SECOND
+    opened = watched.now - 20 * SECOND
+    obstacle = watched.circuits.obstacle(CA, team("one"), watched.now)
+    assert obstacle is not None
+    assert obstacle.until == opened + pause
+    watched.now = opened + pause
+    assert watched.circuits.enter(CA, team("one"), watched.now) is None
+    fail("one")
+    obstacle = watched.circuits.obstacle(CA, team("one"), watched.now)
+    assert obstacle is not None
+    assert obstacle.until == watched.now + max(pause if asked > FIRST_PAUSE else 2 * FIRST_PAUSE, 2 * FIRST_PAUSE)
+
+
+def test_what_only_it_has_met_itself_does_not_hold_up_one_without_another_issuer(watched: Watched) -> None:
+    watched.fail(uid="poison")
+    assert watched.circuits.obstacle(CA, team("poison"), watched.now) is not None
+    assert watched.circuits.obstacle(CA, team("poison"), watched.now, is_alone=True) is None
+    assert watched.circuits.enter(CA, team("poison"), watched.now, is_alone=True) is None
+    watched.fail(FAILURES, uid="")
+    assert watched.circuits.obstacle(CA, team("poison"), watched.now, is_alone=True) is not None
+
+
+def test_what_those_who_wait_are_told_stays_the_same_through_pauses_and_trials(watched: Watched) -> None:
+    """It stands in the condition of each of them: a word that changes is a write for everybody."""
+    watched.opened()
+    told = set()
+    for number in range(10):
+        told.add(getattr(watched.circuits.obstacle(CA, team("waits"), watched.now), "message", None))
+        watched.now += LONGEST_PAUSE
+        assert watched.circuits.enter(CA, team("one"), watched.now) is None
+        told.add(getattr(watched.circuits.obstacle(CA, team("waits"), watched.now), "message", None))
+        message = f"no answer to request {number}"
+        watched.circuits.failed(CA, team("one"), "order", "CAUnreachable", message, now=watched.now)
+    assert told == {"it has failed since 2026-06-01T12:00:00Z: no answer"}
+    watched.now += LONGEST_PAUSE
+    watched.circuits.failed(CA, team("one"), "order", "CAInternalError", "HTTP 500", now=watched.now)
+    assert "HTTP 500" in watched.circuits.condition(CA, 1).message, "it fails in another way"
+
+
+@pytest.mark.parametrize("is_certain", [False, True])
+def test_all_tenants_are_told_of_a_cluster_issuer_only_what_concerns_all(watched: Watched, *, is_certain: bool) -> None:
+    said = "HTTP 500 for secret-project.shop.example" if not is_certain else "cannot connect to ca.example"
+    for namespace in "ababab":
+        who = Asker(namespace, f"{namespace}-one")
+        watched.circuits.failed(SHARED, who, "order", "CAInternalError", said, now=watched.now, is_certain=is_certain)
+        watched.now += 20 * SECOND
+    obstacle = watched.circuits.obstacle(SHARED, Asker("other", "other-one"), watched.now)
+    assert obstacle is not None
+    for message in (obstacle.message, watched.circuits.condition(SHARED, 1).message):
+        assert ("secret-project" not in message) or is_certain
+        assert ("ca.example" if is_certain else "its CA answers that it has failed itself") in message
+
+
+def test_there_are_words_for_all_tenants_for_every_failure_that_counts() -> None:
+    assert set(SAID) == set(ISSUER_FAILURES)

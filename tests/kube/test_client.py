@@ -217,7 +217,13 @@ async def test_an_unreadable_service_account_token_is_worth_another_try(
     assert counted == [("GET", "none"), ("GET", "none"), ("GET", "200")]
 
 
-@pytest.mark.parametrize("body", [b"<html>hello</html>", b"[1]", b'"text"', b"{", b"\xff\xfe"])
+NESTED = b'{"a":' * 200_000
+"""Deeper than Python's parser goes."""
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>hello</html>", b"[1]", b'"text"', b"{", b"\xff\xfe", NESTED], ids=lambda body: repr(body[:8])
+)
 async def test_an_answer_that_is_no_object_is_no_success(server: ApiServer, client: KubeClient, body: bytes) -> None:
     server.reply(200, body)
     with pytest.raises(KubeError, match="not a JSON object; is this the API server"):

@@ -142,9 +142,9 @@ def test_the_fields_of_an_issuer_are_the_ones_people_know() -> None:
 @pytest.mark.parametrize(
     ("kind", "scope", "columns"),
     [
-        ("Certificate", "Namespaced", ["Ready", "Secret", "Issuer", "Expires", "Renews", "Status", "Age"]),
-        ("Issuer", "Namespaced", ["Ready", "Status", "Age"]),
-        ("ClusterIssuer", "Cluster", ["Ready", "Status", "Age"]),
+        ("Certificate", "Namespaced", ["Ready", "Reason", "Secret", "Issuer", "Expires", "Renews", "Status", "Age"]),
+        ("Issuer", "Namespaced", ["Ready", "Reason", "Server", "Status", "Age"]),
+        ("ClusterIssuer", "Cluster", ["Ready", "Reason", "Server", "Status", "Age"]),
     ],
 )
 def test_a_definition_says_how_kubectl_shows_it(kind: str, scope: str, columns: list[str]) -> None:

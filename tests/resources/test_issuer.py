@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from certwright.resources import AllowedDomains, ClusterIssuer, InvalidResource, Issuer
+from certwright.resources import AllowedDomains, ClusterIssuer, Dns01, InvalidResource, Issuer
+from certwright.resources.dns_providers.base import provider_fields
 
 Make = Callable[..., dict[str, Any]]
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 BUNDLE = base64.b64encode(PEM.encode()).decode()
 HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
 RFC2136 = {"rfc2136": {"nameserver": "ns1.example"}}
+PROVIDERS = ", ".join(provider_fields(Dns01))
 ENTRY = {"name": "dns", "key": "token"}
 
 
@@ -112,7 +114,7 @@ def test_permanent_records_need_no_provider_and_say_what_persist_does(
         (persistent(selfCheck="off"), "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType"),
         (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
-        (persistent(challengeType="dns-account-01"), "must name one DNS provider: cloudflare, rfc2136, webhook"),
+        (persistent(challengeType="dns-account-01"), f"must name one DNS provider: {PROVIDERS}"),
         (persistent(challengeType="dns-02"), "'dns-persist-01'"),
         (cloudflare(), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
         (

@@ -111,6 +111,8 @@ class SimulatedCa:
         called_back: When the certificate for each set of names was called back by its renewal information.
         struck: How often each fault was met.
         down: Whether nothing is answered.
+        placed_at: When orders were placed, by the loop's clock.
+        tried_at: When requests came to it, those included that were not answered.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class SimulatedCa:
         self.struck: Counter[str] = Counter()
         self.requests = 0
         self.placed_at: list[float] = []
+        self.tried_at: list[float] = []
         self.down = False
         self.refuses_validation = 0.0
         self._buckets: dict[tuple[str, ...], _Bucket] = {}
@@ -453,6 +456,7 @@ class CaTransport:
         world.live_or_die(self._process)
         await asyncio.sleep(SECONDS_EACH)
         place = urlsplit(url)
+        ca.tried_at.append(world.loop.time())
         if ca.down or place.netloc != ca.host:
             raise ConnectionFailed(f"cannot connect to {place.netloc}", host=place.netloc, request_sent=False)
         request = exchanges.Request(

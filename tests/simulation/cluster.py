@@ -28,6 +28,7 @@ class Cluster:
         on_secret: Called with each Secret that is written.
         on_lost: Called with the plural and the object of a write whose answer was lost: the watch brings it.
         last: What was written last.
+        written_at: When anything was written, by the loop's clock.
     """
 
     def __init__(self, world: World) -> None:
@@ -38,6 +39,7 @@ class Cluster:
         self.on_secret: Callable[[Body], None] = lambda _body: None
         self.on_lost: Callable[[str, Body], None] = lambda _plural, _body: None
         self.last: tuple[str, Body] | None = None
+        self.written_at: list[float] = []
         self._version = 100
 
     def put(self, plural: str, body: Mapping[str, Any]) -> Body:
@@ -46,6 +48,7 @@ class Cluster:
         metadata = {"uid": f"uid-{self._version}", **body["metadata"], "resourceVersion": str(self._version)}
         stored = {**body, "metadata": metadata}
         self.objects[plural, metadata.get("namespace") or "", metadata["name"]] = stored
+        self.written_at.append(self.world.loop.time())
         self.last = plural, stored
         return stored
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from certwright.acme import *
 from certwright.client import *
 from certwright.dns import *
+from certwright.dns.providers import open_provider
 from certwright.pki import *
 
 client: Client

@@ -471,6 +471,8 @@ class OrderClient(AuthorizationClient):
                 respected before the first look.
             pace: The pauses where the server does not say.
 
+        `invalid` is the end of an order, and one of a CA's machines may be alone in saying so: it is read twice.
+
         Raises:
             OrderFailed: The order became `invalid`, which is not one of the states, or it cannot become ready because
                 an authorization is not pending any more.
@@ -480,16 +482,21 @@ class OrderClient(AuthorizationClient):
         asked = [one.retry_after for one in answered if one.retry_after is not None]
         first = replace(order, retry_after=max(*asked, order.retry_after or 0.0)) if asked else order
         latest = order
+        is_the_end = OrderStatus.INVALID not in until
 
         async def look(last: Order) -> Order:
             nonlocal latest
             latest = await self.fetch_order(last.url, known=last)
+            if latest.status is OrderStatus.INVALID and is_the_end:
+                latest = await self.fetch_order(last.url, known=latest)
             if latest.status is OrderStatus.PENDING and (failed := await watch.look(latest)):
                 raise OrderFailed(latest, dict(failed))
             return latest
 
         wanted = frozenset({*until, OrderStatus.INVALID})
         try:
+            if first.status is OrderStatus.INVALID and is_the_end:
+                first = await self.fetch_order(order.url, known=order)
             found = await poll(first, look, until=wanted, timeout=timeout, clock=self.server.clock, pace=pace)
         except PollTimedOut as error:
             if latest.status is OrderStatus.PENDING and not watch.has_looked:

@@ -95,7 +95,8 @@ def choose(
         now: The present time.
     """
     if len(candidates) == 1:
-        return Choice(candidates[0])
+        held = candidates[0].obstacle
+        return Choice(candidates[0], look_at=held.until if held is not None else None)
     current = next((one for one in candidates if one.key == order_of), None)
     if current is not None and (current.is_usable or current.view.state == "unknown"):
         return Choice(current)

@@ -354,7 +354,10 @@ def _order_not_loaded(observation: Observation, now: dt.datetime) -> Step | None
 
 def _waiting_for(choice: Choice) -> str:
     candidate = choice.candidate
-    return f"{candidate.key} is not used now: {candidate.why_not}."
+    return (
+        f"{candidate.key} is not used now: {candidate.why_not}. One order at a time tries it, and the others follow "
+        "once it works."
+    )
 
 
 def _tried_enough(observation: Observation) -> bool:

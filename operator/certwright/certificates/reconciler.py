@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from certwright.certificates.progress import Progress
 from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
 from certwright.certificates.rehearsal_issuer import RehearsalIssuer
 from certwright.certificates.requested import next_request_look
+from certwright.certificates.returns import Returns
 from certwright.certificates.revocations import next_revocation_look
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.issued import MAX_KEPT
@@ -129,6 +131,7 @@ class CertificateReconciler:
         self._recounted: set[str] = set()
         self._rate_limited: dict[str, Key] = {}
         self._released: set[str] = set()
+        self._returns = Returns()
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
@@ -137,6 +140,7 @@ class CertificateReconciler:
         self._with_changed_issuer.discard(uid)
         self._rate_limited.pop(uid, None)
         self._released.discard(uid)
+        self._returns.forget(uid)
         self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
@@ -159,6 +163,26 @@ class CertificateReconciler:
         waiting = {uid: self._rate_limited[uid] for uid in uids if uid in self._rate_limited}
         self._released.update(waiting)
         return list(waiting.values())
+
+    def go_on(self, issuer: Key) -> list[tuple[Key, float]]:
+        """Let the Certificates go on that waited for an issuer's CA; return them, and after how many seconds each."""
+        keys = self.waiting_for(issuer)
+        uids = {found.metadata.uid: key for key in keys if (found := self._certificates.get(key)) is not None}
+        turns = self._returns.begin(issuer, uids, self._tools.clock())
+        return [(uids[uid], after.total_seconds()) for uid, after in turns.items()]
+
+    def waiting_for(self, issuer: Key) -> list[Key]:
+        """Return the keys of the Certificates that wait for an issuer's CA to work again, namespaces in turn."""
+        of_namespace: Counter[str] = Counter()
+        found = []
+        for key in self._certificates.of_issuer(issuer):
+            certificate = self._certificates.get(key)
+            memory = self._memories.get(certificate.metadata.uid) if certificate is not None else None
+            if memory is None or memory.note is None or memory.note.reason != "IssuerUnavailable":
+                continue
+            found.append((of_namespace[key.namespace], key))
+            of_namespace[key.namespace] += 1
+        return [key for _, key in sorted(found)]
 
     def issuer_in_use(self, certificate: Certificate) -> Key:
         """Return the issuer that a Certificate used when it was last looked at; the first one if it was not."""
@@ -298,12 +322,11 @@ class CertificateReconciler:
             if view.state == "unknown":
                 self._look_at_issuer(key)
             found.append(Candidate(reference, key, view, ready))
-        if len(found) == 1:
-            return tuple(found)  # whatever stands in its way, there is no other
+        who, is_alone = Asker(certificate.metadata.namespace or "", certificate.metadata.uid), len(found) == 1
         for place, one in enumerate(found):
-            who = Asker(certificate.metadata.namespace or "", certificate.metadata.uid)
-            held = self._circuits.obstacle(one.key, who, now)
-            obstacle = held or _rate_limit(one, memory, now)
+            held = self._circuits.obstacle(one.key, who, now, is_alone=is_alone)
+            # A rate limit is waited for where there is no other issuer: it has turns of its own.
+            obstacle = held or (None if is_alone else _rate_limit(one, memory, now))
             found[place] = replace(one, obstacle=obstacle, is_held=held is not None)
         return tuple(found)
 
@@ -511,26 +534,30 @@ class CertificateReconciler:
 
     def _held(self, step: Act, observation: Observation) -> tuple[Observation, Rest] | None:
         """Return the rest before a step that the CA, or others who use the issuer, make necessary."""
-        turn = rate_limited.await_turn(step, observation, self._tools.clock())
+        now, of_circuit = self._tools.clock(), (observation.issuer_key, observation.asker)
+        is_alone = not observation.has_alternatives
+        if step.asks_ca and self._circuits.obstacle(*of_circuit, now, is_alone=is_alone) is not None:
+            # Another Certificate has begun to try the issuer since this one chose it.
+            return observation, Sleep(now + TRIAL_PAUSE)
+        back = self._returns.wait(observation.uid, observation.issuer_key, now) if step.asks_ca else None
+        if back is not None:
+            return observation, back
+        turn = rate_limited.await_turn(step, observation, now)
         if turn is not None:
             return observation, turn
-        if self._is_held(step, observation):
-            return observation, Sleep(self._tools.clock() + TRIAL_PAUSE)
         self._recount(observation)
         room = budgeted.await_room(step, observation)
-        return None if room is None else self._or_another(observation, room)
-
-    def _is_held(self, step: Act, observation: Observation) -> bool:
-        """Whether another Certificate has begun to try an issuer since this one chose it."""
-        if not step.asks_ca or not observation.has_alternatives:
-            return False
-        return self._circuits.enter(observation.issuer_key, observation.asker, self._tools.clock()) is not None
+        if room is not None:
+            return self._or_another(observation, room)
+        if step.asks_ca:
+            self._circuits.enter(*of_circuit, now, is_alone=is_alone)
+        return None
 
     def _went_well(self, step: Act, observation: Observation) -> None:
         if isinstance(step, StoreCertificate):
             self._circuits.proved(observation.issuer_key, observation.asker)
         elif step.asks_ca:
-            self._circuits.answered(observation.issuer_key, observation.asker, _work(step))
+            self._circuits.answered(observation.issuer_key, observation.asker, _work(step), self._tools.clock())
 
     def _note_failure(self, step: Act, observation: Observation, failure: Failure) -> None:
         """Have the issuer's circuits take note of what its CA did."""
@@ -540,7 +567,16 @@ class CertificateReconciler:
         if failure.reason in JUDGEMENTS:
             self._circuits.judged(key, who, work, now)
             return
-        self._circuits.failed(key, who, work, failure.reason, failure.message, now=now, is_certain=failure.is_certain)
+        self._circuits.failed(
+            key,
+            who,
+            work,
+            failure.reason,
+            failure.message,
+            now=now,
+            is_certain=failure.is_certain,
+            not_before=failure.not_before,
+        )
 
     def _keep(self, observation: Observation) -> Observation:
         """Remember what an observation has for the next pass, unless the Certificate was forgotten meanwhile."""

@@ -11,7 +11,8 @@ from certwright.certificates import budgeted
 from certwright.certificates.ca_trouble import DOUBTED_TRIES, reading_again
 from certwright.certificates.failed_step import abandon_order
 from certwright.certificates.private_keys import with_key
-from certwright.certificates.rehearsal import MAX_TRIES
+from certwright.certificates.rehearsal import MAX_TRIES, is_rehearsing
+from certwright.certificates.status import save
 from certwright.certificates.steps.reread_order import RereadOrder
 from certwright.certificates.steps.resume_order import ResumeOrder
 from certwright.certificates.steps.step import Act
@@ -61,11 +62,16 @@ class Rehearse(Act):
                     rehearsing = latest
                     yield observation
         except Exception as error:  # noqa: BLE001 - the result of the rehearsal, classified as in any step
-            yield _after_failure(observation, tools, self.step, error)
+            observation = _after_failure(observation, tools, self.step, error)
+            yield observation
         else:
             if not isinstance(self.step, ResumeOrder | RereadOrder):  # reading is no progress
-                yield observation.remember(rehearsing=Backoff())
+                observation = observation.remember(rehearsing=Backoff())
+                yield observation
         budgeted.keep_account(rehearsing)
+        if not is_rehearsing(observation):
+            # Before its key is removed: a process that found the order without it would tell of a wrong certificate.
+            yield await save(observation, tools)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from certwright.acme import dns01_name, dns01_value, dns_account01_name
 from certwright.challenges.errors import NotVisible
 from certwright.challenges.holders import Holders
 from certwright.challenges.response import AccountRecordResponse, RecordResponse
-from certwright.dns import CnameNotAllowed, InvalidName, Propagation, ZoneNotFound, normalise
+from certwright.dns import ChangeTracker, CnameNotAllowed, InvalidName, Propagation, ZoneNotFound, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -135,14 +135,28 @@ class Dns01Presenter:
         await self._provider.present(self._placed(responses))
 
     async def check(self, responses: Iterable[ChallengeResponse]) -> Sequence[Propagation]:
-        """Ask every server of the view for each record, once. Raises `DnsError`."""
+        """Look for each record once, as `look` does. Raises `DnsError`."""
         return await self.look(_records(responses))
 
     async def look(self, records: Sequence[TxtRecord]) -> Sequence[Propagation]:
-        """Ask every server of the view for each record, once. Raises `DnsError`."""
+        """Ask every server of the view for each record, once, except for those that are still being distributed.
+
+        A server that is asked too early may remember that there is no record. Without a self-check the provider alone
+        is asked, if it knows.
+
+        Raises:
+            DnsError: The servers cannot be found.
+        """
+        pending = await self._provider.pending(records) if isinstance(self._provider, ChangeTracker) else {}
+        served = [record for record in records if record not in pending]
         if self._view is None or self.self_check == "off":
-            return tuple(Propagation(record, complete=True) for record in records)
-        return await self._view.check(records)
+            seen: Sequence[Propagation] = [Propagation(record, complete=True) for record in served]
+        else:
+            seen = await self._view.check(served) if served else ()
+        found = dict(zip(served, seen, strict=True))
+        return tuple(
+            found.get(record) or Propagation(record, complete=False, pending=pending[record]) for record in records
+        )
 
     async def clean_up(self, responses: Iterable[ChallengeResponse]) -> None:
         """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
@@ -219,15 +233,14 @@ class Dns01:
         await self._presenter.present(records)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Ask all authoritative servers until they have all records.
+        """Ask all authoritative servers until they have all records; without a view, the provider if it knows.
 
         Raises:
             NotVisible: They did not in time; says what was seen where.
         """
         mode = self._presenter.self_check
-        if mode != "off":
-            records = self._holders.held_by(proofs)
-            await until_seen(self._presenter.look, records, seconds=self._seconds, required=mode == "required")
+        records = self._holders.held_by(proofs)
+        await until_seen(self._presenter.look, records, seconds=self._seconds, required=mode == "required")
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
         """Remove exactly these values. Raises `DnsError`."""

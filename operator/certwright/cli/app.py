@@ -1,4 +1,4 @@
-"""The `certwright` command line, apart from `run`, `solver` and `acme`, which `main` starts without it."""
+"""The `certwright` command line, apart from `run`, `solver`, `acme` and `dns`, which `main` starts without it."""
 
 from importlib.metadata import version as installed_version
 from typing import Annotated, Literal
@@ -9,6 +9,7 @@ from certwright.cli.acme.app import acme
 from certwright.cli.acme.commands import print_version
 from certwright.cli.cluster.app import PANEL, add_commands
 from certwright.cli.crds import crds
+from certwright.cli.dns.app import dns
 
 app = typer.Typer(
     name="certwright",
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(crds)
 app.add_typer(acme)
+app.add_typer(dns)
 add_commands(app, panel=PANEL)
 
 

@@ -75,6 +75,8 @@ def _answer(root: Any, words: Sequence[str]) -> str:
         found = [(name, option.help or "") for option, name in _options(command)]
     elif hasattr(command, "commands"):
         found = [(name, one.get_short_help_str(limit=80)) for name, one in command.commands.items() if not one.hidden]
+    elif path[:1] == ["dns"] and len(path) > 1 and not seen:
+        found = [(name, "") for name in _dns_providers(before)]
     elif path[:1] == ["acme"] and path[-1] in FOLDERS:
         found = [(name, "") for name in _folder_names(before) if name not in seen]
     elif path and path[-1] in OBJECTS and "acme" not in path:
@@ -125,7 +127,7 @@ def _values(option: Any, words: Sequence[str]) -> list[tuple[str, str]]:
     choices = [str(choice) for choice in values if isinstance(choice, str)]
     if choices:
         return [(choice, "") for choice in choices]
-    names = {"namespace": _namespaces, "context": _contexts, "issuer": _issuers}
+    names = {"namespace": _namespaces, "context": _contexts, "issuer": _issuers, "dns": _dns_providers}
     ask = names.get(str(option.name))
     return [(name, "") for name in ask(words)] if ask is not None else []
 
@@ -133,7 +135,7 @@ def _values(option: Any, words: Sequence[str]) -> list[tuple[str, str]]:
 def _takes_files(option: Any) -> str:
     annotation = _annotation(option)
     is_path = annotation is Path or Path in get_args(annotation)
-    return FILES if option.name == "kubeconfig" or is_path else NO_FILES
+    return FILES if option.name in {"kubeconfig", "dns_credentials"} or is_path else NO_FILES
 
 
 def _annotation(option: Any) -> Any:
@@ -166,6 +168,12 @@ def _object_names(words: Sequence[str]) -> list[str]:
 
 def _issuers(words: Sequence[str]) -> list[str]:
     return _listed(words, "issuers") + [f"clusterissuer/{name}" for name in _listed(words, "clusterissuers")]
+
+
+def _dns_providers(_words: Sequence[str]) -> list[str]:
+    from certwright.cli.acme.dns_credentials import all_providers  # noqa: PLC0415 - only where it is needed
+
+    return all_providers()
 
 
 def _folder_names(words: Sequence[str]) -> list[str]:

@@ -56,6 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from certwright.cli.acme.app import acme  # noqa: PLC0415 - as above
 
         acme(given[1:], prog_name="certwright acme")
+    if given[:1] == ["dns"]:
+        from certwright.cli.dns.app import dns  # noqa: PLC0415 - as above
+
+        dns(given[1:], prog_name="certwright dns")
     if given[:1] and given[0] in CLUSTER_COMMANDS:
         _cluster(given, "certwright")
     from certwright.cli.app import app  # noqa: PLC0415 - typer and rich stay out of `certwright run`

@@ -24,7 +24,7 @@ from certwright.dns.errors import (
     ZoneNotFound,
 )
 from certwright.dns.propagation import Propagation, ServerView
-from certwright.dns.provider import Provider
+from certwright.dns.provider import ChangeTracker, Provider
 from certwright.dns.records import TxtRecord, normalise
 from certwright.dns.tsig import TSIG_ALGORITHMS, TsigKey
 from certwright.dns.view import DnsView
@@ -36,6 +36,7 @@ __all__ = [
     "CaaRecord",
     "CaaSet",
     "CaaVerdict",
+    "ChangeTracker",
     "CnameLoop",
     "CnameNotAllowed",
     "DnsError",

@@ -79,12 +79,15 @@ class ProviderRefused(DnsError):
     Attributes:
         host: Host and port of its API, or empty.
         code: The API's own code for it, or empty.
+        for_all: Whether it refuses every change of the zone, because a right is missing: asking again for each record
+            would be in vain.
     """
 
-    def __init__(self, message: str, *, host: str = "", code: str = "") -> None:
+    def __init__(self, message: str, *, host: str = "", code: str = "", for_all: bool = False) -> None:
         super().__init__(message)
         self.host = host
         self.code = code
+        self.for_all = for_all
 
 
 class InvalidCredential(DnsError):

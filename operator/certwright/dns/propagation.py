@@ -48,12 +48,14 @@ class Propagation:
         complete: See `judge`.
         seen: One entry for each address that was asked.
         error: Why no server could be queried; otherwise None.
+        pending: What the provider says while it is still distributing the record; no server is asked then.
     """
 
     record: TxtRecord
     complete: bool
     seen: tuple[ServerView, ...] = ()
     error: str | None = None
+    pending: str = ""
 
     @property
     def cause(self) -> str:
@@ -61,7 +63,7 @@ class Propagation:
         if self.complete:
             return ""
         lacking = {view.lack for view in self.seen if self.record.value not in view.values}
-        return self.error or "; ".join(sorted(lacking))
+        return self.error or self.pending or "; ".join(sorted(lacking))
 
     @property
     def remark(self) -> str:
@@ -79,8 +81,8 @@ class Propagation:
 
     def describe(self) -> str:
         """Describe where the record is missing and where it is visible."""
-        if self.error:
-            return self.error
+        if self.error or self.pending:
+            return self.error or self.pending
         if not self.seen:
             return "no server was asked"
         if self.complete:

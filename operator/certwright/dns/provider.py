@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from certwright.dns.errors import ProviderUnreachable
 from certwright.dns.surroundings import Surroundings
@@ -46,6 +47,20 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class ChangeTracker(Protocol):
+    """What a `Provider` is as well if its API tells whether a change is served by all of its name servers."""
+
+    async def pending(self, records: Sequence[TxtRecord]) -> Mapping[TxtRecord, str]:
+        """Return the records that are not served everywhere yet, each with what the provider says about it.
+
+        It is called at every look for the records, before any DNS server is asked, so it asks the API rarely and never
+        waits for its turn. Left out is a record about which it knows nothing, as after a restart or when the API does
+        not tell: then the DNS shows whether it is served. It raises no `DnsError`.
+        """
+        ...
+
+
 class ProviderContext:
     """What a provider gets besides its configuration; each provider has its own.
 
@@ -54,6 +69,8 @@ class ProviderContext:
         before_send: Called right before each message is sent; an exception prevents that. `request` calls
             it by itself.
         surroundings: Where a provider with ambient credentials finds them.
+        monotonic: The clock, in seconds.
+        sleep: Waits for some seconds of that clock.
     """
 
     def __init__(
@@ -64,6 +81,7 @@ class ProviderContext:
         *,
         surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Create a context.
 
@@ -73,13 +91,15 @@ class ProviderContext:
                 connection of its own and may be dropped at any time.
             before_send: See above; the transport was given it too.
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
-            monotonic: The clock, in seconds.
+            monotonic: See above.
+            sleep: See above.
         """
         self.find_zone = find_zone
         self.before_send = before_send
         self.surroundings = surroundings or Surroundings()
         self._transport = transport
         self.monotonic = monotonic
+        self.sleep = sleep
         self._busy: tuple[float, ProviderUnreachable] | None = None
 
     async def request(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from certwright.handlers.registrations import (
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
-from certwright.issuers.circuits import Circuits
+from certwright.issuers.circuits import NEXT_TRIAL, Circuits
 from certwright.issuers.dns_webhook_serving import WebhookServing
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
     from certwright.resources import Certificate
 
 
+NEXT_TRIALS: Final = 3
+"""So many are asked to be the next to try: one may have been deleted, or wait for something else by now."""
 WAITING_TO_BE_VISIBLE: Final = frozenset({"WaitingForDNS", "WaitingForHTTP", "WaitingForTLS"})
 """Reasons of the condition Issuing while the CA has not been told to look."""
 
@@ -104,7 +107,7 @@ class Controller:
         self.issuers: Store[Issuer] = Store()
         self.cluster_issuers: Store[ClusterIssuer] = Store()
         self.registry = IssuerRegistry()
-        self.circuits = Circuits(self._circuit_changed)
+        self.circuits = Circuits(self._circuit_changed, self._trial_answered)
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
         self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
         self._recorder = EventRecorder(kube_api)
@@ -289,7 +292,17 @@ class Controller:
 
     def _circuit_changed(self, issuer: Key) -> None:
         self.manager.wake(issuer)
-        self._wake_those_with_alternatives(issuer)
+        if self.circuits.is_available(issuer):
+            self.manager.wake_in_turn(self._certificate_reconciler.go_on(issuer))
+        else:
+            self._wake_those_with_alternatives(issuer)
+
+    def _trial_answered(self, issuer: Key) -> None:
+        """Have some of those looked at that wait for an issuer: one of them may be the next to try it."""
+        waiting = self._certificate_reconciler.waiting_for(issuer)
+        chosen = random.sample(waiting, min(NEXT_TRIALS, len(waiting)))
+        apart = NEXT_TRIAL.total_seconds()
+        self.manager.wake_in_turn((key, number * apart) for number, key in enumerate(chosen, start=1))
 
     def _is_validating(self, issuer: Key) -> bool:
         """Whether an order of an issuer has responses that the CA is looking at, or is about to."""

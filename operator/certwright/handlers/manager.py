@@ -21,7 +21,7 @@ from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from certwright.handlers.kinds import WatchedKind
     from certwright.handlers.other_releases import OtherReleases
@@ -132,6 +132,11 @@ class Manager:
         """Queue keys."""
         for key in keys:
             self.queue.add(key)
+
+    def wake_in_turn(self, turns: Iterable[tuple[Key, float]]) -> None:
+        """Look at keys in so many seconds each, or when they come anyway if that is earlier."""
+        for key, seconds in turns:
+            self.scheduler.no_later(key, seconds)
 
     def wake_all(self) -> None:
         """Queue everything that is known: their times are planned again."""

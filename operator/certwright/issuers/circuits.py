@@ -1,7 +1,8 @@
 """Circuit breakers for each issuer: whether its CA works, as all its Certificates together find out.
 
-While a circuit is open, the Certificates in its scope that list other issuers may use those. After a pause one order
-tries: if its certificate is issued, the circuit is closed.
+While a circuit is open, the Certificates in its scope that list other issuers may use those, and the others wait. After
+a pause one order tries. Once the CA has answered it the next one follows, one after another; when a certificate is
+issued the circuit is closed.
 
 A CA may fail on what one Certificate asks for, and whoever wrote that must not turn others away from it. So there is a
 circuit for a Certificate, one for a namespace, and one for everybody. That of a ClusterIssuer for everybody opens only
@@ -19,7 +20,7 @@ from certwright.resources import Condition
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from certwright.reasons import Reason
     from certwright.runtime.key import Key
@@ -45,11 +46,16 @@ FAILING_FOR: Final = dt.timedelta(minutes=1)
 """if there is at least so much time from the first to the last: a CA that is restarted is back before that."""
 FORGOTTEN_AFTER: Final = dt.timedelta(minutes=15)
 """A failure longer ago than this is not in a row with the next one."""
-FIRST_PAUSE: Final = dt.timedelta(minutes=5)
+FIRST_PAUSE: Final = dt.timedelta(minutes=1)
 """From the opening to the first trial; it doubles with each trial that fails."""
-LONGEST_PAUSE: Final = dt.timedelta(hours=1)
-TRIAL_PATIENCE: Final = dt.timedelta(minutes=10)
-"""A trial that is not heard of for so long keeps others from trying no more."""
+LONGEST_PAUSE: Final = dt.timedelta(minutes=10)
+"""Those without another issuer wait for the trial: it must not be later than a Certificate would try by itself."""
+LONGEST_ASKED: Final = dt.timedelta(hours=1)
+"""A CA that fails and asks for a longer pause (Retry-After) gets so much."""
+TRIAL_PATIENCE: Final = dt.timedelta(minutes=3)
+"""A trial that is not heard of for so long, which is longer than a step may take, keeps others from trying no more."""
+NEXT_TRIAL: Final = dt.timedelta(seconds=10)
+"""So long after the CA has answered a trial another one may follow: the first may wait for its DNS, or for ever."""
 MAX_SAID: Final = 500
 FAILURES_OF_OTHERS: Final = 2
 """So many failures that open a ClusterIssuer's circuit for everybody are not from the namespace with the most."""
@@ -59,8 +65,21 @@ MAX_CERTIFICATES: Final = 64
 """So many Certificates of a namespace have circuits at an issuer; beyond it the one that failed first is dropped."""
 MAX_SOURCES: Final = 8
 """So many are told apart among those who met the failures of a row."""
+MAX_LENGTHENED_BY: Final = 64
+"""So many are remembered whose trials have failed; beyond it the first one is forgotten."""
 EVERYBODY: Final = Asker("", "")
 """The scope of the circuit that holds for all."""
+SAID: Final[Mapping[Reason, str]] = {
+    "CAUnreachable": "its CA does not answer",
+    "CAInternalError": "its CA answers that it has failed itself",
+    "CAMalformedResponse": "the answers of its CA cannot be used",
+    "CAUntrusted": "the server of its CA is not trusted",
+    "CAAddressRefused": "the server of its CA has an address that is refused",
+    "BadNonce": "its CA refuses its own nonces",
+    "UserActionRequired": "its CA wants something to be done for the account",
+    "ExternalAccountRequired": "its CA wants an external account",
+}
+"""What all tenants are told of a ClusterIssuer: the message of a failure may name the domain of one of them."""
 
 
 Work = Literal["order", "other"]
@@ -110,12 +129,14 @@ class _Circuit:
 
     rows: dict[Work, _Row] = field(default_factory=dict)
     said: str = ""
+    reason: Reason | None = None
     since: dt.datetime | None = None
     until: dt.datetime | None = None
     pause: dt.timedelta = FIRST_PAUSE
     trial: str | None = None
     trial_since: dt.datetime | None = None
-    lengthened_by: str | None = None
+    answered_at: dt.datetime | None = None
+    lengthened_by: dict[str, None] = field(default_factory=dict)
 
     def is_open(self, now: dt.datetime) -> bool:
         """Whether the pause goes on. If the clock was set back to before its beginning, it is over."""
@@ -123,14 +144,19 @@ class _Circuit:
 
     def is_tried_by_others(self, uid: str, now: dt.datetime) -> bool:
         """Whether the trial is under way, and it is another's."""
-        begun = self.trial_since
-        if self.trial in (None, uid) or begun is None:
+        if self.trial in (None, uid) or self.trial_since is None:
             return False
-        return dt.timedelta() <= now - begun < TRIAL_PATIENCE
+        return self.trial_since <= now < self.next_trial_at(now)
+
+    def next_trial_at(self, now: dt.datetime) -> dt.datetime:
+        """Return when another one may try although there is a trial."""
+        if self.answered_at is not None:
+            return self.answered_at + NEXT_TRIAL
+        return (self.trial_since or now) + TRIAL_PATIENCE
 
     def is_for_others(self, source: str | None, now: dt.datetime) -> bool:
         """Whether the pause has just ended and the trial is not for who made it longer."""
-        if source is None or source != self.lengthened_by or self.until is None:
+        if source is None or source not in self.lengthened_by or self.until is None:
             return False
         return dt.timedelta() <= now - self.until < OTHERS_FIRST
 
@@ -141,20 +167,34 @@ class _Circuit:
         since = min(self.since, now)
         failing = f"it has failed since {rfc3339(since)}: {self.said.rstrip('.')}"
         if self.is_open(now):
-            return Obstacle(f"{failing}. One order tries it again after {rfc3339(self.until)}", self.until, since)
+            return Obstacle(failing, self.until, since)
         if self.is_tried_by_others(uid, now):
-            begun = self.trial_since or now
-            return Obstacle(f"{failing}. Another order is trying it", begun + TRIAL_PATIENCE, since)
+            return Obstacle(failing, self.next_trial_at(now), since)
         if self.trial is None and self.is_for_others(source, now):
-            return Obstacle(f"{failing}. Other namespaces try it first", self.until + OTHERS_FIRST, since)
+            return Obstacle(failing, self.until + OTHERS_FIRST, since)
         return None
 
-    def trial_failed(self, who: str, now: dt.datetime) -> None:
+    def opens(self, since: dt.datetime, now: dt.datetime, not_before: dt.datetime | None) -> None:
+        """Begin the first pause."""
+        self.rows = {}
+        self.since, self.until = since, self._pause_until(now, not_before)
+
+    def tries(self, uid: str, now: dt.datetime) -> None:
+        """Note who tries."""
+        self.trial, self.trial_since, self.answered_at = uid, now, None
+
+    def trial_failed(self, who: str, now: dt.datetime, not_before: dt.datetime | None) -> None:
         """Make the next pause longer."""
         self.pause = min(self.pause * 2, LONGEST_PAUSE)
-        self.until = now + self.pause
-        self.trial = self.trial_since = None
-        self.lengthened_by = who
+        self.until = self._pause_until(now, not_before)
+        self.trial = self.trial_since = self.answered_at = None
+        self.lengthened_by[who] = None
+        if len(self.lengthened_by) > MAX_LENGTHENED_BY:
+            del self.lengthened_by[next(iter(self.lengthened_by))]
+
+    def _pause_until(self, now: dt.datetime, not_before: dt.datetime | None) -> dt.datetime:
+        asked = min(not_before, now + LONGEST_ASKED) if not_before is not None else now
+        return max(now + self.pause, asked)
 
 
 @dataclass(frozen=True)
@@ -178,12 +218,16 @@ class Circuits:
     Args:
         on_change: Told of an issuer whose circuit for everybody was opened or closed. Of the narrower ones nobody is
             told: whoever has a thousand Certificates that fail could have all others looked at all the time.
+        on_answer: Told of an issuer whose CA has answered the order that tries it, so another one may follow soon.
     """
 
-    def __init__(self, on_change: Callable[[Key], object] | None = None) -> None:
+    def __init__(
+        self, on_change: Callable[[Key], object] | None = None, on_answer: Callable[[Key], object] | None = None
+    ) -> None:
         # By issuer, namespace and UID of a Certificate, as an Asker has them.
         self._circuits: dict[Key, dict[str, dict[str, _Circuit]]] = {}
         self.on_change: Callable[[Key], object] = on_change or (lambda _key: None)
+        self.on_answer: Callable[[Key], object] = on_answer or (lambda _key: None)
 
     def failed(
         self,
@@ -195,6 +239,7 @@ class Circuits:
         *,
         now: dt.datetime,
         is_certain: bool = False,
+        not_before: dt.datetime | None = None,
     ) -> None:
         """Take note of a step of a Certificate that failed, if that is the issuer's fault.
 
@@ -206,31 +251,39 @@ class Circuits:
             message: For people.
             now: The present time.
             is_certain: Whether nobody who asks can bring it about, whatever he asks for.
+            not_before: Until when the CA wants to be left alone (Retry-After); None if it did not say.
         """
         if reason not in ISSUER_FAILURES:
             return
         for scope in _scopes(key, who):
             circuit = self._made(key, scope)
-            circuit.said = message[:MAX_SAID]
+            if circuit.until is None or circuit.reason != reason:
+                # Else it stays: all who wait have it in their conditions.
+                is_for_tenants = scope == EVERYBODY and not key.namespace and not is_certain
+                circuit.said, circuit.reason = SAID[reason] if is_for_tenants else message[:MAX_SAID], reason
             source = _source(key, scope, who)
             if circuit.until is not None:
-                if self._failed_again(key, circuit, who, source, now) and scope == EVERYBODY:
-                    self.on_change(key)
+                if _fails_again(key, circuit, who, source, now):
+                    circuit.trial_failed(source, now, not_before)
+                    if scope == EVERYBODY:
+                        self.on_change(key)
                 return
             row = circuit.rows.get(work)
             if row is None or not dt.timedelta() <= now - row.last <= FORGOTTEN_AFTER:
                 row = circuit.rows[work] = _Row(now, now)
             row.add(source, now, is_certain=is_certain)
             if row.says_enough(scope, is_for_tenants=not key.namespace):
-                circuit.rows = {}
-                circuit.since, circuit.until = row.first, now + circuit.pause
+                circuit.opens(row.first, now, not_before)
                 self._drop_within(key, scope)
                 if scope == EVERYBODY:
                     self.on_change(key)
                 return
 
-    def answered(self, key: Key, who: Asker, work: Work) -> None:
-        """Take note that the CA did what was asked. An open circuit stays so until a certificate is issued."""
+    def answered(self, key: Key, who: Asker, work: Work, now: dt.datetime) -> None:
+        """Take note that the CA did what was asked. An open circuit stays so until a certificate is issued.
+
+        The order that tries an issuer may take long, or never come to its end, so another one may follow.
+        """
         for scope in _scopes(key, who):
             circuit = self._of(key, scope)
             if circuit is None:
@@ -238,6 +291,9 @@ class Circuits:
             circuit.rows.pop(work, None)
             if circuit.until is None and not circuit.rows:
                 self._drop(key, scope)
+            elif circuit.trial == who.uid and circuit.answered_at is None and not circuit.is_open(now):
+                circuit.answered_at = now
+                self.on_answer(key)
 
     def judged(self, key: Key, who: Asker, work: Work, now: dt.datetime) -> None:
         """Take note that the CA refused what was asked for, as it should.
@@ -247,7 +303,7 @@ class Circuits:
         for scope in _scopes(key, who):
             circuit = self._of(key, scope)
             if circuit is not None and circuit.is_open(now):
-                self.answered(key, who, work)
+                self.answered(key, who, work, now)
                 return
         self.proved(key, who)
 
@@ -257,20 +313,30 @@ class Circuits:
         if shared is not None and shared.until is not None:
             self.on_change(key)
 
-    def enter(self, key: Key, who: Asker, now: dt.datetime) -> Obstacle | None:
+    def enter(self, key: Key, who: Asker, now: dt.datetime, *, is_alone: bool = False) -> Obstacle | None:
         """Return None if a Certificate may use the issuer now, which may make it the trial; else why not."""
-        obstacle = self.obstacle(key, who, now)
+        obstacle = self.obstacle(key, who, now, is_alone=is_alone)
         if obstacle is not None:
             return obstacle
         for scope in _scopes(key, who):
             circuit = self._of(key, scope)
             if circuit is not None and circuit.until is not None and circuit.trial != who.uid:
-                circuit.trial, circuit.trial_since = who.uid, now
+                circuit.tries(who.uid, now)
         return None
 
-    def obstacle(self, key: Key, who: Asker, now: dt.datetime) -> Obstacle | None:
-        """Return why a Certificate must not use the issuer now, or None if it may."""
+    def obstacle(self, key: Key, who: Asker, now: dt.datetime, *, is_alone: bool = False) -> Obstacle | None:
+        """Return why a Certificate must not use the issuer now, or None if it may.
+
+        Args:
+            key: The issuer.
+            who: The Certificate.
+            now: The present time.
+            is_alone: Whether it lists no other issuer. Then only what others have met keeps it from this one: for what
+                it has met itself it has the pauses between its tries.
+        """
         for scope in _scopes(key, who):
+            if is_alone and scope.uid:
+                continue
             circuit = self._of(key, scope)
             source = None if key.namespace or scope != EVERYBODY else who.namespace
             obstacle = None if circuit is None else circuit.obstacle(who.uid, source, now)
@@ -287,13 +353,13 @@ class Circuits:
         """Return the issuer's condition; its transition time is set by who writes it."""
         circuit = self._of(key, EVERYBODY)
         if circuit is None or circuit.until is None or circuit.since is None:
-            message = "The CA works. Certificates come back to this issuer at their next renewal."
+            message = "The CA works. Certificates that used another issuer come back at their next renewal."
             return Condition(
                 type=AVAILABLE, status="True", reason="IssuerAvailable", message=message, observed_generation=generation
             )
         message = (
-            f"The CA has failed since {rfc3339(circuit.since)}: {circuit.said.rstrip('.')}. Certificates that list "
-            "another issuer use that one if they cannot wait. The first order after "
+            f"The CA has failed since {rfc3339(circuit.since)}: {circuit.said.rstrip('.')}. Certificates wait; those "
+            "that list another issuer use that one if they cannot. The first order after "
             f"{rfc3339(circuit.until)} tries this one again."
         )
         return Condition(
@@ -345,15 +411,6 @@ class Circuits:
             self._circuits[key] = {}
         self._circuits[key][scope.namespace] = {"": circuit}
 
-    def _failed_again(self, key: Key, circuit: _Circuit, who: Asker, source: str, now: dt.datetime) -> bool:
-        """Make the pause of an open circuit longer, if the failure says that the CA still does not work."""
-        if circuit.is_open(now):
-            return False  # it began before the circuit was opened
-        if not key.namespace and circuit.trial != who.uid and circuit.lengthened_by == source:
-            return False  # it may fail on what is asked for there; others are to find out
-        circuit.trial_failed(source, now)
-        return True
-
 
 def _scopes(key: Key, who: Asker) -> Iterator[Asker]:
     """Yield the scopes that a Certificate is in, the widest first. All who use an Issuer are in its namespace."""
@@ -361,6 +418,14 @@ def _scopes(key: Key, who: Asker) -> Iterator[Asker]:
     if not key.namespace:
         yield Asker(who.namespace, "")
     yield who
+
+
+def _fails_again(key: Key, circuit: _Circuit, who: Asker, source: str, now: dt.datetime) -> bool:
+    """Whether a failure says that the CA still does not work."""
+    if circuit.is_open(now):
+        return False  # it began before the circuit was opened
+    # It may fail on what is asked for there; others are to find out.
+    return bool(key.namespace) or circuit.trial == who.uid or source not in circuit.lengthened_by
 
 
 def _source(key: Key, scope: Asker, who: Asker) -> str:

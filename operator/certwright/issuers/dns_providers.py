@@ -16,7 +16,7 @@ from certwright.challenges.dns01 import Dns01Presenter, DnsAccount01Presenter
 from certwright.dns import DnsView
 from certwright.dns.credential import credential_name
 from certwright.dns.provider import ProviderContext
-from certwright.dns.providers import PROVIDERS, config_type
+from certwright.dns.providers import AMBIENT, PROVIDERS, config_type
 from certwright.dns.surroundings import Surroundings
 from certwright.http.addresses import AddressPolicy
 from certwright.http.transport import HttpxTransport
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from certwright.kube.dns_webhooks import DnsWebhookApi
     from certwright.resources import Dns01
 
-AMBIENT: Final = "ambient"
-"""The field of a configuration that says whether the credentials of the operator's surroundings may be used."""
 IDLE_SECONDS: Final = 3600.0
 """A provider that no issuer has asked for in so long is dropped."""
 MAX_PROVIDERS: Final = 1024

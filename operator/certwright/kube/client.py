@@ -216,7 +216,7 @@ async def _read(response: aiohttp.ClientResponse, action: str) -> bytes:
 def _decode(raw: bytes, action: str, status: int) -> dict[str, Any]:
     try:
         decoded = json.loads(raw) if raw else {}
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter for what is nested a thousand levels deep
         decoded = None
     if isinstance(decoded, dict):
         return decoded

@@ -41,11 +41,13 @@ class Column:
 
 
 _READY_COLUMN: Final = Column("Ready", f"{_READY}.status", "Whether it is ready.")
+_REASON_COLUMN: Final = Column("Reason", f"{_READY}.reason", "Why it is ready or not, in a word.")
 _STATUS_COLUMN: Final = Column("Status", f"{_READY}.message", "Why it is ready or not.", priority=1)
 _AGE_COLUMN: Final = Column("Age", ".metadata.creationTimestamp", "How long it has existed.", type="date")
 
 _CERTIFICATE_COLUMNS: Final = (
     _READY_COLUMN,
+    _REASON_COLUMN,
     Column("Secret", ".spec.secretName", "The Secret that holds the certificate."),
     Column("Issuer", ".status.issuer.name", "The issuer of the certificate."),
     # A column of type date would show how long ago it was: nothing, for an instant to come.
@@ -54,7 +56,13 @@ _CERTIFICATE_COLUMNS: Final = (
     _STATUS_COLUMN,
     _AGE_COLUMN,
 )
-_ISSUER_COLUMNS: Final = (_READY_COLUMN, _STATUS_COLUMN, _AGE_COLUMN)
+_ISSUER_COLUMNS: Final = (
+    _READY_COLUMN,
+    _REASON_COLUMN,
+    Column("Server", ".status.acme.server", "The ACME directory of the CA."),
+    _STATUS_COLUMN,
+    _AGE_COLUMN,
+)
 
 
 def custom_resource_definitions() -> tuple[dict[str, Any], ...]:

@@ -50,6 +50,12 @@ class Scheduler(Generic[K]):
         if len(self._heap) > 2 * len(self._times) + 64:
             self._compact()
 
+    def no_later(self, key: K, seconds: float) -> None:
+        """Look at this key in so many seconds, unless it comes earlier anyway."""
+        known = self._times.get(key)
+        if known is None or known[0] > self._now() + seconds:
+            self.at(key, seconds)
+
     def forget(self, key: K) -> None:
         """Drop a key's time."""
         self._times.pop(key, None)

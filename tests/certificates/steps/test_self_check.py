@@ -13,6 +13,7 @@ from certwright.acme import Challenge, ChallengeStatus
 from certwright.certificates.steps.self_check import MAX_WARNINGS, SelfCheck
 from certwright.challenges.response import FileResponse, RecordResponse
 from certwright.dns import Propagation, ServerView
+from certwright.failures import IssuanceError
 from certwright.http01.self_check import HttpSighting
 
 if TYPE_CHECKING:
@@ -109,6 +110,36 @@ async def test_a_record_that_is_missing_is_told_as_well_with_more_patience(world
     await look(1, ServerView("ns1", ("value",)), ServerView("ns2", error="it is silent"))
     assert [reason for reason, _ in world.events] == ["WaitingForDNS", "WaitingForDNS"]
     assert "ns2 gave no answer: it is silent" in world.events[1][1]
+
+
+async def test_a_record_that_the_provider_is_still_distributing_is_said_without_a_warning(world: World) -> None:
+    record = RecordResponse("_acme-challenge.a.example.test", "value")
+    world.observation = world.observation.with_open_order(responses={FILE.host: record})
+    world.presenter.other = (Propagation(record, complete=False, pending="it is still distributing the change"),)
+    world.now += dt.timedelta(seconds=59)
+    await world.check()
+    assert world.events == []
+    assert not world.observation.open_order.propagated
+    world.now += dt.timedelta(seconds=2)
+    with pytest.raises(IssuanceError, match="is not visible: it is still distributing the change"):
+        await world.check()
+
+
+async def test_without_a_self_check_a_provider_that_never_ends_distributing_does_not_stop_the_order(
+    world: World,
+) -> None:
+    record = RecordResponse("_acme-challenge.a.example.test", "value")
+    world.observation = world.observation.with_open_order(responses={FILE.host: record})
+    world.presenter.self_check = "off"
+    world.presenter.other = (Propagation(record, complete=False, pending="it is still distributing the change"),)
+    await world.check()
+    assert world.events == []
+    world.now += dt.timedelta(seconds=61)
+    await world.check()
+    assert world.observation.open_order.propagated
+    [(reason, told)] = world.events
+    assert reason == "SelfCheckSkipped"
+    assert told.endswith("Asking the CA anyway (selfCheck: off).")
 
 
 async def test_what_is_answered_already_is_the_cas_to_look_for(world: World) -> None:

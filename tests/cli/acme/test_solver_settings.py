@@ -1,11 +1,21 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from certwright.cli.acme.exits import UsageError
-from certwright.cli.acme.solver_settings import SolverSpec, anchored, for_name, parse_solver
+from certwright.cli.acme.solver_settings import (
+    DnsSpec,
+    SolverSettings,
+    SolverSpec,
+    anchored,
+    anchored_file,
+    dns_for_name,
+    for_name,
+    parse_dns,
+    parse_solver,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,3 +74,43 @@ def test_a_folder_is_written_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert anchored("example.com=webroot:html/a=b") == f"example.com=webroot:{tmp_path}/html/a=b"
     assert anchored("webroot:/srv/a") == "webroot:/srv/a"
     assert anchored("example.com=manual:http-01") == "example.com=manual:http-01"
+
+
+def test_each_provider_has_the_file_of_its_zone() -> None:
+    settings = SolverSettings(
+        dns=("cloudflare", "*.Example.org.=route53", "sub.example.org=rfc2136"),
+        dns_credentials=("/etc/cf=1.yaml", "example.org=/etc/aws.yaml"),
+    )
+    general, zone, sub = specs = parse_dns(settings)
+    assert general == DnsSpec("cloudflare", "/etc/cf=1.yaml")
+    assert zone == DnsSpec("route53", "/etc/aws.yaml", "example.org")
+    assert sub == DnsSpec("rfc2136", None, "sub.example.org")
+    assert dns_for_name(specs, "other.test") is general
+    assert dns_for_name(specs, "www.example.org") is zone
+    assert dns_for_name(specs, "a.sub.example.org") is sub
+    assert dns_for_name([zone], "other.test") is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"dns": ("a", "b")}, "--dns is given twice for all names"),
+        ({"dns": ("x.test=a", "x.test=b")}, "--dns is given twice for the zone x.test"),
+        ({"dns": ("x.test=",)}, "has no value"),
+        ({"dns": ("a",), "dns_credentials": ("f", "g")}, "--dns-credentials is given twice"),
+        ({"dns": ("x.test=a",), "dns_credentials": ("f",)}, "FILE is for no provider: give --dns PROVIDER"),
+        ({"dns": ("a",), "dns_credentials": ("x.test=f",)}, "x.test=FILE is for no provider: give --dns x.test=PROV"),
+        ({"dns_credentials": ("f",)}, "is for no provider"),
+        ({"dns": ("a",), "nameserver": "ns1"}, "--dns a is for all names, which leaves none for --nameserver"),
+    ],
+)
+def test_providers_that_do_not_fit_together_are_refused(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        parse_dns(SolverSettings(**settings))
+
+
+def test_files_are_saved_with_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert anchored_file("cf.yaml") == str(tmp_path / "cf.yaml")
+    assert anchored_file("Example.org=cf.yaml") == f"example.org={tmp_path / 'cf.yaml'}"
+    assert anchored_file("/etc/a=b.yaml") == "/etc/a=b.yaml"

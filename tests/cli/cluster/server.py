@@ -24,6 +24,7 @@ class FakeServer:
     Attributes:
         objects: By plural, namespace and name.
         denied: Verbs and plurals that are forbidden: `list events`.
+        unknown: Plurals of kinds that are not installed.
         rights: What reviews allow, by `verb resource`; None for everything.
         user: Who asks.
         most: Objects in one answer; more are refused as too large.
@@ -33,6 +34,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str, str], Body] = {}
         self.denied: set[str] = set()
+        self.unknown: set[str] = set()
         self.rights: Callable[[Mapping[str, Any]], bool] = lambda _: True
         self.user: str | None = "alice"
         self.most = 10**6
@@ -65,7 +67,7 @@ class FakeServer:
         if path.endswith("reviews"):
             return self._review(path, action, body)
         match = _PATH.fullmatch(path)
-        if match is None:
+        if match is None or match["plural"] in self.unknown:
             raise NotFound(action, status=404)
         plural, namespace, name = match["plural"], match["namespace"] or "", match["name"]
         verb = {"GET": "get" if name else "list", "PATCH": "patch", "POST": "create"}[method]

@@ -177,6 +177,13 @@ def test_what_may_not_be_looked_at_is_a_warning(server: FakeServer) -> None:
     assert found["clock"][0][0] == "warn"
 
 
+def test_issuers_that_cannot_be_listed_are_not_said_to_be_missing(server: FakeServer) -> None:
+    server.unknown = {"issuers", "clusterissuers"}
+    found = check()[1]
+    assert found["Issuers"][0][0] == found["ClusterIssuers"][0][0] == "warn"
+    assert "issuers" not in found
+
+
 def test_a_clock_that_differs_is_told(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     past = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=10)
     monkeypatch.setattr(server, "now", past.isoformat)

@@ -355,3 +355,17 @@ def test_a_terminal_that_lacks_characters_shows_others_in_their_place(tmp_path: 
         [sys.executable, "-c", BRANCH], capture_output=True, check=True, env=environment, cwd=tmp_path
     )
     assert done.stdout == b"?? branch\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["status", "web"], ["explain", "web"], ["explain", "issuer/ca"], ["renew", "web"], ["pause", "web"]],
+    ids=" ".join,
+)
+def test_without_the_crds_every_command_says_that_they_are_missing_and_what_to_do(
+    server: FakeServer, words: list[str]
+) -> None:
+    server.unknown = {"certificates", "issuers", "clusterissuers"}
+    result = run(*words)
+    assert result.exit_code == ExitCode.NOT_FOUND
+    assert "does not know Certwright's kinds: install its CRDs, or run kubectl certwright check" in result.stderr

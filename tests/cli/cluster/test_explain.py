@@ -121,6 +121,22 @@ def test_a_certificate_whose_issuer_is_not_ready_leads_to_the_issuer() -> None:
     assert missing.evidence == ("Issuer pebble does not exist, or you may not read it",)
 
 
+def test_a_certificate_that_waits_for_a_ca_that_failed_names_the_issuers_circuit() -> None:
+    message = "Issuer shop/pebble is not used now: it has failed since 2026-06-01T11:00:00Z: HTTP 503."
+    body = waiting("IssuerUnavailable", message, authorization=RECORD)
+    by = issuer()
+    available = condition("Available", "False", "IssuerUnavailable", "The first order after 12:01 tries it again.")
+    by["status"]["conditions"].append(available)
+    found = explained(body, by)
+    assert found.step == "waits for the issuer's CA, which has failed: one order at a time tries it"
+    assert found.cause == message
+    told = "Issuer shop/pebble: Available is False (IssuerUnavailable): The first order after 12:01 tries it again."
+    assert told in found.evidence
+    assert "more: kubectl certwright explain issuer/pebble -n shop" in found.evidence
+    assert found.next_look.startswith("the operator continues by itself once an order has shown that the CA works")
+    assert found.to_do[0] == ADVICE["IssuerUnavailable"]
+
+
 def test_an_issuer_is_explained_with_its_ca_and_its_waits() -> None:
     limit = {"requests": "newOrder", "since": stamp(hours=-1), "until": stamp(hours=3), "message": "too many"}
     waits = explain_issuer(IssuerView(issuer(rateLimits=[limit]), "Issuer"), [], NOW)

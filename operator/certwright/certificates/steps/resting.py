@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.contested import is_contested, is_kept
 from certwright.certificates.rehearsal import rehearsal_time
+from certwright.certificates.renewal.due import fraction_of
 from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_poll_due
 from certwright.certificates.secret.issued import KEPT_AFTER_WRITE
 from certwright.certificates.secret.keystores import passwords_look
 from certwright.certificates.steps.step import Rest
+from certwright.issuers.allowed_domains import needs_labels
 from certwright.resources import READY, find_condition
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.result import Result
@@ -28,6 +30,9 @@ logger = logging.getLogger(__name__)
 LAST_DAY: Final = dt.timedelta(days=1)
 ISSUER_PAUSE_SECONDS: Final = 300.0
 SHORTEST_PAUSE: Final = dt.timedelta(seconds=1)
+NOTHING: Final = dt.timedelta()
+TRIAL_SPREAD: Final = dt.timedelta(seconds=15)
+"""Over so much time those come back who wait for a CA that failed."""
 FIRST_REFUSED_PAUSE_SECONDS: Final = 5.0
 LONGEST_REFUSED_PAUSE_SECONDS: Final = 60.0
 """A Secret that is not ours is not watched, so we poll for its removal, often at first, while someone may be at it."""
@@ -190,7 +195,11 @@ class AwaitIssuer(Rest):
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
         """Look again in a while, should the event have been lost, and when another issuer may be used."""
         result, look_at = Result.again_in(ISSUER_PAUSE_SECONDS), _choice_again(observation)
-        return result.no_later_than(max(look_at - now, SHORTEST_PAUSE)) if look_at is not None else result
+        if look_at is None:
+            return result
+        # Thousands may wait for one that is to try: not all of them come at once.
+        later = TRIAL_SPREAD * fraction_of(observation.uid, "trial") if self.reason == "IssuerUnavailable" else NOTHING
+        return result.no_later_than(max(look_at - now, SHORTEST_PAUSE) + later)
 
 
 @dataclass(frozen=True)
@@ -205,7 +214,9 @@ class Refuse(Rest):
         return _say(observation, tools, self.reason, self.message)
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
-        """Look again soon at first, then once a minute."""
+        """Look again soon at first, then once a minute, if what stands in the way may go without an event."""
+        if not _may_change_unseen(observation, self.reason):
+            return Result.ON_EVENT
         earlier = observation.memory.refusals
         return Result.again_in(min(FIRST_REFUSED_PAUSE_SECONDS * 2.0 ** min(earlier, 8), LONGEST_REFUSED_PAUSE_SECONDS))
 
@@ -228,6 +239,15 @@ class Pause(Rest):
         times = [observation.renew_at, ends - LAST_DAY if ends is not None else None, ends]
         after = min((time for time in times if time is not None and time > now), default=None)
         return Result.ON_EVENT if after is None else Result.again_at(after, now)
+
+
+def _may_change_unseen(observation: Observation, reason: Reason) -> bool:
+    """Whether a refusal depends on something that is not watched: a Secret of others, or a namespace's labels."""
+    issuer = observation.issuer
+    if reason == "NamesNotAllowed":
+        return issuer is not None and issuer.allowed is not None and needs_labels(issuer.allowed, observation.namespace)
+    # Who claims a Secret first is seen in Certificates, which are watched.
+    return observation.memory.unwatched is not None and reason != "SecretClaimed"
 
 
 def _pause_warning(observation: Observation, now: dt.datetime) -> str | None:

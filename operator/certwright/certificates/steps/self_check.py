@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.certificates.order.responses import by_presenter, waiting_reason
 from certwright.certificates.steps.step import Act
 from certwright.concurrency import gather_all
+from certwright.dns import Propagation
 from certwright.failures import IssuanceError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class SelfCheck(Act):
         waited = tools.clock() - presented_at
         # What is answered already is the CA's to look for.
         missing = sorted(name for name in open_order.challenges if not seen[name].complete)
-        advisory = [name for name in missing if presenters[name].self_check == "advisory"]
+        advisory = [name for name in missing if presenters[name].self_check != "required"]
         given_up = [name for name in advisory if waited >= presenters[name].patience]
         blocking = [name for name in missing if name not in given_up]
         words = {name: seen[name].describe() for name in missing}
@@ -60,7 +61,7 @@ class SelfCheck(Act):
         if not blocking:
             if given_up:
                 what = _describe_missing(responses, words, given_up)
-                message = f"{what}. Asking the CA anyway (selfCheck: advisory)."
+                message = f"{what}. Asking the CA anyway (selfCheck: {presenters[given_up[0]].self_check})."
                 tools.recorder.record(observation.subject, "Warning", "SelfCheckSkipped", message)
             yield observation.with_open_order(propagated=True)
             return
@@ -74,7 +75,11 @@ class SelfCheck(Act):
         pause = min(FIRST_CHECK_SECONDS * GROWTH_OF_CHECKS ** min(open_order.checks, 20), LONGEST_CHECK_SECONDS)
         rested = observation.open_order.resting(min(dt.timedelta(seconds=pause), left), tools.clock())
         observation = observation.remember(open_order=rested)
-        late = {name: seen[name] for name in blocking if waited >= responses[name].warn_after}
+        late = {
+            name: seen[name]
+            for name in blocking
+            if waited >= responses[name].warn_after and not _is_underway(seen[name])
+        }
         observation = _with_warning(observation, tools, late, words)
         yield observation.noting(waiting_reason(responses), f"{what}.")
 
@@ -89,6 +94,11 @@ async def _look(responses: Mapping[str, ChallengeResponse], presenters: Mapping[
         for response, sighting in zip(group, sightings, strict=True)
     }
     return {name: by_response[response] for name, response in responses.items()}
+
+
+def _is_underway(sighting: Sighting) -> bool:
+    """Whether a DNS provider says that it is still distributing the record: nothing is wrong with that."""
+    return isinstance(sighting, Propagation) and bool(sighting.pending)
 
 
 def _with_warning(

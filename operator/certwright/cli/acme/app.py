@@ -22,7 +22,8 @@ _EPILOG: Final = "\n".join(
         "Exit codes:",
         *(f"{int(code):>3}  {meaning}" for code, meaning in MEANINGS.items()),
         "Environment: CERTWRIGHT_ACME_DIR for --dir, CERTWRIGHT_ACME_SERVER for --server, HTTPS_PROXY, SSL_CERT_FILE;",
-        "for secrets that are in no file: CERTWRIGHT_EAB_HMAC_KEY, CERTWRIGHT_TSIG_SECRET, CERTWRIGHT_PKCS12_PASSWORD.",
+        "for secrets that are in no file: CERTWRIGHT_EAB_HMAC_KEY, CERTWRIGHT_TSIG_SECRET, CERTWRIGHT_PKCS12_PASSWORD,",
+        "and CERTWRIGHT_DNS_... for the fields of a DNS provider, such as CERTWRIGHT_DNS_API_TOKEN.",
     ]
 )
 

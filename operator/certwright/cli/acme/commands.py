@@ -128,6 +128,24 @@ def issue(
             "--tls-port", min=1, max=65535, help="Port that tls-alpn-01 listens on; the CA connects to port 443."
         ),
     ] = 443,
+    dns: Annotated[
+        list[str] | None,
+        _validation(
+            "--dns",
+            metavar="PROVIDER",
+            help="DNS provider that creates the records, as in certwright dns list; ZONE=PROVIDER for names in a zone. "
+            "Without --solver, dns-01 is used.",
+        ),
+    ] = None,
+    dns_credentials: Annotated[
+        list[str] | None,
+        _validation(
+            "--dns-credentials",
+            metavar="FILE",
+            help="File with the provider's fields, in YAML or JSON; ZONE=FILE for that of a zone.",
+            show_default="$CERTWRIGHT_DNS_...",
+        ),
+    ] = None,
     nameserver: Annotated[
         str | None, _validation("--nameserver", help="Server that accepts dynamic updates (RFC 2136): HOST[:PORT].")
     ] = None,
@@ -293,6 +311,8 @@ def issue(
         http_check=http_check,
         tls_host=tls_host,
         tls_port=tls_port,
+        dns=tuple(dns or ()),
+        dns_credentials=tuple(dns_credentials or ()),
         nameserver=nameserver,
         tsig_key_file=None if tsig_key_file is None else str(tsig_key_file.absolute()),
         tsig_key_name=tsig_key_name,
@@ -501,6 +521,8 @@ def delete(
 
 _VALIDATION_FIELDS: Final = {
     "solver": "solvers",
+    "dns": "dns",
+    "dns_credentials": "dns_credentials",
     "dns_resolver": "resolvers",
     "dns_server": "authoritative",
     **{
@@ -542,7 +564,7 @@ def reconfigure(
     """Change saved settings: names, validation, deployment. What is not given stays; an empty text unsets it."""
     from certwright.cli.acme.manage import Changes, reconfigure  # noqa: PLC0415 - only what runs is loaded
     from certwright.cli.acme.runner import run  # noqa: PLC0415
-    from certwright.cli.acme.solver_settings import anchored  # noqa: PLC0415
+    from certwright.cli.acme.solver_settings import anchored, anchored_file  # noqa: PLC0415
 
     def changed(fields: dict[str, str]) -> dict[str, Any]:
         return {field: _saved(given[name]) for name, field in fields.items() if given[name] not in (None, [])}
@@ -550,6 +572,8 @@ def reconfigure(
     solver = changed(_VALIDATION_FIELDS)
     if "solvers" in solver:
         solver["solvers"] = tuple(map(anchored, solver["solvers"]))
+    if "dns_credentials" in solver:
+        solver["dns_credentials"] = tuple(map(anchored_file, solver["dns_credentials"]))
     changes = Changes(
         tuple(add or ()), tuple(remove or ()), changed(_ISSUANCE_FIELDS), solver, later, ignore_rate_limits
     )

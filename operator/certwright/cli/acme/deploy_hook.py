@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.account import EAB_VARIABLE
 from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE
+from certwright.cli.acme.dns_credentials import without_secrets
 from certwright.cli.acme.install import install, installation
 from certwright.cli.acme.keystore import PASSWORD_VARIABLE
 from certwright.cli.acme.solvers import TSIG_VARIABLE
@@ -84,7 +85,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 def _environment(folder: CertificateFolder, metadata: Metadata) -> dict[str, str]:
     secret = (EAB_VARIABLE, TSIG_VARIABLE, PASSWORD_VARIABLE)
-    inherited = {name: value for name, value in os.environ.items() if name not in secret}
+    inherited = {name: value for name, value in without_secrets(os.environ).items() if name not in secret}
     path = folder.path
     return inherited | {
         "CERTWRIGHT_NAME": folder.name,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from certwright.acme import AcmeError
+from certwright.cli.acme.dns_credentials import without_secrets
 from certwright.client import Dns01
 from certwright.text import printable
 
@@ -173,7 +174,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _environment(action: Action, request: Mapping[str, Any]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in _SECRETS}
+    inherited = {name: value for name, value in without_secrets(os.environ).items() if name not in _SECRETS}
     given = {
         "CERTWRIGHT_HOOK_VERSION": str(CONTRACT_VERSION),
         "CERTWRIGHT_ACTION": action,

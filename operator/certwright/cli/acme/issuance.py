@@ -153,7 +153,7 @@ def document_of(folder: CertificateFolder, metadata: Metadata, renew_at: datetim
         "key_type": None if settings.from_request else settings.key_type,
         "profile": settings.profile,
         "preferred_chain": settings.preferred_chain,
-        "solvers": list(settings.solver.solvers),
+        "solvers": list(settings.solver.chosen),
         "order_url": metadata.order_url,
         "replaced": metadata.replaced,
         "files": folder.files(),

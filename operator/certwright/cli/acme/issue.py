@@ -27,7 +27,7 @@ from certwright.cli.acme.pending_issuance import pending_issuance, progress
 from certwright.cli.acme.renewal_decision import decide, heard
 from certwright.cli.acme.saved_budget import SavedBudget
 from certwright.cli.acme.session import Outcome, server_name, server_url
-from certwright.cli.acme.solver_settings import anchored
+from certwright.cli.acme.solver_settings import anchored, anchored_file
 from certwright.cli.acme.solvers import make_solvers
 from certwright.cli.exits import CommandError
 from certwright.client import issue as issue_certificate
@@ -85,7 +85,11 @@ async def issue(session: Session, options: IssueOptions) -> Outcome:
         options.settings,
         names=_names(options.settings.names, key),
         server=session.server(),
-        solver=replace(options.settings.solver, solvers=tuple(map(anchored, options.settings.solver.solvers))),
+        solver=replace(
+            options.settings.solver,
+            solvers=tuple(map(anchored, options.settings.solver.solvers)),
+            dns_credentials=tuple(map(anchored_file, options.settings.solver.dns_credentials)),
+        ),
         from_request=isinstance(key, SigningRequest),
     )
     # Report errors in the options before contacting the CA.

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from certwright.cli.acme.exits import ExitCode
@@ -23,14 +24,42 @@ if TYPE_CHECKING:
 
 
 def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome]]) -> NoReturn:
+    """Run an act with a session, print its result or its error, and exit with its code. See `run_plain`."""
+
+    async def with_session(output: Output) -> Outcome:
+        session = Session(common, output)
+        try:
+            return await act(session)
+        finally:
+            await session.aclose()
+
+    run_plain(command, with_session, Shown(as_json=common.as_json, quiet=common.quiet, debug=common.debug))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a command shows.
+
+    Attributes:
+        as_json: One JSON document on standard output, and nothing else there.
+        quiet: No progress.
+        debug: Every request, and the traceback of an error.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+def run_plain(command: str, act: Callable[[Output], Awaitable[Outcome]], shown: Shown) -> NoReturn:
     """Run an act, print its result or its error, and exit with its code.
 
     Ctrl-C, SIGTERM and a closed terminal cancel the act, which cleans up its challenge responses before the process
     ends; a second Ctrl-C ends it immediately.
     """
     _open_streams()
-    output = Output(as_json=common.as_json, quiet=common.quiet)
-    _configure_logging(debug=common.debug)
+    output = Output(as_json=shown.as_json, quiet=shown.quiet)
+    _configure_logging(debug=shown.debug)
     ended_by: ExitCode | None = None
 
     async def main() -> Outcome:
@@ -45,7 +74,7 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it
             loop.add_signal_handler(signal.SIGHUP, end, ExitCode.HUNG_UP)
         with output.live():
-            return await act(Session(common, output))
+            return await act(output)
 
     try:
         outcome = asyncio.run(main())
@@ -57,7 +86,7 @@ def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome
         number = "SIGTERM" if ended_by is ExitCode.TERMINATED else "SIGHUP"
         _ended(output, command, CommandError(f"Ended by {number}; challenge responses are cleaned up", ended_by))
     except Exception as error:  # noqa: BLE001 - the top level: every error gets its exit code, and a traceback on request
-        if common.debug:
+        if shown.debug:
             traceback.print_exception(error)
         _ended(output, command, error)
     document: dict[str, Any] = {"command": command, "ok": outcome.code is ExitCode.DONE, **outcome.document}

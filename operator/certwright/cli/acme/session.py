@@ -15,6 +15,7 @@ from certwright.cli.acme.files import MAX_BYTES, is_world_readable, make_folder,
 from certwright.cli.acme.lock import Lock, locked, locked_briefly
 from certwright.cli.acme.ownership import check_folder
 from certwright.cli.exits import CommandError
+from certwright.dns.connections import Connections
 from certwright.pki import PkiError, parse_chain
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from certwright.cli.acme.common import Common
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.settings import Metadata
+    from certwright.dns import DnsView, Provider
+    from certwright.dns.provider import ProviderConfig
     from certwright.pki import CertificateChain
 
 _LIMITS_SECONDS: Final = 5.0
@@ -61,6 +64,29 @@ class Session:
         self.accounts = AccountStore(self.folder / "accounts")
         self.certificates = CertificateStore(self.folder / "certificates")
         self._warned_of: set[Path] = set()
+        self._connections = Connections()
+        self._providers: dict[tuple[ProviderConfig, object], Provider] = {}
+
+    async def aclose(self) -> None:
+        """Close the connections to DNS providers."""
+        self._providers.clear()
+        await self._connections.aclose()
+
+    def provider(self, config: ProviderConfig, view: DnsView, servers: object) -> Provider:
+        """Return the DNS provider with a configuration; certificates with the same one share it, and its throttle.
+
+        Args:
+            config: With its credentials.
+            view: Finds zones, if it does not list its own.
+            servers: What tells one view from another.
+
+        Raises:
+            DnsError: A value cannot be used.
+        """
+        key = (config, None if getattr(config, "knows_zones", False) else servers)
+        if key not in self._providers:
+            self._providers[key] = config.build(self._connections.context(view))
+        return self._providers[key]
 
     def read_secret(self, path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:
         """Read a file with a secret, and warn if all users can read it.
@@ -74,9 +100,8 @@ class Session:
 
     def warn_of_readers(self, path: Path) -> None:
         """Warn, once, if all users can read a file with a secret."""
-        if path not in self._warned_of and is_world_readable(path):
+        if path not in self._warned_of and warn_of_readers(path, self.output):
             self._warned_of.add(path)
-            self.output.warn(f"{path} contains a secret, and all users on this host can read it: chmod 600 {path}")
 
     def certificate_lock(
         self, certificate: CertificateFolder, *, seconds: float | None = None
@@ -188,6 +213,14 @@ class Target:
         if self.metadata is not None and session.common.server is None:
             return self.metadata.settings.server
         return session.server()
+
+
+def warn_of_readers(path: Path, output: Output) -> bool:
+    """Warn if all users can read a file with a secret; return whether they can."""
+    readable = is_world_readable(path)
+    if readable:
+        output.warn(f"{path} contains a secret, and all users on this host can read it: chmod 600 {path}")
+    return readable
 
 
 def server_url(name_or_url: str) -> str:

@@ -17,9 +17,9 @@ KINDS: Final = {
     "standalone": "http-01, built-in server",
     "webroot:FOLDER": "http-01, files in the folder that a web server serves at /",
     "tls-alpn-01": "built-in server",
-    "dns-01": "dynamic updates, RFC 2136",
-    "dns-account-01": "dynamic updates, at a name specific to the account",
-    "dns-persist-01": "a permanent record, created by dynamic update or once by you",
+    "dns-01": "records by --dns, or by dynamic updates to --nameserver",
+    "dns-account-01": "the same, at a name specific to the account",
+    "dns-persist-01": "a permanent record, created in the same way or once by you",
     "exec[:TYPE]:PROGRAM": "a program of yours presents and cleans up: dns-01 (default), http-01, dns-account-01",
     "manual[:TYPE]": "you follow instructions for dns-01 (default), http-01, dns-account-01, dns-persist-01",
 }
@@ -32,7 +32,9 @@ EXEC_TYPES: Final = ("dns-01", "http-01", "dns-account-01")
 """The challenge types that `exec` takes, the default first."""
 
 UPDATING: Final = ("dns-01", "dns-account-01")
-"""Kinds that cannot work without a server for dynamic updates."""
+"""Kinds that cannot work without a DNS provider."""
+RECORDS: Final = (*UPDATING, "dns-persist-01")
+"""Kinds whose records a DNS provider creates."""
 
 _PLAIN: Final = ("standalone", "tls-alpn-01", "dns-01", "dns-account-01", "dns-persist-01")
 
@@ -63,7 +65,9 @@ class SolverSettings:
         http_check: Whether http-01 responses are checked from here before the CA does.
         tls_host: Address that the tls-alpn-01 server listens on.
         tls_port: Its port.
-        nameserver: Server for dynamic updates (RFC 2136).
+        dns: DNS providers, as `PROVIDER` or `ZONE=PROVIDER`.
+        dns_credentials: Files with what they need, as `FILE` or `ZONE=FILE`.
+        nameserver: Server for dynamic updates (RFC 2136), for names that no DNS provider is for.
         tsig_key_file: File with a key in BIND's format, or with a secret alone.
         tsig_key_name: Name of the key, if the file does not contain it.
         tsig_algorithm: Its algorithm, if the file does not contain it.
@@ -83,6 +87,8 @@ class SolverSettings:
     http_check: bool = False
     tls_host: str | None = None
     tls_port: int = 443
+    dns: tuple[str, ...] = ()
+    dns_credentials: tuple[str, ...] = ()
     nameserver: str | None = None
     tsig_key_file: str | None = None
     tsig_key_name: str | None = None
@@ -95,6 +101,11 @@ class SolverSettings:
     persist_until: datetime | None = None
     persist_wildcard: bool = False
     exec_timeout: float = 60.0
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The solvers that are used: a DNS provider without a solver means dns-01."""
+        return self.solvers or (("dns-01",) if self.dns else ())
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,22 @@ class SolverSpec:
 
     def covers(self, name: str) -> bool:
         """Return whether it is for a domain or an address."""
-        return not self.zone or name == self.zone or name.endswith(f".{self.zone}")
+        return _covers(self.zone, name)
+
+
+@dataclass(frozen=True)
+class DnsSpec:
+    """One `--dns`, with the file that goes with it.
+
+    Attributes:
+        provider: As it was written.
+        file: Its credentials, or None for those in the environment.
+        zone: The zone whose names it is for; empty for all names.
+    """
+
+    provider: str
+    file: str | None = None
+    zone: str = ""
 
 
 def parse_solver(text: str) -> SolverSpec:
@@ -146,7 +172,7 @@ def parse_solver(text: str) -> SolverSpec:
         or (kind in ("webroot", "exec") and argument.removesuffix(":") not in ("", *EXEC_TYPES))
         or (kind == "manual" and argument in MANUAL_TYPES)
     ):
-        return SolverSpec(kind, argument, zone.strip().lower().removeprefix("*.").removesuffix("."))
+        return SolverSpec(kind, argument, _zone(zone))
     raise UsageError(f"--solver {text[:200]!r} is not one of {', '.join(KINDS)}, optionally with ZONE= in front")
 
 
@@ -162,6 +188,70 @@ def anchored(text: str) -> str:
     if spec.kind != "webroot":
         return text
     return text.removesuffix(spec.argument) + str(Path(spec.argument).absolute())
+
+
+def parse_dns(settings: SolverSettings) -> tuple[DnsSpec, ...]:
+    """Return the DNS providers with their files.
+
+    Raises:
+        UsageError: Two are for the same names, or a file or a server is for none of them.
+    """
+    providers = _by_zone("--dns", settings.dns)
+    files = _by_zone("--dns-credentials", settings.dns_credentials)
+    for zone in files:
+        if zone not in providers:
+            option = f"--dns {zone}=PROVIDER" if zone else "--dns PROVIDER"
+            raise UsageError(f"--dns-credentials {_written(zone, 'FILE')} is for no provider: give {option} as well")
+    if settings.nameserver is not None and "" in providers:
+        everything = providers[""]
+        raise UsageError(
+            f"--dns {everything} is for all names, which leaves none for --nameserver: give --dns ZONE={everything}, "
+            "or leave one of them out"
+        )
+    return tuple(DnsSpec(provider, files.get(zone), zone) for zone, provider in providers.items())
+
+
+def anchored_file(text: str) -> str:
+    """Return a `--dns-credentials` with an absolute path."""
+    zone, file = _zoned(text)
+    return _written(zone, str(Path(file).absolute()))
+
+
+def dns_for_name(specs: Sequence[DnsSpec], name: str) -> DnsSpec | None:
+    """Return the DNS provider for a name: that of the longest zone that contains it."""
+    fitting = [spec for spec in specs if _covers(spec.zone, name)]
+    return max(fitting, key=lambda spec: len(spec.zone), default=None)
+
+
+def _by_zone(option: str, texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        zone, value = _zoned(text)
+        if not value:
+            raise UsageError(f"{option} {text[:200]!r} has no value")
+        if zone in found:
+            whose = f"the zone {zone}" if zone else "all names"
+            raise UsageError(f"{option} is given twice for {whose}: write ZONE= in front of each that is for a zone")
+        found[zone] = value
+    return found
+
+
+def _zoned(text: str) -> tuple[str, str]:
+    """Return the zone and what is for it; the path of a file may contain an equals sign, after a slash."""
+    zone, equals, rest = text.partition("=")
+    return (_zone(zone), rest) if equals and "/" not in zone else ("", text)
+
+
+def _written(zone: str, value: str) -> str:
+    return f"{zone}={value}" if zone else value
+
+
+def _zone(text: str) -> str:
+    return text.strip().lower().removeprefix("*.").removesuffix(".")
+
+
+def _covers(zone: str, name: str) -> bool:
+    return not zone or name == zone or name.endswith(f".{zone}")
 
 
 def for_name(specs: Sequence[SolverSpec], name: str) -> tuple[int, ...]:

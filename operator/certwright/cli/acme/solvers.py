@@ -6,18 +6,29 @@ import os
 import re
 import sys
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import HttpxTransport
 from certwright.challenges.dns01 import until_seen
+from certwright.cli.acme.dns_credentials import load_config, provider_name
 from certwright.cli.acme.exec_hook import DnsHook, HookProgram, HttpHook, checked_program
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.files import read_file
 from certwright.cli.acme.lock import Busy
 from certwright.cli.acme.output import read_line
-from certwright.cli.acme.solver_settings import UPDATING, DnsCheck, for_name, parse_solver
+from certwright.cli.acme.solver_settings import (
+    RECORDS,
+    UPDATING,
+    DnsCheck,
+    SolverSettings,
+    dns_for_name,
+    for_name,
+    parse_dns,
+    parse_solver,
+)
 from certwright.client import (
     CannotListen,
     Dns01,
@@ -41,8 +52,9 @@ if TYPE_CHECKING:
     from certwright.cli.acme.lock import Lock
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.session import Session
-    from certwright.cli.acme.solver_settings import SolverSettings, SolverSpec
+    from certwright.cli.acme.solver_settings import DnsSpec, SolverSpec
     from certwright.client import Instruction, Proof, Solver, Solvers
+    from certwright.dns import Provider
     from certwright.dns.view import View
 
 TSIG_VARIABLE: Final = "CERTWRIGHT_TSIG_SECRET"
@@ -62,18 +74,31 @@ def make_solvers(settings: SolverSettings, session: Session) -> Solvers:
 
     Raises:
         UsageError: There is none, or a setting is missing.
-        DnsError: A server or a key is invalid.
+        DnsError: A server, a key or a credential is invalid.
     """
-    specs = [parse_solver(text) for text in settings.solvers]
+    specs = [parse_solver(text) for text in settings.chosen]
     if not specs:
         raise UsageError(
-            "Choose how to validate the domains with --solver: standalone, webroot:FOLDER, tls-alpn-01, dns-01 ..."
+            "Choose how to validate the domains with --solver: standalone, webroot:FOLDER, tls-alpn-01, dns-01 ..., or "
+            "--dns PROVIDER"
         )
+    if settings.dns and not any(spec.kind in RECORDS for spec in specs):
+        raise UsageError(f"--dns needs a solver that creates records: --solver {', '.join(RECORDS)}")
+    providers = parse_dns(settings)
     factory = _SolverFactory(settings, session)
-    made = [factory.make(spec) for spec in specs]
+    # Made before anything is ordered, so that a mistake is told at once.
+    made = {(spec, which): factory.make(spec, which) for spec in specs for which in factory.choices(spec, providers)}
 
     def choose(identifier: Identifier) -> Sequence[Solver]:
-        return [made[place] for place in for_name(specs, identifier.value)]
+        name = identifier.value
+        fitting = [specs[place] for place in for_name(specs, name)]
+        keys = [(spec, dns_for_name(providers, name) if spec.kind in RECORDS else None) for spec in fitting]
+        found = [made[key] for key in keys if key in made]
+        if fitting and not found:
+            raise UsageError(
+                f"No --dns is for {name}: give --dns PROVIDER for all other names, or --nameserver for dynamic updates"
+            )
+        return found
 
     return choose
 
@@ -87,17 +112,29 @@ class _SolverFactory:
             authoritative=settings.authoritative or None,
             views=_views(settings),
         )
-        self._provider: Rfc2136Provider | None = None
+        self._server_provider: Rfc2136Provider | None = None
+        self._providers: dict[DnsSpec, Provider] = {}
+        self._patience: dict[DnsSpec, float] = {}
         # One for all zones, as there is one port.
         self._servers: dict[str, Solver] = {}
 
-    def make(self, spec: SolverSpec) -> Solver:
-        solver = self._unchecked(spec)
+    def choices(self, spec: SolverSpec, providers: Sequence[DnsSpec]) -> list[DnsSpec | None]:
+        """Return the DNS providers that a solver may need; None is for the server for dynamic updates, or for none."""
+        if spec.kind not in RECORDS:
+            return [None]
+        has_rest = not any(one.zone == "" for one in providers)
+        # Without any provider the missing one is told.
+        alone = spec.kind not in UPDATING or self._settings.nameserver is not None or not providers
+        return [*providers, *([None] if has_rest and alone else [])]
+
+    def make(self, spec: SolverSpec, which: DnsSpec | None) -> Solver:
+        """Return the solver, with a DNS provider if it is one that creates records."""
+        solver = self._unchecked(spec, which)
         if self._settings.http_check and solver.challenge_type == SelfChecked.challenge_type:
             return SelfChecked(solver, _OneRequestTransport())
         return solver
 
-    def _unchecked(self, spec: SolverSpec) -> Solver:
+    def _unchecked(self, spec: SolverSpec, which: DnsSpec | None) -> Solver:
         settings = self._settings
         match spec.kind:
             case "standalone" | "tls-alpn-01":
@@ -115,18 +152,21 @@ class _SolverFactory:
                 return Manual(spec.argument, steps.ask, tidy=steps.tidy)  # type: ignore[arg-type]  # parse_solver checked it
             case "dns-persist-01":
                 return DnsPersist01(
-                    self._updates() if settings.nameserver else None,
+                    self._provider(which) if which or settings.nameserver else None,
                     self._view,
                     wildcard=settings.persist_wildcard,
                     persist_until=settings.persist_until,
-                    propagation_timeout=settings.dns_timeout,
+                    propagation_timeout=self._patience_for(which),
                 )
-        if spec.kind in UPDATING and not settings.nameserver:
-            raise UsageError(f"--solver {spec.kind} needs a server for dynamic updates: --nameserver HOST[:PORT]")
+        if which is None and not settings.nameserver:
+            raise UsageError(
+                f"--solver {spec.kind} needs what creates records: --dns PROVIDER with --dns-credentials FILE, or a "
+                "server for dynamic updates, --nameserver HOST[:PORT]"
+            )
         return (Dns01 if spec.kind == "dns-01" else DnsAccount01)(
-            self._updates(),
+            self._provider(which),
             None if settings.dns_check == DnsCheck.OFF else self._view,
-            propagation_timeout=settings.dns_timeout,
+            propagation_timeout=self._patience_for(which),
             required=settings.dns_check == DnsCheck.REQUIRED,
         )
 
@@ -157,14 +197,31 @@ class _SolverFactory:
             server = TlsAlpn01Server(host=settings.tls_host, port=port)
         return PortLocked(server, partial(self._session.port_lock, port))
 
+    def _provider(self, which: DnsSpec | None) -> Provider:
+        if which is None:
+            return self._updates()
+        if which not in self._providers:
+            file = None if which.file is None else Path(which.file)
+            config = load_config(provider_name(which.provider), file, self._session.warn_of_readers)
+            servers = (self._settings.resolvers, self._settings.authoritative)
+            self._providers[which] = self._session.provider(config, self._view, servers)
+            self._patience[which] = getattr(config, "patience", timedelta()).total_seconds()
+        return self._providers[which]
+
+    def _patience_for(self, which: DnsSpec | None) -> float:
+        """Return how long records are looked for: as asked, else as long as the provider usually takes."""
+        given = self._settings.dns_timeout
+        usual = self._patience.get(which, 0.0) if which is not None else 0.0
+        return max(given, usual) if given == SolverSettings.dns_timeout else given
+
     def _updates(self) -> Rfc2136Provider:
-        if self._provider is None:
+        if self._server_provider is None:
             if self._settings.tsig_key_file is not None:
                 self._session.warn_of_readers(Path(self._settings.tsig_key_file))
-            self._provider = Rfc2136Provider(
+            self._server_provider = Rfc2136Provider(
                 self._settings.nameserver or "", tsig=load_tsig_key(self._settings), zones=self._view.find_zone
             )
-        return self._provider
+        return self._server_provider
 
 
 def _views(settings: SolverSettings) -> list[View]:

@@ -62,7 +62,9 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("RenewBeforeTooLong",): "Set renewBefore to less than the lifetime that the CA gives.",
     ("RenewalDisabled",): "Set renewal.policy to Automatic, or renew it: kubectl certwright renew.",
     ("ContentsNotSupported",): "Remove uris and emailAddresses, or use a private CA that allows them.",
-    ("IssuerUnavailable",): "Nothing, if the Certificate has other issuers; else check the CA's status page.",
+    ("IssuerUnavailable",): (
+        "Check the CA's status page. The operator tries it by itself; issuerRefs can list another one."
+    ),
     ("AddressNeedsHTTP01",): "Add an http01 solver to the issuer, or remove the IP address.",
     ("AccountNotFound",): "Put the account's key into the Secret of privateKeySecretRef, or correct server.",
     ("AccountKeyReplaced",): "Put the present key of the account into the Secret of privateKeySecretRef.",

@@ -71,12 +71,19 @@ class Session:
         self.server = server
 
     async def read(self, plural: str, namespace: str | None, name: str, *, root: str = OURS) -> dict[str, Any] | None:
-        """Return an object, or None if there is none."""
+        """Return an object, or None if there is none.
+
+        Raises:
+            NotFound: The API server does not know the kind: Certwright's CRDs are not installed.
+        """
         try:
             return await self.client.request(
                 "GET", _path(root, plural, namespace, name), action=f"read {_label(plural, namespace, name)}"
             )
-        except NotFound:
+        except NotFound as error:
+            # Of an object that is missing the API server says so; for a path that it does not serve it has no reason.
+            if root == OURS and not error.reason:
+                raise
             return None
 
     async def list_all(

@@ -28,6 +28,8 @@ _SERVER: Final = re.compile(
     r"\((\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?\)|\b(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?\b"
 )
 """The address of a name server, as `lastSeen` has it: `ns1.example.test (192.0.2.1)`, `127.0.0.1:5353`."""
+CIRCUIT: Final = "IssuerUnavailable"
+TRIAL: Final = "the operator continues by itself once an order has shown that the CA works, and looks every 5 minutes"
 NO_ISSUER: Final = "the operator continues by itself once the issuer is Ready, and looks every 5 minutes"
 GROWING: Final = "at growing pauses, at most 5 minutes apart"
 
@@ -112,7 +114,7 @@ def explain_certificate(
         return _well(certificate, now)
     reason = certificate.reason if idle else condition.reason
     message = certificate.message if idle else condition.message
-    waits_for_issuer = reason in {"IssuerNotReady", "IssuerNotFound"}
+    waits_for_issuer = reason in {"IssuerNotReady", "IssuerNotFound", CIRCUIT}
     order = _of_order(certificate, issuer, now) if not waits_for_issuer else _Order()
     nested = _of_issuer(certificate, issuer) if waits_for_issuer else ()
     return Explanation(
@@ -122,7 +124,7 @@ def explain_certificate(
         cause=message,
         evidence=(*nested, *order.evidence),
         commands=order.commands,
-        next_look=NO_ISSUER if waits_for_issuer else _next_look(certificate, now),
+        next_look=_issuers_look(reason) if waits_for_issuer else _next_look(certificate, now),
         to_do=_to_do(certificate, reason),
         events=warnings,
     )
@@ -249,6 +251,8 @@ def _headline(certificate: CertificateView, now: dt.datetime) -> str:
 
 def _step(certificate: CertificateView, reason: str, now: dt.datetime) -> str:
     order, attempt = certificate.order, certificate.next_attempt
+    if reason == CIRCUIT:
+        return "waits for the issuer's CA, which has failed: one order at a time tries it"
     if order is None or reason in {"IssuerNotReady", "IssuerNotFound"}:
         return f"no order yet: {reason}"
     state = text_at(order, "state")
@@ -321,8 +325,13 @@ def _of_issuer(certificate: CertificateView, issuer: IssuerView | None) -> tuple
     where = f" -n {shlex.quote(certificate.namespace)}" if kind == "Issuer" else ""
     return (
         f"{issuer.label}: Ready={issuer.ready} ({issuer.reason}): {issuer.message}",
+        *(f"{issuer.label}: {type_} is False ({one.reason}): {one.message}" for type_, one in issuer.more),
         f"more: kubectl certwright explain {kind.lower()}/{shlex.quote(name)}{where}",
     )
+
+
+def _issuers_look(reason: str) -> str:
+    return TRIAL if reason == CIRCUIT else NO_ISSUER
 
 
 def _next_look(certificate: CertificateView, now: dt.datetime) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.errors import ProviderRefused, ProviderUnreachable
@@ -21,13 +22,23 @@ def json_of(response: Response) -> dict[str, Any]:
     Raises:
         ProviderUnreachable: It holds none: something else answered, such as a proxy.
     """
-    try:
-        found = json.loads(response.body)
-    except (ValueError, RecursionError):
-        found = None
+    found = value_of(response)
     if not isinstance(found, dict):
         raise not_understood(response)
     return found
+
+
+def value_of(response: Response) -> Any:
+    """Return what an answer holds, an object or a list; None if it is no JSON."""
+    try:
+        return json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def objects_of(found: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, which an API may leave out if it is empty."""
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def not_understood(response: Response) -> ProviderUnreachable:
@@ -55,4 +66,9 @@ def refused(response: Response, code: str, why: str) -> ProviderRefused:
     """
     host = host_of(response.url)
     said = f"HTTP {response.status}, {code}" if code else f"HTTP {response.status}"
-    return ProviderRefused(f"the DNS provider at {host} refused the request ({said}): {why}", host=host, code=code)
+    return ProviderRefused(
+        f"the DNS provider at {host} refused the request ({said}): {why}",
+        host=host,
+        code=code,
+        for_all=response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN),
+    )

@@ -97,7 +97,11 @@ class HostedProvider(ABC):
     async def _put(self, zone: HostedZone, records: Sequence[TxtRecord], *, adding: bool) -> DnsError | None:
         change = Change(add=frozenset(records)) if adding else Change(remove=frozenset(records))
         outcome = await caught(self._queue(zone).put(change))
-        return about(records, outcome) if isinstance(outcome, DnsError) else None
+        if not isinstance(outcome, DnsError):
+            return None
+        # It may have been made in part: only what was not is told.
+        undone = [record for record in records if record.name in outcome.names]
+        return about(undone or records, outcome)
 
     def _queue(self, zone: HostedZone) -> ZoneQueue:
         queue = self._queues.get(zone.id)

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.dns.errors import DnsError, ProviderUnreachable
+from certwright.dns.errors import DnsError, ProviderRefused, ProviderUnreachable
 from certwright.dns.outcomes import of_ones_own
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ZoneQueue:
     """The changes of one zone, made one after the other.
 
     Args:
-        make: Makes a change; raises `DnsError`.
+        make: Makes a change; raises `DnsError`, whose `names` say what could not be made, if only a part could not.
     """
 
     def __init__(self, make: Callable[[Change], Awaitable[None]]) -> None:
@@ -132,15 +132,26 @@ class ZoneQueue:
         try:
             await self._make(merged(change for change, _ in together))
         except DnsError as error:
+            # Of a part that was made nobody is told; an error without names is about all.
+            failed = [one for one in together if not error.names or not {*error.names}.isdisjoint(one[0].names)]
+            _settle([one for one in together if one not in failed])
             # An API that does not answer is not asked once more for each; one that refuses may refuse just one of them.
-            if len(together) > 1 and not isinstance(error, ProviderUnreachable):
-                for one in together:
+            if len(failed) > 1 and not _is_for_all(error):
+                for one in failed:
                     await self._make_together([one])
                 return
-            for _, done in together:
+            for _, done in failed:
                 if not done.done():
                     done.set_exception(of_ones_own(error))
             return
-        for _, done in together:
-            if not done.done():
-                done.set_result(None)
+        _settle(together)
+
+
+def _settle(made: Iterable[_Waiting]) -> None:
+    for _, done in made:
+        if not done.done():
+            done.set_result(None)
+
+
+def _is_for_all(error: DnsError) -> bool:
+    return isinstance(error, ProviderUnreachable) or (isinstance(error, ProviderRefused) and error.for_all)

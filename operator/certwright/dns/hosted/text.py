@@ -32,6 +32,11 @@ def unquoted(text: str) -> str:
     return "".join(strings)
 
 
+def plain(text: str) -> str:
+    """Read a value of an API that writes it without quotes, and with them only where somebody else put them."""
+    return unquoted(text) if text.startswith('"') and text.endswith('"') else text
+
+
 def _unescaped(found: re.Match[str]) -> str:
     said = found[1]
     # \DDD is one octet, in decimal digits in the DNS; Route 53 writes octal ones, which only foreign values have.

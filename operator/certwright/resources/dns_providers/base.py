@@ -8,6 +8,10 @@ from certwright.resources.references import SecretKeyRef
 _REF = "_secret_ref"
 
 
+class InCluster(Model):
+    """The base of settings that mean something in a cluster only: the command line and the library do not have them."""
+
+
 class DnsProvider(Model):
     """The base of the models of DNS providers: an issuer names one of them.
 

@@ -3,7 +3,10 @@
 from certwright.resources.base import Model
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
+from certwright.resources.dns_providers.vultr import Vultr
 from certwright.resources.dns_providers.webhook import Webhook
 
 
@@ -12,8 +15,14 @@ class ProviderChoice(Model):
 
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
+    digitalocean: DigitalOcean | None = None
+    """Creates records with the API of DigitalOcean."""
+    linode: Linode | None = None
+    """Creates records with the API of Linode."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
+    vultr: Vultr | None = None
+    """Creates records with the API of Vultr."""
     webhook: Webhook | None = None
     """Creates records by a DNS webhook that was written for cert-manager."""
 

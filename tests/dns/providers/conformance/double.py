@@ -85,7 +85,12 @@ class Double(ABC):
     # What they share.
 
     def context(self) -> ProviderContext:
-        return ProviderContext(_no_look_up, lambda: self, monotonic=lambda: self.now)
+        return ProviderContext(_no_look_up, lambda: self, monotonic=lambda: self.now, sleep=self._sleep)
+
+    async def _sleep(self, seconds: float) -> None:
+        until = self.now + seconds
+        await asyncio.sleep(0)
+        self.now = max(self.now, until)
 
     async def request(
         self,

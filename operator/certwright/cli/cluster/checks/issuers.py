@@ -41,8 +41,10 @@ async def check_issuers(connected: Session, operator: Operator) -> list[Result]:
             results.append(Result("warn", f"{kind}s", f"cannot be listed: {error}"))
             continue
         found += [IssuerView(body, kind) for body in listed.items]
+    if not found and results:
+        return results  # there may be some: they cannot be listed
     if not found:
-        return [*results, Result("warn", "issuers", f"there is none for {connected.namespace}: create an Issuer")]
+        return [Result("warn", "issuers", f"there is none for {connected.namespace}: create an Issuer")]
     results += [_check_ready(one) for one in found]
     authorities, servers = await asyncio.gather(
         check_authorities(connected, found, operator), at_once(_name_servers(found))

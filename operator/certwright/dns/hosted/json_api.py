@@ -1,0 +1,210 @@
+"""An API that speaks JSON over HTTPS: one credential, one pace, one way to say what was refused and why."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from certwright.dns.hosted.answer import code_of, not_understood, objects_of, refused, value_of
+from certwright.dns.hosted.provider import MAX_PAGES, Outdated
+from certwright.http.url import host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping
+
+    from certwright.dns.hosted.pace import Pace
+    from certwright.dns.hosted.zones import HostedZone
+    from certwright.dns.provider import ProviderContext
+    from certwright.http.message import Response
+
+    Page = tuple[Any, str]
+    """The items of a page, and what the next one is asked with, or an empty string."""
+
+
+class JsonApi:
+    """Sends the requests of one credential.
+
+    Args:
+        context: What sends them.
+        url: What all paths follow.
+        headers: The credential, in header fields.
+        pace: How often.
+        rights: What the credential needs, in the provider's own words.
+    """
+
+    outdated: Collection[str] = ()
+    """Codes that say that somebody else was quicker."""
+
+    def __init__(
+        self, context: ProviderContext, url: str, headers: Mapping[str, str], *, pace: Pace, rights: str
+    ) -> None:
+        self.host = host_of(url)
+        self._context = context
+        self._url = url
+        self._headers = headers
+        self._pace = pace
+        self._rights = rights
+
+    def code(self, answer: Any) -> object:
+        """Return what an answer calls its error."""
+        return field_of(answer, "code")
+
+    def failed(self, response: Response, answer: Any) -> bool:
+        """Return whether an answer is an error."""
+        del answer
+        return response.status >= HTTPStatus.BAD_REQUEST
+
+    async def headers(self, method: str, url: str, content: bytes | None) -> Mapping[str, str]:
+        """Return the header fields of the credential for a request. Raises `DnsError`."""
+        del method, url, content
+        return self._headers
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        zone: HostedZone | None = None,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> Any:
+        """Send a request; return what its answer holds, None if that is nothing.
+
+        What is to be deleted and is not there is no error.
+
+        Args:
+            method: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
+            path: Its segments that others choose are quoted by `segment`.
+            zone: What it is about, for messages.
+            query: Parameters.
+            body: Becomes JSON.
+
+        Raises:
+            Outdated: Somebody else was quicker.
+            ProviderRefused: The API did not accept it.
+            ProviderUnreachable: No answer came that can be used.
+        """
+        url = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
+        content = None if body is None else json.dumps(body).encode()
+        await self._pace.turn()
+        headers = {"Accept": "application/json", **await self.headers(method, url, content)}
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        response = await self._context.request(method, url, headers=headers, content=content)
+        answer = value_of(response) if response.body else None
+        if self.failed(response, answer):
+            if method == "DELETE" and response.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise self._refusal(response, code_of(self.code(answer)), zone)
+        if answer is None and (response.body or method == "GET"):
+            raise not_understood(response)
+        return answer
+
+    async def numbered(
+        self,
+        path: str,
+        key: str,
+        *,
+        size: tuple[str, int],
+        query: Mapping[str, str] | None = None,
+        zone: HostedZone | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return the objects of a list whose pages have numbers.
+
+        Args:
+            path: Of the list.
+            key: The field that has the objects.
+            size: The parameter for the size of a page, and the size.
+            query: Other parameters.
+            zone: What it is about, for messages.
+
+        Raises:
+            DnsError: As for `call`.
+        """
+
+        async def fetch(page: str) -> Page:
+            number = int(page or "1")
+            asked = {**(query or {}), "page": str(number), size[0]: str(size[1])}
+            answer = await self.call("GET", path, zone=zone, query=asked)
+            items = answer.get(key) if isinstance(answer, dict) else None
+            # A full page may be followed by another one, whatever has become of the fields that say so.
+            full = isinstance(items, list) and len(items) >= size[1]
+            return items, str(number + 1) if full or _goes_on(answer, number) else ""
+
+        return await every_page(fetch)
+
+    def _refusal(self, response: Response, code: str, zone: HostedZone | None) -> Exception:
+        if code in self.outdated:
+            return Outdated()
+        about = f", for {zone.name}" if zone is not None else ""
+        if self.lacks_rights(response, code):
+            return refused(response, code, f"{self._rights}{about}")
+        if response.status == HTTPStatus.NOT_FOUND and zone is not None:
+            return refused(response, code, f"the zone {zone.name} is gone, or the credential may not see it")
+        return refused(response, code, f"the request{about} is not one that it takes")
+
+    def lacks_rights(self, response: Response, code: str) -> bool:
+        """Return whether a refusal says that the credential is wrong or has no rights."""
+        del code
+        return response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+async def every_page(fetch: Callable[[str], Awaitable[Page]]) -> list[dict[str, Any]]:
+    """Return the objects of all pages.
+
+    Args:
+        fetch: Fetches a page, the first for an empty string; raises `DnsError`.
+    """
+    found: list[dict[str, Any]] = []
+    following = ""
+    for _ in range(MAX_PAGES):
+        items, following = await fetch(following)
+        found += objects_of(items)
+        if not items or not following:
+            break
+    return found
+
+
+def field_of(answer: Any, *path: str) -> Any:
+    """Return a field of an answer, by the names of those around it; None if it is not there."""
+    for name in path:
+        answer = answer.get(name) if isinstance(answer, dict) else None
+    return answer
+
+
+def _goes_on(answer: Any, number: int) -> bool:
+    pages = field_of(answer, "pages")
+    return (isinstance(pages, int) and pages > number) or bool(field_of(answer, "links", "pages", "next"))
+
+
+def segment(text: str) -> str:
+    """Write a text as one segment of a path."""
+    return quote(text, safe="")
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header field of a bearer token (RFC 6750 section 2.1)."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def relative(name: str, zone: HostedZone, apex: str = "") -> str:
+    """Write a name without its zone.
+
+    Args:
+        name: In the zone.
+        zone: The zone.
+        apex: How the API writes the name of the zone itself.
+    """
+    return name.removesuffix(zone.name).rstrip(".") or apex
+
+
+def absolute(name: Any, zone: HostedZone) -> str:
+    """Read a name that an API writes with its zone, or without it; the zone itself as an empty text or as `@`."""
+    text = str(name if name is not None else "").lower()
+    if text in ("", "@"):
+        return zone.name
+    if text.endswith("."):
+        return text[:-1]
+    return text if text == zone.name or text.endswith(f".{zone.name}") else f"{text}.{zone.name}"

@@ -1,0 +1,102 @@
+"""Vultr: records by its API v2, one in a request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from certwright.dns.credential import Credential, credential
+from certwright.dns.hosted.json_api import JsonApi, bearer, every_page, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.text import quoted, unquoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from certwright.dns.hosted.json_api import Page
+    from certwright.dns.hosted.record import FoundRecord
+    from certwright.dns.hosted.zones import HostedZone
+    from certwright.dns.provider import ProviderContext
+    from certwright.dns.records import TxtRecord
+
+HOST: Final = "api.vultr.com"
+PAGE: Final = "500"
+"""Items of a page: the API's maximum."""
+PER_SECOND: Final = 10.0
+"""The API allows 30, for all that is sent from one address."""
+_RIGHTS: Final = (
+    "the API key needs the permission Manage DNS, and its Access Control has to list the address that the operator's "
+    "requests come from"
+)
+
+
+@dataclass(frozen=True)
+class VultrConfig:
+    """The configuration of Vultr.
+
+    Attributes:
+        api_key: An API key.
+    """
+
+    knows_zones: ClassVar[bool] = True
+
+    api_key: Credential = field(metadata=credential("API key"))
+
+    @property
+    def destination(self) -> str:
+        """The service: all accounts share one set of zones."""
+        return HOST
+
+    def build(self, context: ProviderContext) -> VultrProvider:
+        """Create the provider.
+
+        Raises:
+            InvalidCredential: The key cannot be used.
+        """
+        headers = bearer(self.api_key.printable("API key"))
+        pace = pace_of(context, PER_SECOND, at_once=20)
+        return VultrProvider(context, JsonApi(context, f"https://{HOST}/v2", headers, pace=pace, rights=_RIGHTS))
+
+
+class VultrProvider(OneByOneProvider):
+    """A `Provider` for the domains of one account."""
+
+    whose = "the Vultr account"
+    rights = _RIGHTS
+    least_ttl = 120
+
+    async def list_zones(self) -> list[HostedZone]:
+        """List the domains."""
+        return zones_named(await self._list("/domains", "domains"), "domain")
+
+    async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
+        """Find the TXT records at some names: the API has no filter for them."""
+        items = await self._list(_records(zone), "records", zone)
+        return found_among(items, names, zone, value="data", read=unquoted)
+
+    async def create(self, zone: HostedZone, record: TxtRecord) -> None:
+        """Create a record; the API takes text in quotes only, and a priority with every type."""
+        body = {
+            "type": "TXT",
+            "name": relative(record.name, zone),
+            "data": quoted(record.value),
+            "ttl": self.ttl_of(record),
+            "priority": 0,
+        }
+        await self.api.call("POST", _records(zone), zone=zone, body=body)
+
+    async def delete(self, zone: HostedZone, found: FoundRecord) -> None:
+        """Delete a record."""
+        await self.api.call("DELETE", f"{_records(zone)}/{segment(found.id)}", zone=zone)
+
+    async def _list(self, path: str, key: str, zone: HostedZone | None = None) -> list[dict[str, Any]]:
+        async def fetch(cursor: str) -> Page:
+            query = {"per_page": PAGE, **({"cursor": cursor} if cursor else {})}
+            answer = await self.api.call("GET", path, zone=zone, query=query)
+            return field_of(answer, key), str(field_of(answer, "meta", "links", "next") or "")
+
+        return await every_page(fetch)
+
+
+def _records(zone: HostedZone) -> str:
+    return f"/domains/{segment(zone.name)}/records"
