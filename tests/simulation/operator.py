@@ -123,7 +123,11 @@ def simulated(world: World, cluster: Cluster, cas: Sequence[SimulatedCa]) -> Ite
             "RETRY_AFTER_ERROR": POLL_AFTER_ERROR,
             "LONGEST_WAIT": dt.timedelta(seconds=1.2 * LONGEST_POLL),
         },
-        poll_renewal_info: {"LONGEST_POLL": LONGEST_POLL, "RETRY_AFTER_ERROR": POLL_AFTER_ERROR},
+        poll_renewal_info: {
+            "LONGEST_POLL": LONGEST_POLL,
+            "RETRY_AFTER_ERROR": POLL_AFTER_ERROR,
+            "LONGEST_QUIET": dt.timedelta(seconds=POLL_AFTER_ERROR / 2),
+        },
         resting: {"ISSUER_PAUSE_SECONDS": ISSUER_PAUSE},
         backoff: {"LONGEST_SECONDS": LONGEST_BACKOFF},
         upkeep: {"KEY_INTERVAL": UPKEEP, "DIRECTORY_INTERVAL": UPKEEP},
