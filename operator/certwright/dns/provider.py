@@ -81,6 +81,7 @@ class ProviderContext:
         *,
         surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Create a context.
@@ -93,12 +94,14 @@ class ProviderContext:
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
             monotonic: See above.
             sleep: See above.
+            clock: The time, in UTC, for signatures and for what expires.
         """
         self.find_zone = find_zone
         self.before_send = before_send
         self.surroundings = surroundings or Surroundings()
         self._transport = transport
         self.monotonic = monotonic
+        self.clock = clock
         self.sleep = sleep
         self._busy: tuple[float, ProviderUnreachable] | None = None
 
@@ -138,10 +141,22 @@ class ProviderContext:
             return response
         raise self._out_of_service(response, url)
 
-    def _out_of_service(self, response: Response, url: str) -> ProviderUnreachable:
-        wait = retry_after_seconds(response.headers, now=dt.datetime.now(dt.UTC))
+    def throttled(self, response: Response, *, usual: float) -> ProviderUnreachable:
+        """Return the error for an answer that means too many requests without being a 429; nothing is sent for a while.
+
+        Args:
+            response: The answer.
+            usual: Seconds for which nothing is sent, unless it has a Retry-After.
+        """
+        return self._out_of_service(response, response.url, throttled=True, usual=usual)
+
+    def _out_of_service(
+        self, response: Response, url: str, *, throttled: bool = False, usual: float | None = None
+    ) -> ProviderUnreachable:
+        wait = retry_after_seconds(response.headers, now=dt.datetime.now(dt.UTC)) or usual
         host, status = host_of(url), response.status
-        why = "it receives too many requests" if status == HTTPStatus.TOO_MANY_REQUESTS else "it is out of service"
+        throttled = throttled or status == HTTPStatus.TOO_MANY_REQUESTS
+        why = "it receives too many requests" if throttled else "it is out of service"
         message = f"the DNS provider at {host} answered with HTTP {status}: {why}"
         error = ProviderUnreachable(message, host=host, retry_after=wait)
         if wait:

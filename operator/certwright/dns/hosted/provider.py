@@ -90,7 +90,7 @@ class HostedProvider(ABC):
         if record.zone is None:
             return await self.find_zone(record.name)
         zone = await self.find_zone(record.zone)
-        if zone.name != record.zone:
+        if zone.name and zone.name != record.zone:
             raise ZoneNotFound(f"the account has no public zone {record.zone}, which the solver names")
         return zone
 

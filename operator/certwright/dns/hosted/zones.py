@@ -28,7 +28,7 @@ class HostedZone:
 
     Attributes:
         id: As the API names it.
-        name: Without the trailing dot.
+        name: Without the trailing dot; empty if the user gave its ID, and the API alone knows the name.
         size: How many record sets or records it has, if the API says so.
     """
 

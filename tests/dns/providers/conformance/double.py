@@ -82,6 +82,11 @@ class Double(ABC):
     def zone_of(self, path: str) -> str:
         """Return the name of the zone that a path is about, or an empty string."""
 
+    def is_login(self, url: str) -> bool:
+        """Return whether a request is one for a token, which a credential without rights is given as well."""
+        del url
+        return False
+
     # What they share.
 
     def context(self) -> ProviderContext:
@@ -114,7 +119,7 @@ class Double(ABC):
         if self.answers:
             status, fields = self.answers.pop(0)
             return Response(status, Headers(fields), SECRET.encode(), url)
-        if not self.check_credential(method, url, headers, content) or self.denied:
+        if not self.check_credential(method, url, headers, content) or (self.denied and not self.is_login(url)):
             found = self.denial()
         else:
             query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
