@@ -10,7 +10,9 @@ from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
+from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.route53 import Route53
 from certwright.resources.dns_providers.vultr import Vultr
@@ -28,8 +30,12 @@ class ProviderChoice(Model):
     """Creates records with the API of Cloudflare."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    ionos: Ionos | None = None
+    """Creates records with the API of IONOS."""
     linode: Linode | None = None
     """Creates records with the API of Linode."""
+    porkbun: Porkbun | None = None
+    """Creates records with the API of Porkbun."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
     route53: Route53 | None = None
