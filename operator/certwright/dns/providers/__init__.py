@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from certwright.http.message import Transport
 
 PROVIDERS: Final[Mapping[str, str]] = {
+    "azure_dns": "AzureDNSConfig",
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
+    "ionos": "IonosConfig",
     "linode": "LinodeConfig",
+    "porkbun": "PorkbunConfig",
     "rfc2136": "Rfc2136Config",
     "route53": "Route53Config",
     "vultr": "VultrConfig",
