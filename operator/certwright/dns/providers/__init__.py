@@ -30,6 +30,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "digitalocean": "DigitalOceanConfig",
     "ionos": "IonosConfig",
     "linode": "LinodeConfig",
+    "ovh": "OvhConfig",
     "porkbun": "PorkbunConfig",
     "rfc2136": "Rfc2136Config",
     "route53": "Route53Config",

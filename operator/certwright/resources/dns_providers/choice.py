@@ -12,6 +12,7 @@ from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
+from certwright.resources.dns_providers.ovh import Ovh
 from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.route53 import Route53
@@ -34,6 +35,8 @@ class ProviderChoice(Model):
     """Creates records with the API of IONOS."""
     linode: Linode | None = None
     """Creates records with the API of Linode."""
+    ovh: Ovh | None = None
+    """Creates records with the API of OVHcloud."""
     porkbun: Porkbun | None = None
     """Creates records with the API of Porkbun."""
     rfc2136: Rfc2136 | None = None
