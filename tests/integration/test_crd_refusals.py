@@ -310,6 +310,23 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         ),
         (solver(dns01={"cloudflare": {}}), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
         (
+            solver(dns01={"ovh": {"endpoint": "ovh-eu", "applicationKey": "a", "clientID": "b"}}),
+            "must have either applicationKey, applicationSecretSecretRef and consumerKeySecretRef, or clientID",
+        ),
+        (
+            solver(
+                dns01={
+                    "ovh": {
+                        "endpoint": "kimsufi-eu",
+                        "clientID": "b",
+                        "clientSecretSecretRef": {"name": "dns", "key": "secret"},
+                    }
+                }
+            ),
+            "ovh.clientID: Invalid value: clientID is for the endpoints ovh-eu, ovh-ca, ovh-us",
+        ),
+        (solver(dns01={"ovh": {"endpoint": "api.evil.example"}}), "ovh.endpoint: Unsupported value"),
+        (
             solver(dns01={"cloudflare": {"apiKeySecretRef": {"name": "dns", "key": "token"}}}),
             "cloudflare.email: Invalid value: apiKeySecretRef needs the email address",
         ),

@@ -16,6 +16,10 @@ PROVIDERS = ", ".join(provider_fields(Dns01))
 ENTRY = {"name": "dns", "key": "token"}
 
 
+def ovh(**fields: Any) -> dict[str, Any]:
+    return {"solvers": [{"dns01": {"ovh": fields}}]}
+
+
 def cloudflare(**fields: Any) -> dict[str, Any]:
     return {"solvers": [{"dns01": {"cloudflare": fields}}]}
 
@@ -153,6 +157,15 @@ def test_permanent_records_need_no_provider_and_say_what_persist_does(
             cloudflare(apiTokenSecretRef=ENTRY, apiKeySecretRef=ENTRY, email="a@b.c"),
             "must have exactly one of apiToken",
         ),
+        (
+            ovh(endpoint="ovh-eu"),
+            "must have either applicationKey, applicationSecretSecretRef and consumerKeySecretRef",
+        ),
+        (ovh(endpoint="ovh-eu", applicationKey="a", applicationSecretSecretRef=ENTRY), "must have either"),
+        (ovh(endpoint="ovh-eu", clientID="a", clientSecretSecretRef=ENTRY, applicationKey="a"), "must have either"),
+        (ovh(endpoint="ovh-eu", clientID="a", consumerKeySecretRef=ENTRY), "must have either"),
+        (ovh(endpoint="kimsufi-eu", clientID="a", clientSecretSecretRef=ENTRY), "clientID is for the endpoints ovh-eu"),
+        (ovh(endpoint="evil.example", clientID="a", clientSecretSecretRef=ENTRY), "'ovh-eu', 'ovh-ca'"),
         (cloudflare(apiKeySecretRef=ENTRY), "apiKeySecretRef needs the email address of the account in email"),
         (
             {"solvers": [{"dns01": {**RFC2136, "cloudflare": {"apiTokenSecretRef": ENTRY}}}]},

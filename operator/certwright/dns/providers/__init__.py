@@ -31,6 +31,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "http_request": "HttpRequestConfig",
     "ionos": "IonosConfig",
     "linode": "LinodeConfig",
+    "ovh": "OvhConfig",
     "plugin": "PluginConfig",
     "porkbun": "PorkbunConfig",
     "powerdns": "PowerdnsConfig",

@@ -5,14 +5,15 @@ from typing import Annotated
 from pydantic import Field
 
 from certwright.resources.base import Model
-from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.azure_dns import AzureDNS
+from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.http_request import HttpRequest
 from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
+from certwright.resources.dns_providers.ovh import Ovh
 from certwright.resources.dns_providers.plugin import Plugin
 from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.powerdns import Powerdns
@@ -39,6 +40,8 @@ class ProviderChoice(Model):
     """Creates records with the API of IONOS."""
     linode: Linode | None = None
     """Creates records with the API of Linode."""
+    ovh: Ovh | None = None
+    """Creates records with the API of OVHcloud."""
     plugin: Plugin | None = None
     """Creates records by a Python package that is installed beside the operator."""
     porkbun: Porkbun | None = None
