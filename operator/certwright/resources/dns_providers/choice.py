@@ -10,6 +10,7 @@ from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.godaddy import Godaddy
 from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.ovh import Ovh
@@ -31,6 +32,8 @@ class ProviderChoice(Model):
     """Creates records with the API of Cloudflare."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    godaddy: Godaddy | None = None
+    """Creates records with the API of GoDaddy."""
     ionos: Ionos | None = None
     """Creates records with the API of IONOS."""
     linode: Linode | None = None
