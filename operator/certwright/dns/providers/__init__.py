@@ -28,6 +28,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
+    "godaddy": "GodaddyConfig",
     "http_request": "HttpRequestConfig",
     "ionos": "IonosConfig",
     "linode": "LinodeConfig",
