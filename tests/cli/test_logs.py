@@ -4,27 +4,11 @@ import datetime as dt
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from certwright.cli.logs import MAX_MESSAGE_CHARACTERS, QUIET, JsonFormatter, TextFormatter, configure_logging
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def loggers() -> Iterator[None]:
-    """Leaves the loggers as they were."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    before = {name: logging.getLogger(name).level for name in ("certwright", "kopf", *QUIET)}
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    for name, was in before.items():
-        logging.getLogger(name).setLevel(was)
+from certwright.cli.logs import MAX_MESSAGE_CHARACTERS, JsonFormatter, TextFormatter, configure_logging
 
 
 def record(message: str, *arguments: object, error: BaseException | None = None) -> logging.LogRecord:

@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.cli import run as module
-from certwright.cli.logs import QUIET
 from certwright.cli.run import main
 from certwright.handlers.errors import OperatorFailed
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from certwright.handlers.operator import Options
 
 
@@ -45,20 +42,12 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> Operator:
 
 
 @pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No settings from outside, and none left behind."""
     for name in list(os.environ):
         if name.startswith("CERTWRIGHT_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("KUBECONFIG", "/from/outside")
-    root = logging.getLogger()
-    before = {name: logging.getLogger(name).level for name in ("certwright", "kopf", *QUIET)}
-    handlers, level = root.handlers, root.level
-    yield
-    root.handlers = handlers
-    root.setLevel(level)
-    for name, was in before.items():
-        logging.getLogger(name).setLevel(was)
 
 
 def options_of(operator: Operator, *arguments: str) -> Options:

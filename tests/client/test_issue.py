@@ -116,12 +116,12 @@ async def test_only_what_may_have_been_issued_stays_counted_as_a_certificate(
         case "a refused order":
             ca.reply("/new-order", refusal)
         case "a failed proof":
-            ca.order_states.extend(["invalid"])
+            ca.order_states.extend(["invalid", "invalid"])
         case "a refused request":
             ca.order_states.extend(["ready"])
             ca.reply("/finalize", refusal)
         case "an order that fails in the end":
-            ca.order_states.extend(["ready", "invalid"])
+            ca.order_states.extend(["ready", "invalid", "invalid"])
         case "an answer that is lost":
             ca.order_states.extend(["ready"])
             ca.reply("/finalize", TimedOut("late", host="ca.test"))
@@ -268,7 +268,7 @@ async def test_a_finalization_that_nobody_saw_end_is_looked_at_first(
 
 
 async def test_a_finalization_that_the_order_says_failed_is_told(client: Client, ca: FakeCa) -> None:
-    ca.order_states.extend(["ready", "invalid"])
+    ca.order_states.extend(["ready", "invalid", "invalid"])
     ca.reply("/finalize", lambda request: ca.problem("orderNotReady", "no", request, status=403))
     with pytest.raises(OrderFailed):
         await issue(client, ["a.example"], solvers=[Recorder()])

@@ -40,7 +40,7 @@ def test_kubectl_shows_what_matters(tenant: Tenant) -> None:
     tenant.ready("web")
     header, row = tenant.bed.kubectl("get", "cwcert", "-n", tenant.namespace, "-o", "wide").splitlines()
     assert header.split() == ["NAME", "READY", "REASON", "SECRET", "ISSUER", "EXPIRES", "RENEWS", "STATUS", "AGE"]
-    assert row.split()[:4] == ["web", "True", "web-tls", "pebble"]
+    assert row.split()[:5] == ["web", "True", "Ready", "web-tls", "pebble"]
     header, row = tenant.bed.kubectl("get", "cwiss", "-n", tenant.namespace).splitlines()
     assert header.split()[:2] == ["NAME", "READY"]
     assert row.split()[:2] == ["pebble", "True"]

@@ -1,4 +1,4 @@
-"""A server that speaks lego's protocol, against a double as strict as the protocol; lego itself works on it as well."""
+"""A server that speaks lego's protocol, against a double as strict as the protocol as lego's source has it."""
 
 from __future__ import annotations
 
