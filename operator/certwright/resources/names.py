@@ -296,6 +296,9 @@ BASE64_PEM: Final = TextRule(
     ),
 )
 
+SMALL_BUNDLE: Final = replace(BASE64_PEM, max_length=16_384)
+"""One of several in a list: the API server counts the longest of each against what a CRD may cost."""
+
 DnsName = Annotated[str, DNS_NAME]
 CommonName = Annotated[str, COMMON_NAME]
 IpAddress = Annotated[str, IP_ADDRESS]
@@ -317,6 +320,7 @@ PluginName = Annotated[str, PLUGIN_NAME]
 ProxyUrl = Annotated[str, PROXY_URL]
 Email = Annotated[str, EMAIL]
 Base64Pem = Annotated[str, BASE64_PEM]
+SmallBundle = Annotated[str, SMALL_BUNDLE]
 
 _Item = TypeVar("_Item", bound=str)
 

@@ -5,14 +5,14 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from certwright.resources.dns_providers.base import DnsProvider
-from certwright.resources.names import Base64Pem
+from certwright.resources.names import SmallBundle
 from certwright.resources.pem import decode_pem
 
 
 class TrustingProvider(DnsProvider):
     """The base of their models: the provider gets the bundle as PEM text."""
 
-    ca_bundle: Base64Pem | None = Field(default=None, alias="caBundle")
+    ca_bundle: SmallBundle | None = Field(default=None, alias="caBundle")
     """Base64-encoded PEM certificates to trust for the connection in place of the publicly trusted CAs."""
 
     def settings(self) -> dict[str, Any]:
