@@ -69,6 +69,7 @@ class JsonApi:
         zone: HostedZone | None = None,
         query: Mapping[str, str] | None = None,
         body: Any = None,
+        may_be_absent: bool = False,
     ) -> Any:
         """Send a request; return what its answer holds, None if that is nothing.
 
@@ -80,6 +81,7 @@ class JsonApi:
             zone: What it is about, for messages.
             query: Parameters.
             body: Becomes JSON.
+            may_be_absent: Whether a 404 is None as well.
 
         Raises:
             Outdated: Somebody else was quicker.
@@ -95,7 +97,7 @@ class JsonApi:
         response = await self._context.request(method, url, headers=headers, content=content)
         answer = value_of(response) if response.body else None
         if self.failed(response, answer):
-            if method == "DELETE" and response.status == HTTPStatus.NOT_FOUND:
+            if (may_be_absent or method == "DELETE") and response.status == HTTPStatus.NOT_FOUND:
                 return None
             raise self._refusal(response, code_of(self.code(answer)), zone)
         if answer is None and (response.body or method == "GET"):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from certwright.http.message import Transport
 
 PROVIDERS: Final[Mapping[str, str]] = {
+    "akamai": "AkamaiConfig",
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",

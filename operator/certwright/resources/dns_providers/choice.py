@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from certwright.resources.base import Model
+from certwright.resources.dns_providers.akamai import Akamai
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
@@ -18,6 +19,8 @@ from certwright.resources.dns_providers.webhook import Webhook
 class ProviderChoice(Model):
     """The base of the solver whose records a DNS provider creates: one field for each provider."""
 
+    akamai: Akamai | None = None
+    """Creates records with the API of Akamai Edge DNS."""
     cloud_dns: Annotated[CloudDNS | None, Field(alias="cloudDNS")] = None
     """Creates records with the API of Google Cloud DNS."""
     cloudflare: Cloudflare | None = None
