@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -128,3 +129,27 @@ def test_the_process_itself_is_shown(metrics: Metrics) -> None:
 def test_two_of_them_do_not_share_anything(metrics: Metrics) -> None:
     Metrics().failed("OrderFailed")
     assert shown(metrics, "certwright_issuance_failures_total") == {}
+
+
+def test_showing_one_takes_no_more_steps_when_thousands_are_shown(metrics: Metrics) -> None:
+    def steps() -> int:
+        count = 0
+
+        def note(_frame: object, event: str, _argument: object) -> None:
+            nonlocal count
+            count += event in {"call", "c_call"}
+
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            metrics.show(certificate())
+            metrics.forget("shop", "web")
+        finally:
+            sys.setprofile(before)
+        return count
+
+    few = steps()
+    for number in range(2000):
+        metrics._ready.labels("shop", f"web-{number}").set(1)
+        metrics._paused.labels("shop", f"web-{number}").set(1)
+    assert steps() <= few + 5

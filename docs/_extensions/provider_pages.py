@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "providers/"
 _YAML: Final = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NEXT: Final = ("\n## What it does\n", "\n## Troubleshooting\n")
+_WIDTH: Final = 96
 _IN_FILE: Final = "in a file"
 _PLACE: Final = "/etc/certwright"
 _UNSEEN: Final = "paste it here"
@@ -58,13 +59,13 @@ class Shown:
         """The arguments for `open_provider`; a `Path` stands for what is in a file."""
         made = Settings(provider_models()[self.name], self.settings, lambda path, _: (path, _IN_FILE), str)
         usual = {one.name: one.default for one in fields(config_type(self.name))}  # type: ignore[arg-type]  # a dataclass
-        plain = {
-            name: value
-            for name, value in made.model.settings().items()
-            if value != usual.get(name, MISSING) and value not in (None, ())
-        }
         secret = {name: made.secret(one) for name, one in made.model.credentials().items()}
-        return {**plain, **{name: Path(text) if where == _IN_FILE else text for name, (text, where) in secret.items()}}
+        texts = {name: Path(text) if where == _IN_FILE else text for name, (text, where) in secret.items()}
+        return {
+            name: value
+            for name, value in made.model.arguments(texts).items()
+            if value != usual.get(name, MISSING) and value not in (None, (), {})
+        }
 
 
 def shown_on(page: str) -> Shown | None:
@@ -92,7 +93,9 @@ def _outside(
     made: dict[str, Any] = {}
     for key, value in values.items():
         field = by_issuer[f"{path}{key}"]
-        name = field.name.rpartition(".")[2]
+        if field.is_for_issuers:
+            continue
+        name = key.removesuffix("SecretRef") if field.is_secret else field.name.rpartition(".")[2]
         if field.is_secret:
             text = secrets.get(value["name"], {}).get(value.get("key", ""), _UNSEEN)
             long = "\n" in text.strip() or text.lstrip().startswith("{")
@@ -128,11 +131,12 @@ def completed(page: str) -> str:
 
 def _parts(shown: Shown) -> Iterator[str]:
     name, file = name_in_issuer(shown.name), f"{_PLACE}/{shown.name.replace('_', '-')}.yaml"
-    check = f"certwright dns check {name} www.example.com --dns-credentials {file}"
-    issue = f"certwright acme issue www.example.com --dns {name} --dns-credentials {file}"
+    option = f" --dns-credentials {file}" if shown.settings else ""
     yield from ("## Command line", "")
-    yield from (f"`{file}`:", "", "```yaml", yaml.safe_dump(shown.settings, sort_keys=False).rstrip(), "```", "")
-    yield from (f"```console\n$ {check}\n$ {issue}\n```", "")
+    if shown.settings:
+        yield from (f"`{file}`:", "", "```yaml", yaml.safe_dump(shown.settings, sort_keys=False).rstrip(), "```", "")
+    yield from ("```console", f"$ certwright dns check {name} www.example.com{option}")
+    yield from (f"$ certwright acme issue www.example.com --dns {name}{option}", "```", "")
     yield f"[The command line](../cli.md#dns-providers) explains the file. Without one, {_variables(shown.name)}."
     yield from ("", "## Python", "", "```python", *_program(shown), "```", "")
     yield from ("[The library](../library/solvers.md#dns-services) explains it.", "", "## Fields", "")
@@ -146,12 +150,14 @@ def _variables(name: str) -> str:
 
 
 def _program(shown: Shown) -> Iterator[str]:
-    yield f'async with open_provider("{shown.name}", {_arguments(shown.arguments)}) as provider:'
+    name = name_in_issuer(shown.name)
+    given = [f'"{name}"', *(f"{name}={_quoted(value)}" for name, value in shown.arguments.items())]
+    start = f"async with open_provider({', '.join(given)}) as provider:"
+    if len(start) <= _WIDTH:
+        yield start
+    else:
+        yield from ("async with open_provider(", *(f"    {one}," for one in given), ") as provider:")
     yield '    certificate = await issue(client, ["www.example.com"], solvers=[Dns01(provider, DnsView())])'
-
-
-def _arguments(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_quoted(value)}" for name, value in values.items())
 
 
 def _quoted(value: Any) -> str:

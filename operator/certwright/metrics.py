@@ -297,22 +297,22 @@ class Metrics:
         if certificate.spec.paused:
             self._paused.labels(*labels).set(1)
         else:
-            self._paused.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
+            self._paused.remove(*labels)
         for gauge, instant in ((self._expiry, status.not_after), (self._renewal, status.renewal_time)):
             if instant is None:
-                gauge.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
+                gauge.remove(*labels)
             else:
                 gauge.labels(*labels).set(instant.timestamp())
 
         if status.renewal is not None and status.renewal.basis == "Disabled":
             self._disabled.labels(*labels).set(1)
         else:
-            self._disabled.remove_by_labels(dict(zip(("namespace", "name"), labels, strict=True)))
+            self._disabled.remove(*labels)
 
     def forget(self, namespace: str, name: str) -> None:
         """Show a Certificate no more."""
         for gauge in (self._ready, self._expiry, self._renewal, self._disabled, self._paused):
-            gauge.remove_by_labels({"namespace": namespace, "name": name})
+            gauge.remove(namespace, name)
 
     def fell_back(self, issuer: IssuerRef) -> None:
         """Count an order at an issuer that is not the preferred one."""
@@ -326,7 +326,7 @@ class Metrics:
     def forget_issuer(self, kind: str, namespace: str, name: str) -> None:
         """Show an issuer no more."""
         for gauge in (self._issuer_ready, self._available):
-            gauge.remove_by_labels({"kind": kind, "namespace": namespace, "name": name})
+            gauge.remove(kind, namespace, name)
 
     def render(self) -> bytes:
         """Return everything in Prometheus' text format."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright import acme
+from certwright.certificates.store import certificate_key
 from certwright.issuers.rate_limits import AccountLimits, Asker
 from certwright.resources import ISSUING
 from tests.fakes.acme_client import PLACE
@@ -80,6 +81,26 @@ async def test_it_asks_nothing_while_others_wait(bench: Bench) -> None:
     assert bench.condition().reason == "RateLimited"
     await bench.run(120)
     assert bench.condition().status == "True"
+
+
+async def test_it_orders_at_once_when_it_is_told_that_the_limit_is_over(bench: Bench) -> None:
+    usual, bench.ca.begins = bench.ca.begins, dt.timedelta(hours=2)
+    await bench.run(30)
+    bench.ca.begins = usual
+    until = bench.now + dt.timedelta(hours=1)
+    orders = limits(bench).orders
+    orders.refused(until, bench.now, ACCOUNT)
+    await bench.run(120)
+    assert (bench.status.failed_attempts, bench.status.next_attempt_time) == (1, until)
+    orders._open()
+    await bench.run(60)
+    assert len(bench.ca.orders) == 1, "it sleeps on"
+    (certificate,) = bench.certificates
+    assert bench.reconciler.release(["somebody else"]) == []
+    assert bench.reconciler.release([certificate.metadata.uid]) == [certificate_key(certificate)]
+    await bench.run(60)
+    assert (bench.condition().status, len(bench.ca.orders)) == ("True", 2)
+    assert bench.reconciler.release([certificate.metadata.uid]) == []
 
 
 async def test_the_wait_that_an_earlier_process_wrote_is_kept(bench: Bench) -> None:

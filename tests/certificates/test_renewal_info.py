@@ -12,7 +12,9 @@ import pytest
 from certwright import acme
 from certwright.certificates.renewal_polls import first_poll
 from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.steps.poll_renewal_info import _keep_quiet
 from certwright.resources import READY
+from tests.fakes.acme_client import PLACE
 
 from .bench import Bench
 
@@ -272,6 +274,25 @@ async def test_a_ca_that_does_not_answer_is_not_asked_about_every_other_certific
     assert len(info(bench).asked) == 2
     assert bench.status.renewal is not None
     assert bench.status.renewal.basis == "ARI"
+
+
+async def test_in_an_outage_of_days_a_certificate_does_not_look_every_minute_because_others_ask_in_vain(
+    bench: Bench,
+) -> None:
+    await bench.run(ASKED)
+    info(bench).error = TimeoutError()
+    tools, looks, end = bench.reconciler._tools, 0, bench.now + 10 * DAY
+    while bench.now < end:
+        _keep_quiet(tools, f"{PLACE}/directory")  # another one has just asked, unless it is quiet
+        pause = (await bench.look()).after
+        assert pause is not None
+        bench.now, looks = bench.now + pause, looks + 1
+    assert looks <= 100
+    info(bench).error, info(bench).window = None, fixed(bench.now + 20 * DAY, bench.now + 22 * DAY)
+    await bench.run(ASKED)
+    assert bench.status.renewal is not None
+    assert bench.status.renewal.basis == "ARI"
+    assert tools.quiet == {}
 
 
 async def test_nobody_is_asked_who_has_not_issued_the_certificate(bench: Bench) -> None:

@@ -20,6 +20,8 @@ LONG_NAME: Final = ".".join(("a" * 63, "b" * 63, "c" * 63, "d" * 61))
 MISSING: Final = object()
 RFC2136: Final = {"rfc2136": {"nameserver": "ns1.example"}}
 PROVIDERS: Final = ", ".join(provider_fields(Dns01))
+CLIENT: Final = "00000000-0000-0000-0000-00000000000c"
+AZURE: Final = {"subscriptionID": "00000000-0000-0000-0000-00000000000a", "resourceGroupName": "dns"}
 PEM: Final = "-----BEGIN CERTIFICATE-----\n"
 PEM_IN_BASE64: Final = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="
 
@@ -278,7 +280,52 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             solver(dns01=MISSING, tlsAlpn01={"service": {}, "responder": "shared", "podTemplate": {}}),
             "tlsAlpn01.podTemplate: Invalid value: podTemplate cannot be used with responder shared",
         ),
+        (
+            solver(dns01={"azureDNS": {**AZURE, "tenantID": "contoso.example"}}),
+            "azureDNS: Invalid value: clientID, clientSecretSecretRef and tenantID must be set together",
+        ),
+        (
+            solver(
+                dns01={"azureDNS": {**AZURE, "managedIdentity": {"clientID": CLIENT, "resourceID": "/subscriptions/a"}}}
+            ),
+            "managedIdentity: Invalid value: must not have both clientID and resourceID",
+        ),
+        (
+            solver(
+                dns01={
+                    "azureDNS": {
+                        **AZURE,
+                        "clientID": CLIENT,
+                        "tenantID": "contoso.example",
+                        "clientSecretSecretRef": {"name": "dns", "key": "token"},
+                        "managedIdentity": {},
+                    }
+                }
+            ),
+            "azureDNS.managedIdentity: Forbidden: managedIdentity is for ambient credentials",
+        ),
+        (
+            solver(dns01={"azureDNS": {**AZURE, "resourceGroupName": "/subscriptions/a"}}),
+            'resourceGroupName: Invalid value: "/subscriptions/a": must be the name alone, not the resource ID',
+        ),
         (solver(dns01={"cloudflare": {}}), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
+        (
+            solver(dns01={"ovh": {"endpoint": "ovh-eu", "applicationKey": "a", "clientID": "b"}}),
+            "must have either applicationKey, applicationSecretSecretRef and consumerKeySecretRef, or clientID",
+        ),
+        (
+            solver(
+                dns01={
+                    "ovh": {
+                        "endpoint": "kimsufi-eu",
+                        "clientID": "b",
+                        "clientSecretSecretRef": {"name": "dns", "key": "secret"},
+                    }
+                }
+            ),
+            "ovh.clientID: Invalid value: clientID is for the endpoints ovh-eu, ovh-ca, ovh-us",
+        ),
+        (solver(dns01={"ovh": {"endpoint": "api.evil.example"}}), "ovh.endpoint: Unsupported value"),
         (
             solver(dns01={"cloudflare": {"apiKeySecretRef": {"name": "dns", "key": "token"}}}),
             "cloudflare.email: Invalid value: apiKeySecretRef needs the email address",

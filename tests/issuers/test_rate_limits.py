@@ -1,12 +1,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import heapq
+from typing import TYPE_CHECKING
 
 import pytest
 
 from certwright import acme
-from certwright.issuers.rate_limits import LONGEST_SHARED, AccountLimits, Asker, RateLimit, is_about_names
+from certwright.issuers.rate_limits import (
+    LONGEST_SHARED,
+    RELEASED_EACH,
+    RELEASED_FIRST,
+    AccountLimits,
+    Asker,
+    RateLimit,
+    Turn,
+    is_about_names,
+)
 from certwright.resources import RateLimitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
 SECOND, HOUR = dt.timedelta(seconds=1), dt.timedelta(hours=1)
@@ -39,60 +53,111 @@ class Ca:
         return True
 
 
-def run(ca: Ca, limit: RateLimit, askers: list[Asker], *, until: dt.timedelta, together: int = 4) -> None:
-    """Let everybody come when its turn is said to come, until all have their order."""
-    turns = dict.fromkeys(askers, NOW)
+class Crowd:
+    """Those who come when they are told to, or are woken."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.looks = 0
+        self.turns: dict[Asker, dt.datetime] = {}
+        self._next: list[tuple[dt.datetime, Asker]] = []
+
+    def release(self, askers: Sequence[Asker]) -> None:
+        for one in askers:
+            if one in self.turns:
+                self.come(one, self.now)
+
+    def come(self, who: Asker, time: dt.datetime) -> None:
+        self.turns[who] = time
+        heapq.heappush(self._next, (time, who))
+
+    def run(self, ca: Ca, limit: RateLimit, *, until: dt.timedelta) -> None:
+        """Let everybody come until all have their order."""
+        while self.turns:
+            time, who = heapq.heappop(self._next)
+            if self.turns.get(who) != time:
+                continue
+            self.now = max(self.now, time)
+            self.looks += 1
+            assert self.now - NOW < until, f"{len(self.turns)} still wait"
+            turn = limit.enter(who, self.now)
+            if turn is not None:
+                assert turn.at >= turn.look > self.now
+                self.come(who, turn.look)
+            elif ca.ask(who, limit, self.now):
+                del self.turns[who]
+            else:
+                self.come(who, self.now + dt.timedelta(milliseconds=1))
+
+
+def run(ca: Ca, askers: list[Asker], *, until: dt.timedelta, together: int = 4) -> Crowd:
+    """Have an account's Certificates order, some of them at once."""
+    crowd = Crowd()
+    limit = AccountLimits(crowd.release).orders
+    for one in askers:
+        crowd.come(one, NOW)
     for first in askers[:together]:  # sent before the first answer came
         if ca.ask(first, limit, NOW):
-            del turns[first]
-    while turns:
-        who = min(turns, key=lambda one: turns[one])
-        now = turns[who]
-        assert now - NOW < until, f"{len(turns)} still wait"
-        turn = limit.enter(who, now)
-        if turn is None:
-            if ca.ask(who, limit, now):
-                del turns[who]
-            else:
-                turns[who] = now + dt.timedelta(milliseconds=1)
-        else:
-            assert turn > now
-            turns[who] = turn
+            del crowd.turns[first]
+    crowd.run(ca, limit, until=until)
+    return crowd
 
 
 def test_thirty_six_orders_at_a_ca_that_takes_one_in_three_seconds_are_hardly_ever_asked_for_without_success() -> None:
-    ca, limit = Ca(3), AccountLimits().orders
-    run(ca, limit, [asker(number) for number in range(36)], until=dt.timedelta(minutes=4))
+    ca = Ca(3)
+    run(ca, [asker(number) for number in range(36)], until=dt.timedelta(minutes=4))
     assert len(ca.taken) == 36
     assert ca.refused <= 10
 
 
 def test_after_the_wait_of_a_window_the_pace_grows() -> None:
     """As at a CA that lets three hundred through at once, every hour."""
-    limit = AccountLimits().orders
+    crowd = Crowd()
+    limit = AccountLimits(crowd.release).orders
     limit.refused(NOW + HOUR, NOW, "too many")
     ca = Ca(0.001, burst=1000)
-    turns = {asker(number): NOW for number in range(100)}
-    now = NOW
-    while turns:
-        who = min(turns, key=lambda one: turns[one])
-        now = max(now, turns[who])
-        turn = limit.enter(who, now)
-        if turn is not None:
-            turns[who] = turn
-            continue
-        ca.ask(who, limit, now)
-        del turns[who]
+    for number in range(100):
+        crowd.come(asker(number), NOW)
+    crowd.run(ca, limit, until=2 * HOUR)
     assert ca.taken[0][0] == NOW + HOUR, "nobody asks before"
     assert ca.refused == 0
     assert ca.taken[-1][0] - ca.taken[0][0] < dt.timedelta(minutes=5)
     assert not limit.closed
 
 
+def test_thousands_that_wait_for_a_slow_ca_look_a_few_times_each() -> None:
+    ca = Ca(10)
+    crowd = run(ca, [asker(number, f"team-{number % 20}") for number in range(800)], until=5 * HOUR)
+    assert len(ca.taken) == 800
+    assert crowd.looks <= 12 * 800, "once a minute it would be a hundred times"
+    assert ca.refused <= 150
+
+
+def test_when_a_limit_is_over_those_who_wait_are_woken_bit_by_bit() -> None:
+    woken: list[Asker] = []
+    limit = RateLimit(paced=False, release=woken.extend)
+    limit.refused(NOW + 30 * SECOND, NOW, "slow down")
+    waiting = [asker(number) for number in range(40)]
+    for one in waiting:
+        limit.enter(one, NOW)
+    later = NOW + 30 * SECOND
+    assert limit.enter(waiting[0], later) is None
+    limit.went_well(waiting[0], later)
+    assert woken == waiting[1 : 1 + RELEASED_FIRST]
+    for done in range(1, 10):
+        assert limit.enter(waiting[done], later) is None
+        limit.went_well(waiting[done], later)
+        assert woken == waiting[1 : 1 + RELEASED_FIRST + done * RELEASED_EACH]
+    limit.refused(later + 30 * SECOND, later, "slow down")
+    slept_on = len(woken)
+    limit.went_well(A, later)
+    assert len(woken) == slept_on < len(waiting) - 1, "the others sleep on"
+
+
 def test_one_goes_first_and_the_others_wait_for_what_becomes_of_it() -> None:
     limit = AccountLimits().others
     limit.refused(NOW + 30 * SECOND, NOW, "slow down")
-    assert limit.enter(A, NOW) == NOW + 30 * SECOND
+    assert limit.enter(A, NOW) == Turn(NOW + 30 * SECOND, NOW + 30 * SECOND)
     assert limit.enter(B, NOW) is not None
     later = NOW + 30 * SECOND
     assert limit.enter(A, later) is None
@@ -115,9 +180,9 @@ def test_who_went_first_and_is_not_heard_of_keeps_nobody_for_long() -> None:
 
 
 def test_namespaces_take_turns_in_the_wait() -> None:
-    ca, limit = Ca(3), AccountLimits().orders
+    ca = Ca(3)
     crowd = [asker(number, "crowd") for number in range(40)]
-    run(ca, limit, [*crowd, asker(0, "neighbour"), asker(1, "neighbour")], until=dt.timedelta(minutes=4))
+    run(ca, [*crowd, asker(0, "neighbour"), asker(1, "neighbour")], until=dt.timedelta(minutes=4))
     order = [who.namespace for _, who in ca.taken]
     assert [index for index, namespace in enumerate(order) if namespace == "neighbour"][-1] < 10
 
@@ -144,7 +209,7 @@ def test_waits_survive_a_restart() -> None:
         RateLimitStatus(requests="newOrder", since=NOW, until=NOW + HOUR, message="rateLimited: too many new orders"),
     ), "what is short is worth no write"
     after.restore(kept, NOW + 60 * SECOND)
-    assert after.orders.enter(A, NOW + 60 * SECOND) == NOW + HOUR
+    assert after.orders.enter(A, NOW + 60 * SECOND) == Turn(NOW + HOUR, NOW + HOUR)
     assert after.kept(NOW + 60 * SECOND) == kept
     assert before.kept(NOW + HOUR) == after.kept(NOW + HOUR) == ()
 

@@ -528,7 +528,9 @@ async def test_the_waits_of_its_rate_limits_are_in_the_status_until_they_are_ove
     await bench.reconciler.reconcile(CA)
     issuer = bench.registry.ready(CA)
     assert issuer is not None
-    assert issuer.limits.orders.enter(Asker("shop", "uid"), bench.now) == NOW + dt.timedelta(minutes=10)
+    turn = issuer.limits.orders.enter(Asker("shop", "uid"), bench.now)
+    assert turn is not None
+    assert turn.at == turn.look == NOW + dt.timedelta(minutes=10)
     assert len(bench.status()["rateLimits"]) == 1
     bench.now += dt.timedelta(minutes=9)
     await bench.reconciler.reconcile(CA)

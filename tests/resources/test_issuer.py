@@ -16,8 +16,18 @@ PROVIDERS = ", ".join(provider_fields(Dns01))
 ENTRY = {"name": "dns", "key": "token"}
 
 
+def ovh(**fields: Any) -> dict[str, Any]:
+    return {"solvers": [{"dns01": {"ovh": fields}}]}
+
+
 def cloudflare(**fields: Any) -> dict[str, Any]:
     return {"solvers": [{"dns01": {"cloudflare": fields}}]}
+
+
+def azure(**fields: Any) -> dict[str, Any]:
+    """An issuer whose solver uses Azure DNS with ambient credentials, unless the fields say otherwise."""
+    usual = {"subscriptionID": "00000000-0000-0000-0000-00000000000a", "resourceGroupName": "dns"}
+    return {"solvers": [{"dns01": {"azureDNS": {**usual, **fields}}}]}
 
 
 def persistent(**fields: Any) -> dict[str, Any]:
@@ -116,11 +126,46 @@ def test_permanent_records_need_no_provider_and_say_what_persist_does(
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(challengeType="dns-account-01"), f"must name one DNS provider: {PROVIDERS}"),
         (persistent(challengeType="dns-02"), "'dns-persist-01'"),
+        (azure(clientID="0" * 8), "clientID: is not an ID of Azure"),
+        (azure(tenantID="contoso.example"), "clientID, clientSecretSecretRef and tenantID must be set together"),
+        (azure(tenantID="a/b"), "tenantID: is neither the ID of a tenant nor"),
+        (azure(clientSecretSecretRef=ENTRY), "must be set together; leave all unset for ambient credentials"),
+        (
+            azure(
+                clientID="00000000-0000-0000-0000-00000000000c",
+                tenantID="contoso.example",
+                clientSecretSecretRef=ENTRY,
+                managedIdentity={},
+            ),
+            "managedIdentity is for ambient credentials",
+        ),
+        (
+            azure(
+                managedIdentity={"clientID": "00000000-0000-0000-0000-00000000000c", "resourceID": "/subscriptions/a"}
+            ),
+            "managedIdentity: must not have both clientID and resourceID",
+        ),
+        (
+            azure(managedIdentity={"resourceID": "a"}),
+            "resourceID: is not a resource ID: it starts with /subscriptions/",
+        ),
+        (azure(resourceGroupName="/subscriptions/a"), "resourceGroupName: must be the name alone, not the resource ID"),
+        (azure(resourceGroupName=".."), "resourceGroupName: is not the name of a resource group"),
+        (azure(zoneType="Private"), "zoneType: Input should be"),
         (cloudflare(), "must have exactly one of apiTokenSecretRef and apiKeySecretRef"),
         (
             cloudflare(apiTokenSecretRef=ENTRY, apiKeySecretRef=ENTRY, email="a@b.c"),
             "must have exactly one of apiToken",
         ),
+        (
+            ovh(endpoint="ovh-eu"),
+            "must have either applicationKey, applicationSecretSecretRef and consumerKeySecretRef",
+        ),
+        (ovh(endpoint="ovh-eu", applicationKey="a", applicationSecretSecretRef=ENTRY), "must have either"),
+        (ovh(endpoint="ovh-eu", clientID="a", clientSecretSecretRef=ENTRY, applicationKey="a"), "must have either"),
+        (ovh(endpoint="ovh-eu", clientID="a", consumerKeySecretRef=ENTRY), "must have either"),
+        (ovh(endpoint="kimsufi-eu", clientID="a", clientSecretSecretRef=ENTRY), "clientID is for the endpoints ovh-eu"),
+        (ovh(endpoint="evil.example", clientID="a", clientSecretSecretRef=ENTRY), "'ovh-eu', 'ovh-ca'"),
         (cloudflare(apiKeySecretRef=ENTRY), "apiKeySecretRef needs the email address of the account in email"),
         (
             {"solvers": [{"dns01": {**RFC2136, "cloudflare": {"apiTokenSecretRef": ENTRY}}}]},

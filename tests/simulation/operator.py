@@ -21,7 +21,7 @@ from certwright.handlers.controller import Controller
 from certwright.issuers import upkeep
 from certwright.issuers.budgets import Budgets
 from certwright.issuers.presenters import PresenterFactory
-from certwright.runtime import backoff, clock_watch
+from certwright.runtime import backoff, clock_watch, labour
 from certwright.runtime.clock_watch import ClockWatch
 from testbed.faults import forger, refusals
 from tests.fakes.solvers import FakeDns
@@ -123,7 +123,11 @@ def simulated(world: World, cluster: Cluster, cas: Sequence[SimulatedCa]) -> Ite
             "RETRY_AFTER_ERROR": POLL_AFTER_ERROR,
             "LONGEST_WAIT": dt.timedelta(seconds=1.2 * LONGEST_POLL),
         },
-        poll_renewal_info: {"LONGEST_POLL": LONGEST_POLL, "RETRY_AFTER_ERROR": POLL_AFTER_ERROR},
+        poll_renewal_info: {
+            "LONGEST_POLL": LONGEST_POLL,
+            "RETRY_AFTER_ERROR": POLL_AFTER_ERROR,
+            "LONGEST_QUIET": dt.timedelta(seconds=POLL_AFTER_ERROR / 2),
+        },
         resting: {"ISSUER_PAUSE_SECONDS": ISSUER_PAUSE},
         backoff: {"LONGEST_SECONDS": LONGEST_BACKOFF},
         upkeep: {"KEY_INTERVAL": UPKEEP, "DIRECTORY_INTERVAL": UPKEEP},
@@ -131,6 +135,7 @@ def simulated(world: World, cluster: Cluster, cas: Sequence[SimulatedCa]) -> Ite
         workers: {"LONGEST_REST_SECONDS": LONGEST_REST},
         registrations: {"UNCLAIMED_SECONDS": 30 * DAY},
         clock_watch: {"LOOK_SECONDS": DAY / 4},
+        labour: {"time": SimpleNamespace(thread_time=lambda: 0.0)},  # a slow call where the tests run
         refusals: {"datetime": WorldTime},
         forger: {"datetime": WorldTime},
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import datetime as dt
+from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.need import issuance_need
 from certwright.certificates.secret.issued import KEPT_AFTER_ISSUE, KEPT_AFTER_WRITE, Written
@@ -10,9 +11,13 @@ from certwright.certificates.secret.manifest import metadata_fingerprint
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from certwright.certificates.observation import Observation
+
+
+LOST_TRIES: Final = 8
+"""So often labels that something takes from the Secret while it is written are written again within five minutes,"""
+LOST_PAUSE: Final = dt.timedelta(hours=1)
+"""then so seldom: it is a policy of the cluster, and no accident."""
 
 
 def having_written(observation: Observation, now: dt.datetime) -> Observation:
@@ -21,6 +26,14 @@ def having_written(observation: Observation, now: dt.datetime) -> Observation:
     again = before is not None and before.fingerprint == fingerprint and now - before.at < KEPT_AFTER_WRITE
     contested = observation.memory.contested.failed(now) if again else Backoff()
     return observation.remember(written=Written(now, fingerprint), contested=contested)
+
+
+def having_lost(observation: Observation, now: dt.datetime) -> Observation:
+    """Return the observation after a write of which labels or annotations did not come back, with a pause."""
+    before = observation.memory.contested
+    seldom = now + LOST_PAUSE if before.failures >= LOST_TRIES else None
+    written = Written(now, metadata_fingerprint(observation.certificate))
+    return observation.remember(written=written, contested=before.failed(now, not_before=seldom))
 
 
 def is_kept(observation: Observation, now: dt.datetime) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from certwright.certificates.steps.resting import AwaitRateLimit
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.failures import UNSAID_RATE_LIMIT
-from certwright.issuers.rate_limits import is_about_names
+from certwright.issuers.rate_limits import Turn, is_about_names
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -22,22 +22,22 @@ def await_turn(step: Act, observation: Observation, now: dt.datetime) -> AwaitRa
     """Return the rest that others' refusals ask for before a step; None if it may be taken now."""
     asker = observation.asker
     for limit in _limits(step, observation):
-        until = limit.enter(asker, now)
-        if until is not None:
-            return rest_until(until, observation, limit)
+        turn = limit.enter(asker, now)
+        if turn is not None:
+            return rest_until(turn, observation, limit)
     return None
 
 
-def rest_until(until: dt.datetime, observation: Observation, limit: RateLimit) -> AwaitRateLimit:
+def rest_until(turn: Turn, observation: Observation, limit: RateLimit) -> AwaitRateLimit:
     """Return the rest until a turn, which says for whom and until when everybody waits."""
     issuer = observation.ready_issuer
-    everybody = limit.until or until
+    everybody = limit.until or turn.at
     said = f" The CA said: {limit.said.rstrip('.')}." if limit.said else ""
     return AwaitRateLimit(
-        until,
+        turn.look,
         f"{issuer.key} must not send more requests to {issuer.spec.server} for now: its account has reached a rate "
         f"limit, and all its Certificates wait until {rfc3339(everybody)}.{said} The turn of this one comes at about "
-        f"{rfc3339(until)}.",
+        f"{rfc3339(turn.at)}.",
     )
 
 
@@ -61,8 +61,8 @@ def refused(error: RateLimited, observation: Observation, now: dt.datetime) -> A
     limit = observation.issuer.limits.of(error.action)
     asked = UNSAID_RATE_LIMIT if error.retry_after is None else dt.timedelta(seconds=error.retry_after)
     limit.refused(error.retry_at or now + asked, now, str(error))
-    until = limit.enter(observation.asker, now)
-    return rest_until(until or now, observation, limit)
+    turn = limit.enter(observation.asker, now)
+    return rest_until(turn or Turn(now, now), observation, limit)
 
 
 def _limits(step: Act, observation: Observation) -> tuple[RateLimit, ...]:

@@ -30,7 +30,13 @@ from certwright.certificates.secret.issued import MAX_KEPT
 from certwright.certificates.secret.keystores import look_at_outputs
 from certwright.certificates.secret.password_versions import PasswordVersions
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
-from certwright.certificates.steps.resting import LONGEST_REFUSED_PAUSE_SECONDS, Refuse, RestUntil, Sleep
+from certwright.certificates.steps.resting import (
+    LONGEST_REFUSED_PAUSE_SECONDS,
+    AwaitRateLimit,
+    Refuse,
+    RestUntil,
+    Sleep,
+)
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.steps.store_certificate import StoreCertificate
@@ -49,7 +55,7 @@ from certwright.runtime.result import Result
 from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from certwright.certificates.secret.given import Secrets
     from certwright.certificates.secret.origin import ChainOrigin
@@ -123,6 +129,8 @@ class CertificateReconciler:
         self._with_issued: dict[str, None] = {}
         self._with_changed_issuer: set[str] = set()
         self._recounted: set[str] = set()
+        self._rate_limited: dict[str, Key] = {}
+        self._released: set[str] = set()
         self._returns = Returns()
 
     def forget(self, uid: str) -> None:
@@ -130,6 +138,8 @@ class CertificateReconciler:
         self._memories.pop(uid, None)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
+        self._rate_limited.pop(uid, None)
+        self._released.discard(uid)
         self._returns.forget(uid)
         self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
@@ -147,6 +157,12 @@ class CertificateReconciler:
         # A look may be under way: what it remembers at its end must not undo this.
         if certificate is not None and certificate.metadata.uid in self._memories:
             self._with_changed_issuer.add(certificate.metadata.uid)
+
+    def release(self, uids: Iterable[str]) -> list[Key]:
+        """Have those try at their next look who wait for a rate limit, and return their keys."""
+        waiting = {uid: self._rate_limited[uid] for uid in uids if uid in self._rate_limited}
+        self._released.update(waiting)
+        return list(waiting.values())
 
     def go_on(self, issuer: Key) -> list[tuple[Key, float]]:
         """Let the Certificates go on that waited for an issuer's CA; return them, and after how many seconds each."""
@@ -196,6 +212,10 @@ class CertificateReconciler:
             logger.warning("%s: %s", key, error)
             return Result.again_in(API_SERVER_PAUSE_SECONDS)
         self._tools.metrics.show(observation.certificate)
+        if isinstance(step, AwaitRateLimit):
+            self._rate_limited[observation.uid] = key
+        elif not isinstance(step, Sleep):  # a look in between ends in one, until the same time
+            self._rate_limited.pop(observation.uid, None)
         return self._next_look(observation, step)
 
     def _next_look(self, observation: Observation, step: Rest) -> Result:
@@ -280,6 +300,9 @@ class CertificateReconciler:
         observation = replace(observation, policy=await self._policy(observation.issuer, namespace))
         observation = replace(observation, rehearsal_issuer=await self._rehearsal(observation))
         observation, is_foreign = believed(observation)
+        if uid in self._released:
+            self._released.discard(uid)
+            observation = observation.with_status(next_attempt_time=None)
         if _starts_over(observation, issuer_has_changed=issuer_has_changed):
             observation = observation.without_attempts()
             if observation.memory.progress is not None and observation.memory.voucher is not None:
@@ -432,7 +455,7 @@ class CertificateReconciler:
             except RateLimitWait as wait:
                 rate_limited.failed(step, observation)
                 limits = observation.ready_issuer.limits
-                return observation, rate_limited.rest_until(wait.until, observation, limits.orders)
+                return observation, rate_limited.rest_until(wait.turn, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
                 rate_limited.failed(step, observation)
                 budgeted.count_failure(error, observation)

@@ -149,7 +149,7 @@ def _after_failure(observation: Observation, tools: Tools, step: Act, error: Exc
     now = tools.clock()
     if isinstance(error, RateLimitWait):
         return observation.remember(
-            rehearsing=replace(observation.memory.rehearsing, not_before=error.until, since=now)
+            rehearsing=replace(observation.memory.rehearsing, not_before=error.turn.look, since=now)
         )
     if isinstance(error, BudgetWait):
         return ended(observation, tools, "Failed", f"The limits of its CA leave no room for it: {error}.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
+    from certwright.runtime.backoff import Backoff
     from certwright.runtime.leadership import Leadership
 
 
@@ -43,7 +44,7 @@ class Tools:
         on_written: Told of every Certificate the API server returned for a write, before the watch brings it.
         on_secret_written: The same for the Secrets of Certificates.
         number: How many Certificates there are.
-        quiet: Until when the CAs, by their URL, are not asked for renewal information that did not answer just now.
+        quiet: For how long the CAs, by their URL, are not asked for renewal information that did not answer.
         keys: Makes private keys.
         caa: Looks at CAA records before the CA does; None leaves them to the CA.
     """
@@ -61,6 +62,6 @@ class Tools:
     on_written: Callable[[dict[str, Any]], object]
     on_secret_written: Callable[[SecretFacts], object]
     number: Callable[[], int] = lambda: 1
-    quiet: dict[str, dt.datetime] = field(default_factory=dict)
+    quiet: dict[str, Backoff] = field(default_factory=dict)
     keys: KeyMaker = field(default_factory=KeyMaker)
     caa: CaaForecast | None = None

@@ -24,6 +24,7 @@ from certwright.client.events import ignore
 from certwright.client.issue import DEFAULT_TIMEOUT, issue, renew
 from certwright.client.key import KeySpec
 from certwright.client.revoke import revoke
+from certwright.dns.providers import open_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from certwright.client.discover import Offer
     from certwright.client.events import OnEvent
     from certwright.client.key import CertificateKey
+    from certwright.dns import DnsView, Provider
+    from certwright.dns.provider import ProviderConfig
     from certwright.pki import CertificateContents
 
 _T = TypeVar("_T")
@@ -238,6 +241,18 @@ class SyncClient:
             )
         )
 
+    @contextmanager
+    def open_provider(
+        self, which: str | ProviderConfig, *, view: DnsView | None = None, **settings: Any
+    ) -> Iterator[Provider]:
+        """Open a DNS provider for solvers of this client; see `certwright.dns.providers.open_provider`."""
+        opened = open_provider(which, view=view, **settings)
+        provider = self._loop.run(_enter(opened))
+        try:
+            yield provider
+        finally:
+            self._loop.run(_leave(opened))
+
     def revoke(
         self, certificate_pem: bytes, *, key: bytes | None = None, reason: RevocationReason | None = None
     ) -> bool:
@@ -287,9 +302,9 @@ def connect(
         loop.close()
 
 
-async def _enter(opened: AbstractAsyncContextManager[Client]) -> Client:
+async def _enter(opened: AbstractAsyncContextManager[_T]) -> _T:
     return await opened.__aenter__()
 
 
-async def _leave(opened: AbstractAsyncContextManager[Client]) -> None:
+async def _leave(opened: AbstractAsyncContextManager[Any]) -> None:
     await opened.__aexit__(None, None, None)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.errors import InvalidCredential
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 _WHAT: Final = "credential"
 _VISIBLE: Final = re.compile(r"[!-~]{1,8192}")
@@ -58,3 +61,18 @@ def credential_name(metadata: Any) -> str | None:
     """Return what the credential of a field is called, or None if the field holds none."""
     name: str | None = metadata.get(_WHAT)
     return name
+
+
+@dataclass(frozen=True)
+class IdentityToken:
+    """A short-lived token that says who this is, which an identity provider issues when it is asked for.
+
+    Attributes:
+        whose: Whose it is, for messages: `the ServiceAccount dns/route53`.
+        audiences: Whom it is for.
+        fetch: Gets one; raises `DnsError`. It is no part of equality.
+    """
+
+    whose: str
+    audiences: tuple[str, ...]
+    fetch: Callable[[], Awaitable[str]] = field(compare=False, repr=False)

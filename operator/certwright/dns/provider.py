@@ -81,6 +81,7 @@ class ProviderContext:
         *,
         surroundings: Surroundings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Create a context.
@@ -93,12 +94,14 @@ class ProviderContext:
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
             monotonic: See above.
             sleep: See above.
+            clock: The time, in UTC, for signatures and for what expires.
         """
         self.find_zone = find_zone
         self.before_send = before_send
         self.surroundings = surroundings or Surroundings()
         self._transport = transport
         self.monotonic = monotonic
+        self.clock = clock
         self.sleep = sleep
         self._busy: tuple[float, ProviderUnreachable] | None = None
 

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from certwright.handlers.invalid import InvalidObject
     from certwright.issuers.ambient import AmbientPolicy
     from certwright.issuers.dns_webhook_serving import ServedWebhook
+    from certwright.issuers.rate_limits import Asker
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
@@ -163,6 +164,7 @@ class Controller:
             budgets=budgets,
             look_again=self.manager.wake,
             is_validating=self._is_validating,
+            release=self._release,
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -306,6 +308,10 @@ class Controller:
         """Whether an order of an issuer has responses that the CA is looking at, or is about to."""
         orders = (self.certificates.get(key) for key in self.certificates.of_issuer(issuer))
         return any(one is not None and is_validating(one) for one in orders)
+
+    def _release(self, askers: Sequence[Asker]) -> None:
+        """Have Certificates looked at that waited for a CA's rate limit."""
+        self.manager.wake(*self._certificate_reconciler.release(asker.uid for asker in askers))
 
     def _account_lost(self, issuer: Key) -> None:
         self._issuer_reconciler.account_lost(issuer)

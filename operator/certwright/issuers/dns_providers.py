@@ -24,6 +24,8 @@ from certwright.issuers.ambient import AmbientPolicy
 from certwright.issuers.credentials import read_credential
 from certwright.issuers.dns_webhook import WebhookConfig
 from certwright.issuers.host_places import FairTransport, HostPlaces
+from certwright.issuers.service_account_tokens import identity_token
+from certwright.resources.dns_providers.service_account import ServiceAccountAuth
 from certwright.resources.dns_providers.webhook import Webhook
 
 if TYPE_CHECKING:
@@ -195,7 +197,12 @@ class DnsProviders:
             )
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
-        values: dict[str, Any] = model.settings()
+        values: dict[str, Any] = {
+            name: identity_token(self._kube_api, issuer, value, config.audience)  # type: ignore[attr-defined]  # of those that have such a field
+            if isinstance(value, ServiceAccountAuth)
+            else value
+            for name, value in model.settings().items()
+        }
         if AMBIENT in names:
             values[AMBIENT] = self._ambient.allows(issuer.key.kind)
         for name, reference in model.credentials().items():

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import itertools
-from collections import OrderedDict
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from certwright.issuers.waiting_line import WaitingLine
 from certwright.resources import RateLimitStatus
 from certwright.runtime.backoff import CLOCK_TOLERANCE, wait_until
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
     from certwright.acme import Identifier, RateLimited
 
@@ -32,8 +31,14 @@ PROBE_PATIENCE: Final = dt.timedelta(minutes=3)
 """Who was let through and is not heard of for so long keeps the others no more."""
 PUNCTUAL: Final = dt.timedelta(seconds=2)
 """Who comes so long before or after its turn is about to come."""
-LONGEST_SLEEP: Final = dt.timedelta(minutes=1)
-"""After the wait everybody comes this often to see whether it goes faster than expected."""
+SHORT_SLEEP: Final = dt.timedelta(minutes=1)
+"""Who is to wait for longer comes when half of that is over, to see whether it goes faster than expected,"""
+LONGEST_SLEEP: Final = dt.timedelta(minutes=30)
+"""and no later than this after the wait that holds for everybody."""
+RELEASED_FIRST: Final = 8
+"""When there is no limit any more so many of those who wait are woken, in their order,"""
+RELEASED_EACH: Final = 2
+"""and so many more for each request that goes well: if the CA refuses again, the others have slept on."""
 WORTH_KEEPING: Final = dt.timedelta(seconds=30)
 """A shorter wait is not written to the issuer's status."""
 CONCURRENT_ORDERS: Final = 4
@@ -42,16 +47,28 @@ CONCURRENT_ORDERS: Final = 4
 Kind = Literal["newOrder", "other"]
 
 
+class Turn(NamedTuple):
+    """When it is somebody's turn.
+
+    Attributes:
+        at: About when, at the present pace.
+        look: When to come again: then, or before if that is far away.
+    """
+
+    at: dt.datetime
+    look: dt.datetime
+
+
 class RateLimitWait(Exception):
     """An order was not placed, because it is the turn of others.
 
     Attributes:
-        until: When it is this one's.
+        turn: When it is this one's.
     """
 
-    def __init__(self, until: dt.datetime) -> None:
-        super().__init__(f"it is the turn of others until {rfc3339(until)}")
-        self.until = until
+    def __init__(self, turn: Turn) -> None:
+        super().__init__(f"it is the turn of others until {rfc3339(turn.at)}")
+        self.turn = turn
 
 
 class Asker(NamedTuple):
@@ -72,8 +89,11 @@ class RateLimit:
     After the wait one goes first. If that goes well the next follows at a pace, which grows until the CA refuses again
     or there is no limit any more.
 
+    When there is no limit any more those who wait are woken, a few first and more for each request that goes well.
+
     Args:
         paced: Whether requests follow at a pace; else all go once the first has gone well.
+        release: Wakes some of those who wait.
 
     Attributes:
         said: What the CA said last.
@@ -85,14 +105,14 @@ class RateLimit:
     _last_good: dt.datetime | None
     _first: Asker | None
     _first_since: dt.datetime | None
-    _waiting: OrderedDict[str, OrderedDict[Asker, dt.datetime]]
     _pace: dt.timedelta
     _good: int
     _row: int
 
-    def __init__(self, *, paced: bool) -> None:
-        self._paced = paced
+    def __init__(self, *, paced: bool, release: Callable[[Sequence[Asker]], None] = lambda _askers: None) -> None:
+        self._paced, self._release = paced, release
         self.said = ""
+        self._line: WaitingLine[Asker] = WaitingLine()
         self._open()
 
     @property
@@ -105,25 +125,30 @@ class RateLimit:
         """The end of the wait that holds for everybody; None if there is no limit."""
         return self._until
 
-    def enter(self, asker: Asker, now: dt.datetime) -> dt.datetime | None:
-        """Return None if the request may be sent now, else about when its turn comes. Tell `went_well` or `left`."""
+    def enter(self, asker: Asker, now: dt.datetime) -> Turn | None:
+        """Return None if the request may be sent now, else when its turn comes. Tell `went_well` or `left`."""
         if not self.closed or asker == self._first:
+            self._line.leave(asker)
             return None
         wait = wait_until(self._until, now, since=self._since)
-        ahead = self._ahead(asker, now)
+        self._line.arrive(asker, now)
+        self._line.drop_before(now - PROBE_PATIENCE)
         # Whoever comes is let through, unless one before is about to come.
-        due = any(abs(turn - now) < PUNCTUAL for turn in ahead)
-        if wait is None and not due and not self._is_busy(now):
-            self._forget(asker)
+        is_free = wait is None and not self._is_busy(now)
+        if is_free and not self._line.is_due_before(asker, now - PUNCTUAL, now + PUNCTUAL):
+            self._line.served(asker)
             self._first, self._first_since = asker, now
             return None
         pace = max(self._pace, SHORTEST_PACE)
-        turn = (wait or now + pace) + min(len(ahead) * pace, LONGEST_SLEEP)
-        self._waiting[asker.namespace][asker] = turn
+        begin, row = wait or now + pace, self._line.ahead(asker) * pace
+        turn = Turn(begin + row, begin + (row if row <= SHORT_SLEEP else min(max(row / 2, SHORT_SLEEP), LONGEST_SLEEP)))
+        self._line.comes_at(asker, turn.look)
         return turn
 
     def went_well(self, asker: Asker, now: dt.datetime) -> None:
         """Note that the CA did what was asked."""
+        if not self.closed:
+            self._wake(RELEASED_EACH, now)
         if not self.closed or asker != self._first:
             return
         self._first = None
@@ -132,6 +157,7 @@ class RateLimit:
             self._good, self._pace = 0, self._pace / 2
         if not self._paced or self._pace < SHORTEST_PACE:
             self._open()
+            self._wake(RELEASED_FIRST, now)
             return
         self._last_good, self._since, self._until = now, now, now + self._pace
 
@@ -185,7 +211,11 @@ class RateLimit:
         self._pace = dt.timedelta()
         self._good, self._row = 0, FIRST_ROW
         self._first = None
-        self._waiting = OrderedDict()
+
+    def _wake(self, number: int, now: dt.datetime) -> None:
+        if len(self._line):
+            self._line.drop_before(now - PROBE_PATIENCE)
+            self._release(self._line.call(number, now))
 
     def _is_busy(self, now: dt.datetime) -> bool:
         since = self._first_since
@@ -193,45 +223,21 @@ class RateLimit:
             return False
         return dt.timedelta() <= now - since < PROBE_PATIENCE
 
-    def _forget(self, asker: Asker) -> None:
-        waiting = self._waiting.get(asker.namespace)
-        if waiting is None:
-            return
-        waiting.pop(asker, None)
-        # The other namespaces come first now.
-        self._waiting.move_to_end(asker.namespace)
-        if not waiting:
-            del self._waiting[asker.namespace]
-
-    def _ahead(self, asker: Asker, now: dt.datetime) -> list[dt.datetime]:
-        """Return the turns of those before, as namespaces take turns; who has not come for its turn has none."""
-        self._waiting.setdefault(asker.namespace, OrderedDict()).setdefault(asker, now)
-        for namespace, waiting in list(self._waiting.items()):
-            for gone in [one for one, turn in waiting.items() if turn < now - PROBE_PATIENCE and one != asker]:
-                del waiting[gone]
-            if not waiting:
-                del self._waiting[namespace]
-        rows = [list(waiting.items()) for waiting in self._waiting.values()]
-        found: list[dt.datetime] = []
-        for depth in itertools.count():
-            for one, turn in (row[depth] for row in rows if depth < len(row)):
-                if one == asker:
-                    return found
-                found.append(turn)
-        raise AssertionError("it is among those who wait")
-
 
 class AccountLimits:
     """The limits of one account at one CA.
+
+    Args:
+        release: Wakes some of those who wait for one of them.
 
     Attributes:
         orders: For new orders.
         others: For everything else.
     """
 
-    def __init__(self) -> None:
-        self.orders = RateLimit(paced=True)
-        self.others = RateLimit(paced=False)
+    def __init__(self, release: Callable[[Sequence[Asker]], None] = lambda _askers: None) -> None:
+        self.orders = RateLimit(paced=True, release=release)
+        self.others = RateLimit(paced=False, release=release)
         self._placing = asyncio.Semaphore(CONCURRENT_ORDERS)
 
     def of(self, action: str) -> RateLimit:
@@ -246,9 +252,9 @@ class AccountLimits:
             RateLimitWait: The CA has refused another one meanwhile.
         """
         async with self._placing:
-            until = self.orders.enter(asker, now)
-            if until is not None:
-                raise RateLimitWait(until)
+            turn = self.orders.enter(asker, now)
+            if turn is not None:
+                raise RateLimitWait(turn)
             yield
 
     def kept(self, now: dt.datetime) -> tuple[RateLimitStatus, ...]:

@@ -52,12 +52,13 @@ from certwright.runtime.result import Result
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from certwright.acme import AccountKey
     from certwright.issuers.account import LoadedAccount
     from certwright.issuers.authorities import Authorities
     from certwright.issuers.persistent_records import PersistentRecords
+    from certwright.issuers.rate_limits import Asker
     from certwright.issuers.registry import IssuerRegistry
     from certwright.kube.api import KubeApi
     from certwright.kube.events import EventRecorder
@@ -152,6 +153,7 @@ class IssuerReconciler:
         budgets: What is left of the limits that CAs publish.
         look_again: Asks for a look at another issuer, whose account key was replaced.
         is_validating: Whether an order of an issuer waits for the CA to look at its responses.
+        release: Has those looked at who waited for a rate limit that is over.
     """
 
     def __init__(
@@ -172,7 +174,9 @@ class IssuerReconciler:
         budgets: Budgets | None = None,
         look_again: Callable[[Key], None] = lambda _key: None,
         is_validating: Callable[[Key], bool] = lambda _key: False,
+        release: Callable[[Sequence[Asker]], None] = lambda _askers: None,
     ) -> None:
+        self._release = release
         self._look_again, self._is_validating = look_again, is_validating
         self._records = records
         self._circuits = circuits or Circuits()
@@ -615,7 +619,7 @@ class IssuerReconciler:
         self._said[key], self._upkeep[key] = said, loaded.upkeep
         # The key too: whoever may write his own issuer's status could name another one's account there.
         of_account = self._account_of(account.status.uri or "", account.client.key.thumbprint, loaded.replaced)
-        limits = self._limits.setdefault(of_account, AccountLimits())
+        limits = self._limits.setdefault(of_account, AccountLimits(self._release))
         limits.restore(issuer.status.rate_limits, self._clock())
         self._take_up_circuit(key, issuer)
         budget = AccountBudget(self._budgets.of(Authority.of(issuer.spec.acme), issuer.spec.acme), " ".join(of_account))

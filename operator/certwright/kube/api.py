@@ -149,6 +149,35 @@ class KubeApi:
         except NotFound:
             return
 
+    async def create_service_account_token(
+        self, namespace: str, name: str, audiences: Sequence[str], seconds: int
+    ) -> str:
+        """Request a token for a ServiceAccount (TokenRequest); nothing is stored.
+
+        Args:
+            namespace: Of the ServiceAccount.
+            name: Of the ServiceAccount.
+            audiences: Whom it is for.
+            seconds: For how long it is valid; the API server grants at least 600.
+
+        Raises:
+            NotFound: There is no such ServiceAccount.
+            Forbidden: The right to create its tokens is missing.
+            KubeError: It cannot be requested.
+        """
+        answer = await self._client.request(
+            "POST",
+            f"{object_path('/api/v1', 'serviceaccounts', namespace, name)}/token",
+            action=f"request a token for the ServiceAccount {namespace}/{name}",
+            body={
+                "apiVersion": "authentication.k8s.io/v1",
+                "kind": "TokenRequest",
+                "spec": {"audiences": list(audiences), "expirationSeconds": seconds},
+            },
+        )
+        token = (answer.get("status") or {}).get("token")
+        return token if isinstance(token, str) else ""
+
     async def apply_conflict(
         self, plural: str, kind: str, metadata: Mapping[str, Any], condition: Mapping[str, Any] | None
     ) -> None:

@@ -1,11 +1,13 @@
 """References from one object to another: to an issuer, or to an entry of a Secret."""
 
-from typing import Annotated, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 from certwright.resources.base import Model
-from certwright.resources.names import ObjectName, SecretKey
+from certwright.resources.names import OBJECT_NAME, SECRET_KEY, ObjectName, SecretKey
 from certwright.resources.rules import ATOMIC_LIST, VISIBLE_ASCII, rule, validations
 
 IssuerKind = Literal["Issuer", "ClusterIssuer"]
@@ -66,6 +68,45 @@ class SecretKeyRef(Model):
     """
     key: SecretKey
     """The key of the entry in the Secret's `data`."""
+
+
+class _MayBeUnnamed:
+    """Lets a reference have an empty name, which means none: cert-manager's API server writes `{name: ""}` so."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Reads a reference with an empty name as none."""
+        return core_schema.no_info_before_validator_function(_unless_unnamed, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Lets the API server check a name and a key only if there is a name."""
+        parts = SecretKeyRef.model_json_schema()["properties"]
+        texts = {
+            name: {"type": "string", "maxLength": parts[name]["maxLength"], "description": parts[name]["description"]}
+            for name in ("name", "key")
+        }
+        return {
+            "type": "object",
+            "description": "A reference to an entry of a Secret; with an empty name, none.",
+            "properties": texts,
+            "required": ["name"],
+            **validations(
+                rule(f"self.name == '' || {OBJECT_NAME.cel_for('self.name')}", OBJECT_NAME.message, field_path=".name"),
+                rule("self.name == '' || has(self.key)", "is required", field_path=".key", reason="FieldValueRequired"),
+                rule(
+                    f"self.name == '' || !has(self.key) || {SECRET_KEY.cel_for('self.key')}",
+                    SECRET_KEY.message,
+                    field_path=".key",
+                ),
+            ),
+        }
+
+
+def _unless_unnamed(value: Any) -> Any:
+    return None if isinstance(value, Mapping) and value.get("name") == "" else value
+
+
+OptionalSecretKeyRef = Annotated[SecretKeyRef | None, _MayBeUnnamed()]
+"""A reference that cert-manager's API always writes, with an empty name if there is none."""
 
 
 class AccountKeyRef(Model):

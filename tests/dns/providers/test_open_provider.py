@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certwright.client import sync
 from certwright.dns import InvalidCredential, TxtRecord
 from certwright.dns.credential import Credential
 from certwright.dns.providers import PROVIDERS, configure, find_name, open_provider
@@ -14,10 +15,12 @@ from certwright.dns.providers.rfc2136 import Rfc2136Provider
 from certwright.http import transport as transports
 from tests.dns.providers.conformance.double import SECRET
 from tests.dns.providers.test_cloudflare import CloudflareDouble
+from tests.fakes.acme import DIRECTORY_URL, FakeCa
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from certwright.dns import Provider
     from certwright.http.message import Response
 
 RECORD = TxtRecord("_acme-challenge.www.example.test", "v" * 43)
@@ -62,6 +65,19 @@ async def test_three_lines_change_a_zone_over_one_transport_that_is_closed(
         assert [one.closed for one in opened.made] == [0]
     assert opened.double.values(RECORD.name) == []
     assert [one.closed for one in opened.made] == [1]
+
+
+def test_programs_without_asyncio_open_it_at_their_client(opened: type[Opened]) -> None:
+    with sync.connect(DIRECTORY_URL, transport=FakeCa()) as client:
+        with client.open_provider("cloudflare", api_token=SECRET) as provider:
+            client.run(_changed(provider))
+            assert opened.double.values(RECORD.name) == [RECORD.value]
+            assert [one.closed for one in opened.made] == [0]
+        assert [one.closed for one in opened.made] == [1]
+
+
+async def _changed(provider: Provider) -> None:
+    await provider.present([RECORD])
 
 
 async def test_it_is_closed_after_a_failure_as_well(opened: type[Opened]) -> None:

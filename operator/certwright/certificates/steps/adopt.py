@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from certwright.certificates.contested import having_written
+from certwright.certificates.contested import having_lost, having_written
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.keystores import derived_outputs, looked_at
 from certwright.certificates.secret.manifest import adopted_secret, metadata_fingerprint, present_sources
@@ -46,7 +46,7 @@ class Adopt(Act):
         """Adopt it.
 
         Raises:
-            IssuanceError: It changed at the same moment, cannot be read, or something takes the metadata off again.
+            IssuanceError: It changed at the same moment, or cannot be read.
         """
         certificate, known = observation.certificate, observation.secret
         name = certificate.spec.secret_name
@@ -70,11 +70,9 @@ class Adopt(Act):
         observation = observation.remember(outputs=looked_at(certificate, secret, problem, tools.clock()))
         yield observation
         if secret.metadata_fingerprint != metadata_fingerprint(certificate):
-            raise IssuanceError(
-                "SecretChanged",
-                f"Secret {name} lost the labels and annotations that were written: something in the "
-                "cluster removes them.",
-            )
+            # An admission webhook, most likely. The plan says so in a condition, and writes them again after a pause.
+            yield having_lost(observation, tools.clock())
+            return
         observation = having_written(observation, tools.clock())
         yield observation.remember(cleaning_up=Backoff())
         if known.certificate_name is None and not observation.memory.contested.failures:

@@ -24,7 +24,7 @@ from certwright.acme.renewal_info import LONGEST_POLL, RETRY_AFTER_ERROR
 from certwright.certificates.renewal.due import fraction_of
 from certwright.certificates.renewal_polls import next_poll, retry_seconds
 from certwright.certificates.steps.step import Act
-from certwright.runtime.backoff import Backoff, wait_until
+from certwright.runtime.backoff import Backoff
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -39,9 +39,11 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS: Final = 10.0
 """Nobody waits for an answer for longer: others need the worker."""
 QUIET: Final = dt.timedelta(minutes=1)
-"""A CA that did not answer is not asked about other certificates for so long: each would hold a worker in vain."""
+"""A CA that did not answer is not asked about other certificates for so long: each would hold a worker in vain,"""
+LONGEST_QUIET: Final = dt.timedelta(seconds=RETRY_AFTER_ERROR / 2)
+"""twice as long each time that it does not answer after that, at most so long."""
 QUIET_SPREAD: Final = dt.timedelta(minutes=5)
-"""After that they ask within so long."""
+"""After that they ask within so long, or within as long again if it was quiet for longer."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ class PollRenewalInfo(Act):
         if issuer is None or secret is None or secret.leaf is None or secret.certificate is None or known is None:
             raise AssertionError("renewal information was asked for without a certificate")
         certificate_der, server = secret.leaf.public_bytes(Encoding.DER), issuer.spec.server
-        quiet = wait_until(tools.quiet.get(server), tools.clock(), since=None)
-        if quiet is not None and quiet <= tools.clock() + QUIET:
-            later = quiet + QUIET_SPREAD * fraction_of(observation.uid, "quiet")
+        quiet = tools.quiet.get(server, Backoff()).pause(tools.clock())
+        if quiet is not None:
+            spread = max(QUIET_SPREAD, _quiet_after(tools.quiet[server].failures))
+            later = quiet + spread * fraction_of(observation.uid, "quiet")
             yield observation.after_poll(known, later, observation.memory.polls)
             return
         try:
@@ -69,6 +72,7 @@ class PollRenewalInfo(Act):
                 _keep_quiet(tools, server)
             yield _failed(observation, tools, error)
             return
+        tools.quiet.pop(server, None)
         tools.metrics.renewal_info("answered")
         heard = known.heard(info, secret.certificate)
         now = tools.clock()
@@ -82,10 +86,18 @@ class PollRenewalInfo(Act):
 
 
 def _keep_quiet(tools: Tools, server: str) -> None:
-    now = tools.clock()
-    for known in [one for one, until in tools.quiet.items() if until <= now]:
+    """Have nobody ask a CA for a while, for longer each time in a row; who had asked already says nothing new."""
+    now, last = tools.clock(), tools.quiet.get(server, Backoff())
+    if last.pause(now) is not None:
+        return
+    for known in [one for one, quiet in tools.quiet.items() if (quiet.not_before or now) <= now - LONGEST_QUIET]:
         del tools.quiet[known]
-    tools.quiet[server] = now + QUIET
+    failures = last.failures + 1
+    tools.quiet[server] = Backoff(failures, now + _quiet_after(failures), since=now)
+
+
+def _quiet_after(failures: int) -> dt.timedelta:
+    return min(QUIET * 2.0 ** min(failures - 1, 16), LONGEST_QUIET)
 
 
 def _failed(observation: Observation, tools: Tools, error: Exception) -> Observation:

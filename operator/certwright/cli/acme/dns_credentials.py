@@ -81,7 +81,7 @@ def load_config(name: str, path: Path | None, warn_of_readers: Callable[[Path], 
         field: Credential(*settings.secret(reference)) for field, reference in settings.model.credentials().items()
     }
     # Whoever runs the command may use what the host may use.
-    return configure(name, {**settings.model.settings(), **found}, ambient=True)
+    return configure(name, settings.model.arguments(found), ambient=True)
 
 
 def _refusal(provider: str, path: Path | None, problems: tuple[str, ...]) -> UsageError:

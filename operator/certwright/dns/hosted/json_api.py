@@ -69,7 +69,7 @@ class JsonApi:
         zone: HostedZone | None = None,
         query: Mapping[str, str] | None = None,
         body: Any = None,
-        may_be_absent: bool = False,
+        may_be_gone: bool = False,
     ) -> Any:
         """Send a request; return what its answer holds, None if that is nothing.
 
@@ -81,7 +81,7 @@ class JsonApi:
             zone: What it is about, for messages.
             query: Parameters.
             body: Becomes JSON.
-            may_be_absent: Whether a 404 is None as well.
+            may_be_gone: Whether it is no error either if what is asked for is not there.
 
         Raises:
             Outdated: Somebody else was quicker.
@@ -97,7 +97,7 @@ class JsonApi:
         response = await self._context.request(method, url, headers=headers, content=content)
         answer = value_of(response) if response.body else None
         if self.failed(response, answer):
-            if (may_be_absent or method == "DELETE") and response.status == HTTPStatus.NOT_FOUND:
+            if response.status == HTTPStatus.NOT_FOUND and (may_be_gone or method == "DELETE"):
                 return None
             raise self._refusal(response, code_of(self.code(answer)), zone)
         if answer is None and (response.body or method == "GET"):
@@ -142,7 +142,9 @@ class JsonApi:
             return Outdated()
         about = f", for {zone.name}" if zone is not None else ""
         if self.lacks_rights(response, code):
-            return refused(response, code, f"{self._rights}{about}")
+            error = refused(response, code, f"{self._rights}{about}")
+            error.for_all = True
+            return error
         if response.status == HTTPStatus.NOT_FOUND and zone is not None:
             return refused(response, code, f"the zone {zone.name} is gone, or the credential may not see it")
         return refused(response, code, f"the request{about} is not one that it takes")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from certwright.dns.errors import DnsError, InvalidName, ProviderRefused
 from certwright.dns.hosted.json_api import absolute
 from certwright.dns.hosted.pace import Pace
-from certwright.dns.hosted.provider import DEFAULT_TTL, Outdated
+from certwright.dns.hosted.provider import DEFAULT_TTL, TRIES, Outdated
+from certwright.dns.hosted.queue import Change
 from certwright.dns.hosted.record import FoundRecord, RecordProvider
 from certwright.dns.hosted.text import plain
 from certwright.dns.hosted.zones import HostedZone, ZoneList
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from certwright.dns.hosted.json_api import JsonApi
-    from certwright.dns.hosted.queue import Change
     from certwright.dns.provider import ProviderContext
 
 TOGETHER: Final = 4
@@ -73,18 +73,26 @@ class OneByOneProvider(RecordProvider):
 
     async def make(self, zone: HostedZone, change: Change) -> None:
         """Make a change; what was refused and is there nonetheless, or is gone, is made."""
-        try:
-            await super().make(zone, change)
-        except ProviderRefused as error:
-            if error.for_all:
-                raise
-            found = await caught(self.find(zone, change.names))
-            if isinstance(found, DnsError):
-                raise error from None
-            there = {one.record for one in found}
-            if left := (change.add - there) | (change.remove & there):
-                error.names = tuple(sorted({record.name for record in left}))
-                raise
+        for attempt in range(TRIES):
+            try:
+                return await super().make(zone, change)
+            except ProviderRefused as error:
+                left = change if error.for_all else await self._left(zone, change)
+                if not left:
+                    return None
+                error.names = tuple(left.names)
+                if len(left) == len(change) or attempt == TRIES - 1:
+                    raise
+                change = left
+        return None
+
+    async def _left(self, zone: HostedZone, change: Change) -> Change:
+        """Return the part of a change that is not made; all of it if that cannot be seen."""
+        found = await caught(self.find(zone, change.names))
+        if isinstance(found, DnsError):
+            return change
+        there = {one.record for one in found}
+        return Change(change.add - there, change.remove & there)
 
     async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[FoundRecord]) -> None:
         """Create and delete records."""

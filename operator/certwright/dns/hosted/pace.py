@@ -34,6 +34,11 @@ class Pace:
         self._sleep = sleep
         self._next = 0.0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the next one has to wait."""
+        return self._next > self._monotonic()
+
     async def turn(self) -> None:
         """Wait for a turn."""
         now = self._monotonic()
@@ -41,3 +46,7 @@ class Pace:
         wait = self._next - self._gap - now
         if wait > 0:
             await self._sleep(wait)
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody go for some seconds; those who wait already do not wait longer."""
+        self._next = max(self._next, self._monotonic() + seconds)

@@ -41,6 +41,9 @@ def outrun(host: str, zone: HostedZone) -> ProviderRefused:
 class HostedProvider(ABC):
     """A `Provider` whose API has zones."""
 
+    zone_word: str = "public"
+    """Which kind of zones it has, for messages."""
+
     def __init__(self) -> None:
         self._queues: dict[str, ZoneQueue] = {}
 
@@ -90,8 +93,8 @@ class HostedProvider(ABC):
         if record.zone is None:
             return await self.find_zone(record.name)
         zone = await self.find_zone(record.zone)
-        if zone.name != record.zone:
-            raise ZoneNotFound(f"the account has no public zone {record.zone}, which the solver names")
+        if zone.name and zone.name != record.zone:
+            raise ZoneNotFound(f"the account has no {self.zone_word} zone {record.zone}, which the solver names")
         return zone
 
     async def _put(self, zone: HostedZone, records: Sequence[TxtRecord], *, adding: bool) -> DnsError | None:

@@ -24,11 +24,11 @@ FAILED_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class HostedZone:
-    """A public zone.
+    """A zone.
 
     Attributes:
         id: As the API names it.
-        name: Without the trailing dot.
+        name: Without the trailing dot; empty if the user gave its ID, and the API alone knows the name.
         size: How many record sets or records it has, if the API says so.
     """
 
@@ -41,9 +41,10 @@ class ZoneList:
     """Finds the zone that contains a name.
 
     Args:
-        fetch: Lists the public zones, of every page; raises `DnsError`.
+        fetch: Lists the zones of that kind, of every page; raises `DnsError`.
         whose: Whose zones they are, for messages: `the Cloudflare account`.
         hint: What to check if a zone is missing.
+        word: Which kind of zones they are, for messages.
         monotonic: The clock, in seconds.
     """
 
@@ -53,11 +54,13 @@ class ZoneList:
         *,
         whose: str,
         hint: str,
+        word: str = "public",
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fetch = fetch
         self._whose = whose
         self._hint = hint
+        self._word = word
         self._monotonic = monotonic
         self._fetching: asyncio.Task[DnsError | None] | None = None
         self._zones: dict[str, list[HostedZone]] = {}
@@ -76,14 +79,14 @@ class ZoneList:
             found = next((zones[parent] for parent in self_and_parents(name) if parent in zones), None)
             if found is not None:
                 return self._only(found)
-        error = ZoneNotFound(f"{self._whose} has no public zone that contains {name}: {self._hint}")
+        error = ZoneNotFound(f"{self._whose} has no {self._word} zone that contains {name}: {self._hint}")
         error.names = (name,)
         raise error
 
     def _only(self, zones: list[HostedZone]) -> HostedZone:
         if len(zones) > 1:
             # One of them is delegated to; a record in another one would never be seen.
-            raise ZoneNotFound(f"{self._whose} has {len(zones)} public zones {zones[0].name}: {self._hint}")
+            raise ZoneNotFound(f"{self._whose} has {len(zones)} {self._word} zones {zones[0].name}: {self._hint}")
         return zones[0]
 
     async def _known(self, seconds: float) -> dict[str, list[HostedZone]]:

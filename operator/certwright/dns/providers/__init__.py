@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 PROVIDERS: Final[Mapping[str, str]] = {
     "akamai": "AkamaiConfig",
+    "azure_dns": "AzureDNSConfig",
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
+    "ionos": "IonosConfig",
     "linode": "LinodeConfig",
+    "ovh": "OvhConfig",
+    "porkbun": "PorkbunConfig",
     "rfc2136": "Rfc2136Config",
+    "route53": "Route53Config",
     "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""

@@ -171,11 +171,11 @@ class AkamaiProvider(RecordSetProvider):
         body = {"name": swap.name, "type": "TXT", "ttl": max(swap.ttl, LEAST_TTL), "rdata": rdata}
         if swap.old.version is None:
             await self._api.call("POST", path, zone=zone, body=body)
-        elif await self._api.call("PUT", path, zone=zone, body=body, may_be_absent=True) is None:
+        elif await self._api.call("PUT", path, zone=zone, body=body, may_be_gone=True) is None:
             raise Outdated
 
     async def _read_one(self, zone: HostedZone, name: str) -> RecordSet:
-        found = await self._api.call("GET", _path(zone, name), zone=zone, may_be_absent=True)
+        found = await self._api.call("GET", _path(zone, name), zone=zone, may_be_gone=True)
         return _record_set(found) if isinstance(found, dict) else RecordSet(name)
 
     async def _list_zones(self) -> list[HostedZone]:

@@ -1,5 +1,6 @@
 """What the models of all DNS providers share."""
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from certwright.resources.base import Model
@@ -23,6 +24,14 @@ class DnsProvider(Model):
         """Where the credentials are that are given, by the names of the configuration."""
         given = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name.removesuffix(_REF): value for name, value in given if isinstance(value, SecretKeyRef)}
+
+    def arguments(self, credentials: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the configuration, without `ambient`.
+
+        Args:
+            credentials: What was read for each of `credentials()`.
+        """
+        return {**self.settings(), **credentials}
 
     def credential_field(self, name: str) -> str:
         """The field that says where a credential is, as users write it."""

@@ -6,12 +6,17 @@ from pydantic import Field
 
 from certwright.resources.base import Model
 from certwright.resources.dns_providers.akamai import Akamai
+from certwright.resources.dns_providers.azure_dns import AzureDNS
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
+from certwright.resources.dns_providers.ovh import Ovh
+from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
+from certwright.resources.dns_providers.route53 import Route53
 from certwright.resources.dns_providers.vultr import Vultr
 from certwright.resources.dns_providers.webhook import Webhook
 
@@ -21,16 +26,26 @@ class ProviderChoice(Model):
 
     akamai: Akamai | None = None
     """Creates records with the API of Akamai Edge DNS."""
+    azure_dns: Annotated[AzureDNS | None, Field(alias="azureDNS")] = None
+    """Creates records with the API of Azure DNS."""
     cloud_dns: Annotated[CloudDNS | None, Field(alias="cloudDNS")] = None
     """Creates records with the API of Google Cloud DNS."""
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    ionos: Ionos | None = None
+    """Creates records with the API of IONOS."""
     linode: Linode | None = None
     """Creates records with the API of Linode."""
+    ovh: Ovh | None = None
+    """Creates records with the API of OVHcloud."""
+    porkbun: Porkbun | None = None
+    """Creates records with the API of Porkbun."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
+    route53: Route53 | None = None
+    """Creates records with the API of Amazon Route 53."""
     vultr: Vultr | None = None
     """Creates records with the API of Vultr."""
     webhook: Webhook | None = None

@@ -25,11 +25,13 @@ class Conformance:
         requests_for_100: Requests for 100 new names in one zone, in which nothing is yet, together with finding it.
         zones_a_page: Zones of one page.
         records_a_page: Records, or sets, of one page.
+        zone_word: Which kind of zones the provider has.
     """
 
     requests_for_100: int
     zones_a_page: int
     records_a_page: int
+    zone_word = "public"
 
     def make_double(self) -> Double:
         raise NotImplementedError
@@ -136,7 +138,7 @@ class Conformance:
     async def test_a_missing_zone_is_told_and_the_others_are_changed(self, api: Double) -> None:
         provider = api.provider()
         with pytest.raises(
-            ZoneNotFound, match=r"no public zone that contains _acme-challenge\.other\.example"
+            ZoneNotFound, match=rf"no {self.zone_word} zone that contains _acme-challenge\.other\.example"
         ) as caught:
             await provider.present([*WILD, TxtRecord("_acme-challenge.other.example", "value")])
         assert caught.value.names == ("_acme-challenge.other.example",)
@@ -158,7 +160,7 @@ class Conformance:
         assert (api.values(record.name, "example.com"), api.values(record.name, "child.example.com")) == (["value"], [])
         await provider.clean_up([record])
         assert api.values(record.name, "example.com") == []
-        with pytest.raises(ZoneNotFound, match=r"no public zone third\.child\.example\.com") as caught:
+        with pytest.raises(ZoneNotFound, match=rf"no {self.zone_word} zone third\.child\.example\.com") as caught:
             await provider.present([TxtRecord("a.third.child.example.com", "v", zone="third.child.example.com")])
         assert caught.value.names == ("a.third.child.example.com",)
 

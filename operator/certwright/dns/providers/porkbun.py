@@ -1,0 +1,131 @@
+"""Porkbun: records by its API v3, one in a request; the keys go in the body of each."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from certwright.dns.credential import Credential, credential
+from certwright.dns.hosted.answer import objects_of
+from certwright.dns.hosted.json_api import JsonApi, every_page, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, pace_of, zones_named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from certwright.dns.hosted.json_api import Page
+    from certwright.dns.hosted.record import FoundRecord
+    from certwright.dns.hosted.zones import HostedZone
+    from certwright.dns.provider import ProviderContext
+    from certwright.dns.records import TxtRecord
+    from certwright.http.message import Response
+
+HOST: Final = "api.porkbun.com"
+ZONES_A_PAGE: Final = 1000
+"""So many domains an answer has at most."""
+PER_SECOND: Final = 1.0
+"""What Porkbun advises; it throttles at about two."""
+_RIGHTS: Final = "the API key and the secret API key have to belong together, and the domain needs API Access enabled"
+
+_NOT_ALLOWED: Final = ("INVALID_API_KEYS", "DOMAIN_IS_NOT_OPTED_IN", "API_ACCESS")
+"""How the codes begin that say that a key or a domain's opt-in is missing."""
+
+
+@dataclass(frozen=True)
+class PorkbunConfig:
+    """The configuration of Porkbun.
+
+    Attributes:
+        api_key: An API key.
+        secret_api_key: Its secret.
+    """
+
+    knows_zones: ClassVar[bool] = True
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
+    """It publishes changes within minutes."""
+
+    api_key: Credential = field(metadata=credential("API key"))
+    secret_api_key: Credential = field(metadata=credential("secret API key"))
+
+    @property
+    def destination(self) -> str:
+        """The service: all accounts share one set of zones."""
+        return HOST
+
+    def build(self, context: ProviderContext) -> PorkbunProvider:
+        """Create the provider.
+
+        Raises:
+            InvalidCredential: A key cannot be used.
+        """
+        keys = {
+            "apikey": self.api_key.printable("API key"),
+            "secretapikey": self.secret_api_key.printable("secret API key"),
+        }
+        return PorkbunProvider(context, _Api(context, keys))
+
+
+class _Api(JsonApi):
+    def __init__(self, context: ProviderContext, keys: Mapping[str, str]) -> None:
+        pace = pace_of(context, PER_SECOND, at_once=5)
+        super().__init__(context, f"https://{HOST}/api/json/v3", {}, pace=pace, rights=_RIGHTS)
+        self._keys = keys
+
+    async def post(self, path: str, *, zone: HostedZone | None = None, body: Mapping[str, str] | None = None) -> Any:
+        """Send a request, with the keys."""
+        return await self.call("POST", path, zone=zone, body={**(body or {}), **self._keys})
+
+    def failed(self, response: Response, answer: Any) -> bool:
+        return super().failed(response, answer) or field_of(answer, "status") != "SUCCESS"
+
+    def lacks_rights(self, response: Response, code: str) -> bool:
+        # They come with HTTP 400, as everything does.
+        return super().lacks_rights(response, code) or code.startswith(_NOT_ALLOWED)
+
+
+class PorkbunProvider(OneByOneProvider):
+    """A `Provider` for the domains of one account."""
+
+    api: _Api
+    whose = "the Porkbun account"
+    rights = _RIGHTS
+    least_ttl = 600
+
+    async def list_zones(self) -> list[HostedZone]:
+        """List the domains."""
+
+        async def fetch(start: str) -> Page:
+            answer = await self.api.post("/domain/listAll", body={"start": start or "0"})
+            items = field_of(answer, "domains")
+            full = isinstance(items, list) and len(items) >= ZONES_A_PAGE
+            return items, str(int(start or "0") + ZONES_A_PAGE) if full else ""
+
+        return zones_named(await every_page(fetch), "domain")
+
+    async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
+        """Find the TXT records at some names."""
+        domain = segment(zone.name)
+        paths = [f"/dns/retrieve/{domain}"]
+        if len(names) <= FEW_NAMES:
+            paths = [f"/dns/retrieveByNameType/{domain}/TXT/{segment(relative(name, zone))}" for name in names]
+        items = [
+            item
+            for path in paths
+            for item in objects_of(field_of(await self.api.post(path.rstrip("/"), zone=zone), "records"))
+        ]
+        return found_among(items, names, zone, value="content")
+
+    async def create(self, zone: HostedZone, record: TxtRecord) -> None:
+        """Create a record."""
+        body = {
+            "type": "TXT",
+            "name": relative(record.name, zone),
+            "content": record.value,
+            "ttl": str(self.ttl_of(record)),
+        }
+        await self.api.post(f"/dns/create/{segment(zone.name)}", zone=zone, body=body)
+
+    async def delete(self, zone: HostedZone, found: FoundRecord) -> None:
+        """Delete a record; one that is gone is refused, and then looked for."""
+        await self.api.post(f"/dns/delete/{segment(zone.name)}/{segment(found.id)}", zone=zone)

@@ -1,0 +1,138 @@
+"""An admission webhook of the cluster that changes what Certwright writes: few writes and orders, and a condition."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.certificates.bench import Bench
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping
+
+    from tests.fakes.operator import Body, Build, FakeKubeApi
+
+HOURS = 6
+
+
+class Webhook(Bench):
+    """A cluster whose webhook changes every Secret that is applied, and every finalizer that is set."""
+
+    def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
+        super().__init__(build, kube_api, now)
+        self.kube_api, self.finalizers_set, self.statuses = kube_api, 0, 0
+        self.write()
+
+    def changes_secrets(self, change: Callable[[Body], None]) -> None:
+        original = self.cluster.secrets.apply_secret
+
+        async def apply(secret: Mapping[str, Any], *, force: bool) -> Body:
+            changed = copy.deepcopy(dict(secret))
+            if changed["metadata"]["name"] == "web-tls":
+                change(changed)
+            return await original(changed, force=force)
+
+        self.cluster.secrets.apply_secret = apply  # type: ignore[method-assign]
+
+    def takes_finalizers(self) -> None:
+        async def add(_plural: str, _kind: str, _metadata: Any, _finalizer: str) -> Body:
+            self.finalizers_set += 1
+            return self.cluster.body
+
+        self.cluster.add_finalizer = add  # type: ignore[method-assign,assignment]
+
+    def counts_statuses(self) -> None:
+        original = self.cluster.apply_status
+
+        async def apply(*arguments: Any) -> Body:
+            self.statuses += 1
+            return await original(*arguments)
+
+        self.cluster.apply_status = apply  # type: ignore[method-assign,assignment]
+
+    @property
+    def writes(self) -> int:
+        return self.kube_api.calls.count("apply web-tls")
+
+
+@pytest.fixture
+def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Webhook:
+    return Webhook(build, kube_api, now)
+
+
+def no_annotations(secret: Body) -> None:
+    secret["metadata"]["annotations"] = {}
+
+
+def no_labels(secret: Body) -> None:
+    secret["metadata"]["labels"] = {}
+
+
+def neither(secret: Body) -> None:
+    secret["metadata"] |= {"labels": {}, "annotations": {}}
+
+
+def other_label(secret: Body) -> None:
+    secret["metadata"]["labels"]["certwright.io/managed"] = "no"
+
+
+def other_annotations(secret: Body) -> None:
+    annotations = secret["metadata"]["annotations"]
+    secret["metadata"]["annotations"] = {name: f"{value}-changed" for name, value in annotations.items()}
+
+
+def more(secret: Body) -> None:
+    secret["metadata"]["labels"]["team"] = "shop"
+    secret["metadata"]["annotations"]["scanned"] = "yes"
+
+
+@pytest.mark.parametrize("change", [no_annotations, no_labels, neither, other_label])
+async def test_what_a_webhook_takes_from_the_secret_is_not_written_for_ever_and_a_condition_says_so(
+    bench: Webhook, change: Callable[[Body], None]
+) -> None:
+    bench.changes_secrets(change)
+    bench.counts_statuses()
+    await bench.run(HOURS * 3600)
+    assert len(bench.ca.orders) == 1
+    assert bench.writes <= 9 + HOURS + 1, "some within minutes, then once an hour"
+    assert bench.statuses <= 6
+    assert bench.condition().status == "True"
+    issuing = bench.condition("Issuing")
+    assert (issuing.status, issuing.reason) == ("False", "SecretContested")
+    assert "Secret web-tls has lost the labels and annotations that Certwright wrote" in issuing.message
+    assert bench.events.count("SecretContested") <= 2
+
+
+async def test_it_is_right_once_the_webhook_is_gone(bench: Webhook) -> None:
+    bench.changes_secrets(neither)
+    await bench.run(3600)
+    bench.cluster.secrets.apply_secret = type(bench.kube_api).apply_secret.__get__(bench.kube_api)  # type: ignore[method-assign]
+    await bench.run(2 * 3600)
+    assert (bench.condition().status, bench.condition("Issuing").reason) == ("True", "NothingToDo")
+    assert len(bench.ca.orders) == 1
+
+
+async def test_annotations_that_a_webhook_rewrites_cost_an_order_a_day_at_last(bench: Webhook) -> None:
+    """They say what the certificate was requested with, so it seems to be another one each time."""
+    bench.changes_secrets(other_annotations)
+    await bench.run(3 * 86_400)
+    assert 4 <= len(bench.ca.orders) <= 7
+    assert bench.condition().reason == "NotAsAsked"
+
+
+async def test_what_a_webhook_adds_is_left_alone(bench: Webhook) -> None:
+    bench.changes_secrets(more)
+    await bench.run(HOURS * 3600)
+    assert (bench.writes, len(bench.ca.orders), bench.condition().status) == (1, 1, "True")
+
+
+async def test_a_finalizer_that_a_webhook_takes_is_set_once_for_an_order(bench: Webhook) -> None:
+    bench.takes_finalizers()
+    bench.counts_statuses()
+    await bench.run(HOURS * 3600)
+    assert bench.finalizers_set <= 2
+    assert bench.statuses <= 4
+    assert (bench.condition().status, bench.dns.records) == ("True", set())
