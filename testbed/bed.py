@@ -9,12 +9,13 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from .access import PartAccess
 from .assembly import Place, assemble, programs_for
 from .binaries import find_or_build
 from .certificates import BedAuthority
+from .debian import find_or_install
 from .errors import BedError
 from .kubectl import Kubectl
 from .lifecycle import start_all, stop_all
@@ -24,7 +25,9 @@ from .network import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
 from .part import Site
 from .parts.dns_webhook import DnsWebhook
+from .parts.knot import Knot
 from .parts.pebble import Pebble
+from .parts.powerdns import PowerDns
 from .parts.step_ca import StepCa
 from .ports import LOOPBACK, allocator
 from .process import Process
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .certificates import KeyPair
+    from .parts.name_server import NameServer
 
 METRICS_TIMEOUT = 30.0
+_Server = TypeVar("_Server", PowerDns, Knot)
 
 
 class TestBed(PartAccess):
@@ -201,6 +206,36 @@ class TestBed(PartAccess):
         self._places[webhook.name] = Place(webhook, ("kube-apiserver",))
         webhook.start()
         return webhook
+
+    def start_powerdns(self, zones: Sequence[str]) -> PowerDns:
+        """Start PowerDNS for zones of its own; see `PowerDns`. It is installed first if it has to be.
+
+        Raises:
+            BedError: There is one already, it cannot be installed, or did not start.
+        """
+        return self._start_name_server(PowerDns, zones)
+
+    def start_knot(self, zones: Sequence[str]) -> Knot:
+        """Start Knot DNS for zones of its own; see `Knot`. It is installed first if it has to be.
+
+        Raises:
+            BedError: There is one already, it cannot be installed, or did not start.
+        """
+        return self._start_name_server(Knot, zones)
+
+    def end_name_server(self, server: NameServer) -> None:
+        """End a name server that was started here, and forget it."""
+        self._places.pop(server.name).part.stop()
+        self._save()
+
+    def _start_name_server(self, kind: type[_Server], zones: Sequence[str]) -> _Server:
+        if kind.program in self._places:
+            raise BedError(f"The bed has a {kind.program} already", remedy="end it with end_name_server")
+        self._programs |= find_or_install((kind.program,), self._display)
+        server = kind(replace(self._site, programs=self._programs), zones)
+        self._places[server.name] = Place(server, ())
+        server.start()
+        return server
 
     def end_dns_webhook(self) -> None:
         """End the DNS webhook, and forget it."""

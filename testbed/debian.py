@@ -27,12 +27,14 @@ class Tool:
         package: Debian's package that holds it.
         wants: what to install without apt-get.
         service: a system service that the package would start and the bed does not need.
+        also: packages without which the program is of no use here.
     """
 
     program: str
     package: str
     wants: str
     service: str | None = None
+    also: tuple[str, ...] = ()
 
     def find(self) -> Path | None:
         """Return its path; the folders of system programs and CNI plugins are searched as well as PATH."""
@@ -44,6 +46,8 @@ TOOLS = {
     tool.program: tool
     for tool in (
         Tool("named", "bind9", "BIND 9.16 or later", service="named"),
+        Tool("pdns_server", "pdns-server", "PowerDNS 4.7 or later", service="pdns", also=("pdns-backend-sqlite3",)),
+        Tool("knotd", "knot", "Knot DNS 3.2 or later", service="knot"),
         Tool("runc", "runc", "runc 1.1 or later"),
         # One of the CNI plugins stands for all; `bridge` would be iproute2's program of that name.
         Tool("host-local", "containernetworking-plugins", "the CNI plugins 1.0 or later"),
@@ -58,6 +62,8 @@ TOOLS = {
 }
 # All that a bed without a node needs.
 PLAIN_TOOLS = ("named",)
+# Name servers that only their own tests start.
+NAME_SERVERS = ("pdns_server", "knotd")
 NODE_TOOLS = ("runc", "host-local", "buildah", "nft", "conntrack", "ip")
 NETWORK_POLICY_TOOLS = ("iptables", "ipset")
 MORE_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/cni:/opt/cni/bin"
@@ -94,7 +100,7 @@ def find_or_install(programs: Iterable[str], reporter: Reporter) -> dict[str, Pa
 
 def _install(missing: list[Tool], reporter: Reporter) -> None:
     programs = ", ".join(tool.program for tool in missing)
-    packages = [tool.package for tool in missing]
+    packages = [package for tool in missing for package in (tool.package, *tool.also)]
     services = [tool.service for tool in missing if tool.service]
     command = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
     if shutil.which("apt-get") is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from certwright.acme import AccountCredentials, AccountKey, Client, ExternalAccountBinding, RequestRecord
     from testbed.exchanges import Request
     from testbed.parts.bind import Bind
+    from testbed.parts.name_server import NameServer
     from testbed.parts.pebble import Pebble
 
 
@@ -57,9 +58,9 @@ def provider_of(bind: Bind) -> Rfc2136Provider:
     return Rfc2136Provider(bind.address, tsig=TsigKey(name, key.secret, key.algorithm))
 
 
-def view_of(bind: Bind) -> DnsView:
-    """Looks at the bed's zones; BIND is authoritative for them and resolves nothing else."""
-    return DnsView(resolvers=[bind.address], authoritative=[bind.address])
+def view_of(server: NameServer) -> DnsView:
+    """Looks at the zones of one of the bed's name servers, which resolves nothing else."""
+    return DnsView(resolvers=[server.address], authoritative=[server.address])
 
 
 def account_of(request: Request) -> str | None:

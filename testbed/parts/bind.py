@@ -18,7 +18,7 @@ import dns.update
 import dns.zone
 
 from testbed.errors import CommandFailed
-from testbed.part import Part, Site
+from testbed.parts.name_server import NameServer, zone_text
 from testbed.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from dns.rdtypes.ANY.TXT import TXT
 
-TTL = 1
+    from testbed.part import Site
+
 TRANSFER_TIMEOUT = 30.0
-PROBE_TIMEOUT = 1.0
 # BIND's names of the algorithms, with the number of bytes of their digests.
 ALGORITHMS = {
     "hmac-md5": 16,
@@ -57,21 +57,15 @@ class TsigKey:
     secret: str = field(repr=False)
 
 
-class Bind(Part):
+class Bind(NameServer):
     """named for the bed's zones: every name below them has the address of the ingress controller."""
 
     program = "named"
     port_names = ("main", "https")
 
     def __init__(self, site: Site, zones: Sequence[str]) -> None:
-        super().__init__(site, "bind")
-        self.zones = tuple(zones)
+        super().__init__(site, "bind", zones)
         self.tsig_keys = self._load_keys(self.folder / "keys.json")
-
-    @property
-    def address(self) -> str:
-        """Address as "host:port", for TCP and UDP."""
-        return f"{self.site.address}:{self.ports['main']}"
 
     @property
     def https_url(self) -> str:
@@ -126,29 +120,11 @@ class Bind(Part):
             path = self._zone_file(zone)
             # On a restart the journal beside the file holds the updates: both stay as they are.
             if not path.exists():
-                path.write_text(_zone_text(zone, self.site.address))
+                path.write_text(zone_text(zone, self.site.address))
         configuration = self.folder / "named.conf"
         configuration.touch(mode=0o600)
         configuration.write_text(self._configuration())
         return [self.site.programs["named"], "-c", configuration, "-f", "-n", "1"]
-
-    def ready(self) -> bool:
-        """Ask for the SOA of every zone, over UDP and TCP."""
-        port = self.ports["main"]
-        try:
-            return all(
-                ask(
-                    dns.message.make_query(zone, dns.rdatatype.SOA),
-                    LOOPBACK,
-                    port=port,
-                    timeout=PROBE_TIMEOUT,
-                ).answer
-                for zone in self.zones
-                # TCP first: it is refused at once while nobody listens, where UDP waits.
-                for ask in (dns.query.tcp, dns.query.udp)
-            )
-        except (OSError, EOFError, dns.exception.DNSException):
-            return False
 
     def _load_keys(self, path: Path) -> dict[str, TsigKey]:
         if not path.exists():
@@ -203,15 +179,3 @@ logging {{
     category update-security {{ to_log; }};
 }};
 {keys}{zones}"""
-
-
-def _zone_text(zone: str, address: str) -> str:
-    return f"""\
-$TTL {TTL}
-$ORIGIN {zone}.
-@   IN SOA ns1 hostmaster 1 60 60 3600 {TTL}
-@   IN NS  ns1
-@   IN A   {address}
-ns1 IN A   {address}
-*   IN A   {address}
-"""

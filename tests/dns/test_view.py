@@ -125,6 +125,41 @@ async def test_an_answer_from_a_server_that_is_not_authoritative_does_not_count(
     assert seen.complete
 
 
+async def test_a_server_that_fails_is_told_and_its_share_counts(
+    world: Callable[..., Awaitable[World]], start: Start, reply: Reply
+) -> None:
+    """Of three servers one has the record, one is stale, and one answers SERVFAIL, as with a broken zone file."""
+
+    def failing(question: dns.message.Message, _: Any) -> Any:
+        answer = reply(question)
+        answer.set_rcode(dns.rcode.SERVFAIL)
+        return answer
+
+    bed = await world(ns1=["127.0.0.2"], ns2=["127.0.0.3"], ns3=["127.0.0.4"])
+    await bed.nameserver(2, ["wanted"])
+    await bed.nameserver(3, ["stale"])
+    await start(failing, address="127.0.0.4", port=bed.resolver.port)
+    (seen,) = await bed.view.check([RECORD])
+    assert not seen.complete
+    assert f"ns2.example.test (127.0.0.3:{bed.resolver.port}) has 1 other value" in seen.describe()
+    assert "ns3.example.test" in seen.describe()
+    assert "SERVFAIL" in seen.describe()
+
+
+async def test_a_resolver_that_still_knows_of_no_such_name_is_told(start: Start, zones: type[Zones]) -> None:
+    """It asked before the record was there, and keeps that answer (RFC 2308); the zone's servers have the record."""
+    authority = await start(zones(("example.test",), {NAME: {"TXT": ['"wanted"']}}))
+    resolver = await start(zones(("example.test",), {}))
+    view = DnsView(authoritative=[str(authority)], resolvers=[str(resolver)], views=["authoritative", "recursive"])
+    (seen,) = await view.check([RECORD])
+    assert not seen.complete
+    assert f"the resolver {resolver}" in seen.describe()
+    assert "has no such record" in seen.describe()
+    resolver.handler = zones(("example.test",), {NAME: {"TXT": ['"wanted"']}})
+    (seen,) = await view.check([RECORD])
+    assert seen.complete
+
+
 async def test_a_cname_at_the_name_is_told_because_it_hides_the_record(start: Start, zones: type[Zones]) -> None:
     server = await start(zones(("example.test",), {NAME: {"CNAME": ["x.acme.test."]}}))
     (seen,) = await DnsView(authoritative=[str(server)], resolvers=[str(server)]).check([RECORD])

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.dns import DnsError, ProviderRefused, ProviderUnreachable, TxtRecord, UpdatesFailed, Zone, ZoneNotFound
-from certwright.issuers.dns_webhook import RESUME_SECONDS, DnsWebhook, WebhookConfig
+from certwright.dns.hosted.call import RESUME_SECONDS
+from certwright.issuers.dns_webhook import DnsWebhook, WebhookConfig
 from certwright.kube.errors import Forbidden, Invalid, KubeError, NotFound, Unavailable
 
 if TYPE_CHECKING:

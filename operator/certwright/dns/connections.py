@@ -30,7 +30,9 @@ class Connections:
         Args:
             view: Finds the zones of providers that do not list theirs.
         """
-        return ProviderContext(view.find_zone, self._transport, surroundings=self._surroundings)
+        return ProviderContext(
+            view.find_zone, self._transport, surroundings=self._surroundings, trusting=self._trusting
+        )
 
     async def aclose(self) -> None:
         """Close all that was opened."""

@@ -80,6 +80,7 @@ class ProviderContext:
         before_send: Callable[[], None] | None = None,
         *,
         surroundings: Surroundings | None = None,
+        trusting: Callable[[str], Transport] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -92,6 +93,8 @@ class ProviderContext:
                 connection of its own and may be dropped at any time.
             before_send: See above; the transport was given it too.
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
+            trusting: Returns a transport that trusts the certificates of a bundle (PEM) in place of the public CAs; its
+                owner closes it. None if no provider here has a bundle.
             monotonic: See above.
             sleep: See above.
             clock: The time, in UTC, for signatures and for what expires.
@@ -100,6 +103,7 @@ class ProviderContext:
         self.before_send = before_send
         self.surroundings = surroundings or Surroundings()
         self._transport = transport
+        self._trusting = trusting
         self.monotonic = monotonic
         self.clock = clock
         self.sleep = sleep
@@ -113,6 +117,7 @@ class ProviderContext:
         headers: Mapping[str, str],
         content: bytes | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
+        ca_bundle: str | None = None,
     ) -> Response:
         """Send one request to the provider's API over HTTPS; return its answer, unless that is a 429 or a 5xx.
 
@@ -124,13 +129,14 @@ class ProviderContext:
             headers: Header fields, such as the token.
             content: The body.
             max_bytes: The maximum length of the answer's body.
+            ca_bundle: Certificates in PEM to trust in place of the public CAs, for a server of the user's own.
 
         Raises:
             ProviderUnreachable: No answer came that can be used. Its message quotes neither headers nor bodies.
         """
         self._check_busy()
         try:
-            response = await self._transport().request(
+            response = await self._to(url, ca_bundle).request(
                 method, url, headers=headers, content=content, max_bytes=max_bytes
             )
         except HttpError as error:
@@ -140,6 +146,13 @@ class ProviderContext:
         if response.status != HTTPStatus.TOO_MANY_REQUESTS and response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return response
         raise self._out_of_service(response, url)
+
+    def _to(self, url: str, ca_bundle: str | None) -> Transport:
+        if ca_bundle is None:
+            return self._transport()
+        if self._trusting is None:
+            raise ProviderUnreachable("a CA bundle cannot be used here", host=host_of(url))
+        return self._trusting(ca_bundle)
 
     def throttled(self, response: Response, *, usual: float) -> ProviderUnreachable:
         """Return the error for an answer that means too many requests without being a 429; nothing is sent for a while.

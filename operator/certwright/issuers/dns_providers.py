@@ -7,6 +7,7 @@ content does.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import datetime as dt
 import time
@@ -25,8 +26,10 @@ from certwright.issuers.credentials import read_credential
 from certwright.issuers.dns_webhook import WebhookConfig
 from certwright.issuers.host_places import FairTransport, HostPlaces
 from certwright.issuers.service_account_tokens import identity_token
+from certwright.issuers.transports import LateTransport, Transports
 from certwright.resources.dns_providers.service_account import ServiceAccountAuth
 from certwright.resources.dns_providers.webhook import Webhook
+from certwright.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +50,10 @@ MAX_PROVIDERS: Final = 1024
 
 
 MAX_CONNECTIONS: Final = 64
-"""To resolvers over HTTPS, and as many to providers, from all issuers together; eight to one host."""
+"""To resolvers over HTTPS, as many to providers, and as many to those with a caBundle, from all issuers together; eight
+to one host. Of these, a quarter is for namespaces that have none."""
+MAX_BUNDLES: Final = 16
+"""So many transports with a caBundle stay open: each holds up to a megabyte."""
 DEFAULT_PATIENCE: Final = dt.timedelta(minutes=2)
 """How long records are looked for, unless the solver or its provider says otherwise."""
 MAX_VIEWS: Final = 256
@@ -115,7 +121,10 @@ class DnsProviders:
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
         self._views: dict[_ViewSettings, DnsView] = {}
+        self._places = HostPlaces()
         self._transport: Transport | None = None
+        self._trusting: Transports[str] = Transports(self._open_trusting, most=MAX_BUNDLES)
+        self._trusting_turns = Turns(MAX_CONNECTIONS, kept=MAX_CONNECTIONS // 4)
         self._resolver_transport: Transport | None = None
 
     def __len__(self) -> int:
@@ -182,6 +191,7 @@ class DnsProviders:
             if transport is not None:
                 await transport.aclose()
         self._transport = self._resolver_transport = None
+        await self._trusting.aclose()
         await self._surroundings.aclose()
 
     async def _config(self, issuer: SolverSource, spec: Dns01) -> ProviderConfig:
@@ -197,18 +207,20 @@ class DnsProviders:
             )
         config = config_type(kind)
         names = {field.name: credential_name(field.metadata) for field in dataclasses.fields(config)}  # type: ignore[arg-type]  # the protocol demands a dataclass
+        read = {
+            name: await read_credential(
+                self._kube_api, issuer, reference, field=model.credential_field(name), what=names.get(name) or name
+            )
+            for name, reference in model.credentials().items()
+        }
         values: dict[str, Any] = {
             name: identity_token(self._kube_api, issuer, value, config.audience)  # type: ignore[attr-defined]  # of those that have such a field
             if isinstance(value, ServiceAccountAuth)
             else value
-            for name, value in model.settings().items()
+            for name, value in model.arguments(read).items()
         }
         if AMBIENT in names:
             values[AMBIENT] = self._ambient.allows(issuer.key.kind)
-        for name, reference in model.credentials().items():
-            values[name] = await read_credential(
-                self._kube_api, issuer, reference, field=model.credential_field(name), what=names[name] or name
-            )
         return config(**values)
 
     def _pooled(self, kind: str, config: ProviderConfig, settings: _ViewSettings) -> Provider:
@@ -221,6 +233,7 @@ class DnsProviders:
                 self._shared_transport,
                 self._before_send,
                 surroundings=self._surroundings,
+                trusting=self._transport_trusting,
                 monotonic=self._monotonic,
             )
             found = _Pooled(config.build(context), now)
@@ -250,16 +263,31 @@ class DnsProviders:
 
     def _shared_transport(self) -> Transport:
         if self._transport is None:
-            self._transport = self._new_transport(http2=False)
+            self._transport = self._new_transport(self._places, http2=False)
         return self._transport
+
+    def _transport_trusting(self, ca_bundle: str) -> Transport:
+        # Opened for a request, and closed when there are too many: whoever may write an Issuer can write a thousand.
+        return FairTransport(LateTransport(ca_bundle, self._trusting), self._places, turns=self._trusting_turns)
+
+    async def _open_trusting(self, ca_bundle: str) -> Transport:
+        # Loading a bundle takes a while: other issuers need not wait for it.
+        return await asyncio.to_thread(
+            HttpxTransport,
+            ca_bundle=ca_bundle,
+            user_agent=self._user_agent,
+            trust_env=True,
+            before_send=self._before_send,
+            addresses=self._addresses,
+        )
 
     def _transport_to_resolvers(self) -> Transport:
         # Another one: many resolvers speak HTTP/2 only, and what asks them may not hold up what writes records.
         if self._resolver_transport is None:
-            self._resolver_transport = self._new_transport(http2=True)
+            self._resolver_transport = self._new_transport(HostPlaces(), http2=True)
         return self._resolver_transport
 
-    def _new_transport(self, *, http2: bool) -> Transport:
+    def _new_transport(self, places: HostPlaces, *, http2: bool) -> Transport:
         transport = HttpxTransport(
             user_agent=self._user_agent,
             trust_env=True,
@@ -269,7 +297,7 @@ class DnsProviders:
             max_connections=MAX_CONNECTIONS,
         )
         # A tenant's resolver that never answers must hold up neither another one nor another namespace.
-        return FairTransport(transport, HostPlaces(), most=MAX_CONNECTIONS)
+        return FairTransport(transport, places, turns=Turns(MAX_CONNECTIONS, kept=MAX_CONNECTIONS // 4))
 
 
 def patience_of(spec: Dns01) -> dt.timedelta:

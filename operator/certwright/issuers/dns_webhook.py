@@ -1,40 +1,31 @@
 """The provider `webhook`: DNS webhooks that were written for cert-manager, unchanged.
 
-A webhook adds or removes one value a call. Many read the values at a name, change them and write them back, so the
-calls for one zone come one after the other.
+A webhook adds or removes one value a call.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
-from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
-from weakref import WeakValueDictionary
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns import DnsError, ProviderRefused, ProviderUnreachable
-from certwright.dns.outcomes import about, caught, joined
+from certwright.dns.hosted.call import CallProvider
 from certwright.kube.errors import Forbidden, Invalid, KubeError, NotFound
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from certwright.dns import TxtRecord
     from certwright.dns.provider import ProviderContext
     from certwright.dns.zone import Zone
     from certwright.kube.dns_webhooks import DnsWebhookApi
 
-MAX_ZONES_AT_ONCE: Final = 4
-"""Of one issuer: behind a webhook there is an API that others use as well."""
-RESUME_SECONDS: Final = 600.0
-"""How long it is known which values were added by a call that did not come to its end."""
 MAX_MESSAGE: Final = 200
 
-_Action = Literal["Present", "CleanUp"]
 _URL: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/?#\s\"']*@|([?#])[^\s\"']*", re.IGNORECASE)
 _PLACE: Final = re.compile(r"^(?:_[^.]*[.])+")
 """What challenges put before the domain: `_acme-challenge`, an account's label."""
@@ -71,7 +62,7 @@ class WebhookConfig:
         return DnsWebhook(self, context.find_zone)
 
 
-class DnsWebhook:
+class DnsWebhook(CallProvider):
     """A `Provider` that has a webhook add and remove records.
 
     Args:
@@ -87,82 +78,15 @@ class DnsWebhook:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(find_zone, monotonic=monotonic)
         self._config = config
-        self._find_zone = find_zone
-        self._monotonic = monotonic
-        self._zones: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._slots = asyncio.Semaphore(MAX_ZONES_AT_ONCE)
-        self._added: dict[TxtRecord, float] = {}
 
-    async def present(self, records: Sequence[TxtRecord]) -> None:
-        """Have the records added.
-
-        A webhook may need long for each, so one that was ended in the middle goes on where it was.
-
-        Raises:
-            ProviderUnreachable: The API server does not reach the webhook, or it did not answer in time.
-            ProviderRefused: It did not do it, or the operator may not call it.
-            ZoneNotFound, ResolutionFailed: The zone of a record cannot be found.
-            UpdatesFailed: Several of these.
-        """
-        now = self._monotonic()
-        self._added = {record: at for record, at in self._added.items() if now - at < RESUME_SECONDS}
-        await self._change("Present", [record for record in records if record not in self._added])
-        for record in records:
-            self._added.pop(record, None)
-
-    async def clean_up(self, records: Sequence[TxtRecord]) -> None:
-        """Have exactly these values removed.
-
-        Raises:
-            DnsError: As for `present`.
-        """
-        for record in records:
-            self._added.pop(record, None)
-        await self._change("CleanUp", records)
-
-    async def _change(self, action: _Action, records: Sequence[TxtRecord]) -> None:
-        wanted = list(dict.fromkeys(records))
-        found = await asyncio.gather(*(caught(self._zone_of(record)) for record in wanted))
-        zones: defaultdict[str, list[TxtRecord]] = defaultdict(list)
-        failures: list[DnsError] = []
-        for record, zone in zip(wanted, found, strict=True):
-            if isinstance(zone, DnsError):
-                failures.append(about([record], zone))
-            else:
-                zones[zone].append(record)
-        outcomes = await asyncio.gather(*(self._change_zone(action, zone, of) for zone, of in zones.items()))
-        failures += [failure for of_zone in outcomes for failure in of_zone]
-        if failures:
-            raise joined(failures)
-
-    async def _zone_of(self, record: TxtRecord) -> str:
-        return record.zone or (await self._find_zone(record.name)).name
-
-    async def _change_zone(self, action: _Action, zone: str, records: Sequence[TxtRecord]) -> list[DnsError]:
-        failures: list[DnsError] = []
-        # The lock lives for as long as somebody holds it or waits for it. A slot is taken last: who waits for a slow
-        # zone leaves the slots to the others.
-        lock = self._zones.setdefault(zone, asyncio.Lock())
-        async with lock, self._slots:
-            for place, record in enumerate(records):
-                try:
-                    await self._call(action, zone, record)
-                except ProviderUnreachable as error:
-                    # The next call would wait as long for nothing.
-                    return [*failures, about(records[place:], error)]
-                except DnsError as error:
-                    failures.append(about([record], error))
-                else:
-                    if action == "Present":
-                        self._added[record] = self._monotonic()
-        return failures
-
-    async def _call(self, action: _Action, zone: str, record: TxtRecord) -> None:
+    async def call(self, record: TxtRecord, zone: str, *, adding: bool) -> None:
+        """Have one value added or removed."""
         config = self._config
         request: dict[str, Any] = {
             "uid": "",
-            "action": action,
+            "action": "Present" if adding else "CleanUp",
             "type": "dns-01",
             "dnsName": record.domain or _PLACE.sub("", record.name),
             "key": record.value,

@@ -47,14 +47,13 @@ class FairTransport:
     Args:
         transport: Sends them.
         places: Shared by all transports.
-        most: How many the transport sends at a time, if that is few; of these, a quarter is for namespaces that have
-            none.
+        turns: Shared by transports that send few requests at a time together.
     """
 
-    def __init__(self, transport: Transport, places: HostPlaces, *, most: int | None = None) -> None:
+    def __init__(self, transport: Transport, places: HostPlaces, *, turns: Turns | None = None) -> None:
         self._transport = transport
         self._places = places
-        self._turns = None if most is None else Turns(most, kept=most // 4)
+        self._turns = turns
 
     async def request(
         self,

@@ -80,6 +80,12 @@ class Transports(Generic[K]):
         if found is not None:
             await found.transport.aclose()
 
+    async def aclose(self) -> None:
+        """Close all that are open."""
+        while self._open:
+            _, one = self._open.popitem()
+            await one.transport.aclose()
+
     async def _trim(self) -> None:
         """Close what is too much, of who has the most: what others use stays."""
         closed = []

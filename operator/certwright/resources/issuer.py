@@ -1,7 +1,5 @@
 """Issuer and ClusterIssuer: an account at a CA, and how to validate domains."""
 
-import base64
-import binascii
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal, Self
@@ -33,6 +31,7 @@ from certwright.resources.issuer_account import (
 from certwright.resources.issuer_solver import IssuerSolver
 from certwright.resources.names import Base64Pem, Email, HttpsUrl
 from certwright.resources.object import Metadata, Object
+from certwright.resources.pem import decode_pem
 from certwright.resources.persistent_records import MAX_RECORDS, PersistentRecordStatus
 from certwright.resources.rate_limits import RateLimits, RateLimitUsageStatus
 from certwright.resources.references import AccountKeyRef
@@ -45,8 +44,6 @@ _NO_SERVER = "set server to the URL of the CA's directory, or preset to the name
 _TWO_SERVERS = "server and preset are mutually exclusive"
 _KEY_SIZE = "accountKeySize is for accountKeyAlgorithm RS256: the other algorithms have one size"
 _TRUST = "caBundle and skipTLSVerify are mutually exclusive"
-_NO_PEM = "is base64 but contains no PEM certificate"
-_PEM_START = "-----BEGIN CERTIFICATE-----"
 
 
 class AcmeIssuerSpec(Model):
@@ -147,7 +144,7 @@ class AcmeIssuerSpec(Model):
     @property
     def ca_bundle_pem(self) -> str | None:
         """The certificates of `caBundle` as PEM text."""
-        return None if self.ca_bundle is None else _decode_pem(self.ca_bundle)
+        return None if self.ca_bundle is None else decode_pem(self.ca_bundle)
 
     @model_validator(mode="after")
     def _ca_is_clear(self) -> Self:
@@ -164,18 +161,8 @@ class AcmeIssuerSpec(Model):
         if self.ca_bundle is not None:
             if self.skip_tls_verify:
                 raise ValueError(_TRUST)
-            _decode_pem(self.ca_bundle)
+            decode_pem(self.ca_bundle)
         return self
-
-
-def _decode_pem(text: str) -> str:
-    try:
-        pem = base64.b64decode("".join(text.split()), validate=True).decode("ascii", errors="replace")
-    except binascii.Error:
-        raise ValueError("caBundle is not base64") from None
-    if _PEM_START not in pem:
-        raise ValueError(f"caBundle {_NO_PEM}")
-    return pem
 
 
 class IssuerSpec(Model):

@@ -238,6 +238,30 @@ HTTPS_URL: Final = TextRule(
     ),
 )
 
+API_URL: Final = TextRule(
+    # A path is added to it, so nothing may come after its own.
+    pattern=rf"https://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}(?:/[a-zA-Z0-9._~/-]*)?",
+    message="is not an https:// URL of host and path, such as https://dns.example.net:8443/acme",
+    max_length=512,
+    hints=(
+        Hint("^http://", "must start with https://: credentials are sent there"),
+        Hint("^https://[^/]*@", "must not contain a user name or password"),
+        Hint("[?#]", "must not have a query or a fragment"),
+    ),
+)
+
+SERVER_ID: Final = TextRule(
+    pattern="[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?",
+    message="is not the ID of a server: 1 to 63 of A-Z, a-z, 0-9, -, . and _, with a letter or digit at both ends",
+    max_length=63,
+)
+
+PLUGIN_NAME: Final = TextRule(
+    pattern="[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?",
+    message="is not the name of a plugin: 1 to 63 of a-z, 0-9, -, . and _, with a letter or digit at both ends",
+    max_length=63,
+)
+
 PROXY_URL: Final = TextRule(
     pattern=rf"https?://(?:[a-zA-Z0-9.-]+|{_BRACKETED}){_PORT}/?",
     message="is not the URL of a proxy, such as http://proxy.example.net:3128",
@@ -272,6 +296,9 @@ BASE64_PEM: Final = TextRule(
     ),
 )
 
+SMALL_BUNDLE: Final = replace(BASE64_PEM, max_length=16_384)
+"""One of several in a list: the API server counts the longest of each against what a CRD may cost."""
+
 DnsName = Annotated[str, DNS_NAME]
 CommonName = Annotated[str, COMMON_NAME]
 IpAddress = Annotated[str, IP_ADDRESS]
@@ -287,9 +314,13 @@ Endpoint = Annotated[str, ENDPOINT]
 Resolver = Annotated[str, RESOLVER]
 TsigKeyName = Annotated[str, TSIG_KEY_NAME]
 HttpsUrl = Annotated[str, HTTPS_URL]
+ApiUrl = Annotated[str, API_URL]
+ServerId = Annotated[str, SERVER_ID]
+PluginName = Annotated[str, PLUGIN_NAME]
 ProxyUrl = Annotated[str, PROXY_URL]
 Email = Annotated[str, EMAIL]
 Base64Pem = Annotated[str, BASE64_PEM]
+SmallBundle = Annotated[str, SMALL_BUNDLE]
 
 _Item = TypeVar("_Item", bound=str)
 

@@ -12,7 +12,7 @@ from certwright.dns.hosted.provider import MAX_PAGES, Outdated
 from certwright.http.url import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from certwright.dns.hosted.pace import Pace
     from certwright.dns.hosted.zones import HostedZone
@@ -33,9 +33,6 @@ class JsonApi:
         pace: How often.
         rights: What the credential needs, in the provider's own words.
     """
-
-    outdated: Collection[str] = ()
-    """Codes that say that somebody else was quicker."""
 
     def __init__(
         self, context: ProviderContext, url: str, headers: Mapping[str, str], *, pace: Pace, rights: str
@@ -138,7 +135,7 @@ class JsonApi:
         return await every_page(fetch)
 
     def _refusal(self, response: Response, code: str, zone: HostedZone | None) -> Exception:
-        if code in self.outdated:
+        if zone is not None and self.is_outdated(response, code):
             return Outdated()
         about = f", for {zone.name}" if zone is not None else ""
         if self.lacks_rights(response, code):
@@ -148,6 +145,11 @@ class JsonApi:
         if response.status == HTTPStatus.NOT_FOUND and zone is not None:
             return refused(response, code, f"the zone {zone.name} is gone, or the credential may not see it")
         return refused(response, code, f"the request{about} is not one that it takes")
+
+    def is_outdated(self, response: Response, code: str) -> bool:
+        """Return whether a refusal says that somebody else was quicker."""
+        del response, code
+        return False
 
     def lacks_rights(self, response: Response, code: str) -> bool:
         """Return whether a refusal says that the credential is wrong or has no rights."""
@@ -185,7 +187,7 @@ def _goes_on(answer: Any, number: int) -> bool:
 
 def segment(text: str) -> str:
     """Write a text as one segment of a path."""
-    return quote(text, safe="")
+    return quote(text, safe="@")
 
 
 def bearer(token: str) -> dict[str, str]:

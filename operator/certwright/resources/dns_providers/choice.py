@@ -11,10 +11,14 @@ from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.godaddy import Godaddy
+from certwright.resources.dns_providers.http_request import HttpRequest
 from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.ovh import Ovh
+from certwright.resources.dns_providers.plugin import Plugin
 from certwright.resources.dns_providers.porkbun import Porkbun
+from certwright.resources.dns_providers.powerdns import Powerdns
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.route53 import Route53
 from certwright.resources.dns_providers.vultr import Vultr
@@ -34,14 +38,22 @@ class ProviderChoice(Model):
     """Creates records with the API of Cloudflare."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    godaddy: Godaddy | None = None
+    """Creates records with the API of GoDaddy."""
+    http_request: HttpRequest | None = None
+    """Has a server of your own create records, by the protocol `httpreq` of lego."""
     ionos: Ionos | None = None
     """Creates records with the API of IONOS."""
     linode: Linode | None = None
     """Creates records with the API of Linode."""
     ovh: Ovh | None = None
     """Creates records with the API of OVHcloud."""
+    plugin: Plugin | None = None
+    """Creates records by a Python package that is installed beside the operator."""
     porkbun: Porkbun | None = None
     """Creates records with the API of Porkbun."""
+    powerdns: Powerdns | None = None
+    """Creates records with the API of a PowerDNS server."""
     rfc2136: Rfc2136 | None = None
     """Creates records by dynamic updates (RFC 2136)."""
     route53: Route53 | None = None

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from certwright.resources.base import Model
+from certwright.resources.dns_providers.base import InCluster
 from certwright.resources.names import ObjectName
 from certwright.resources.rules import ATOMIC_LIST, VISIBLE_ASCII
 
@@ -30,7 +31,7 @@ class KubernetesAuth(Model):
     """The ServiceAccount."""
 
 
-class ServiceAccountAuth(Model):
+class ServiceAccountAuth(InCluster):
     """How to authenticate."""
 
     kubernetes: KubernetesAuth

@@ -1,0 +1,33 @@
+"""A server that speaks the protocol `httpreq` of lego."""
+
+from typing import Final, Self
+
+from pydantic import ConfigDict, model_validator
+
+from certwright.resources.dns_providers.trusting import TrustingProvider
+from certwright.resources.names import ApiUrl
+from certwright.resources.references import SecretKeyRef
+from certwright.resources.rules import rule, validations
+
+_PAIR: Final = "usernameSecretRef and passwordSecretRef must be set together; leave both unset for no authentication"
+
+
+class HttpRequest(TrustingProvider):
+    """A server of your own that creates and removes records, by the protocol `httpreq` of lego."""
+
+    model_config = ConfigDict(
+        json_schema_extra=validations(rule("has(self.usernameSecretRef) == has(self.passwordSecretRef)", _PAIR))
+    )
+
+    url: ApiUrl
+    """The URL of the server; /present and /cleanup are added to it."""
+    username_secret_ref: SecretKeyRef | None = None
+    """The Secret entry that holds the user name for basic authentication."""
+    password_secret_ref: SecretKeyRef | None = None
+    """The Secret entry that holds the password for basic authentication."""
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.username_secret_ref is None) != (self.password_secret_ref is None):
+            raise ValueError(_PAIR)
+        return self
