@@ -222,7 +222,7 @@ class CloudDNSProvider(RecordSetProvider):
         self, response: Response, answer: Mapping[str, Any], zone: HostedZone | None, *, changing: bool
     ) -> Exception:
         code = _code(answer)
-        if code in _QUICKER or (changing and response.status == HTTPStatus.NOT_FOUND):
+        if changing and (code in _QUICKER or response.status == HTTPStatus.NOT_FOUND):
             # Also of a set that is gone. Whether it is the zone that is gone is seen when the sets are read again.
             return Outdated()
         if response.status < HTTPStatus.BAD_REQUEST:
