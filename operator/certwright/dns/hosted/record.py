@@ -51,14 +51,12 @@ class RecordProvider(HostedProvider):
     async def make(self, zone: HostedZone, change: Change) -> None:
         """Make a change, and look again if somebody else was quicker."""
         for _ in range(TRIES):
-            found = await self.find(zone, change.names)
-            there = {one.record for one in found}
-            create = sorted(change.add - there)
-            delete = [one for one in found if one.record in change.remove]
-            if not create and not delete:
-                return
             try:
-                await self.write(zone, create, delete)
+                found = await self.find(zone, change.names)
+                create = sorted(change.add - {one.record for one in found})
+                delete = [one for one in found if one.record in change.remove]
+                if create or delete:
+                    await self.write(zone, create, delete)
             except Outdated:
                 continue
             return

@@ -67,7 +67,12 @@ class RecordSetProvider(HostedProvider):
 
     @abstractmethod
     async def read(self, zone: HostedZone, names: Sequence[str]) -> Iterable[RecordSet]:
-        """Read the sets of TXT records at some names; names without one may be left out. Raises `DnsError`."""
+        """Read the sets of TXT records at some names; names without one may be left out.
+
+        Raises:
+            Outdated: They changed while they were read.
+            DnsError: The API refused, or does not answer.
+        """
 
     @abstractmethod
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
@@ -80,14 +85,15 @@ class RecordSetProvider(HostedProvider):
 
     async def make(self, zone: HostedZone, change: Change) -> None:
         """Make a change, and look again if somebody else was quicker."""
+        parts = change.by_name()
         for _ in range(TRIES):
-            found = {one.name: one for one in await self.read(zone, change.names)}
-            parts = change.by_name()
-            swaps = [swap for name, part in parts.items() if (swap := _swap(found.get(name) or RecordSet(name), part))]
-            if not swaps:
-                return
             try:
-                await self.swap(zone, swaps)
+                found = {one.name: one for one in await self.read(zone, change.names)}
+                swaps = [
+                    one for name, part in parts.items() if (one := _swap(found.get(name) or RecordSet(name), part))
+                ]
+                if swaps:
+                    await self.swap(zone, swaps)
             except Outdated:
                 continue
             return

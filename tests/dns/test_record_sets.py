@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from certwright.dns import ProviderRefused, TxtRecord
+from certwright.dns.hosted.provider import TRIES, Outdated
+from certwright.dns.hosted.record import RecordProvider
+from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
+from certwright.dns.hosted.zones import HostedZone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from certwright.dns.hosted.provider import HostedProvider
+
+NAME = "_acme-challenge.example.com"
+ZONE = HostedZone("1", "example.com")
+
+
+class Sets(RecordSetProvider):
+    """A set that somebody else changes at the worst time."""
+
+    host = "api.dns.example"
+
+    def __init__(self, quicker: int) -> None:
+        super().__init__()
+        self.quicker = quicker
+        self.swapped: list[Any] = []
+
+    async def find_zone(self, name: str) -> HostedZone:
+        return ZONE
+
+    async def read(self, zone: HostedZone, names: Sequence[str]) -> list[RecordSet]:
+        if self.quicker:
+            self.quicker -= 1
+            raise Outdated
+        return [RecordSet(NAME, frozenset({"foreign"}), ttl=7)]
+
+    async def swap(self, zone: HostedZone, swaps: Sequence[Any]) -> None:
+        self.swapped += swaps
+
+
+class Records(RecordProvider):
+    """The same with records."""
+
+    host = "api.dns.example"
+
+    def __init__(self, quicker: int) -> None:
+        super().__init__()
+        self.quicker = quicker
+        self.swapped: list[Any] = []
+
+    async def find_zone(self, name: str) -> HostedZone:
+        return ZONE
+
+    async def find(self, zone: HostedZone, names: Sequence[str]) -> list[Any]:
+        if self.quicker:
+            self.quicker -= 1
+            raise Outdated
+        return []
+
+    async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[Any]) -> None:
+        self.swapped += create
+
+
+@pytest.mark.parametrize("make", [Sets, Records])
+async def test_what_changes_while_it_is_read_is_read_again(make: Callable[[int], Any]) -> None:
+    provider = make(TRIES - 1)
+    await provider.present([TxtRecord(NAME, "v")])
+    assert len(provider.swapped) == 1
+
+
+@pytest.mark.parametrize("make", [Sets, Records])
+async def test_what_never_stands_still_is_told_with_its_zone(make: Callable[[int], HostedProvider]) -> None:
+    with pytest.raises(ProviderRefused, match=r"api\.dns\.example refused a change of the zone example\.com 5 times"):
+        await make(TRIES).present([TxtRecord(NAME, "v")])
+
+
+async def test_the_set_of_somebody_else_keeps_its_ttl_and_its_values() -> None:
+    provider = Sets(0)
+    await provider.present([TxtRecord(NAME, "v", ttl=300)])
+    (swap,) = provider.swapped
+    assert (swap.values, swap.ttl) == (["foreign", "v"], 7)
