@@ -89,10 +89,8 @@ class RecordSetProvider(HostedProvider):
         for _ in range(TRIES):
             try:
                 found = {one.name: one for one in await self.read(zone, change.names)}
-                swaps = [
-                    one for name, part in parts.items() if (one := _swap(found.get(name) or RecordSet(name), part))
-                ]
-                if swaps:
+                wanted = (_swap(found.get(name) or RecordSet(name), part) for name, part in parts.items())
+                if swaps := [swap for swap in wanted if swap is not None]:
                     await self.swap(zone, swaps)
             except Outdated:
                 continue
