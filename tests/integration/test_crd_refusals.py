@@ -22,6 +22,7 @@ RFC2136: Final = {"rfc2136": {"nameserver": "ns1.example"}}
 PROVIDERS: Final = ", ".join(provider_fields(Dns01))
 CLIENT: Final = "00000000-0000-0000-0000-00000000000c"
 AZURE: Final = {"subscriptionID": "00000000-0000-0000-0000-00000000000a", "resourceGroupName": "dns"}
+AWS_REF: Final = {"name": "aws", "key": "secret"}
 PEM: Final = "-----BEGIN CERTIFICATE-----\n"
 PEM_IN_BASE64: Final = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg=="
 
@@ -339,6 +340,24 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             f"dns01: Invalid value: must name at most one DNS provider: {PROVIDERS}",
         ),
         (
+            solver(dns01={"route53": {"accessKeyID": "A", "secretAccessKeySecretRef": {"name": ""}}}),
+            "route53: Invalid value: an access key needs its ID (accessKeyID or accessKeyIDSecretRef)",
+        ),
+        (
+            solver(dns01={"route53": {"accessKeyIDSecretRef": {"name": "a"}, "secretAccessKeySecretRef": AWS_REF}}),
+            "accessKeyIDSecretRef.key: Required value",
+        ),
+        (
+            solver(dns01={"route53": {"auth": {"kubernetes": {"serviceAccountRef": {"name": "dns"}}}}}),
+            "route53.role: Required value: auth needs the role that the ServiceAccount assumes",
+        ),
+        (
+            solver(dns01={"route53": {"role": "arn:aws:sts::123456789012:assumed-role/a/b"}}),
+            "must be the ARN of the role (arn:aws:iam::...), not that of a session",
+        ),
+        (solver(dns01={"route53": {"hostedZoneID": "example.com"}}), "must be the ID of the zone, not its name"),
+        (solver(dns01={"route53": {"region": "evil.example/"}}), "is not an AWS region, such as eu-central-1"),
+        (
             solver(dns01={}),
             f"spec.acme.solvers[0].dns01: Invalid value: must name one DNS provider: {PROVIDERS}",
         ),
@@ -354,6 +373,21 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
 )
 def test_a_bad_issuer_is_refused_with_what_is_wrong(refusal: Refuse, body: Body, message: str) -> None:
     assert message in refusal(body)
+
+
+def test_what_cert_manager_writes_for_route_53_is_taken_as_it_is(bed: TestBed) -> None:
+    role = "arn:aws:iam::123456789012:role/dns"
+    for fields in (
+        {"region": "us-east-1", "role": role, "secretAccessKeySecretRef": {"name": ""}},
+        {"accessKeyID": "AKIA", "secretAccessKeySecretRef": AWS_REF, "hostedZoneID": "Z2ABC"},
+        {
+            "accessKeyIDSecretRef": {"name": ""},
+            "auth": {"kubernetes": {"serviceAccountRef": {"name": "dns"}}},
+            "role": role,
+        },
+    ):
+        body = solver(dns01={"route53": fields})
+        assert "created" in bed.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(body))
 
 
 def test_every_mistake_is_named_at_once(refusal: Refuse) -> None:

@@ -35,6 +35,7 @@ class Route53Double(Double):
         throttled: How many requests are refused because there are too many.
         serving: The ids of changes that are INSYNC.
         bare_errors: Whether a refused batch is answered in the other form that there is, without an `ErrorResponse`.
+        condition: What the names in changes have to begin with, as a condition of the policy says.
         forbidden: Actions for which the identity has no right.
         calls: What was asked: the action and its parameters.
     """
@@ -48,6 +49,7 @@ class Route53Double(Double):
         self.token: str | None = None
         self.busy = self.throttled = 0
         self.bare_errors = False
+        self.condition = ""
         self.changes: list[str] = []
         self.serving: set[str] = set()
         self.forbidden: set[str] = set()
@@ -217,7 +219,8 @@ class Route53Double(Double):
         ]
         params = {"HostedZoneId": zone, "ChangeBatch": {"Changes": changes}}
         self._called("ChangeResourceRecordSets", params, "POST", path, {}, content)
-        if "ChangeResourceRecordSets" in self.forbidden:
+        names = {str(change["ResourceRecordSet"]["Name"]) for change in changes}  # type: ignore[index]  # a dict
+        if "ChangeResourceRecordSets" in self.forbidden or not all(name.startswith(self.condition) for name in names):
             return self.denial()
         values = [one["Value"] for change in changes for one in change["ResourceRecordSet"]["ResourceRecords"]]  # type: ignore[index]  # a dict
         assert changes

@@ -218,6 +218,33 @@ class TestRoute53(Conformance):
         assert last == {}
         assert api.sent["all"] == 3 + 3
 
+    async def test_a_name_that_a_condition_of_the_policy_excludes_does_not_stop_the_others(
+        self, api: Route53Double
+    ) -> None:
+        api.condition = "_acme-challenge."
+        provider = api.provider()
+        bad, *fine = await asyncio.gather(
+            provider.present([TxtRecord("other.example.com", "v")]),
+            provider.present(WILD),
+            provider.present([TxtRecord("_acme-challenge.b.example.com", "v")]),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, ProviderRefused)
+        assert fine == [None, None]
+        assert len(api.values(NAME)) == 2
+
+    async def test_a_right_that_is_missing_is_not_tried_by_each_of_a_hundred_certificates(
+        self, api: Route53Double
+    ) -> None:
+        api.forbidden = {"ChangeResourceRecordSets"}
+        provider = api.provider()
+        records = [TxtRecord(f"w{number}.example.com", "v") for number in range(100)]
+        outcomes = await asyncio.gather(*(provider.present([one]) for one in records), return_exceptions=True)
+        for record, outcome in zip(records, outcomes, strict=True):
+            assert isinstance(outcome, ProviderRefused)
+            assert outcome.names == (record.name,)
+        assert api.sent["all"] <= 1 + 2 + 4 * 2, "once together, and a few alone"
+
     @pytest.mark.parametrize("action", ["ListHostedZonesByName", "ListResourceRecordSets", "ChangeResourceRecordSets"])
     async def test_the_right_that_is_missing_is_named(self, api: Route53Double, action: str) -> None:
         api.forbidden = {action}

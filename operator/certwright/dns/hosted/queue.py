@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_GATHERED: Final = 1000
 """Records that go together."""
+MAX_ALIKE: Final = 3
+"""Of changes that were refused together, so many are tried alone if each is refused in the same words."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class ZoneQueue:
         self._waiting = rest
         return taken
 
-    async def _make_together(self, together: Sequence[_Waiting]) -> None:
+    async def _make_together(self, together: Sequence[_Waiting]) -> DnsError | None:
         try:
             await self._make(merged(change for change, _ in together))
         except DnsError as error:
@@ -137,14 +139,29 @@ class ZoneQueue:
             _settle([one for one in together if one not in failed])
             # An API that does not answer is not asked once more for each; one that refuses may refuse just one of them.
             if len(failed) > 1 and not _is_for_all(error):
-                for one in failed:
-                    await self._make_together([one])
-                return
-            for _, done in failed:
-                if not done.done():
-                    done.set_exception(of_ones_own(error))
-            return
+                await self._make_each(failed)
+            else:
+                _refuse(failed, error)
+            return error
         _settle(together)
+        return None
+
+    async def _make_each(self, together: Sequence[_Waiting]) -> None:
+        alike, last = 0, ""
+        for place, one in enumerate(together, 1):
+            error = await self._make_together([one])
+            alike = 0 if error is None else alike + 1 if str(error) == last else 1
+            last = str(error)
+            if error is not None and alike >= MAX_ALIKE:
+                # It is not about one of the changes: a right is missing. The API is not asked for each.
+                _refuse(together[place:], error)
+                return
+
+
+def _refuse(waiting: Iterable[_Waiting], error: DnsError) -> None:
+    for _, done in waiting:
+        if not done.done():
+            done.set_exception(of_ones_own(error))
 
 
 def _settle(made: Iterable[_Waiting]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 from dataclasses import dataclass, field
@@ -36,10 +37,13 @@ if TYPE_CHECKING:
 
 API: Final = "/2013-04-01"
 SERVICE: Final = "route53"
+CHANGE: Final = "ChangeResourceRecordSets"
 ZONES_A_PAGE: Final = 100
 """The API's maximum."""
 SETS_A_PAGE: Final = 100
 """Of at most 300: a set may be long."""
+MANY: Final = 100
+"""Sets that are written in a thread."""
 FEW: Final = 10
 """Sets asked for when one name is read: it usually has one."""
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -223,7 +227,9 @@ class Route53Provider(RecordSetProvider):
             await self._submit(zone, [swap for swap, _ in batch], [step for _, steps in batch for step in steps])
 
     async def _submit(self, zone: HostedZone, swaps: Sequence[Swap], steps: Sequence[Step]) -> None:
-        content = change_request(steps)
+        # Many sets take milliseconds to write.
+        many = len(steps) > MANY
+        content = await asyncio.to_thread(change_request, steps) if many else change_request(steps)
         for pause in (*PAUSES, None):
             response = await self._send("POST", f"/hostedzone/{zone.id}/rrset/", content=content)
             if response.status == HTTPStatus.OK:
@@ -236,7 +242,7 @@ class Route53Provider(RecordSetProvider):
             if code == "InvalidChangeBatch":
                 raise await self._invalid(response, zone, swaps)
             if code != "PriorRequestNotComplete":
-                raise self._refusal(response, "ChangeResourceRecordSets", zone)
+                raise self._refusal(response, CHANGE, zone)
             if pause is not None:
                 await self._session.context.sleep(pause)
         raise ProviderUnreachable(
@@ -306,7 +312,10 @@ class Route53Provider(RecordSetProvider):
             arn = f" on arn:{self._partition.name}:route53:::hostedzone/{zone.id}" if zone is not None else ""
             instead = "; with hostedZoneID it is not needed" if action == "ListHostedZonesByName" else ""
             who = self._session.keys.source.what
-            return refused(response, code, f"{who} needs the right route53:{action}{arn}{instead}")
+            error = refused(response, code, f"{who} needs the right route53:{action}{arn}{instead}")
+            # A policy may have conditions on names: then it is one name of the batch that is denied.
+            error.for_all = action != CHANGE
+            return error
         if code == "NoSuchHostedZone" and zone is not None:
             return refused(response, code, f"there is no hosted zone {zone.name or zone.id} in the account")
         place = f" for the zone {zone.name or zone.id}" if zone is not None else ""
