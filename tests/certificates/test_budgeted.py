@@ -14,6 +14,7 @@ from certwright.certificates.seal import IssuanceSeals
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.manifest import tls_secret
 from certwright.issuers.budgets import Applicant
+from certwright.issuers.rate_limits import Asker
 from certwright.issuers.waiting_room import Priority
 from certwright.pki import private_key_to_pem
 from certwright.resources import ISSUING
@@ -215,3 +216,14 @@ async def test_a_changed_issuer_is_tried_at_once_and_one_that_was_only_loaded_ag
     bench.reconciler.issuer_changed(WEB)
     await bench.run(120)
     assert (bench.condition().status, bench.status.failed_attempts) == ("True", 0)
+
+
+async def test_who_has_no_room_keeps_nobody_else_from_their_turn_after_a_rate_limit(bench: Bench) -> None:
+    issuer = bench.registry.ready(next(iter(bench.registry._ready)))
+    assert issuer is not None
+    issuer.limits.orders.refused(bench.now + dt.timedelta(seconds=30), bench.now, "slow down")
+    others_order(bench, 2)
+    bench.now += dt.timedelta(seconds=40)
+    await bench.look()
+    assert bench.condition(ISSUING).reason == "OrderLimitReached"
+    assert issuer.limits.orders.enter(Asker("elsewhere", "uid-next"), bench.now) is None

@@ -542,13 +542,14 @@ class CertificateReconciler:
         back = self._returns.wait(observation.uid, observation.issuer_key, now) if step.asks_ca else None
         if back is not None:
             return observation, back
-        turn = rate_limited.await_turn(step, observation, now)
-        if turn is not None:
-            return observation, turn
         self._recount(observation)
         room = budgeted.await_room(step, observation)
         if room is not None:
             return self._or_another(observation, room)
+        # Whoever gets a turn keeps the others waiting: it goes to nobody who has no room then.
+        turn = rate_limited.await_turn(step, observation, now)
+        if turn is not None:
+            return observation, turn
         if step.asks_ca:
             self._circuits.enter(*of_circuit, now, is_alone=is_alone)
         return None

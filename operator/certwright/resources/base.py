@@ -20,8 +20,6 @@ class Model(BaseModel):
         # Most are used inside others only, and cost a megabyte when each is built for itself.
         defer_build=True,
         extra="ignore",
-        # The text under a field is its description in `kubectl explain`.
-        use_attribute_docstrings=True,
         # Keys of a Secret or a TSIG never are in a model, yet what users wrote has no place in an error.
         hide_input_in_errors=True,
     )

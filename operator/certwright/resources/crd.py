@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import ModelSchema
 
 from certwright.resources.base import Model
 from certwright.resources.certificate import Certificate
 from certwright.resources.conditions import UNOBSERVED
+from certwright.resources.descriptions import field_descriptions
 from certwright.resources.duration import format_duration
 from certwright.resources.group import CATEGORY, GROUP, VERSION
 from certwright.resources.issuer import ClusterIssuer, Issuer
@@ -102,7 +104,15 @@ def open_api_schema(model: type[Object]) -> JsonSchema:
 
 
 class _SchemaGenerator(GenerateJsonSchema):
-    """Writes defaults as the API server has to read them; it checks them against our own rules."""
+    """Writes defaults as the API server has to read them, which checks them against our own rules; and descriptions."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchema:
+        found, model = super().model_schema(schema), schema["cls"]
+        for name, text in field_descriptions(model).items():
+            known = found.get("properties", {}).get(model.model_fields[name].alias or name)
+            if known is not None:
+                known["description"] = text
+        return found
 
     def encode_default(self, dft: Any) -> Any:
         if isinstance(dft, timedelta):

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic_core import CoreSchema, core_schema
 
 from certwright.resources.base import Model
+from certwright.resources.descriptions import field_descriptions
 from certwright.resources.names import OBJECT_NAME, SECRET_KEY, ObjectName, SecretKey
 from certwright.resources.rules import ATOMIC_LIST, VISIBLE_ASCII, rule, validations
 
@@ -79,9 +80,9 @@ class _MayBeUnnamed:
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Lets the API server check a name and a key only if there is a name."""
-        parts = SecretKeyRef.model_json_schema()["properties"]
+        parts, meanings = SecretKeyRef.model_json_schema()["properties"], field_descriptions(SecretKeyRef)
         texts = {
-            name: {"type": "string", "maxLength": parts[name]["maxLength"], "description": parts[name]["description"]}
+            name: {"type": "string", "maxLength": parts[name]["maxLength"], "description": meanings[name]}
             for name in ("name", "key")
         }
         return {

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from certwright.resources.base import Model
+from certwright.resources.descriptions import field_descriptions
 from certwright.resources.dns_providers.base import DnsProvider, InCluster
 from certwright.resources.dns_providers.choice import ProviderChoice
 from certwright.resources.errors import describe
@@ -123,7 +124,7 @@ def _fields(model: type[Model], issuer: str, outside: str, attribute: str) -> It
         alias, secret = _alias(name, info), _core(info.annotation) is SecretKeyRef
         if _is_in_cluster(info):
             yield ProviderField(
-                f"{issuer}{alias}", "", "", _help(info), is_secret=False, is_required=info.is_required()
+                f"{issuer}{alias}", "", "", _help(model, name), is_secret=False, is_required=info.is_required()
             )
             continue
         own = name.removesuffix("_secret_ref") if secret else name
@@ -132,7 +133,7 @@ def _fields(model: type[Model], issuer: str, outside: str, attribute: str) -> It
             f"{issuer}{alias}",
             f"{outside}{written}",
             f"{attribute}{own}",
-            _help(info),
+            _help(model, name),
             secret,
             info.is_required(),
             _default(info),
@@ -330,8 +331,11 @@ def _is_in_cluster(info: FieldInfo) -> bool:
     return isinstance(core, type) and issubclass(core, InCluster)
 
 
-def _help(info: FieldInfo) -> str:
-    return " ".join((info.description or "").split())
+def _help(model: type[Model], name: str) -> str:
+    try:
+        return " ".join(field_descriptions(model).get(name, "").split())
+    except OSError:  # it was installed without its source
+        return ""
 
 
 def _values(annotation: Any) -> Iterator[str]:
