@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from certwright.http.message import Transport
 
 PROVIDERS: Final[Mapping[str, str]] = {
+    "acme_dns": "AcmeDNSConfig",
     "akamai": "AkamaiConfig",
     "azure_dns": "AzureDNSConfig",
     "cloud_dns": "CloudDNSConfig",

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from certwright.resources.base import Model
+from certwright.resources.dns_providers.acme_dns import AcmeDNS
 from certwright.resources.dns_providers.akamai import Akamai
 from certwright.resources.dns_providers.azure_dns import AzureDNS
 from certwright.resources.dns_providers.base import DnsProvider
@@ -28,6 +29,8 @@ from certwright.resources.dns_providers.webhook import Webhook
 class ProviderChoice(Model):
     """The base of the solver whose records a DNS provider creates: one field for each provider."""
 
+    acme_dns: Annotated[AcmeDNS | None, Field(alias="acmeDNS")] = None
+    """Writes records to an acme-dns server."""
     akamai: Akamai | None = None
     """Creates records with the API of Akamai Edge DNS."""
     azure_dns: Annotated[AzureDNS | None, Field(alias="azureDNS")] = None
