@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import ModelSchema
 
@@ -107,7 +108,8 @@ class _SchemaGenerator(GenerateJsonSchema):
     """Writes defaults as the API server has to read them, which checks them against our own rules; and descriptions."""
 
     def model_schema(self, schema: ModelSchema) -> JsonSchema:
-        found, model = super().model_schema(schema), schema["cls"]
+        found = super().model_schema(schema)
+        model: type[BaseModel] = schema["cls"]
         for name, text in field_descriptions(model).items():
             known = found.get("properties", {}).get(model.model_fields[name].alias or name)
             if known is not None:
