@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import ModelSchema
 
@@ -109,7 +108,7 @@ class _SchemaGenerator(GenerateJsonSchema):
 
     def model_schema(self, schema: ModelSchema) -> JsonSchema:
         found = super().model_schema(schema)
-        model: type[BaseModel] = schema["cls"]
+        model: type[Model] = schema["cls"]
         for name, text in field_descriptions(model).items():
             known = found.get("properties", {}).get(model.model_fields[name].alias or name)
             if known is not None:
