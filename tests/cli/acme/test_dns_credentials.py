@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.cli.acme.dns_credentials import PREFIX, all_providers, load_config, provider_name, without_secrets
+from certwright.cli.acme.dns_credentials import (
+    PREFIX,
+    all_providers,
+    load_config,
+    provider_name,
+    variables_of,
+    without_secrets,
+)
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.exits import CommandError
 from certwright.dns.providers import PROVIDERS
@@ -126,3 +133,9 @@ def test_every_provider_can_be_named_as_an_issuer_names_it() -> None:
     assert {provider_name(name) for name in all_providers()} == PROVIDERS.keys()
     with pytest.raises(UsageError, match="certwright dns list"):
         provider_name("nobody")
+
+
+def test_an_object_is_for_a_file_and_no_variable_is_told_for_it() -> None:
+    variables = variables_of("azure_dns")
+    assert "SUBSCRIPTION_ID" in variables
+    assert not any("MANAGED_IDENTITY" in name for name in variables)

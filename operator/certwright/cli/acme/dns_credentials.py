@@ -167,8 +167,11 @@ def variables_of(name: str) -> Mapping[str, str]:
     from certwright.resources.dns_providers.fields import fields_of, provider_models  # noqa: PLC0415 - as above
 
     found: dict[str, str] = {}
-    for field in fields_of(provider_models()[name]):
-        if field.is_nested or field.is_for_issuers:
+    fields = fields_of(provider_models()[name])
+    # A variable is a text: an object is for a file.
+    objects = {field.name.rpartition(".")[0] for field in fields if field.is_nested}
+    for field in fields:
+        if field.is_nested or field.is_for_issuers or field.name in objects:
             continue
         variable = field.attribute.upper()
         found.setdefault(variable, field.name)
