@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,7 @@ from testbed.ports import allocator
 from testbed.progress import reporter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # So that a failed assertion in a fake says as much as one in a test.
@@ -25,6 +27,22 @@ pytest_plugins = ["testbed.pytest_plugin", "tests.fakes.challenges", "tests.fake
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("same")
+
+
+CONFIGURED: Final = ("certwright", "kopf", "httpx", "httpcore", "asyncio", "aiohttp.access")
+"""The loggers whose levels our commands set."""
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Leave logging as it was: a command sets it for its whole process, and later tests read what is logged."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    for name in CONFIGURED:
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

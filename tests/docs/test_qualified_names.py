@@ -50,7 +50,9 @@ def ambiguous_names(text: str) -> Iterator[str]:
 
 
 def test_every_command_names_our_group_or_a_short_name_of_ours() -> None:
-    paths = sorted({path for pattern in READ for path in PROJECT.glob(pattern) if path.is_file()})
+    paths = sorted(
+        {path for pattern in READ for path in PROJECT.glob(pattern) if path.is_file() and path.suffix != ".pyc"}
+    )
     found = [
         f"{path.relative_to(PROJECT)}: {command}"
         for path in paths
