@@ -404,7 +404,9 @@ def test_a_fallback_killed_after_each_write_costs_one_order_a_kill_at_most(
     events = {event["reason"] for event in tenant.cluster.events(tenant.namespace, "web")}
     assert not events & {"OrderNotOurs", "LeftBehind"}, after
     wanted = {*WRITES_OF_AN_ORDER, *PRESENTED[solver], "final status"} - {"finalizer"}
-    assert set(axe.fallen) | OPTIONAL == wanted | OPTIONAL, after
+    # The key may have been written at the first CA already: it serves the order at the second one as well.
+    optional = OPTIONAL | {"pending key"}
+    assert set(axe.fallen) | optional == wanted | optional, after
     stage.assert_nothing_left("first-account")
 
 
