@@ -84,7 +84,7 @@ def test_it_is_small(archive: OciArchive, root: Path, show: Callable[[str], None
 
 def test_a_change_of_the_code_is_a_small_layer(archive: OciArchive) -> None:
     dependencies, project = archive.manifest["layers"]
-    assert project["size"] < dependencies["size"] / 10
+    assert project["size"] < dependencies["size"] / 8
 
 
 def test_it_says_what_it_is_and_runs_as_nobody_in_particular(archive: OciArchive) -> None:
@@ -153,7 +153,13 @@ def test_every_module_imports(archive: OciArchive, root: Path) -> None:
     answer = run(archive, root, "python3", "-c", (PROJECT / "docker" / "check_root.py").read_text())
     assert answer.returncode == 0, answer.stderr
     modules = int(answer.stdout.split()[0])
-    sources = [path for path in (PROJECT / "operator").rglob("*.py") if path.name != "__main__.py"]
+    package = PROJECT / "operator" / "certwright"
+    # What authors of DNS providers test with is for their own machines.
+    sources = [
+        path
+        for path in package.rglob("*.py")
+        if path.name != "__main__.py" and path.relative_to(package).parts[0] != "testing"
+    ]
     # The package itself is imported, and not counted.
     assert modules == len(sources) - 1
 
