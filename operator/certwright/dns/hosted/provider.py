@@ -12,7 +12,7 @@ from certwright.dns.hosted.queue import Change, ZoneQueue
 from certwright.dns.outcomes import about, caught, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from certwright.dns.hosted.zones import HostedZone
     from certwright.dns.records import TxtRecord
@@ -29,9 +29,24 @@ class Outdated(Exception):
     """What a change was decided on has changed meanwhile: read and decide again."""
 
 
-def outrun(host: str, zone: HostedZone) -> ProviderRefused:
-    """Return the error for a change that somebody else was quicker than, again and again."""
-    return ProviderRefused(
+async def until_nobody_is_quicker(host: str, zone: HostedZone, attempt: Callable[[], Awaitable[None]]) -> None:
+    """Read, decide and write, and all of it again if somebody else changed the same names in between.
+
+    Args:
+        host: Of the API, for the message.
+        zone: What is changed.
+        attempt: One try; raises `Outdated` if it has to be made again.
+
+    Raises:
+        ProviderRefused: Somebody else was quicker each time.
+        DnsError: What an attempt raises.
+    """
+    for _ in range(TRIES):
+        try:
+            return await attempt()
+        except Outdated:
+            continue
+    raise ProviderRefused(
         f"the DNS provider at {host} refused a change of the zone {zone.name or zone.id} {TRIES} times, because its "
         "records had changed meanwhile each time",
         host=host,

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.dns.hosted.provider import TRIES, HostedProvider, Outdated, outrun
+from certwright.dns.hosted.provider import HostedProvider, until_nobody_is_quicker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,14 +50,12 @@ class RecordProvider(HostedProvider):
 
     async def make(self, zone: HostedZone, change: Change) -> None:
         """Make a change, and look again if somebody else was quicker."""
-        for _ in range(TRIES):
-            try:
-                found = await self.find(zone, change.names)
-                create = sorted(change.add - {one.record for one in found})
-                delete = [one for one in found if one.record in change.remove]
-                if create or delete:
-                    await self.write(zone, create, delete)
-            except Outdated:
-                continue
-            return
-        raise outrun(self.host, zone)
+
+        async def attempt() -> None:
+            found = await self.find(zone, change.names)
+            create = sorted(change.add - {one.record for one in found})
+            delete = [one for one in found if one.record in change.remove]
+            if create or delete:
+                await self.write(zone, create, delete)
+
+        await until_nobody_is_quicker(self.host, zone, attempt)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from certwright.dns.hosted.provider import DEFAULT_TTL, TRIES, HostedProvider, Outdated, outrun
+from certwright.dns.hosted.provider import DEFAULT_TTL, HostedProvider, until_nobody_is_quicker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,16 +86,14 @@ class RecordSetProvider(HostedProvider):
     async def make(self, zone: HostedZone, change: Change) -> None:
         """Make a change, and look again if somebody else was quicker."""
         parts = change.by_name()
-        for _ in range(TRIES):
-            try:
-                found = {one.name: one for one in await self.read(zone, change.names)}
-                wanted = (_swap(found.get(name) or RecordSet(name), part) for name, part in parts.items())
-                if swaps := [swap for swap in wanted if swap is not None]:
-                    await self.swap(zone, swaps)
-            except Outdated:
-                continue
-            return
-        raise outrun(self.host, zone)
+
+        async def attempt() -> None:
+            found = {one.name: one for one in await self.read(zone, change.names)}
+            wanted = (_swap(found.get(name) or RecordSet(name), part) for name, part in parts.items())
+            if swaps := [swap for swap in wanted if swap is not None]:
+                await self.swap(zone, swaps)
+
+        await until_nobody_is_quicker(self.host, zone, attempt)
 
 
 def _swap(old: RecordSet, change: Change) -> Swap | None:
