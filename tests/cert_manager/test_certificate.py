@@ -12,7 +12,7 @@ from certwright.resources import Certificate
 RSA = {"algorithm": "RSA", "size": 2048, "encoding": "PKCS1", "rotationPolicy": "Always"}
 
 
-def theirs(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+def theirs(annotations: dict[str, str] | None = None, /, **spec: Any) -> dict[str, Any]:
     metadata: dict[str, Any] = {"name": "web", "namespace": "shop"}
     if annotations is not None:
         metadata["annotations"] = annotations
@@ -25,11 +25,11 @@ def theirs(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, 
     }
 
 
-def translated(annotations: dict[str, str] | None = None, **spec: Any) -> Translation:
+def translated(annotations: dict[str, str] | None = None, /, **spec: Any) -> Translation:
     return translate_certificate(theirs(annotations, **spec))
 
 
-def moved(annotations: dict[str, str] | None = None, **spec: Any) -> dict[str, Any]:
+def moved(annotations: dict[str, str] | None = None, /, **spec: Any) -> dict[str, Any]:
     found = translated(annotations, **spec)
     assert found.verdict is Verdict.MOVES, (found.changes, found.refusals)
     assert found.manifest is not None
@@ -53,7 +53,14 @@ def test_a_small_one_moves_with_the_defaults_of_its_key_written_out() -> None:
 
 
 def test_what_go_programs_write_for_unset_is_unset() -> None:
-    empty = {"commonName": "", "literalSubject": "", "subject": None, "ipAddresses": [], "usages": None, "isCA": False}
+    empty: dict[str, Any] = {
+        "commonName": "",
+        "literalSubject": "",
+        "subject": None,
+        "ipAddresses": [],
+        "usages": None,
+        "isCA": False,
+    }
     assert moved(**empty, duration=None, nameConstraints={}) == moved()
 
 
@@ -182,7 +189,7 @@ def test_what_has_no_counterpart_keeps_it_there_with_the_reason(spec: dict[str, 
 
 @pytest.mark.parametrize("held", ["selfSigned", "ca", "vault", "venafi"])
 def test_an_issuer_without_acme_keeps_it_there(held: str) -> None:
-    issuer = {"spec": {held: {}}}
+    issuer: dict[str, Any] = {"spec": {held: {}}}
     found = translate_certificate(theirs(), issuer=issuer)
     assert [(one.field, held in one.why) for one in found.refusals] == [("spec.issuerRef", True)]
     assert translate_certificate(theirs(), issuer={"spec": {"acme": {}}}).verdict is Verdict.MOVES
@@ -253,7 +260,8 @@ def test_what_cannot_be_read_is_refused_and_never_an_exception(manifest: dict[st
 
 
 def test_no_more_is_told_than_people_read_and_no_control_characters() -> None:
-    found = translated(**{f"x\u202e{at}": 1 for at in range(200)})
+    unknown: dict[str, Any] = {f"x\u202e{at}": 1 for at in range(200)}
+    found = translated(**unknown)
     assert len(found.changes) == 50
     assert "\u202e" not in "".join(map(str, found.changes))
     deep: dict[str, Any] = {}

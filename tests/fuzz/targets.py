@@ -210,13 +210,20 @@ def _custom(model: type[Certificate | Issuer | ClusterIssuer]) -> Callable[[Any]
     return parse
 
 
+_MODELS: Final[dict[str, type[Certificate | Issuer | ClusterIssuer]]] = {
+    "Certificate": Certificate,
+    "Issuer": Issuer,
+    "ClusterIssuer": ClusterIssuer,
+}
+
+
 def _translated(manifest: Any) -> None:
     found = manifest if isinstance(manifest, dict) else {}
     for one in (translate_certificate(found), translate_issuer(found)):
         if (one.manifest is None) != bool(one.refusals):
             raise AssertionError("an object that stays has a reason, and one that moves has none")
         if one.manifest is not None:
-            {"Certificate": Certificate, "Issuer": Issuer, "ClusterIssuer": ClusterIssuer}[one.kind].parse(one.manifest)
+            _MODELS[one.kind].parse(one.manifest)
 
 
 TARGETS: Final = (
