@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certwright.certificates.secret.annotations import CONTENTS_ANNOTATION
+from certwright.certificates.secret.facts import SecretFacts
+from certwright.resources import CERTIFICATE_NAME_ANNOTATION, ISSUER_NAME_ANNOTATION
 from tests.certificates.bench import Bench
 
 if TYPE_CHECKING:
@@ -84,6 +87,18 @@ def other_annotations(secret: Body) -> None:
     secret["metadata"]["annotations"] = {name: f"{value}-changed" for name, value in annotations.items()}
 
 
+def other_contents(secret: Body) -> None:
+    secret["metadata"]["annotations"][CONTENTS_ANNOTATION] = "0" * 16
+
+
+def other_issuer(secret: Body) -> None:
+    secret["metadata"]["annotations"][ISSUER_NAME_ANNOTATION] = "another"
+
+
+def other_certificate(secret: Body) -> None:
+    secret["metadata"]["annotations"][CERTIFICATE_NAME_ANNOTATION] = "another"
+
+
 def more(secret: Body) -> None:
     secret["metadata"]["labels"]["team"] = "shop"
     secret["metadata"]["annotations"]["scanned"] = "yes"
@@ -106,8 +121,9 @@ async def test_what_a_webhook_takes_from_the_secret_is_not_written_for_ever_and_
     assert bench.events.count("SecretContested") <= 2
 
 
-async def test_it_is_right_once_the_webhook_is_gone(bench: Webhook) -> None:
-    bench.changes_secrets(neither)
+@pytest.mark.parametrize("change", [neither, other_annotations])
+async def test_it_is_right_once_the_webhook_is_gone(bench: Webhook, change: Callable[[Body], None]) -> None:
+    bench.changes_secrets(change)
     await bench.run(3600)
     bench.cluster.secrets.apply_secret = type(bench.kube_api).apply_secret.__get__(bench.kube_api)  # type: ignore[method-assign]
     await bench.run(2 * 3600)
@@ -115,12 +131,57 @@ async def test_it_is_right_once_the_webhook_is_gone(bench: Webhook) -> None:
     assert len(bench.ca.orders) == 1
 
 
-async def test_annotations_that_a_webhook_rewrites_cost_an_order_a_day_at_last(bench: Webhook) -> None:
-    """They say what the certificate was requested with, so it seems to be another one each time."""
+@pytest.mark.parametrize("change", [other_annotations, other_contents, other_issuer, other_certificate, neither])
+async def test_a_webhook_that_rewrites_annotations_costs_no_order_and_a_condition_names_it(
+    bench: Webhook, change: Callable[[Body], None]
+) -> None:
+    """They say what the certificate was requested with, so it would seem to be another one each time."""
+    bench.changes_secrets(change)
+    bench.counts_statuses()
+    await bench.run(HOURS * 3600)
+    assert len(bench.ca.orders) == 1
+    assert bench.writes <= 9 + HOURS + 1, "some within minutes, then once an hour"
+    assert bench.statuses <= 6
+    assert bench.condition().status == "True"
+    issuing = bench.condition("Issuing")
+    assert (issuing.status, issuing.reason) == ("False", "SecretContested")
+    assert "certwright.io/" in issuing.message
+    assert "during the write itself: an admission webhook changes them" in issuing.message
+    assert bench.events.count("SecretContested") <= 2
+
+
+@pytest.mark.parametrize("change", [other_annotations, neither])
+async def test_a_change_of_the_spec_is_issued_all_the_same(bench: Webhook, change: Callable[[Body], None]) -> None:
+    bench.changes_secrets(change)
+    await bench.run(3600)
+    bench.write("web.example.test", "www.example.test")
+    await bench.run(3600)
+    assert (len(bench.ca.orders), bench.condition().status) == (2, "True")
+    assert len(bench.secret_names) == 1
+
+
+async def test_the_renewal_comes_when_it_is_due_and_no_earlier(bench: Webhook) -> None:
+    bench.write(renewBefore="1900h")
     bench.changes_secrets(other_annotations)
-    await bench.run(3 * 86_400)
-    assert 4 <= len(bench.ca.orders) <= 7
-    assert bench.condition().reason == "NotAsAsked"
+    await bench.run(3600)
+    due = bench.status.renewal_time
+    assert due is not None
+    await bench.run((due - bench.now).total_seconds() - 3600)
+    assert len(bench.ca.orders) == 1
+    await bench.run(2 * 3600)
+    assert (len(bench.ca.orders), bench.condition().status) == (2, "True")
+
+
+async def test_a_restart_costs_an_order_at_most_and_none_once_the_budget_is_used_up(bench: Webhook) -> None:
+    """Only the process that wrote the annotations knows what they were."""
+    bench.changes_secrets(other_annotations)
+    await bench.run(3600)
+    for restarts in range(1, 12):
+        bench.restart()
+        bench.take_secret(SecretFacts.of(bench.cluster.secrets.secrets["team", "web-tls"]))
+        await bench.run(600)
+        assert len(bench.ca.orders) <= min(1 + restarts, 10)
+    assert bench.condition("Issuing").reason == "OrderedTooOften"
 
 
 async def test_what_a_webhook_adds_is_left_alone(bench: Webhook) -> None:

@@ -62,6 +62,12 @@ class Ca:
         self.lost_answers: Counter[str] = Counter()
         """How many of the next requests to a path are carried out, and not answered."""
         self.after_key_change: Callable[[], None] = lambda: None
+        self.instead: dict[str, Callable[[], Response]] = {}
+        """What is answered to a path once the request is carried out, instead of the right answer."""
+        self.unheard: dict[str, Callable[[], Response]] = {}
+        """The same without carrying it out."""
+        self.hangs: set[str] = set()
+        """Paths of which a request is neither carried out nor answered."""
         self._nonces = 0
         self._made = 0
 
@@ -70,7 +76,7 @@ class Ca:
 
     def refuse(self, kind: str, status: int, **headers: str) -> None:
         """Refuse the next request."""
-        self.refusals.append(self._problem(kind, status, **headers))
+        self.refusals.append(self.problem(kind, status, **headers))
 
     def add_account(self, key: AccountKey, **account: Any) -> str:
         """Have an account for a key; return its URL."""
@@ -101,7 +107,13 @@ class Ca:
             if isinstance(refusal, Exception):
                 raise refusal
             return refusal
+        if path in self.hangs:
+            await asyncio.Event().wait()
+        if path in self.unheard:
+            return self.unheard[path]()
         answer = self._serve(path, jws, payload)
+        if path in self.instead:
+            return self.instead[path]()
         if self.lost_answers[path] > 0:
             self.lost_answers[path] -= 1
             raise ConnectionFailed("The connection broke", host="ca.test", request_sent=True)
@@ -110,61 +122,65 @@ class Ca:
     def _serve(self, path: str, jws: Body, payload: Any) -> Response:
         if path in self.directories:
             names = ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange")
-            return self._answer({**{name: f"{ORIGIN}/{name}" for name in names}, "meta": self.meta})
+            return self.answer({**{name: f"{ORIGIN}/{name}" for name in names}, "meta": self.meta})
         if path == "/newNonce":
-            return self._answer({})
+            return self.answer({})
         if not jws:
-            return self._problem("malformed", 404)
+            return self.problem("malformed", 404)
         protected = json.loads(base64url.decode(jws["protected"]))
         if path == "/newAccount":
             return self._new_account(protected["jwk"], payload)
         found = next(((key, one) for key, one in self.accounts.items() if one["location"] == protected["kid"]), None)
         if found is None:
-            return self._problem("accountDoesNotExist", 400)
+            return self.problem("accountDoesNotExist", 400)
         key, account = found
         if not _is_signed(jws, json.loads(key)):
-            return self._problem("malformed", 400)
+            return self.problem("malformed", 400)
         if path == "/keyChange":
             return self._change_key(key, payload)
         account.update(payload or {})
-        return self._answer(account)
+        return self.answer(account)
 
     def _new_account(self, jwk: Body, payload: Body) -> Response:
         known = self.accounts.get(_canonical(jwk))
         if known is not None:
-            return self._answer(known, 200, {"Location": known["location"]})
+            return self.answer(known, 200, {"Location": known["location"]})
         if payload.get("onlyReturnExisting"):
-            return self._problem("accountDoesNotExist", 400)
+            return self.problem("accountDoesNotExist", 400)
         if self.eab_keys:
             binding = payload.get("externalAccountBinding")
             if binding is None:
-                return self._problem("externalAccountRequired", 403)
+                return self.problem("externalAccountRequired", 403)
             header = json.loads(base64url.decode(binding["protected"]))
             mac = self.eab_keys.get(header["kid"])
             signed = f"{binding['protected']}.{binding['payload']}".encode()
             if mac is None or hmac.digest(mac, signed, hashlib.sha256) != base64url.decode(binding["signature"]):
-                return self._problem("unauthorized", 403)
+                return self.problem("unauthorized", 403)
         self._made += 1
         location = f"{ORIGIN}/account/{self._made}"
         known = self.accounts[_canonical(jwk)] = {"status": "valid", "location": location, **payload}
-        return self._answer(known, 201, {"Location": location})
+        return self.answer(known, 201, {"Location": location})
 
     def _change_key(self, old: str, inner: Body) -> Response:
         header, change = (json.loads(base64url.decode(inner[part])) for part in ("protected", "payload"))
         if _canonical(change["oldKey"]) != old or not _is_signed(inner, header["jwk"]):
-            return self._problem("malformed", 400)
+            return self.problem("malformed", 400)
         new = _canonical(header["jwk"])
         if new in self.accounts:
-            return self._problem("malformed", 409, Location=self.accounts[new]["location"])
+            return self.problem("malformed", 409, Location=self.accounts[new]["location"])
         self.accounts[new] = self.accounts.pop(old)
         self.after_key_change()
-        return self._answer(self.accounts[new])
+        return self.answer(self.accounts[new])
 
-    def _problem(self, kind: str, status: int, **headers: str) -> Response:
+    def problem(self, kind: str, status: int, *, instance: str | None = None, **headers: str) -> Response:
+        """A problem document."""
         document = {"type": f"urn:ietf:params:acme:error:{kind}", "detail": f"the CA says {kind}", "status": status}
-        return self._answer(document, status, {"Content-Type": "application/problem+json", **headers})
+        if instance is not None:
+            document["instance"] = instance
+        return self.answer(document, status, {"Content-Type": "application/problem+json", **headers})
 
-    def _answer(self, document: Body, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    def answer(self, document: Body, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        """A JSON answer with a nonce."""
         self._nonces += 1
         fields = {"Content-Type": "application/json", "Replay-Nonce": f"n{self._nonces}", **(headers or {})}
         return Response(status, Headers(fields), json.dumps(document).encode(), ORIGIN)

@@ -198,7 +198,7 @@ async def test_a_lost_answer_is_settled_by_asking_the_ca(bench: Bench) -> None:
 
 async def test_a_ca_that_is_gone_after_the_request_leaves_both_keys_until_it_tells(bench: Bench) -> None:
     before = account_key(bench)
-    bench.ca.lost_answers.update({"/keyChange": 1, "/newAccount": 1 + MAX_RECONNECTS})
+    bench.ca.lost_answers.update({"/keyChange": 1, "/account/1": 1 + MAX_RECONNECTS})
     bench.write(**ROTATE)
     pause = (await bench.reconciler.reconcile(CA)).seconds
     assert bench.ready()[0] == "False"

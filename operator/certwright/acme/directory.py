@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from certwright.acme.errors import NotOffered
 from certwright.acme.fields import Fields
-from certwright.http.url import host_of
+from certwright.http.url import host_of, page_url
 from certwright.text import printable
 
 if TYPE_CHECKING:
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from certwright.http.message import Response
 
 
+_TERMS_SCHEMES: Final = frozenset({"https", "http", "data"})
+"""Pebble has its terms in a data URL."""
+
+
 @dataclass(frozen=True)
 class DirectoryMeta:
     """What the server says about itself. All texts are printable and cut to 500 characters.
 
     Attributes:
-        terms_of_service: URL of the current terms, or None.
-        website: URL of the CA's web site, or None.
+        terms_of_service: URL of the current terms, or None; never a `javascript:` or `file:` URL.
+        website: URL of the CA's web site, https or http, or None.
         caa_identities: The names by which CAA records mean this CA.
         external_account_required: Whether new accounts need an external account binding.
         profiles: Descriptions of the certificate profiles by their names; empty if the server has none.
@@ -91,15 +95,21 @@ class Directory:
 
 
 def _parse_meta(fields: Fields) -> DirectoryMeta:
-    # Only shown and never requested, so they need not be safe URLs, only printable.
+    # Only shown and never requested, so they need not be safe to request, only to be shown as a link.
     return DirectoryMeta(
-        terms_of_service=fields.shown("termsOfService"),
-        website=fields.shown("website"),
+        terms_of_service=_terms(fields.shown("termsOfService")),
+        website=page_url(fields.shown("website")),
         caa_identities=fields.shown_list("caaIdentities"),
         external_account_required=fields.flag("externalAccountRequired"),
         profiles=MappingProxyType(_profiles(fields)),
         account_hash_prefix=fields.shown("accountHashPrefix"),
     )
+
+
+def _terms(text: str | None) -> str | None:
+    """Return what names the terms, unless it is a link that does something else than showing them."""
+    scheme, colon, _ = (text or "").partition(":")
+    return None if colon and scheme.strip().lower() not in _TERMS_SCHEMES else text
 
 
 def _profiles(fields: Fields) -> dict[str, str]:

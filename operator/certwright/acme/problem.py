@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.acme.errors import ServerResponseError
 from certwright.acme.identifier import Identifier
-from certwright.http.url import host_of
+from certwright.http.url import host_of, page_url
 from certwright.text import listed, printable, rfc3339
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ class UserActionRequired(ProblemError):
     Retrying has no effect until then.
 
     Attributes:
-        url: The page to visit, or None if the server names none.
+        url: The page to visit, or None if the server names none that a browser can be sent to: https or http.
         terms_of_service: The terms as they are now, or None.
     """
 
@@ -364,7 +364,7 @@ class UserActionRequired(ProblemError):
     ) -> None:
         super().__init__(problem, action=action, url=url, status=status, retry_after=retry_after)
         self.terms_of_service = terms_of_service
-        self.url = problem.instance or terms_of_service
+        self.url = page_url(problem.instance) or page_url(terms_of_service)
 
     def _advice(self) -> tuple[str, ...]:
         return (f"Visit {self.url}",) if self.url else ()

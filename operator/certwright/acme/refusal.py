@@ -21,7 +21,7 @@ from certwright.acme.problem import (
     parse_problem,
 )
 from certwright.http.retry_after import retry_after_seconds
-from certwright.http.url import UrlPolicy, host_of, shown_origin
+from certwright.http.url import UrlPolicy, host_of, page_url, shown_origin
 from certwright.text import printable
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _problem_error(
             status=status,
             retry_after=wait,
             retry_at=None if wait is None else now + timedelta(seconds=wait),
-            help_url=next(map(printable, links_to(links, "help")), None),
+            help_url=next(filter(None, map(page_url, links_to(links, "help"))), None),
         )
     if kind is UserActionRequired:
         terms = next(map(printable, links_to(links, "terms-of-service")), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.need import issuance_need
@@ -11,7 +12,8 @@ from certwright.certificates.secret.manifest import metadata_fingerprint
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    from certwright.certificates.observation import Observation
+    from certwright.certificates.observation import Memory, Observation
+    from certwright.certificates.secret.facts import SecretFacts
 
 
 LOST_TRIES: Final = 8
@@ -59,3 +61,13 @@ def is_contested(observation: Observation, now: dt.datetime) -> bool:
     """Whether something else changed the Secret more than once lately, each time after it was written."""
     written = observation.memory.written
     return observation.memory.contested.failures > 1 and written is not None and now - written.at < KEPT_AFTER_WRITE
+
+
+def as_written(memory: Memory, secret: SecretFacts | None) -> tuple[Memory, SecretFacts | None]:
+    """Return the Secret as it was written, where a webhook changed what it says of the certificate that it holds."""
+    alteration = memory.alteration
+    if alteration is None:
+        return memory, secret
+    if secret is None or not alteration.is_about(secret) or alteration.is_put_right_in(secret):
+        return replace(memory, alteration=None), secret
+    return memory, alteration.undone(secret)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from certwright.certificates.rehearsal_issuer import RehearsalIssuer
     from certwright.certificates.renewal.due import RenewalDecision
     from certwright.certificates.renewal.suggestion import Suggestion
+    from certwright.certificates.secret.alteration import Alteration
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.certificates.secret.issued import Issued, Written
     from certwright.certificates.secret.keystores import OutputsLook
@@ -106,6 +107,7 @@ class Memory:
         issued: What was issued last, for a while.
         written: When this process last wrote the Secret.
         contested: The back-off of writes of the Secret that undo what something else did to it.
+        alteration: What became of labels and annotations of ours while the Secret was last written; None if nothing.
         revocations: The record of revocations; None until a pass has ended. Whatever the status says meanwhile.
         revoking: The back-off of revocations.
         revocable: The certificate that is to be revoked when the Certificate is deleted, with its key seen beside it.
@@ -146,6 +148,7 @@ class Memory:
     issued: Issued | None = field(default=None, repr=False)
     written: Written | None = None
     contested: Backoff = field(default_factory=Backoff)
+    alteration: Alteration | None = field(default=None, repr=False)
     revocations: tuple[RevocationStatus, ...] | None = None
     revoking: Backoff = field(default_factory=Backoff)
     revocable: Evidence | None = field(default=None, repr=False)

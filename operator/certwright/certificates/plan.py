@@ -149,6 +149,8 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     outputs = _outputs_to_write(observation, secret)
     if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
         lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
+        if observation.memory.alteration is not None:
+            lost = f"{lost}{observation.memory.alteration.said}"
         return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)
     held = holding_step(observation, now)
     if held is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unauthorized
 from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.belief import believed
+from certwright.certificates.contested import as_written
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
 from certwright.certificates.need import issuance_need
@@ -263,6 +264,7 @@ class CertificateReconciler:
             memory = memory.for_changed_issuer()
         self._memories[uid] = memory
         memory, secret = await self._secret(certificate, memory)
+        memory, secret = as_written(memory, secret)
         look = await look_at_outputs(
             certificate,
             secret,

@@ -72,6 +72,16 @@ class UrlPolicy:
         return "it has a fragment" if "#" in url else None
 
 
+def page_url(url: str | None) -> str | None:
+    """Return the URL of a page that people may be sent to, as another party named it; None if it is none.
+
+    It is never requested: it has to be http or https, and to be shown whole, so that it leads where it seems to lead.
+    """
+    if url is None or not UrlPolicy(allow_http=True).accepts(url.partition("#")[0]):
+        return None
+    return url if len(url) <= MAX_URL and _VISIBLE_ASCII.fullmatch(url) else None
+
+
 def shown_origin(url: str) -> str:
     """Return scheme and host of a URL that another party wrote, for a message: no more of it, and only if valid."""
     scheme, _, rest = url[:MAX_URL].partition("://")

@@ -43,8 +43,9 @@ async def deactivate(server: AcmeServer, spec: AcmeIssuerSpec, secrets: SecretRe
     client = Client(server, keys.key)
     try:
         account = await client.find_account()
-        if account.status is AccountStatus.VALID:
-            await client.deactivate_account()
     except (AccountDoesNotExist, Unauthorized) as error:
         return Outcome("AccountDeactivated", f"There was no account to deactivate: {error}.")
+    if account.status is AccountStatus.VALID:
+        # A refusal here says nothing of the account: the next try finds out whether it is still there.
+        await client.deactivate_account()
     return Outcome("AccountDeactivated", f"The account {account.url} is deactivated. Its key is of no use any more.")

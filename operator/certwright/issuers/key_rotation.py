@@ -25,6 +25,7 @@ from certwright.acme import (
     Client,
     HeldKey,
     NotOffered,
+    RolloverUnconfirmed,
     probe_keys,
 )
 from certwright.issuers.account_key import announce, forget_former, promote, withdraw
@@ -51,6 +52,8 @@ PATIENCE: Final = dt.timedelta(minutes=10)
 """For so long a rotation waits for orders whose challenges are being answered: their responses are for the old key.
 
 It counts from the condition that says so, so a restart does not begin it again."""
+LONGEST_CHANGE_SECONDS: Final = 40.0
+"""A CA that takes longer to replace the key is asked which one it knows: its issuer must not wait for a rotation."""
 WAITING: Final = "KeyRotationWaiting"
 WAIT: Final = dt.timedelta(seconds=30)
 """How often it looks whether they are done."""
@@ -157,22 +160,21 @@ class KeyRotation:
         upcoming = keys.upcoming
         if upcoming is None:
             raise AssertionError("there is no next key")
+        client = Client(self.server, keys.key, account_url=account_url)
         try:
-            await Client(self.server, keys.key, account_url=account_url).change_key(upcoming)
-        except AccountKeyInUse as error:
-            if error.account_url == account_url:
-                return await self._promoted(keys)  # an earlier request has done it
-            return await self._given_up(keys, f"{error}")
-        except (NotOffered, BadPublicKey, BadSignatureAlgorithm) as error:
+            await _changed(client, upcoming)
+        except NotOffered as error:
             return await self._given_up(keys, f"{error}")
         except AcmeError as error:
-            # The answer may be lost, or be another one's: only the CA knows.
-            held = await probe_keys(Client(self.server, keys.key), old=keys.key, new=upcoming)
+            # Whatever the answer: it may be lost, be about an earlier request, or contradict what was done.
+            held = await probe_keys(Client(self.server, keys.key, account_url=account_url), old=keys.key, new=upcoming)
             if held is HeldKey.NEW:
                 return await self._promoted(keys)
-            if held is HeldKey.OLD:
-                return self._failed(keys, f"{error}.")
-            raise
+            if held is HeldKey.NEITHER:
+                raise
+            if isinstance(error, AccountKeyInUse | BadPublicKey | BadSignatureAlgorithm):
+                return await self._given_up(keys, f"{error}")
+            return self._failed(keys, f"{error}.")
         return await self._promoted(keys)
 
     @property
@@ -232,6 +234,16 @@ class KeyRotation:
     def _failed(self, keys: AccountKeySecret, why: str) -> RotationResult:
         message = f"The account key was not rotated, and stays in use: {why} It is tried again within an hour."
         return RotationResult(keys, problem=Problem("KeyRotationFailed", message), next_at=self.now + RETRY)
+
+
+async def _changed(client: Client, upcoming: AccountKey) -> None:
+    try:
+        async with asyncio.timeout(LONGEST_CHANGE_SECONDS) as deadline:
+            await client.change_key(upcoming)
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise RolloverUnconfirmed(f"The CA took longer than {LONGEST_CHANGE_SECONDS:g} s to replace the key") from error
 
 
 def _waiting(since: dt.datetime) -> Problem:

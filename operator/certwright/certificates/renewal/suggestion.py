@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
+from certwright.http.url import page_url
 from certwright.resources import MAX_COUNT, RenewalStatus
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Suggestion:
         if at is None or not start <= at <= end:
             begin = max(start, self.first_seen) if end > self.first_seen else start
             at = max(replace(info, start=begin, end=end).choose().replace(microsecond=0), begin)
-        url = _shown_url(info.explanation_url)
+        url = _page(info.explanation_url)
         return replace(self, start=start, end=end, at=at, explanation_url=url, confirmed=True)
 
     def time(self, facts: CertificateFacts) -> dt.datetime | None:
@@ -148,7 +148,7 @@ def _believed(status: RenewalStatus, fresh: Suggestion, facts: CertificateFacts)
     start, end, at = status.window_start, status.window_end, status.time
     if start is None or end is None or at is None or not start <= at <= end or start >= facts.not_after:
         return found
-    return replace(found, start=start, end=end, at=at, explanation_url=_shown_url(status.explanation_url))
+    return replace(found, start=start, end=end, at=at, explanation_url=_page(status.explanation_url))
 
 
 def _early_renewals(
@@ -165,12 +165,5 @@ def _early_renewals(
     return min(known.early_renewals + by_suggestion, MAX_COUNT)
 
 
-def _shown_url(url: str | None) -> str | None:
-    """Return the URL of a page if it can be shown and followed by people; it is never requested."""
-    if url is None or len(url) > MAX_URL or not url.isascii() or not url.isprintable() or " " in url:
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    return url if parts.scheme in {"https", "http"} and parts.hostname and "@" not in parts.netloc else None
+def _page(url: str | None) -> str | None:
+    return None if url is None or len(url) > MAX_URL else page_url(url)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.kube.secrets import decoded
 from certwright.resources import (
+    CERTIFICATE_NAME_ANNOTATION,
     ISSUER_GROUP_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
     ISSUER_NAME_ANNOTATION,
@@ -35,6 +36,8 @@ TEMPLATE_ANNOTATION: Final = f"{group.GROUP}/secret-template"
 """Which labels and annotations are from the template: what it has no more can be told from what others put there."""
 ROLLED_BACK_ANNOTATION: Final = f"{group.GROUP}/rolled-back"
 """That the certificate was put back, see `RolledBack`: written together with it."""
+OUTPUTS_ANNOTATION: Final = f"{group.GROUP}/outputs"
+"""What the derived entries were made from, and a digest of the whole content as it was written then."""
 ISSUED_ANNOTATIONS: Final = (
     ISSUER_NAME_ANNOTATION,
     ISSUER_KIND_ANNOTATION,
@@ -44,6 +47,17 @@ ISSUED_ANNOTATIONS: Final = (
     SEAL_ANNOTATION,
 )
 """What a Secret says of the issuance of its certificate."""
+READ_ANNOTATIONS: Final = (
+    CERTIFICATE_NAME_ANNOTATION,
+    *ISSUED_ANNOTATIONS,
+    METADATA_FINGERPRINT_ANNOTATION,
+    CONTENT_DIGEST_ANNOTATION,
+    REVISION_ANNOTATION,
+    TEMPLATE_ANNOTATION,
+    OUTPUTS_ANNOTATION,
+    ROLLED_BACK_ANNOTATION,
+)
+"""What is read again of what was written; the other annotations are for people and other programs."""
 MAX_ANNOTATION: Final = 2048
 """The longest of our annotations is a URL; anybody may write longer ones, of which nothing is kept."""
 MAX_REQUEST_ID: Final = 64

@@ -15,6 +15,8 @@ from certwright.certificates.secret.annotations import (
     ENTRIES,
     MAX_ANNOTATION,
     METADATA_FINGERPRINT_ANNOTATION,
+    OUTPUTS_ANNOTATION,
+    READ_ANNOTATIONS,
     REVISION_ANNOTATION,
     ROLLED_BACK_ANNOTATION,
     SEAL_ANNOTATION,
@@ -28,7 +30,6 @@ from certwright.certificates.secret.beside import OWN_KINDS
 from certwright.certificates.secret.origin import ChainOrigin, placeholder
 from certwright.certificates.secret.outputs import (
     DERIVED,
-    OUTPUTS_ANNOTATION,
     RecordedOutputs,
     recorded_outputs,
 )
@@ -219,20 +220,7 @@ class SecretFacts:
 def _short(annotations: Mapping[str, str]) -> dict[str, str]:
     return {
         name: text
-        for name in (
-            CERTIFICATE_NAME_ANNOTATION,
-            ISSUER_NAME_ANNOTATION,
-            ISSUER_KIND_ANNOTATION,
-            SERVER_ANNOTATION,
-            CONTENTS_ANNOTATION,
-            METADATA_FINGERPRINT_ANNOTATION,
-            CONTENT_DIGEST_ANNOTATION,
-            REVISION_ANNOTATION,
-            SEAL_ANNOTATION,
-            TEMPLATE_ANNOTATION,
-            OUTPUTS_ANNOTATION,
-            ROLLED_BACK_ANNOTATION,
-        )
+        for name in READ_ANNOTATIONS
         # What we write is of one line; another text would be so in a log as well.
         if len(text := annotations.get(name) or "") in range(1, MAX_ANNOTATION + 1) and text.isprintable()
     }

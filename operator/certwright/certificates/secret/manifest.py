@@ -13,6 +13,7 @@ from certwright.certificates.secret.annotations import (
     ISSUED_ANNOTATIONS,
     MAX_ANNOTATION,
     METADATA_FINGERPRINT_ANNOTATION,
+    OUTPUTS_ANNOTATION,
     REVISION_ANNOTATION,
     ROLLED_BACK_ANNOTATION,
     SEAL_ANNOTATION,
@@ -25,7 +26,6 @@ from certwright.certificates.secret.annotations import (
 from certwright.certificates.secret.beside import owner_of
 from certwright.certificates.secret.outputs import (
     NO_OUTPUTS,
-    OUTPUTS_ANNOTATION,
     Outputs,
 )
 from certwright.kube.secrets import decoded, encoded

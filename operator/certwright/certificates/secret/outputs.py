@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.kube.secrets import EntryTooLarge, decoded, encoded
 from certwright.pki import PkiError, load_private_key, parse_chain
 from certwright.pki.keys import key_encoding, private_key_to_der
-from certwright.resources import group
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from certwright.resources import Certificate, CertificateSpec
 
-OUTPUTS_ANNOTATION: Final = f"{group.GROUP}/outputs"
-"""What the derived entries were made from, and a digest of the whole content as it was written then."""
 KEY_DER: Final = "key.der"
 COMBINED_PEM: Final = "tls-combined.pem"
 ENTRIES_OF: Final = {

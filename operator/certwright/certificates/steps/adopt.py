@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certwright.certificates.contested import having_lost, having_written
+from certwright.certificates.secret.alteration import Alteration
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.keystores import derived_outputs, looked_at
-from certwright.certificates.secret.manifest import adopted_secret, metadata_fingerprint, present_sources
+from certwright.certificates.secret.manifest import adopted_secret, present_sources
 from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError
@@ -49,12 +50,14 @@ class Adopt(Act):
             IssuanceError: It changed at the same moment, or cannot be read.
         """
         certificate, known = observation.certificate, observation.secret
-        name = certificate.spec.secret_name
+        name, alteration = certificate.spec.secret_name, observation.memory.alteration
         existing = await tools.kube_api.read_secret(observation.namespace, name)
         observation = observation.remember(unwatched=None)
         if existing is None or known is None or existing["metadata"]["resourceVersion"] != known.resource_version:
             yield observation  # it is read again
             raise IssuanceError("SecretChanged", f"Secret {name} has just changed; it will be checked again.")
+        if alteration is not None:
+            existing = alteration.undone_in(existing)
         try:
             key_pem, sources = _reencoded(certificate, present_sources(existing))
             outputs, problem = await derived_outputs(
@@ -66,11 +69,13 @@ class Adopt(Act):
         written = await write_secret(tools.kube_api, manifest, uid=observation.uid, before=known)
         secret = await in_thread(SecretFacts.of, written)
         tools.on_secret_written(secret)
-        observation = observation.with_secret(secret)
+        alteration = Alteration.between(manifest, written)
+        secret = secret if alteration is None else alteration.undone(secret)
+        observation = observation.remember(alteration=alteration).with_secret(secret)
         observation = observation.remember(outputs=looked_at(certificate, secret, problem, tools.clock()))
         yield observation
-        if secret.metadata_fingerprint != metadata_fingerprint(certificate):
-            # An admission webhook, most likely. The plan says so in a condition, and writes them again after a pause.
+        if alteration is not None:
+            # An admission webhook. The plan says so in a condition, and writes them again after a pause.
             yield having_lost(observation, tools.clock())
             return
         observation = having_written(observation, tools.clock())

@@ -57,7 +57,7 @@ class RestoreRevision(Act):
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)
         yield observation
-        secret = await replace_secret(observation, tools, found.manifest)
+        observation, secret = await replace_secret(observation, tools, found.manifest)
         now = tools.clock()
         observation = having_written(observation, now).with_secret(secret)
         observation = observation.remember(outputs=looked_at(observation.certificate, secret, found.problem, now))

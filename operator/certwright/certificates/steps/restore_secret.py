@@ -61,7 +61,7 @@ class RestoreSecret(Act):
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
-        secret = await replace_secret(observation, tools, manifest)
+        observation, secret = await replace_secret(observation, tools, manifest)
         observation = having_written(observation, tools.clock()).with_secret(secret)
         yield observation.remember(outputs=looked_at(certificate, secret, problem, tools.clock()))
         message = (

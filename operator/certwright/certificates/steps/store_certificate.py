@@ -12,6 +12,7 @@ from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.private_keys import with_key
 from certwright.certificates.seal import IssuanceSeals
+from certwright.certificates.secret.alteration import Alteration
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.issued import Issued
 from certwright.certificates.secret.keystores import derived_outputs, looked_at
@@ -82,7 +83,7 @@ class StoreCertificate(Act):
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         current = observation.secret
-        secret = await replace_secret(observation, tools, manifest)
+        observation, secret = await replace_secret(observation, tools, manifest)
         now = tools.clock()
         tools.metrics.issued(observation.reference, (now - open_order.started_at).total_seconds())
         observation = having_written(observation, now).with_secret(secret)
@@ -211,8 +212,14 @@ async def _chosen_chain(observation: Observation, tools: Tools) -> CertificateCh
     return default
 
 
-async def replace_secret(observation: Observation, tools: Tools, manifest: dict[str, Any]) -> SecretFacts:
-    """Replace the Secret as it was when that was decided, or create it."""
+async def replace_secret(
+    observation: Observation, tools: Tools, manifest: dict[str, Any]
+) -> tuple[Observation, SecretFacts]:
+    """Replace the Secret as it was when that was decided, or create it; return what was written.
+
+    Raises:
+        IssuanceError: It has changed, or cannot be changed.
+    """
     current, name = observation.secret, observation.certificate.spec.secret_name
     if current is not None:
         manifest["metadata"]["resourceVersion"] = current.resource_version
@@ -226,4 +233,5 @@ async def replace_secret(observation: Observation, tools: Tools, manifest: dict[
         ) from error
     secret = SecretFacts.of(written)
     tools.on_secret_written(secret)
-    return secret
+    alteration = Alteration.between(manifest, written)
+    return observation.remember(alteration=alteration), secret if alteration is None else alteration.undone(secret)
