@@ -144,6 +144,7 @@ Http01Reason = Literal[
     "SolverImageUnknown",
     "TemplateRefused",
     "ResponderUnavailable",
+    "ParentRefsMissing",
 ]
 CaReason = Literal[
     "CAUnreachable",

@@ -25,11 +25,12 @@ FULL = Http01Options(image="certwright:1", responder_address="192.0.2.1", respon
 TEMPLATE = {"metadata": {"labels": {"team": "a"}}, "spec": {"nodeSelector": {"disk": "ssd"}}}
 
 
-async def made(build: Build, options: Http01Options, **http01: Any) -> Settings:
+async def made(build: Build, options: Http01Options, override: dict[str, Any] | None = None, **http01: Any) -> Settings:
     spec = build.issuer(solvers=[{"http01": http01}])
     issuer = ReadyIssuer(Key("Issuer", "team", "ca"), "u", 1, spec, cast("Any", None), "account", "team")
     factory = PresenterFactory(*[cast("Any", None)] * 3, http01=options)
-    solver = await factory.make(issuer, spec.solvers[0], build.certificate())
+    certificate = build.certificate(http01=override) if override is not None else build.certificate()
+    solver = await factory.make(issuer, spec.solvers[0], certificate)
     assert isinstance(solver, Http01Presenter)
     given = spec.solvers[0].http01
     assert given is not None
@@ -112,6 +113,44 @@ async def test_what_the_operator_was_not_told_is_asked_for_before_any_order(
     with pytest.raises(IssuanceError, match=words) as caught:
         await made(build, Http01Options(), ingress={}, responder=responder)
     assert (caught.value.reason, caught.value.costly) == (reason, False)
+
+
+@pytest.mark.parametrize(
+    ("override", "http01", "route"),
+    [
+        (
+            {"ingress": {"ingressClassName": "internal"}},
+            {"ingress": {"class": "gce", "pathType": "Exact"}},
+            IngressRoute(class_name="internal", path_type="Exact"),
+        ),
+        ({"ingress": {"name": "front"}}, {"ingress": {}}, IngressRoute(edit="front")),
+        (
+            {"ingress": {"name": "front"}},
+            {"gatewayHTTPRoute": {"parentRefs": [{"name": "gw"}]}},
+            GatewayRoute(({"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"},)),
+        ),
+        (
+            {"gatewayHTTPRoute": {"parentRefs": [{"name": "gw"}, {"name": "mine", "namespace": "infra"}]}},
+            {"gatewayHTTPRoute": {"parentRefs": [{"name": "gw"}]}},
+            GatewayRoute(
+                (
+                    {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw"},
+                    {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "mine", "namespace": "infra"},
+                )
+            ),
+        ),
+    ],
+)
+async def test_a_certificate_leads_to_its_own_domains(
+    build: Build, override: dict[str, Any], http01: dict[str, Any], route: IngressRoute | GatewayRoute
+) -> None:
+    assert (await made(build, FULL, override, **http01)).route == route
+
+
+async def test_a_route_without_any_gateway_is_refused_before_any_order(build: Build) -> None:
+    with pytest.raises(IssuanceError, match="no Gateway would serve the route") as caught:
+        await made(build, FULL, gatewayHTTPRoute={})
+    assert (caught.value.reason, caught.value.costly) == ("ParentRefsMissing", False)
 
 
 def test_a_solver_error_is_transient(now: dt.datetime) -> None:

@@ -315,3 +315,27 @@ PODS: Final = _json(
         },
     }
 )
+
+
+@cache
+def cert_manager_objects() -> tuple[bytes, ...]:
+    """Objects of cert-manager with most of their fields."""
+    certificate = {
+        "dnsNames": ["a.test"],
+        "secretName": "s",
+        "issuerRef": {"name": "i", "kind": "ClusterIssuer", "group": "cert-manager.io"},
+        "duration": "2160h0m0s",
+        "privateKey": {"algorithm": "RSA", "size": 2048},
+        "keystores": {"pkcs12": {"create": True, "passwordSecretRef": {"name": "p", "key": "k"}}},
+        "renewal": {"policy": "RenewBefore", "windows": [{"cron": "0 2 * * *", "windowDuration": "4h"}]},
+        "usages": ["server auth"],
+    }
+    solvers = [
+        {"http01": {"ingress": {"podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}}}},
+        {"dns01": {"route53": {"region": "eu-west-1"}, "cnameStrategy": "Follow"}, "waitInsteadOfSelfCheck": "60s"},
+    ]
+    acme = {"server": f"{_ORIGIN}/d", "privateKeySecretRef": {"name": "k"}, "solvers": solvers}
+    head = {"apiVersion": "cert-manager.io/v1", "metadata": {"name": "n", "namespace": "m", "annotations": {"a": "b"}}}
+    return _json(
+        {**head, "kind": "Certificate", "spec": certificate}, {**head, "kind": "ClusterIssuer", "spec": {"acme": acme}}
+    )

@@ -26,6 +26,7 @@ from certwright.acme.problem import is_problem, parse_problem
 from certwright.acme.refusal import refusal
 from certwright.acme.renewal_info import RenewalInfo, certificate_identifier
 from certwright.acme.transport import UrlPolicy
+from certwright.cert_manager import translate_certificate, translate_issuer
 from certwright.certificates.revisions.secret import read_revisions
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.cli.acme.exits import UsageError
@@ -209,6 +210,22 @@ def _custom(model: type[Certificate | Issuer | ClusterIssuer]) -> Callable[[Any]
     return parse
 
 
+_MODELS: Final[dict[str, type[Certificate | Issuer | ClusterIssuer]]] = {
+    "Certificate": Certificate,
+    "Issuer": Issuer,
+    "ClusterIssuer": ClusterIssuer,
+}
+
+
+def _translated(manifest: Any) -> None:
+    found = manifest if isinstance(manifest, dict) else {}
+    for one in (translate_certificate(found), translate_issuer(found)):
+        if (one.manifest is None) != bool(one.refusals):
+            raise AssertionError("an object that stays has a reason, and one that moves has none")
+        if one.manifest is not None:
+            _MODELS[one.kind].parse(one.manifest)
+
+
 TARGETS: Final = (
     Target("private keys in PEM", corpus.private_keys, _octets, _read_and_prove, (UnreadableKey,)),
     Target("private keys: PKCS #8", corpus.key_der, _octets, _der_key("PRIVATE KEY"), (UnreadableKey,)),
@@ -242,6 +259,7 @@ TARGETS: Final = (
     Target("Certificate", lambda: corpus.manifests("Certificate"), _loaded, _custom(Certificate), (InvalidResource,)),
     Target("Issuer", lambda: corpus.manifests("Issuer"), _loaded, _custom(Issuer), (InvalidResource,)),
     Target("ClusterIssuer", lambda: corpus.manifests("Issuer"), _loaded, _custom(ClusterIssuer), (InvalidResource,)),
+    Target("objects of cert-manager", corpus.cert_manager_objects, _typed, _translated, ()),
     Target("TSIG key files", lambda: corpus.TSIG_FILES, _octets, _tsig, (DnsError, UsageError)),
     Target(
         "external account keys",

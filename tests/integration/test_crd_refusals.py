@@ -244,8 +244,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             http01({"ingress": {"class": "a", "ingressClassName": "a"}}),
             "http01.ingress: Invalid value: must have at most one of ingressClassName, class and name",
         ),
-        (http01({"gatewayHTTPRoute": {"parentRefs": []}}), "should have at least 1 items"),
-        (http01({"gatewayHTTPRoute": {}}), "parentRefs: Required value"),
+        (http01({"gatewayHTTPRoute": {"parentRefs": [{}]}}), "parentRefs[0].name: Required value"),
         (
             http01({"responder": "shared", "ingress": {"podTemplate": {}}}),
             "podTemplate cannot be used with responder shared: there is no pod",

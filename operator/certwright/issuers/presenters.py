@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from certwright.kube.api import KubeApi
     from certwright.kube.dns_webhooks import DnsWebhookApi
     from certwright.kube.objects import ObjectApi
-    from certwright.resources import Http01, IssuerSolver
+    from certwright.resources import Http01, Http01Override, IssuerSolver
     from certwright.runtime.key import Key
 
 KEPT_SECONDS: Final = 10.0
@@ -205,7 +205,7 @@ class PresenterFactory:
     def _http01_presenter(self, issuer: SolverSource, spec: Http01, certificate: Certificate) -> Http01Presenter:
         settings = Settings(
             responder=self._responder(issuer, spec),
-            route=_route(spec),
+            route=_route(issuer, spec, certificate.spec.http01),
             service_type=spec.service_type,
             self_check=spec.self_check,
             check_port=self._http01.check_port,
@@ -284,18 +284,27 @@ def _owner(certificate: Certificate) -> Owner:
     )
 
 
-def _route(spec: Http01) -> IngressRoute | GatewayRoute:
+def _route(issuer: SolverSource, spec: Http01, override: Http01Override | None) -> IngressRoute | GatewayRoute:
     if spec.gateway_http_route is not None:
         gateway = spec.gateway_http_route
-        return GatewayRoute(tuple(parent.to_json() for parent in gateway.parent_refs), gateway.labels)
+        further = override.gateway_http_route if override is not None else None
+        parents = dict.fromkeys(gateway.parent_refs + (further.parent_refs if further is not None else ()))
+        if not parents:
+            raise IssuanceError(
+                "ParentRefsMissing",
+                f"The gatewayHTTPRoute of a solver of {issuer.key} has no parentRefs, and the Certificate adds none in "
+                "spec.http01.gatewayHTTPRoute: no Gateway would serve the route.",
+            )
+        return GatewayRoute(tuple(parent.to_json() for parent in parents), gateway.labels)
     if spec.ingress is None:
         raise AssertionError("http01 has an ingress or a gatewayHTTPRoute: the model checks it")
+    chosen = (override.ingress if override is not None else None) or spec.ingress
     template = spec.ingress.ingress_template
     metadata = template.metadata if template is not None else None
     return IngressRoute(
-        class_name=spec.ingress.ingress_class_name,
-        class_annotation=spec.ingress.ingress_class,
-        edit=spec.ingress.name,
+        class_name=chosen.ingress_class_name,
+        class_annotation=chosen.ingress_class,
+        edit=chosen.name,
         path_type=spec.ingress.path_type,
         labels=metadata.labels if metadata is not None else {},
         annotations=metadata.annotations if metadata is not None else {},

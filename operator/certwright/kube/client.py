@@ -7,7 +7,7 @@ import json
 import random
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiohttp
 from kubernetes.aio.config import ConfigException
@@ -26,7 +26,7 @@ from certwright.kube.kubeconfig import NoCredentials
 from certwright.kube.login import credentials_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from kubernetes.aio.client.api_client import ApiClient
 
@@ -50,6 +50,11 @@ _ERRORS: Final[dict[int, type[KubeError]]] = {
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.UNPROCESSABLE_ENTITY: Invalid,
 }
+
+
+_BROKEN: Final = (aiohttp.ClientError, OSError, ConfigException, NoCredentials)
+"""How a request breaks. ConfigException: the service account's token, read again every minute, is empty just now.
+NoCredentials: a kubeconfig's plug-in brings none just now."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ class KubeClient:
         content_type: str = JSON,
         idempotent: bool = True,
         patience: Patience | None = None,
+        accept: str = JSON,
     ) -> dict[str, Any]:
         """Send one request and return the decoded object.
 
@@ -123,6 +129,7 @@ class KubeClient:
             content_type: The body's media type.
             idempotent: Whether repeating the request does no harm.
             patience: How long to go on trying, if not as long as otherwise.
+            accept: The media type of the answer; always one of JSON.
 
         Raises:
             KubeError: Its subclass says why; `Unreachable` and `Unavailable` are worth another try later.
@@ -145,6 +152,7 @@ class KubeClient:
                     body=body,
                     content_type=content_type,
                     seconds=patience.request,
+                    accept=accept,
                 )
             except Forbidden as error:
                 credentials = credentials_of(self._api)
@@ -172,27 +180,19 @@ class KubeClient:
         body: Mapping[str, Any] | list[dict[str, Any]] | None,
         content_type: str,
         seconds: float,
+        accept: str,
     ) -> dict[str, Any]:
         if self._leadership is not None:
             self._leadership.check()
         seen = "none"
         try:
             async with asyncio.timeout(seconds):
-                _, url, headers, _, _ = await self._api.param_serialize(
-                    method,
-                    path,
-                    query_params=list(query.items()),
-                    header_params={"Accept": JSON, "Content-Type": content_type},
-                    auth_settings=["BearerToken"],
-                )
-                answer = await self._api.call_api(method, url, headers, body=body)
+                answer = await self._send(method, path, query, body=body, content_type=content_type, accept=accept)
                 seen = str(answer.status)
-                raw = await _read(answer.response, action)
+                raw = await _read(answer, action)
         except TimeoutError as error:
             raise Unreachable(action, message=f"timed out after {seconds:g} s") from error
-        except (aiohttp.ClientError, OSError, ConfigException, NoCredentials) as error:
-            # ConfigException: the service account's token, read again every minute, is empty just now. NoCredentials:
-            # a kubeconfig's plug-in brings none just now.
+        except _BROKEN as error:
             raise Unreachable(action, message=_words(error)) from error
         finally:
             self._on_request(method, seen)
@@ -200,6 +200,74 @@ class KubeClient:
         if answer.status < HTTPStatus.BAD_REQUEST:
             return decoded
         raise _error(action, answer.status, decoded, answer.headers.get("Retry-After"))
+
+    async def stream(
+        self, path: str, *, action: str, query: Mapping[str, str], accept: str = JSON, opening: float, lasting: float
+    ) -> AsyncGenerator[dict[str, Any]]:
+        """Send one GET and yield the JSON objects of its answer, one a line, as they come. Nothing is tried again.
+
+        Close the generator (`contextlib.aclosing`) to end the request.
+
+        Args:
+            path: Path below the API server's address, already escaped.
+            action: What is attempted, in words, for the error.
+            query: Query parameters.
+            accept: The media type of the answer; always one of JSON.
+            opening: Seconds until the answer has to begin.
+            lasting: Seconds after which the stream is ended: a connection may break without a word.
+
+        Raises:
+            KubeError: It was refused, or broke; `AnswerTooLarge` for a line of more than `MAX_ANSWER_BYTES`.
+        """
+        seen, answer = "none", None
+        try:
+            try:
+                async with asyncio.timeout(opening):
+                    answer = await self._send("GET", path, dict(query), body=None, content_type=JSON, accept=accept)
+                    seen = str(answer.status)
+                    refusal = b"" if answer.status < HTTPStatus.BAD_REQUEST else await _read(answer, action)
+            except TimeoutError as error:
+                raise Unreachable(action, message=f"timed out after {opening:g} s") from error
+            finally:
+                self._on_request("GET", seen)
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                self._reject_credentials(answer.status)
+                decoded = _decode(refusal, action, answer.status)
+                raise _error(action, answer.status, decoded, answer.headers.get("Retry-After"))
+            ends = asyncio.get_running_loop().time() + lasting
+            async for line in _lines(answer, action, ends):
+                yield _decode(line, action, answer.status)
+        except _BROKEN as error:
+            raise Unreachable(action, message=_words(error)) from error
+        finally:
+            if answer is not None:
+                answer.close()
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        body: Mapping[str, Any] | list[dict[str, Any]] | None,
+        content_type: str,
+        accept: str,
+    ) -> aiohttp.ClientResponse:
+        _, url, headers, _, _ = await self._api.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": accept, "Content-Type": content_type},
+            auth_settings=["BearerToken"],
+        )
+        answer = await self._api.call_api(method, url, headers, body=body)
+        return cast("aiohttp.ClientResponse", answer.response)
+
+    def _reject_credentials(self, status: int) -> None:
+        """Have other credentials brought for the next request, if these were refused."""
+        credentials = credentials_of(self._api)
+        if status == HTTPStatus.UNAUTHORIZED and credentials is not None:
+            credentials.rejected()
 
 
 async def _read(response: aiohttp.ClientResponse, action: str) -> bytes:
@@ -211,6 +279,27 @@ async def _read(response: aiohttp.ClientResponse, action: str) -> bytes:
                 response.close()
                 raise AnswerTooLarge(action, status=response.status, message=f"more than {MAX_ANSWER_BYTES} bytes")
         return bytes(body)
+
+
+async def _lines(response: aiohttp.ClientResponse, action: str, ends: float) -> AsyncGenerator[bytes]:
+    """Yield the lines of an answer until it ends, or until a time of the loop's clock."""
+    rest = bytearray()
+    while True:
+        try:
+            async with asyncio.timeout_at(ends):
+                chunk = await response.content.readany()
+        except TimeoutError:
+            return
+        if not chunk:
+            return
+        rest += chunk
+        if len(rest) > MAX_ANSWER_BYTES and b"\n" not in rest:
+            raise AnswerTooLarge(action, status=response.status, message=f"more than {MAX_ANSWER_BYTES} bytes")
+        *whole, last = rest.split(b"\n")
+        rest = bytearray(last)
+        for line in whole:
+            if line:
+                yield bytes(line)
 
 
 def _decode(raw: bytes, action: str, status: int) -> dict[str, Any]:

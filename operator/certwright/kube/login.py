@@ -31,19 +31,22 @@ class KubeconfigClient(ApiClient):
     credentials: Credentials
 
 
-async def connect(kubeconfig: str | None = None, context: str | None = None) -> ApiClient:
+async def connect(
+    kubeconfig: str | None = None, context: str | None = None, *, connections: int = CONNECTIONS
+) -> ApiClient:
     """Return a client for the API server; close it with ``await api.close()``.
 
     Args:
         kubeconfig: Path of a kubeconfig; by default the service account in a pod, else ``KUBECONFIG``, else
             ``~/.kube/config``.
         context: A context of the kubeconfig; by default its current one.
+        connections: How many may be open at once; 0 for as many as it takes, as each watch holds one.
 
     Raises:
         NoCredentials: With what was tried.
     """
     configuration = Configuration()
-    configuration.connection_pool_maxsize = CONNECTIONS
+    configuration.connection_pool_maxsize = connections
     # The one place that retries is KubeClient; two layers would multiply the tries.
     configuration.retries = None
     try:

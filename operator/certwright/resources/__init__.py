@@ -46,6 +46,7 @@ from certwright.resources.http01 import (
     Http01,
     Http01GatewayHTTPRoute,
     Http01Ingress,
+    Http01Override,
     PodTemplate,
     TemplateMetadata,
 )
@@ -183,6 +184,7 @@ __all__ = [
     "Http01",
     "Http01GatewayHTTPRoute",
     "Http01Ingress",
+    "Http01Override",
     "HttpResourceStatus",
     "InvalidDuration",
     "InvalidResource",

@@ -10,6 +10,7 @@ from certwright.resources.base import Model
 from certwright.resources.conditions import UNOBSERVED, Condition, without_conflict
 from certwright.resources.duration import DURATION, AtLeast
 from certwright.resources.group import API_VERSION, CERTIFICATES
+from certwright.resources.http01 import Http01Override
 from certwright.resources.keystores import MAX_REVISIONS, Keystores, OutputFormats, RevisionHistoryLimit
 from certwright.resources.labels import ANNOTATIONS_TO_WRITE, LABELS_TO_WRITE
 from certwright.resources.names import CommonName, Distinct, DnsName, IpAddress, ObjectName
@@ -174,6 +175,11 @@ class CertificateSpec(Model):
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
     """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
+    http01: Http01Override | None = None
+    """
+    The route to the solver of http-01, if another one than the issuer's leads to the domains of this Certificate: the
+    class of its Ingress, an Ingress to edit in place, or further Gateways.
+    """
     revoke_on_delete: bool = False
     """
     Whether to revoke the certificate in the Secret when the Certificate is deleted, for the reason

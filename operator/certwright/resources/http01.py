@@ -21,6 +21,10 @@ SelfCheckAddresses = Literal["all", "any"]
 
 _ONE_ROUTE = "must have exactly one of ingress and gatewayHTTPRoute"
 _ONE_INGRESS = "must have at most one of ingressClassName, class and name"
+_ONE_OVERRIDE = "must have exactly one of ingressClassName, class and name"
+_OVERRIDE_RULE = rule(
+    "[has(self.ingressClassName), has(self.class), has(self.name)].exists_one(given, given)", _ONE_OVERRIDE
+)
 _NO_POD = "podTemplate cannot be used with responder shared: there is no pod"
 
 
@@ -160,12 +164,50 @@ class Http01GatewayHTTPRoute(Model):
 
     labels: Annotated[Mapping[str, str], LABELS_TO_WRITE] = {}
     """Labels for the HTTPRoute, for Gateways that select routes by label."""
-    parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
-    """The Gateways that serve the route: those that the domains resolve to."""
+    parent_refs: Annotated[tuple[ParentRef, ...], Field(max_length=32, json_schema_extra=ATOMIC_LIST)] = ()
+    """
+    The Gateways that serve the route: those that the domains resolve to. A Certificate can add its own, and must if
+    there are none here.
+    """
     service_type: ServiceType = "ClusterIP"
     """The type of the solver's Service."""
     pod_template: PodTemplate | None = None
     """Additions to the solver pod."""
+
+
+class IngressOverride(Model):
+    """Another Ingress than that of the issuer's solver."""
+
+    model_config = ConfigDict(populate_by_name=True, json_schema_extra=validations(_OVERRIDE_RULE))
+
+    ingress_class_name: ObjectName | None = None
+    """The spec.ingressClassName of the solver's Ingress."""
+    ingress_class: ObjectName | None = Field(default=None, alias="class")
+    """The kubernetes.io/ingress.class annotation of the solver's Ingress."""
+    name: ObjectName | None = None
+    """An existing Ingress in the Certificate's namespace to edit in place."""
+
+    @model_validator(mode="after")
+    def _one_ingress(self) -> Self:
+        if sum(given is not None for given in (self.ingress_class_name, self.ingress_class, self.name)) != 1:
+            raise ValueError(_ONE_OVERRIDE)
+        return self
+
+
+class GatewayOverride(Model):
+    """Further Gateways than those of the issuer's solver."""
+
+    parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=8, json_schema_extra=ATOMIC_LIST)]
+    """The Gateways that serve the route as well."""
+
+
+class Http01Override(Model):
+    """The route of http-01 for one Certificate. Each field applies to solvers with a route of its kind."""
+
+    ingress: IngressOverride | None = None
+    """Replaces ingressClassName, class and name of the solver's ingress."""
+    gateway_http_route: GatewayOverride | None = Field(default=None, alias="gatewayHTTPRoute")
+    """Is added to the parentRefs of the solver's gatewayHTTPRoute."""
 
 
 class Http01(Model):

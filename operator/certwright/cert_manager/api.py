@@ -1,0 +1,30 @@
+"""The names of cert-manager's API: groups, kinds, annotations, finalizers, its Lease."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "cert-manager.io"
+VERSION: Final = "v1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+ACME_GROUP: Final = "acme.cert-manager.io"
+
+CONTROLLER_LEASE: Final = "cert-manager-controller"
+"""Which its controller holds while it acts."""
+LEASE_NAMESPACE: Final = "kube-system"
+"""Where that Lease is, unless ``--leader-election-namespace`` names another namespace."""
+
+FINALIZERS: Final = ("acme.cert-manager.io/finalizer", "finalizer.acme.cert-manager.io")
+"""On its Challenges; with its controller gone, nothing takes them off."""
+
+TEMPORARY_CERTIFICATE: Final = f"{GROUP}/issue-temporary-certificate"
+
+OVERRIDE_INGRESS_NAME: Final = f"{ACME_GROUP}/http01-override-ingress-name"
+OVERRIDE_CLASS: Final = f"{ACME_GROUP}/http01-override-ingress-class"
+OVERRIDE_CLASS_NAME: Final = f"{ACME_GROUP}/http01-override-ingress-ingressclassname"
+PARENT_NAME: Final = f"{ACME_GROUP}/http01-parentrefname"
+PARENT_KIND: Final = f"{ACME_GROUP}/http01-parentrefkind"
+PARENT_NAMESPACE: Final = f"{ACME_GROUP}/http01-parentrefnamespace"
+
+NOT_ACME: Final = ("ca", "selfSigned", "vault", "venafi")
+"""The types of its issuers that have no ACME."""
