@@ -167,7 +167,12 @@ LASTING = [name for name in REASONS if name not in {"certificateHold", "removeFr
 @pytest.mark.parametrize("solver", ["dns-01", "http-01"])
 @pytest.mark.parametrize("reason", LASTING)
 async def test_every_reason_that_lasts_reaches_the_ca_whatever_the_solver(  # noqa: PLR0917 - fixtures
-    build: Build, kube_api: FakeKubeApi, now: dt.datetime, monkeypatch: pytest.MonkeyPatch, reason: str, solver: str
+    build: Build,
+    kube_api: FakeKubeApi,
+    now: dt.datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: RevocationReasonName,
+    solver: str,
 ) -> None:
     """Those of RFC 5280 section 5.3.1, which RFC 8555 section 7.6 lets a client send."""
     monkeypatch.setattr(presenter_module, "SelfCheck", Web)
@@ -190,7 +195,7 @@ async def test_every_reason_that_lasts_reaches_the_ca_whatever_the_solver(  # no
 @pytest.mark.parametrize("reason", LASTING)
 @pytest.mark.parametrize("refused", [True, False])
 async def test_a_ca_that_refuses_a_reason_or_has_revoked_already_is_asked_once(
-    bench: Bench, ca: Revoking, reason: str, *, refused: bool
+    bench: Bench, ca: Revoking, reason: RevocationReasonName, *, refused: bool
 ) -> None:
     await bench.run(60)
     if refused:
