@@ -344,6 +344,8 @@ class ListWatches:
 
     async def run(self) -> None:
         """Run all of them until cancelled; a defect in one ends this with its error."""
+        if not self._watches:
+            await asyncio.Event().wait()
         async with asyncio.TaskGroup() as group:
             for one in self._watches:
                 group.create_task(one.run())
