@@ -150,7 +150,7 @@ def test_without_a_default_issuer_tls_acme_asks_for_nothing() -> None:
         ),
         (
             {"certwright.io/cluster-issuer": "a", "certwright.io/issuer-kind": "Issuer"},
-            "certwright.io/issuer-kind 'Issuer' does not go with certwright.io/cluster-issuer: use certwright.io/issuer",
+            "certwright.io/issuer-kind 'Issuer' does not go with certwright.io/cluster-issuer: use",
         ),
         ({TLS_ACME: "yes"}, "kubernetes.io/tls-acme 'yes' is neither true nor false"),
         ({**ISSUER, "certwright.io/private-key-size": "big"}, "certwright.io/private-key-size 'big' is not a number"),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,9 +13,11 @@ from certwright.shim.sources import (
     LISTENER_SETS,
     MAX_BLOCKS,
     X_LISTENER_SETS,
-    Resource,
     Source,
 )
+
+if TYPE_CHECKING:
+    from certwright.kube.resource import Resource
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 
@@ -48,12 +50,12 @@ def block(secret: str, *hosts: str) -> dict[str, Any]:
     return {"secretName": secret, "hosts": list(hosts)}
 
 
-def listener(name: str = "web", hostname: str | None = "a.test", secret: str = "a-tls", **more: Any) -> dict[str, Any]:
+def listener(name: str = "web", hostname: str | None = "a.test", ref: str = "a-tls", **more: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "name": name,
         "protocol": "HTTPS",
         "port": 443,
-        "tls": {"certificateRefs": [{"name": secret}]},
+        "tls": {"certificateRefs": [{"name": ref}]},
     }
     if hostname is not None:
         made["hostname"] = hostname

@@ -175,6 +175,12 @@ async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Control
     return ListWatches(watches)
 
 
+async def _watch_others(watcher: Watcher, foreign: ListWatches) -> None:
+    """Watch what others define once everything of ours is known: what is missing of it would be made again."""
+    await watcher.complete.wait()
+    await foreign.run()
+
+
 def _all_watching(watches: Sequence[ListWatch]) -> bool:
     return all(one.state in {State.WATCHING, State.ABSENT} for one in watches)
 
@@ -253,7 +259,7 @@ async def _run_until_stopped(
     started = asyncio.create_task(watcher.started.wait(), name="started")
     seeing = asyncio.create_task(_see(watcher, may_lead), name="seeing")
     minding = asyncio.create_task(watcher.mind(), name="minding")
-    others = asyncio.create_task(foreign.run(), name="watches of other kinds")
+    others = asyncio.create_task(_watch_others(watcher, foreign), name="watches of other kinds")
     _on_signals(stop.set)
     try:
         parts = {watching, work, minding, others, *standing}

@@ -20,7 +20,7 @@ from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults, asks, read_annotations
 from certwright.shim.certificates import digest, wanted_certificates
 from certwright.shim.sources import SOURCES, Source
-from certwright.text import listed, printable, sentence
+from certwright.text import listed, printable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -122,7 +122,7 @@ class ShimReconciler:
             self._tell(key, source, ())
             return Result.ON_EVENT
         wanted = wanted_certificates(source, wishes, label_names=self._label_names(source, wishes.issuer))
-        refusals: list[tuple[Reason, str]] = [("BadConfig", sentence(str(one))) for one in wanted.refusals]
+        refusals: list[tuple[Reason, str]] = [("BadConfig", f"{one}.") for one in wanted.refusals]
         result = Result.ON_EVENT
         for name, manifest in wanted.certificates.items():
             refusal, again = await self._bring(key, source, name, self._api.completed(manifest))
