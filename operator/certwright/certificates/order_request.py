@@ -6,17 +6,20 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from certwright.acme import Identifier
 from certwright.names import is_address
 from certwright.pki import CertificateContents, Subject
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from certwright.pki import CertificateFacts
     from certwright.resources import AcmeIssuerSpec, Certificate
+
+MAX_SHOWN_NAME: Final = 253
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,11 @@ def subject_names(identifiers: Iterable[Identifier]) -> SubjectNames:
 def names_of(identifiers: Iterable[Identifier]) -> tuple[str, ...]:
     """Return identifiers as texts."""
     return tuple(identifier.value for identifier in identifiers)
+
+
+def shown_names(identifiers: Iterable[Identifier]) -> tuple[str, ...]:
+    """Return the identifiers of a certificate for a message: one that others wrote may have anything for a name."""
+    return tuple(printable(identifier.value, MAX_SHOWN_NAME) for identifier in identifiers)
 
 
 def digest(value: Any) -> str:
