@@ -33,6 +33,7 @@ from certwright.certificates.secret.password_versions import PasswordVersions
 from certwright.certificates.status import RENEWAL_REASONS, last_note, save_unless_quiet
 from certwright.certificates.steps.resting import (
     LONGEST_REFUSED_PAUSE_SECONDS,
+    AwaitIssuer,
     AwaitRateLimit,
     Refuse,
     RestUntil,
@@ -42,6 +43,7 @@ from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.certificates.takeover import Takeover
+from certwright.certificates.triers import Triers
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for
@@ -133,6 +135,7 @@ class CertificateReconciler:
         self._rate_limited: dict[str, Key] = {}
         self._released: set[str] = set()
         self._returns = Returns()
+        self._triers = Triers()
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
@@ -221,6 +224,7 @@ class CertificateReconciler:
 
     def _next_look(self, observation: Observation, step: Rest) -> Result:
         now = self._tools.clock()
+        step = self._among_triers(step, observation)
         result = step.next_look(observation, now).saying(type(step).__name__)
         refusals = observation.memory.refusals + 1 if isinstance(step, Refuse) else 0
         if refusals != observation.memory.refusals:
@@ -233,6 +237,15 @@ class CertificateReconciler:
         if facts is not None and facts.not_after > now:
             return result.no_later_than(facts.not_after - now)
         return result
+
+    def _among_triers(self, step: Rest, observation: Observation) -> Rest:
+        """Have no more than a few look when their issuer may be tried. Those with another one may change over then."""
+        look_at = observation.choice.look_at if observation.choice is not None else None
+        if not isinstance(step, AwaitIssuer) or look_at is None or observation.has_alternatives:
+            return step
+        if self._triers.is_one(observation.uid, observation.issuer_key, look_at):
+            return step
+        return replace(step, is_tried_by_others=True)
 
     async def _look_past_the_watch(self, key: Key, certificate: Certificate) -> Result:
         """Read an object that seems to be gone: a watch that begins again does not tell what was deleted meanwhile."""
