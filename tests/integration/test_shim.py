@@ -352,3 +352,21 @@ def test_by_choice_the_names_of_a_listener_are_those_of_the_routes_that_its_cont
     wait_names(tenant, "routes-tls", a, b)
     cluster.delete("HTTPRoute", tenant.namespace, "first")
     wait_names(tenant, "routes-tls", b)
+
+
+def test_a_temporary_certificate_is_there_at_once_and_the_real_one_takes_its_place(
+    tenant: Tenant, host: Callable[[], str]
+) -> None:
+    cluster, one = tenant.cluster, host()
+    cluster.apply(ingress(tenant, "web", {"web-tls": [one]}, issuer="later", issue_temporary_certificate="true"))
+    wait_names(tenant, "web-tls", one)
+    temporary = tenant.leaf("web-tls")
+    assert temporary.issuer == temporary.subject
+    assert wait_event(cluster, tenant.namespace, "web-tls", "TemporaryWritten")["type"] == "Normal"
+    tenant.not_ready("web-tls", "IssuerNotFound")
+    tenant.add_issuer("later")
+    found = tenant.ready("web-tls")
+    assert found["status"]["revision"] == 1
+    issued = tenant.leaf("web-tls")
+    assert issued.issuer != temporary.issuer
+    assert issued.public_key() != temporary.public_key()

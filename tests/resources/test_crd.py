@@ -127,6 +127,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "keystores",
         "additionalOutputFormats",
         "revisionHistoryLimit",
+        "temporaryCertificate",
         "paused",
         "request",
     ]

@@ -117,6 +117,7 @@ class Memory:
         limited: Issuers whose CA has refused this Certificate's names for long, and until when.
         requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
         requesting: The back-off of keeping that record.
+        wrote_temporary: Whether a temporary certificate was written, or tried to.
         taken_out: ID of the request that this process last removed from the spec.
         outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
         unkept: Whether none of the kept revisions was of use when the Secret was lost: it has to be ordered.
@@ -167,6 +168,7 @@ class Memory:
     requests: tuple[RequestStatus, ...] | None = None
     requesting: Backoff = field(default_factory=Backoff)
     taken_out: str | None = None
+    wrote_temporary: bool = False
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""
