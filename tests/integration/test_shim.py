@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
-GATEWAYS = "gateways.gateway.networking.k8s.io"
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+PLURALS = ("gateways", "httproutes")
 MOST_REQUESTS = 11 + 3
 """Of one issuance: as without the shim, and three more (the Ingress read, the Certificate applied, an Event)."""
 
@@ -44,14 +45,11 @@ def shim(
         kubeconfig, folder / "log", operator_namespace=operator_namespace, arguments=arguments
     ) as running:
         # While it runs: it has to notice.
-        bed.kubectl(
-            "apply",
-            "--server-side",
-            "-f",
-            str(find_gateway_definitions() / f"{GATEWAYS.replace('gateways.', '')}_gateways.yaml"),
-        )
+        folder_of_crds = find_gateway_definitions()
+        for plural in PLURALS:
+            bed.kubectl("apply", "--server-side", "-f", str(folder_of_crds / f"{GATEWAY_GROUP}_{plural}.yaml"))
         yield running
-        bed.kubectl("delete", "crd", GATEWAYS, "--wait=false")
+        bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_GROUP}" for plural in PLURALS), "--wait=false")
 
 
 @pytest.fixture
@@ -303,3 +301,54 @@ def test_the_crd_of_gateways_that_came_later_is_noticed_and_a_gateway_gets_its_c
     cluster.patch("Gateway", tenant.namespace, "front", {"metadata": {"annotations": {"certwright.io/issuer": None}}})
     wait_certificates(tenant)
     cluster.delete("Gateway", tenant.namespace, "front")
+
+
+def test_by_choice_the_names_of_a_listener_are_those_of_the_routes_that_its_controller_accepted(
+    tenant: Tenant, host: Callable[[], str]
+) -> None:
+    cluster, (a, b) = tenant.cluster, (host(), host())
+    annotations = {"certwright.io/issuer": "pebble", "certwright.io/names-from-routes": "true"}
+    tls = {"mode": "Terminate", "certificateRefs": [{"name": "routes-tls"}]}
+    parent = {"group": GATEWAY_GROUP, "kind": "Gateway", "name": "routed"}
+
+    def route(name: str, *hostnames: str) -> None:
+        cluster.apply(
+            {
+                "apiVersion": f"{GATEWAY_GROUP}/v1",
+                "kind": "HTTPRoute",
+                "metadata": {"name": name, "namespace": tenant.namespace},
+                "spec": {"parentRefs": [parent], "hostnames": list(hostnames)},
+            }
+        )
+
+    def accept(name: str) -> None:
+        """Say what a controller of Gateways says; none runs here."""
+        condition = {
+            "type": "Accepted",
+            "status": "True",
+            "reason": "Accepted",
+            "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        status = {"parents": [{"parentRef": parent, "controllerName": "test/controller", "conditions": [condition]}]}
+        cluster.patch_status("HTTPRoute", tenant.namespace, name, status)
+
+    route("first", a)
+    accept("first")
+    cluster.apply(
+        {
+            "apiVersion": f"{GATEWAY_GROUP}/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "routed", "namespace": tenant.namespace, "annotations": annotations},
+            "spec": {
+                "gatewayClassName": "none",
+                "listeners": [{"name": "web", "port": 443, "protocol": "HTTPS", "tls": tls}],
+            },
+        }
+    )
+    wait_names(tenant, "routes-tls", a)
+    route("second", b)
+    accept("second")
+    wait_names(tenant, "routes-tls", a, b)
+    cluster.delete("HTTPRoute", tenant.namespace, "first")
+    wait_names(tenant, "routes-tls", b)

@@ -120,6 +120,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "duration",
         "renewBefore",
         "renewBeforePercentage",
+        "http01",
         "revokeOnDelete",
         "renewal",
         "privateKey",

@@ -41,6 +41,10 @@
 - apiGroups: [gateway.networking.x-k8s.io]
   resources: [xlistenersets]
   verbs: [get, list, watch]
+# Only once a Gateway takes the names of its certificates from them.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [list, watch]
 {{- end }}
 {{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
 # The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a

@@ -49,6 +49,7 @@ from certwright.shim.annotations import is_annotated
 from certwright.shim.presence import CertManagerPresence
 from certwright.shim.reconciler import ShimReconciler
 from certwright.shim.requests import ShimApi
+from certwright.shim.routes import Routes
 from certwright.shim.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -205,6 +206,8 @@ class Controller:
         )
         self.manager.on_rewind = self._certificate_reconciler.start_over
         self._shim_options = shim
+        self.routes = Routes()
+        self.routes.wake = self.manager.wake
         self._shim = None
         if shim is not None:
             self._shim = ShimReconciler(
@@ -213,6 +216,7 @@ class Controller:
                 certificates=self.certificates,
                 find_issuer=self._issuer_of,
                 recorder=self._recorder,
+                routes=self.routes,
                 is_cert_manager_live=CertManagerPresence(client).is_live,
             )
         self._register()

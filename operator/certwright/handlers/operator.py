@@ -32,6 +32,7 @@ from certwright.kube.list_watch import ListWatch, ListWatches, State
 from certwright.kube.login import connect, credentials_of
 from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
+from certwright.shim.routes import HTTP_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -152,7 +153,7 @@ async def run_operator(options: Options) -> None:
 
 async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Controller, options: Options) -> ListWatches:
     """Return the list-watches of what others define, with connections of their own, as each holds one."""
-    manager, metrics = controller.manager, controller.metrics
+    manager, metrics, routes = controller.manager, controller.metrics, controller.routes
     watches: list[ListWatch] = []
     if manager.kinds.foreign:
         api = await connect(options.kubeconfig, connections=0)
@@ -172,6 +173,12 @@ async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Control
             ]
             metrics.watch_watch(resource.plural, partial(_all_watching, of_resource))
             watches += of_resource
+        watches += [
+            ListWatch(
+                client, HTTP_ROUTES, routes, namespace=namespace, on_failure=metrics.watch_failed, after=routes.wanted
+            )
+            for namespace in options.namespaces or (None,)
+        ]
     return ListWatches(watches)
 
 

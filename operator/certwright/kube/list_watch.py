@@ -105,6 +105,7 @@ class ListWatch:
         on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
             request.
         clock: Seconds.
+        after: Nothing is asked before this is set; None to begin at once.
 
     Attributes:
         state: How it fares.
@@ -121,6 +122,7 @@ class ListWatch:
         pace: Pace | None = None,
         on_failure: Callable[[str, str], None] = lambda _plural, _status: None,
         clock: Callable[[], float] = time.monotonic,
+        after: asyncio.Event | None = None,
     ) -> None:
         self._client = client
         self._resource = resource
@@ -128,6 +130,7 @@ class ListWatch:
         self._namespace = namespace
         self._pace = pace or Pace()
         self._on_failure = on_failure
+        self._after = after
         self._path = object_path(f"/{resource.root}", resource.plural, namespace)
         self._what = resource.title + (f" in {namespace}" if namespace else "")
         self._accept_list = _METADATA.format("List") if metadata_only else JSON
@@ -149,6 +152,8 @@ class ListWatch:
 
         What was listed once is no trouble while the API server is away; it is when it is refused for a minute.
         """
+        if self._after is not None and not self._after.is_set():
+            return None
         if not self._listed and self.state is not State.ABSENT:
             return f"the list of {self._what} has not arrived" + (f": {self._failure}" if self._failure else "")
         if self._refused_since is not None and self._clock() - self._refused_since >= REFUSED_SECONDS:
@@ -157,6 +162,8 @@ class ListWatch:
 
     async def run(self) -> None:
         """List and watch, until cancelled."""
+        if self._after is not None:
+            await self._after.wait()
         while True:
             try:
                 if self._version < 0:

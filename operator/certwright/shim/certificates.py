@@ -15,9 +15,9 @@ from certwright.shim.annotations import Refusal, Wishes, refuse_field
 from certwright.shim.sources import INGRESSES, read_blocks, solver_route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
-    from certwright.shim.sources import Block, Source
+    from certwright.shim.sources import Block, NamesOf, Source
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def wanted_certificates(
     wishes: Wishes,
     *,
     label_names: Collection[str] = (),
-    names_of: Callable[[str], Iterable[str]] | None = None,
+    names_of: NamesOf | None = None,
 ) -> Wanted:
     """Return the Certificates that an object asks for.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.store import controller_key
@@ -19,7 +20,7 @@ from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults, asks, read_annotations
 from certwright.shim.certificates import digest, wanted_certificates
-from certwright.shim.sources import SOURCES, Source
+from certwright.shim.sources import INGRESSES, SOURCES, Source
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from certwright.resources import ClusterIssuer, Issuer
     from certwright.shim.certificates import Wanted
     from certwright.shim.requests import ShimApi
+    from certwright.shim.routes import Routes
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class ShimReconciler:
         certificates: Those that the operator watches.
         find_issuer: Returns an issuer by its key, or None if it is not known.
         recorder: For Events on the annotated objects.
+        routes: The HTTPRoutes, for names that are taken from them.
         is_cert_manager_live: Whether cert-manager's controller runs in the cluster.
     """
 
@@ -84,8 +87,10 @@ class ShimReconciler:
         certificates: Certificates,
         find_issuer: Callable[[Key], Issuer | ClusterIssuer | None],
         recorder: EventRecorder,
+        routes: Routes,
         is_cert_manager_live: Callable[[], Awaitable[bool]],
     ) -> None:
+        self._routes = routes
         self._is_cert_manager_live = is_cert_manager_live
         self._api = api
         self._options = options
@@ -110,6 +115,7 @@ class ShimReconciler:
         if body is None:
             # Its Certificates go with it: Kubernetes collects what it owned.
             self._told.pop(key, None)
+            self._routes.forget(key)
             return Result.ON_EVENT
         source = Source.of(resource, body)
         if source.is_going:
@@ -121,7 +127,17 @@ class ShimReconciler:
             await self._delete(source, (), "it names no issuer any more")
             self._tell(key, source, ())
             return Result.ON_EVENT
-        wanted = wanted_certificates(source, wishes, label_names=self._label_names(source, wishes.issuer))
+        names_of = None
+        if wishes.names_from_routes and source.resource != INGRESSES:
+            self._routes.ask(key)
+            if not self._routes.is_listed:
+                # Their list wakes it.
+                return Result.ON_EVENT
+            names_of = partial(self._routes.names, key)
+        else:
+            self._routes.forget(key)
+        labels = self._label_names(source, wishes.issuer)
+        wanted = wanted_certificates(source, wishes, label_names=labels, names_of=names_of)
         refusals: list[tuple[Reason, str]] = [("BadConfig", f"{one}.") for one in wanted.refusals]
         result = Result.ON_EVENT
         for name, manifest in wanted.certificates.items():

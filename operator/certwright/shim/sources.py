@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from certwright.shim.annotations import Wishes
 
+    NamesOf = Callable[["Listener"], Iterable[str]]
+
 GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
 INGRESSES: Final = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 GATEWAYS: Final = Resource(GATEWAY_GROUP, "v1", "gateways", "Gateway")
@@ -44,6 +46,21 @@ class Block:
 
     secret_name: str
     hosts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What an HTTPRoute chooses a listener by.
+
+    Attributes:
+        name: Its name.
+        port: Its port.
+        hostname: The names that it takes; None for all.
+    """
+
+    name: str
+    port: int | None
+    hostname: str | None
 
 
 @dataclass(frozen=True)
@@ -121,14 +138,14 @@ class Source:
         }
 
 
-def read_blocks(source: Source, wishes: Wishes, names_of: Callable[[str], Iterable[str]] | None = None) -> Blocks:
+def read_blocks(source: Source, wishes: Wishes, names_of: NamesOf | None = None) -> Blocks:
     """Return what is to be served by which Secret.
 
     Args:
         source: The object.
         wishes: What its annotations ask for.
-        names_of: Returns the names of the routes that are attached to a listener, by its name; without it the names are
-            those of the listeners themselves.
+        names_of: Returns the names that a listener serves by the routes attached to it; without it the names are those
+            of the listeners themselves.
     """
     reading = _Reading(names_of)
     if source.resource == INGRESSES:
@@ -177,7 +194,7 @@ def _parent(source: Source, wishes: Wishes) -> dict[str, Any]:
 
 
 class _Reading:
-    def __init__(self, names_of: Callable[[str], Iterable[str]] | None) -> None:
+    def __init__(self, names_of: NamesOf | None) -> None:
         self._names_of = names_of
         self._blocks: dict[str, Block] = {}
         self._refusals: list[Refusal] = []
@@ -223,12 +240,14 @@ class _Reading:
         hostname = entry.get("hostname")
         hosts = [hostname] if isinstance(hostname, str) and hostname else []
         if self._names_of is not None:
-            hosts = sorted(self._names_of(name))
+            port = entry.get("port")
+            listener = Listener(name, port if isinstance(port, int) else None, hosts[0] if hosts else None)
+            hosts = sorted(self._names_of(listener))
         for secret in known[:MAX_BLOCKS]:
             if hosts:
                 self._add(place, secret, hosts)
             elif self._names_of is not None:
-                self._refuse(place, "", "has no HTTPRoute with hostnames attached to it", secret)
+                self._refuse(place, "", "has no accepted HTTPRoute with names for it", secret)
             else:
                 self._refuse(f"{place}: hostname", "", "is not set: it is the name of the certificate", secret)
 

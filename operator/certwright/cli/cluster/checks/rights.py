@@ -70,6 +70,7 @@ SHIM: Final = (
     Right("networking.k8s.io", "ingresses", ("get", "list", "watch"), "annotated Ingresses"),
     Right("gateway.networking.k8s.io", "gateways", ("get", "list", "watch"), "annotated Gateways"),
     Right("gateway.networking.k8s.io", "listenersets", ("get", "list", "watch"), "annotated ListenerSets"),
+    Right("gateway.networking.k8s.io", "httproutes", ("list", "watch"), "names of annotated Gateways by routes"),
     Right("gateway.networking.x-k8s.io", "xlistenersets", ("get", "list", "watch"), "annotated XListenerSets"),
 )
 """The same, for annotated Ingresses and Gateways only: the chart value shim.enabled."""
