@@ -220,6 +220,11 @@ class CertificateSpec(Model):
     a Secret of its own keeps them: they can be rolled back to, and a Secret that is deleted comes back from it
     without an order.
     """
+    temporary_certificate: bool = False
+    """
+    Whether to write a self-signed certificate into a Secret that does not exist, until the CA has issued the first one.
+    For servers and ingress controllers that do not start without any.
+    """
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
