@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import pytest
 
+from certwright.migration.assessment import assess
+from certwright.migration.inventory import of_manifests
 from harness import certificate, issuer, tsig_secret
 from testbed.definitions import CERT_MANAGER
 from testbed.parts.cert_manager import RESOURCES
+from tests.fakes.cert_manager import OBJECTS, STAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from certwright.migration.assessment import Assessed
     from harness import Cluster, Tenant
     from testbed.bed import TestBed
     from testbed.parts.cert_manager import CertManager
@@ -120,7 +125,8 @@ def migrate(bed: TestBed) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def their_issuer(bed: TestBed, kind: str, name: str, namespace: str | None, server: str) -> dict[str, Any]:
     ours = issuer(bed, namespace, name=name, server=server, tsig="cm-tsig")["spec"]["acme"]
-    solver = {"dns01": {"rfc2136": ours["solvers"][0]["dns01"]["rfc2136"]}}
+    # Otherwise it sleeps for the TTL of each record, a minute.
+    solver = {"dns01": {"rfc2136": ours["solvers"][0]["dns01"]["rfc2136"]}, "waitInsteadOfSelfCheck": "1s"}
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
     return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": {"acme": {**ours, "solvers": [solver]}}}
 
@@ -128,6 +134,32 @@ def their_issuer(bed: TestBed, kind: str, name: str, namespace: str | None, serv
 def their_certificate(namespace: str, name: str, *names: str, **spec: Any) -> dict[str, Any]:
     made = certificate(namespace, name, names, **spec)
     return {**made, "apiVersion": API}
+
+
+def test_fifty_objects_are_cert_managers_own_and_what_moves_is_ours(
+    cert_manager: CertManager, tenant: Tenant, tmp_path: Path
+) -> None:
+    assert cert_manager.name
+    bed = tenant.bed
+    objects = [
+        {**one, "metadata": {**one["metadata"], "namespace": tenant.namespace}}
+        if one["kind"] != "ClusterIssuer"
+        else one
+        for one, _ in OBJECTS
+    ]
+    file = tmp_path / "theirs.json"
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    # Their API server's schema takes every fixture, and ours takes what we make of it.
+    assert bed.kubectl("create", "--dry-run=server", "-f", str(file)).count("created") == len(objects)
+    ours = [one.translation.manifest for one in _assessed(objects) if one.moves]
+    file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": ours}))
+    assert bed.kubectl("create", "--dry-run=server", "--validate=strict", "-f", str(file)).count("created") == len(ours)
+    assert len(ours) == sum(verdict != STAYS for _, verdict in OBJECTS)
+
+
+def _assessed(objects: list[dict[str, Any]]) -> list[Assessed]:
+    found = assess(of_manifests(objects))
+    return [*found.issuers, *found.certificates]
 
 
 def test_there_and_back_and_there_for_good_without_an_order(
@@ -144,7 +176,7 @@ def test_there_and_back_and_there_for_good_without_an_order(
     objects = [
         their_issuer(bed, "ClusterIssuer", shared["name"], None, counted_ca.directory_url),
         their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
-        their_certificate(space, "web", f"web.{space}.{zone}", f"WWW.{space}.{zone}", issuerRef=shared),
+        their_certificate(space, "web", f"web.{space}.{zone}", f"www.{space}.{zone}", issuerRef=shared),
         their_certificate(
             space, "api", f"api.{space}.{zone}", issuerRef={"name": "le"}, privateKey={"algorithm": "ECDSA"}
         ),
