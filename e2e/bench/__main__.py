@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bench.client import measure_library
 from bench.figure import print_table
+from bench.ingresses import measure_ingresses
 from bench.measure import OperatorBenchmark
 from harness import Cluster, OperatorProcess
 from testbed.bed import TestBed
@@ -30,14 +31,17 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--many", type=int, default=100, help="Certificates applied at once (default: 100)")
     parser.add_argument("--runs", type=int, default=5, help="runs of the single issuance (default: 5)")
-    parser.add_argument("--only", choices=["operator", "library"], help="measure just one of the two")
+    parser.add_argument("--ingresses", type=int, default=10_000, help="Ingresses without annotations (default: 10000)")
+    parser.add_argument("--only", choices=["operator", "library", "ingresses"], help="measure just one of these")
     arguments = parser.parse_args()
     progress = Console(stderr=True, highlight=False)
     figures: list[Figure] = []
-    if arguments.only != "library":
+    if arguments.only in {None, "operator"}:
         figures += _measure(arguments.runs, arguments.many, progress)
-    if arguments.only != "operator":
+    if arguments.only in {None, "library"}:
         figures += _measure_library(4 * arguments.runs, progress)
+    if arguments.only in {None, "ingresses"}:
+        figures += _measure_ingresses(arguments.ingresses, progress)
     if arguments.json:
         print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
     else:
@@ -68,6 +72,14 @@ def _measure(runs: int, many: int, progress: Console) -> list[Figure]:
                 progress.print(f"==> {title}")
                 figures += measure()
     return figures
+
+
+def _measure_ingresses(number: int, progress: Console) -> list[Figure]:
+    progress.print(f"==> memory beside {number} Ingresses")
+    options = BedOptions(acme=False, ingress=False, challtestsrv=False)
+    with tempfile.TemporaryDirectory(prefix="certwright-bench-") as folder, TestBed(options) as bed:
+        bed.apply_crds()
+        return measure_ingresses(bed, Path(folder), number)
 
 
 def _measure_library(runs: int, progress: Console) -> list[Figure]:

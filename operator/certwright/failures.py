@@ -133,7 +133,8 @@ def _classify(error: BaseException, message: str, now: dt.datetime) -> Failure:
             said = f"The CA's certificate was not used: {message}. The last good one is kept."
             return _doubted(Failure("CertificateRefused", said, "attempt"))
         case pki.ChainError():
-            return _doubted(Failure("InvalidKeyOrChain", message, "attempt"))
+            said = f"The CA's certificate cannot be used: {message}. The last good one is kept."
+            return _doubted(Failure("InvalidKeyOrChain", said, "attempt"))
         case pki.PkiError():
             return Failure("InvalidKeyOrChain", message, "attempt")
         case kube.KubeError():

@@ -25,6 +25,7 @@ NormalReason = Literal[
     "Issued",
     "Adopted",
     "OutputsWritten",
+    "TemporaryWritten",
     "SecretRestored",
     "RolledBack",
     "RenewalSuggested",
@@ -179,6 +180,14 @@ CaReason = Literal[
     "OrderNotReady",
     "ACMEFailed",
 ]
+ShimReason = Literal[
+    "CreateCertificate",
+    "UpdateCertificate",
+    "DeleteCertificate",
+    "BadConfig",
+    "CertificateNotOurs",
+    "SecretShared",
+]
 ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
@@ -186,7 +195,17 @@ ClusterReason = Literal[
     "Quarantined",
 ]
 
-Reason = NormalReason | NeedReason | SpecReason | IssuerReason | DnsReason | Http01Reason | CaReason | ClusterReason
+Reason = (
+    NormalReason
+    | NeedReason
+    | SpecReason
+    | IssuerReason
+    | DnsReason
+    | Http01Reason
+    | CaReason
+    | ShimReason
+    | ClusterReason
+)
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "Normal operation": get_args(NormalReason),
@@ -196,6 +215,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "DNS": get_args(DnsReason),
     "HTTP-01": get_args(Http01Reason),
     "The CA": get_args(CaReason),
+    "Ingresses and Gateways": get_args(ShimReason),
     "The cluster, and defects": get_args(ClusterReason),
 }
 """All reasons by the heading of their table in docs/operating.md."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import Identifier, OrderPurpose
+from certwright.acme.budget import LATEST
 from certwright.certificates.order.applicant import applicant
 from certwright.certificates.seal import IssuanceSeals
 from certwright.certificates.secret.facts import SecretFacts
@@ -24,6 +25,7 @@ from .bench import WEB, Bench
 
 if TYPE_CHECKING:
     from certwright.acme import AccountKey
+    from certwright.certificates.observation import Observation
     from certwright.issuers.budgets import AccountBudget
     from certwright.resources import Certificate
     from tests.fakes.operator import Build, FakeKubeApi
@@ -82,8 +84,9 @@ async def test_an_order_that_the_ca_would_refuse_is_not_sent_and_the_condition_s
         assert (condition.status, condition.reason) == ("False", "OrderLimitReached")
     message = bench.condition().message
     assert "the number of new certificates for example.test is used up (2 of 2 in 2 days). Nothing was sent." in message
-    assert f"The order is placed at about {bench.now + DAY:%Y-%m-%dT%H:%M:%SZ}." in message
-    assert bench.status.next_attempt_time == bench.now + DAY
+    at = bench.now + DAY + dt.timedelta(seconds=LATEST)
+    assert f"The order is placed at about {at:%Y-%m-%dT%H:%M:%SZ}." in message
+    assert bench.status.next_attempt_time == at
     assert result.after is not None
     await bench.run(DAY.total_seconds() - 1)
     assert not bench.ca.orders
@@ -177,12 +180,21 @@ def test_a_renewal_for_the_same_names_is_exempt_if_this_account_obtained_the_cer
     assert purpose(others) is OrderPurpose.NEW, "it is for other names"
 
 
+def renewal_time(observation: Observation) -> dt.datetime:
+    assert observation.renew_at is not None
+    return observation.renew_at
+
+
 def test_renewals_first_then_first_certificates_then_retries(bench: Bench, build: Build) -> None:
     certificate = build.certificate()
     sealed = the_issued(build, bench.ca.key, certificate)
     renewal = applicant(build.observation(certificate, secret=sealed))
     assert sealed.certificate is not None
     assert (renewal.priority, renewal.expires) == (Priority.RENEWAL, sealed.certificate.not_after)
+    due = renewal_time(build.observation(certificate, secret=sealed))
+    early, late = (replace(build.observation(certificate, secret=sealed), seen_at=due + one) for one in (-DAY, DAY))
+    assert applicant(early).priority is Priority.FIRST, "somebody asked for it"
+    assert applicant(late).priority is Priority.RENEWAL
     assert applicant(build.observation(certificate)).priority is Priority.FIRST
     failed = build.observation(certificate, secret=sealed).with_status(failed_attempts=1)
     assert applicant(failed).priority is Priority.RETRY

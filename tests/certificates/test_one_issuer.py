@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.returns import APART, LONGEST, AwaitTurn, Returns
+from certwright.certificates.steps.resting import ISSUER_PAUSE_SECONDS
+from certwright.certificates.triers import MAX_TIMES, TRIERS, Triers
 from certwright.issuers.circuits import FAILURES, FIRST_PAUSE, NEXT_TRIAL
 from certwright.issuers.rate_limits import Asker
 from tests.certificates.bench import CA, WEB
@@ -125,3 +127,33 @@ def test_a_turn_is_waited_for(issuer: Any, at: dt.datetime, *, waits: bool) -> N
     turns.begin(CA, ["first", "second"], NOW)
     assert turns.wait("second", issuer, at) == (AwaitTurn(NOW + APART) if waits else None)
     assert turns.wait("never waited", CA, NOW) is None
+
+
+async def test_of_all_who_wait_only_a_few_look_when_it_may_be_tried(bench: TwoIssuers) -> None:
+    fail(bench)
+    triers = bench.reconciler._triers
+    until = bench.now + FIRST_PAUSE
+    assert sum(triers.is_one(f"uid-{number}", CA, until) for number in range(1000)) == TRIERS
+    result = await bench.look()
+    assert result.after == dt.timedelta(seconds=ISSUER_PAUSE_SECONDS)
+    assert bench.condition("Issuing").reason == "IssuerUnavailable"
+    assert bench.reconciler.waiting_for(CA) == [WEB], "and it is told when the CA works"
+    bench.now += result.after
+    await bench.settle()
+    assert bench.issued_by == "ca", "although none of the others has looked"
+
+
+def test_whoever_looks_then_stays_the_same_for_that_time_and_is_chosen_for_each_issuer_and_time() -> None:
+    triers = Triers()
+    first = {uid for uid in map(str, range(100)) if triers.is_one(uid, CA, NOW)}
+    assert first == {str(number) for number in range(TRIERS)}
+    assert {uid for uid in map(str, reversed(range(100))) if triers.is_one(uid, CA, NOW)} == first
+    assert triers.is_one("99", OTHER, NOW)
+    assert triers.is_one("99", CA, NOW + SECOND)
+
+
+def test_the_times_that_are_kept_are_bounded() -> None:
+    triers = Triers()
+    for number in range(2 * MAX_TIMES):
+        assert triers.is_one("web", CA, NOW + number * SECOND)
+    assert len(triers) == MAX_TIMES

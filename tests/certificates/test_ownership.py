@@ -44,6 +44,7 @@ def test_what_may_be_written(build: Build) -> None:
         (["*.a.example.test"], {}, "for *.a.example.test and not for a.example.test"),
         (list("abcde"), {}, "for a, b, c and 2 more and not for"),
         ([], {}, "for no DNS name and not for"),
+        (["b\r\nReady: \x1b[2Ktrue.test"], {}, "for b ready: [2ktrue.test and not for"),
     ],
 )
 def test_what_is_not_ours_is_left_untouched(build: Build, names: list[str], changes: dict[str, Any], said: str) -> None:

@@ -77,26 +77,6 @@ async def test_a_restart_says_what_was_said_before(bench: Bench) -> None:
     assert bench.cluster.body["metadata"]["resourceVersion"] == before, "nothing new, and yet the status is written"
 
 
-@pytest.mark.parametrize(
-    ("extra_names", "life", "spec", "ready"),
-    [
-        (["www.example.test"], {}, {}, ("False", "NotAsAsked")),
-    ],
-)
-async def test_a_ca_that_never_issues_what_is_asked_is_not_asked_without_end(
-    bench: Bench, extra_names: list[str], life: dict[str, Any], spec: dict[str, Any], ready: tuple[str, str]
-) -> None:
-    bench.ca.extra_names, bench.ca.life = extra_names, life
-    bench.write(**spec)
-    await bench.run(3600)
-    assert len(bench.ca.orders) == 3, "after 0, 1 and 11 minutes"
-    assert "web-tls" in bench.secret_names
-    assert (bench.condition().status, bench.condition().reason) == ready
-    assert bench.condition(ISSUING).reason == "NotAsAsked"
-    assert bench.status.failed_attempts == 3
-    assert bench.passes < 100
-
-
 async def test_a_certificate_of_a_ca_whose_clock_is_ahead_is_kept_and_waited_for(bench: Bench) -> None:
     bench.ca.begins = dt.timedelta(minutes=15)
     began = bench.now

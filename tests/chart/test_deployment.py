@@ -51,7 +51,15 @@ def test_every_option_of_the_operator_is_set_that_a_pod_has_a_use_for(helm: Helm
     assert len(options) > 5
     set_by_chart = {
         name.removeprefix("CERTWRIGHT_")
-        for name in environment(helm, {**case("namespaced"), **case("dns-webhooks"), "tlsAlpn01": {"enabled": True}})
+        for name in environment(
+            helm,
+            {
+                **case("namespaced"),
+                **case("dns-webhooks"),
+                **case("shim-default-issuer"),
+                "tlsAlpn01": {"enabled": True},
+            },
+        )
         if name.startswith("CERTWRIGHT_")
     }
     assert options - set_by_chart == set()
@@ -77,6 +85,8 @@ def test_the_environment_by_default(helm: Helm) -> None:
         "CERTWRIGHT_RESPONDER_PORT": "8089",
         "CERTWRIGHT_CLUSTER_ISSUER_AMBIENT_CREDENTIALS": "true",
         "CERTWRIGHT_ISSUER_AMBIENT_CREDENTIALS": "false",
+        "CERTWRIGHT_SHIM": "true",
+        "CERTWRIGHT_SHIM_CERT_MANAGER_ANNOTATIONS": "auto",
         "CERTWRIGHT_LEADER_ELECT": "true",
         "CERTWRIGHT_LEASE_NAME": "certwright",
         "CERTWRIGHT_IDENTITY": {"fieldRef": {"fieldPath": "metadata.name"}},

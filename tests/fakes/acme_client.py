@@ -32,7 +32,6 @@ class FakeAcmeClient:
         self.orders: dict[str, acme.Order] = {}
         self.proved: set[str] = set()
         self.verdict: OrderState = "ready"
-        self.extra_names: list[str] = []
         self.life: dict[str, Any] = {}
         self.not_ready = 0
         self.undecided = False
@@ -98,7 +97,7 @@ class FakeAcmeClient:
             problem = acme.Problem(type="urn:ietf:params:acme:error:orderNotReady", detail="not yet")
             raise acme.OrderNotReady(problem, action="finalize", url=order.finalize_url, status=403)
         key = x509.load_der_x509_csr(csr).public_key()
-        names = [*(identifier.value for identifier in order.identifiers), *self.extra_names]
+        names = [identifier.value for identifier in order.identifiers]
         keyed = SimpleNamespace(public_key=lambda: key)
         begin = self.clock() + self.begins
         chain = self.build.ca.chain(names, key=cast("Any", keyed), not_before=begin, **self.life).pem

@@ -281,6 +281,52 @@ INGRESSES: Final = _json(
         "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}},
     }
 )
+ANNOTATED: Final = _json(
+    {
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "uid": "u1",
+            "resourceVersion": "7",
+            "generation": 2,
+            "labels": {"team": "web"},
+            "annotations": {
+                "certwright.io/issuer": "le",
+                "certwright.io/alt-names": "b.test, c.test",
+                "certwright.io/duration": "2160h0m0s",
+                "certwright.io/private-key-size": "2048",
+                "certwright.io/subject-organizations": 'Example Inc,"Example, GmbH"',
+                "certwright.io/secret-template": '{"labels": {"a": "b"}, "annotations": {}}',
+                "certwright.io/usages": "digital signature,server auth",
+            },
+        },
+        "spec": {
+            "ingressClassName": "traefik",
+            "tls": [{"secretName": "a-tls", "hosts": ["a.test", "*.a.test"]}],
+            "parentRef": {"name": "front", "namespace": "infra"},
+            "listeners": [
+                {
+                    "name": "web",
+                    "hostname": "a.test",
+                    "protocol": "HTTPS",
+                    "tls": {"mode": "Terminate", "certificateRefs": [{"name": "a-tls", "kind": "Secret", "group": ""}]},
+                },
+            ],
+        },
+    },
+    {
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "annotations": {
+                "cert-manager.io/cluster-issuer": "le",
+                "acme.cert-manager.io/http01-edit-in-place": "true",
+                "cert-manager.io/renew-before-percentage": "25",
+            },
+        },
+        "spec": {"tls": [{"secretName": "a-tls", "hosts": ["a.test"]}, {"hosts": ["b.test"]}]},
+    },
+)
 HTTP_ROUTES: Final = _json(
     {
         "metadata": {"name": "r", "namespace": "shop", "generation": 2},

@@ -44,7 +44,11 @@ from certwright.http01 import routes
 from certwright.http01.diagnosis import http_route_trouble, pod_trouble
 from certwright.key_file import UnreadableKey, prove, read_private_key
 from certwright.pki import CertificateFacts, PkiError, parse_chain, read_csr
-from certwright.resources import Certificate, ClusterIssuer, InvalidResource, Issuer
+from certwright.resources import Certificate, CertificateSpec, ClusterIssuer, InvalidResource, Issuer
+from certwright.shim.annotations import Defaults, read_annotations
+from certwright.shim.certificates import digest, wanted_certificates
+from certwright.shim.noticed import Noticed
+from certwright.shim.sources import SOURCES, Source
 from tests.fakes.hostile import pem
 from tests.fakes.http01 import file
 from tests.fuzz import corpus
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
 URLS: Final = UrlPolicy()
 URL: Final = "https://ca.test/1"
 MAX_CONDITION: Final = 32_768
+MAX_REFUSAL: Final = 1000
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
@@ -101,6 +106,19 @@ def _loaded(mutator: Mutator) -> Any:
     """Return an object of whose metadata the API server takes care, but whose schema may have been another."""
     found = load_json(mutator.document())
     return {**(found if isinstance(found, dict) else {}), "metadata": json.loads(mutator.corpus[0])["metadata"]}
+
+
+def _annotated_object(mutator: Mutator) -> Any:
+    """Return an object with any annotations and labels: texts by texts, as the API server sees to, and of any spec."""
+    found = load_json(mutator.document())
+    body = found if isinstance(found, dict) else {}
+    metadata: dict[str, Any] = given if isinstance(given := body.get("metadata"), dict) else {}
+    texts = {
+        field: {key: str(value) for key, value in (metadata.get(field) or {}).items()}
+        for field in ("annotations", "labels")
+        if isinstance(metadata.get(field), dict)
+    }
+    return {**body, "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "generation": 2, **texts}}
 
 
 def _secret(mutator: Mutator) -> Any:
@@ -226,6 +244,21 @@ def _translated(manifest: Any) -> None:
             _MODELS[one.kind].parse(one.manifest)
 
 
+def _annotated(body: Any) -> None:
+    """Read an annotated object as each kind of source, and have our model read what is made of it."""
+    for resource in SOURCES:
+        source = Source.of(resource, body)
+        Noticed.of(body)
+        wishes = read_annotations(source.annotations, Defaults(cert_manager=True, issuer="le"))
+        found = wanted_certificates(source, wishes, label_names={"team"})
+        for manifest in found.certificates.values():
+            CertificateSpec.model_validate(manifest["spec"])
+            digest(manifest)
+        for one in found.refusals:
+            if not str(one).isprintable() or len(str(one)) > MAX_REFUSAL:
+                raise AssertionError(f"a refusal that no Event should have: {str(one)[:MAX_REFUSAL]!r}")
+
+
 TARGETS: Final = (
     Target("private keys in PEM", corpus.private_keys, _octets, _read_and_prove, (UnreadableKey,)),
     Target("private keys: PKCS #8", corpus.key_der, _octets, _der_key("PRIVATE KEY"), (UnreadableKey,)),
@@ -269,6 +302,7 @@ TARGETS: Final = (
         (AcmeError,),
     ),
     Target("account files", lambda: corpus.acme("account"), _document, _account_file, (AcmeError,)),
+    Target("annotated objects", lambda: corpus.ANNOTATED, _annotated_object, _annotated, ()),
     Target("Ingresses", lambda: corpus.INGRESSES, _typed, _ingress, ()),
     Target("HTTPRoutes", lambda: corpus.HTTP_ROUTES, _typed, http_route_trouble, ()),
     Target("Pods", lambda: corpus.PODS, _typed, pod_trouble, ()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
+import re
 import ssl
 import sys
 from dataclasses import replace
@@ -32,6 +33,8 @@ ONE, ADDRESS = TlsAlpnResponse("a.example.test", "t1", "t1.thumb"), TlsAlpnRespo
 SIX = TlsAlpnResponse("2001:db8::1", "t3", "t3.thumb")
 OWNER = Owner("shop", "web", "uid-web", {"kind": "Certificate", "name": "web", "uid": "uid-web"})
 ROUTE = TlsRoute(({"name": "front", "namespace": "gateways"},))
+HOSTNAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""As the Gateway API's CRD has it."""
 PATIENCE = dt.timedelta(seconds=60)
 
 
@@ -105,6 +108,56 @@ async def test_every_connection_is_closed_and_only_acme_tls_is_negotiated(
     assert await handshake(port, "a.example.test") is None
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await handshake(port, "b.example.test", ACME_TLS_1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"\xff" * 14,
+        b"\0" * 14,
+        b"a.example.\r\nx:",
+        "\u202e".encode() * 4 + b"ab",
+        b"." * 14,
+        b"1.2.3.ip6.arpa",
+        b"9" * 14,
+    ],
+)
+async def test_a_server_name_that_is_none_ends_the_handshake_and_nothing_is_printed(
+    answers: Holders[FileResponse], port: int, name: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody may connect, and send what no TLS library would."""
+    await answers.hold("uid-web", [ONE])
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([ACME_TLS_1])
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname="a.example.test").do_handshake()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(outgoing.read().replace(b"a.example.test", name))
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer[:1] in {b"", b"\x15"}, "an alert, and no certificate"
+    assert capfd.readouterr() == ("", "")
+    assert await handshake(port, "a.example.test", ACME_TLS_1) == ACME_TLS_1, "others are answered"
+
+
+async def test_a_hundred_domains_and_addresses_of_both_families_have_routes_that_the_gateway_api_takes() -> None:
+    """Hostnames of the Gateway API are domains in lower case, 16 a route; an address stands in its reverse zone."""
+    objects = FakeObjects()
+    longest = ".".join(["a" * 63, "b" * 63, "c" * 63, "d" * 61])
+    hosts = [longest, *(f"n{number}.example.test" for number in range(59))]
+    hosts += [f"192.0.2.{number}" for number in range(20)] + [f"2001:db8::{number:x}" for number in range(20)]
+    made = presenter(objects)
+    responses = [TlsAlpnResponse(host, f"t{number}", f"t{number}.x") for number, host in enumerate(hosts)]
+    await made.present(responses)
+    routes = [body["spec"]["hostnames"] for (kind, _), body in objects.held.items() if kind == "TLSRoute"]
+    named = [name for route in routes for name in route]
+    assert len(set(named)) == len(named) == 100
+    assert max(map(len, routes)) <= 16
+    assert all(HOSTNAME.fullmatch(name) and len(name) <= 253 for name in named)
+    await made.clean_up(responses)
+    assert objects.held == {}
 
 
 @pytest.mark.usefixtures("at_loopback")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certwright.acme import Identifier, Limit, LimitProfile, OrderPurpose, Problem, RateLimited
+from certwright.acme.budget import LATEST
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Applicant, Budgets, BudgetWait, CaBudget, profile_of
 from certwright.issuers.waiting_room import Priority
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Build
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
+MARGIN = dt.timedelta(seconds=LATEST)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 LIMITS = LimitProfile(
     orders_per_account=Limit(20, 3 * HOUR),
@@ -73,7 +75,7 @@ def test_accounts_of_one_ca_share_the_limit_on_a_registered_domain() -> None:
     shortage = place.account("another").ask(applicant("www.example.com"))
     assert shortage is not None
     assert (shortage.limit, shortage.used) == ("the number of new certificates for example.com", "5 of 5 in 7 days")
-    assert shortage.until == NOW + 7 * DAY / 5
+    assert shortage.until == NOW + 7 * DAY / 5 + MARGIN
     assert place.account("another").ask(applicant("www.example.org")) is None
     place.now = shortage.until
     assert place.account("another").ask(applicant("www.example.com")) is None
@@ -161,7 +163,7 @@ def test_the_first_in_line_is_let_through_when_there_is_room_and_the_others_wait
     renewal = applicant("renewal.example.com", uid="renewal", namespace="a", priority=Priority.RENEWAL)
     waits = [account.ask(one) for one in (late, renewal, late)]
     assert [one.ahead for one in waits if one is not None] == [0, 0, 1]
-    place.now += 7 * DAY / 5
+    place.now += 7 * DAY / 5 + MARGIN
     assert account.ask(late) is not None, "the room is for the one that comes first"
     account.place(renewal)
     place.ca.finalized("renewal")

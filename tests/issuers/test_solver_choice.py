@@ -31,6 +31,7 @@ EMPTY = IssuerSolver.model_validate({"dns01": {"rfc2136": {"nameserver": "ns"}},
 OF_ACCOUNT = IssuerSolver.model_validate(
     {"dns01": {"challengeType": "dns-account-01", "rfc2136": {"nameserver": "ns"}}}
 )
+TLS = IssuerSolver.model_validate({"tlsAlpn01": {"gatewayTLSRoute": {"parentRefs": [{"name": "front"}]}}})
 HTTP, HTTP_NAME = solver(10, http=True), solver(11, http=True, dnsNames=["*.b.example.test", "a.b.example.test"])
 
 
@@ -60,6 +61,9 @@ HTTP, HTTP_NAME = solver(10, http=True), solver(11, http=True, dnsNames=["*.b.ex
         ([NAME_IN_OTHER_ZONE, ANY], "a.b.example.test", {}, ANY),
         ([HTTP, ANY], "a.test", {}, HTTP),
         ([HTTP, ANY], "*.a.test", {}, ANY),
+        ([TLS, ANY], "*.a.test", {}, ANY),
+        ([ANY, TLS], "192.0.2.1", {}, TLS),
+        ([ANY, TLS], "2001:db8::1", {}, TLS),
         ([HTTP, OF_ACCOUNT], "*.a.test", {}, OF_ACCOUNT),
         ([HTTP_NAME, ZONE, ANY], "*.b.example.test", {}, ZONE),
         ([HTTP_NAME, ZONE, ANY], "a.b.example.test", {}, HTTP_NAME),
@@ -78,6 +82,7 @@ def test_the_best_fit_is_chosen(
         ([ZONE, NAME, TEAM], "a.test", "NoSolver"),
         ([HTTP], "*.a.test", "WildcardNeedsDNS01"),
         ([HTTP_NAME, TEAM], "*.b.example.test", "WildcardNeedsDNS01"),
+        ([TLS], "*.a.test", "WildcardNeedsDNS01"),
         ([ANY], "192.0.2.1", "AddressNeedsHTTP01"),
         ([ANY, HTTP_NAME], "2001:db8::1", "AddressNeedsHTTP01"),
         ([ZONE], "192.0.2.1", "NoSolver"),

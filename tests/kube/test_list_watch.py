@@ -285,7 +285,7 @@ async def test_a_refusal_is_told_once_in_the_log_and_for_as_long_as_it_lasts_as_
     failures: list[tuple[str, str]] = []
     async with watching(client, Sink(), on_failure=lambda *told: failures.append(told)) as made:
         await until(lambda: len(server.seen) > 3)
-        assert "ingresses.networking.k8s.io cannot be listed" in (made.trouble or "")
+        assert "the list of ingresses.networking.k8s.io has not arrived: " in (made.trouble or "")
         assert "Forbidden said the server" in (made.trouble or "")
         server.standing = None
         await until(lambda: made.trouble is None)
@@ -322,3 +322,22 @@ async def test_news_that_are_no_objects_are_trouble_and_not_the_end(server: Serv
         await until(lambda: server.watches)
         server.put("a")
         await until(lambda: "a" in sink.known)
+
+
+async def test_what_was_listed_is_missed_once_it_is_refused_for_a_minute_and_not_while_the_server_is_away(
+    server: Server, client: KubeClient
+) -> None:
+    now = 0.0
+    async with watching(client, Sink(), clock=lambda: now) as made:
+        await until(lambda: server.watches)
+        for refusal, seconds, words in (
+            ((503, "ServiceUnavailable"), 600.0, None),
+            ((403, "Forbidden"), 59.0, None),
+            ((403, "Forbidden"), 2.0, "ingresses.networking.k8s.io can no longer be watched: "),
+        ):
+            asked = len(server.seen)
+            server.standing = refusal
+            server.send(None)
+            await until(lambda asked=asked: len(server.seen) > asked + 2)
+            now += seconds
+            assert (made.trouble or "").startswith(words) if words else made.trouble is None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from certwright.pki import (
     MissingNames,
     NotYetValid,
     OlderThanCurrent,
+    SurplusNames,
     check_before_write,
     generate_private_key,
     parse_chain,
@@ -97,6 +98,37 @@ def test_a_missing_address_is_named(root: Ca, now: datetime) -> None:
     chain = parse_chain(root.pem(root.issue(KEY, [], ["10.0.0.1"])))
     with pytest.raises(MissingNames, match=r"10\.0\.0\.2"):
         check_before_write(chain, KEY, dns_names=[], ip_addresses=["10.0.0.1", "10.0.0.2"], now=now)
+
+
+@pytest.mark.parametrize(
+    ("names", "addresses", "surplus"),
+    [
+        (["a.example.test", "b.example.test"], ["10.0.0.1", "2001:db8::1"], ("b.example.test",)),
+        (["a.example.test"], ["10.0.0.1", "2001:db8::1", "10.0.0.2", "::1"], ("10.0.0.2", "::1")),
+        (["A.example.test", "a.example.test"], ["10.0.0.1", "2001:DB8:0::1"], ()),
+    ],
+)
+def test_names_and_addresses_that_nobody_requested_are_refused_where_it_is_to_be_exact(
+    root: Ca, now: datetime, names: list[str], addresses: list[str], surplus: tuple[str, ...]
+) -> None:
+    chain = parse_chain(root.pem(root.issue(KEY, names, addresses)))
+    requested: dict[str, Any] = {"dns_names": ["a.example.test"], "ip_addresses": ["10.0.0.1", "2001:db8:0:0::1"]}
+    check_before_write(chain, KEY, **requested, now=now)
+    if not surplus:
+        check_before_write(chain, KEY, **requested, now=now, is_exact=True)
+        return
+    with pytest.raises(SurplusNames) as caught:
+        check_before_write(chain, KEY, **requested, now=now, is_exact=True)
+    assert caught.value.names == surplus
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2", "::ffff:10.0.0.1", "2001:db8::2"])
+def test_another_address_of_either_family_does_not_stand_in_for_the_requested_one(
+    root: Ca, now: datetime, address: str
+) -> None:
+    chain = parse_chain(root.pem(root.issue(KEY, [], [address])))
+    with pytest.raises(MissingNames, match=r"does not cover 10\.0\.0\.1"):
+        check_before_write(chain, KEY, dns_names=[], ip_addresses=["10.0.0.1"], now=now)
 
 
 def test_a_chain_that_does_not_link_is_refused(intermediate: Ca, root: Ca, now: datetime) -> None:

@@ -128,6 +128,18 @@ class KubeApiOf:
             left = [one for one in body["metadata"].get("finalizers", ()) if one != finalizer]
             return self._cluster.put(plural, {**body, "metadata": {**body["metadata"], "finalizers": left}})
 
+    async def take_out(
+        self, plural: str, metadata: Mapping[str, Any], field: str, *, if_equal: tuple[str, str]
+    ) -> Body:
+        assert (field, if_equal[0]) == ("/spec/request", "/spec/request/id")
+        async with _Request(self, "take a request out"):
+            known = self._known(plural, metadata)
+            if (known["spec"].get("request") or {}).get("id") != if_equal[1]:
+                return known
+            spec = {name: value for name, value in known["spec"].items() if name != "request"}
+            raised = {**known["metadata"], "generation": known["metadata"]["generation"] + 1}
+            return self._cluster.put(plural, {**known, "metadata": raised, "spec": spec})
+
     async def create_event(self, _namespace: str, event: Mapping[str, Any]) -> None:
         async with _Request(self, "post an Event"):
             self._cluster.world.counts[f"event {event['reason']}"] += 1

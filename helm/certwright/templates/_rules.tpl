@@ -27,6 +27,25 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- if .Values.shim.enabled }}
+# Certificates for annotated Ingresses, Gateways and ListenerSets, which are watched and never changed.
+- apiGroups: [certwright.io]
+  resources: [certificates]
+  verbs: [create, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: [get, list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways, listenersets]
+  verbs: [get, list, watch]
+- apiGroups: [gateway.networking.x-k8s.io]
+  resources: [xlistenersets]
+  verbs: [get, list, watch]
+# Only once a Gateway takes the names of its certificates from them.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [list, watch]
+{{- end }}
 {{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
 # The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
 # pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.

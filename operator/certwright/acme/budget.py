@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from certwright.acme.clock import Clock
@@ -39,6 +39,13 @@ DEFAULT_PAUSE: Final = 3600.0
 
 LONGEST_KEPT: Final = 31 * 86_400.0
 """Seconds: a limit or a pause that holds longer is not taken up again from what was kept."""
+
+LATEST: Final = 5.0
+"""Seconds: so much later than here the CA may count an order that takes its time to get there.
+
+Without it an order that is faster than the one whose room it takes would come too early."""
+_LATE_PART: Final = 0.01
+"""Of the period of a limit: no more than that is waited for longer."""
 
 # What sums of floating-point seconds are off by at most.
 _ROUNDING: Final = 1e-6
@@ -128,19 +135,32 @@ class BudgetExhausted(AcmeError):
 
 @dataclass
 class _Counter:
-    """One token bucket, kept as the time at which it is full again (the generic cell rate algorithm)."""
+    """One token bucket, kept as the time at which it is full again (the generic cell rate algorithm).
+
+    Attributes:
+        full_at: That time.
+        since: When it was last full: as many as there were in it then need no refill, and so no margin.
+    """
 
     full_at: float
+    since: float
 
     def wait(self, limit: Limit, now: float, number: int = 1) -> float:
-        full_at = max(self.full_at, now)
-        wait = full_at + number * limit.seconds_each - limit.period.total_seconds() - now
+        spent = number * limit.seconds_each - limit.period.total_seconds()
+        needs_refill = self.full_at + spent > self.since + _ROUNDING
+        wait = max(self.full_at + (_margin(limit) if needs_refill else 0.0), now) + spent - now
         return wait if wait > _ROUNDING else 0.0
 
     def take(self, limit: Limit, now: float) -> None:
+        if self.full_at + _margin(limit) <= now:
+            self.since = now
         # What is counted without asking, failures, empties the bucket and no more: so CAs count, too.
         full_at = max(self.full_at, now) + limit.seconds_each
         self.full_at = min(full_at, now + limit.period.total_seconds())
+
+
+def _margin(limit: Limit) -> float:
+    return min(LATEST, limit.period.total_seconds() * _LATE_PART)
 
 
 class Budget:
@@ -200,7 +220,7 @@ class Budget:
 
     def wait(self, claim: Claim, number: int = 1) -> float:
         """Return the seconds until so many more fit into a limit; 0 if they do now."""
-        counter = self._counters.get(claim.key) or _Counter(0.0)
+        counter = self._counters.get(claim.key) or _Counter(-inf, -inf)
         return counter.wait(claim.limit, self._clock.monotonic(), number)
 
     def usage(self, claim: Claim) -> str:
@@ -229,7 +249,7 @@ class Budget:
         """
         now = self._clock.monotonic()
         full_at = now + min(full_in, claim.limit.period.total_seconds())
-        counter = self._counters.setdefault(claim.key, _Counter(now))
+        counter = self._counters.setdefault(claim.key, _Counter(now, now))
         counter.full_at = max(counter.full_at, full_at)
         self._counters.move_to_end(claim.key)
         self._trim(self._counters)
@@ -301,6 +321,8 @@ class Budget:
             counter = self._counters.get(claim.key)
             if counter is not None:
                 counter.full_at -= claim.limit.seconds_each
+                if counter.full_at <= self._clock.monotonic():
+                    del self._counters[claim.key]  # as if nothing had been
 
     def reserve_account(self) -> Reservation:
         """Ask for a new account."""
@@ -371,7 +393,7 @@ class Budget:
         if limit is None:
             return
         now = self._clock.monotonic()
-        known = self._counters.setdefault(key, _Counter(now))
+        known = self._counters.setdefault(key, _Counter(now, now))
         known.full_at = max(known.full_at, now + min(left, limit.period.total_seconds()))
         self._counters.move_to_end(key)
         self._trim(self._counters)
@@ -412,7 +434,7 @@ class Budget:
     def _take(self, key: _Key, limit: Limit | None, now: float) -> None:
         if limit is None:
             return
-        self._counters.setdefault(key, _Counter(now)).take(limit, now)
+        self._counters.setdefault(key, _Counter(now, now)).take(limit, now)
         self._counters.move_to_end(key)
         self._trim(self._counters)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.order_request import certified_identifiers, contents_digest, names_of
+from certwright.certificates.order_request import certified_identifiers, contents_digest, shown_names
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import SOMEONE
 from certwright.certificates.revocations import is_spoiled, revocation_of
@@ -94,8 +94,8 @@ def _names_need(observation: Observation, secret: SecretFacts, facts: Certificat
     requested, certified = observation.identifiers, certified_identifiers(facts)
     if certified == requested:
         return None
-    missing = names_of(sorted(set(requested) - set(certified)))
-    surplus = names_of(sorted(set(certified) - set(requested)))
+    missing = shown_names(sorted(set(requested) - set(certified)))
+    surplus = shown_names(sorted(set(certified) - set(requested)))
     differences = [
         f"{word} {', '.join(some[:MAX_NAMED])}{' and more' if len(some) > MAX_NAMED else ''}"
         for word, some in (("lacks", missing), ("still has", surplus))

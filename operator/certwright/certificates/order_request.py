@@ -6,17 +6,20 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from certwright.acme import Identifier
 from certwright.names import is_address
 from certwright.pki import CertificateContents, Subject
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from certwright.pki import CertificateFacts
     from certwright.resources import AcmeIssuerSpec, Certificate
+
+MAX_SHOWN_NAME: Final = 253
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class OrderRequest:
             duration_seconds=int(spec.duration.total_seconds()) if asks_duration and spec.duration else None,
             key=(spec.private_key.effective_algorithm, spec.private_key.size),
             common_name=spec.effective_common_name,
-            contents=contents_of(certificate).to_json(),
+            contents=_contents_json(contents_of(certificate)),
         )
 
 
@@ -140,7 +143,12 @@ def contents_digest(certificate: Certificate) -> str:
 @lru_cache(maxsize=1024)
 def _contents_digest(common_name: str | None, contents: CertificateContents) -> str:
     # Compared at every look, and nearly all Certificates ask for nothing.
-    return digest({"common_name": common_name, **contents.to_json()})
+    return digest({"common_name": common_name, **_contents_json(contents)})
+
+
+@lru_cache(maxsize=1024)
+def _contents_json(contents: CertificateContents) -> Mapping[str, Any]:
+    return contents.to_json()
 
 
 def certified_identifiers(facts: CertificateFacts) -> tuple[Identifier, ...]:
@@ -162,6 +170,11 @@ def subject_names(identifiers: Iterable[Identifier]) -> SubjectNames:
 def names_of(identifiers: Iterable[Identifier]) -> tuple[str, ...]:
     """Return identifiers as texts."""
     return tuple(identifier.value for identifier in identifiers)
+
+
+def shown_names(identifiers: Iterable[Identifier]) -> tuple[str, ...]:
+    """Return the identifiers of a certificate for a message: one that others wrote may have anything for a name."""
+    return tuple(printable(identifier.value, MAX_SHOWN_NAME) for identifier in identifiers)
 
 
 def digest(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.certificates.order_request import certified_identifiers, names_of
+from certwright.certificates.order_request import certified_identifiers, shown_names
 from certwright.certificates.secret.beside import PENDING_PREFIX, REVISIONS_PREFIX
 from certwright.certificates.secret.manifest import TLS_TYPE
 from certwright.text import listed
@@ -100,7 +100,7 @@ def _content_problem(secret: SecretFacts | None, requested: tuple[Identifier, ..
     return OwnershipProblem(
         "SecretNotOurs",
         f"Secret {secret.name} holds a certificate that Certwright did not write, for "
-        f"{listed(names_of(certified), none='no DNS name')} and not for {listed(names_of(requested))}. "
+        f"{listed(shown_names(certified), none='no DNS name')} and not for {listed(shown_names(requested))}. "
         "It was left untouched. Delete it, or choose another secretName.",
     )
 

@@ -1,4 +1,4 @@
-"""The watched Certificates, with the two look-ups that reconciling needs: by Secret and by issuer."""
+"""The watched Certificates, with the look-ups that reconciling needs: by Secret, by issuer, by what manages them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from certwright.runtime.key import Key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from certwright.resources.object import OwnerReference
+
 _TARGET: Final = "secret"
 _ISSUER: Final = "issuer"
+_CONTROLLER: Final = "controller"
 
 
 class Certificates:
-    """Certificates by name, by Secret and by issuer.
+    """Certificates by name, by Secret, by issuer and by what manages them.
 
     Attributes:
         store: Where they are kept.
     """
 
     def __init__(self) -> None:
-        self.store: Store[Certificate] = Store({_TARGET: _secret_of}, {_ISSUER: issuer_keys})
+        self.store: Store[Certificate] = Store({_TARGET: _secret_of}, {_ISSUER: issuer_keys, _CONTROLLER: _controllers})
 
     def put(self, body: Mapping[str, Any]) -> bool:
         """Keep an object as the API server gave it; tell whether it was news.
@@ -54,6 +57,10 @@ class Certificates:
         """Return the keys of the Certificates that list an issuer."""
         return [certificate_key(certificate) for certificate in self.store.indexed(_ISSUER, issuer)]
 
+    def controlled_by(self, key: Key) -> list[Certificate]:
+        """Return the Certificates that an object of another kind manages, whichever object of its name."""
+        return self.store.indexed(_CONTROLLER, key)
+
     def with_alternatives_to(self, issuer: Key) -> list[Key]:
         """Return the keys of the Certificates that list an issuer and others."""
         listing = self.store.indexed(_ISSUER, issuer)
@@ -69,6 +76,17 @@ class Certificates:
 def certificate_key(certificate: Certificate) -> Key:
     """Return the key of a Certificate."""
     return Key("Certificate", certificate.metadata.namespace or "", certificate.metadata.name)
+
+
+def controller_key(certificate: Certificate) -> Key | None:
+    """Return the key of the object that manages a Certificate, or None."""
+    found: OwnerReference | None = certificate.metadata.controller
+    return None if found is None else Key(found.kind, certificate.metadata.namespace or "", found.name)
+
+
+def _controllers(certificate: Certificate) -> list[Key]:
+    key = controller_key(certificate)
+    return [] if key is None else [key]
 
 
 def _secret_of(certificate: Certificate) -> tuple[str, str]:

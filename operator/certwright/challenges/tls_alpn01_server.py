@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme import tls_alpn01_server_name, validation_certificate
 from certwright.challenges.listener import CONNECTION_SECONDS, Listener
-from certwright.challenges.tls_responder import tls_context
+from certwright.challenges.tls_responder import ignore_undecodable_names, tls_context
 
 if TYPE_CHECKING:
     import asyncio
@@ -46,6 +46,7 @@ class TlsAlpn01Server:
             CannotListen: The port is taken or needs rights.
         """
         fresh = [validation_certificate(proof.identifier, proof.key_authorization) for proof in proofs]
+        ignore_undecodable_names()
         added = len({certificate.server_name for certificate in fresh} - self._contexts.keys())
         self._contexts |= {certificate.server_name: tls_context(certificate) for certificate in fresh}
         await self._listener.hold(added)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 import tempfile
 from collections import OrderedDict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -61,6 +63,7 @@ class TlsResponder:
         Raises:
             OSError: The address is taken or not ours.
         """
+        ignore_undecodable_names()
         return await self._server.start(host, port, tls=self._front, handshake_seconds=SECONDS)
 
     async def stop(self) -> None:
@@ -84,6 +87,22 @@ class TlsResponder:
         # The handshake was all there is to it (RFC 8737 section 3).
         tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
         self._on_answer(tls.server_hostname or "", tls.selected_alpn_protocol() == ACME_TLS_1)
+
+
+@cache
+def ignore_undecodable_names() -> None:
+    """Have nothing printed about server names that are not ASCII: their handshakes end by themselves.
+
+    Python's ssl module reports them, with a traceback, where nobody can catch it, and anybody may send them.
+    """
+    report = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, UnicodeDecodeError) and unraisable.object == error.object):
+            report(unraisable)
+
+    sys.unraisablehook = hook
 
 
 def identifier_of(name: str) -> Identifier:

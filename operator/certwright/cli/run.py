@@ -33,6 +33,8 @@ from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials, in_cluster, own_namespace
 from certwright.resources.labels import metadata_problem
+from certwright.shim.annotations import Defaults
+from certwright.shim.reconciler import Options as ShimOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,7 +129,31 @@ def _options(given: argparse.Namespace) -> Options:
         kubeconfig=given.kubeconfig or None,
         lease_name=given.lease_name,
         identity=given.identity,
+        shim=_shim(given),
         election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
+    )
+
+
+def _shim(given: argparse.Namespace) -> ShimOptions | None:
+    """Return which annotations count, or None if none does.
+
+    Raises:
+        ValueError: The default issuer is of a wrong form.
+    """
+    if not given.shim:
+        return None
+    kind, name = "ClusterIssuer", given.shim_default_issuer
+    if "/" in name:
+        kind, _, name = name.partition("/")
+    if kind not in {"Issuer", "ClusterIssuer"}:
+        raise ValueError(f"{given.shim_default_issuer[:MAX_SHOWN]!r} is neither Issuer/NAME nor ClusterIssuer/NAME")
+    return ShimOptions(
+        Defaults(
+            cert_manager=given.shim_cert_manager_annotations != "false",
+            issuer=name or None,
+            issuer_kind=kind,
+        ),
+        leaves_to_cert_manager=given.shim_cert_manager_annotations == "auto",
     )
 
 
@@ -287,6 +313,31 @@ def _parser() -> argparse.ArgumentParser:
         default=_env("ALLOW_LOOPBACK") or str(not in_cluster()).lower(),
         help="whether CAs and self-checked domains may be at a loopback address; link-local addresses and those of "
         "metadata services never are (default: false in a pod, true elsewhere)",
+    )
+    add(
+        "--shim",
+        metavar="true|false",
+        nargs="?",
+        type=_truth,
+        const=True,
+        default=_env("SHIM") or "false",
+        help="whether Ingresses, Gateways and ListenerSets with annotations such as certwright.io/cluster-issuer get "
+        "Certificates; without a value: true (default: %(default)s)",
+    )
+    add(
+        "--shim-cert-manager-annotations",
+        metavar="auto|true|false",
+        type=_one_of("auto", "true", "false"),
+        default=_env("SHIM_CERT_MANAGER_ANNOTATIONS") or "auto",
+        help="whether the annotations of cert-manager count as well; auto: while no controller of cert-manager runs in "
+        "the cluster (default: %(default)s)",
+    )
+    add(
+        "--shim-default-issuer",
+        metavar="KIND/NAME",
+        default=_env("SHIM_DEFAULT_ISSUER"),
+        help="issuer of Ingresses with kubernetes.io/tls-acme, such as ClusterIssuer/letsencrypt (default: none, and "
+        "that annotation does not count)",
     )
     add(
         "--leader-elect",

@@ -24,6 +24,7 @@ from certwright.handlers.registrations import (
     certificate_kind,
     issuer_kind,
     secret_kind,
+    source_kind,
 )
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
@@ -44,9 +45,15 @@ from certwright.metrics import Metrics
 from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer, find_condition
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
+from certwright.shim.annotations import is_annotated
+from certwright.shim.presence import CertManagerPresence
+from certwright.shim.reconciler import ShimReconciler
+from certwright.shim.requests import ShimApi
+from certwright.shim.routes import Routes
+from certwright.shim.sources import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kubernetes.aio.client.api_client import ApiClient
 
@@ -59,6 +66,7 @@ if TYPE_CHECKING:
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
     from certwright.resources import Certificate
+    from certwright.shim.reconciler import Options as ShimOptions
 
 
 NEXT_TRIALS: Final = 3
@@ -81,6 +89,7 @@ class Controller:
         common: Labels and annotations for every object that is made.
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
+        shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
     """
 
     def __init__(
@@ -96,6 +105,7 @@ class Controller:
         common: CommonMetadata | None = None,
         claims: Claims | None = None,
         leadership: Leadership | None = None,
+        shim: ShimOptions | None = None,
     ) -> None:
         http01 = http01 or Http01Options()
         leadership = leadership or Leadership.unlimited()
@@ -195,6 +205,20 @@ class Controller:
             alternatives_wanted=self._wake_those_with_alternatives,
         )
         self.manager.on_rewind = self._certificate_reconciler.start_over
+        self._shim_options = shim
+        self.routes = Routes()
+        self.routes.wake = self.manager.wake
+        self._shim = None
+        if shim is not None:
+            self._shim = ShimReconciler(
+                ShimApi(client, common),
+                shim,
+                certificates=self.certificates,
+                find_issuer=self._issuer_of,
+                recorder=self._recorder,
+                routes=self.routes,
+                is_cert_manager_live=CertManagerPresence(client).is_live,
+            )
         self._register()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -233,6 +257,7 @@ class Controller:
                 authority_of=self._authority_of,
                 metrics=self.metrics,
                 tell=self._tell_invalid,
+                made_for=self._shim.wakes if self._shim is not None else nothing,
             )
         )
         of_issuers = partial(
@@ -244,10 +269,15 @@ class Controller:
             metrics=self.metrics,
             wake_certificates=self._wake_certificates_of,
             tell=self._tell_invalid,
+            annotated=self._shim.of_issuer if self._shim is not None else nothing,
         )
         kinds.register(of_issuers(ISSUERS, Issuer, self.issuers))
         kinds.register(of_issuers(CLUSTER_ISSUERS, ClusterIssuer, self.cluster_issuers))
         kinds.register(secret_kind(self.secrets, self.certificates, keeps=self._unclaimed.keeps))
+        if self._shim is not None and self._shim_options is not None:
+            defaults = self._shim_options.defaults
+            for source in SOURCES:
+                kinds.register(source_kind(source, self._shim, wants=partial(is_annotated, defaults)))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())
@@ -275,10 +305,13 @@ class Controller:
 
     def _authority_of(self, issuer: Key) -> str | None:
         """Return host and port of an issuer's CA, or None if the issuer is not known."""
+        found = self._issuer_of(issuer)
+        return None if found is None else host_of(found.spec.acme.server)
+
+    def _issuer_of(self, issuer: Key) -> Issuer | ClusterIssuer | None:
         stores: dict[str, Store[Issuer] | Store[ClusterIssuer]]
         stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
-        found = stores[issuer.kind].get(issuer.namespace, issuer.name)
-        return None if found is None else host_of(found.spec.acme.server)
+        return stores[issuer.kind].get(issuer.namespace, issuer.name)
 
     def _wake_certificates_of(self, issuer: Key) -> None:
         keys = self.certificates.of_issuer(issuer)
@@ -328,6 +361,11 @@ def changed_for_us(before: Certificate, after: Certificate) -> bool:
         getattr(before.metadata, field) != getattr(after.metadata, field)
         for field in ("uid", "generation", "deletion_timestamp", "labels")
     )
+
+
+def nothing(*_: object) -> Iterable[Key]:
+    """Wake nothing."""
+    return ()
 
 
 def _now() -> dt.datetime:

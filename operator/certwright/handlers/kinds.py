@@ -41,6 +41,9 @@ class WatchedKind(Generic[T]):
         on_gone: Called with the key and UID of an object that is gone, once the store does not have it any more.
         on_invalid: Called in place of `reconcile` for an object that `parse` refuses.
         invalid: Where those are kept.
+        wants: Whether an object is of any interest, as its metadata shows; only for kinds of others.
+        is_foreign: Whether others define it. It is then watched by a list-watch of our own, which tells only what is
+            wanted, and nothing is ever written to its status.
     """
 
     resource: Resource
@@ -55,6 +58,8 @@ class WatchedKind(Generic[T]):
     on_gone: Callable[[Key, str], None] = lambda _key, _uid: None
     on_invalid: Callable[[Key, InvalidObject], Awaitable[None]] | None = None
     invalid: Store[InvalidObject] = field(default_factory=Store)
+    wants: Callable[[Mapping[str, Any]], bool] = lambda _body: True
+    is_foreign: bool = False
 
     def knows(self, key: Key) -> bool:
         """Whether there is an object of this name, one that cannot be worked with included."""
@@ -107,5 +112,10 @@ class Kinds:
 
     @property
     def resources(self) -> list[Resource]:
-        """What is watched, in the order of registration."""
-        return [kind.resource for kind in self]
+        """What kopf watches, in the order of registration."""
+        return [kind.resource for kind in self if not kind.is_foreign]
+
+    @property
+    def foreign(self) -> list[Resource]:
+        """What our own list-watches watch."""
+        return [kind.resource for kind in self if kind.is_foreign]

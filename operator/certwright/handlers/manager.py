@@ -144,6 +144,10 @@ class Manager:
             if kind.reconcile is not None:
                 self.wake(*kind.keys())
 
+    def wants(self, resource: Resource, body: Mapping[str, Any]) -> bool:
+        """Whether an object is of any interest."""
+        return self.kinds[resource.kind].wants(body)
+
     async def take_event(self, resource: Resource, event: str | None, body: Mapping[str, Any]) -> None:
         """Take in news about an object.
 
@@ -153,16 +157,17 @@ class Manager:
             body: The object.
         """
         kind, metadata = self.kinds[resource.kind], body["metadata"]
-        if event == DELETED or not resource.selects(metadata):
-            self._gone(kind, metadata)
-            return
         key = resource.key(metadata)
+        if event == DELETED or not resource.selects(metadata):
+            if kind.knows(key) or not kind.is_foreign:
+                self._gone(kind, metadata)
+            return
         if not kind.keeps(key):
             kind.store.drop(key.namespace, key.name)
             return
-        if self.other_releases is not None and kind.reconcile is not None:
+        if self.other_releases is not None and kind.reconcile is not None and not kind.is_foreign:
             self.other_releases.take(key, body)
-        if kind.reconcile is not None:
+        if kind.reconcile is not None and not kind.is_foreign:
             self.quarantine.see(key, body)
         try:
             parsed = await self._parse(kind, key, body)
@@ -242,6 +247,8 @@ class Manager:
     async def _is_kept_out(self, kind: WatchedKind[Any], key: Key) -> bool:
         if self.other_releases is None or kind.reconcile is None:
             return False
+        if kind.is_foreign:
+            return await self.other_releases.serves(key)
         invalid, known = kind.invalid.get(key.namespace, key.name), kind.store.get(key.namespace, key.name)
         if invalid is not None:
             metadata = invalid.body["metadata"]

@@ -28,9 +28,11 @@ from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.heartbeat import Heartbeat
 from certwright.kube.lease import LeaseLock
+from certwright.kube.list_watch import ListWatch, ListWatches, State
 from certwright.kube.login import connect, credentials_of
 from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
+from certwright.shim.routes import HTTP_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.issuers.dns_webhook_serving import ServedWebhook
+    from certwright.shim.reconciler import Options as ShimOptions
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Options:
         election: For one of several replicas; None for an operator that runs alone.
         lease_name: Of the Lease in the operator's namespace, by which other releases see this one.
         identity: This process, in that Lease.
+        shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
     """
 
     operator_namespace: str
@@ -83,6 +87,7 @@ class Options:
     election: Election | None = None
     lease_name: str = "certwright"
     identity: str = ""
+    shim: ShimOptions | None = None
 
 
 async def run_operator(options: Options) -> None:
@@ -112,6 +117,7 @@ async def run_operator(options: Options) -> None:
             common=options.common,
             claims=_claims(api, options),
             leadership=leadership,
+            shim=options.shim,
         )
         await _start_responder(stack, controller, options.http01)
         candidate = None
@@ -127,10 +133,11 @@ async def run_operator(options: Options) -> None:
                 abort=controller.abort,
             )
         watcher = _make_watcher(api, controller, options)
+        foreign = await _foreign_watches(stack, controller, options)
         stop = asyncio.Event()
         endpoints = Endpoints(
             controller.metrics,
-            why_not_ready=lambda: _why_not_ready(stop, watcher, candidate, controller),
+            why_not_ready=lambda: _why_not_ready(stop, watcher, candidate, controller) or foreign.trouble,
             notice=lambda: controller.manager.notice,
         )
         port = await endpoints.start(options.http_host, options.http_port)
@@ -141,7 +148,48 @@ async def run_operator(options: Options) -> None:
             port,
             ", ".join(options.namespaces) or "all namespaces",
         )
-        await _run_until_stopped(controller, candidate, endpoints, watcher=watcher, stop=stop)
+        await _run_until_stopped(controller, candidate, endpoints, watcher=watcher, foreign=foreign, stop=stop)
+
+
+async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Controller, options: Options) -> ListWatches:
+    """Return the list-watches of what others define, with connections of their own, as each holds one."""
+    manager, metrics, routes = controller.manager, controller.metrics, controller.routes
+    watches: list[ListWatch] = []
+    if manager.kinds.foreign:
+        api = await connect(options.kubeconfig, connections=0)
+        stack.push_async_callback(api.close)
+        client = KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=30.0, tries=1))
+        for resource in manager.kinds.foreign:
+            of_resource = [
+                ListWatch(
+                    client,
+                    resource,
+                    manager,
+                    namespace=namespace,
+                    metadata_only=True,
+                    on_failure=metrics.watch_failed,
+                )
+                for namespace in options.namespaces or (None,)
+            ]
+            metrics.watch_watch(resource.plural, partial(_all_watching, of_resource))
+            watches += of_resource
+        watches += [
+            ListWatch(
+                client, HTTP_ROUTES, routes, namespace=namespace, on_failure=metrics.watch_failed, after=routes.wanted
+            )
+            for namespace in options.namespaces or (None,)
+        ]
+    return ListWatches(watches)
+
+
+async def _watch_others(watcher: Watcher, foreign: ListWatches) -> None:
+    """Watch what others define once everything of ours is known: what is missing of it would be made again."""
+    await watcher.complete.wait()
+    await foreign.run()
+
+
+def _all_watching(watches: Sequence[ListWatch]) -> bool:
+    return all(one.state in {State.WATCHING, State.ABSENT} for one in watches)
 
 
 def _claims(api: ApiClient, options: Options) -> Claims:
@@ -207,6 +255,7 @@ async def _run_until_stopped(
     endpoints: Endpoints,
     *,
     watcher: Watcher,
+    foreign: ListWatches,
     stop: asyncio.Event,
 ) -> None:
     may_lead = asyncio.Event()
@@ -217,9 +266,10 @@ async def _run_until_stopped(
     started = asyncio.create_task(watcher.started.wait(), name="started")
     seeing = asyncio.create_task(_see(watcher, may_lead), name="seeing")
     minding = asyncio.create_task(watcher.mind(), name="minding")
+    others = asyncio.create_task(_watch_others(watcher, foreign), name="watches of other kinds")
     _on_signals(stop.set)
     try:
-        parts = {watching, work, minding, *standing}
+        parts = {watching, work, minding, others, *standing}
         await asyncio.wait({*parts, started}, return_when=asyncio.FIRST_COMPLETED)
         if started.done():
             # kopf has set its own handlers; ours let the work come to a safe point before the watches end.
@@ -238,7 +288,7 @@ async def _run_until_stopped(
         if watcher.stop():
             await asyncio.wait({watching})
     finally:
-        tasks: list[asyncio.Task[Any]] = [started, seeing, minding, work, watching, *standing]
+        tasks: list[asyncio.Task[Any]] = [started, seeing, minding, others, work, watching, *standing]
         for task in tasks:
             task.cancel()
         # What does not end after a loss is left to `Election.on_lost`.
@@ -246,7 +296,7 @@ async def _run_until_stopped(
         ended, _ = await asyncio.wait(tasks, timeout=LOST_SECONDS if lost else None)
         for task in ended:
             _error_of(task)  # looked at, so that nothing complains of those that are not raised below
-    _raise_failure(watching, work, minding, *standing, asked=asked)
+    _raise_failure(watching, work, minding, others, *standing, asked=asked)
     logger.info("stopped")
 
 

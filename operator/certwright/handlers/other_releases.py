@@ -58,6 +58,15 @@ class OtherReleases:
         self._told.pop(key, None)
         self._refused.discard(key)
 
+    async def serves(self, key: Key) -> bool:
+        """Tell whether an object of a kind of others is another release's business; nothing is written to it."""
+        await self._claims.looked.wait()
+        if self._claims.keeper(key.namespace) is None:
+            self._refused.discard(key)
+            return False
+        self._refused.add(key)
+        return True
+
     async def keep_out(self, resource: Resource, key: Key, metadata: Mapping[str, Any]) -> bool:
         """Tell whether an object is another release's business, and have it say so.
 

@@ -17,7 +17,7 @@ from certwright.kube.client import MERGE
 from certwright.kube.errors import KubeError
 from certwright.kube.events import subject_of
 from certwright.kube.paths import object_path
-from certwright.resources import READY, Metadata
+from certwright.resources import GROUP, READY, Metadata
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -148,8 +148,8 @@ class Quarantine:
 
     async def _tell(self, resource: Resource, key: Key, seconds: float) -> None:
         """Mark the object, so that the next process leaves it alone as well, and say so to its owner."""
-        if not resource.group:
-            return  # Secrets and the like have no conditions
+        if resource.group != GROUP:
+            return  # Secrets have no conditions, and those of Ingresses and Gateways are others' to write
         root = f"/apis/{resource.group}/{resource.version}"
         path = object_path(root, resource.plural, key.namespace or None, key.name)
         for _ in range(MAX_TRIES):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.handlers.invalid import REASON
@@ -20,9 +20,10 @@ from certwright.resources import (
 )
 from certwright.runtime.queue import Place
 from certwright.runtime.result import Result
+from certwright.shim.noticed import Noticed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterable
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 
     from certwright.certificates.reconciler import CertificateReconciler
     from certwright.certificates.store import Certificates
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from certwright.metrics import Metrics
     from certwright.resources import Condition
     from certwright.runtime.key import Key
+    from certwright.shim.reconciler import ShimReconciler
 
     TellInvalid = Callable[[Resource, InvalidObject], Awaitable[None]]
 
@@ -55,6 +57,7 @@ def certificate_kind(
     authority_of: Callable[[Key], str | None],
     metrics: Metrics,
     tell: TellInvalid,
+    made_for: Callable[[Certificate | None, Certificate | None], Iterable[Key]] = lambda _before, _after: (),
 ) -> WatchedKind[Certificate]:
     """Return the declaration of Certificates. One that lets go of a Secret wakes the others that name it."""
 
@@ -63,6 +66,7 @@ def certificate_kind(
             yield key
         if before is not None and (after is None or after.spec.secret_name != before.spec.secret_name):
             yield from certificates.keys_of_secret(key.namespace, before.spec.secret_name)
+        yield from made_for(before, after)
 
     async def reconcile(key: Key) -> Result:
         result = await reconciler.reconcile(key)
@@ -114,11 +118,14 @@ def issuer_kind(
     metrics: Metrics,
     wake_certificates: Callable[[Key], None],
     tell: TellInvalid,
+    annotated: Callable[[Key], Iterable[Key]] = lambda _key: (),
 ) -> WatchedKind[AnyIssuer]:
     """Return the declaration of Issuers or of ClusterIssuers; a change of the status alone wakes nothing."""
 
     def wakes(key: Key, before: AnyIssuer | None, after: AnyIssuer | None) -> Iterable[Key]:
-        return () if before is not None and after is not None and _version(before) == _version(after) else (key,)
+        if before is not None and after is not None and _version(before) == _version(after):
+            return ()
+        return (key, *annotated(key))
 
     async def reconcile(key: Key) -> Result:
         result = await reconciler.reconcile(key)
@@ -196,6 +203,19 @@ def secret_kind(
         return certificates.keys_of_secret(key.namespace, key.name)
 
     return WatchedKind(SECRETS, parse=SecretFacts.of, keeps=keeps, parses_in_thread=True, store=secrets, wakes=wakes)
+
+
+def source_kind(
+    resource: Resource, reconciler: ShimReconciler, *, wants: Callable[[Mapping[str, Any]], bool]
+) -> WatchedKind[Noticed]:
+    """Return the declaration of Ingresses, Gateways or ListenerSets, of which only annotated ones are kept."""
+
+    def wakes(key: Key, before: Noticed | None, after: Noticed | None) -> Iterable[Key]:
+        return () if before == after and before is not None else (key,)
+
+    return WatchedKind(
+        resource, parse=Noticed.of, wakes=wakes, reconcile=reconciler.reconcile, wants=wants, is_foreign=True
+    )
 
 
 def _version(issuer: Issuer | ClusterIssuer) -> tuple[str, int]:

@@ -298,7 +298,8 @@ def _route(issuer: SolverSource, spec: Http01, override: Http01Override | None) 
         return GatewayRoute(tuple(parent.to_json() for parent in parents), gateway.labels)
     if spec.ingress is None:
         raise AssertionError("http01 has an ingress or a gatewayHTTPRoute: the model checks it")
-    chosen = (override.ingress if override is not None else None) or spec.ingress
+    another = override.ingress if override is not None else None
+    chosen = spec.ingress if another is None or (another.only_if_unset and spec.ingress.is_chosen) else another
     template = spec.ingress.ingress_template
     metadata = template.metadata if template is not None else None
     return IngressRoute(

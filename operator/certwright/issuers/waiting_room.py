@@ -25,7 +25,7 @@ class Priority(IntEnum):
 
     RENEWAL = 0
     FIRST = 1
-    """The first certificate, or one for a changed spec."""
+    """The first certificate, one for a changed spec, or one that somebody asked for before it is due."""
     RETRY = 2
     """After an attempt that failed."""
 

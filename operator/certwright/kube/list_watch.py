@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from certwright.kube.client import JSON
-from certwright.kube.errors import AnswerTooLarge, Forbidden, KubeError, NotFound
+from certwright.kube.errors import AnswerTooLarge, Forbidden, KubeError, NotFound, Unavailable, Unreachable
 from certwright.kube.paths import object_path
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ LIST_LIMIT: Final = 500
 """Objects in one answer to a list; fewer once an answer is too large."""
 WATCH_SECONDS: Final = 240
 """After which the API server is asked to end a watch, so that it is opened anew and its version is checked."""
+REFUSED_SECONDS: Final = 60.0
+"""A watch that ran is missed after so long: an API server that starts refuses for a moment what it allows later."""
 GRACE_SECONDS: Final = 20.0
 """For the API server to do so."""
 _NEWS: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
@@ -101,6 +104,8 @@ class ListWatch:
         pace: How long to wait.
         on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
             request.
+        clock: Seconds.
+        after: Nothing is asked before this is set; None to begin at once.
 
     Attributes:
         state: How it fares.
@@ -116,6 +121,8 @@ class ListWatch:
         metadata_only: bool = False,
         pace: Pace | None = None,
         on_failure: Callable[[str, str], None] = lambda _plural, _status: None,
+        clock: Callable[[], float] = time.monotonic,
+        after: asyncio.Event | None = None,
     ) -> None:
         self._client = client
         self._resource = resource
@@ -123,6 +130,7 @@ class ListWatch:
         self._namespace = namespace
         self._pace = pace or Pace()
         self._on_failure = on_failure
+        self._after = after
         self._path = object_path(f"/{resource.root}", resource.plural, namespace)
         self._what = resource.title + (f" in {namespace}" if namespace else "")
         self._accept_list = _METADATA.format("List") if metadata_only else JSON
@@ -133,19 +141,29 @@ class ListWatch:
         self._newest = -1
         self._failures = self._stale = 0
         self._failure: str | None = None
+        self._refused_since: float | None = None
+        self._clock = clock
         self._listed = False
         self.state = State.STARTING
 
     @property
     def trouble(self) -> str | None:
-        """What is not seen and why, for the user; None if all is well, or if the resource is not served at all."""
-        if self.state is State.FAILING:
-            begun = "cannot be watched" if self._listed else "cannot be listed"
-            return f"{self._what} {begun}: {self._failure}"
-        return f"the list of {self._what} has not arrived" if self.state is State.STARTING else None
+        """What is not seen and why, for the user; None if all is well, or if the resource is not served at all.
+
+        What was listed once is no trouble while the API server is away; it is when it is refused for a minute.
+        """
+        if self._after is not None and not self._after.is_set():
+            return None
+        if not self._listed and self.state is not State.ABSENT:
+            return f"the list of {self._what} has not arrived" + (f": {self._failure}" if self._failure else "")
+        if self._refused_since is not None and self._clock() - self._refused_since >= REFUSED_SECONDS:
+            return f"{self._what} can no longer be watched: {self._failure}"
+        return None
 
     async def run(self) -> None:
         """List and watch, until cancelled."""
+        if self._after is not None:
+            await self._after.wait()
         while True:
             try:
                 if self._version < 0:
@@ -286,6 +304,7 @@ class ListWatch:
         elif self.state is not State.ABSENT:
             logger.info("the API server does not serve %s; they are watched as soon as it does", self._what)
         self._version, self._newest, self._failures, self._failure = -1, -1, 0, None
+        self._refused_since = None
         self.state = State.ABSENT
         await asyncio.sleep(self._pace.absent * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
 
@@ -301,6 +320,10 @@ class ListWatch:
         words = str(error)
         if words != self._failure and (self._failures or isinstance(error, Forbidden)):
             logger.warning("%s cannot be watched; the operator sees no changes until they can: %s", self._what, words)
+        if not _is_refusal(error):
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = self._clock()
         # A watch that breaks once is nothing: it is opened again where it was.
         if self._failures or not self._listed or isinstance(error, Forbidden):
             self.state, self._failure = State.FAILING, words
@@ -312,8 +335,13 @@ class ListWatch:
             logger.info("%s can be watched again", self._what)
         elif self.state is State.ABSENT:
             logger.info("the API server now serves %s", self._what)
-        self._listed, self._failures, self._failure = True, 0, None
+        self._listed, self._failures, self._failure, self._refused_since = True, 0, None, None
         self.state = State.WATCHING
+
+
+def _is_refusal(error: KubeError) -> bool:
+    """Whether asking again at once would change nothing."""
+    return not isinstance(error, Unavailable | Unreachable) and error.status is not None
 
 
 def _is_object(body: Any) -> bool:
@@ -344,6 +372,8 @@ class ListWatches:
 
     async def run(self) -> None:
         """Run all of them until cancelled; a defect in one ends this with its error."""
+        if not self._watches:
+            await asyncio.Event().wait()
         async with asyncio.TaskGroup() as group:
             for one in self._watches:
                 group.create_task(one.run())

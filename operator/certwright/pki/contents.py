@@ -46,6 +46,10 @@ _EXTENDED: Final = {
 }
 
 
+SERVER_USAGES: Final = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
+"""The extended key usages with which TLS servers can use a certificate."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """Fields of a subject besides the common name (RFC 5280 section 4.1.2.4)."""
@@ -114,6 +118,12 @@ class CertificateContents:
     def is_empty(self) -> bool:
         """Whether nothing is requested."""
         return self == CertificateContents()
+
+    @property
+    def is_for_servers(self) -> bool:
+        """Whether TLS servers will use the certificate: they do if nothing is said of who else does."""
+        extended = [_EXTENDED[one] for one in self.usages if one in _EXTENDED]
+        return not extended or not SERVER_USAGES.isdisjoint(extended)
 
     def to_json(self) -> dict[str, Any]:
         """Return what is requested as JSON values, without what is not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from certwright.text import rfc3339
+from certwright.text import listed, printable, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_FOR_START: Final = timedelta(hours=1)
 """How far ahead a certificate may start and still be waited for: a clock may be that wrong, more is intended."""
+
+_MAX_NAME: Final = 100
 
 
 class PkiError(Exception):
@@ -57,6 +59,45 @@ class MissingNames(GateRefused):
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         super().__init__(f"the certificate does not cover {', '.join(self.names)}")
+
+
+class SurplusNames(GateRefused):
+    """The leaf has names that were not requested (RFC 8555 section 7.4); `names` are these."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        shown = listed([printable(name, _MAX_NAME) for name in self.names])
+        super().__init__(f"the certificate is also for {shown}, which nobody requested")
+
+
+class IsAuthority(GateRefused):
+    """The leaf may issue certificates itself: nobody asks for that, and a stolen key would be a stolen CA."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the certificate is that of a CA (CA:TRUE, or the key usage cert sign), which was not requested"
+        )
+
+
+class NotForServers(GateRefused):
+    """The leaf's extended key usage forbids TLS servers to use it (RFC 5280 section 4.2.1.12)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the certificate is not for TLS servers: its extended key usage lacks server auth. If it is to be for "
+            "something else, request that by its usages"
+        )
+
+
+class UnknownCriticalExtension(GateRefused):
+    """The leaf has a critical extension that TLS clients do not know, so they have to refuse it; `oid` is its type."""
+
+    def __init__(self, oid: str) -> None:
+        self.oid = oid
+        super().__init__(
+            f"the certificate has the critical extension {printable(oid, _MAX_NAME)}, which clients do not know and so "
+            "must refuse (RFC 5280 section 4.2)"
+        )
 
 
 class BrokenChain(GateRefused):

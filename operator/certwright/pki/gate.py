@@ -6,15 +6,27 @@ import ipaddress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from cryptography import x509
+
+from certwright.issuing import UNREADABLE
 from certwright.pki.certificate import CertificateFacts
 from certwright.pki.chain import arrange_chain
-from certwright.pki.errors import Expired, MissingNames, NotYetValid, OlderThanCurrent
+from certwright.pki.contents import SERVER_USAGES
+from certwright.pki.errors import (
+    ChainError,
+    Expired,
+    IsAuthority,
+    MissingNames,
+    NotForServers,
+    NotYetValid,
+    OlderThanCurrent,
+    SurplusNames,
+    UnknownCriticalExtension,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    from cryptography import x509
 
     from certwright.key_file import PrivateKey
     from certwright.pki.chain import CertificateChain
@@ -33,6 +45,8 @@ def check_before_write(
     ip_addresses: Sequence[str] = (),
     now: datetime,
     current: x509.Certificate | None = None,
+    is_exact: bool = False,
+    for_servers: bool = False,
 ) -> CertificateChain:
     """Check everything that a server and its clients rely on, and return the chain to write.
 
@@ -44,6 +58,8 @@ def check_before_write(
         ip_addresses: The requested addresses.
         now: The present, UTC.
         current: The certificate that is to be replaced, if there is one.
+        is_exact: Whether the leaf may have no other DNS names and addresses than those requested.
+        for_servers: Whether TLS servers will use it.
 
     Returns:
         The certificate for the key and its issuers; see `arrange_chain`.
@@ -51,16 +67,21 @@ def check_before_write(
     Raises:
         KeyMismatch: No certificate of the chain is for the key.
         MissingNames: A requested name is not in the leaf.
+        SurplusNames: The leaf has another one, and is to be exact.
+        IsAuthority: The leaf is the certificate of a CA.
+        NotForServers: Its extended key usage forbids its use by servers.
+        UnknownCriticalExtension: It has a critical extension that clients do not know.
         BrokenChain: The issuer of the leaf is not among the certificates beside it.
         NotYetValid: The leaf's life begins more than five minutes from now; see `NotYetValid.usable_from`.
-        Expired: The leaf has expired.
+        Expired: The leaf has expired, or ends before it begins.
         OlderThanCurrent: The leaf was issued before `current`.
         ChainError: The leaf's extensions or the name of its issuer cannot be read.
     """
     arranged = arrange_chain(chain, key)
     facts = CertificateFacts.of(arranged.leaf)
-    _check_names(facts, dns_names, ip_addresses)
-    if facts.not_after <= now:
+    _check_names(facts, dns_names, ip_addresses, is_exact=is_exact)
+    _check_uses(arranged.leaf, for_servers=for_servers)
+    if facts.not_after <= max(now, facts.not_before):
         raise Expired(facts.not_after)
     if current is not None:
         _check_newer(arranged.leaf, current, now)
@@ -70,12 +91,37 @@ def check_before_write(
     return arranged
 
 
-def _check_names(facts: CertificateFacts, dns_names: Sequence[str], ip_addresses: Sequence[str]) -> None:
-    missing = [name for name in dns_names if name.lower() not in facts.dns_names]
-    covered = {ipaddress.ip_address(address) for address in facts.ip_addresses}
+def _check_names(
+    facts: CertificateFacts, dns_names: Sequence[str], ip_addresses: Sequence[str], *, is_exact: bool
+) -> None:
+    covered_names, covered = set(facts.dns_names), {ipaddress.ip_address(address) for address in facts.ip_addresses}
+    missing = [name for name in dns_names if name.lower() not in covered_names]
     missing += [address for address in ip_addresses if ipaddress.ip_address(address) not in covered]
     if missing:
         raise MissingNames(missing)
+    if not is_exact:
+        return
+    requested = {ipaddress.ip_address(address) for address in ip_addresses}
+    surplus = sorted(covered_names - {name.lower() for name in dns_names})
+    surplus += sorted(str(address) for address in covered - requested)
+    if surplus:
+        raise SurplusNames(surplus)
+
+
+def _check_uses(leaf: x509.Certificate, *, for_servers: bool) -> None:
+    """Check that clients will take the certificate for what it is requested for; one without usages is for all."""
+    try:
+        extensions = list(leaf.extensions)
+    except UNREADABLE:
+        raise ChainError("the certificate's extensions cannot be read") from None
+    for extension in extensions:
+        match extension.value:
+            case x509.BasicConstraints(ca=True) | x509.KeyUsage(key_cert_sign=True):
+                raise IsAuthority
+            case x509.ExtendedKeyUsage() as usages if for_servers and SERVER_USAGES.isdisjoint(usages):
+                raise NotForServers
+            case x509.UnrecognizedExtension() | x509.PrecertPoison() if extension.critical:
+                raise UnknownCriticalExtension(extension.oid.dotted_string)
 
 
 def _check_newer(leaf: x509.Certificate, current: x509.Certificate, now: datetime) -> None:

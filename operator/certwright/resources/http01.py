@@ -135,6 +135,11 @@ class Http01Ingress(Model):
     ingress_template: IngressTemplate | None = None
     """Additions to the solver's Ingress. Ignored if name is set."""
 
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a class or an Ingress is named."""
+        return any(given is not None for given in (self.ingress_class_name, self.ingress_class, self.name))
+
     @model_validator(mode="after")
     def _one_ingress(self) -> Self:
         if sum(given is not None for given in (self.ingress_class_name, self.ingress_class, self.name)) > 1:
@@ -186,6 +191,8 @@ class IngressOverride(Model):
     """The kubernetes.io/ingress.class annotation of the solver's Ingress."""
     name: ObjectName | None = None
     """An existing Ingress in the Certificate's namespace to edit in place."""
+    only_if_unset: bool = False
+    """Whether this is only for solvers that name no class and no Ingress themselves, not for all."""
 
     @model_validator(mode="after")
     def _one_ingress(self) -> Self:
@@ -205,7 +212,7 @@ class Http01Override(Model):
     """The route of http-01 for one Certificate. Each field applies to solvers with a route of its kind."""
 
     ingress: IngressOverride | None = None
-    """Replaces ingressClassName, class and name of the solver's ingress."""
+    """Replaces ingressClassName, class and name of the solver's ingress, or stands in for them."""
     gateway_http_route: GatewayOverride | None = Field(default=None, alias="gatewayHTTPRoute")
     """Is added to the parentRefs of the solver's gatewayHTTPRoute."""
 

@@ -10,6 +10,16 @@ from certwright.resources.errors import InvalidResource, describe
 from certwright.resources.timestamp import Timestamp
 
 
+class OwnerReference(Model):
+    """An object that another one belongs to, and is deleted with."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+
+
 class Metadata(Model):
     """An object's name, identity and labels, as the API server keeps them."""
 
@@ -23,6 +33,12 @@ class Metadata(Model):
     finalizers: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """The one object that manages this one, if any."""
+        return next((one for one in self.owner_references if one.controller), None)
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def applicant(observation: Observation) -> Applicant:
     if observation.status.failed_attempts:
         priority = Priority.RETRY
     else:
-        priority = Priority.FIRST if facts is None else Priority.RENEWAL
+        priority = Priority.RENEWAL if facts is not None and _is_due(observation) else Priority.FIRST
     return Applicant(
         namespace=observation.namespace,
         uid=observation.uid,
@@ -31,6 +31,12 @@ def applicant(observation: Observation) -> Applicant:
         priority=priority,
         expires=None if facts is None else facts.not_after,
     )
+
+
+def _is_due(observation: Observation) -> bool:
+    """Whether the certificate has to be renewed by now; one that somebody asked to be renewed, or changed, can wait."""
+    due, now = observation.renew_at, observation.seen_at
+    return due is not None and (now is None or now >= due)
 
 
 def _purpose(observation: Observation) -> OrderPurpose:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certwright.certificates.evidence import fingerprint_of
 from certwright.certificates.need import issuance_need
-from certwright.certificates.order_request import subject_names
+from certwright.certificates.order_request import contents_of, subject_names
 from certwright.certificates.revisions.secret import Revision, read_revisions, revisions_name
 from certwright.certificates.revocations import COMPROMISE, revocation_of
 from certwright.certificates.secret.facts import SecretFacts
@@ -147,7 +147,12 @@ def _checked(observation: Observation, revision: Revision, now: dt.datetime) -> 
     names = subject_names(observation.identifiers)
     key = load_private_key(revision.key_pem)
     chain = check_before_write(
-        parse_chain(revision.chain_pem), key, dns_names=names.dns_names, ip_addresses=names.ip_addresses, now=now
+        parse_chain(revision.chain_pem),
+        key,
+        dns_names=names.dns_names,
+        ip_addresses=names.ip_addresses,
+        now=now,
+        for_servers=contents_of(observation.certificate).is_for_servers,
     )
     return CertificateFacts.of(chain.leaf)
 

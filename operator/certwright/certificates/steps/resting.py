@@ -183,10 +183,17 @@ class AwaitRateLimit(RestUntil):
 
 @dataclass(frozen=True)
 class AwaitIssuer(Rest):
-    """The issuer is missing or not ready; its own event brings us back."""
+    """The issuer is missing, not ready or failing; that it works brings us back.
+
+    Attributes:
+        reason: Which of these.
+        message: For people.
+        is_tried_by_others: Whether others that wait for it look when it may be tried again.
+    """
 
     reason: Reason
     message: str
+    is_tried_by_others: bool = False
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Say so."""
@@ -195,7 +202,7 @@ class AwaitIssuer(Rest):
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:
         """Look again in a while, should the event have been lost, and when another issuer may be used."""
         result, look_at = Result.again_in(ISSUER_PAUSE_SECONDS), _choice_again(observation)
-        if look_at is None:
+        if look_at is None or self.is_tried_by_others:
             return result
         # Thousands may wait for one that is to try: not all of them come at once.
         later = TRIAL_SPREAD * fraction_of(observation.uid, "trial") if self.reason == "IssuerUnavailable" else NOTHING

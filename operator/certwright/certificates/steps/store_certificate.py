@@ -104,8 +104,8 @@ class StoreCertificate(Act):
             # Without a pause the next one would be ordered at once, and the next, until the CA's limits are used up.
             raise IssuanceError(
                 "NotAsAsked",
-                f"The CA's certificate is in Secret {secret.name}, but {need.message}. Compare the spec (names, "
-                "renewBefore) with what the CA issues.",
+                f"The CA's certificate is in Secret {secret.name}, but {need.message}. Compare the spec (renewBefore) "
+                "with what the CA issues.",
                 costly=True,
             )
         observation = observation.with_status(
@@ -185,6 +185,8 @@ async def checked_chain(observation: Observation, tools: Tools, key: PrivateKey)
         ip_addresses=names.ip_addresses,
         now=tools.clock(),
         current=current.leaf if current is not None and current.placeholder is None else None,
+        is_exact=True,
+        for_servers=contents_of(observation.certificate).is_for_servers,
     )
 
 

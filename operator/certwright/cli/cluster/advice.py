@@ -12,7 +12,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("OrderedTooOften",): "Find out what deletes or changes the Secret, the spec or the issuer; then wait.",
     ("PrivateKeyMismatch",): "Change spec.privateKey to match the Secret's key, or set rotationPolicy to Always.",
     ("InvalidSpec",): "Correct the field that the message names.",
-    ("NotAsAsked",): "Compare dnsNames, duration and renewBefore with what the CA issues.",
+    ("NotAsAsked",): "Compare duration and renewBefore with what the CA issues.",
     ("RenewalPaused", "Paused"): "Resume it: kubectl certwright resume.",
     ("NamesNotAllowed",): "Ask a cluster administrator to allow the domain, or remove it from the spec.",
     ("NoSolver",): "Add a solver to the issuer whose selector matches the domain.",

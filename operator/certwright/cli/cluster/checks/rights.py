@@ -65,6 +65,15 @@ TLS_ALPN01: Final = (
     Right("gateway.networking.k8s.io", "tlsroutes", ("get", "create", "patch", "deletecollection"), "TLS-ALPN-01"),
 )
 """The same, for TLS-ALPN-01 only: the chart value tlsAlpn01.enabled."""
+SHIM: Final = (
+    Right(OURS, "certificates", ("create", "delete"), "annotated Ingresses and Gateways"),
+    Right("networking.k8s.io", "ingresses", ("get", "list", "watch"), "annotated Ingresses"),
+    Right("gateway.networking.k8s.io", "gateways", ("get", "list", "watch"), "annotated Gateways"),
+    Right("gateway.networking.k8s.io", "listenersets", ("get", "list", "watch"), "annotated ListenerSets"),
+    Right("gateway.networking.k8s.io", "httproutes", ("list", "watch"), "names of annotated Gateways by routes"),
+    Right("gateway.networking.x-k8s.io", "xlistenersets", ("get", "list", "watch"), "annotated XListenerSets"),
+)
+"""The same, for annotated Ingresses and Gateways only: the chart value shim.enabled."""
 CLUSTER: Final = (
     Right(OURS, "clusterissuers", ("get", "list", "watch", "patch"), "reading ClusterIssuers, the finalizer"),
     Right(OURS, "clusterissuers/status", ("patch",), "reporting"),
@@ -100,6 +109,7 @@ async def check_operators(connected: Session, operator: Operator) -> list[Result
         challenges = [
             *await _check_all(f"{what}, HTTP-01", HTTP01, ask, namespace=connected.namespace, level="warn"),
             *await _check_all(f"{what}, TLS-ALPN-01", TLS_ALPN01, ask, namespace=connected.namespace, level="warn"),
+            *await _check_all(f"{what}, shim", SHIM, ask, namespace=connected.namespace, level="warn"),
         ]
         cluster = await _check_all(f"{what}, cluster", CLUSTER, ask, namespace=None, level=needed)
     except Forbidden:

@@ -1,0 +1,1 @@
+"""Certificates for Ingresses, Gateways and ListenerSets that name an issuer in an annotation."""

@@ -1,0 +1,134 @@
+"""The Certificates that an object asks for, whole, as they are applied. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from certwright.resources import API_VERSION, Certificate, CertificateSpec
+from certwright.resources.errors import describe
+from certwright.shim.annotations import Refusal, Wishes, refuse_field
+from certwright.shim.sources import INGRESSES, read_blocks, solver_route
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from certwright.shim.sources import Block, NamesOf, Source
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an object asks for.
+
+    Attributes:
+        certificates: The manifests, by their names.
+        kept: The names of Certificates that stay as they are: what is asked for them cannot be done.
+        keeps_all: Whether all of them do.
+        refusals: What cannot be done.
+    """
+
+    certificates: Mapping[str, Mapping[str, Any]]
+    kept: frozenset[str] = frozenset()
+    keeps_all: bool = False
+    refusals: tuple[Refusal, ...] = ()
+
+
+def wanted_certificates(
+    source: Source,
+    wishes: Wishes,
+    *,
+    label_names: Collection[str] = (),
+    names_of: NamesOf | None = None,
+) -> Wanted:
+    """Return the Certificates that an object asks for.
+
+    Args:
+        source: The object.
+        wishes: What its annotations ask for.
+        label_names: Labels that solvers of the issuer select Certificates by; these are copied.
+        names_of: See `read_blocks`.
+    """
+    if wishes.refusals or wishes.issuer is None:
+        return Wanted({}, keeps_all=True, refusals=wishes.refusals)
+    blocks = read_blocks(source, wishes, names_of)
+    certificates: dict[str, Mapping[str, Any]] = {}
+    refusals, kept = list(blocks.refusals), set(blocks.refused)
+    for name, block in blocks.blocks.items():
+        manifest = _manifest(source, wishes, block, wishes.issuer, label_names)
+        problems = _problems(manifest, wishes, block, "spec.tls" if source.resource == INGRESSES else "listeners")
+        if problems:
+            refusals += [problem for problem in problems if problem not in refusals]
+            kept.add(name)
+        else:
+            certificates[name] = manifest
+    return Wanted(certificates, frozenset(kept), refusals=tuple(refusals))
+
+
+def digest(manifest: Mapping[str, Any]) -> str:
+    """Return what tells a manifest from another one."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _manifest(
+    source: Source, wishes: Wishes, block: Block, issuer: Mapping[str, str], label_names: Collection[str]
+) -> dict[str, Any]:
+    labels = {name: value for name, value in source.labels.items() if name in label_names and isinstance(value, str)}
+    metadata: dict[str, Any] = {"namespace": source.namespace, "name": block.secret_name}
+    if labels:
+        metadata["labels"] = labels
+    spec: dict[str, Any] = {
+        "dnsNames": list(dict.fromkeys([*block.hosts, *wishes.alt_names])),
+        "secretName": block.secret_name,
+        "issuerRef": dict(issuer),
+        **wishes.spec,
+    }
+    route = solver_route(source, wishes)
+    if route:
+        spec["http01"] = route
+    return {
+        "apiVersion": API_VERSION,
+        "kind": Certificate.KIND,
+        "metadata": {**metadata, "ownerReferences": [source.owner_reference]},
+        "spec": spec,
+    }
+
+
+def _problems(manifest: Mapping[str, Any], wishes: Wishes, block: Block, place: str) -> list[Refusal]:
+    """Return what is wrong with a manifest in the words of the annotations and hosts that it was made of."""
+    try:
+        CertificateSpec.model_validate(manifest["spec"])
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        sentences = describe(error)
+    else:
+        return []
+    locations = [tuple(str(part) for part in one["loc"]) for one in found]
+    problems = []
+    for sentence in sentences:
+        field, _, why = sentence.partition(": ")
+        location = next((one for one in locations if _is_path(one, field)), ())
+        problems.append(_problem(location, field, why, wishes=wishes, block=block, place=place))
+    return problems
+
+
+def _problem(location: tuple[str, ...], field: str, why: str, *, wishes: Wishes, block: Block, place: str) -> Refusal:
+    if location[:1] == ("dnsNames",):
+        names = list(dict.fromkeys([*block.hosts, *wishes.alt_names]))
+        number = int(location[1]) if len(location) > 1 and location[1].isdecimal() else len(names)
+        host = names[number] if number < len(names) else ""
+        if host in wishes.alt_names and host not in block.hosts:
+            return Refusal.of("the annotation alt-names", host, why)
+        return Refusal.of(f"{place}: hosts of Secret {block.secret_name}", host, why)
+    if location[:1] == ("issuerRef",) and wishes.issuer is not None:
+        return Refusal.of(wishes.by, wishes.issuer["name"], why)
+    if location[:1] == ("secretName",):
+        return Refusal.of(f"{place}: secretName", block.secret_name, why)
+    return refuse_field(wishes, location, why) or Refusal.of(f"Secret {block.secret_name}: {field}", "", why)
+
+
+def _is_path(location: tuple[str, ...], field: str) -> bool:
+    return "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in location).removeprefix(".") == field

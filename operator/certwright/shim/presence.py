@@ -1,0 +1,76 @@
+"""Whether cert-manager's controller runs in the cluster, as its Lease shows to whoever watches it for a while."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from certwright.cert_manager.api import CONTROLLER_LEASE, LEASE_NAMESPACE
+from certwright.kube.errors import KubeError
+from certwright.kube.lease import GROUP_VERSION, LeaseRecord
+from certwright.kube.paths import object_path
+from certwright.runtime.leadership import boot_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from certwright.kube.client import KubeClient
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 20.0
+"""Between two looks at most."""
+LONGEST_LEASE: Final = 300.0
+"""Whoever may write the Lease may write any duration."""
+
+
+class CertManagerPresence:
+    """Looks at the Lease when it is asked, and not more often than it has to.
+
+    No wall clocks are compared: a Lease counts as held until it was seen unchanged for as long as it lasts. So the
+    first look believes it, which delays Certificates after an uninstallation by a minute and never has two controllers
+    at one Secret.
+
+    Args:
+        client: Sends the requests.
+        namespace: Of the Lease.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self, client: KubeClient, *, namespace: str = LEASE_NAMESPACE, clock: Callable[[], float] = boot_clock
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._clock = clock
+        self._looked_at: float | None = None
+        self._record = LeaseRecord()
+        self._since = 0.0
+
+    async def is_live(self) -> bool:
+        """Whether cert-manager's controller runs.
+
+        Raises:
+            KubeError: It cannot be found out.
+        """
+        now = self._clock()
+        if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
+            record = await self._read()
+            if record != self._record:
+                self._record, self._since = record, now
+            self._looked_at = now
+        lasts = min(float(self._record.duration), LONGEST_LEASE)
+        return bool(self._record.holder) and now - self._since < max(lasts, LOOK_SECONDS) + LOOK_SECONDS
+
+    async def _read(self) -> LeaseRecord:
+        answer = await self._client.request(
+            "GET",
+            object_path(f"/apis/{GROUP_VERSION}", "leases", self._namespace),
+            action="see whether cert-manager runs",
+            query={"fieldSelector": f"metadata.name={CONTROLLER_LEASE}", "limit": "1"},
+        )
+        items = answer.get("items") or []
+        try:
+            return LeaseRecord.of(items[0].get("spec") or {}) if items else LeaseRecord()
+        except (AttributeError, TypeError) as error:
+            raise KubeError("see whether cert-manager runs", message="its Lease cannot be read") from error

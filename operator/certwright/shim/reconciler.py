@@ -1,0 +1,330 @@
+"""Keeps the Certificates of Ingresses, Gateways and ListenerSets as their annotations ask for.
+
+An object is read whole when there is news of it, as the watch tells only its metadata. What is asked for is compared
+with the Certificates that the operator watches anyway: nothing is written where nothing changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.certificates.store import controller_key
+from certwright.kube.errors import Conflict, Invalid
+from certwright.kube.events import Subject
+from certwright.resources import Certificate
+from certwright.runtime.key import Key
+from certwright.runtime.result import Result
+from certwright.shim.annotations import Defaults, asks, read_annotations
+from certwright.shim.certificates import digest, wanted_certificates
+from certwright.shim.sources import INGRESSES, SOURCES, Source
+from certwright.text import listed, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+
+    from certwright.certificates.store import Certificates
+    from certwright.kube.events import EventRecorder
+    from certwright.kube.resource import Resource
+    from certwright.reasons import Reason
+    from certwright.resources import ClusterIssuer, Issuer
+    from certwright.shim.certificates import Wanted
+    from certwright.shim.requests import ShimApi
+    from certwright.shim.routes import Routes
+
+logger = logging.getLogger(__name__)
+
+KINDS: Final[Mapping[str, Resource]] = {resource.kind: resource for resource in SOURCES}
+TAKEN_SECONDS: Final = 2.0
+"""After another object took the name of a Certificate at the same time."""
+HELD_SECONDS: Final = 60.0
+"""Between looks at whether cert-manager still runs."""
+MAX_TOLD: Final = 4096
+"""Objects whose refusals are remembered; of one that is forgotten they are told again."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the shim works.
+
+    Attributes:
+        defaults: Which annotations count, and the issuer of ``kubernetes.io/tls-acme``.
+        leaves_to_cert_manager: Whether cert-manager's annotations are left to its controller while that one runs.
+    """
+
+    defaults: Defaults
+    leaves_to_cert_manager: bool = False
+
+
+@dataclass(frozen=True)
+class _Applied:
+    digest: str
+    uid: str
+    generation: int
+
+
+class ShimReconciler:
+    """Brings Certificates about.
+
+    Args:
+        api: Reads and writes.
+        options: How it works.
+        certificates: Those that the operator watches.
+        find_issuer: Returns an issuer by its key, or None if it is not known.
+        recorder: For Events on the annotated objects.
+        routes: The HTTPRoutes, for names that are taken from them.
+        is_cert_manager_live: Whether cert-manager's controller runs in the cluster.
+    """
+
+    def __init__(
+        self,
+        api: ShimApi,
+        options: Options,
+        *,
+        certificates: Certificates,
+        find_issuer: Callable[[Key], Issuer | ClusterIssuer | None],
+        recorder: EventRecorder,
+        routes: Routes,
+        is_cert_manager_live: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._routes = routes
+        self._is_cert_manager_live = is_cert_manager_live
+        self._api = api
+        self._options = options
+        self._certificates = certificates
+        self._find_issuer = find_issuer
+        self._recorder = recorder
+        self._applied: dict[tuple[str, str], _Applied] = {}
+        self._writing: set[tuple[str, str]] = set()
+        self._waiting: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
+        self._waits_for: defaultdict[Key, set[tuple[str, str]]] = defaultdict(set)
+        self._told: dict[Key, frozenset[tuple[str, str]]] = {}
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring the Certificates of one object about, or take them away.
+
+        Raises:
+            KubeError: The API server cannot be asked, or refuses.
+        """
+        resource = KINDS[key.kind]
+        body = await self._api.read(resource, key.namespace, key.name)
+        self._stop_waiting(key)
+        if body is None:
+            # Its Certificates go with it: Kubernetes collects what it owned.
+            self._told.pop(key, None)
+            self._routes.forget(key)
+            return Result.ON_EVENT
+        source = Source.of(resource, body)
+        if source.is_going:
+            return Result.ON_EVENT
+        wishes = read_annotations(source.annotations, self._options.defaults)
+        if await self._is_left_to_cert_manager(source):
+            return Result.again_in(HELD_SECONDS)
+        if wishes.issuer is None and not wishes.refusals:
+            await self._delete(source, (), "it names no issuer any more")
+            self._tell(key, source, ())
+            return Result.ON_EVENT
+        names_of = None
+        if wishes.names_from_routes and source.resource != INGRESSES:
+            self._routes.ask(key)
+            if not self._routes.is_listed:
+                # Their list wakes it.
+                return Result.ON_EVENT
+            names_of = partial(self._routes.names, key)
+        else:
+            self._routes.forget(key)
+        labels = self._label_names(source, wishes.issuer)
+        wanted = wanted_certificates(source, wishes, label_names=labels, names_of=names_of)
+        refusals: list[tuple[Reason, str]] = [("BadConfig", f"{one}.") for one in wanted.refusals]
+        result = Result.ON_EVENT
+        for name, manifest in wanted.certificates.items():
+            refusal, again = await self._bring(key, source, name, self._api.completed(manifest))
+            refusals += [refusal] if refusal is not None else []
+            result = again or result
+        await self._delete_surplus(source, wanted)
+        self._tell(key, source, refusals)
+        return result
+
+    def wakes(self, before: Certificate | None, after: Certificate | None) -> Iterable[Key]:
+        """Return the objects to look at because a Certificate came, changed or went."""
+        known = after or before
+        if known is None:
+            return
+        place = (known.metadata.namespace or "", known.metadata.name)
+        if after is None:
+            self._applied.pop(place, None)
+            yield from self._waiting.get(place, ())
+        elif before is not None and before.metadata.owner_references != after.metadata.owner_references:
+            yield from self._waiting.get(place, ())
+        if after is not None and (place in self._writing or self._is_as_written(after)):
+            return
+        if before is not None and after is not None and before.metadata.generation == after.metadata.generation:
+            return
+        owner = controller_key(known)
+        if owner is not None and owner.kind in KINDS:
+            yield owner
+
+    def of_issuer(self, issuer: Key) -> Iterable[Key]:
+        """Return the objects whose Certificates name an issuer: its solvers say which labels they need."""
+        for key in self._certificates.of_issuer(issuer):
+            certificate = self._certificates.get(key)
+            owner = controller_key(certificate) if certificate is not None else None
+            if owner is not None and owner.kind in KINDS:
+                yield owner
+
+    async def _is_left_to_cert_manager(self, source: Source) -> bool:
+        """Whether only annotations ask for something that cert-manager sees as well, and it runs."""
+        return (
+            self._options.leaves_to_cert_manager
+            and asks(source.annotations, self._options.defaults)
+            and not asks(source.annotations, Defaults())
+            and await self._is_cert_manager_live()
+        )
+
+    def _label_names(self, source: Source, issuer: Mapping[str, str] | None) -> Collection[str]:
+        """Return the labels that solvers of the issuer select Certificates by."""
+        if issuer is None:
+            return ()
+        namespace = source.namespace if issuer["kind"] == "Issuer" else ""
+        found = self._find_issuer(Key(issuer["kind"], namespace, issuer["name"]))
+        if found is None:
+            return ()
+        selectors = (solver.selector for solver in found.spec.acme.solvers)
+        return {name for selector in selectors if selector is not None for name in selector.match_labels}
+
+    async def _bring(
+        self, key: Key, source: Source, name: str, manifest: Mapping[str, Any]
+    ) -> tuple[tuple[Reason, str] | None, Result | None]:
+        """Apply a Certificate if it is not as it should be; return what is to be told, and when to look again."""
+        place = (source.namespace, name)
+        present = self._certificates.get(Key(Certificate.KIND, *place))
+        if place in self._writing:
+            return None, Result.again_in(TAKEN_SECONDS)
+        if present is not None and not _is_owned(present, source):
+            self._waiting[place].add(key)
+            self._waits_for[key].add(place)
+            return _sharing(present, manifest), None
+        if self._is_unchanged(present, manifest):
+            return None, None
+        self._writing.add(place)
+        try:
+            written = await self._api.apply(manifest, uid=present.metadata.uid if present is not None else None)
+        except (Conflict, Invalid) as error:
+            if present is None or isinstance(error, Conflict):
+                # Another Certificate has the name by now; the watch brings it in a moment.
+                logger.info("%s: %s; looking again", key, error)
+                return None, Result.again_in(TAKEN_SECONDS)
+            return ("BadConfig", f"The Certificate {name} is refused: {error.message}"), None
+        finally:
+            self._writing.discard(place)
+        metadata = written["metadata"]
+        self._applied[place] = _Applied(digest(manifest), metadata.get("uid", ""), int(metadata.get("generation") or 0))
+        names = listed(manifest["spec"]["dnsNames"])
+        if present is None:
+            self._record(source, "Normal", "CreateCertificate", f"Created the Certificate {name} for {names}")
+        elif present.metadata.generation != metadata.get("generation"):
+            self._record(source, "Normal", "UpdateCertificate", f"Updated the Certificate {name} for {names}")
+        return None, None
+
+    def _is_unchanged(self, present: Certificate | None, manifest: Mapping[str, Any]) -> bool:
+        """Whether a Certificate is as it should be already.
+
+        What this process applied needs no comparison: others may have set further fields, which stay theirs.
+        """
+        metadata = manifest["metadata"]
+        applied = self._applied.get((metadata["namespace"], metadata["name"]))
+        if (
+            applied is not None
+            and applied.digest == digest(manifest)
+            and (present is None or self._is_as_written(present))
+        ):
+            # The watch may be behind our own write; one that is gone is forgotten.
+            return True
+        if present is None:
+            return False
+        for name in ("labels", "annotations"):
+            if not (metadata.get(name) or {}).items() <= getattr(present.metadata, name).items():
+                return False
+        wanted = Certificate.parse(manifest)
+        theirs = present.spec.model_copy(update={"request": None, "paused": False})
+        return theirs == wanted.spec
+
+    def _is_as_written(self, certificate: Certificate) -> bool:
+        metadata = certificate.metadata
+        applied = self._applied.get((metadata.namespace or "", metadata.name))
+        return applied is not None and applied.uid == metadata.uid and applied.generation >= metadata.generation
+
+    async def _delete_surplus(self, source: Source, wanted: Wanted) -> None:
+        if not wanted.keeps_all:
+            await self._delete(source, {*wanted.certificates, *wanted.kept}, "its Secret is not named any more")
+
+    async def _delete(self, source: Source, kept: Collection[str], why: str) -> None:
+        """Delete the Certificates of an object but for those of these names. Their Secrets stay."""
+        key = Key(source.resource.kind, source.namespace, source.name)
+        for certificate in self._certificates.controlled_by(key):
+            name = certificate.metadata.name
+            going = certificate.metadata.deletion_timestamp is not None
+            if name in kept or going or not _is_owned(certificate, source):
+                continue
+            if await self._api.delete(certificate.metadata):
+                message = f"Deleted the Certificate {name}: {why}. The Secret {certificate.spec.secret_name} is kept"
+                self._record(source, "Normal", "DeleteCertificate", message)
+
+    def _stop_waiting(self, key: Key) -> None:
+        for place in self._waits_for.pop(key, ()):
+            self._waiting[place].discard(key)
+            if not self._waiting[place]:
+                del self._waiting[place]
+
+    def _tell(self, key: Key, source: Source, refusals: Collection[tuple[Reason, str]]) -> None:
+        """Tell refusals by Events, each once for as long as it lasts."""
+        before = self._told.pop(key, frozenset())
+        for reason, message in dict.fromkeys(refusals):
+            if (reason, message) not in before:
+                logger.warning("%s: %s: %s", key, reason, message)
+                self._record(source, "Warning", reason, message)
+        if refusals:
+            self._told[key] = frozenset(refusals)
+            while len(self._told) > MAX_TOLD:
+                del self._told[next(iter(self._told))]
+
+    def _record(self, source: Source, kind: Any, reason: Reason, message: str) -> None:
+        subject = Subject(
+            api_version=source.api_version,
+            kind=source.resource.kind,
+            namespace=source.namespace,
+            name=source.name,
+            uid=source.uid,
+            resource_version=source.resource_version,
+        )
+        self._recorder.record(subject, kind, reason, message)
+
+
+def _is_owned(certificate: Certificate, source: Source) -> bool:
+    owner = certificate.metadata.controller
+    return owner is not None and (owner.kind, owner.name, owner.uid) == (
+        source.resource.kind,
+        source.name,
+        source.uid,
+    )
+
+
+def _sharing(present: Certificate, manifest: Mapping[str, Any]) -> tuple[Reason, str] | None:
+    """Return what to tell of a Certificate that is not this object's; None if it serves as well."""
+    name, owner = present.metadata.name, present.metadata.controller
+    whose = printable(f"{owner.kind} {owner.name}") if owner is not None else ""
+    if owner is None or owner.kind not in KINDS:
+        why = f"belongs to the {whose}" if whose else "was made by somebody else"
+        message = f"The Certificate {name} {why}, so it is left as it is. Name another Secret for this object."
+        return "CertificateNotOurs", message
+    missing = sorted(set(Certificate.parse(manifest).spec.dns_names) - set(present.spec.dns_names))
+    if not missing:
+        return None
+    message = (
+        f"The Secret {name} is that of the {whose} too, whose Certificate counts and lacks {listed(missing)}. "
+        "Give this object a Secret of its own, or add the names there."
+    )
+    return "SecretShared", message
