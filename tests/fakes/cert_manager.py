@@ -46,7 +46,9 @@ def _dns01(name: str, **provider: Any) -> dict[str, Any]:
 _POD: Final = {"podTemplate": {"metadata": {"labels": {"team": "a"}}, "spec": {"nodeSelector": {"disk": "ssd"}}}}
 _GATEWAY: Final = {"parentRefs": [{"name": "gateway", "namespace": "infra", "kind": "Gateway"}], "labels": {"a": "b"}}
 _BINDING: Final = {"keyID": "kid-1", "keySecretRef": _SECRET, "keyAlgorithm": "HS256"}
-_NEW_FIELDS: Final = {"renewal": {"policy": "RenewBefore", "windows": [{"cron": "0 2 * * 6", "windowDuration": "4h"}]}}
+_NEW_FIELDS: Final[dict[str, Any]] = {
+    "renewal": {"policy": "RenewBefore", "windows": [{"cron": "0 2 * * 6", "windowDuration": "4h"}]}
+}
 _AKAMAI: Final = {f"{one}SecretRef": _SECRET for one in ("clientToken", "clientSecret", "accessToken")}
 _AZURE: Final = {"subscriptionID": "0b1f6471-1bf0-4dda-aec3-cb9272f09590", "resourceGroupName": "dns"}
 

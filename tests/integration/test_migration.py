@@ -207,7 +207,9 @@ def test_there_and_back_and_there_for_good_without_an_order(
     back = migrate("--back", "--yes")
     assert back.returncode == 0, back.stdout + back.stderr
     assert "2 Certificates are cert-manager's again" in back.stdout
-    cluster.wait_for("its controllers do not run again", lambda: cert_manager.running, bool)
+    cluster.wait_for(
+        "its controllers do not run again", lambda: {"runs": cert_manager.running}, lambda found: found["runs"]
+    )
     # It looks at everything when it starts, and writes the status of what it has judged.
     bed.kubectl("annotate", "certificates.cert-manager.io", "--all", "-n", space, "seen=again")
     bed.kubectl("wait", "--for=condition=Ready", "certificates.cert-manager.io", "--all", "-n", space)
