@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from harness import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
+from harness import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
 from harness.mistakes import wait_event
 from testbed.gateway_api import find_gateway_definitions
 from testbed.proxy import RecordingProxy
@@ -183,6 +183,23 @@ def test_what_somebody_deletes_or_changes_comes_back_and_what_is_not_the_ingress
         lambda: cluster.get("Certificate", tenant.namespace, "a-tls"),
         lambda seen: bool(seen["spec"]["renewBefore"] == "300h"),
     )
+    # Another controller's, for the same object: it names no Secret of the Ingress, and is not ours to delete.
+    owner = cluster.get("Ingress", tenant.namespace, "web")
+    assert owner is not None
+    reference = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "controller": True}
+    theirs = certificate(tenant.namespace, "theirs", [host()])
+    theirs["metadata"]["ownerReferences"] = [{**reference, "uid": owner["metadata"]["uid"]}]
+    cluster.apply(theirs)
+    tenant.ready("theirs")
+    cluster.patch(
+        "Ingress", tenant.namespace, "web", {"metadata": {"annotations": {"certwright.io/duration": "2000h"}}}
+    )
+    cluster.wait_for(
+        "the annotation is not followed",
+        lambda: cluster.get("Certificate", tenant.namespace, "a-tls"),
+        lambda seen: bool(seen["spec"].get("duration") == "2000h"),
+    )
+    assert "theirs" in certificates(tenant)
     uid = found_uid(cluster, tenant, "a-tls")
     cluster.delete("Certificate", tenant.namespace, "a-tls")
     cluster.wait_for(
