@@ -232,6 +232,11 @@ def test_overrides_of_the_solver_become_a_field(annotations: dict[str, str], rou
     assert moved(annotations)["http01"] == route
 
 
+def test_a_temporary_certificate_is_written_here_as_well() -> None:
+    assert moved({"cert-manager.io/issue-temporary-certificate": "true"})["temporaryCertificate"] is True
+    assert "temporaryCertificate" not in moved({"cert-manager.io/issue-temporary-certificate": "yes"})
+
+
 def test_two_overrides_of_an_ingress_keep_it_there() -> None:
     names = ("acme.cert-manager.io/http01-override-ingress-name", "acme.cert-manager.io/http01-override-ingress-class")
     assert "more than one of" in str(translated(dict.fromkeys(names, "x")).refusals[0])

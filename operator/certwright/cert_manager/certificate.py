@@ -84,8 +84,11 @@ def translate_certificate(
     _usages(spec, ours, notes)
     if (flags or ControllerFlags()).enable_certificate_owner_ref:
         ours["secretOwnerReference"] = True
-    if (route := move_overrides(mapping(mapping(manifest.get("metadata")).get("annotations")), notes)) is not None:
+    annotations = mapping(mapping(manifest.get("metadata")).get("annotations"))
+    if (route := move_overrides(annotations, notes)) is not None:
         ours["http01"] = route
+    if annotations.get(api.TEMPORARY_CERTIFICATE) == "true":
+        ours["temporaryCertificate"] = True
     metadata = moved_metadata(manifest, source)
     return finished(source, Built(Certificate, CertificateSpec, metadata, ours), notes)
 

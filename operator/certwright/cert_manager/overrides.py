@@ -21,12 +21,6 @@ _PARENT: Final = {api.PARENT_NAME: "name", api.PARENT_KIND: "kind", api.PARENT_N
 
 def move_overrides(annotations: Mapping[str, Any], notes: Notes) -> dict[str, Any] | None:
     """Return our field for the route of http-01, or None if nothing changes it."""
-    if annotations.get(api.TEMPORARY_CERTIFICATE) == "true":
-        notes.change(
-            f"metadata.annotations[{api.TEMPORARY_CERTIFICATE}]",
-            "a self-signed certificate is written until the real one is there",
-            "no certificate is written until the real one is there",
-        )
     route: dict[str, Any] = {}
     ingress = {ours: annotations[key] for key, ours in _INGRESS.items() if annotations.get(key)}
     if len(ingress) > 1:
