@@ -74,6 +74,7 @@ def test_the_api_server_fills_in_what_a_small_certificate_leaves_out(apply: Appl
         "paused": False,
         "revisionHistoryLimit": 1,
         "revokeOnDelete": False,
+        "temporaryCertificate": False,
         "issuerRef": {"name": "ca", "kind": "Issuer", "group": "certwright.io"},
         "privateKey": {"rotationPolicy": "Always"},
     }

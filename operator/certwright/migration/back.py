@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from certwright.migration.cluster import OUR_CERTIFICATES, OUR_CLUSTER_ISSUERS, OUR_ISSUERS, SECRETS
@@ -60,6 +61,8 @@ async def _remove_issuers(cluster: Cluster, progress: Progress, secrets_in: str)
             if mark_of(one, MOVED) is not None:
                 await cluster.delete(kind, one)
                 progress.tell(f"{title(one)} deleted; its account and its key stay")
+    # An operator that sees the Secret go before the issuer would register another account in its place.
+    await asyncio.sleep(2 * progress.interval)
     for one in await cluster.list(SECRETS, secrets_in):
         if mark_of(one, MOVED) is not None:
             await cluster.delete(SECRETS, one)
