@@ -117,7 +117,9 @@ class Memory:
         limited: Issuers whose CA has refused this Certificate's names for long, and until when.
         requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
         requesting: The back-off of keeping that record.
+        wrote_temporary: Whether a temporary certificate was written, or tried to.
         taken_out: ID of the request that this process last removed from the spec.
+        shown: The object that the metrics show.
         outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
         unkept: Whether none of the kept revisions was of use when the Secret was lost: it has to be ordered.
         voucher: Who says what the draft has of an order, see `Progress`; None if that cannot be told yet.
@@ -167,13 +169,15 @@ class Memory:
     requests: tuple[RequestStatus, ...] | None = None
     requesting: Backoff = field(default_factory=Backoff)
     taken_out: str | None = None
+    wrote_temporary: bool = False
+    shown: Certificate | None = field(default=None, repr=False)
 
     def for_generation(self, generation: int) -> Memory:
         """Return what is still of use for a spec: back-off and note of another one are not."""
         if self.generation == generation:
             return self
         note = self.note if self.note is not None and self.note.under_way else None
-        return replace(
+        return changed(
             self,
             generation=generation,
             note=note,
@@ -192,8 +196,8 @@ class Memory:
         What presented the responses of the order stays, to remove them.
         """
         if self.issuer_key in (None, key):
-            return self if self.issuer_key == key else replace(self, issuer_key=key)
-        return replace(
+            return self if self.issuer_key == key else changed(self, issuer_key=key)
+        return changed(
             self,
             issuer_key=key,
             open_order=None,
@@ -211,7 +215,7 @@ class Memory:
             order = replace(order, presented_at=None)  # its presenters may be others now
         # The number of failures stays: after one, clean-up takes its credentials from the issuer as it is now.
         cleaning_up = replace(self.cleaning_up, not_before=None, reported=None, since=None)
-        return replace(self, open_order=order, issuing=Backoff(), cleaning_up=cleaning_up)
+        return changed(self, open_order=order, issuing=Backoff(), cleaning_up=cleaning_up)
 
 
 @dataclass(frozen=True)
@@ -297,7 +301,7 @@ class Observation:
         if self.rehearsal_issuer is None or self.rehearsal_issuer.ready is None:
             raise AssertionError("a rehearsal was planned without its issuer")
         issuer, view = self.rehearsal_issuer.ready, self.rehearsal_issuer.view
-        return replace(
+        return changed(
             self,
             rehearsed_from=self,
             issuer=issuer,
@@ -315,7 +319,7 @@ class Observation:
         if real is None:
             return self
         kept = {name: getattr(real.memory, name) for name in _NOT_REHEARSED}
-        return replace(
+        return changed(
             self,
             rehearsed_from=None,
             issuer=real.issuer,
@@ -323,7 +327,7 @@ class Observation:
             request=real.request,
             choice=real.choice,
             policy=real.policy,
-            memory=replace(self.memory, **kept),
+            memory=changed(self.memory, **kept),
         )
 
     @property
@@ -400,7 +404,7 @@ class Observation:
 
     def remember(self, **changes: Any) -> Observation:
         """Return the observation with fields of the memory changed."""
-        return _with(self, memory=_with(self.memory, **changes))
+        return changed(self, memory=changed(self.memory, **changes))
 
     def after_progress(self) -> Observation:
         """Return the observation after the CA has done what it was asked for: what failed before has passed."""
@@ -424,15 +428,15 @@ class Observation:
     def with_certificate(self, certificate: Certificate) -> Observation:
         """Return the observation with the object as it is now, and what follows from its spec; the draft stays."""
         if certificate.spec == self.certificate.spec:
-            return replace(self, certificate=certificate)
+            return changed(self, certificate=certificate)
         identifiers = requested_identifiers(certificate)
-        return replace(self, certificate=certificate, identifiers=identifiers).with_secret(self.secret)
+        return changed(self, certificate=certificate, identifiers=identifiers).with_secret(self.secret)
 
     def with_secret(self, secret: SecretFacts | None) -> Observation:
         """Return the observation with the Secret as it is now, and the time of renewal that follows from it."""
         facts = secret.certificate if secret is not None else None
         if secret is None or facts is None:
-            return replace(self, secret=secret, renewal=None)
+            return changed(self, secret=secret, renewal=None)
         memory = self.memory
         suggestion = suggestion_of(
             memory.suggestion or self.status.renewal,
@@ -443,12 +447,12 @@ class Observation:
         )
         if suggestion != memory.suggestion:
             if memory.suggestion is not None:
-                memory = replace(memory, poll_at=None, polls=Backoff())
-            memory = replace(memory, suggestion=suggestion)
+                memory = changed(memory, poll_at=None, polls=Backoff())
+            memory = changed(memory, suggestion=suggestion)
         renewal = renewal_of(
             self.certificate, facts, suggestion, self.seen_at, kept_until=kept_until(facts, secret.rolled_back)
         )
-        return replace(self, secret=secret, memory=memory, renewal=renewal)
+        return changed(self, secret=secret, memory=memory, renewal=renewal)
 
     def _life_before(self) -> tuple[dt.datetime, dt.datetime] | None:
         """Return when the certificate began and ends that was in the Secret before, by the last status at least."""
@@ -460,12 +464,12 @@ class Observation:
 
     def after_poll(self, suggestion: Suggestion | None, poll_at: dt.datetime, polls: Backoff) -> Observation:
         """Return the observation after the CA was asked for a suggestion."""
-        memory = replace(self.memory, suggestion=suggestion, poll_at=poll_at, polls=polls)
-        return replace(self, memory=memory).with_secret(self.secret)
+        memory = changed(self.memory, suggestion=suggestion, poll_at=poll_at, polls=polls)
+        return changed(self, memory=memory).with_secret(self.secret)
 
     def with_status(self, **changes: Any) -> Observation:
         """Return the observation with fields of the draft changed."""
-        return _with(self, status=self.status.replace(**changes))
+        return changed(self, status=self.status.replace(**changes))
 
     def with_order(self, **changes: Any) -> Observation:
         """Return the observation with fields of the order in the draft changed, if there is one."""
@@ -493,7 +497,7 @@ class Observation:
         )
 
 
-def _with(known: _Known, **changes: Any) -> _Known:
+def changed(known: _Known, **changes: Any) -> _Known:
     """Return a copy with fields changed, like `dataclasses.replace`, in a tenth of its time; itself if none differs.
 
     An issuance makes two hundred of them. Neither class derives anything from its fields, so nothing has to be called.

@@ -90,7 +90,7 @@ class OrderRequest:
             duration_seconds=int(spec.duration.total_seconds()) if asks_duration and spec.duration else None,
             key=(spec.private_key.effective_algorithm, spec.private_key.size),
             common_name=spec.effective_common_name,
-            contents=contents_of(certificate).to_json(),
+            contents=_contents_json(contents_of(certificate)),
         )
 
 
@@ -143,7 +143,12 @@ def contents_digest(certificate: Certificate) -> str:
 @lru_cache(maxsize=1024)
 def _contents_digest(common_name: str | None, contents: CertificateContents) -> str:
     # Compared at every look, and nearly all Certificates ask for nothing.
-    return digest({"common_name": common_name, **contents.to_json()})
+    return digest({"common_name": common_name, **_contents_json(contents)})
+
+
+@lru_cache(maxsize=1024)
+def _contents_json(contents: CertificateContents) -> Mapping[str, Any]:
+    return contents.to_json()
 
 
 def certified_identifiers(facts: CertificateFacts) -> tuple[Identifier, ...]:

@@ -16,7 +16,7 @@ from certwright.certificates.contested import as_written
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
 from certwright.certificates.need import issuance_need
-from certwright.certificates.observation import Memory, Observation, UnwatchedSecret
+from certwright.certificates.observation import Memory, Observation, UnwatchedSecret, changed
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
@@ -203,7 +203,7 @@ class CertificateReconciler:
             if self._takeover.is_needed(observation):
                 await self._takeover.read_again(observation)
                 if observation.uid in self._memories:
-                    self._memories[observation.uid] = replace(observation.memory, caught_up=True)
+                    self._memories[observation.uid] = changed(observation.memory, caught_up=True)
                 observation = await self._observe(self._certificates.get(key) or certificate)
             observation, step = await self._advance(observation)
             if not step.is_silent:
@@ -215,7 +215,7 @@ class CertificateReconciler:
         except KubeError as error:
             logger.warning("%s: %s", key, error)
             return Result.again_in(API_SERVER_PAUSE_SECONDS)
-        self._tools.metrics.show(observation.certificate)
+        self._show(observation)
         if isinstance(step, AwaitRateLimit):
             self._rate_limited[observation.uid] = key
         elif not isinstance(step, Sleep):  # a look in between ends in one, until the same time
@@ -237,6 +237,14 @@ class CertificateReconciler:
         if facts is not None and facts.not_after > now:
             return result.no_later_than(facts.not_after - now)
         return result
+
+    def _show(self, observation: Observation) -> None:
+        """Have the metrics show the Certificate, unless they show this version of it."""
+        memory = self._memories.get(observation.uid)
+        if memory is None or memory.shown is not observation.certificate:
+            self._tools.metrics.show(observation.certificate)
+        if memory is not None:
+            self._memories[observation.uid] = changed(memory, shown=observation.certificate)
 
     def _among_triers(self, step: Rest, observation: Observation) -> Rest:
         """Have no more than a few look when their issuer may be tried. Those with another one may change over then."""
@@ -286,7 +294,7 @@ class CertificateReconciler:
             now=self._tools.clock(),
             last=memory.outputs,
         )
-        memory = replace(memory, outputs=look)
+        memory = changed(memory, outputs=look)
         claimants = [
             other
             for other in self._certificates.of_secret(namespace, certificate.spec.secret_name)
@@ -310,10 +318,10 @@ class CertificateReconciler:
             observation = observation.with_status(requests=memory.requests)
         if memory.revocations is not None:
             observation = observation.with_status(revocations=memory.revocations)
-        observation = replace(observation, given=self._given(observation.candidates, secret)).with_secret(secret)
+        observation = changed(observation, given=self._given(observation.candidates, secret)).with_secret(secret)
         observation = self._of_order(self._with_issuer(observation))
-        observation = replace(observation, policy=await self._policy(observation.issuer, namespace))
-        observation = replace(observation, rehearsal_issuer=await self._rehearsal(observation))
+        observation = changed(observation, policy=await self._policy(observation.issuer, namespace))
+        observation = changed(observation, rehearsal_issuer=await self._rehearsal(observation))
         observation, is_foreign = believed(observation)
         if uid in self._released:
             self._released.discard(uid)
@@ -364,7 +372,7 @@ class CertificateReconciler:
             now=now,
         )
         issuer = choice.candidate.ready
-        return replace(
+        return changed(
             observation,
             issuer_view=choice.candidate.view,
             issuer=issuer,
@@ -380,7 +388,7 @@ class CertificateReconciler:
         view = self._tools.registry.view(key)
         if order is not None and view.state == "unknown":
             self._look_at_issuer(key)
-        return replace(observation, order_view=view, order_issuer=self._tools.registry.loaded(key))
+        return changed(observation, order_view=view, order_issuer=self._tools.registry.loaded(key))
 
     def _given(self, candidates: tuple[Candidate, ...], secret: SecretFacts | None) -> tuple[ChainOrigin, ...]:
         """Return where the issuers' chains are from, for a Secret that is not adopted yet."""
@@ -430,7 +438,7 @@ class CertificateReconciler:
         namespace, name = certificate.metadata.namespace or "", certificate.spec.secret_name
         watched = self._secrets.get(namespace, name)
         if watched is not None:
-            return (memory if memory.unwatched is None else replace(memory, unwatched=None)), watched
+            return (memory if memory.unwatched is None else changed(memory, unwatched=None)), watched
         now, unwatched = self._tools.clock(), memory.unwatched
         fresh = unwatched is not None and dt.timedelta() <= now - unwatched.read_at <= UNWATCHED_FOR
         if unwatched is None or memory.refusals or not fresh:
@@ -440,7 +448,7 @@ class CertificateReconciler:
                 self._tools.on_secret_written(facts)  # it is watched, and was of no use until now
                 return memory, facts
             unwatched = UnwatchedSecret(facts, now)
-            memory = replace(memory, unwatched=unwatched)
+            memory = changed(memory, unwatched=unwatched)
         return memory, unwatched.facts
 
     async def _advance(self, observation: Observation) -> tuple[Observation, Rest]:
@@ -525,7 +533,7 @@ class CertificateReconciler:
         else:
             self._account_lost(issuer)
         view = IssuerView("not-ready", failure.message)
-        return replace(observation, issuer=None, request=None, issuer_view=view)
+        return changed(observation, issuer=None, request=None, issuer_view=view)
 
     def _or_another(self, observation: Observation, room: RestUntil) -> tuple[Observation, Rest]:
         """Wait for room in the budget of the issuer, or have another one chosen if that takes long."""
@@ -614,7 +622,7 @@ class CertificateReconciler:
         if len(self._with_issued) > MAX_KEPT:
             oldest = next(iter(self._with_issued))
             del self._with_issued[oldest]
-            self._memories[oldest] = replace(self._memories[oldest], issued=None)
+            self._memories[oldest] = changed(self._memories[oldest], issued=None)
 
 
 def _work(step: Act) -> Work:

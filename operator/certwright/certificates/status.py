@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from certwright.certificates.belief import sealed
 from certwright.certificates.finalizer import written
 from certwright.certificates.need import issuance_need
-from certwright.certificates.observation import Note
+from certwright.certificates.observation import Note, changed
 from certwright.certificates.ownership import ownership_problem
 from certwright.resources import (
     ISSUING,
@@ -184,7 +183,7 @@ async def save(observation: Observation, tools: Tools) -> Observation:
     now = tools.clock()
     observation = sealed(observation)
     status = report(observation.as_real(), now)
-    observation = replace(observation, status=status)
+    observation = changed(observation, status=status)
     certificate = observation.certificate
     # Most looks change nothing, and comparing models takes a tenth of writing both as JSON.
     if status == certificate.status or _material(status) == _material(certificate.status):

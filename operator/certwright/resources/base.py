@@ -41,6 +41,6 @@ class Model(BaseModel):
         if unknown:
             raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
         fields = self.__dict__
-        if all(fields[name] is value for name, value in changes.items()):
+        if all(fields[name] is value or fields[name] == value for name, value in changes.items()):
             return self
         return self.model_validate({**fields, **changes})

@@ -76,6 +76,8 @@ def set_condition(conditions: Iterable[Condition], new: Condition, now: datetime
     new = new.replace(last_transition_time=since or now, message=_shorten(new.message))
     if old is None:
         return (*kept, new)
+    if old == new:
+        return kept  # the same object: a status with it is the same as well
     return tuple(new if condition is old else condition for condition in kept)
 
 
