@@ -24,6 +24,7 @@ from .metrics import RequestKind, parse_request_counts
 from .network import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
 from .part import Site
+from .parts.cert_manager import CertManager
 from .parts.dns_webhook import DnsWebhook
 from .parts.knot import Knot
 from .parts.pebble import Pebble
@@ -206,6 +207,25 @@ class TestBed(PartAccess):
         self._places[webhook.name] = Place(webhook, ("kube-apiserver",))
         webhook.start()
         return webhook
+
+    def start_cert_manager(self) -> CertManager:
+        """Start cert-manager's controllers; see `CertManager`. They are built first if they have to be.
+
+        Raises:
+            BedError: They are there already, cannot be built, or did not start.
+        """
+        if CertManager.program in self._places:
+            raise BedError("The bed has a cert-manager already", remedy="end it with end_cert_manager")
+        self._programs |= find_or_build((CertManager.program,), self._display)
+        started = CertManager(replace(self._site, programs=self._programs), self.apiserver, self.bind)
+        self._places[started.name] = Place(started, ("kube-apiserver", "bind"))
+        started.start()
+        return started
+
+    def end_cert_manager(self) -> None:
+        """End cert-manager, and forget it."""
+        self._places.pop(CertManager.program).part.stop()
+        self._save()
 
     def start_powerdns(self, zones: Sequence[str]) -> PowerDns:
         """Start PowerDNS for zones of its own; see `PowerDns`. It is installed first if it has to be.

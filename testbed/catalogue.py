@@ -88,6 +88,7 @@ _ETCD = Module("etcd", "-s -w", 2 * _GIB, "go.etcd.io/etcd/server/v3@v" + ".".jo
 _PEBBLE = Module("pebble", "-s -w", 1 * _GIB, "github.com/letsencrypt/pebble/v2@v2.10.1")
 _STEP_CA = Module("step-ca", "-s -w", 2 * _GIB, "github.com/smallstep/certificates@v0.30.2")
 _DNS_WEBHOOK = Module("dns-webhook", "-s -w", 3 * _GIB, f"github.com/cert-manager/cert-manager@v{CERT_MANAGER}")
+_CERT_MANAGER = replace(_DNS_WEBHOOK, name="cert-manager")
 _HELM = Module(
     "helm", f"-s -w -X helm.sh/helm/v4/internal/version.version=v{HELM}", 2 * _GIB, f"helm.sh/helm/v4@v{HELM}"
 )
@@ -169,6 +170,8 @@ PROGRAMS: dict[str, Program] = {
         Program("step-ca", _STEP_CA, "."),
         # Ours, on cert-manager's module: see go/dns-webhook/main.go.
         Program("dns-webhook", _DNS_WEBHOOK, "."),
+        # Ours, of cert-manager's own controllers: see go/cert-manager/main.go.
+        Program("cert-manager", _CERT_MANAGER, "."),
         Program(
             "helm",
             _HELM,

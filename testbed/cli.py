@@ -19,6 +19,7 @@ from .errors import BedError
 from .isolation import check_possible, remove_cgroups, run_isolated
 from .locations import DEFAULT_BED, cache
 from .options import BedOptions, PebbleOptions
+from .parts.cert_manager import CertManager
 from .parts.dns_webhook import DnsWebhook
 from .parts.step_ca import StepCa
 from .progress import reporter
@@ -108,7 +109,10 @@ def build(
     if node:
         check_possible()
     found = programs_for(BedOptions(node=node, gateway=node, network_policies=node), reporter())
-    found |= find_or_build((StepCa.program, DnsWebhook.program, *(("helm", "kubeconform") if node else ())), reporter())
+    found |= find_or_build(
+        (StepCa.program, DnsWebhook.program, CertManager.program, *(("helm", "kubeconform") if node else ())),
+        reporter(),
+    )
     for name, path in sorted(found.items()):
         output.print(f"{name:26}{path}", highlight=False, soft_wrap=True)
 

@@ -20,6 +20,7 @@ from .binaries import find, find_or_build
 from .catalogue import PROGRAMS
 from .golang import find_go
 from .options import BedOptions, PebbleOptions
+from .parts.cert_manager import CertManager
 from .parts.dns_webhook import DnsWebhook
 from .parts.step_ca import StepCa
 from .process import heed_interrupts
@@ -37,7 +38,11 @@ TAIL_LINES = 30
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
 PROGRAM_FIXTURES = ("helm", "kubeconform")
 """Fixtures that are programs of their own, beside the bed's parts."""
-BUILT_FIXTURES = {"step_ca": StepCa.program, "dns_webhook": DnsWebhook.program}
+BUILT_FIXTURES = {
+    "step_ca": StepCa.program,
+    "dns_webhook": DnsWebhook.program,
+    "cert_manager": CertManager.program,
+}
 """Fixtures that start a part which the bed has only then."""
 _BED = pytest.StashKey[TestBed]()
 

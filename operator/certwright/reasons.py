@@ -25,6 +25,7 @@ NormalReason = Literal[
     "Issued",
     "Adopted",
     "OutputsWritten",
+    "TemporaryWritten",
     "SecretRestored",
     "RolledBack",
     "RenewalSuggested",

@@ -24,6 +24,7 @@ from certwright.certificates.steps.review_authorizations import ReviewAuthorizat
 from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.store_certificate import StoreCertificate
+from certwright.certificates.steps.write_temporary import WriteTemporary
 from certwright.issuers.registry import IssuerView
 from certwright.resources import FINALIZER, CertificateStatus
 from certwright.runtime.backoff import Backoff
@@ -119,6 +120,18 @@ def test_a_missing_secret_starts_an_order(build: Build, now: dt.datetime) -> Non
 )
 def test_nothing_is_ordered_without_the_issuer(build: Build, now: dt.datetime, view: IssuerView, step: Step) -> None:
     assert plan(build.observation(issuer_view=view, request=None), now) == step
+
+
+def test_a_temporary_certificate_is_written_once_by_choice_and_before_the_issuer_is_there(
+    build: Build, now: dt.datetime
+) -> None:
+    asked = build.certificate(temporaryCertificate=True)
+    for view in (IssuerView("unknown"), IssuerView("missing"), IssuerView("ready")):
+        assert plan(build.observation(asked, issuer_view=view), now) == WriteTemporary()
+    assert isinstance(plan(build.observation(asked, wrote_temporary=True), now), StartOrder)
+    assert isinstance(plan(build.observation(), now), StartOrder)
+    # Where one was issued before, none takes its place.
+    assert isinstance(plan(build.observation(asked, status=status(revision=1)), now), StartOrder)
 
 
 def test_a_transient_failure_is_waited_out(build: Build, now: dt.datetime) -> None:

@@ -12,10 +12,20 @@ from certwright.certificates.private_keys import obtain_key, reuses_key, with_ke
 from certwright.certificates.secret.beside import pending_key_name, pending_key_secret
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.failures import IssuanceError
-from certwright.pki import PrivateKey, PrivateKeyError, generate_private_key, load_private_key, private_key_to_pem
+from certwright.pki import (
+    PrivateKey,
+    PrivateKeyError,
+    generate_private_key,
+    load_private_key,
+    parse_chain,
+    private_key_to_pem,
+)
+from tests.certificates.bench import Bench
 from tests.fakes.operator import NOW
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from tests.fakes.operator import Build, FakeKubeApi
@@ -158,3 +168,42 @@ async def test_where_the_spec_says_nothing_of_keys_one_of_another_kind_is_kept_u
     rsa = generate_private_key("RSA")
     secret = kube_api.put(build.secret(chain=build.ca.chain(key=rsa), key=rsa))
     assert same(await obtained(observed(build, secret, **NEVER), kube_api), rsa)
+
+
+async def test_the_new_key_is_written_only_together_with_its_certificate(
+    build: Build, kube_api: FakeKubeApi, now: dt.datetime
+) -> None:
+    """A key beside another one's certificate, even for a moment, takes every server down that reads them then."""
+    bench = Bench(build, kube_api, now)
+    bench.write()
+    written: list[bool] = []
+    put = kube_api.put
+
+    def checked(secret: Any) -> Any:
+        if secret["metadata"]["name"] == "web-tls":
+            chain, key = (base64.b64decode(secret["data"][name]) for name in ("tls.crt", "tls.key"))
+            written.append(parse_chain(chain).leaf.public_key() == load_private_key(key).public_key())
+        return put(secret)
+
+    kube_api.put = checked  # type: ignore[method-assign]
+    await bench.run(60)
+    first = kube_api.secrets["team", "web-tls"]["data"]
+    due = bench.status.renewal_time
+    assert due is not None
+    bench.ca.verdict = "invalid"
+    bench.now = due
+    await bench.run(6 * 3600)
+    assert len(bench.ca.orders) > 1, "it is tried"
+    assert kube_api.secrets["team", "web-tls"]["data"] == first, "no attempt that fails leaves anything there"
+    bench.ca.verdict = "ready"
+    bench.dns.hidden = True
+    await bench.run(2 * 86_400)
+    bench.restart()
+    bench.take_secret(SecretFacts.of(kube_api.secrets["team", "web-tls"]))
+    assert kube_api.secrets["team", "web-tls"]["data"] == first, "nor does an order that is open"
+    bench.dns.hidden = False
+    await bench.run(2 * 86_400)
+    assert kube_api.secrets["team", "web-tls"]["data"]["tls.key"] != first["tls.key"]
+    assert written == [True] * len(written)
+    assert len(written) == 2
+    assert bench.secret_names == {"web-tls"}, "the pending key is gone"

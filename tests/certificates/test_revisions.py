@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import datetime as dt
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -14,14 +15,16 @@ from certwright.certificates.revisions.secret import read_revisions
 from certwright.certificates.secret.annotations import ROLLED_BACK_ANNOTATION, RolledBack
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.kube.errors import Invalid
-from certwright.pki import parse_chain
-from certwright.resources import READY, RequestStatus, RevocationStatus
-from tests.fakes.operator import NOW, FakeKubeApi, encoded
+from certwright.pki import parse_chain, private_key_to_pem
+from certwright.resources import ISSUER_NAME_ANNOTATION, READY, RequestStatus, RevocationStatus
+from tests.fakes.operator import KEY, NOW, FakeKubeApi, encoded
 
 from .bench import Bench
 from .test_requests import DyingCluster, Killed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.fakes.operator import Body, Build
 
 PLACE: Final = ("team", "web-tls")
@@ -314,6 +317,66 @@ async def test_what_others_wrote_among_the_revisions_is_not_put_back(bench: Benc
     ask(bench)
     await bench.run(60)
     assert (last(bench).state, chain(kube_api)) == ("Refused", before)
+
+
+def of_another_certificate(data: dict[str, str], build: Build) -> None:
+    data |= {
+        "1.crt": encoded(build.ca.chain(["b.example.test"], key=KEY).pem),
+        "1.key": encoded(private_key_to_pem(KEY)),
+    }
+
+
+def with_one_name_more(data: dict[str, str], build: Build) -> None:
+    names = ["a.example.test", "b.example.test"]
+    data |= {"1.crt": encoded(build.ca.chain(names, key=KEY).pem), "1.key": encoded(private_key_to_pem(KEY))}
+
+
+def with_another_key(data: dict[str, str], _build: Build) -> None:
+    data["1.key"] = encoded(private_key_to_pem(KEY))
+
+
+def of_another_issuer(data: dict[str, str], _build: Build) -> None:
+    record = json.loads(base64.b64decode(data["1.json"]))
+    record["annotations"][ISSUER_NAME_ANNOTATION] = "another"
+    data["1.json"] = encoded(json.dumps(record).encode())
+
+
+def removed(data: dict[str, str], _build: Build) -> None:
+    for name in [name for name in data if name.startswith("1.")]:
+        del data[name]
+
+
+def cut_off(data: dict[str, str], _build: Build) -> None:
+    data["1.crt"] = encoded(base64.b64decode(data["1.crt"])[:-40])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (of_another_certificate, "does not cover a.example.test"),
+        (with_one_name_more, "still has b.example.test"),
+        (with_another_key, "for another private key"),
+        (of_another_issuer, "was issued by Issuer another"),
+        (removed, "Revision 1 is not kept; kept are: 2."),
+        (cut_off, "is damaged"),
+    ],
+)
+async def test_a_revision_that_is_forged_removed_or_of_another_certificate_is_refused_and_the_present_one_stays(
+    bench: Bench, kube_api: FakeKubeApi, build: Build, change: Callable[[dict[str, str], Build], None], said: str
+) -> None:
+    """Whoever may write Secrets in the namespace may write the revisions, and the request."""
+    await with_revisions(bench, kube_api, 2)
+    before = copy.deepcopy(kube_api.secrets[PLACE]["data"])
+    kept_secret = copy.deepcopy(kube_api.secrets[kept_place(kube_api)])
+    change(kept_secret["data"], build)
+    kube_api.put(kept_secret)
+    orders = len(bench.ca.orders)
+    ask(bench, revision=1)
+    await bench.run(3600)
+    assert last(bench).state == "Refused"
+    assert said in last(bench).message
+    assert kube_api.secrets[PLACE]["data"] == before
+    assert (bench.condition().status, len(bench.ca.orders)) == ("True", orders)
 
 
 async def test_a_rollback_during_a_renewal_ends_the_renewal(bench: Bench, kube_api: FakeKubeApi) -> None:

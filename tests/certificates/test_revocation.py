@@ -12,9 +12,11 @@ from certwright import acme
 from certwright.certificates.revocations import PICKED_UP_AFTER, REASONS
 from certwright.certificates.secret.annotations import CONTENT_DIGEST_ANNOTATION, content_digest
 from certwright.certificates.secret.facts import SecretFacts
+from certwright.http01 import presenter as presenter_module
 from certwright.pki import generate_private_key, private_key_to_pem
 from certwright.resources import FINALIZER, RevocationReasonName, RevocationStatus
 from tests.certificates.bench import CA, Bench
+from tests.certificates.test_http01_orders import HttpBench, Web
 from tests.fakes.acme_client import PLACE
 from tests.fakes.operator import encoded
 
@@ -157,6 +159,57 @@ async def test_other_certificates_are_replaced_before_they_are_revoked(
     assert not held(bench)
     await bench.run(HOUR)
     assert len(bench.ca.orders) == 2
+
+
+LASTING = [name for name in REASONS if name not in {"certificateHold", "removeFromCRL"}]
+
+
+@pytest.mark.parametrize("solver", ["dns-01", "http-01"])
+@pytest.mark.parametrize("reason", LASTING)
+async def test_every_reason_that_lasts_reaches_the_ca_whatever_the_solver(  # noqa: PLR0917 - fixtures
+    build: Build,
+    kube_api: FakeKubeApi,
+    now: dt.datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: RevocationReasonName,
+    solver: str,
+) -> None:
+    """Those of RFC 5280 section 5.3.1, which RFC 8555 section 7.6 lets a client send."""
+    monkeypatch.setattr(presenter_module, "SelfCheck", Web)
+    bench = (HttpBench if solver == "http-01" else Bench)(build, kube_api, now)
+    ca = Revoking(bench)
+    bench.write("a.example.test")
+    await bench.run(60)
+    old = der(bench)
+    write(bench, request={"id": "r-1", "action": "Revoke", "reason": reason})
+    await bench.run(HOUR)
+    assert ca.revoked == [(old, int(REASONS[reason]))]
+    assert (last(bench).state, last(bench).reason) == ("Revoked", reason)
+    assert bench.status.requests[-1].state == "Succeeded"
+    assert der(bench) != old, "it was replaced"
+    assert (bench.condition().status, len(bench.ca.orders)) == ("True", 2)
+    if isinstance(bench, HttpBench):
+        assert bench.kinds == [], "no solver object is left"
+
+
+@pytest.mark.parametrize("reason", LASTING)
+@pytest.mark.parametrize("refused", [True, False])
+async def test_a_ca_that_refuses_a_reason_or_has_revoked_already_is_asked_once(
+    bench: Bench, ca: Revoking, reason: RevocationReasonName, *, refused: bool
+) -> None:
+    await bench.run(60)
+    if refused:
+        ca.refusals = [problem(acme.BadRevocationReason, "badRevocationReason", 400)]
+    else:
+        ca.revoked.append((der(bench), 0))  # by somebody else; the client says so
+    ask(bench, reason)
+    await bench.run(HOUR)
+    assert last(bench).state == ("Failed" if refused else "Revoked")
+    assert bench.status.requests[-1].state == ("Failed" if refused else "Succeeded")
+    assert ca.refusals == []
+    assert len(ca.revoked) == (0 if refused else 2), "it was asked once"
+    assert (f"does not take the reason {reason}" in bench.status.requests[-1].message) is refused
+    assert bench.condition().status == "True"
 
 
 async def test_a_certificate_that_is_revoked_already_counts_as_revoked(bench: Bench, ca: Revoking) -> None:

@@ -98,6 +98,14 @@ def refusal(bed: TestBed) -> Refuse:
             {"dnsNames": [f"n{n}.example" for n in range(60)], "ipAddresses": [f"192.0.2.{n}" for n in range(41)]},
             "dnsNames and ipAddresses may have 100 entries together",
         ),
+        (
+            {"otherNames": [{"oid": "1.2.3", "utf8Value": "a"}]},
+            "spec.otherNames: Invalid value: must be empty: ACME CAs certify DNS names and IP addresses",
+        ),
+        (
+            {"encodeUsagesInRequest": False, "usages": ["server auth"]},
+            "spec.encodeUsagesInRequest: Invalid value: must be true or unset: usages are in the request",
+        ),
         ({"isCA": True}, "spec.isCA: Invalid value: must be false or unset: ACME CAs issue certificates for servers"),
         ({"usages": ["client"]}, 'spec.usages[0]: Unsupported value: "client"'),
         (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from harness import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
+from harness import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
 from harness.mistakes import wait_event
 from testbed.gateway_api import find_gateway_definitions
 from testbed.proxy import RecordingProxy
@@ -183,6 +183,23 @@ def test_what_somebody_deletes_or_changes_comes_back_and_what_is_not_the_ingress
         lambda: cluster.get("Certificate", tenant.namespace, "a-tls"),
         lambda seen: bool(seen["spec"]["renewBefore"] == "300h"),
     )
+    # Another controller's, for the same object: it names no Secret of the Ingress, and is not ours to delete.
+    owner = cluster.get("Ingress", tenant.namespace, "web")
+    assert owner is not None
+    reference = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "controller": True}
+    theirs = certificate(tenant.namespace, "theirs", [host()])
+    theirs["metadata"]["ownerReferences"] = [{**reference, "uid": owner["metadata"]["uid"]}]
+    cluster.apply(theirs)
+    tenant.ready("theirs")
+    cluster.patch(
+        "Ingress", tenant.namespace, "web", {"metadata": {"annotations": {"certwright.io/duration": "2000h"}}}
+    )
+    cluster.wait_for(
+        "the annotation is not followed",
+        lambda: cluster.get("Certificate", tenant.namespace, "a-tls"),
+        lambda seen: bool(seen["spec"].get("duration") == "2000h"),
+    )
+    assert "theirs" in certificates(tenant)
     uid = found_uid(cluster, tenant, "a-tls")
     cluster.delete("Certificate", tenant.namespace, "a-tls")
     cluster.wait_for(
@@ -352,3 +369,21 @@ def test_by_choice_the_names_of_a_listener_are_those_of_the_routes_that_its_cont
     wait_names(tenant, "routes-tls", a, b)
     cluster.delete("HTTPRoute", tenant.namespace, "first")
     wait_names(tenant, "routes-tls", b)
+
+
+def test_a_temporary_certificate_is_there_at_once_and_the_real_one_takes_its_place(
+    tenant: Tenant, host: Callable[[], str]
+) -> None:
+    cluster, one = tenant.cluster, host()
+    cluster.apply(ingress(tenant, "web", {"web-tls": [one]}, issuer="later", issue_temporary_certificate="true"))
+    wait_names(tenant, "web-tls", one)
+    temporary = tenant.leaf("web-tls")
+    assert temporary.issuer == temporary.subject
+    assert wait_event(cluster, tenant.namespace, "web-tls", "TemporaryWritten")["type"] == "Normal"
+    tenant.not_ready("web-tls", "IssuerNotFound")
+    tenant.add_issuer("later")
+    found = tenant.ready("web-tls")
+    assert found["status"]["revision"] == 1
+    issued = tenant.leaf("web-tls")
+    assert issued.issuer != temporary.issuer
+    assert issued.public_key() != temporary.public_key()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from harness import Cluster
+    from harness import Cluster, Tenant
     from testbed.bed import TestBed
     from testbed.parts.pebble import Pebble
 
@@ -133,3 +133,21 @@ def test_of_two_releases_one_orders_and_the_other_names_it_and_takes_over_when_i
         ]
         for played in [pool.submit(play, on) for on in stages]:
             played.result()
+
+
+def test_of_two_releases_for_all_namespaces_the_second_touches_nothing_and_says_so(
+    tenant: Tenant, namespaces: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Neither names any namespace: both serve every one, those included that are made later."""
+    home = namespaces("release-all")
+    second = OperatorProcess(
+        tenant.bed.kubeconfig, tmp_path / "second.log", operator_namespace=home, arguments=(f"--identity={home}",)
+    )
+    with second:
+        tenant.apply("both", f"both.{tenant.namespace}.example.test")
+        tenant.ready("both")
+        told = wait_conflict(tenant, "both")
+        assert f"the release {home}/certwright does nothing with it" in told
+        assert told.startswith("The release certwright/certwright of Certwright")
+        reasons = [event["reason"] for event in tenant.cluster.events(tenant.namespace, "both")]
+        assert reasons.count("Issuing") == reasons.count("Issued") == 1

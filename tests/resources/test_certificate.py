@@ -67,6 +67,8 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
             "100 entries together",
         ),
         ({"ipAddresses": ["192.0.2.256"]}, r"spec.ipAddresses\[0\]: is not an IP address"),
+        ({"otherNames": [{"oid": "1.2.3", "utf8Value": "a"}]}, "otherNames must be empty: ACME CAs certify DNS names"),
+        ({"encodeUsagesInRequest": False}, "encodeUsagesInRequest must be true or unset: usages are in the request"),
         ({"isCA": True}, "isCA must be false or unset: ACME CAs issue certificates for servers"),
         ({"usages": ["client"]}, r"spec.usages\[0\]: "),
         ({"usages": ["encipher only"]}, "need key agreement"),

@@ -111,6 +111,8 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "subject",
         "literalSubject",
         "usages",
+        "encodeUsagesInRequest",
+        "otherNames",
         "isCA",
         "secretName",
         "secretTemplate",
@@ -127,6 +129,7 @@ def test_the_fields_of_a_certificate_are_the_ones_people_know() -> None:
         "keystores",
         "additionalOutputFormats",
         "revisionHistoryLimit",
+        "temporaryCertificate",
         "paused",
         "request",
     ]

@@ -38,6 +38,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "renew-before": ("360h", "360h"),
     "renew-before-percentage": ("25", 25),
     "usages": ("digital signature, server auth", ["digital signature", "server auth"]),
+    "issue-temporary-certificate": ("true", True),
     "revision-history-limit": ("3", 3),
     "private-key-algorithm": ("RSA", "RSA"),
     "private-key-encoding": ("PKCS1", "PKCS1"),

@@ -117,6 +117,7 @@ class Memory:
         limited: Issuers whose CA has refused this Certificate's names for long, and until when.
         requests: The record of requests; None until a pass has ended. Whatever the status says meanwhile.
         requesting: The back-off of keeping that record.
+        wrote_temporary: Whether a temporary certificate was written, or tried to.
         taken_out: ID of the request that this process last removed from the spec.
         shown: The object that the metrics show.
         outputs: How the keystores and other formats in the Secret compare with the spec; None if there are none.
@@ -168,6 +169,7 @@ class Memory:
     requests: tuple[RequestStatus, ...] | None = None
     requesting: Backoff = field(default_factory=Backoff)
     taken_out: str | None = None
+    wrote_temporary: bool = False
     shown: Certificate | None = field(default=None, repr=False)
 
     def for_generation(self, generation: int) -> Memory:

@@ -55,6 +55,7 @@ from certwright.certificates.steps.self_check import SelfCheck
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Act
 from certwright.certificates.steps.store_certificate import StoreCertificate
+from certwright.certificates.steps.write_temporary import WriteTemporary
 from certwright.failures import ATTEMPT_JITTER, ATTEMPT_PAUSES
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.resources import FINALIZER
@@ -254,6 +255,13 @@ def _issue(observation: Observation, need: Need, now: dt.datetime) -> Step:
     return _go_on(observation, now)
 
 
+def _wants_temporary(observation: Observation) -> bool:
+    """Whether a certificate of our own is to be there meanwhile; where one was issued before, none takes its place."""
+    if not observation.certificate.spec.temporary_certificate or observation.memory.wrote_temporary:
+        return False
+    return observation.secret is None and observation.status.revision == 0
+
+
 def _go_on(observation: Observation, now: dt.datetime) -> Step:
     """Name the next step of an order that is in the status."""
     open_order = observation.memory.open_order
@@ -265,14 +273,17 @@ def _go_on(observation: Observation, now: dt.datetime) -> Step:
 
 
 def _restore(observation: Observation, need: Need, now: dt.datetime) -> Step | None:
-    """Write what was issued, just now or earlier, to a Secret that something else has deleted or spoiled."""
+    """Write what was issued, just now or earlier, to a Secret that something else has deleted or spoiled.
+
+    Where nothing was, by choice, a certificate of our own.
+    """
     step: Step | None = None
     if can_be_restored(observation, now):
         step = RestoreSecret(need.message)
     elif may_be_kept(observation, need, now):
         step = RestoreRevision(need.message)
     if step is None:
-        return None
+        return WriteTemporary() if _wants_temporary(observation) else None
     return _after(observation.memory.cleaning_up, now) or _await_calm(observation, need.message, now) or step
 
 

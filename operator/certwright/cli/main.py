@@ -6,7 +6,7 @@ from typing import Final, NoReturn
 
 from certwright.cli.lean import import_lean
 
-CLUSTER_COMMANDS: Final = ("status", "explain", "renew", "revoke", "rollback", "pause", "resume", "check")
+CLUSTER_COMMANDS: Final = ("status", "explain", "renew", "revoke", "rollback", "pause", "resume", "check", "migrate")
 """The commands of `kubectl certwright`, which `certwright` has as well."""
 
 

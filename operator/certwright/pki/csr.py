@@ -46,17 +46,22 @@ def build_csr(
             characters, or contents that no certificate can have.
     """
     wanted = contents or CertificateContents()
-    names = [*_general_names(dns_names, ip_addresses), *wanted.other_names()]
+    names = [*general_names(dns_names, ip_addresses), *wanted.other_names()]
     subject = wanted.name(_common_name(common_name, [str(name.value) for name in names]))
     builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
     # RFC 5280 section 4.1.2.6: with an empty subject, the names must be critical.
     builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not list(subject))
     for extension, critical in wanted.extensions():
         builder = builder.add_extension(extension, critical)
-    return builder.sign(key, _digest(key)).public_bytes(serialization.Encoding.DER)
+    return builder.sign(key, digest_for(key)).public_bytes(serialization.Encoding.DER)
 
 
-def _general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> list[x509.GeneralName]:
+def general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> list[x509.GeneralName]:
+    """Return names and addresses as a subjectAltName has them, each once.
+
+    Raises:
+        CsrError: No name at all, or an invalid one.
+    """
     if not dns_names and not ip_addresses:
         raise CsrError("a certificate needs at least one DNS name or IP address")
     names: list[x509.GeneralName] = []
@@ -90,7 +95,8 @@ def _common_name(common_name: str | None, names: Sequence[str]) -> str | None:
     return common_name.lower()
 
 
-def _digest(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    """Return the digest that a key of this kind signs; None for Ed25519, which has its own."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
     if isinstance(key, ec.EllipticCurvePrivateKey):

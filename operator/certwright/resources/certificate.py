@@ -33,11 +33,22 @@ _NO_NAMES = "needs at least one of dnsNames, ipAddresses and commonName: ACME CA
 _TOO_MANY = "dnsNames and ipAddresses may have 100 entries together: CAs put no more into one certificate"
 _ONE_SUBJECT = "literalSubject excludes subject and commonName: it is the whole subject"
 _NO_CA = "must be false or unset: ACME CAs issue certificates for servers, never for CAs"
+_NO_OTHER_NAMES = "must be empty: ACME CAs certify DNS names and IP addresses, and refuse a request with other names"
+_USAGES_ENCODED = "must be true or unset: usages are in the request; to keep them out of it, leave usages out"
 _AGREEMENT = "encipher only and decipher only need key agreement as well (RFC 5280, section 4.2.1.3)"
 _IS_REHEARSED = "({0}.name == self.renewal.rehearse.issuerRef.name && {0}.kind == self.renewal.rehearse.issuerRef.kind)"
 _REHEARSED_ELSEWHERE = "rehearse.issuerRef must be another issuer than those of the certificate, such as a staging one"
 _RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
 _RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
+
+
+class OtherName(Model):
+    """A name of another type, as cert-manager has it for private CAs."""
+
+    oid: Annotated[str, Field(max_length=253)] | None = None
+    """The object identifier of its type."""
+    utf8_value: Annotated[str, Field(max_length=1024)] | None = None
+    """The name."""
 
 
 class SecretTemplate(Model):
@@ -71,6 +82,12 @@ class CertificateSpec(Model):
                 field_path=".literalSubject",
             ),
             rule("!has(self.isCA) || !self.isCA", _NO_CA, field_path=".isCA"),
+            rule("!has(self.otherNames) || size(self.otherNames) == 0", _NO_OTHER_NAMES, field_path=".otherNames"),
+            rule(
+                "!has(self.encodeUsagesInRequest) || self.encodeUsagesInRequest",
+                _USAGES_ENCODED,
+                field_path=".encodeUsagesInRequest",
+            ),
             rule(
                 "!has(self.usages) || 'key agreement' in self.usages"
                 " || !('encipher only' in self.usages || 'decipher only' in self.usages)",
@@ -142,6 +159,10 @@ class CertificateSpec(Model):
     Key usages and extended key usages to request. If unset, the CA decides. Most ACME CAs decide anyway: an Event
     tells if the certificate has others, and no further order is placed for it.
     """
+    encode_usages_in_request: bool | None = None
+    """Must be true or unset: usages are in the request. To keep them out of it, leave usages out."""
+    other_names: Annotated[tuple[OtherName, ...], Field(max_length=20, json_schema_extra=ATOMIC_LIST)] | None = None
+    """Must be empty: ACME has no such identifiers, so no CA grants them. It is here to be refused with the reason."""
     is_ca: Annotated[bool | None, Field(alias="isCA")] = None
     """Must be false or unset: an ACME CA issues no certificates for CAs."""
     secret_name: ObjectName
@@ -199,6 +220,11 @@ class CertificateSpec(Model):
     a Secret of its own keeps them: they can be rolled back to, and a Secret that is deleted comes back from it
     without an order.
     """
+    temporary_certificate: bool = False
+    """
+    Whether to write a self-signed certificate into a Secret that does not exist, until the CA has issued the first one.
+    For servers and ingress controllers that do not start without any.
+    """
     paused: bool = False
     """
     Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
@@ -234,6 +260,10 @@ class CertificateSpec(Model):
             common_name_of(self.literal_subject)
         if self.is_ca:
             raise ValueError(f"isCA {_NO_CA}")
+        if self.other_names:
+            raise ValueError(f"otherNames {_NO_OTHER_NAMES}")
+        if self.encode_usages_in_request is False:
+            raise ValueError(f"encodeUsagesInRequest {_USAGES_ENCODED}")
         if {"encipher only", "decipher only"} & set(self.usages) and "key agreement" not in self.usages:
             raise ValueError(_AGREEMENT)
         if self.renew_before is not None and self.renew_before_percentage is not None:

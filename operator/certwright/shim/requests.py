@@ -69,13 +69,21 @@ class ShimApi:
         )
 
     async def delete(self, metadata: Metadata) -> bool:
-        """Delete this very Certificate; tell whether it was there."""
+        """Delete this very Certificate if it was made here; tell whether it was deleted.
+
+        Another controller may make Certificates for the same objects, and owns what it applied.
+        """
         namespace = metadata.namespace or ""
+        path, what = self._path(namespace, metadata.name), label(Certificate.KIND, namespace, metadata.name)
         try:
+            found = await self._client.request("GET", path, action=f"read {what}")
+            managers = found["metadata"].get("managedFields") or ()
+            if not any(one.get("manager") == FIELD_MANAGER for one in managers):
+                return False
             await self._client.request(
                 "DELETE",
-                self._path(namespace, metadata.name),
-                action=f"delete {label(Certificate.KIND, namespace, metadata.name)}",
+                path,
+                action=f"delete {what}",
                 body={"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": metadata.uid}},
             )
         except (NotFound, Conflict):

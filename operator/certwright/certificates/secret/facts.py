@@ -142,8 +142,11 @@ class SecretFacts:
 
     @property
     def is_adopted(self) -> bool:
-        """Whether a Certificate has issued or adopted what it holds, and nothing else has changed it since."""
-        return self.certificate_name is not None and self.is_unchanged
+        """Whether a Certificate has issued or adopted what it holds, and nothing else has changed it since.
+
+        What Certwright signed itself for the time being is neither.
+        """
+        return self.certificate_name is not None and self.is_unchanged and self.placeholder is None
 
     @property
     def has_key(self) -> bool:

@@ -89,6 +89,17 @@ def tls_secret(
     return _manifest(certificate, data, annotations, outputs)
 
 
+def temporary_secret(certificate: Certificate, pem: bytes, key_pem: bytes) -> dict[str, Any]:
+    """Return the Secret for a certificate that no CA has issued; it names no CA, which tells it from an issued one.
+
+    Args:
+        certificate: The Certificate it belongs to.
+        pem: The self-signed certificate.
+        key_pem: Its private key.
+    """
+    return _manifest(certificate, {"tls.crt": encoded(pem), "tls.key": encoded(key_pem)}, {}, NO_OUTPUTS)
+
+
 def issued_sources(chain: CertificateChain, key_pem: bytes) -> dict[str, bytes]:
     """Return the entries of a freshly issued certificate: what all others are made from."""
     root = {CA_ENTRY: chain.root_pem} if chain.root_pem is not None else {}

@@ -3,7 +3,8 @@
 import datetime as dt
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
 
 import typer
 
@@ -13,6 +14,7 @@ from certwright.cli.cluster.options import (
     Asking,
     Names,
     OfIssuer,
+    OperatorNamespace,
     Output,
     Report,
     Selector,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from certwright.cli.cluster.selection import Selection
 
 _LONGEST_TIMEOUT: Final = 1_000_000
+_STEPS: Final = "Steps"
 
 
 def status(
@@ -134,18 +137,79 @@ def resume(access: Access, which: Which, *, yes: Yes = False) -> None:
 def check(
     access: Access,
     *,
-    operator_namespace: Annotated[
-        str | None,
-        typer.Option(
-            "--operator-namespace", help="Where the operator runs; by default it is looked for.", metavar="NAME"
-        ),
-    ] = None,
+    operator_namespace: OperatorNamespace = None,
     output: Report = "table",
 ) -> None:
     """Check the CRDs, the operator, rights, issuers, and what can be reached from here."""
     from certwright.cli.cluster import check as of  # noqa: PLC0415 - see above
 
     _run(of.check(access.target, operator_namespace=operator_namespace, form=_form(output)))
+
+
+def migrate(
+    access: Access,
+    *,
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--filename", "-f", help="Read files or folders instead of the cluster; repeat it.", metavar="PATH"
+        ),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Move what moves to Certwright, on trial.", rich_help_panel=_STEPS)
+    ] = False,
+    finish: Annotated[
+        bool,
+        typer.Option("--finish", help="End the trial, delete cert-manager's moved objects.", rich_help_panel=_STEPS),
+    ] = False,
+    back: Annotated[bool, typer.Option("--back", help="Give back what is on trial.", rich_help_panel=_STEPS)] = False,
+    remove_crds: Annotated[
+        bool,
+        typer.Option(
+            "--remove-crds",
+            help="With --finish: delete cert-manager's CRDs, if nothing is left.",
+            rich_help_panel=_STEPS,
+        ),
+    ] = False,
+    operator_namespace: OperatorNamespace = None,
+    timeout: Annotated[
+        str, typer.Option("--timeout", help="How long a step may wait, such as 10m.", metavar="TIME")
+    ] = "10m",
+    yes: Yes = False,
+    output: Annotated[
+        Literal["table", "json", "yaml", "manifests"],
+        typer.Option("--output", "-o", help="How verdicts are printed; manifests: Certwright's objects."),
+    ] = "table",
+) -> None:
+    """Move from cert-manager: without a step, only a verdict for each of its objects is shown.
+
+    The steps are --apply, --finish and --back. Each can be repeated, and goes on where it was interrupted.
+    """
+    from certwright.cli.cluster.exits import ExitCode  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.migrate import How  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.migrate import migrate as of  # noqa: PLC0415 - see above
+    from certwright.cli.exits import CommandError  # noqa: PLC0415 - see above
+
+    async def command() -> "ExitCode":
+        steps = [name for name, given in (("apply", apply), ("finish", finish), ("back", back)) if given]
+        if len(steps) > 1 or (steps and files) or (remove_crds and not finish):
+            raise CommandError(
+                "One of --apply, --finish and --back at a time, none of them with --filename, and --remove-crds with "
+                "--finish alone.",
+                ExitCode.USAGE,
+            )
+        how = How(
+            files=files or (),
+            step=steps[0] if steps else None,
+            operator_namespace=operator_namespace,
+            with_crds=remove_crds,
+            timeout=_duration(timeout).total_seconds(),
+            yes=yes,
+            form=output,
+        )
+        return await of(access.target, how)
+
+    _run(command())
 
 
 COMMANDS: Final = (
@@ -157,6 +221,7 @@ COMMANDS: Final = (
     with_options(pause, Access, Which),
     with_options(resume, Access, Which),
     with_options(check, Access),
+    with_options(migrate, Access),
 )
 
 

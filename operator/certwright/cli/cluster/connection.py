@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.exits import CommandError
 from certwright.kube.client import KubeClient, Patience
-from certwright.kube.errors import AnswerTooLarge, Forbidden, KubeError, NotFound
+from certwright.kube.errors import Forbidden, KubeError, NotFound
 from certwright.kube.kubeconfig import NoCredentials
+from certwright.kube.listing import MOST, Listed, list_all
 from certwright.kube.login import connect, credentials_of, own_namespace
 from certwright.kube.paths import UnsafeName, object_path
 
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = Patience(request=20.0, total=20.0, tries=3)
 """A person waits: what is out of reach is said soon."""
-PAGE: Final = 250
-"""Objects in one answer; a Certificate takes about 6 KB, and an answer may have 4 MiB."""
-MOST: Final = 20_000
-"""Objects that one command looks at."""
 OURS: Final = "/apis/certwright.io/v1"
 CORE: Final = "/api/v1"
 DEFAULT_NAMESPACE: Final = "default"
@@ -41,19 +38,6 @@ class Target:
     kubeconfig: str | None = None
     context: str | None = None
     namespace: str | None = None
-
-
-@dataclass(frozen=True)
-class Listed:
-    """What was listed.
-
-    Attributes:
-        items: The objects.
-        is_cut: Whether there are more than one command looks at.
-    """
-
-    items: list[dict[str, Any]]
-    is_cut: bool
 
 
 class Session:
@@ -101,25 +85,7 @@ class Session:
         Raises:
             NotFound: The API server does not know the kind.
         """
-        where = namespace or "all namespaces"
-        query = {key: text for key, text in (("labelSelector", labels), ("fieldSelector", fields)) if text}
-        items: list[dict[str, Any]] = []
-        page, token = min(PAGE, most), ""
-        while True:
-            request = {**query, "limit": str(page), **({"continue": token} if token else {})}
-            try:
-                found = await self.client.request(
-                    "GET", _path(root, plural, namespace), action=f"list {plural} in {where}", query=request
-                )
-            except AnswerTooLarge:
-                if page == 1:
-                    raise
-                page = max(page // 4, 1)
-                continue
-            items += found.get("items") or []
-            token = str((found.get("metadata") or {}).get("continue") or "")
-            if not token or len(items) >= most:
-                return Listed(items[:most], bool(token) or len(items) > most)
+        return await list_all(self.client, root, plural, namespace, labels=labels, fields=fields, most=most)
 
     async def change(self, plural: str, namespace: str, name: str, change: Mapping[str, Any]) -> dict[str, Any]:
         """Merge a change into an object, and return it."""

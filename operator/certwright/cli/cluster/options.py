@@ -37,6 +37,10 @@ OfIssuer = Annotated[
 Everything = Annotated[
     bool, typer.Option("--all", help="All in the namespace, or with -A in all.", rich_help_panel=_WHICH)
 ]
+OperatorNamespace = Annotated[
+    str | None,
+    typer.Option("--operator-namespace", help="Where the operator runs; by default it is looked for.", metavar="NAME"),
+]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", show_default=False)]
 Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing changes until Ctrl-C.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done, with progress.")]

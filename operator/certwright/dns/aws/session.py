@@ -76,6 +76,7 @@ class KeyCache:
         self._clock = clock
         self._monotonic = monotonic
         self._keys: Keys | None = None
+        self._fetched = 0.0
         self._fetching: asyncio.Task[Keys | DnsError] | None = None
         self._failed: tuple[float, DnsError] | None = None
 
@@ -100,7 +101,10 @@ class KeyCache:
         return keys.expires_at is not None
 
     def _is_fresh(self, keys: Keys) -> bool:
-        return keys.expires_at is None or keys.expires_at - self._clock() > RENEW_BEFORE
+        if keys.expires_at is None or keys.expires_at - self._clock() > RENEW_BEFORE:
+            return True
+        # To a clock that is far ahead they are never fresh, and each request would ask for others.
+        return self._monotonic() - self._fetched < RETRY_AFTER_FAILURE
 
     async def _fetch(self) -> Keys | DnsError:
         try:
@@ -110,7 +114,7 @@ class KeyCache:
             return error
         finally:
             self._fetching = None
-        self._keys, self._failed = found, None
+        self._keys, self._failed, self._fetched = found, None, self._monotonic()
         return found
 
 

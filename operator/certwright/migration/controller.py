@@ -1,0 +1,146 @@
+"""cert-manager's controller: stopped, or kept from ACME in mixed clusters, and put back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from certwright.cert_manager.api import CONTROLLER_LEASE
+from certwright.cert_manager.controller_flags import CONTAINER
+from certwright.cert_manager.spec import mapping
+from certwright.kube.errors import Conflict
+from certwright.migration.cluster import DEPLOYMENTS, LEASES
+from certwright.migration.marks import ARGUMENTS, REPLICAS
+from certwright.migration.progress import mark_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.migration.cluster import Cluster
+    from certwright.migration.inventory import Inventory
+    from certwright.migration.progress import Progress
+
+WITHOUT_ACME: Final = "--controllers=*,-ingress-shim,-certificaterequests-issuer-acme,-orders,-challenges"
+"""What a controller is started with that has issuers without ACME to look after, and nothing else."""
+_TRIES: Final = 5
+
+
+async def stop_controller(cluster: Cluster, inventory: Inventory, progress: Progress, *, keep: bool) -> str:
+    """Keep cert-manager's controller from ACME; its webhook stays, as its objects cannot be changed without.
+
+    Args:
+        cluster: Where.
+        inventory: Knows its Deployment.
+        progress: Is told.
+        keep: Whether it runs on, without its ACME controllers: for issuers that stay there.
+
+    Returns:
+        What is in the way; empty if it is stopped.
+
+    Raises:
+        KubeError: The API server refuses, or cannot be asked.
+    """
+    if inventory.controller is not None:
+        if keep:
+            await _edit(cluster, inventory.controller, _without_acme)
+            progress.tell(f"cert-manager's controller runs on with {WITHOUT_ACME}")
+            return await _wait_rolled_out(cluster, inventory.controller, progress)
+        await _edit(cluster, inventory.controller, _scaled_down)
+        progress.tell("cert-manager's controller is scaled to 0; its webhook runs on")
+    return await _wait_for_lease(cluster, inventory.flags.leader_election_namespace, progress)
+
+
+async def restore_controller(cluster: Cluster, inventory: Inventory, progress: Progress) -> None:
+    """Put cert-manager's controller back as it was. Raises `KubeError`."""
+    if inventory.controller is None:
+        return
+    if any(mark_of(inventory.controller, mark) is not None for mark in (REPLICAS, ARGUMENTS)):
+        await _edit(cluster, inventory.controller, _as_before)
+        progress.tell("cert-manager's controller is as it was")
+
+
+async def _edit(cluster: Cluster, deployment: Mapping[str, Any], edit: Any) -> None:
+    """Change its Deployment as it is at this moment."""
+    metadata = deployment["metadata"]
+    for left in reversed(range(_TRIES)):
+        found = await cluster.read(DEPLOYMENTS, metadata["namespace"], metadata["name"])
+        change = edit(found) if found is not None else None
+        if found is None or change is None:
+            return
+        try:
+            await cluster.change(DEPLOYMENTS, found, change)
+        except Conflict:
+            if not left:
+                raise
+            continue
+        return
+
+
+def _scaled_down(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
+    replicas = mapping(deployment.get("spec")).get("replicas", 1)
+    if replicas == 0:
+        return None
+    return {"metadata": {"annotations": {REPLICAS: str(replicas)}}, "spec": {"replicas": 0}}
+
+
+def _without_acme(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
+    containers = [dict(one) for one in deployment["spec"]["template"]["spec"]["containers"]]
+    container = next((one for one in containers if one.get("name") == CONTAINER), containers[0])
+    arguments = [str(one) for one in container.get("args") or ()]
+    if WITHOUT_ACME in arguments:
+        return None
+    container["args"] = [one for one in arguments if not one.startswith("--controllers")] + [WITHOUT_ACME]
+    return {
+        "metadata": {"annotations": {ARGUMENTS: json.dumps(arguments)}},
+        # A merge patch replaces lists.
+        "spec": {"template": {"spec": {"containers": containers}}},
+    }
+
+
+def _as_before(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
+    replicas, arguments = mark_of(deployment, REPLICAS), mark_of(deployment, ARGUMENTS)
+    spec: dict[str, Any] = {}
+    if replicas is not None and replicas.isdecimal():
+        spec["replicas"] = int(replicas)
+    if arguments is not None:
+        containers = [dict(one) for one in deployment["spec"]["template"]["spec"]["containers"]]
+        container = next((one for one in containers if one.get("name") == CONTAINER), containers[0])
+        container["args"] = json.loads(arguments)
+        spec["template"] = {"spec": {"containers": containers}}
+    if not spec:
+        return None
+    return {"metadata": {"annotations": {REPLICAS: None, ARGUMENTS: None}}, "spec": spec}
+
+
+async def _wait_for_lease(cluster: Cluster, namespace: str, progress: Progress) -> str:
+    """Wait until nobody holds its Lease: it is given up, or was not renewed for as long as it lasts."""
+    loop = asyncio.get_running_loop()
+    seen, since = "", loop.time()
+    async for _ in progress.looks():
+        lease = await cluster.read(LEASES, namespace, CONTROLLER_LEASE)
+        spec = mapping(lease.get("spec")) if lease is not None else {}
+        if not spec.get("holderIdentity"):
+            return ""
+        renewed = str(spec.get("renewTime"))
+        if renewed != seen:
+            seen, since = renewed, loop.time()
+        lasts = spec.get("leaseDurationSeconds")
+        if loop.time() - since > (lasts if isinstance(lasts, int) and 0 < lasts <= 3600 else 60):  # noqa: PLR2004
+            return ""
+    return (
+        f"somebody still holds the Lease {namespace}/{CONTROLLER_LEASE}: another cert-manager runs, or something has "
+        "scaled its Deployment up again (a GitOps tool?)"
+    )
+
+
+async def _wait_rolled_out(cluster: Cluster, deployment: Mapping[str, Any], progress: Progress) -> str:
+    metadata = deployment["metadata"]
+    async for _ in progress.looks():
+        found = await cluster.read(DEPLOYMENTS, metadata["namespace"], metadata["name"]) or {}
+        status, spec = mapping(found.get("status")), mapping(found.get("spec"))
+        wanted = spec.get("replicas", 1)
+        counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+        if status.get("observedGeneration") == found.get("metadata", {}).get("generation") and counts == [wanted] * 3:
+            return ""
+    return f"the Deployment {metadata['namespace']}/{metadata['name']} has not come up with its new arguments"

@@ -1,0 +1,136 @@
+"""The end of the trial: our Certificates get their own policies, cert-manager's moved objects go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from certwright.cert_manager.api import FINALIZERS, GROUP
+from certwright.cert_manager.spec import mapping
+from certwright.kube.errors import Conflict
+from certwright.migration.certificates import owners_of
+from certwright.migration.cluster import (
+    CRDS,
+    OUR_CERTIFICATES,
+    OURS_BY_KIND,
+    SECRETS,
+    THEIR_CHALLENGES,
+    THEIRS_BY_KIND,
+)
+from certwright.migration.inventory import is_ready
+from certwright.migration.marks import MOVED
+from certwright.migration.progress import Outcome, mark_of, marked, title
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.migration.assessment import Assessed, Assessment
+    from certwright.migration.cluster import Cluster
+    from certwright.migration.inventory import Inventory
+    from certwright.migration.progress import Progress
+
+
+async def finish(cluster: Cluster, assessment: Assessment, progress: Progress) -> Outcome:
+    """End the trial of each Certificate that is Ready with us; the others stay on trial, and are told.
+
+    Raises:
+        KubeError: The API server refuses, or cannot be asked.
+    """
+    outcome = Outcome()
+    for one in assessment.certificates:
+        if one.moves:
+            await _finish_certificate(cluster, one, outcome, progress)
+    kept = _issuers_in_use(assessment, outcome)
+    for one in assessment.issuers:
+        ours = one.translation.manifest
+        if ours is None or title(ours) in kept:
+            continue
+        there = await cluster.read(
+            OURS_BY_KIND[ours["kind"]], ours["metadata"].get("namespace"), ours["metadata"]["name"]
+        )
+        if there is None or not is_ready(there):
+            outcome.problems[title(ours)] = "is not Ready with Certwright: cert-manager's stays"
+            continue
+        await cluster.delete(THEIRS_BY_KIND[ours["kind"]], one.source)
+        progress.tell(f"{title(ours)} of cert-manager deleted")
+    return outcome
+
+
+async def remove_finalizers(cluster: Cluster, inventory: Inventory, progress: Progress) -> None:
+    """Take cert-manager's finalizers off what is left of its challenges: with its controller gone nothing else does.
+
+    Raises:
+        KubeError: The API server refuses, or cannot be asked.
+    """
+    for one in inventory.challenges:
+        finalizers = list(one["metadata"].get("finalizers") or ())
+        kept = [name for name in finalizers if name not in FINALIZERS]
+        if kept != finalizers:
+            await cluster.change(THEIR_CHALLENGES, one, {"metadata": {"finalizers": kept}})
+            progress.tell(f"{title(one)}: cert-manager's finalizer removed")
+
+
+async def remove_crds(cluster: Cluster, progress: Progress) -> str:
+    """Delete cert-manager's CRDs, if nothing of it is left; return what is in the way, or nothing.
+
+    Raises:
+        KubeError: The API server refuses, or cannot be asked.
+    """
+    for kind in THEIRS_BY_KIND.values():
+        if left := len(await cluster.list(kind)):
+            return f"{left} {kind.title} are left: the CRDs would take them along"
+    for one in await cluster.list(CRDS):
+        group = str(mapping(one.get("spec")).get("group") or "")
+        if group == GROUP or group.endswith(f".{GROUP}"):
+            await cluster.delete(CRDS, one)
+            progress.tell(f"CRD {one['metadata']['name']} deleted")
+    return ""
+
+
+async def _finish_certificate(cluster: Cluster, one: Assessed, outcome: Outcome, progress: Progress) -> None:
+    ours = one.translation.manifest
+    if ours is None:
+        return
+    name, namespace = title(ours), ours["metadata"].get("namespace")
+    there = await cluster.read(OUR_CERTIFICATES, namespace, ours["metadata"]["name"])
+    if there is None or not is_ready(there):
+        outcome.problems[name] = "is not Ready with Certwright: it stays on trial, and cert-manager's stays"
+        return
+    if mark_of(there, MOVED) is not None:
+        final = marked(ours, {MOVED: one.uid or "from-a-file"})
+        if owners := owners_of(one.source):
+            final["metadata"]["ownerReferences"] = owners
+        await cluster.apply(OUR_CERTIFICATES, final)
+    await _disown(cluster, one.source, namespace, ours["spec"]["secretName"])
+    await cluster.delete(THEIRS_BY_KIND["Certificate"], one.source)
+    outcome.done += 1
+    progress.tell(f"{name}: its own policy for keys applies, and cert-manager's is deleted")
+
+
+async def _disown(cluster: Cluster, theirs: Mapping[str, Any], namespace: str | None, name: str) -> None:
+    """Take the Secret from cert-manager's Certificate, so that it stays when that one goes."""
+    uid = theirs["metadata"].get("uid")
+    for _ in range(5):
+        secret = await cluster.read(SECRETS, namespace, name)
+        owners = list(mapping(mapping(secret).get("metadata")).get("ownerReferences") or ())
+        kept = [one for one in owners if one.get("uid") != uid]
+        if secret is None or kept == owners:
+            return
+        try:
+            await cluster.change(SECRETS, secret, {"metadata": {"ownerReferences": kept}})
+        except Conflict:
+            continue
+        return
+
+
+def _issuers_in_use(assessment: Assessment, outcome: Outcome) -> set[str]:
+    """Return the issuers that Certificates which stay with cert-manager refer to."""
+    kept = set()
+    for one in assessment.certificates:
+        ours = one.translation.manifest
+        if ours is not None and title(ours) not in outcome.problems:
+            continue
+        metadata = mapping(one.source.get("metadata"))
+        reference = mapping(mapping(one.source.get("spec")).get("issuerRef"))
+        kind, name = reference.get("kind") or "Issuer", reference.get("name")
+        kept.add(f"{kind} {name}" if kind == "ClusterIssuer" else f"{kind} {metadata.get('namespace')}/{name}")
+    return kept

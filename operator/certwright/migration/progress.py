@@ -1,0 +1,66 @@
+"""What the steps tell, and how long they wait."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a step tells what it does, and waits.
+
+    Attributes:
+        tell: Called with one line for people.
+        timeout: Seconds that one wait may take.
+        interval: Seconds between two looks.
+    """
+
+    tell: Callable[[str], object]
+    timeout: float = 600.0
+    interval: float = 2.0
+
+    async def looks(self) -> AsyncIterator[float]:
+        """Yield the seconds that are left before each look; ends when there are none."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.timeout
+        while (left := end - loop.time()) > 0:
+            yield left
+            await asyncio.sleep(min(self.interval, left))
+
+
+@dataclass
+class Outcome:
+    """What came of a step.
+
+    Attributes:
+        done: How many objects it has brought where they should be.
+        problems: What keeps others from it: the object, and why.
+    """
+
+    done: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def title(body: Mapping[str, Any]) -> str:
+    """Return an object for people: ``Certificate shop/web``, ``ClusterIssuer letsencrypt``."""
+    metadata = body["metadata"]
+    place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
+    return f"{body['kind']} {place}{metadata['name']}"
+
+
+def marked(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any]:
+    """Return a manifest with further annotations."""
+    metadata = dict(manifest["metadata"])
+    metadata["annotations"] = {**metadata.get("annotations", {}), **marks}
+    return {**manifest, "metadata": metadata}
+
+
+def mark_of(body: Mapping[str, Any], name: str) -> str | None:
+    """Return an annotation, or None without it."""
+    found = (body["metadata"].get("annotations") or {}).get(name)
+    return str(found) if found is not None else None

@@ -1,0 +1,452 @@
+"""The steps of the migration: in a cluster in memory, killed after each write, there and back."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any, Final, cast
+
+import pytest
+
+from certwright.kube.errors import Conflict
+from certwright.migration.apply import Moved, apply
+from certwright.migration.assessment import assess
+from certwright.migration.back import go_back
+from certwright.migration.certificates import digest_of
+from certwright.migration.cluster import (
+    CRDS,
+    DEPLOYMENTS,
+    LEASES,
+    OUR_CERTIFICATES,
+    OUR_CLUSTER_ISSUERS,
+    OUR_ISSUERS,
+    SECRETS,
+    THEIR_CERTIFICATES,
+    THEIR_CHALLENGES,
+    THEIR_CLUSTER_ISSUERS,
+    THEIR_ISSUERS,
+    THEIR_ORDERS,
+    THEIR_REQUESTS,
+    Cluster,
+    Kind,
+)
+from certwright.migration.controller import WITHOUT_ACME
+from certwright.migration.finish import finish, remove_crds, remove_finalizers
+from certwright.migration.inventory import read_inventory
+from certwright.migration.marks import MOVED, REPLICAS, TRIAL
+from certwright.migration.progress import Outcome, Progress
+
+ACCOUNT: Final = "https://ca.test/account/1"
+READY: Final = {"type": "Ready", "status": "True"}
+MUST_STAY: Final = {"issuerRef": {"name": "self"}, "secretName": "root", "isCA": True, "commonName": "root.test"}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class World(Cluster):
+    """A cluster in memory, with an operator that makes whatever is ours ready, and counts the orders it would place."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[Kind, str | None, str], dict[str, Any]] = {}
+        self.writes = 0
+        self.killed_after: int | None = None
+        self.orders = 0
+        self._uid = 0
+
+    def put(self, kind: Kind, name: str, namespace: str | None = None, **fields: Any) -> dict[str, Any]:
+        metadata = {"name": name, **fields.pop("metadata", {})}
+        if namespace is not None:
+            metadata["namespace"] = namespace
+        version = kind.root.removeprefix("/apis/").removeprefix("/api/")
+        body = {"apiVersion": version, "kind": kind.kind, "metadata": metadata, **fields}
+        self._store(kind, body)
+        return body
+
+    async def list(self, kind: Kind, namespace: str | None = None) -> list[dict[str, Any]]:
+        return [
+            copy.deepcopy(body)
+            for (of, place, _), body in self.objects.items()
+            if of == kind and namespace in {None, place}
+        ]
+
+    async def read(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any] | None:
+        return copy.deepcopy(self.objects.get((kind, namespace, name)))
+
+    async def apply(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = manifest["metadata"]
+        before = self.objects.get((kind, metadata.get("namespace"), metadata["name"]))
+        body = copy.deepcopy(dict(manifest))
+        if before is not None:
+            body["metadata"]["uid"] = before["metadata"]["uid"]
+        self._store(kind, body)
+        self._operate(kind, body)
+        self._written()
+        return copy.deepcopy(body)
+
+    async def change(self, kind: Kind, found: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = found["metadata"]
+        body = self.objects[kind, metadata.get("namespace"), metadata["name"]]
+        if body["metadata"]["resourceVersion"] != metadata["resourceVersion"]:
+            raise Conflict("change it")
+        _merge(body, change)
+        self._store(kind, body)
+        self._written()
+        return copy.deepcopy(body)
+
+    async def delete(self, kind: Kind, found: Mapping[str, Any]) -> None:
+        metadata = found["metadata"]
+        self.objects.pop((kind, metadata.get("namespace"), metadata["name"]), None)
+        self._written()
+
+    def _store(self, kind: Kind, body: dict[str, Any]) -> None:
+        self._uid += 1
+        body["metadata"].setdefault("uid", f"uid-{self._uid}")
+        body["metadata"]["resourceVersion"] = str(self._uid)
+        self.objects[kind, body["metadata"].get("namespace"), body["metadata"]["name"]] = body
+
+    def _operate(self, kind: Kind, body: dict[str, Any]) -> None:
+        if kind in {OUR_ISSUERS, OUR_CLUSTER_ISSUERS}:
+            body["status"] = {"conditions": [READY], "acme": {"uri": ACCOUNT}}
+        elif kind == OUR_CERTIFICATES:
+            secret = self.objects.get((SECRETS, body["metadata"]["namespace"], body["spec"]["secretName"]))
+            if secret is None:
+                self.orders += 1
+                self.put(SECRETS, body["spec"]["secretName"], body["metadata"]["namespace"], data={"tls.crt": "bmV3"})
+            body["status"] = {"conditions": [READY]}
+
+    def _written(self) -> None:
+        self.writes += 1
+        if self.killed_after is not None and self.writes > self.killed_after:
+            raise Killed
+
+
+def _merge(body: dict[str, Any], change: Mapping[str, Any]) -> None:
+    for name, value in change.items():
+        if value is None:
+            body.pop(name, None)
+        elif isinstance(value, dict):
+            _merge(body.setdefault(name, {}), value)
+        elif name != "resourceVersion":
+            body[name] = value
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    populate(made)
+    return made
+
+
+def populate(made: World) -> None:
+    acme = {
+        "server": "https://ca.test/d",
+        "privateKeySecretRef": {"name": "account"},
+        "solvers": [{"dns01": {"cloudflare": {"apiTokenSecretRef": {"name": "token", "key": "t"}}}}],
+    }
+    status = {"conditions": [READY], "acme": {"uri": ACCOUNT}}
+    made.put(THEIR_CLUSTER_ISSUERS, "le", spec={"acme": acme}, status=status)
+    made.put(THEIR_ISSUERS, "le", "shop", spec={"acme": acme}, status=status)
+    for name in ("account", "token"):
+        made.put(SECRETS, name, "cert-manager", data={name: "YQ=="}, type="Opaque")
+    for name in ("web", "api"):
+        made.put(SECRETS, f"{name}-tls", "shop", data={"tls.crt": "b2xk", "tls.key": "a2V5"})
+        certificate(made, name, issuerRef={"name": "le", "kind": "ClusterIssuer"})
+    arguments = ["--v=2", "--controllers=*", "--cluster-resource-namespace=$(POD_NAMESPACE)"]
+    container = {"name": "cert-manager-controller", "args": arguments}
+    made.put(
+        DEPLOYMENTS,
+        "cert-manager",
+        "cert-manager",
+        spec={"replicas": 2, "template": {"spec": {"containers": [container]}}},
+    )
+
+
+def certificate(made: World, name: str, **spec: Any) -> dict[str, Any]:
+    metadata = spec.pop("metadata", {})
+    status = spec.pop("status", {"conditions": [READY]})
+    body = {"dnsNames": [f"{name}.test"], "secretName": f"{name}-tls", **spec}
+    return made.put(THEIR_CERTIFICATES, name, "shop", spec=body, status=status, metadata=metadata)
+
+
+def progress(told: list[str] | None = None) -> Progress:
+    return Progress((told if told is not None else []).append, timeout=0.05, interval=0.001)
+
+
+async def move(world: World, told: list[str] | None = None) -> Moved:
+    inventory = await read_inventory(world)
+    return await apply(world, inventory, assess(inventory), progress(told), operator_namespace="certwright")
+
+
+async def end(world: World) -> Outcome:
+    inventory = await read_inventory(world)
+    outcome = await finish(world, assess(inventory), progress())
+    await remove_finalizers(world, inventory, progress())
+    return outcome
+
+
+async def back(world: World) -> Outcome:
+    return await go_back(world, await read_inventory(world), progress(), secrets_in="certwright")
+
+
+def of(world: World, kind: Kind) -> dict[str, dict[str, Any]]:
+    return {name: body for (found, _, name), body in world.objects.items() if found == kind}
+
+
+def seen(world: World) -> str:
+    """Everything that people have written, without versions and times."""
+    found = copy.deepcopy(world.objects)
+    for body in found.values():
+        body["metadata"].pop("resourceVersion", None)
+        body["metadata"].pop("uid", None)
+        if not body["metadata"].get("annotations", True):
+            del body["metadata"]["annotations"]
+    return json.dumps(sorted((kind.title, place, name, body) for (kind, place, name), body in found.items()))
+
+
+async def test_everything_moves_with_its_bytes_and_without_an_order(world: World) -> None:
+    told: list[str] = []
+    before = {name: body["data"]["tls.crt"] for name, body in of(world, SECRETS).items() if "tls.crt" in body["data"]}
+    moved = await move(world, told)
+    assert (moved.problems, moved.stopped_at, moved.certificates.done) == ({}, "", 2)
+    assert world.orders == 0
+    assert {name: of(world, SECRETS)[name]["data"]["tls.crt"] for name in before} == before
+    ours = of(world, OUR_CERTIFICATES)
+    assert {name: body["spec"]["privateKey"] for name, body in ours.items()} == {
+        "web": {"rotationPolicy": "Never"},
+        "api": {"rotationPolicy": "Never"},
+    }
+    assert ours["web"]["metadata"]["annotations"][TRIAL] == digest_of({"data": {"tls.crt": "b2xk"}})
+    assert world.objects[SECRETS, "certwright", "account"]["data"] == {"account": "YQ=="}
+    assert world.objects[SECRETS, "certwright", "token"]["data"] == {"token": "YQ=="}
+    deployment = of(world, DEPLOYMENTS)["cert-manager"]
+    assert (deployment["spec"]["replicas"], deployment["metadata"]["annotations"][REPLICAS]) == (0, "2")
+    assert [line for line in told if line.startswith("Step")] == [
+        "Step 1 of 4: issuers with the same accounts",
+        "Step 2 of 4: wait until cert-manager renews none of them",
+        "Step 3 of 4: cert-manager's controller",
+        "Step 4 of 4: Certificates, with what their Secrets hold",
+    ]
+
+
+async def test_the_end_restores_the_policies_and_deletes_what_has_moved(world: World) -> None:
+    mine = certificate(world, "mail", issuerRef={"name": "le"}, privateKey={"algorithm": "ECDSA"})
+    owners = [{"uid": mine["metadata"]["uid"], "kind": "Certificate", "name": "mail"}, {"uid": "x", "kind": "Other"}]
+    world.put(SECRETS, "mail-tls", "shop", data={"tls.crt": "b2xk"}, metadata={"ownerReferences": owners})
+    world.put(THEIR_CHALLENGES, "old", "shop", metadata={"finalizers": ["acme.cert-manager.io/finalizer", "mine"]})
+    await move(world)
+    outcome = await end(world)
+    assert (outcome.done, outcome.problems) == (3, {})
+    ours = of(world, OUR_CERTIFICATES)
+    assert ours["web"]["spec"]["privateKey"]["rotationPolicy"] == "Always"
+    assert ours["mail"]["spec"]["privateKey"]["algorithm"] == "ECDSA"
+    assert not any(TRIAL in body["metadata"]["annotations"] for body in ours.values())
+    assert [of(world, kind) for kind in (THEIR_CERTIFICATES, THEIR_ISSUERS, THEIR_CLUSTER_ISSUERS)] == [{}, {}, {}]
+    assert [one["uid"] for one in of(world, SECRETS)["mail-tls"]["metadata"]["ownerReferences"]] == ["x"]
+    assert of(world, THEIR_CHALLENGES)["old"]["metadata"]["finalizers"] == ["mine"]
+    assert world.orders == 0
+    # What was finished stays so, whatever is asked for then.
+    assert (await move(world)).problems == {}
+    assert not any(TRIAL in body["metadata"]["annotations"] for body in of(world, OUR_CERTIFICATES).values())
+
+
+async def test_the_way_back_leaves_everything_as_it_was(world: World) -> None:
+    before = seen(world)
+    await move(world)
+    outcome = await back(world)
+    assert (outcome.done, outcome.problems) == (2, {})
+    assert seen(world) == before
+
+
+Step = Callable[[World], Coroutine[Any, Any, Any]]
+
+
+async def kills(step: Step, prepare: Step | None = None) -> Iterator[World]:
+    """Return worlds in which a step was killed after its first, second, ... write, and one in which it was not."""
+    found = []
+    for after in range(1, 60):
+        made = World()
+        populate(made)
+        if prepare is not None:
+            await prepare(made)
+        made.writes, made.killed_after = 0, after - 1
+        try:
+            await step(made)
+        except Killed:
+            found.append(made)
+        else:
+            assert after > 3
+            for one in [*found, made]:
+                one.killed_after = None
+            return iter([*found, made])
+    raise AssertionError("it has no end")
+
+
+async def test_killed_after_any_write_it_is_taken_up_again(world: World) -> None:
+    await move(world)
+    for made in await kills(move):
+        assert (await move(made)).problems == {}
+        assert made.orders == 0
+        assert seen(made) == seen(world)
+
+
+async def test_killed_after_any_write_the_end_is_taken_up_again(world: World) -> None:
+    await move(world)
+    await end(world)
+    for made in await kills(end, move):
+        await end(made)
+        assert made.orders == 0
+        assert seen(made) == seen(world)
+
+
+async def test_killed_after_any_write_there_is_a_way_back(world: World) -> None:
+    before = seen(world)
+    for made in await kills(move):
+        await back(made)
+        assert seen(made) == before
+    for made in await kills(back, move):
+        await back(made)
+        assert seen(made) == before
+
+
+async def test_in_a_mixed_cluster_its_controller_runs_on_without_acme(world: World) -> None:
+    world.put(THEIR_ISSUERS, "self", "shop", spec={"selfSigned": {}})
+    certificate(world, "root", **MUST_STAY)
+    deployment = of(world, DEPLOYMENTS)["cert-manager"]
+    deployment["metadata"]["generation"] = 1
+    deployment["status"] = {
+        "observedGeneration": 1,
+        **dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 2),
+    }
+    before = seen(world)
+    moved = await move(world)
+    assert (moved.problems, moved.stopped_at, moved.certificates.done) == ({}, "", 2)
+    spec = of(world, DEPLOYMENTS)["cert-manager"]["spec"]
+    assert (spec["replicas"], spec["template"]["spec"]["containers"][0]["args"]) == (
+        2,
+        ["--v=2", "--cluster-resource-namespace=$(POD_NAMESPACE)", WITHOUT_ACME],
+    )
+    assert set(of(world, OUR_CERTIFICATES)) == {"web", "api"}
+    await back(world)
+    assert seen(world) == before
+    await move(world)
+    await end(world)
+    assert (set(of(world, THEIR_CERTIFICATES)), set(of(world, THEIR_ISSUERS))) == ({"root"}, {"self"})
+
+
+async def test_a_renewal_in_flight_is_waited_for_and_nothing_is_stopped(world: World) -> None:
+    web = of(world, THEIR_CERTIFICATES)["web"]["metadata"]["uid"]
+    request = world.put(THEIR_REQUESTS, "web-1", "shop", metadata={"ownerReferences": [{"uid": web}]})
+    world.put(
+        THEIR_ORDERS,
+        "web-1-1",
+        "shop",
+        metadata={"ownerReferences": [{"uid": request["metadata"]["uid"]}]},
+        status={"state": "pending"},
+    )
+    moved = await move(world)
+    assert "Certificate shop/web has an order in the state pending" in moved.stopped_at
+    assert of(world, DEPLOYMENTS)["cert-manager"]["spec"]["replicas"] == 2
+    assert of(world, OUR_CERTIFICATES) == {}
+    of(world, THEIR_ORDERS)["web-1-1"]["status"]["state"] = "valid"
+    assert (await move(world)).stopped_at == ""
+
+
+async def test_one_that_never_worked_holds_up_nobody_and_is_issued_anew(world: World) -> None:
+    conditions = [{"type": "Issuing", "status": "True"}, {"type": "Ready", "status": "False"}]
+    certificate(world, "new", issuerRef={"name": "le"}, status={"conditions": conditions})
+    moved = await move(world)
+    assert (moved.problems, moved.certificates.done, world.orders) == ({}, 3, 1)
+    assert of(world, OUR_CERTIFICATES)["new"]["metadata"]["annotations"][TRIAL] == "new"
+
+
+async def test_a_live_lease_stops_it_before_any_certificate() -> None:
+    class Renewing(World):
+        async def read(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any] | None:
+            if kind == LEASES:
+                self._uid += 1
+                spec = {"holderIdentity": "other", "renewTime": str(self._uid), "leaseDurationSeconds": 60}
+                return {"metadata": {"name": name}, "spec": spec}
+            return await super().read(kind, namespace, name)
+
+    held = Renewing()
+    populate(held)
+    moved = await move(held)
+    assert "somebody still holds the Lease kube-system/cert-manager-controller" in moved.stopped_at
+    assert of(held, OUR_CERTIFICATES) == {}
+
+
+async def test_what_is_there_already_is_left_as_it_is(world: World) -> None:
+    world.put(
+        OUR_CLUSTER_ISSUERS,
+        "le",
+        spec={"acme": {"mine": True}},
+        status={"conditions": [READY], "acme": {"uri": ACCOUNT}},
+    )
+    world.put(OUR_CERTIFICATES, "web", "shop", spec={"mine": True})
+    world.put(SECRETS, "account", "certwright", data={"account": "YQ=="})
+    moved = await move(world)
+    assert list(moved.problems) == ["Certificate shop/web"]
+    assert of(world, OUR_CLUSTER_ISSUERS)["le"]["spec"] == {"acme": {"mine": True}}
+    await back(world)
+    assert (set(of(world, OUR_CLUSTER_ISSUERS)), set(of(world, OUR_CERTIFICATES))) == ({"le"}, {"web"})
+    assert (SECRETS, "certwright", "account") in world.objects
+
+
+@pytest.mark.parametrize("trouble", ["other account", "other secret", "no secret"])
+async def test_an_issuer_in_trouble_keeps_its_certificates_where_they_are(world: World, trouble: str) -> None:
+    if trouble == "other account":
+        of(world, THEIR_CLUSTER_ISSUERS)["le"]["status"]["acme"]["uri"] = "https://ca.test/account/2"
+        words = "cert-manager has used https://ca.test/account/2"
+    elif trouble == "other secret":
+        world.put(SECRETS, "account", "certwright", data={"account": "Yg=="})
+        words = "has other content than cert-manager/account"
+    else:
+        del world.objects[SECRETS, "cert-manager", "token"]
+        words = "there is no Secret cert-manager/token"
+    moved = await move(world)
+    assert words in moved.problems["ClusterIssuer le"]
+    assert moved.problems["Certificate shop/web"].startswith("its issuer, ClusterIssuer le,")
+    assert of(world, OUR_CERTIFICATES) == {}
+
+
+async def test_a_certificate_that_was_replaced_is_told() -> None:
+    class Impatient(World):
+        def _operate(self, kind: Kind, body: dict[str, Any]) -> None:
+            super()._operate(kind, body)
+            if kind == OUR_CERTIFICATES:
+                of(self, SECRETS)[body["spec"]["secretName"]]["data"]["tls.crt"] = "b3RoZXI="
+
+    made = Impatient()
+    populate(made)
+    problems = (await move(made)).problems
+    assert all("has another certificate than before" in why for why in problems.values())
+    assert len(problems) == 2
+
+
+async def test_what_an_ingress_made_stays_the_ingresss(world: World) -> None:
+    owner = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u", "controller": True}
+    certificate(world, "web", issuerRef={"name": "le", "kind": "ClusterIssuer"}, metadata={"ownerReferences": [owner]})
+    await move(world)
+    await end(world)
+    assert of(world, OUR_CERTIFICATES)["web"]["metadata"]["ownerReferences"] == [owner]
+
+
+async def test_crds_go_last_and_only_if_nothing_is_left(world: World) -> None:
+    for group in ("cert-manager.io", "acme.cert-manager.io", "other.test"):
+        world.put(CRDS, f"things.{group}", spec={"group": group})
+    assert "2 certificates.cert-manager.io are left" in await remove_crds(world, progress())
+    await move(world)
+    await end(world)
+    assert await remove_crds(world, progress()) == ""
+    assert set(of(world, CRDS)) == {"things.other.test"}
+    assert all(MOVED in body["metadata"]["annotations"] for body in of(world, OUR_CERTIFICATES).values())
+
+
+async def test_only_the_object_that_was_read_is_changed(world: World) -> None:
+    read = cast("dict[str, Any]", await world.read(DEPLOYMENTS, "cert-manager", "cert-manager"))
+    await world.change(DEPLOYMENTS, read, {"spec": {"replicas": 3}})
+    with pytest.raises(Conflict):
+        await world.change(DEPLOYMENTS, read, {"spec": {"replicas": 4}})
