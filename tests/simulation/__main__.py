@@ -45,7 +45,8 @@ def _live(options: argparse.Namespace, seed: int) -> Life:
     started, used = time.monotonic(), time.process_time()
     life = live(scenario, on_day=_tell)
     seconds, used = time.monotonic() - started, time.process_time() - used
-    print(f"seed {seed}: {seconds:.0f} s, {used:.0f} s of CPU", file=sys.stderr)  # noqa: T201
+    # At once: the next seed takes minutes, and may be interrupted.
+    print(f"seed {seed}: {seconds:.0f} s, {used:.0f} s of CPU\n{numbers(life)}", file=sys.stderr, flush=True)  # noqa: T201
     return life
 
 

@@ -31,6 +31,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "digitalocean": "DigitalOceanConfig",
     "godaddy": "GodaddyConfig",
+    "hetzner": "HetznerConfig",
     "http_request": "HttpRequestConfig",
     "ionos": "IonosConfig",
     "linode": "LinodeConfig",

@@ -13,6 +13,7 @@ from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.godaddy import Godaddy
+from certwright.resources.dns_providers.hetzner import Hetzner
 from certwright.resources.dns_providers.http_request import HttpRequest
 from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
@@ -43,6 +44,8 @@ class ProviderChoice(Model):
     """Creates records with the API of DigitalOcean."""
     godaddy: Godaddy | None = None
     """Creates records with the API of GoDaddy."""
+    hetzner: Hetzner | None = None
+    """Creates records with the API of Hetzner."""
     http_request: HttpRequest | None = None
     """Has a server of your own create records, by the protocol `httpreq` of lego."""
     ionos: Ionos | None = None
