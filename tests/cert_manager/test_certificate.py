@@ -258,6 +258,8 @@ def test_a_secret_that_goes_with_its_certificate_goes_with_ours() -> None:
         theirs(issuerRef="le", keystores=[], renewal=3, privateKey="RSA"),
         theirs(renewal={"windows": [{}, 4]}, keystores={"jks": {"create": True}}),
         theirs(dnsNames=[str(at) for at in range(30_000)]),
+        theirs(issuerRef={"name": "le", "kind": {}}),
+        theirs(privateKey={"algorithm": ["RSA"]}),
     ],
 )
 def test_what_cannot_be_read_is_refused_and_never_an_exception(manifest: dict[str, Any]) -> None:

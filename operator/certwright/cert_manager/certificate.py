@@ -114,7 +114,7 @@ def _move(name: str, value: Any, draft: _Draft) -> None:
 def _issuer(reference: Mapping[str, Any], found: Mapping[str, Any] | None, ours: dict[str, Any], notes: Notes) -> None:
     group, kind = reference.get("group", api.GROUP), reference.get("kind", "Issuer")
     name = reference.get("name", "")
-    if group != api.GROUP or kind not in {"Issuer", "ClusterIssuer"}:
+    if group != api.GROUP or kind not in ("Issuer", "ClusterIssuer"):
         notes.refuse(
             "spec.issuerRef",
             f"{kind} of {group} is no issuer of cert-manager's own: it has no ACME",
@@ -137,7 +137,7 @@ def _private_key(given: Mapping[str, Any], ours: dict[str, Any]) -> None:
         "rotationPolicy": given.get("rotationPolicy", "Always"),
     }
     sizes = {"RSA": 2048, "ECDSA": 256}
-    if algorithm in sizes:
+    if isinstance(algorithm, str) and algorithm in sizes:
         key["size"] = given.get("size") or sizes[algorithm]
     ours["privateKey"] = key
 
