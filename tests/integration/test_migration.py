@@ -220,7 +220,9 @@ def test_there_and_back_and_there_for_good_without_an_order(
     ended = migrate("--finish", "--yes")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "uninstall it as you installed it" in ended.stdout
-    assert not theirs(space, "web")
+    cluster.wait_for(
+        "cert-manager's Certificate stays", lambda: {"left": theirs(space, "web")}, lambda at: not at["left"]
+    )
     for name, data in before.items():
         assert tenant.ready(name)["spec"]["privateKey"]["rotationPolicy"] == "Always"
         assert cluster.secret_data(space, f"{name}-tls") == data

@@ -76,7 +76,11 @@ async def remove_crds(cluster: Cluster, progress: Progress) -> str:
         KubeError: The API server refuses, or cannot be asked.
     """
     for kind in THEIRS_BY_KIND.values():
-        if left := len(await cluster.list(kind)):
+        # What is deleted without what it owns is there for a moment longer.
+        async for _ in progress.looks():
+            if not (left := len(await cluster.list(kind))):
+                break
+        else:
             return f"{left} {kind.title} are left: the CRDs would take them along"
     for one in await cluster.list(CRDS):
         group = str(mapping(one.get("spec")).get("group") or "")
