@@ -385,3 +385,17 @@ def cert_manager_objects() -> tuple[bytes, ...]:
     return _json(
         {**head, "kind": "Certificate", "spec": certificate}, {**head, "kind": "ClusterIssuer", "spec": {"acme": acme}}
     )
+
+
+AWS_ANSWERS: Final = (
+    b"""<?xml version="1.0" encoding="UTF-8"?>
+<ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ResourceRecordSets>
+<ResourceRecordSet><Name>_acme-challenge.a.test.</Name><Type>TXT</Type><TTL>60</TTL><ResourceRecords>
+<ResourceRecord><Value>"x\\052y" "z"</Value></ResourceRecord></ResourceRecords></ResourceRecordSet>
+</ResourceRecordSets><IsTruncated>false</IsTruncated><MaxItems>1</MaxItems></ListResourceRecordSetsResponse>""",
+    b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>",
+    b"<InvalidChangeBatch><Messages><Message>it is there already</Message></Messages></InvalidChangeBatch>",
+    b'<!DOCTYPE a [<!ENTITY b "cccccccc"><!ENTITY d "&b;&b;&b;&b;">]><a>&d;&d;&d;</a>',
+    b"<a>" * 2000,
+)
+"""What Route 53 and STS answer, and what they never would."""

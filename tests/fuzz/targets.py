@@ -32,6 +32,8 @@ from certwright.certificates.secret.facts import SecretFacts
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.solver_settings import SolverSettings
 from certwright.cli.acme.solvers import _parse_key
+from certwright.dns.aws.record_sets import read_set
+from certwright.dns.aws.xml import error_code, parsed
 from certwright.dns.errors import DnsError
 from certwright.dns.survey import alias_at
 from certwright.dns.wire import measure
@@ -228,6 +230,14 @@ def _custom(model: type[Certificate | Issuer | ClusterIssuer]) -> Callable[[Any]
     return parse
 
 
+def _aws_answer(body: bytes) -> None:
+    error_code(_response(body))
+    root = parsed(body)
+    for element in root.iter() if root is not None else ():
+        if element.tag.endswith("ResourceRecordSet"):
+            read_set(element)
+
+
 _MODELS: Final[dict[str, type[Certificate | Issuer | ClusterIssuer]]] = {
     "Certificate": Certificate,
     "Issuer": Issuer,
@@ -293,6 +303,7 @@ TARGETS: Final = (
     Target("Issuer", lambda: corpus.manifests("Issuer"), _loaded, _custom(Issuer), (InvalidResource,)),
     Target("ClusterIssuer", lambda: corpus.manifests("Issuer"), _loaded, _custom(ClusterIssuer), (InvalidResource,)),
     Target("objects of cert-manager", corpus.cert_manager_objects, _typed, _translated, ()),
+    Target("answers of AWS", lambda: corpus.AWS_ANSWERS, _octets, _aws_answer, ()),
     Target("TSIG key files", lambda: corpus.TSIG_FILES, _octets, _tsig, (DnsError, UsageError)),
     Target(
         "external account keys",
