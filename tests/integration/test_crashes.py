@@ -354,7 +354,9 @@ def test_a_renewal_killed_after_each_write_costs_one_order_a_kill_at_most(stage:
     )
     after = f"killed after each of {axe.fallen}; writes: {axe.seen}"
     wanted = {"request Running", *WRITES_OF_AN_ORDER, *PRESENTED[solver], "request Succeeded", "request away"}
-    assert set(axe.fallen) | OPTIONAL == wanted | OPTIONAL, after
+    # The key is generated while the CA validates, so it may be written in the moment of another kill.
+    optional = OPTIONAL | {"pending key"}
+    assert set(axe.fallen) | optional == wanted | optional, after
     assert [(one["id"], one["state"]) for one in found["status"]["requests"]] == [("r-1", "Succeeded")], after
     assert (found["status"]["revision"], before["status"]["revision"]) == (2, 1), after
     assert axe.seen.count("CSR") == axe.seen.count("TLS Secret") == 1, after
