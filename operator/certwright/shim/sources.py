@@ -224,7 +224,7 @@ class _Reading:
     def listeners(self, source: Source, ignored: frozenset[str]) -> None:
         for number, entry in enumerate(map(_map, _list(source.spec.get("listeners"))[: 2 * MAX_BLOCKS])):
             tls = _map(entry.get("tls"))
-            if entry.get("protocol") not in {"HTTPS", "TLS"} or tls.get("mode") == "Passthrough":
+            if str(entry.get("protocol")) not in {"HTTPS", "TLS"} or tls.get("mode") == "Passthrough":
                 continue
             name = str(entry.get("name") or number)
             if name not in ignored:
