@@ -255,11 +255,11 @@ class _Reading:
         """Return the name of the Secret that a listener names, or None if it is none of its namespace."""
         where = f"{place}: tls.certificateRefs"
         name = reference.get("name")
-        if reference.get("group") not in {None, ""} or reference.get("kind", "Secret") != "Secret":
+        if reference.get("group") not in (None, "") or reference.get("kind", "Secret") != "Secret":
             self._refuse(where, str(reference.get("kind")), "is not a Secret")
         elif not isinstance(name, str) or not name:
             self._refuse(where, "", "has an entry without a name")
-        elif reference.get("namespace") not in {None, "", namespace}:
+        elif reference.get("namespace") not in (None, "", namespace):
             self._refuse(where, f"{reference['namespace']}/{name}", "is in another namespace: make a Certificate there")
         else:
             return name
