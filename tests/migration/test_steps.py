@@ -395,6 +395,16 @@ async def test_what_is_there_already_is_left_as_it_is(world: World) -> None:
     assert (SECRETS, "certwright", "account") in world.objects
 
 
+async def test_the_end_deletes_nothing_whose_secret_nobody_looks_after(world: World) -> None:
+    """A Certificate of this name that somebody made for another Secret says nothing of this one."""
+    world.put(OUR_CERTIFICATES, "web", "shop", spec={"secretName": "other"}, status={"conditions": [READY]})
+    await move(world)
+    outcome = await end(world)
+    assert "for another Secret" in outcome.problems["Certificate shop/web"]
+    assert (set(of(world, THEIR_CERTIFICATES)), outcome.done) == ({"web"}, 1)
+    assert "le" in of(world, THEIR_CLUSTER_ISSUERS)
+
+
 @pytest.mark.parametrize("trouble", ["other account", "other secret", "no secret"])
 async def test_an_issuer_in_trouble_keeps_its_certificates_where_they_are(world: World, trouble: str) -> None:
     if trouble == "other account":

@@ -99,6 +99,9 @@ async def _finish_certificate(cluster: Cluster, one: Assessed, outcome: Outcome,
     if there is None or not is_ready(there):
         outcome.problems[name] = "is not Ready with Certwright: it stays on trial, and cert-manager's stays"
         return
+    if there["spec"].get("secretName") != ours["spec"]["secretName"]:
+        outcome.problems[name] = "is a Certificate for another Secret with Certwright: cert-manager's stays"
+        return
     if mark_of(there, MOVED) is not None:
         final = marked(ours, {MOVED: one.uid or "from-a-file"})
         if owners := owners_of(one.source):
