@@ -68,13 +68,22 @@ class ControllerFlags:
     @classmethod
     def of_deployment(cls, deployment: Mapping[str, Any]) -> Self:
         """Read them from its Deployment, as the API server gives it."""
-        pod = mapping(mapping(mapping(deployment.get("spec")).get("template")).get("spec"))
-        containers = [one for one in pod.get("containers") or () if isinstance(one, dict)]
-        named = [one for one in containers if one.get("name") == CONTAINER] or containers[:1]
-        arguments = [str(one) for container in named for one in container.get("args") or ()]
+        arguments = [str(one) for one in mapping(controller_container(deployment)).get("args") or ()]
         return cls.read(arguments, str(mapping(deployment.get("metadata")).get("namespace") or ""))
 
     @property
     def nameservers(self) -> list[str]:
         """The resolvers, each as our issuers name them."""
         return [one.strip() for one in self.dns01_recursive_nameservers.split(",") if one.strip()]
+
+
+def containers_of(deployment: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the containers of a Deployment's pods."""
+    pod = mapping(mapping(mapping(deployment.get("spec")).get("template")).get("spec"))
+    return [one for one in pod.get("containers") or () if isinstance(one, dict)]
+
+
+def controller_container(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the container of cert-manager's controller: the one of that name, else the first; None without any."""
+    containers = containers_of(deployment)
+    return next((one for one in containers if one.get("name") == CONTAINER), containers[0] if containers else None)

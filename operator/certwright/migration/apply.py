@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from certwright.cert_manager.spec import mapping
 from certwright.migration.certificates import move_certificates
 from certwright.migration.cluster import OUR_CERTIFICATES
 from certwright.migration.controller import stop_controller
-from certwright.migration.inventory import is_ready, read_inventory
+from certwright.migration.inventory import is_ready, issuer_title, with_issuances
 from certwright.migration.issuers import move_issuers
 from certwright.migration.progress import Outcome, title
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Collection
 
-    from certwright.migration.assessment import Assessed, Assessment
+    from certwright.migration.assessment import Assessment
     from certwright.migration.cluster import Cluster
     from certwright.migration.inventory import Inventory
     from certwright.migration.progress import Progress
@@ -67,53 +65,45 @@ async def apply(
         secrets_to=operator_namespace,
     )
     progress.tell("Step 2 of 4: wait until cert-manager renews none of them")
-    if busy := await _wait_idle(cluster, assessment, progress):
+    if busy := await _wait_idle(cluster, inventory, assessment, progress):
         return Moved(issuers, stopped_at=f"cert-manager is still at work: {busy}. Nothing was stopped; run it again")
     progress.tell("Step 3 of 4: cert-manager's controller")
     if in_the_way := await stop_controller(cluster, inventory, progress, keep=assessment.is_mixed):
         return Moved(issuers, stopped_at=in_the_way)
     progress.tell("Step 4 of 4: Certificates, with what their Secrets hold")
+    there = {title(one.source) for one in assessment.issuers}
     skipped = {
-        title(one.translation.manifest): why
+        title(one.source): why
         for one in assessment.certificates
-        if one.translation.manifest is not None and (why := _issuer_problem(one, assessment, issuers))
+        if one.moves and (why := _issuer_problem(issuer_title(one.source), there, issuers))
     }
     certificates = await move_certificates(cluster, assessment.certificates, progress, skipped=skipped)
     return Moved(issuers, certificates)
 
 
-def _issuer_problem(one: Assessed, assessment: Assessment, issuers: Outcome) -> str:
+def _issuer_problem(issuer: str, there: Collection[str], outcome: Outcome) -> str:
     """Return what is wrong with a Certificate's issuer, or nothing."""
-    reference = mapping(mapping(one.source.get("spec")).get("issuerRef"))
-    kind = reference.get("kind") or "Issuer"
-    place = "" if kind == "ClusterIssuer" else f"{one.translation.namespace}/"
-    name = f"{kind} {place}{reference.get('name')}"
-    if name in issuers.problems:
-        return f"its issuer, {name}, {issuers.problems[name]}"
-    known = {f"{at.translation.kind} {_place(at)}{at.translation.name}" for at in assessment.issuers}
-    return "" if name in known else f"its issuer, {name}, is not there"
+    if issuer in outcome.problems:
+        return f"its issuer, {issuer}, {outcome.problems[issuer]}"
+    return "" if issuer in there else f"its issuer, {issuer}, is not there"
 
 
-def _place(one: Assessed) -> str:
-    return f"{one.translation.namespace}/" if one.translation.namespace else ""
-
-
-async def _wait_idle(cluster: Cluster, assessment: Assessment, progress: Progress) -> str:
+async def _wait_idle(cluster: Cluster, known: Inventory, assessment: Assessment, progress: Progress) -> str:
     """Wait until no Certificate that works is being renewed; return which one is, or nothing.
 
     One that has never worked is not waited for: it would hold up all others for as long as it fails.
     """
-    moving = {str(mapping(one.source.get("metadata")).get("uid")) for one in assessment.certificates if one.moves}
+    moving = {one.uid for one in assessment.certificates if one.moves}
     busy = ""
     async for _ in progress.looks():
-        inventory = await read_inventory(cluster)
-        moved = {_key(one) for one in await cluster.list(OUR_CERTIFICATES)}
+        inventory = await with_issuances(cluster, known)
+        moved = {title(one) for one in await cluster.list(OUR_CERTIFICATES)}
         waited = [
             f"{title(one)} {what}"
             for one in inventory.certificates
             if one["metadata"].get("uid") in moving
             and is_ready(one)
-            and _key(one) not in moved
+            and title(one) not in moved
             and (what := inventory.in_flight(one))
         ]
         if not waited:
@@ -121,7 +111,3 @@ async def _wait_idle(cluster: Cluster, assessment: Assessment, progress: Progres
         busy = waited[0]
         progress.tell(f"{len(waited)} are being renewed; waiting for {busy}")
     return busy
-
-
-def _key(body: Mapping[str, Any]) -> tuple[str | None, str]:
-    return body["metadata"].get("namespace"), body["metadata"]["name"]

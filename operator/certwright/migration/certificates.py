@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.spec import mapping
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
-from certwright.migration.inventory import is_ready
+from certwright.migration.inventory import condition, is_ready
 from certwright.migration.marks import MOVED, NO_CERTIFICATE, TRIAL
 from certwright.migration.progress import Outcome, mark_of, marked, title
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from certwright.migration.assessment import Assessed
     from certwright.migration.cluster import Cluster
@@ -37,20 +37,19 @@ async def move_certificates(
         KubeError: The API server refuses, or cannot be asked.
     """
     outcome = Outcome(problems=dict(skipped))
-    waited: dict[str, dict[str, Any]] = {}
+    waited = []
     for one in certificates:
         ours = one.translation.manifest
         if ours is None or title(ours) in skipped:
             continue
-        namespace, name = ours["metadata"].get("namespace"), ours["metadata"]["name"]
-        there = await cluster.read(OUR_CERTIFICATES, namespace, name)
+        there = await cluster.counterpart(OUR_CERTIFICATES, ours)
         if there is not None and mark_of(there, MOVED) is None:
             outcome.problems[title(ours)] = "a Certificate of ours with this name is there already: it is left as it is"
             continue
         if there is None:
-            there = await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours))
+            await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours))
             progress.tell(f"{title(ours)} created; its key is kept for the trial")
-        waited[title(ours)] = there
+        waited.append(title(ours))
     await _wait_taken_over(cluster, waited, outcome, progress)
     return outcome
 
@@ -61,47 +60,42 @@ def digest_of(secret: Mapping[str, Any] | None) -> str:
     return hashlib.sha256(chain.encode()).hexdigest() if isinstance(chain, str) and chain else NO_CERTIFICATE
 
 
-def owners_of(certificate: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the Ingress, Gateway or ListenerSet whose annotations made a Certificate of cert-manager."""
-    owners = mapping(certificate.get("metadata")).get("ownerReferences") or ()
-    return [one for one in owners if isinstance(one, dict) and one.get("kind") in _SHIM_OWNERS]
+def as_moved(one: Assessed, ours: Mapping[str, Any], marks: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return our Certificate with the marks of the migration, and with the object whose annotations made theirs."""
+    manifest = marked(ours, {MOVED: one.uid, **(marks or {})})
+    references = mapping(one.source.get("metadata")).get("ownerReferences") or ()
+    if owners := [owner for owner in references if isinstance(owner, dict) and owner.get("kind") in _SHIM_OWNERS]:
+        manifest["metadata"]["ownerReferences"] = owners
+    return manifest
 
 
 async def _on_trial(cluster: Cluster, one: Assessed, ours: Mapping[str, Any]) -> dict[str, Any]:
     """Return our Certificate for the trial: the key in the Secret stays, and the Secret stays whatever happens."""
     spec = {name: value for name, value in ours["spec"].items() if name != "secretOwnerReference"}
     secret = await cluster.read(SECRETS, ours["metadata"].get("namespace"), spec["secretName"])
-    manifest = marked(ours, {MOVED: one.uid or "from-a-file", TRIAL: digest_of(secret)})
-    manifest["spec"] = {**spec, "privateKey": {"rotationPolicy": "Never"}}
-    if owners := owners_of(one.source):
-        manifest["metadata"]["ownerReferences"] = owners
-    return manifest
+    spec["privateKey"] = {"rotationPolicy": "Never"}
+    return {**as_moved(one, ours, {TRIAL: digest_of(secret)}), "spec": spec}
 
 
-async def _wait_taken_over(
-    cluster: Cluster, waited: Mapping[str, dict[str, Any]], outcome: Outcome, progress: Progress
-) -> None:
-    left = dict(waited)
+async def _wait_taken_over(cluster: Cluster, waited: Collection[str], outcome: Outcome, progress: Progress) -> None:
+    left, there = set(waited), dict[str, dict[str, Any]]()
     async for _ in progress.looks():
-        for name, known in list(left.items()):
-            metadata = known["metadata"]
-            found = await cluster.read(OUR_CERTIFICATES, metadata.get("namespace"), metadata["name"])
-            if found is None:
+        there = {title(one): one for one in await cluster.list(OUR_CERTIFICATES)}
+        for name in sorted(left):
+            if name not in there:
                 outcome.problems[name] = "was deleted meanwhile"
-            elif not is_ready(found):
+            elif not is_ready(there[name]):
                 continue
-            elif problem := await _replaced(cluster, found):
+            elif problem := await _replaced(cluster, there[name]):
                 outcome.problems[name] = problem
             else:
                 outcome.done += 1
-            del left[name]
+            left.discard(name)
         if not left:
             return
         progress.tell(f"{outcome.done} of {len(waited)} Certificates are Certwright's")
-    for name, known in left.items():
-        metadata = known["metadata"]
-        found = await cluster.read(OUR_CERTIFICATES, metadata.get("namespace"), metadata["name"])
-        outcome.problems[name] = f"is not Ready: {_why(found)}"
+    for name in sorted(left):
+        outcome.problems[name] = f"is not Ready: {_why(there.get(name, {}))}"
 
 
 async def _replaced(cluster: Cluster, certificate: Mapping[str, Any]) -> str:
@@ -115,8 +109,7 @@ async def _replaced(cluster: Cluster, certificate: Mapping[str, Any]) -> str:
     return "its Secret has another certificate than before: it was renewed, or issued anew"
 
 
-def _why(certificate: Mapping[str, Any] | None) -> str:
-    conditions = mapping(mapping(certificate).get("status")).get("conditions") or ()
-    ready = next((mapping(one) for one in conditions if mapping(one).get("type") == "Ready"), None)
+def _why(certificate: Mapping[str, Any]) -> str:
+    ready = condition(certificate, "Ready")
     said = f"{ready.get('reason')}: {ready.get('message')}" if ready else "the operator has not looked at it"
     return f"{said} (kubectl certwright explain says more)"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager import api
 from certwright.kube.client import APPLY, MERGE
-from certwright.kube.errors import NotFound
+from certwright.kube.errors import Conflict, NotFound
 from certwright.kube.listing import list_all
 from certwright.kube.paths import object_path
 from certwright.migration.marks import FIELD_MANAGER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from certwright.kube.client import KubeClient
 
@@ -38,6 +38,9 @@ class Kind:
         group = self.root.split("/")[-2] if self.root.startswith("/apis/") else ""
         return f"{self.plural}.{group}" if group else self.plural
 
+
+TRIES: Final = 5
+"""To change an object that others change as well."""
 
 _THEIRS: Final = f"/apis/{api.API_VERSION}"
 _THEIR_ACME: Final = f"/apis/{api.ACME_GROUP}/{api.VERSION}"
@@ -132,6 +135,42 @@ class Cluster:
             body=body,
             content_type=MERGE,
         )
+
+    async def counterpart(self, kind: Kind, body: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the object of a kind that has another one's name, or None if there is none. Raises `KubeError`."""
+        return await self.read(kind, body["metadata"].get("namespace"), body["metadata"]["name"])
+
+    async def edit(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        edit: Callable[[Mapping[str, Any]], Mapping[str, Any] | None],
+    ) -> None:
+        """Change an object as it is at this moment, and again if somebody else was quicker.
+
+        Args:
+            kind: What it is.
+            namespace: Where it is.
+            name: Its name; if there is none, nothing is done.
+            edit: Returns what to merge into it; None for nothing.
+
+        Raises:
+            Conflict: Somebody else was quicker each time.
+            KubeError: It was refused.
+        """
+        for left in reversed(range(TRIES)):
+            found = await self.read(kind, namespace, name)
+            change = edit(found) if found is not None else None
+            if found is None or change is None:
+                return
+            try:
+                await self.change(kind, found, change)
+            except Conflict:
+                if not left:
+                    raise
+                continue
+            return
 
     async def delete(self, kind: Kind, found: Mapping[str, Any]) -> None:
         """Delete the very object that was read, and leave what belongs to it. One that is gone is fine.

@@ -7,23 +7,23 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import CONTROLLER_LEASE
-from certwright.cert_manager.controller_flags import CONTAINER
+from certwright.cert_manager.controller_flags import containers_of, controller_container
 from certwright.cert_manager.spec import mapping
-from certwright.kube.errors import Conflict
 from certwright.migration.cluster import DEPLOYMENTS, LEASES
 from certwright.migration.marks import ARGUMENTS, REPLICAS
 from certwright.migration.progress import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from certwright.migration.cluster import Cluster
     from certwright.migration.inventory import Inventory
     from certwright.migration.progress import Progress
 
+    Edit = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+
 WITHOUT_ACME: Final = "--controllers=*,-ingress-shim,-certificaterequests-issuer-acme,-orders,-challenges"
 """What a controller is started with that has issuers without ACME to look after, and nothing else."""
-_TRIES: Final = 5
 
 
 async def stop_controller(cluster: Cluster, inventory: Inventory, progress: Progress, *, keep: bool) -> str:
@@ -60,21 +60,8 @@ async def restore_controller(cluster: Cluster, inventory: Inventory, progress: P
         progress.tell("cert-manager's controller is as it was")
 
 
-async def _edit(cluster: Cluster, deployment: Mapping[str, Any], edit: Any) -> None:
-    """Change its Deployment as it is at this moment."""
-    metadata = deployment["metadata"]
-    for left in reversed(range(_TRIES)):
-        found = await cluster.read(DEPLOYMENTS, metadata["namespace"], metadata["name"])
-        change = edit(found) if found is not None else None
-        if found is None or change is None:
-            return
-        try:
-            await cluster.change(DEPLOYMENTS, found, change)
-        except Conflict:
-            if not left:
-                raise
-            continue
-        return
+async def _edit(cluster: Cluster, deployment: Mapping[str, Any], edit: Edit) -> None:
+    await cluster.edit(DEPLOYMENTS, deployment["metadata"]["namespace"], deployment["metadata"]["name"], edit)
 
 
 def _scaled_down(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -85,16 +72,13 @@ def _scaled_down(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _without_acme(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
-    containers = [dict(one) for one in deployment["spec"]["template"]["spec"]["containers"]]
-    container = next((one for one in containers if one.get("name") == CONTAINER), containers[0])
-    arguments = [str(one) for one in container.get("args") or ()]
+    arguments = [str(one) for one in mapping(controller_container(deployment)).get("args") or ()]
     if WITHOUT_ACME in arguments:
         return None
-    container["args"] = [one for one in arguments if not one.startswith("--controllers")] + [WITHOUT_ACME]
+    kept = [one for one in arguments if not one.startswith("--controllers")]
     return {
         "metadata": {"annotations": {ARGUMENTS: json.dumps(arguments)}},
-        # A merge patch replaces lists.
-        "spec": {"template": {"spec": {"containers": containers}}},
+        "spec": {"template": _template(deployment, [*kept, WITHOUT_ACME])},
     }
 
 
@@ -104,13 +88,17 @@ def _as_before(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
     if replicas is not None and replicas.isdecimal():
         spec["replicas"] = int(replicas)
     if arguments is not None:
-        containers = [dict(one) for one in deployment["spec"]["template"]["spec"]["containers"]]
-        container = next((one for one in containers if one.get("name") == CONTAINER), containers[0])
-        container["args"] = json.loads(arguments)
-        spec["template"] = {"spec": {"containers": containers}}
+        spec["template"] = _template(deployment, json.loads(arguments))
     if not spec:
         return None
     return {"metadata": {"annotations": {REPLICAS: None, ARGUMENTS: None}}, "spec": spec}
+
+
+def _template(deployment: Mapping[str, Any], arguments: list[str]) -> dict[str, Any]:
+    """Return its pod with other arguments; all containers, as a merge patch replaces lists."""
+    controller = controller_container(deployment)
+    changed = [{**one, "args": arguments} if one is controller else one for one in containers_of(deployment)]
+    return {"spec": {"containers": changed}}
 
 
 async def _wait_for_lease(cluster: Cluster, namespace: str, progress: Progress) -> str:
@@ -137,7 +125,7 @@ async def _wait_for_lease(cluster: Cluster, namespace: str, progress: Progress) 
 async def _wait_rolled_out(cluster: Cluster, deployment: Mapping[str, Any], progress: Progress) -> str:
     metadata = deployment["metadata"]
     async for _ in progress.looks():
-        found = await cluster.read(DEPLOYMENTS, metadata["namespace"], metadata["name"]) or {}
+        found = await cluster.counterpart(DEPLOYMENTS, deployment) or {}
         status, spec = mapping(found.get("status")), mapping(found.get("spec"))
         wanted = spec.get("replicas", 1)
         counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.cert_manager.api import FINALIZERS, GROUP
 from certwright.cert_manager.spec import mapping
-from certwright.kube.errors import Conflict
-from certwright.migration.certificates import owners_of
+from certwright.migration.certificates import as_moved
 from certwright.migration.cluster import (
     CRDS,
     OUR_CERTIFICATES,
@@ -16,9 +15,9 @@ from certwright.migration.cluster import (
     THEIR_CHALLENGES,
     THEIRS_BY_KIND,
 )
-from certwright.migration.inventory import is_ready
+from certwright.migration.inventory import is_ready, issuer_title
 from certwright.migration.marks import MOVED
-from certwright.migration.progress import Outcome, mark_of, marked, title
+from certwright.migration.progress import Outcome, mark_of, title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,9 +43,7 @@ async def finish(cluster: Cluster, assessment: Assessment, progress: Progress) -
         ours = one.translation.manifest
         if ours is None or title(ours) in kept:
             continue
-        there = await cluster.read(
-            OURS_BY_KIND[ours["kind"]], ours["metadata"].get("namespace"), ours["metadata"]["name"]
-        )
+        there = await cluster.counterpart(OURS_BY_KIND[ours["kind"]], ours)
         if there is None or not is_ready(there):
             outcome.problems[title(ours)] = "is not Ready with Certwright: cert-manager's stays"
             continue
@@ -95,7 +92,7 @@ async def _finish_certificate(cluster: Cluster, one: Assessed, outcome: Outcome,
     if ours is None:
         return
     name, namespace = title(ours), ours["metadata"].get("namespace")
-    there = await cluster.read(OUR_CERTIFICATES, namespace, ours["metadata"]["name"])
+    there = await cluster.counterpart(OUR_CERTIFICATES, ours)
     if there is None or not is_ready(there):
         outcome.problems[name] = "is not Ready with Certwright: it stays on trial, and cert-manager's stays"
         return
@@ -103,10 +100,7 @@ async def _finish_certificate(cluster: Cluster, one: Assessed, outcome: Outcome,
         outcome.problems[name] = "is a Certificate for another Secret with Certwright: cert-manager's stays"
         return
     if mark_of(there, MOVED) is not None:
-        final = marked(ours, {MOVED: one.uid or "from-a-file"})
-        if owners := owners_of(one.source):
-            final["metadata"]["ownerReferences"] = owners
-        await cluster.apply(OUR_CERTIFICATES, final)
+        await cluster.apply(OUR_CERTIFICATES, as_moved(one, ours))
     await _disown(cluster, one.source, namespace, ours["spec"]["secretName"])
     await cluster.delete(THEIRS_BY_KIND["Certificate"], one.source)
     outcome.done += 1
@@ -114,33 +108,24 @@ async def _finish_certificate(cluster: Cluster, one: Assessed, outcome: Outcome,
 
 
 async def _disown(cluster: Cluster, theirs: Mapping[str, Any], namespace: str | None, name: str) -> None:
-    """Take the Secret from cert-manager's Certificate, so that it stays when that one goes."""
-    uid = theirs["metadata"].get("uid")
-    for attempt in range(5):
-        secret = await cluster.read(SECRETS, namespace, name)
-        owners = list(mapping(mapping(secret).get("metadata")).get("ownerReferences") or ())
-        kept = [one for one in owners if one.get("uid") != uid]
-        if secret is None or kept == owners:
-            return
-        try:
-            await cluster.change(SECRETS, secret, {"metadata": {"ownerReferences": kept}})
-        except Conflict:
-            # Who went on would delete the owner, and the garbage collector the Secret.
-            if attempt == 4:  # noqa: PLR2004 - the last
-                raise
-            continue
-        return
+    """Take the Secret from cert-manager's Certificate, so that it stays when that one goes.
+
+    Raises:
+        Conflict: It cannot be taken; who went on would delete the owner, and the garbage collector the Secret.
+    """
+
+    def without_owner(secret: Mapping[str, Any]) -> dict[str, Any] | None:
+        owners = list(secret["metadata"].get("ownerReferences") or ())
+        kept = [one for one in owners if one.get("uid") != theirs["metadata"].get("uid")]
+        return None if kept == owners else {"metadata": {"ownerReferences": kept}}
+
+    await cluster.edit(SECRETS, namespace, name, without_owner)
 
 
 def _issuers_in_use(assessment: Assessment, outcome: Outcome) -> set[str]:
     """Return the issuers that Certificates which stay with cert-manager refer to."""
     kept = set()
     for one in assessment.certificates:
-        ours = one.translation.manifest
-        if ours is not None and title(ours) not in outcome.problems:
-            continue
-        metadata = mapping(one.source.get("metadata"))
-        reference = mapping(mapping(one.source.get("spec")).get("issuerRef"))
-        kind, name = reference.get("kind") or "Issuer", reference.get("name")
-        kept.add(f"{kind} {name}" if kind == "ClusterIssuer" else f"{kind} {metadata.get('namespace')}/{name}")
+        if not one.moves or title(one.source) in outcome.problems:
+            kept.add(issuer_title(one.source))
     return kept

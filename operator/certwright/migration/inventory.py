@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager import ControllerFlags, api
-from certwright.cert_manager.controller_flags import CONTAINER
+from certwright.cert_manager.controller_flags import CONTAINER, containers_of
 from certwright.cert_manager.spec import mapping
 from certwright.migration.cluster import (
     DEPLOYMENTS,
@@ -18,6 +19,7 @@ from certwright.migration.cluster import (
     THEIR_ORDERS,
     THEIR_REQUESTS,
 )
+from certwright.migration.progress import named, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,28 +55,29 @@ class Inventory:
 
     def issuer_of(self, certificate: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the issuer that a Certificate refers to, or None if it is not there."""
-        reference = mapping(mapping(certificate.get("spec")).get("issuerRef"))
-        kind, name = reference.get("kind") or "Issuer", reference.get("name")
-        namespace = mapping(certificate.get("metadata")).get("namespace")
-        for one in self.issuers:
-            metadata = mapping(one.get("metadata"))
-            same_place = kind == "ClusterIssuer" or metadata.get("namespace") == namespace
-            if one.get("kind") == kind and metadata.get("name") == name and same_place:
-                return one
-        return None
+        return self._issuers.get(issuer_title(certificate))
 
     def in_flight(self, certificate: Mapping[str, Any]) -> str:
         """Return what of a Certificate is being issued at present, in words; empty if nothing is."""
-        metadata = mapping(certificate.get("metadata"))
-        if _condition(certificate, "Issuing") == "True":
+        if condition(certificate, "Issuing").get("status") == "True":
             return "is being issued"
-        requests = {
-            mapping(one.get("metadata")).get("uid") for one in self.requests if _belongs(one, metadata.get("uid"))
-        }
+        state = self._open_orders.get(mapping(certificate.get("metadata")).get("uid"))
+        return f"has an order in the state {state}" if state is not None else ""
+
+    @cached_property
+    def _issuers(self) -> dict[str, dict[str, Any]]:
+        return {title(one): one for one in reversed(self.issuers)}
+
+    @cached_property
+    def _open_orders(self) -> dict[Any, str]:
+        """The state of an order that is not final, by the UID of its Certificate: between the two is a request."""
+        of_request = {mapping(one.get("metadata")).get("uid"): owner for one in self.requests for owner in _owners(one)}
+        found: dict[Any, str] = {}
         for one in self.orders:
-            if any(_belongs(one, uid) for uid in requests) and _state(one) not in FINAL_STATES - {"ready"}:
-                return f"has an order in the state {_state(one) or 'new'}"
-        return ""
+            state = str(mapping(one.get("status")).get("state") or "new")
+            if state not in FINAL_STATES:
+                found |= {of_request[owner]: state for owner in _owners(one) if owner in of_request}
+        return found
 
 
 def of_manifests(manifests: Iterable[Mapping[str, Any]]) -> Inventory:
@@ -105,39 +108,52 @@ async def read_inventory(cluster: Cluster) -> Inventory:
     """Return what of cert-manager is in a cluster. Raises `KubeError`."""
     deployments = [one for one in await cluster.list(DEPLOYMENTS) if is_controller(one)]
     controller = deployments[0] if deployments else None
-    return Inventory(
+    known = Inventory(
         issuers=await cluster.list(THEIR_ISSUERS) + await cluster.list(THEIR_CLUSTER_ISSUERS),
-        certificates=await cluster.list(THEIR_CERTIFICATES),
-        requests=await cluster.list(THEIR_REQUESTS),
-        orders=await cluster.list(THEIR_ORDERS),
         challenges=await cluster.list(THEIR_CHALLENGES),
         controller=controller,
         flags=ControllerFlags.of_deployment(controller) if controller is not None else ControllerFlags(),
     )
+    return await with_issuances(cluster, known)
+
+
+async def with_issuances(cluster: Cluster, inventory: Inventory) -> Inventory:
+    """Return an inventory with its Certificates, and what is being issued, as they are now. Raises `KubeError`."""
+    return replace(
+        inventory,
+        certificates=await cluster.list(THEIR_CERTIFICATES),
+        requests=await cluster.list(THEIR_REQUESTS),
+        orders=await cluster.list(THEIR_ORDERS),
+    )
+
+
+def issuer_title(certificate: Mapping[str, Any]) -> str:
+    """Return the issuer that a Certificate refers to, as `title` names it."""
+    reference = mapping(mapping(certificate.get("spec")).get("issuerRef"))
+    kind = reference.get("kind") or "Issuer"
+    namespace = None if kind == "ClusterIssuer" else mapping(certificate.get("metadata")).get("namespace")
+    return named(kind, namespace, reference.get("name"))
 
 
 def is_controller(deployment: Mapping[str, Any]) -> bool:
     """Whether a Deployment is that of cert-manager's controller, by its labels or its container."""
     labels = mapping(mapping(deployment.get("metadata")).get("labels"))
-    pod = mapping(mapping(mapping(deployment.get("spec")).get("template")).get("spec"))
-    named = any(mapping(one).get("name") == CONTAINER for one in pod.get("containers") or ())
-    return named or DEPLOYMENT_LABELS.items() <= labels.items()
+    has_container = any(one.get("name") == CONTAINER for one in containers_of(deployment))
+    return has_container or DEPLOYMENT_LABELS.items() <= labels.items()
 
 
 def is_ready(body: Mapping[str, Any]) -> bool:
     """Whether an object says that it is ready."""
-    return _condition(body, "Ready") == "True"
+    return condition(body, "Ready").get("status") == "True"
 
 
-def _condition(body: Mapping[str, Any], kind: str) -> str:
+def condition(body: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """Return a condition of an object; empty if it has none of this type."""
     conditions = mapping(body.get("status")).get("conditions") or ()
-    return next((str(one.get("status")) for one in conditions if isinstance(one, dict) and one.get("type") == kind), "")
+    return next((one for one in conditions if isinstance(one, dict) and one.get("type") == kind), {})
 
 
-def _belongs(body: Mapping[str, Any], uid: Any) -> bool:
+def _owners(body: Mapping[str, Any]) -> list[Any]:
+    """Return the UIDs of what an object belongs to."""
     owners = mapping(body.get("metadata")).get("ownerReferences") or ()
-    return uid is not None and any(mapping(one).get("uid") == uid for one in owners)
-
-
-def _state(body: Mapping[str, Any]) -> str:
-    return str(mapping(body.get("status")).get("state") or "")
+    return [uid for one in owners if (uid := mapping(one).get("uid")) is not None]

@@ -53,11 +53,11 @@ async def move_issuers(
                 outcome.problems[name] = problem
                 continue
         kind = OURS_BY_KIND[ours["kind"]]
-        there = await cluster.read(kind, ours["metadata"].get("namespace"), ours["metadata"]["name"])
+        there = await cluster.counterpart(kind, ours)
         if there is not None and mark_of(there, MOVED) is None:
             progress.tell(f"{name} is there already, and used as it is")
         else:
-            there = await cluster.apply(kind, marked(ours, {MOVED: one.uid or "from-a-file"}))
+            there = await cluster.apply(kind, marked(ours, {MOVED: one.uid}))
         waited[name] = (one, there)
     await _wait_ready(cluster, waited, outcome, progress)
     return outcome
@@ -119,8 +119,7 @@ async def _wait_ready(
     left = dict(waited)
     async for _ in progress.looks():
         for name, (one, known) in list(left.items()):
-            kind, metadata = OURS_BY_KIND[known["kind"]], known["metadata"]
-            found = await cluster.read(kind, metadata.get("namespace"), metadata["name"])
+            found = await cluster.counterpart(OURS_BY_KIND[known["kind"]], known)
             if found is None:
                 outcome.problems[name] = "was deleted meanwhile"
             elif not is_ready(found):

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from certwright.cert_manager.spec import mapping
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
@@ -46,11 +48,15 @@ class Outcome:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def title(body: Mapping[str, Any]) -> str:
+def named(kind: Any, namespace: Any, name: Any) -> str:
     """Return an object for people: ``Certificate shop/web``, ``ClusterIssuer letsencrypt``."""
-    metadata = body["metadata"]
-    place = f"{metadata['namespace']}/" if metadata.get("namespace") else ""
-    return f"{body['kind']} {place}{metadata['name']}"
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+def title(body: Mapping[str, Any]) -> str:
+    """Return the same of an object that is there, whatever is missing in it."""
+    metadata = mapping(body.get("metadata"))
+    return named(body.get("kind"), metadata.get("namespace"), metadata.get("name"))
 
 
 def marked(manifest: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any]:
