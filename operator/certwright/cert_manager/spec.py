@@ -61,6 +61,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def entries(value: Any) -> list[Any]:
+    """Return a list as it is, and anything else as an empty one."""
+    return value if isinstance(value, list) else []
+
+
 def without_empty(value: Any) -> Any:
     """Return a spec without what Go programs leave out or read as unset: null, empty texts, empty lists."""
     if isinstance(value, Mapping):

@@ -241,8 +241,9 @@ class CertificateReconciler:
     def _show(self, observation: Observation) -> None:
         """Have the metrics show the Certificate, unless they show this version of it."""
         memory = self._memories.get(observation.uid)
-        if memory is None or memory.shown is not observation.certificate:
-            self._tools.metrics.show(observation.certificate)
+        if memory is not None and memory.shown is observation.certificate:
+            return
+        self._tools.metrics.show(observation.certificate)
         if memory is not None:
             self._memories[observation.uid] = changed(memory, shown=observation.certificate)
 

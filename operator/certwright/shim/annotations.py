@@ -197,8 +197,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     "renew-before": Field(("renewBefore",), _duration),
     "renew-before-percentage": Field(("renewBeforePercentage",), _number),
     "usages": Field(("usages",), _commas),
-    # There it says how many requests are kept; here how many certificates with their keys, which nobody asked for.
     "issue-temporary-certificate": Field(("temporaryCertificate",), _truth),
+    # There it says how many requests are kept; here how many certificates with their keys, which nobody asked for.
     "revision-history-limit": Field(("revisionHistoryLimit",), _number, there=False),
     "private-key-algorithm": Field(("privateKey", "algorithm"), _text),
     "private-key-encoding": Field(("privateKey", "encoding"), _text),

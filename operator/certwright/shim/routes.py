@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.spec import entries, mapping
 from certwright.kube.resource import Resource
 from certwright.runtime.key import Key
 from certwright.shim.sources import GATEWAY_GROUP
@@ -120,19 +121,19 @@ class Routes:
 
 def _attachments(body: Mapping[str, Any]) -> tuple[_Attachment, ...]:
     """Return where a route is attached: at the parents whose controller has accepted it."""
-    spec, namespace = _map(body.get("spec")), str(body["metadata"].get("namespace") or "")
-    hostnames = tuple(one for one in _list(spec.get("hostnames"))[:MAX_HOSTNAMES] if isinstance(one, str))
+    spec, namespace = mapping(body.get("spec")), str(body["metadata"].get("namespace") or "")
+    hostnames = tuple(one for one in entries(spec.get("hostnames"))[:MAX_HOSTNAMES] if isinstance(one, str))
     accepted = [
-        _reference(_map(one.get("parentRef")), namespace)
-        for one in map(_map, _list(_map(body.get("status")).get("parents"))[: 2 * MAX_PARENTS])
+        _reference(mapping(one.get("parentRef")), namespace)
+        for one in map(mapping, entries(mapping(body.get("status")).get("parents"))[: 2 * MAX_PARENTS])
         if any(
             condition.get("type") == "Accepted" and condition.get("status") == "True"
-            for condition in map(_map, _list(one.get("conditions")))
+            for condition in map(mapping, entries(one.get("conditions")))
         )
     ]
     made = []
-    for one in _list(spec.get("parentRefs"))[:MAX_PARENTS]:
-        reference = _reference(_map(one), namespace)
+    for one in entries(spec.get("parentRefs"))[:MAX_PARENTS]:
+        reference = _reference(mapping(one), namespace)
         if reference is not None and reference in accepted:
             made.append(_Attachment(*reference, hostnames))
     return tuple(made)
@@ -163,11 +164,3 @@ def _shared(listener: str | None, hostnames: tuple[str, ...]) -> set[str]:
         elif one.startswith("*.") and listener.endswith(one[1:]):
             shared.add(listener)
     return shared
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

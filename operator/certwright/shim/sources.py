@@ -5,16 +5,16 @@ Pure, and made for whatever an API server may hold: a form that is none of these
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.spec import entries, mapping
 from certwright.kube.resource import Resource
 from certwright.shim.annotations import MAX_SHOWN, Refusal
 from certwright.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from certwright.shim.annotations import Wishes
 
@@ -114,9 +114,9 @@ class Source:
             name=metadata["name"],
             uid=metadata.get("uid") or "",
             resource_version=metadata.get("resourceVersion") or "",
-            annotations=_map(metadata.get("annotations")),
-            labels=_map(metadata.get("labels")),
-            spec=_map(body.get("spec")),
+            annotations=mapping(metadata.get("annotations")),
+            labels=mapping(metadata.get("labels")),
+            spec=mapping(body.get("spec")),
             is_going=bool(metadata.get("deletionTimestamp")),
         )
 
@@ -173,7 +173,7 @@ def solver_route(source: Source, wishes: Wishes) -> dict[str, Any]:
 
 def parent_gateway(source: Source) -> tuple[str, str] | None:
     """Return namespace and name of the Gateway that a ListenerSet adds listeners to, or None."""
-    parent = _map(source.spec.get("parentRef"))
+    parent = mapping(source.spec.get("parentRef"))
     kind, group, name = parent.get("kind", "Gateway"), parent.get("group", GATEWAY_GROUP), parent.get("name")
     if kind != "Gateway" or group != GATEWAY_GROUP or not isinstance(name, str):
         return None
@@ -208,12 +208,12 @@ class _Reading:
         )
 
     def ingress(self, spec: Mapping[str, Any]) -> None:
-        blocks = _list(spec.get("tls"))
+        blocks = entries(spec.get("tls"))
         if not blocks:
             self._refuse("spec.tls", "", "is empty: name a Secret and its hosts there to get a certificate")
-        for number, entry in enumerate(map(_map, blocks[: 2 * MAX_BLOCKS])):
+        for number, entry in enumerate(map(mapping, blocks[: 2 * MAX_BLOCKS])):
             place = f"spec.tls[{number}]"
-            secret, hosts = entry.get("secretName"), [host for host in _list(entry.get("hosts")) if host]
+            secret, hosts = entry.get("secretName"), [host for host in entries(entry.get("hosts")) if host]
             if not isinstance(secret, str) or not secret:
                 self._refuse(f"{place}.secretName", "", "is not set: it names the Secret for the certificate")
             elif not hosts:
@@ -222,8 +222,8 @@ class _Reading:
                 self._add(place, secret, hosts)
 
     def listeners(self, source: Source, ignored: frozenset[str]) -> None:
-        for number, entry in enumerate(map(_map, _list(source.spec.get("listeners"))[: 2 * MAX_BLOCKS])):
-            tls = _map(entry.get("tls"))
+        for number, entry in enumerate(map(mapping, entries(source.spec.get("listeners"))[: 2 * MAX_BLOCKS])):
+            tls = mapping(entry.get("tls"))
             if str(entry.get("protocol")) not in {"HTTPS", "TLS"} or tls.get("mode") == "Passthrough":
                 continue
             name = str(entry.get("name") or number)
@@ -233,7 +233,7 @@ class _Reading:
     def _listener(
         self, place: str, name: str, entry: Mapping[str, Any], tls: Mapping[str, Any], namespace: str
     ) -> None:
-        secrets = [self._secret(place, _map(one), namespace) for one in _list(tls.get("certificateRefs"))]
+        secrets = [self._secret(place, mapping(one), namespace) for one in entries(tls.get("certificateRefs"))]
         known = [secret for secret in secrets if secret is not None]
         if not secrets:
             self._refuse(f"{place}: tls.certificateRefs", "", "is empty: it names the Secret for the certificate")
@@ -281,11 +281,3 @@ class _Reading:
             self._refusals.append(Refusal.of(what, value, why))
         if secret is not None:
             self._refused.add(secret)
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
