@@ -223,7 +223,7 @@ class Stage:
             return self.tenant.cluster.get(kind, self.tenant.namespace, name)
 
         try:
-            return self.tenant.cluster.wait_for(what, look, condition, seconds=60)
+            return self.tenant.cluster.wait_for(what, look, condition)
         except AssertionError as error:
             error.add_note(f"killed after each of {self.axe.fallen}; writes: {self.axe.seen}")
             error.add_note(self.axe.operator.tail())
