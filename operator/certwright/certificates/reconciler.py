@@ -53,6 +53,7 @@ from certwright.issuers.rate_limits import Asker, RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_keys, key_of
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
+from certwright.runtime.aside import is_aside, time_limit
 from certwright.runtime.labour import in_thread
 from certwright.runtime.result import Result
 from certwright.text import listed, rfc3339
@@ -80,6 +81,8 @@ DEFECT_PAUSE_SECONDS: Final = 60.0
 API_SERVER_PAUSE_SECONDS: Final = 10.0
 LONGEST_STEP_SECONDS: Final = 120.0
 """A step that takes longer is interrupted: it would hold a worker for as long as a slow CA or DNS server likes."""
+LONGEST_ASIDE_SECONDS: Final = 240.0
+"""The same for a step that waits for a DNS provider and holds no worker: hundreds of records may be before its own."""
 ACCOUNT_SECONDS: Final = 30.0
 """For reading an account whose request was refused."""
 TURN_SECONDS: Final = 15.0
@@ -459,7 +462,7 @@ class CertificateReconciler:
             step = plan(observation, self._tools.clock())
             if isinstance(step, Rest):
                 return observation, step
-            if asyncio.get_running_loop().time() > turn_ends:
+            if is_aside() or asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
             held = self._held(step, observation)
             if held is not None:
@@ -467,7 +470,7 @@ class CertificateReconciler:
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
-                async with asyncio.timeout(LONGEST_STEP_SECONDS) as deadline:
+                async with time_limit(LONGEST_STEP_SECONDS, aside=LONGEST_ASIDE_SECONDS) as deadline:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
@@ -693,9 +696,10 @@ def _too_late(step: Act, observation: Observation) -> IssuanceError:
     The CA may have placed an order that nothing is known of, so a StartOrder counts as an attempt.
     """
     server = observation.issuer.spec.server if observation.issuer is not None else "its CA"
+    seconds = LONGEST_ASIDE_SECONDS if is_aside() else LONGEST_STEP_SECONDS
     return IssuanceError(
         "DeadlineExceeded",
-        f"The step {type(step).__name__} took longer than {LONGEST_STEP_SECONDS:g} s and was interrupted, so that "
+        f"The step {type(step).__name__} took longer than {seconds:g} s and was interrupted, so that "
         f"others get their turn. {server} or a DNS server that {observation.issuer_key} names answers "
         "slowly.",
         costly=isinstance(step, StartOrder),

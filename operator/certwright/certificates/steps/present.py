@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.certificates.finalizer import hold
 from certwright.certificates.order.responses import (
     as_objects,
-    by_presenter,
+    clean_up_all,
     files_of,
     must_be_held,
     objects_to_make,
@@ -117,7 +117,7 @@ async def _leave_other_places(observation: Observation, tools: Tools, presenters
     async with tools.ledger.releasing(observation.uid, records) as removable:
         gone = {name: response for name, response in moved.items() if response in removable}
         try:
-            await gather_all(presenter.clean_up(group) for presenter, group in by_presenter(gone, before))
+            await clean_up_all(gone, before)
         except DnsError as error:
             names = sorted({record.name for record in removable})
             left = f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"  # noqa: PLR2004 - a line to be read
