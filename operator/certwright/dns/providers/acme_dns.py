@@ -185,7 +185,7 @@ class AcmeDNSProvider(HostedProvider):
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             why = (
                 f"it does not accept the user name and the password for {account.full_domain}, or its allowfrom does "
-                "not have the operator's address"
+                "not have the address that Certwright connects from"
             )
             raise refused(response, code, why)
         if response.status != HTTPStatus.OK or answer.get("txt") != value:
