@@ -18,15 +18,7 @@ from certwright.handlers.invalid import tell
 from certwright.handlers.manager import WORKERS, Manager
 from certwright.handlers.other_releases import OtherReleases
 from certwright.handlers.quarantine import Quarantine
-from certwright.handlers.registrations import (
-    CLUSTER_ISSUERS,
-    ISSUERS,
-    Unclaimed,
-    certificate_kind,
-    issuer_kind,
-    secret_kind,
-    source_kind,
-)
+from certwright.handlers.registrations import Unclaimed, certificate_kind, issuer_kind, secret_kind, source_kind
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
@@ -42,6 +34,7 @@ from certwright.kube.client import KubeClient, Patience
 from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
+from certwright.kube.resource import CLUSTER_ISSUERS, ISSUERS
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
 from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer, find_condition
