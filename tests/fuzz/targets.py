@@ -45,10 +45,11 @@ from certwright.http.trust import private_trust
 from certwright.http01 import routes
 from certwright.http01.diagnosis import http_route_trouble, pod_trouble
 from certwright.key_file import UnreadableKey, prove, read_private_key
+from certwright.kube.owned import digest
 from certwright.pki import CertificateFacts, PkiError, parse_chain, read_csr
 from certwright.resources import Certificate, CertificateSpec, ClusterIssuer, InvalidResource, Issuer
 from certwright.shim.annotations import Defaults, read_annotations
-from certwright.shim.certificates import digest, wanted_certificates
+from certwright.shim.certificates import wanted_certificates
 from certwright.shim.noticed import Noticed
 from certwright.shim.sources import SOURCES, Source
 from tests.fakes.hostile import pem

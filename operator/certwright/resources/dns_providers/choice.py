@@ -24,6 +24,7 @@ from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.powerdns import Powerdns
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.route53 import Route53
+from certwright.resources.dns_providers.scaleway import Scaleway
 from certwright.resources.dns_providers.vultr import Vultr
 from certwright.resources.dns_providers.webhook import Webhook
 
@@ -67,6 +68,8 @@ class ProviderChoice(Model):
     """Creates records by dynamic updates (RFC 2136)."""
     route53: Route53 | None = None
     """Creates records with the API of Amazon Route 53."""
+    scaleway: Scaleway | None = None
+    """Creates records with the API of Scaleway Domains and DNS."""
     vultr: Vultr | None = None
     """Creates records with the API of Vultr."""
     webhook: Webhook | None = None
