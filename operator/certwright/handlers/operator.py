@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.challenges.responder import Responder
 from certwright.challenges.tls_responder import TlsResponder
 from certwright.handlers.controller import Controller
@@ -72,6 +73,7 @@ class Options:
         lease_name: Of the Lease in the operator's namespace, by which other releases see this one.
         identity: This process, in that Lease.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
+        cert_manager_namespace: Of the Lease of cert-manager's controller.
     """
 
     operator_namespace: str
@@ -89,6 +91,7 @@ class Options:
     lease_name: str = "certwright"
     identity: str = ""
     shim: ShimOptions | None = None
+    cert_manager_namespace: str = LEASE_NAMESPACE
 
 
 async def run_operator(options: Options) -> None:
@@ -119,6 +122,7 @@ async def run_operator(options: Options) -> None:
             claims=_claims(api, options),
             leadership=leadership,
             shim=options.shim,
+            cert_manager_namespace=options.cert_manager_namespace,
         )
         await _start_responder(stack, controller, options.http01)
         candidate = None
