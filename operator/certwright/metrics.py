@@ -232,10 +232,7 @@ class Metrics:
 
     def watch_orphaned(self, number: Callable[[], float]) -> None:
         """Show from now on how many records are left behind in the DNS."""
-        gauge = self._gauge(
-            "orphaned_records_left", "Challenge records that are left behind in the DNS, as far as is known."
-        )
-        gauge.set_function(number)
+        self._gauge("orphaned_records_left", "Challenge records known to be left in the DNS.").set_function(number)
 
     def orphaned(self, outcome: Literal["found", "removed", "given_up"], number: int = 1) -> None:
         """Count records that are left behind in the DNS."""
