@@ -9,8 +9,8 @@ import pytest
 from certwright.certificates.observation import Memory
 from certwright.handlers import workers as module
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.registrations import CERTIFICATES, ISSUERS
 from certwright.kube.errors import Unavailable
+from certwright.kube.resource import CERTIFICATES, ISSUERS
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result

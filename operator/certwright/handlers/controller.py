@@ -8,6 +8,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.certificates.left import named_records
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.given import Secrets
@@ -18,15 +19,7 @@ from certwright.handlers.invalid import tell
 from certwright.handlers.manager import WORKERS, Manager
 from certwright.handlers.other_releases import OtherReleases
 from certwright.handlers.quarantine import Quarantine
-from certwright.handlers.registrations import (
-    CLUSTER_ISSUERS,
-    ISSUERS,
-    Unclaimed,
-    certificate_kind,
-    issuer_kind,
-    secret_kind,
-    source_kind,
-)
+from certwright.handlers.registrations import Unclaimed, certificate_kind, issuer_kind, secret_kind, source_kind
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
@@ -39,17 +32,18 @@ from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.record_sweep import RecordSweep
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
+from certwright.kube.cert_manager import CertManagerPresence
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
+from certwright.kube.resource import CLUSTER_ISSUERS, ISSUERS
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
 from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer, find_condition
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 from certwright.shim.annotations import is_annotated
-from certwright.shim.presence import CertManagerPresence
 from certwright.shim.reconciler import ShimReconciler
 from certwright.shim.requests import ShimApi
 from certwright.shim.routes import Routes
@@ -96,6 +90,7 @@ class Controller:
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
+        cert_manager_namespace: Of the Lease of cert-manager's controller.
     """
 
     def __init__(
@@ -113,6 +108,7 @@ class Controller:
         claims: Claims | None = None,
         leadership: Leadership | None = None,
         shim: ShimOptions | None = None,
+        cert_manager_namespace: str = LEASE_NAMESPACE,
     ) -> None:
         http01 = http01 or Http01Options()
         leadership = leadership or Leadership.unlimited()
@@ -231,6 +227,7 @@ class Controller:
             metrics=self.metrics,
             clock=_now,
         )
+        self.cert_manager = CertManagerPresence(client, namespace=cert_manager_namespace)
         self._shim_options = shim
         self.routes = Routes()
         self.routes.wake = self.manager.wake
@@ -243,7 +240,7 @@ class Controller:
                 find_issuer=self._issuer_of,
                 recorder=self._recorder,
                 routes=self.routes,
-                is_cert_manager_live=CertManagerPresence(client).is_live,
+                is_cert_manager_live=self.cert_manager.is_live,
             )
         self._register()
 

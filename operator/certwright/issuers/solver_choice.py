@@ -11,7 +11,13 @@ from certwright.resources import DNS_TYPES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.resources import IssuerSolver
+    from certwright.resources import AcmeIssuerSpec, IssuerSolver
+
+
+def selected_labels(spec: AcmeIssuerSpec) -> set[str]:
+    """Return the names of the labels that an issuer's solvers select Certificates by."""
+    selectors = (solver.selector for solver in spec.solvers)
+    return {name for selector in selectors if selector is not None for name in selector.match_labels}
 
 
 def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[str, str]) -> IssuerSolver:

@@ -29,6 +29,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "azure_dns": "AzureDNSConfig",
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
+    "desec": "DesecConfig",
     "digitalocean": "DigitalOceanConfig",
     "godaddy": "GodaddyConfig",
     "hetzner": "HetznerConfig",
@@ -41,6 +42,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "powerdns": "PowerdnsConfig",
     "rfc2136": "Rfc2136Config",
     "route53": "Route53Config",
+    "scaleway": "ScalewayConfig",
     "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""
