@@ -58,6 +58,11 @@ class JsonApi:
         del method, url, content
         return self._headers
 
+    def counted_as(self, method: str, zone: HostedZone | None) -> str:
+        """Return what the API counts a request with; see `ProviderContext.request`."""
+        del method, zone
+        return ""
+
     async def call(
         self,
         method: str,
@@ -85,21 +90,37 @@ class JsonApi:
             ProviderRefused: The API did not accept it.
             ProviderUnreachable: No answer came that can be used.
         """
+        _, answer = await self.exchange(method, path, zone=zone, query=query, body=body, may_be_gone=may_be_gone)
+        return answer
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        zone: HostedZone | None = None,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        may_be_gone: bool = False,
+    ) -> tuple[Response, Any]:
+        """Send a request; return its answer and what that holds, as `call` does."""
         url = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
         content = None if body is None else json.dumps(body).encode()
         await self._pace.turn()
         headers = {"Accept": "application/json", **await self.headers(method, url, content)}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        response = await self._context.request(method, url, headers=headers, content=content)
+        response = await self._context.request(
+            method, url, headers=headers, content=content, counted_as=self.counted_as(method, zone)
+        )
         answer = value_of(response) if response.body else None
         if self.failed(response, answer):
             if response.status == HTTPStatus.NOT_FOUND and (may_be_gone or method == "DELETE"):
-                return None
+                return response, None
             raise self._refusal(response, code_of(self.code(answer)), zone)
         if answer is None and (response.body or method == "GET"):
             raise not_understood(response)
-        return answer
+        return response, answer
 
     async def numbered(
         self,

@@ -29,6 +29,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "azure_dns": "AzureDNSConfig",
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
+    "desec": "DesecConfig",
     "digitalocean": "DigitalOceanConfig",
     "godaddy": "GodaddyConfig",
     "hetzner": "HetznerConfig",

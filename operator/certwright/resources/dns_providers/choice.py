@@ -11,6 +11,7 @@ from certwright.resources.dns_providers.azure_dns import AzureDNS
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.desec import Desec
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
 from certwright.resources.dns_providers.godaddy import Godaddy
 from certwright.resources.dns_providers.hetzner import Hetzner
@@ -41,6 +42,8 @@ class ProviderChoice(Model):
     """Creates records with the API of Google Cloud DNS."""
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
+    desec: Desec | None = None
+    """Creates records with the API of deSEC."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
     godaddy: Godaddy | None = None
