@@ -178,7 +178,7 @@ class TestGandi(Conformance, AgreesWithLexicon):
         """Read the values: the other client leaves the quotes to the API."""
         return body and {**body, "rrset_values": [*map(unquoted, body["rrset_values"])]}
 
-    def test_another_client_sees_every_page_of_the_double(self, api: GandiDouble, client: Any) -> None:
+    def test_another_client_sees_every_page_of_the_double(self, api: RecordsDouble, client: Any) -> None:
         """It is a third one: that of the library that is compared with reads the first page only."""
         del client
         pytest.importorskip("octodns_gandi")
