@@ -204,7 +204,8 @@ class ProviderConfig(Protocol):
     has the name that it has in the issuer. A class with `knows_zones = True` makes providers that never call
     `ProviderContext.find_zone`: solvers with the same credential share one, whichever resolvers they use. One with a
     field `ambient`, a bool that no issuer has, may use `ProviderContext.surroundings` if it is true. One with a
-    `patience`, a `timedelta`, takes longer than usual to publish records.
+    `patience`, a `timedelta`, takes longer than usual to publish records. One with `keeps_values = True` cannot
+    remove a value: it stays until other values take its place.
     """
 
     @property

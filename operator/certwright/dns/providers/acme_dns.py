@@ -41,6 +41,7 @@ class AcmeDNSConfig:
     """
 
     knows_zones: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     host: str
     account: Credential = field(metadata=credential("acme-dns accounts"))
