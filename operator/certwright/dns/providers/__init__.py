@@ -31,6 +31,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "cloudflare": "CloudflareConfig",
     "desec": "DesecConfig",
     "digitalocean": "DigitalOceanConfig",
+    "gandi": "GandiConfig",
     "godaddy": "GodaddyConfig",
     "hetzner": "HetznerConfig",
     "http_request": "HttpRequestConfig",

@@ -13,6 +13,7 @@ from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
 from certwright.resources.dns_providers.desec import Desec
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.gandi import Gandi
 from certwright.resources.dns_providers.godaddy import Godaddy
 from certwright.resources.dns_providers.hetzner import Hetzner
 from certwright.resources.dns_providers.http_request import HttpRequest
@@ -46,6 +47,8 @@ class ProviderChoice(Model):
     """Creates records with the API of deSEC."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    gandi: Gandi | None = None
+    """Creates records with the API of Gandi LiveDNS."""
     godaddy: Godaddy | None = None
     """Creates records with the API of GoDaddy."""
     hetzner: Hetzner | None = None
