@@ -52,6 +52,7 @@ async def aside_if_slow() -> AsyncIterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
 
     def step_aside() -> None:
         nonlocal timer
