@@ -63,6 +63,7 @@ from certwright.text import listed, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from certwright.certificates.guard import Rival
     from certwright.certificates.secret.given import Secrets
     from certwright.certificates.secret.origin import ChainOrigin
     from certwright.certificates.steps.step import Act
@@ -108,6 +109,7 @@ class CertificateReconciler:
         account_refused: Told when a CA does not let it do anything any more, and what the CA said.
         circuits: Which issuers' CAs work.
         alternatives_wanted: Asks for a look at all Certificates that list an issuer and others.
+        rival_of: Returns what of cert-manager keeps a Certificate from its Secret.
     """
 
     def __init__(
@@ -121,8 +123,10 @@ class CertificateReconciler:
         account_refused: Callable[[Key, str], None],
         circuits: Circuits | None = None,
         alternatives_wanted: Callable[[Key], None] | None = None,
+        rival_of: Callable[[Certificate], Rival | None] = lambda _certificate: None,
     ) -> None:
         self._tools = tools
+        self._rival_of = rival_of
         self._takeover = Takeover(tools)
         self._certificates = certificates
         self._secrets = secrets
@@ -344,6 +348,7 @@ class CertificateReconciler:
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
             candidates=self._candidates(certificate, memory),
+            rival=self._rival_of(certificate),
         )
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
