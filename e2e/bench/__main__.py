@@ -15,6 +15,7 @@ from bench.client import measure_library
 from bench.figure import print_table
 from bench.ingresses import measure_ingresses
 from bench.measure import OperatorBenchmark
+from bench.providers import measure_providers, write_figures
 from harness import Cluster, OperatorProcess
 from testbed.bed import TestBed
 from testbed.options import BedOptions, PebbleOptions
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from bench.figure import Figure
 
 USER = "certwright"
+PARTS = ("operator", "library", "ingresses", "providers")
+PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 
 
 def main() -> int:
@@ -32,7 +35,10 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=100, help="Certificates applied at once (default: 100)")
     parser.add_argument("--runs", type=int, default=5, help="runs of the single issuance (default: 5)")
     parser.add_argument("--ingresses", type=int, default=10_000, help="Ingresses without annotations (default: 10000)")
-    parser.add_argument("--only", choices=["operator", "library", "ingresses"], help="measure just one of these")
+    parser.add_argument(
+        "--only", choices=["operator", "library", "ingresses", "providers"], help="measure just one of these"
+    )
+    parser.add_argument("--write", action="store_true", help="put the memory of the DNS providers into its page")
     arguments = parser.parse_args()
     progress = Console(stderr=True, highlight=False)
     figures: list[Figure] = []
@@ -42,6 +48,12 @@ def main() -> int:
         figures += _measure_library(4 * arguments.runs, progress)
     if arguments.only in {None, "ingresses"}:
         figures += _measure_ingresses(arguments.ingresses, progress)
+    if arguments.only in {None, "providers"}:
+        progress.print("==> memory of the DNS providers")
+        of_providers = measure_providers(arguments.runs)
+        figures += of_providers
+        if arguments.write:
+            write_figures(of_providers, PAGE)
     if arguments.json:
         print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
     else:

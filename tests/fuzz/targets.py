@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import dns.exception
@@ -54,7 +55,7 @@ from certwright.shim.noticed import Noticed
 from certwright.shim.sources import SOURCES, Source
 from tests.fakes.hostile import pem
 from tests.fakes.http01 import file
-from tests.fuzz import corpus
+from tests.fuzz import corpus, providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -151,6 +152,12 @@ def _acme(kind: str, parse: Callable[[Response], Any]) -> Target:
     return Target(
         f"ACME {kind}", lambda: corpus.acme(kind), _document, lambda body: parse(_response(body)), (AcmeError,)
     )
+
+
+def _dns_provider(name: str) -> Target:
+    parse = partial(providers.use, name)
+    # Each input is the answer to several requests of several attempts.
+    return Target(f"answers of {name}", lambda: providers.answers(name), _document, parse, (), cpu_seconds=3.0)
 
 
 def _problem(body: bytes) -> Any:
@@ -305,6 +312,7 @@ TARGETS: Final = (
     Target("ClusterIssuer", lambda: corpus.manifests("Issuer"), _loaded, _custom(ClusterIssuer), (InvalidResource,)),
     Target("objects of cert-manager", corpus.cert_manager_objects, _typed, _translated, ()),
     Target("answers of AWS", lambda: corpus.AWS_ANSWERS, _octets, _aws_answer, ()),
+    *(_dns_provider(name) for name in providers.APIS),
     Target("TSIG key files", lambda: corpus.TSIG_FILES, _octets, _tsig, (DnsError, UsageError)),
     Target(
         "external account keys",

@@ -209,7 +209,8 @@ class OvhProvider(OneByOneProvider):
     async def list_zones(self) -> list[HostedZone]:
         """List the zones."""
         names = await self.api.call("GET", "/domain/zone")
-        return zones_named(({"name": name} for name in names if isinstance(name, str)), "name")
+        listed = names if isinstance(names, list) else []
+        return zones_named(({"name": name} for name in listed if isinstance(name, str)), "name")
 
     async def make(self, zone: HostedZone, change: Change) -> None:
         """Make a change and have it served; what an interrupted one left unserved as well."""
