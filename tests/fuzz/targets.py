@@ -80,6 +80,7 @@ class Target:
         parse: Reads one; what it returns is looked at.
         errors: What it may raise.
         cpu_seconds: What one input may take.
+        share: Of the time for each parser; there are many providers.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Target:
     parse: Callable[[Any], Any]
     errors: tuple[type[Exception], ...]
     cpu_seconds: float = 0.5
+    share: float = 1.0
 
 
 def _octets(mutator: Mutator) -> bytes:
@@ -157,7 +159,7 @@ def _acme(kind: str, parse: Callable[[Response], Any]) -> Target:
 def _dns_provider(name: str) -> Target:
     parse = partial(providers.use, name)
     # Each input is the answer to several requests of several attempts.
-    return Target(f"answers of {name}", lambda: providers.answers(name), _document, parse, (), cpu_seconds=3.0)
+    return Target(f"answers of {name}", lambda: providers.answers(name), _document, parse, (), 3.0, share=0.25)
 
 
 def _problem(body: bytes) -> Any:
