@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from certwright.cert_manager.api import BESIDE
+from certwright.cert_manager.api import BESIDE, MOVED
 from certwright.kube.errors import Conflict
 from certwright.migration.apply import Moved, apply
 from certwright.migration.assessment import assess
@@ -35,7 +35,7 @@ from certwright.migration.cluster import (
 from certwright.migration.controller import WITHOUT_ACME
 from certwright.migration.finish import finish, remove_crds, remove_finalizers
 from certwright.migration.inventory import read_inventory
-from certwright.migration.marks import MOVED, REPLICAS, TRIAL
+from certwright.migration.marks import REPLICAS, TRIAL
 from certwright.migration.progress import Outcome, Progress
 
 ACCOUNT: Final = "https://ca.test/account/1"

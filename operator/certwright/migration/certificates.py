@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.cert_manager.api import BESIDE
+from certwright.cert_manager.api import BESIDE, MOVED
 from certwright.cert_manager.spec import mapping
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
 from certwright.migration.inventory import condition, is_ready
-from certwright.migration.marks import MOVED, NO_CERTIFICATE, TRIAL
+from certwright.migration.marks import NO_CERTIFICATE, TRIAL
 from certwright.migration.progress import Outcome, mark_of, marked, title
 
 if TYPE_CHECKING:
