@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 NEW_ORDER: Final = ("POST", "/order-plz")
+UNATTENDED: Final = ("--yes", "--timeout=90s", "--operator-namespace=certwright")
 API: Final = "cert-manager.io/v1"
 SECONDS: Final = 120
 DEPLOYMENT: Final = {
@@ -156,57 +157,78 @@ from certwright.kube.client import KubeClient
 from certwright.migration import alone, back
 from certwright.migration.progress import Progress
 
-known = json.loads(sys.argv[1])
 migrate.Progress = functools.partial(Progress, interval=0.2)
 alone.LOOK_SECONDS, alone.DURATION = 0.1, 1
 send = KubeClient.request
 
-async def request(self, method, path, **more):
-    answer = await send(self, method, path, **more)
-    write = f"{method} {path}"
-    if known is not None and method != "GET" and "/leases" not in path and write not in known:
-        print("WROTE", write, flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-    return answer
+def kill_after_others_than(known):
+    async def request(self, method, path, **more):
+        answer = await send(self, method, path, **more)
+        write = f"{method} {path}"
+        if method != "GET" and "/leases" not in path and write not in known:
+            print("WROTE", write, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+    KubeClient.request = request
 
-KubeClient.request = request
-sys.argv[1:] = ["migrate", *sys.argv[2:]]
-main()
+for line in sys.stdin:
+    words, known, output = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.dup2(1, 2)
+        if known is not None:
+            kill_after_others_than(known)
+        sys.argv[1:] = ["migrate", *words]
+        main()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-"""Runs the program with short pauses; with a list of writes, it is killed right after the first other one."""
+"""Runs the program with short pauses, each time in a process of its own that need not import everything again.
+
+With a list of writes, it is killed right after the first other one.
+"""
+
+Ended = tuple[int, str]
+"""How the program has ended, and what it said."""
+
+
+@pytest.fixture(scope="module")
+def migrate(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ended]]:
+    """Runs `certwright migrate`."""
+    output = tmp_path_factory.mktemp("migrate") / "output"
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", DRIVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "KUBECONFIG": str(bed.kubeconfig)},
+    ) as driver:
+
+        def run(*words: str, known: list[str] | None = None) -> Ended:
+            assert driver.stdin is not None
+            assert driver.stdout is not None
+            print(json.dumps([words, known, str(output)]), file=driver.stdin, flush=True)
+            code = int(driver.stdout.readline())
+            return code, output.read_text()
+
+        yield run
+        assert driver.stdin is not None
+        driver.stdin.close()
 
 
 @pytest.fixture
-def migrate(bed: TestBed) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `certwright migrate` and returns what it said."""
-
-    def run(*words: str, known: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-c", DRIVER, json.dumps(known), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "KUBECONFIG": str(bed.kubeconfig)},
-            timeout=SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-
-    return run
-
-
-@pytest.fixture
-def killed(migrate: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[[str], list[str]]:
+def killed(migrate: Callable[..., Ended]) -> Callable[[str], list[str]]:
     """Takes a step of the migration with a kill -9 after each of its writes, until it comes to its end."""
 
     def run(step: str) -> list[str]:
         writes: list[str] = []
         while True:
-            words = (step, "--yes", "--timeout=90s", "--operator-namespace=certwright")
-            done = migrate(*words, known=writes)
-            if done.returncode != -signal.SIGKILL:
-                assert done.returncode == 0, done.stdout + done.stderr
+            code, said = migrate(step, *UNATTENDED, known=writes)
+            if code != -signal.SIGKILL:
+                assert code == 0, said
                 return writes
-            writes.append(done.stdout.rpartition("WROTE ")[2].strip())
+            writes.append(said.rpartition("WROTE ")[2].strip())
             assert len(writes) < 40
 
     return run
@@ -308,7 +330,7 @@ def test_there_and_back_and_there_for_good_without_an_order(
     cert_manager: CertManager,
     counted_ca: RecordingProxy,
     theirs: Callable[..., dict[str, Any]],
-    migrate: Callable[..., subprocess.CompletedProcess[str]],
+    migrate: Callable[..., Ended],
 ) -> None:
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     zone = bed.bind.zones[0]
@@ -330,12 +352,12 @@ def test_there_and_back_and_there_for_good_without_an_order(
     orders = counted_ca.counts()[NEW_ORDER]
     uri = theirs("", shared["name"], "clusterissuers")["status"]["acme"]["uri"]
 
-    verdicts = {one["name"]: one["verdict"] for one in json.loads(migrate("-o", "json").stdout)["objects"]}
+    verdicts = {one["name"]: one["verdict"] for one in json.loads(migrate("-o", "json")[1])["objects"]}
     assert {"web": "moves", "api": "moves", "le": "moves", shared["name"]: "moves"}.items() <= verdicts.items()
 
-    done = migrate("--apply", "--yes", "--timeout", "90s")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 of 2 Certificates are Certwright's now" in done.stdout
+    code, said = migrate("--apply", "--yes", "--timeout", "90s")
+    assert code == 0, said
+    assert "2 of 2 Certificates are Certwright's now" in said
     assert not cert_manager.running
     for name, data in before.items():
         tenant.ready(name)
@@ -345,9 +367,9 @@ def test_there_and_back_and_there_for_good_without_an_order(
     assert found["status"]["acme"]["uri"] == uri
     assert counted_ca.counts()[NEW_ORDER] == orders
 
-    back = migrate("--back", "--yes")
-    assert back.returncode == 0, back.stdout + back.stderr
-    assert "2 Certificates are cert-manager's again" in back.stdout
+    code, said = migrate("--back", "--yes")
+    assert code == 0, said
+    assert "2 Certificates are cert-manager's again" in said
     wait_running(cluster, cert_manager)
     # It looks at everything when it starts, and writes the status of what it has judged.
     bed.kubectl("annotate", "certificates.cert-manager.io", "--all", "-n", space, "seen=again")
@@ -355,10 +377,10 @@ def test_there_and_back_and_there_for_good_without_an_order(
     assert {name: theirs(space, name)["status"]["revision"] for name in before} == {"web": 1, "api": 1}
     assert counted_ca.counts()[NEW_ORDER] == orders
 
-    assert migrate("--apply", "--yes", "--timeout", "90s").returncode == 0
-    ended = migrate("--finish", "--yes")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "uninstall it as you installed it" in ended.stdout
+    assert migrate("--apply", *UNATTENDED)[0] == 0
+    code, said = migrate("--finish", *UNATTENDED)
+    assert code == 0, said
+    assert "uninstall it as you installed it" in said
     cluster.wait_for(
         "cert-manager's Certificate stays", lambda: {"left": theirs(space, "web")}, lambda at: not at["left"]
     )
@@ -369,12 +391,13 @@ def test_there_and_back_and_there_for_good_without_an_order(
     cluster.delete("ClusterIssuer", None, shared["name"])
 
 
-def test_killed_after_each_of_its_writes_every_step_is_taken_up_again_without_an_order(
+def test_killed_after_each_of_its_writes_every_step_is_taken_up_again_without_an_order(  # noqa: PLR0917 - fixtures
     tenant: Tenant,
     cert_manager: CertManager,
     counted_ca: RecordingProxy,
     theirs: Callable[..., dict[str, Any]],
     killed: Callable[[str], list[str]],
+    migrate: Callable[..., Ended],
 ) -> None:
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
@@ -409,7 +432,7 @@ def test_killed_after_each_of_its_writes_every_step_is_taken_up_again_without_an
     assert {name: theirs(space, name)["status"]["revision"] for name in before} == {"web": 1, "api": 1}
     assert cluster.get("ClusterIssuer", None, shared["name"]) is None
     is_as_before()
-    killed("--apply")
+    assert migrate("--apply", *UNATTENDED)[0] == 0
     # Our two Certificates changed, theirs deleted, their issuer deleted.
     assert len(killed("--finish")) == 5
     for name in before:
@@ -423,7 +446,7 @@ def test_in_a_mixed_cluster_cert_manager_goes_on_for_what_stays_and_fights_for_n
     tenant: Tenant,
     counted_ca: RecordingProxy,
     theirs: Callable[..., dict[str, Any]],
-    migrate: Callable[..., subprocess.CompletedProcess[str]],
+    migrate: Callable[..., Ended],
 ) -> None:
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     host = f"web.{space}.{bed.bind.zones[0]}"
@@ -450,9 +473,9 @@ def test_in_a_mixed_cluster_cert_manager_goes_on_for_what_stays_and_fights_for_n
         )
         wait_theirs(bed, space)
 
-    done = migrate("--apply", "--yes", "--timeout=90s", "--operator-namespace=certwright")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 of 1 Certificates are Certwright's now" in done.stdout
+    code, said = migrate("--apply", *UNATTENDED)
+    assert code == 0, said
+    assert "1 of 1 Certificates are Certwright's now" in said
     tenant.ready("web")
     assert cluster.secret_data(space, "web-tls") == before
     reissue_internal()
@@ -470,8 +493,8 @@ def test_in_a_mixed_cluster_cert_manager_goes_on_for_what_stays_and_fights_for_n
     assert theirs(space, "web")["status"]["revision"] == 1
     assert counted_ca.counts()[NEW_ORDER] == orders + 1
 
-    back = migrate("--back", "--yes", "--operator-namespace=certwright")
-    assert back.returncode == 0, back.stdout + back.stderr
+    code, said = migrate("--back", *UNATTENDED)
+    assert code == 0, said
     reissue_internal()
     assert cluster.secret_data(space, "web-tls") == renewed
     assert theirs(space, "web")["status"]["revision"] == 1

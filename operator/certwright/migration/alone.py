@@ -102,11 +102,11 @@ class _Holder:
                     self._held = await self._lock.create(self._record())
                     continue
                 now, record = loop.time(), found.record
+                if seen is not None and record.holder and record != seen.record:
+                    raise MigrationBusy(self._busy(record.holder))
                 if not record.holder or (seen and now >= seen.over_at(least=LOOK_SECONDS, most=LONGEST)):
                     self._held = await self._lock.replace(found, self._record())
                     continue
-                if seen is not None and record != seen.record:
-                    raise MigrationBusy(self._busy(record.holder))
                 if seen is None:
                     tell(f"{record.holder} has begun a migration: waiting for {record.duration} s, if it was killed")
                     seen = Sighting(record, now)
