@@ -46,13 +46,13 @@ def went_well(step: Act, observation: Observation, now: dt.datetime) -> None:
     """Note that the CA answered a step."""
     if step.asks_ca and observation.issuer is not None:
         observation.issuer.limits.others.went_well(observation.asker, now)
-        observation.issuer.limits.orders.left(observation.asker)
+        observation.issuer.limits.orders.left(observation.asker, now)
 
 
-def failed(step: Act, observation: Observation) -> None:
+def failed(step: Act, observation: Observation, now: dt.datetime) -> None:
     """Note that nothing is known of the CA's limits after a step that failed."""
     for limit in _limits(step, observation):
-        limit.left(observation.asker)
+        limit.left(observation.asker, now)
 
 
 def refused(error: RateLimited, observation: Observation, now: dt.datetime) -> AwaitRateLimit | None:

@@ -141,11 +141,14 @@ class CertificateReconciler:
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a Certificate that is gone."""
-        self._memories.pop(uid, None)
+        memory = self._memories.pop(uid, None)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
-        self._rate_limited.pop(uid, None)
         self._released.discard(uid)
+        waited = self._rate_limited.pop(uid, None)
+        issuer = self._tools.registry.ready(memory.issuer_key) if waited and memory and memory.issuer_key else None
+        if waited is not None and issuer is not None:
+            issuer.limits.forget(Asker(waited.namespace, uid), self._tools.clock())
         self._returns.forget(uid)
         self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
@@ -492,14 +495,14 @@ class CertificateReconciler:
                 self._went_well(step, observation)
                 self._keep_account(observation)
             except BudgetWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 return self._or_another(observation, budgeted.rest_until_room(wait.shortage, observation))
             except RateLimitWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.turn, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 budgeted.count_failure(error, observation)
                 if isinstance(error, RateLimited):
                     turn = rate_limited.refused(error, observation, self._tools.clock())

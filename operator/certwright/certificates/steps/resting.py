@@ -297,9 +297,7 @@ def _choice_again(observation: Observation) -> dt.datetime | None:
     return None if observation.choice is None else observation.choice.look_at
 
 
-def _say_turn(
-    observation: Observation, tools: Tools, reason: Reason, message: str, turn: dt.datetime
-) -> Observation:
+def _say_turn(observation: Observation, tools: Tools, reason: Reason, message: str, turn: dt.datetime) -> Observation:
     """Say about when a turn comes, as an Event the first time; that it comes a little sooner or later is no news."""
     before, now, told = observation.memory.note, tools.clock(), observation.status.next_attempt_time
     if before is None or before.reason != reason:
