@@ -33,6 +33,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "godaddy": "GodaddyConfig",
     "hetzner": "HetznerConfig",
     "http_request": "HttpRequestConfig",
+    "infomaniak": "InfomaniakConfig",
     "ionos": "IonosConfig",
     "linode": "LinodeConfig",
     "ovh": "OvhConfig",
