@@ -51,6 +51,7 @@ class Dns01Presenter:
         settling: How long after they were presented they are not looked for yet.
         zone: The zone in which all records are created; None for the one that contains each.
         ttl: Seconds for which resolvers may cache the records; None for the provider's default.
+        keeps_values: Whether the provider has no way to remove a value, so that one stays until others take its place.
     """
 
     challenge_type: ClassVar[str] = "dns-01"
@@ -68,6 +69,7 @@ class Dns01Presenter:
         settling: dt.timedelta = dt.timedelta(),
         zone: str | None = None,
         ttl: int | None = None,
+        keeps_values: bool = False,
     ) -> None:
         self._provider = provider
         self._view = view
@@ -79,6 +81,7 @@ class Dns01Presenter:
         self.settling = settling
         self._zone = zone
         self._ttl = ttl
+        self.keeps_values = keeps_values
 
     async def place(self, name: str) -> str:
         """Return where the record that validates a domain has to stand.

@@ -116,6 +116,7 @@ async def run_operator(options: Options) -> None:
             user_agent=options.user_agent,
             workers=options.workers,
             http01=options.http01,
+            release=options.lease_name,
             served_webhooks=options.served_webhooks,
             ambient=options.ambient,
             common=options.common,
@@ -138,6 +139,7 @@ async def run_operator(options: Options) -> None:
                 abort=controller.abort,
             )
         watcher = _make_watcher(api, controller, options)
+        controller.complete = watcher.complete
         foreign = await _foreign_watches(stack, controller, options)
         stop = asyncio.Event()
         endpoints = Endpoints(

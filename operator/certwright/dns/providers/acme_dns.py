@@ -41,6 +41,7 @@ class AcmeDNSConfig:
     """
 
     knows_zones: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     host: str
     account: Credential = field(metadata=credential("acme-dns accounts"))
@@ -185,7 +186,7 @@ class AcmeDNSProvider(HostedProvider):
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             why = (
                 f"it does not accept the user name and the password for {account.full_domain}, or its allowfrom does "
-                "not have the operator's address"
+                "not have the address that Certwright connects from"
             )
             raise refused(response, code, why)
         if response.status != HTTPStatus.OK or answer.get("txt") != value:

@@ -11,7 +11,9 @@ from certwright.resources.dns_providers.azure_dns import AzureDNS
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.desec import Desec
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.gandi import Gandi
 from certwright.resources.dns_providers.godaddy import Godaddy
 from certwright.resources.dns_providers.hetzner import Hetzner
 from certwright.resources.dns_providers.http_request import HttpRequest
@@ -42,8 +44,12 @@ class ProviderChoice(Model):
     """Creates records with the API of Google Cloud DNS."""
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
+    desec: Desec | None = None
+    """Creates records with the API of deSEC."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    gandi: Gandi | None = None
+    """Creates records with the API of Gandi LiveDNS."""
     godaddy: Godaddy | None = None
     """Creates records with the API of GoDaddy."""
     hetzner: Hetzner | None = None
