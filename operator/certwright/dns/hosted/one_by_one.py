@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.dns.errors import DnsError, InvalidName, ProviderRefused
-from certwright.dns.hosted.json_api import absolute
+from certwright.dns.hosted.json_api import below
 from certwright.dns.hosted.pace import Pace
 from certwright.dns.hosted.provider import DEFAULT_TTL, TRIES, Outdated
 from certwright.dns.hosted.queue import Change
@@ -152,6 +152,7 @@ def found_among(
     value: str,
     kind: str = "type",
     read: Callable[[str], str] = plain,
+    place: Callable[[Any, HostedZone], str] = below,
 ) -> list[FoundRecord]:
     """Read the TXT records at some names from what an API lists; what it says besides is of no use and may change.
 
@@ -163,11 +164,12 @@ def found_among(
         value: The field that has the value.
         kind: The field that has the type.
         read: Reads the value as the API writes it.
+        place: Reads the name as the API writes it: `below` without the zone, or `absolute`.
     """
     return [
         FoundRecord(str(item["id"]), TxtRecord(its_name, read(str(item.get(value) or ""))))
         for item in items
-        if item.get(kind) == "TXT" and (its_name := absolute(item.get(name), zone)) in names and item.get("id")
+        if item.get(kind) == "TXT" and (its_name := place(item.get(name), zone)) in names and item.get("id")
     ]
 
 

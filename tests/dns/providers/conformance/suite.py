@@ -68,6 +68,17 @@ class Conformance:
         await provider.clean_up(WILD)
         assert api.values(NAME) == ['foreign; with a \\ and a "quote"']
 
+    async def test_a_name_below_the_zone_that_ends_in_its_name_is_another_one(self, api: Double) -> None:
+        other = f"{NAME}.example.com"
+        api.put(other, OURS.value)
+        records = [*WILD, *(TxtRecord(f"_acme-challenge.{letter}.example.com", letter) for letter in "abcdefgh")]
+        provider = api.provider()
+        for part in (WILD, records):
+            await provider.present(part)
+            assert api.values(NAME) == [one.value for one in WILD]
+            await provider.clean_up(part)
+            assert (api.values(other), api.values(NAME)) == ([OURS.value], [])
+
     async def test_present_and_clean_up_can_be_repeated(self, api: Double) -> None:
         provider = api.provider()
         for _ in range(2):
