@@ -13,6 +13,7 @@ from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Budgets
+from certwright.issuers.left_records import LeftRecords
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.metrics import Metrics
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright import acme
+    from certwright.certificates.guard import Rival
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.response import RecordResponse
     from certwright.kube.events import Subject
@@ -68,6 +70,7 @@ class Bench:
         self.refused: list[tuple[Key, str]] = []
         self.forgotten: list[str] = []
         self.passes = 0
+        self.rival: Rival | None = None
         self.leadership = Leadership.unlimited()
         self.loads = 0
         self.issuer_spec: dict[str, Any] = {}
@@ -102,6 +105,9 @@ class Bench:
         self.certificates: Certificates = Certificates()
         self.secrets = Secrets()
         self.ledger: Holders[RecordResponse] = Holders()
+        self.left = LeftRecords(
+            cast("Any", self.cluster), namespace="certwright", release="certwright", clock=lambda: self.now
+        )
         if body := late or self.cluster.body:
             self.certificates.put(body)
         tools = Tools(
@@ -110,6 +116,7 @@ class Bench:
             registry=self.registry,
             presenters=self.solvers(),
             ledger=self.ledger,
+            left=self.left,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             budgets=self.budgets,
             metrics=Metrics(),
@@ -125,6 +132,7 @@ class Bench:
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
             account_refused=lambda key, why: self.refused.append((key, why)),
+            rival_of=lambda _certificate: self.rival,
         )
 
     def take_secret(self, facts: SecretFacts) -> None:
