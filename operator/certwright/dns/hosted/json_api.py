@@ -243,10 +243,6 @@ def below(name: Any, zone: HostedZone) -> str:
 
 
 def absolute(name: Any, zone: HostedZone) -> str:
-    """Read a name that an API writes with its zone, or without it; the zone itself as an empty text or as `@`."""
-    text = str(name if name is not None else "").lower()
-    if text in ("", "@"):
-        return zone.name
-    if text.endswith("."):
-        return text[:-1]
-    return text if text == zone.name or text.endswith(f".{zone.name}") else f"{text}.{zone.name}"
+    """Read a name that an API writes as a whole, with a dot at its end or without."""
+    del zone
+    return str(name or "").lower().removesuffix(".")

@@ -10,7 +10,7 @@ from certwright.dns.errors import DnsError, ProviderRefused
 from certwright.dns.hosted.answer import code_of, objects_of
 from certwright.dns.hosted.changes import PendingChanges
 from certwright.dns.hosted.config import ServiceConfig
-from certwright.dns.hosted.json_api import JsonApi, absolute, field_of, relative, segment
+from certwright.dns.hosted.json_api import JsonApi, below, field_of, relative, segment
 from certwright.dns.hosted.one_by_one import FEW_NAMES, zones_named
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
@@ -186,6 +186,4 @@ def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet:
     """Read a set. Its version is how each value is written."""
     texts = [str(one.get("value") or "") for one in objects_of(item.get("records"))]
     written, ttl = {unquoted(text): text for text in texts}, item.get("ttl")
-    return RecordSet(
-        absolute(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written
-    )
+    return RecordSet(below(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written)
