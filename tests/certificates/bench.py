@@ -161,7 +161,7 @@ class Bench:
         self.cluster.take(content)
         self.certificates.put(self.cluster.body)
 
-    def counted(self) -> list[str]:
+    def counting(self) -> list[str]:
         """Begin a process whose requests to the API server are noted in the list that is returned."""
         asked: list[str] = []
         self.cluster = cast("Any", CountedCluster(self.cluster, asked))

@@ -146,7 +146,7 @@ async def test_waiting_in_a_long_line_costs_few_reads_and_no_write_but_for_news(
     orders.refused(bench.now + dt.timedelta(minutes=1), bench.now, ACCOUNT)
     for number in range(600):
         orders.enter(Asker("team", f"uid-{number}"), bench.now)
-    asked = bench.counted()
+    asked = bench.counting()
     await bench.look()
     assert asked == ["read_secret", "apply_status"]
     told = bench.status.next_attempt_time

@@ -28,7 +28,7 @@ async def test_a_year_of_rest_writes_nothing_and_asks_the_ca_four_times_a_day_at
     window = (now + dt.timedelta(days=2 * DAYS), now + dt.timedelta(days=2 * DAYS + 1))
     bench.ca.server.window = lambda _: window
     bench.write(renewal={"ari": ari})
-    asked = bench.counted()
+    asked = bench.counting()
     await bench.run(86400)
     assert bench.condition().status == "True"
     assert "apply_status" in asked
@@ -54,7 +54,7 @@ async def test_a_restart_writes_nothing_and_reads_nothing_while_the_issuer_is_no
     assert issuer is not None
     assert issuer.server is not None
     bench.registry = IssuerRegistry(lambda: bench.now)
-    asked = bench.counted()
+    asked = bench.counting()
     bench.secrets = bench.reconciler._secrets = watched  # the watch lists it
     await bench.run(600)
     bench.registry.set_not_ready(CA, "Issuer team/ca is not ready (CAUnreachable)")
