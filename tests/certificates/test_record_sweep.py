@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from certwright.acme import Challenge
     from certwright.issuers.left_records import LeftRecord
     from certwright.kube.events import Subject
+    from certwright.runtime.key import Key
     from tests.fakes.operator import Body, Build, FakeKubeApi
 
 FOREIGN = RecordResponse("_acme-challenge.a.example.test", "F" * 43)
@@ -77,6 +78,7 @@ class SweptBench(Bench):
 
     def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
         self.told: list[tuple[str, str]] = []
+        self.looked_at: list[Key] = []
         self.writes, self.dies_after = 0, -1
         super().__init__(build, kube_api, now)
         self.dns: Zone = Zone()
@@ -110,7 +112,7 @@ class SweptBench(Bench):
             placed=self.reconciler.records_in_place,
             named=lambda: named_records(one.status for one in self.certificates),
             exists=self.exists,
-            look_at_issuer=lambda _: None,
+            look_at_issuer=self.looked_at.append,
             recorder=cast("Any", SimpleNamespace(record=self.tell)),
             metrics=self.metrics,
             clock=lambda: self.now,
@@ -184,13 +186,17 @@ async def test_a_record_whose_certificate_lost_its_finalizer_is_removed_and_the_
     [record] = bench.dns.ours
     bench.vanish()
     bench.reconciler.forget(WEB, "uid-web")
+    assert bench.sweep.message(CA) is None, "it is not known before the first look"
     await bench.work(2)
     assert bench.reasons == ["OrphanedRecordFound"]
+    assert record.value in (bench.sweep.message(CA) or "")
+    assert bench.looked_at == [CA], "its condition is to say so"
     assert bench.dns.ours, "a step may have been under way when it went"
     await bench.work(3)
     assert bench.dns.records == {FOREIGN}
     await bench.work(6)
     assert bench.reasons == ["OrphanedRecordFound", "OrphanedRecordRemoved"], "once it is not served any more"
+    assert (bench.sweep.message(CA), bench.looked_at) == ("", [CA, CA])
     assert f"{record.name} TXT {record.value} of Certificate team/web" in bench.told[0][1]
     assert (bench.counted("found"), bench.counted("removed"), bench.counted("given_up")) == (1, 1, 0)
     assert not len(bench.left)

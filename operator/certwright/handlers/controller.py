@@ -178,6 +178,7 @@ class Controller:
             look_again=self.manager.wake,
             is_validating=self._is_validating,
             release=self._release,
+            orphaned=self._orphaned,
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -336,6 +337,9 @@ class Controller:
         stores: dict[str, Store[Issuer] | Store[ClusterIssuer]]
         stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
         return stores[issuer.kind].get(issuer.namespace, issuer.name)
+
+    def _orphaned(self, issuer: Key) -> str | None:
+        return self._sweep.message(issuer)
 
     def _has_certificate_of(self, left: LeftRecord) -> bool:
         """Whether the Certificate is there whose order a record was for."""

@@ -62,6 +62,8 @@ ENOUGH_ABSENCES: Final = 3
 """A record that cannot be removed, as its zone is gone for example, and is not in the DNS so often, is gone."""
 ENOUGH_TRIES: Final = 3
 """No record is given up before so many, also if the operator was down for longer than its patience."""
+RECORD_SECONDS: Final = 20.0
+"""For one record: an order that needs one at the same name waits for it."""
 AT_ONCE: Final = 4
 """Namespaces that are looked at at a time."""
 MAX_AT_ONCE: Final = 50
@@ -145,8 +147,13 @@ class RecordSweep:
         self._tries: dict[tuple[Key, str, str], _Tries] = {}
         self._began: dt.datetime | None = None
         self._told: set[tuple[Key, str, str]] = set()
+        self._said: dict[Key, str] | None = None
         left.on_dropped = self._no_room
         metrics.watch_orphaned(lambda: left.number_left)
+
+    def message(self, issuer: Key) -> str | None:
+        """Return what an issuer's condition says of records that are left; empty for none, None if it is not known."""
+        return None if self._said is None else self._said.get(issuer, "")
 
     async def run(self, begun: asyncio.Event, complete: asyncio.Event) -> None:
         """Look again and again, from when this process leads and knows every Certificate. Ends with a cancellation."""
@@ -181,11 +188,11 @@ class RecordSweep:
         self._tell_new()
         await self._left.write()
         due = self._due(now)
-        if not due:
-            return
-        await self._try_all(due)
-        self._tell_new()
-        await self._left.write()
+        if due:
+            await self._try_all(due)
+            self._tell_new()
+            await self._left.write()
+        self._show()
 
     def _take_placed(self, now: dt.datetime) -> None:
         """Have the list hold the records of orders that take long, and drop those of orders that ended well."""
@@ -268,17 +275,17 @@ class RecordSweep:
 
     async def _try(self, one: LeftRecord, issuer: LoadedIssuer | None) -> None:
         try:
-            async with self._holders.releasing(self, [one.record]) as removable:
-                # An order that comes to need it meanwhile waits until this is done, and then puts it in place again.
-                if removable:
-                    await self._remove(one, issuer)
+            async with asyncio.timeout(RECORD_SECONDS):
+                await self._look_and_remove(one, issuer)
         except (DnsError, IssuanceError, KubeError) as error:
             self._not_yet(one, str(error))
+        except TimeoutError:
+            self._not_yet(one, f"it took longer than {RECORD_SECONDS:g} s")
         except Exception as error:
             logger.exception("unexpected error while removing the TXT record %s", one.record.name)
             self._not_yet(one, f"{type(error).__name__} while it was removed")
 
-    async def _remove(self, one: LeftRecord, issuer: LoadedIssuer | None) -> None:
+    async def _look_and_remove(self, one: LeftRecord, issuer: LoadedIssuer | None) -> None:
         presenters = await self._presenters_for(one, issuer)
         sight = await self._see(one, presenters)
         if not one.is_left:
@@ -286,10 +293,16 @@ class RecordSweep:
                 self._done(one)  # its order has ended as it should, and the list was not written any more
                 return
             one = self._found(one)
-        tries = self._tries[one.id]
-        if tries.is_removed and sight != "served":
+        if self._tries[one.id].is_removed and sight != "served":
             self._removed(one)
             return
+        async with self._holders.releasing(self, [one.record]) as removable:
+            # An order that comes to need it meanwhile waits until this is done, and then puts it in place again.
+            if removable:
+                await self._remove(one, presenters, sight)
+
+    async def _remove(self, one: LeftRecord, presenters: Sequence[Presenter], sight: Sight) -> None:
+        tries = self._tries[one.id]
         problems = [problem for presenter in presenters if (problem := await _clean_up(one, presenter)) is not None]
         if len(problems) < len(presenters) and (sight != "unknown" or not problems):
             if sight != "served" or all(map(_keeps_values, presenters)):
@@ -395,6 +408,18 @@ class RecordSweep:
             self._metrics.orphaned("found", len(records))
             message = f"Left behind in the DNS: {_shown(records)}. The operator tries to remove it, for seven days."
             self._tell(issuer, "Warning", "OrphanedRecordFound", message)
+
+    def _show(self) -> None:
+        """Have the issuers' conditions say what is left now."""
+        left: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
+        for one in self._left:
+            if one.is_left:
+                left[one.issuer].append(one)
+        said = {key: f"Left in the DNS, and not removed yet: {_shown(records)}." for key, records in left.items()}
+        before, self._said = self._said or {}, said
+        for issuer in before.keys() | said.keys():
+            if before.get(issuer) != said.get(issuer):
+                self._look_at_issuer(issuer)
 
     def _tell(self, issuer: Key, kind: Literal["Normal", "Warning"], reason: Reason, message: str) -> None:
         if kind == "Warning":
