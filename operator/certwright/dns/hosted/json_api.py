@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from certwright.dns.hosted.answer import code_of, not_understood, objects_of, refused, value_of
 from certwright.dns.hosted.provider import MAX_PAGES, Outdated
+from certwright.http.link import links_to, parse_links
 from certwright.http.url import host_of
 
 if TYPE_CHECKING:
@@ -194,6 +195,14 @@ async def every_page(fetch: Callable[[str], Awaitable[Page]]) -> list[dict[str, 
     return found
 
 
+def next_page(response: Response) -> str:
+    """Return the URL of the page after an answer's, which it links (RFC 8288); empty if it is the last one.
+
+    Only parameters are taken out of it: the credential is sent nowhere else than to the API.
+    """
+    return next(iter(links_to(parse_links(response.headers.get_all("Link"), base=response.url), "next")), "")
+
+
 def field_of(answer: Any, *path: str) -> Any:
     """Return a field of an answer, by the names of those around it; None if it is not there."""
     for name in path:
@@ -227,11 +236,13 @@ def relative(name: str, zone: HostedZone, apex: str = "") -> str:
     return name.removesuffix(zone.name).rstrip(".") or apex
 
 
-def absolute(name: Any, zone: HostedZone) -> str:
-    """Read a name that an API writes with its zone, or without it; the zone itself as an empty text or as `@`."""
+def below(name: Any, zone: HostedZone) -> str:
+    """Read a name that an API writes without its zone; the zone itself as an empty text or as `@`."""
     text = str(name if name is not None else "").lower()
-    if text in ("", "@"):
-        return zone.name
-    if text.endswith("."):
-        return text[:-1]
-    return text if text == zone.name or text.endswith(f".{zone.name}") else f"{text}.{zone.name}"
+    return zone.name if text in ("", "@") else f"{text}.{zone.name}"
+
+
+def absolute(name: Any, zone: HostedZone) -> str:
+    """Read a name that an API writes as a whole, with a dot at its end or without."""
+    del zone
+    return str(name or "").lower().removesuffix(".")

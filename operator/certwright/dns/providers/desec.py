@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, ProviderRefused, ProviderUnreachable
 from certwright.dns.hosted.answer import objects_of, refused, value_of
-from certwright.dns.hosted.json_api import JsonApi, absolute, every_page, relative, segment
+from certwright.dns.hosted.json_api import JsonApi, absolute, every_page, next_page, relative, segment
 from certwright.dns.hosted.one_by_one import pace_of, zones_named
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.quota import Limit, Quota
@@ -18,7 +18,6 @@ from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
 from certwright.dns.outcomes import joined
-from certwright.http.link import links_to, parse_links
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -102,7 +101,7 @@ class _Api(JsonApi):
 
         async def fetch(cursor: str) -> Page:
             response, items = await self.exchange("GET", path, zone=zone, query={**query, "cursor": cursor})
-            return items, _next_cursor(response)
+            return items, parse_qs(urlsplit(next_page(response)).query).get("cursor", [""])[0]
 
         return await every_page(fetch)
 
@@ -179,7 +178,9 @@ class DesecProvider(RecordSetProvider):
                 raise
         if invalid:
             raise joined(invalid)
-        await self._check([swap for swap in known if swap.add], zone)
+        extended = [swap for swap in known if swap.add]
+        if extended and not await self.is_as_written(zone, extended):
+            raise Outdated
 
     async def _write(self, zone: HostedZone, method: str, swaps: Sequence[Swap]) -> None:
         """Write sets; if the API refuses some, the others. The error names those."""
@@ -187,8 +188,7 @@ class DesecProvider(RecordSetProvider):
             await self._send(zone, method, swaps)
         except _Invalid as error:
             # There is no code for a set that is there already, or is gone: reading shows it.
-            there = {one.name: one.values for one in await self.read(zone, [swap.name for swap in swaps])}
-            if any(there.get(swap.name, frozenset()) != swap.old.values for swap in swaps):
+            if not await self.is_as_read(zone, swaps):
                 raise Outdated from None
             right = [swap for place, swap in enumerate(swaps) if place not in error.wrong]
             if error.wrong and right:
@@ -204,13 +204,6 @@ class DesecProvider(RecordSetProvider):
         finally:
             # The API counted it earlier than now: its limits are kept in any case.
             quota.count()
-
-    async def _check(self, swaps: Sequence[Swap], zone: HostedZone) -> None:
-        if not swaps:
-            return
-        there = {one.name: one.values for one in await self.read(zone, [swap.name for swap in swaps])}
-        if not all(swap.add <= there.get(swap.name, frozenset()) for swap in swaps):
-            raise Outdated
 
     def _written(self, zone: HostedZone, swap: Swap) -> dict[str, Any]:
         # Those of others stay as they are written.
@@ -261,12 +254,6 @@ def _used_up(zone: HostedZone, limit: Limit, wait: float) -> ProviderUnreachable
 
 def _ttl(said: Any) -> int:
     return said if isinstance(said, int) and 0 < said <= LONGEST_TTL else USUAL_TTL
-
-
-def _next_cursor(response: Response) -> str:
-    """Return where the next page begins: of its URL nothing else is used."""
-    links = links_to(parse_links(response.headers.get_all("Link"), base=response.url), "next")
-    return next((parse_qs(urlsplit(url).query).get("cursor", [""])[0] for url in links), "")
 
 
 def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet:

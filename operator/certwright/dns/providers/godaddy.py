@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential
 from certwright.dns.hosted.answer import objects_of
-from certwright.dns.hosted.json_api import JsonApi, absolute, bearer, every_page, field_of, relative, segment
+from certwright.dns.hosted.json_api import JsonApi, bearer, below, every_page, field_of, relative, segment
 from certwright.dns.hosted.one_by_one import pace_of, zones_named
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
 from certwright.dns.hosted.text import plain
@@ -109,7 +109,7 @@ class GodaddyProvider(RecordSetProvider):
             items = await self._all(zone)
         found: dict[str, list[dict[str, Any]]] = {}
         for item in items:
-            if item.get("type") == "TXT" and (name := absolute(item.get("name"), zone)) in names:
+            if item.get("type") == "TXT" and (name := below(item.get("name"), zone)) in names:
                 found.setdefault(name, []).append(item)
         return [_read(name, its) for name, its in found.items()]
 

@@ -9,7 +9,7 @@ from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, ProviderRefused
 from certwright.dns.hosted.answer import code_of, objects_of
 from certwright.dns.hosted.changes import PendingChanges
-from certwright.dns.hosted.json_api import JsonApi, absolute, bearer, field_of, relative, segment
+from certwright.dns.hosted.json_api import JsonApi, bearer, below, field_of, relative, segment
 from certwright.dns.hosted.one_by_one import FEW_NAMES, pace_of, zones_named
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
@@ -130,7 +130,7 @@ class HetznerProvider(RecordSetProvider):
             answer = await self._add(zone, swap) if swap.add else None
         except ProviderRefused as error:
             # There is no code of its own for a value that is there already, or is gone: the set shows it.
-            if not error.for_all and await self._differs(zone, swap):
+            if not error.for_all and not await self.is_as_read(zone, [swap]):
                 raise Outdated from None
             raise
         self._note(zone, answer, swap)
@@ -149,10 +149,6 @@ class HetznerProvider(RecordSetProvider):
         path = _action(zone, swap.name, "remove_records")
         if await self._api.call("POST", path, zone=zone, body=body, may_be_gone=True) is None:
             raise Outdated
-
-    async def _differs(self, zone: HostedZone, swap: Swap) -> bool:
-        found = await self.read(zone, [swap.name])
-        return (found[0].values if found else frozenset()) != swap.old.values
 
     def _note(self, zone: HostedZone, answer: Any, swap: Swap) -> None:
         action = field_of(answer, "action")
@@ -199,6 +195,4 @@ def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet:
     """Read a set. Its version is how each value is written."""
     texts = [str(one.get("value") or "") for one in objects_of(item.get("records"))]
     written, ttl = {unquoted(text): text for text in texts}, item.get("ttl")
-    return RecordSet(
-        absolute(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written
-    )
+    return RecordSet(below(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.answer import objects_of
-from certwright.dns.hosted.json_api import JsonApi, field_of, segment
+from certwright.dns.hosted.json_api import JsonApi, absolute, field_of, segment
 from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, pace_of, zones_named
 from certwright.dns.hosted.text import unquoted
 
@@ -81,7 +81,8 @@ class IonosProvider(OneByOneProvider):
         """Find the TXT records at some names."""
         query = {"recordType": "TXT", **({"recordName": names[0]} if len(names) == 1 else {})}
         answer = await self.api.call("GET", f"/zones/{segment(zone.id)}", zone=zone, query=query)
-        return found_among(objects_of(field_of(answer, "records")), names, zone, value="content", read=unquoted)
+        items = objects_of(field_of(answer, "records"))
+        return found_among(items, names, zone, value="content", read=unquoted, place=absolute)
 
     async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[FoundRecord]) -> None:
         """Delete records, then create the others together."""
