@@ -77,6 +77,7 @@ class SweptBench(Bench):
     """The bench with a sweep, and writes that can be counted and cut short."""
 
     def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
+        self.serves = "team"
         self.told: list[tuple[str, str]] = []
         self.looked_at: list[Key] = []
         self.writes, self.dies_after = 0, -1
@@ -112,6 +113,7 @@ class SweptBench(Bench):
             placed=self.reconciler.records_in_place,
             named=lambda: named_records(one.status for one in self.certificates),
             exists=self.exists,
+            serves=lambda namespace: namespace == self.serves,
             look_at_issuer=self.looked_at.append,
             recorder=cast("Any", SimpleNamespace(record=self.tell)),
             metrics=self.metrics,
@@ -361,6 +363,26 @@ async def test_an_issuer_that_was_created_anew_removes_nothing_that_an_earlier_p
     await bench.work(10)
     assert bench.dns.ours == {ours}
     assert bench.reasons == ["OrphanedRecordGivenUp"]
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+async def test_records_of_a_namespace_that_another_release_serves_by_now_are_left_to_it(
+    bench: SweptBench, *, is_left: bool
+) -> None:
+    bench.dns.hidden = True
+    await bench.work(2)
+    if is_left:
+        bench.vanish()
+        bench.reconciler.forget(WEB, "uid-web")
+        await bench.sweep.look()
+    bench.cluster.gone = True
+    bench.die()
+    bench.serves = "elsewhere"
+    await bench.work(10)
+    assert bench.dns.ours
+    assert not bench.dns.removed
+    assert not len(bench.left)
+    assert bench.reasons == (["OrphanedRecordFound", "OrphanedRecordGivenUp"] if is_left else [])
 
 
 async def test_an_order_that_ended_as_it_should_while_the_list_could_not_be_written_makes_no_noise(

@@ -65,6 +65,7 @@ class Desk:
         self.secrets = Secrets()
         self.servers = {"first": Server(), "second": Server()}
         self.keeps_values = False
+        self.elsewhere: set[str] = set()
         self.made: list[str] = []
         self.events: list[tuple[str, str]] = []
         self.wanted: list[Key] = []
@@ -83,6 +84,8 @@ class Desk:
             placed=list,
             named=tuple,
             exists=lambda _: False,
+            serves=lambda _: True,
+            kept_out=lambda namespace: namespace in self.elsewhere,
             look_at_issuer=self.wanted.append,
             recorder=cast("Any", self),
             metrics=self.metrics,
@@ -292,6 +295,17 @@ async def test_an_order_that_comes_to_need_the_record_waits_for_its_removal_and_
     assert server.records == {one.record}, "an order needs it now"
 
 
+async def test_while_another_release_serves_the_namespace_as_well_nothing_is_removed_nor_forgotten(desk: Desk) -> None:
+    one = left()
+    await desk.leave(one)
+    desk.elsewhere.add("shop")
+    await desk.work(5)
+    assert desk.servers["first"].records == {one.record}
+    desk.elsewhere.clear()
+    await desk.work(1)
+    assert not desk.servers["first"].records
+
+
 async def test_nothing_is_removed_while_the_list_cannot_be_written(desk: Desk) -> None:
     one = left()
     await desk.leave(one)
@@ -330,6 +344,29 @@ async def test_it_goes_on_after_a_failure_and_ends_when_it_is_told_to(
     running.cancel()
     await asyncio.wait([running])
     assert {record.levelname for record in caplog.records} == {"WARNING", "ERROR"}
+
+
+async def test_records_of_one_issuer_are_removed_together_and_told_together(desk: Desk) -> None:
+    records = [
+        left(record=RecordResponse(f"_acme-challenge.{number}.a.example", "a" * 43), domain=f"{number}.a.example")
+        for number in range(25)
+    ]
+    await desk.leave(*records)
+    server, waiting, most = desk.servers["first"], 0, 0
+
+    async def counted(found: Sequence[RecordResponse]) -> None:
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        await asyncio.sleep(0)
+        waiting -= 1
+        server.records.difference_update(found)
+
+    server.clean_up = counted  # type: ignore[method-assign]  # it counts
+    await desk.work(1)
+    assert 5 < most <= 10
+    assert desk.reasons == ["OrphanedRecordFound", "OrphanedRecordRemoved"]
+    assert desk.metrics.registry.get_sample_value("certwright_orphaned_records_total", {"outcome": "removed"}) == 25
 
 
 async def test_many_that_are_found_together_are_one_event_with_a_few_of_them(desk: Desk) -> None:

@@ -231,6 +231,8 @@ class Controller:
             placed=self._certificate_reconciler.records_in_place,
             named=lambda: named_records(one.status for one in self.certificates),
             exists=self._has_certificate_of,
+            serves=lambda namespace: claims is None or claims.serves(namespace),
+            kept_out=lambda namespace: claims is not None and claims.keeper(namespace) is not None,
             look_at_issuer=self.manager.wake,
             recorder=self._recorder,
             metrics=self.metrics,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from certwright.challenges.dns01 import Dns01Presenter
+from certwright.concurrency import gather_all
 from certwright.dns import DnsError, Propagation, ZoneNotFound
 from certwright.failures import IssuanceError
 from certwright.issuers.left_records import WORDS, Cause, LeftRecord
@@ -66,6 +67,8 @@ RECORD_SECONDS: Final = 20.0
 """For one record: an order that needs one at the same name waits for it."""
 AT_ONCE: Final = 4
 """Namespaces that are looked at at a time."""
+TOGETHER: Final = 10
+"""Records of one issuer that are removed at the same time."""
 MAX_AT_ONCE: Final = 50
 """Records of one issuer in one look."""
 SHOWN: Final = 5
@@ -110,6 +113,8 @@ class RecordSweep:
         placed: Returns the records of orders that this process works on, and since when they are in place.
         named: Returns all records that the status of a Certificate names as in place.
         exists: Whether a Certificate is there, by its UID.
+        serves: Whether this release looks after a namespace: only then it knows which records its orders need.
+        kept_out: Whether another release looks after it as well, and was there first.
         look_at_issuer: Asks for a look at an issuer that is not loaded yet.
         recorder: For Events.
         metrics: Counts records.
@@ -127,6 +132,8 @@ class RecordSweep:
         placed: Callable[[], Iterable[LeftRecord]],
         named: Callable[[], Collection[tuple[str, str]]],
         exists: Callable[[LeftRecord], bool],
+        serves: Callable[[str], bool],
+        kept_out: Callable[[str], bool] = lambda _namespace: False,
         look_at_issuer: Callable[[Key], object],
         recorder: EventRecorder,
         metrics: Metrics,
@@ -140,6 +147,8 @@ class RecordSweep:
         self._placed = placed
         self._named = named
         self._exists = exists
+        self._serves = serves
+        self._kept_out = kept_out
         self._look_at_issuer = look_at_issuer
         self._recorder = recorder
         self._metrics = metrics
@@ -148,6 +157,8 @@ class RecordSweep:
         self._began: dt.datetime | None = None
         self._told: set[tuple[Key, str, str]] = set()
         self._said: dict[Key, str] | None = None
+        self._gone: list[LeftRecord] = []
+        self._given_up: defaultdict[str, list[LeftRecord]] = defaultdict(list)
         left.on_dropped = self._no_room
         metrics.watch_orphaned(lambda: left.number_left)
 
@@ -192,6 +203,7 @@ class RecordSweep:
             await self._try_all(due)
             self._tell_new()
             await self._left.write()
+        self._tell_ended()
         self._show()
 
     def _take_placed(self, now: dt.datetime) -> None:
@@ -220,7 +232,22 @@ class RecordSweep:
             return []
         needed = {(one.record.name, one.record.value) for one in self._placed()} | set(self._named())
         needed |= {(record.name, record.value) for record in self._holders}
-        return [one for one in due if (one.record.name, one.record.value) not in needed]
+        self._leave_to_others([one for one in due if not self._serves(one.certificate.namespace)])
+        return [
+            one
+            for one in due
+            if (one.record.name, one.record.value) not in needed
+            and self._serves(one.certificate.namespace)
+            and not self._kept_out(one.certificate.namespace)
+        ]
+
+    def _leave_to_others(self, records: Iterable[LeftRecord]) -> None:
+        """Take the records of namespaces off the list that another release may look after by now."""
+        for one in records:
+            if one.is_left:
+                self._give_up([one], "This release does not serve its namespace any more")
+            else:
+                self._done(one)
 
     def _first_try(self, one: LeftRecord, now: dt.datetime) -> dt.datetime:
         began = (self._began or now) + SETTLING
@@ -246,13 +273,10 @@ class RecordSweep:
                 group.create_task(in_turn(namespace, records))
 
     async def _try_namespace(self, records: Sequence[LeftRecord]) -> None:
-        by_issuer: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
-        for one in records:
-            by_issuer[one.issuer].append(one)
         open_: list[LeftRecord] = list(records)
         try:
             async with asyncio.timeout(NAMESPACE_SECONDS):
-                for issuer, of_issuer in by_issuer.items():
+                for issuer, of_issuer in _by_issuer(records).items():
                     group = of_issuer[:MAX_AT_ONCE]
                     open_ = group
                     await self._try_issuer(issuer, group)
@@ -269,9 +293,10 @@ class RecordSweep:
         strange = [one for one in records if issuer is not None and one.is_read and one.issuer_uid != issuer.uid]
         if strange:
             self._give_up(strange, f"{key} is not the object any more that it was created by")
-        for one in records:
-            if one not in strange:
-                await self._try(one, issuer)
+        ours = [one for one in records if one not in strange]
+        for start in range(0, len(ours), TOGETHER):
+            # Together, as a zone's changes of the same time are one request where the provider allows that.
+            await gather_all(self._try(one, issuer) for one in ours[start : start + TOGETHER])
 
     async def _try(self, one: LeftRecord, issuer: LoadedIssuer | None) -> None:
         try:
@@ -378,9 +403,7 @@ class RecordSweep:
 
     def _removed(self, one: LeftRecord) -> None:
         self._done(one)
-        self._metrics.orphaned("removed")
-        message = f"No longer in the DNS, where it was left behind: {_shown([one])}."
-        self._tell(one.issuer, "Normal", "OrphanedRecordRemoved", message)
+        self._gone.append(one)
 
     def _done(self, one: LeftRecord) -> None:
         self._left.drop([one])
@@ -389,9 +412,7 @@ class RecordSweep:
     def _give_up(self, records: Sequence[LeftRecord], why: str) -> None:
         for one in records:
             self._done(one)
-        self._metrics.orphaned("given_up", len(records))
-        message = f"Given up, and left in the DNS: {_shown(records)}. {sentence(why)} Remove it by hand."
-        self._tell(records[0].issuer, "Warning", "OrphanedRecordGivenUp", message)
+        self._given_up[why] += records
 
     def _no_room(self, records: Iterable[LeftRecord]) -> None:
         for one in records:
@@ -399,22 +420,30 @@ class RecordSweep:
 
     def _tell_new(self) -> None:
         """Say which records were found to be left behind since the last time."""
-        new: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
-        for one in self._left:
-            if one.is_left and not one.is_read and one.id not in self._told:
-                new[one.issuer].append(one)
-        for issuer, records in new.items():
+        new = [one for one in self._left if one.is_left and not one.is_read and one.id not in self._told]
+        for issuer, records in _by_issuer(new).items():
             self._told.update(one.id for one in records)
             self._metrics.orphaned("found", len(records))
             message = f"Left behind in the DNS: {_shown(records)}. The operator tries to remove it, for seven days."
             self._tell(issuer, "Warning", "OrphanedRecordFound", message)
 
+    def _tell_ended(self) -> None:
+        """Say what became of records since the last time."""
+        gone, self._gone = self._gone, []
+        for issuer, records in _by_issuer(gone).items():
+            self._metrics.orphaned("removed", len(records))
+            message = f"No longer in the DNS, where it was left behind: {_shown(records)}."
+            self._tell(issuer, "Normal", "OrphanedRecordRemoved", message)
+        given_up, self._given_up = self._given_up, defaultdict(list)
+        for why, of_cause in given_up.items():
+            for issuer, records in _by_issuer(of_cause).items():
+                self._metrics.orphaned("given_up", len(records))
+                message = f"Given up, and left in the DNS: {_shown(records)}. {sentence(why)} Remove it by hand."
+                self._tell(issuer, "Warning", "OrphanedRecordGivenUp", message)
+
     def _show(self) -> None:
         """Have the issuers' conditions say what is left now."""
-        left: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
-        for one in self._left:
-            if one.is_left:
-                left[one.issuer].append(one)
+        left = _by_issuer(one for one in self._left if one.is_left)
         said = {key: f"Left in the DNS, and not removed yet: {_shown(records)}." for key, records in left.items()}
         before, self._said = self._said or {}, said
         for issuer in before.keys() | said.keys():
@@ -427,6 +456,13 @@ class RecordSweep:
         found = self._find_issuer(issuer)
         if found is not None:
             self._recorder.record(subject_of(found.KIND, found.metadata), kind, reason, message)
+
+
+def _by_issuer(records: Iterable[LeftRecord]) -> dict[Key, list[LeftRecord]]:
+    found: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
+    for one in records:
+        found[one.issuer].append(one)
+    return found
 
 
 def _keeps_values(presenter: Presenter) -> bool:
