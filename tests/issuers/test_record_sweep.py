@@ -204,7 +204,8 @@ async def test_a_provider_that_cannot_remove_values_is_asked_once(desk: Desk) ->
     assert server.records == {one.record}
 
 
-async def _nothing(_: object) -> None: ...
+async def _nothing(records: Sequence[RecordResponse]) -> None:
+    del records
 
 
 async def test_what_put_a_record_in_place_removes_it_although_the_issuer_names_another_provider(desk: Desk) -> None:
@@ -347,20 +348,20 @@ async def test_it_goes_on_after_a_failure_and_ends_when_it_is_told_to(
 
 
 async def test_records_of_one_issuer_are_removed_together_and_told_together(desk: Desk) -> None:
-    records = [
+    many = [
         left(record=RecordResponse(f"_acme-challenge.{number}.a.example", "a" * 43), domain=f"{number}.a.example")
         for number in range(25)
     ]
-    await desk.leave(*records)
+    await desk.leave(*many)
     server, waiting, most = desk.servers["first"], 0, 0
 
-    async def counted(found: Sequence[RecordResponse]) -> None:
+    async def counted(records: Sequence[RecordResponse]) -> None:
         nonlocal waiting, most
         waiting += 1
         most = max(most, waiting)
         await asyncio.sleep(0)
         waiting -= 1
-        server.records.difference_update(found)
+        server.records.difference_update(records)
 
     server.clean_up = counted  # type: ignore[method-assign]  # it counts
     await desk.work(1)
