@@ -134,6 +134,9 @@ DnsReason = Literal[
     "PersistentRecordsUnusable",
     "CleanUpBlocked",
     "LeftBehind",
+    "OrphanedRecordFound",
+    "OrphanedRecordRemoved",
+    "OrphanedRecordGivenUp",
     "DNSFailed",
 ]
 Http01Reason = Literal[

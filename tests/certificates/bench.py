@@ -13,6 +13,7 @@ from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Budgets
+from certwright.issuers.left_records import LeftRecords
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.metrics import Metrics
@@ -84,6 +85,9 @@ class Bench:
         self.certificates: Certificates = Certificates()
         self.secrets = Secrets()
         self.ledger: Holders[RecordResponse] = Holders()
+        self.left = LeftRecords(
+            cast("Any", self.cluster), namespace="certwright", release="certwright", clock=lambda: self.now
+        )
         if body := late or self.cluster.body:
             self.certificates.put(body)
         tools = Tools(
@@ -92,6 +96,7 @@ class Bench:
             registry=self.registry,
             presenters=self.solvers(),
             ledger=self.ledger,
+            left=self.left,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             budgets=self.budgets,
             metrics=Metrics(),

@@ -20,7 +20,6 @@ from certwright.acme.directory import Directory
 from certwright.acme.external_account import ExternalAccountBinding
 from certwright.acme.fields import load_json
 from certwright.acme.key import AccountKey
-from certwright.acme.link import parse_links
 from certwright.acme.order import Order
 from certwright.acme.problem import is_problem, parse_problem
 from certwright.acme.refusal import refusal
@@ -39,16 +38,18 @@ from certwright.dns.survey import alias_at
 from certwright.dns.wire import measure
 from certwright.handlers.invalid import InvalidObject
 from certwright.http.errors import InvalidTrustBundle
+from certwright.http.link import parse_links
 from certwright.http.message import Headers, Response
 from certwright.http.retry_after import retry_after_seconds
 from certwright.http.trust import private_trust
 from certwright.http01 import routes
 from certwright.http01.diagnosis import http_route_trouble, pod_trouble
 from certwright.key_file import UnreadableKey, prove, read_private_key
+from certwright.kube.owned import digest
 from certwright.pki import CertificateFacts, PkiError, parse_chain, read_csr
 from certwright.resources import Certificate, CertificateSpec, ClusterIssuer, InvalidResource, Issuer
 from certwright.shim.annotations import Defaults, read_annotations
-from certwright.shim.certificates import digest, wanted_certificates
+from certwright.shim.certificates import wanted_certificates
 from certwright.shim.noticed import Noticed
 from certwright.shim.sources import SOURCES, Source
 from tests.fakes.hostile import pem

@@ -14,8 +14,8 @@ from certwright.certificates.steps.resting import Sleep
 from certwright.handlers.kinds import WatchedKind
 from certwright.handlers.manager import Manager
 from certwright.handlers.quarantine import Quarantine
-from certwright.handlers.registrations import CERTIFICATES, certificate_kind
-from certwright.kube.resource import Resource
+from certwright.handlers.registrations import certificate_kind
+from certwright.kube.resource import CERTIFICATES, Resource
 from certwright.metrics import Metrics
 from certwright.runtime.leadership import Leadership
 from certwright.runtime.result import Result

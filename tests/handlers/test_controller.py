@@ -9,8 +9,8 @@ import pytest
 from certwright.certificates.observation import Memory
 from certwright.handlers import workers as module
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.registrations import CERTIFICATES, ISSUERS
 from certwright.kube.errors import Unavailable
+from certwright.kube.resource import CERTIFICATES, ISSUERS
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
@@ -50,7 +50,7 @@ class Reconciler:
             raise outcome
         return Result.ON_EVENT if outcome is None else Result.again_in(outcome)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, _key: Key, uid: str) -> None:
         self.forgotten.append(uid)
 
     def issuer_changed(self, key: Key) -> None:

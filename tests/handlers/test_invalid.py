@@ -9,8 +9,8 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from certwright.handlers.invalid import InvalidObject, tell
-from certwright.handlers.registrations import CERTIFICATES
 from certwright.kube.errors import NotFound
+from certwright.kube.resource import CERTIFICATES
 from certwright.resources import FINALIZER, InvalidResource
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from certwright.handlers.other_releases import OtherReleases
-from certwright.handlers.registrations import CERTIFICATES
+from certwright.kube.resource import CERTIFICATES
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 

@@ -12,8 +12,9 @@ import pytest
 
 from certwright.handlers import quarantine as module
 from certwright.handlers.quarantine import PAUSE, REASON, Quarantine
-from certwright.handlers.registrations import CERTIFICATES, SECRETS
+from certwright.handlers.registrations import SECRETS
 from certwright.kube.errors import Conflict
+from certwright.kube.resource import CERTIFICATES
 from certwright.metrics import Metrics
 from certwright.resources import MANAGED_LABEL, Certificate
 from certwright.runtime.key import Key

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.handlers.registrations import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS, SECRETS
+from certwright.handlers.registrations import SECRETS
 from certwright.handlers.watching.watcher import make_registry
+from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
 from certwright.resources import MANAGED_LABEL
 from certwright.runtime.key import Key
 

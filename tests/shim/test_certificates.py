@@ -6,7 +6,7 @@ import pytest
 
 from certwright.resources import Certificate
 from certwright.shim.annotations import Defaults, read_annotations
-from certwright.shim.certificates import Wanted, digest, wanted_certificates
+from certwright.shim.certificates import Wanted, wanted_certificates
 from certwright.shim.sources import (
     GATEWAYS,
     INGRESSES,
@@ -297,7 +297,3 @@ def test_one_object_gets_a_bounded_number_of_certificates() -> None:
 @pytest.mark.parametrize("resource", [INGRESSES, GATEWAYS, LISTENER_SETS])
 def test_a_spec_of_any_form_does_no_harm(spec: Any, resource: Resource) -> None:
     assert not wanted(source(resource, spec, http01_parentreffallback="true")).certificates
-
-
-def test_the_digest_tells_manifests_apart_and_not_the_order_of_their_keys() -> None:
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})

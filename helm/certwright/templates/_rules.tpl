@@ -129,6 +129,11 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
+# But for its own list of challenge records that may be left in the DNS.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ printf "%s-challenge-records" (include "certwright.leaseName" .) | quote }}]
+  verbs: [patch]
 {{- end }}
 # Leader election, and the sign by which other releases see this one. RBAC cannot limit create to a name.
 - apiGroups: [coordination.k8s.io]

@@ -15,8 +15,10 @@ from certwright.certificates.belief import believed
 from certwright.certificates.contested import as_written
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
+from certwright.certificates.left import records_in_place
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret, changed
+from certwright.certificates.order.responses import presented_responses, records_of
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
@@ -42,6 +44,7 @@ from certwright.certificates.steps.resting import (
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.steps.store_certificate import StoreCertificate
+from certwright.certificates.store import certificate_key
 from certwright.certificates.takeover import Takeover
 from certwright.certificates.triers import Triers
 from certwright.failures import IssuanceError, classify
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from certwright.failures import Failure
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.circuits import Work
+    from certwright.issuers.left_records import LeftRecord
     from certwright.issuers.registry import ReadyIssuer
     from certwright.resources import OrderStatus
     from certwright.runtime.key import Key
@@ -137,9 +141,24 @@ class CertificateReconciler:
         self._returns = Returns()
         self._triers = Triers()
 
-    def forget(self, uid: str) -> None:
-        """Drop what is remembered of a Certificate that is gone."""
-        self._memories.pop(uid, None)
+    def records_in_place(self) -> list[LeftRecord]:
+        """Return the records of orders that this process works on."""
+        found: list[LeftRecord] = []
+        for certificate in self._certificates:
+            uid = certificate.metadata.uid
+            memory = self._memories.get(uid)
+            if memory is not None and memory.progress is not None:
+                found += records_in_place(certificate_key(certificate), uid, memory, self._tools.registry)
+        return found
+
+    def forget(self, key: Key, uid: str) -> None:
+        """Drop what is remembered of a Certificate that is gone; what it has in the DNS is left to the sweep.
+
+        There is something if its finalizer was taken off by something else.
+        """
+        memory = self._memories.pop(uid, None)
+        if memory is not None:
+            self._leave(key, uid, memory)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
         self._rate_limited.pop(uid, None)
@@ -150,8 +169,16 @@ class CertificateReconciler:
         self._tools.presenters.forget(uid)
         self._tools.keys.forget(uid)
 
+    def _leave(self, key: Key, uid: str, memory: Memory) -> None:
+        in_place = records_in_place(key, uid, memory, self._tools.registry)
+        now, left = self._tools.clock(), self._tools.left
+        left.note([replace(one, cause="CertificateGone", since=now) for one in in_place], memory.presenters)
+        left.order_ended(uid)
+
     def start_over(self) -> None:
         """Drop what is remembered of every Certificate: it may be about versions that there are no more."""
+        self._tools.left.note(self.records_in_place())
+        self._tools.left.start_over()
         self._memories.clear()
         self._with_changed_issuer.clear()
 
@@ -268,7 +295,7 @@ class CertificateReconciler:
             return Result.again_in(LONGEST_REFUSED_PAUSE_SECONDS)
         logger.info("%s was deleted", certificate.display_name)
         self._certificates.remove({**metadata.identity, "resourceVersion": metadata.resource_version})
-        self.forget(metadata.uid)
+        self.forget(key, metadata.uid)
         if found is None:
             return Result.ON_EVENT
         self._tools.on_written(found)
@@ -276,6 +303,9 @@ class CertificateReconciler:
 
     async def _observe(self, certificate: Certificate) -> Observation:
         uid, namespace = certificate.metadata.uid, certificate.metadata.namespace or ""
+        if uid not in self._memories:
+            # After `start_over` records may be held for an order of which nothing is known any more.
+            self._tools.ledger.keep_only(uid, records_of(presented_responses(certificate.status).values()))
         memory = self._memories.get(uid) or Memory(
             note=last_note(certificate.status), generation=certificate.status.observed_generation or UNOBSERVED
         )
@@ -612,6 +642,13 @@ class CertificateReconciler:
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)
+            return observation
+        key = certificate_key(observation.certificate)
+        found = self._certificates.get(key)
+        if found is None or found.metadata.uid != observation.uid:
+            # It went while a step was under way, which may have put records in place after that.
+            self._leave(key, observation.uid, observation.memory)
+            self._tools.ledger.forget(observation.uid)
         return observation
 
     def _bound_issued(self, uid: str, memory: Memory) -> None:

@@ -15,6 +15,7 @@ import threading
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.cli.logs import configure_logging
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
@@ -130,6 +131,7 @@ def _options(given: argparse.Namespace) -> Options:
         lease_name=given.lease_name,
         identity=given.identity,
         shim=_shim(given),
+        cert_manager_namespace=given.cert_manager_leader_election_namespace,
         election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
     )
 
@@ -338,6 +340,13 @@ def _parser() -> argparse.ArgumentParser:
         default=_env("SHIM_DEFAULT_ISSUER"),
         help="issuer of Ingresses with kubernetes.io/tls-acme, such as ClusterIssuer/letsencrypt (default: none, and "
         "that annotation does not count)",
+    )
+    add(
+        "--cert-manager-leader-election-namespace",
+        metavar="NAMESPACE",
+        default=_env("CERT_MANAGER_LEADER_ELECTION_NAMESPACE") or LEASE_NAMESPACE,
+        help="namespace of the Lease by which cert-manager's controller is seen to run: what its "
+        "--leader-election-namespace says (default: %(default)s)",
     )
     add(
         "--leader-elect",

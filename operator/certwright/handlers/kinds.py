@@ -43,7 +43,9 @@ class WatchedKind(Generic[T]):
         invalid: Where those are kept.
         wants: Whether an object is of any interest, as its metadata shows; only for kinds of others.
         is_foreign: Whether others define it. It is then watched by a list-watch of our own, which tells only what is
-            wanted, and nothing is ever written to its status.
+            wanted, and no mark of ours is ever written to its status.
+        is_whole: Whether a list-watch of our own has to bring more than metadata.
+        is_namespaced: Whether its objects are in namespaces.
     """
 
     resource: Resource
@@ -60,6 +62,8 @@ class WatchedKind(Generic[T]):
     invalid: Store[InvalidObject] = field(default_factory=Store)
     wants: Callable[[Mapping[str, Any]], bool] = lambda _body: True
     is_foreign: bool = False
+    is_whole: bool = False
+    is_namespaced: bool = True
 
     def knows(self, key: Key) -> bool:
         """Whether there is an object of this name, one that cannot be worked with included."""
@@ -68,7 +72,7 @@ class WatchedKind(Generic[T]):
 
     def keys(self) -> set[Key]:
         """Return the keys of what is known, what cannot be worked with included."""
-        return {Key(self.resource.kind, *name) for store in (self.store, self.invalid) for name in store.names()}
+        return {Key(self.resource.key_kind, *name) for store in (self.store, self.invalid) for name in store.names()}
 
     def generation(self, key: Key) -> int:
         """Return the generation of an object's spec as last seen; 0 if it has none, or is not known."""
@@ -99,9 +103,10 @@ class Kinds:
         Raises:
             ValueError: One of its name is there.
         """
-        if kind.resource.kind in self._kinds:
-            raise ValueError(f"{kind.resource.kind} is registered already")
-        self._kinds[kind.resource.kind] = kind
+        name = kind.resource.key_kind
+        if name in self._kinds:
+            raise ValueError(f"{name} is registered already")
+        self._kinds[name] = kind
 
     def __getitem__(self, name: str) -> WatchedKind[Any]:
         """Return a kind by its name."""
@@ -116,6 +121,6 @@ class Kinds:
         return [kind.resource for kind in self if not kind.is_foreign]
 
     @property
-    def foreign(self) -> list[Resource]:
+    def foreign(self) -> list[WatchedKind[Any]]:
         """What our own list-watches watch."""
-        return [kind.resource for kind in self if kind.is_foreign]
+        return [kind for kind in self if kind.is_foreign]

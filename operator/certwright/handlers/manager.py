@@ -146,7 +146,7 @@ class Manager:
 
     def wants(self, resource: Resource, body: Mapping[str, Any]) -> bool:
         """Whether an object is of any interest."""
-        return self.kinds[resource.kind].wants(body)
+        return self.kinds[resource.key_kind].wants(body)
 
     async def take_event(self, resource: Resource, event: str | None, body: Mapping[str, Any]) -> None:
         """Take in news about an object.
@@ -156,7 +156,7 @@ class Manager:
             event: ``ADDED``, ``MODIFIED``, ``DELETED``, or None for what was there when the watch began.
             body: The object.
         """
-        kind, metadata = self.kinds[resource.kind], body["metadata"]
+        kind, metadata = self.kinds[resource.key_kind], body["metadata"]
         key = resource.key(metadata)
         if event == DELETED or not resource.selects(metadata):
             if kind.knows(key) or not kind.is_foreign:
@@ -196,19 +196,19 @@ class Manager:
             uids: What is in it.
             version: Its resourceVersion.
         """
-        kind = self.kinds[resource.kind]
+        kind = self.kinds[resource.key_kind]
         for metadata in kind.unlisted(namespace, uids, version):
             logger.info("%s was deleted while it was not watched", resource.key(metadata))
             self._gone(kind, metadata)
 
     def latest(self, resource: Resource, namespace: str | None) -> int:
         """Return the newest version that is known of a resource in a namespace, or everywhere if that is None."""
-        kind = self.kinds[resource.kind]
+        kind = self.kinds[resource.key_kind]
         return max(kind.store.latest(namespace), kind.invalid.latest(namespace))
 
     def take_rewind(self, resource: Resource, namespace: str | None) -> None:
         """Take in that the API server's versions went back: what is listed now counts, whatever is known."""
-        kind = self.kinds[resource.kind]
+        kind = self.kinds[resource.key_kind]
         kind.store.rewind(namespace)
         kind.invalid.rewind(namespace)
         self.on_rewind()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.challenges.responder import Responder
 from certwright.challenges.tls_responder import TlsResponder
 from certwright.handlers.controller import Controller
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from kubernetes.aio.client.api_client import ApiClient
 
+    from certwright.handlers.kinds import WatchedKind
     from certwright.issuers.dns_webhook_serving import ServedWebhook
     from certwright.shim.reconciler import Options as ShimOptions
 
@@ -71,6 +73,7 @@ class Options:
         lease_name: Of the Lease in the operator's namespace, by which other releases see this one.
         identity: This process, in that Lease.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
+        cert_manager_namespace: Of the Lease of cert-manager's controller.
     """
 
     operator_namespace: str
@@ -88,6 +91,7 @@ class Options:
     lease_name: str = "certwright"
     identity: str = ""
     shim: ShimOptions | None = None
+    cert_manager_namespace: str = LEASE_NAMESPACE
 
 
 async def run_operator(options: Options) -> None:
@@ -112,12 +116,14 @@ async def run_operator(options: Options) -> None:
             user_agent=options.user_agent,
             workers=options.workers,
             http01=options.http01,
+            release=options.lease_name,
             served_webhooks=options.served_webhooks,
             ambient=options.ambient,
             common=options.common,
             claims=_claims(api, options),
             leadership=leadership,
             shim=options.shim,
+            cert_manager_namespace=options.cert_manager_namespace,
         )
         await _start_responder(stack, controller, options.http01)
         candidate = None
@@ -133,6 +139,7 @@ async def run_operator(options: Options) -> None:
                 abort=controller.abort,
             )
         watcher = _make_watcher(api, controller, options)
+        controller.complete = watcher.complete
         foreign = await _foreign_watches(stack, controller, options)
         stop = asyncio.Event()
         endpoints = Endpoints(
@@ -159,19 +166,20 @@ async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Control
         api = await connect(options.kubeconfig, connections=0)
         stack.push_async_callback(api.close)
         client = KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=30.0, tries=1))
-        for resource in manager.kinds.foreign:
+        for kind in manager.kinds.foreign:
+            resource, namespaces = kind.resource, _namespaces_of(kind, options)
             of_resource = [
                 ListWatch(
                     client,
                     resource,
                     manager,
                     namespace=namespace,
-                    metadata_only=True,
+                    metadata_only=not kind.is_whole,
                     on_failure=metrics.watch_failed,
                 )
-                for namespace in options.namespaces or (None,)
+                for namespace in namespaces
             ]
-            metrics.watch_watch(resource.plural, partial(_all_watching, of_resource))
+            metrics.watch_watch(resource.label, partial(_all_watching, of_resource))
             watches += of_resource
         watches += [
             ListWatch(
@@ -180,6 +188,11 @@ async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Control
             for namespace in options.namespaces or (None,)
         ]
     return ListWatches(watches)
+
+
+def _namespaces_of(kind: WatchedKind[Any], options: Options) -> Sequence[str | None]:
+    """Return where a kind is watched; None stands for the whole cluster."""
+    return (options.namespaces or (None,)) if kind.is_namespaced else (None,)
 
 
 async def _watch_others(watcher: Watcher, foreign: ListWatches) -> None:

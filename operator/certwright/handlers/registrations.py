@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.handlers.invalid import REASON
 from certwright.handlers.kinds import WatchedKind
-from certwright.kube.resource import Resource
+from certwright.kube.resource import CERTIFICATES, Resource
 from certwright.resources import (
-    GROUP,
     MANAGED_LABEL,
     MANAGED_VALUE,
-    VERSION,
     Certificate,
     ClusterIssuer,
     Issuer,
@@ -41,9 +39,6 @@ if TYPE_CHECKING:
 
 AnyIssuer = TypeVar("AnyIssuer", Issuer, ClusterIssuer)
 
-CERTIFICATES: Final = Resource(GROUP, VERSION, Certificate.PLURAL, Certificate.KIND)
-ISSUERS: Final = Resource(GROUP, VERSION, Issuer.PLURAL, Issuer.KIND)
-CLUSTER_ISSUERS: Final = Resource(GROUP, VERSION, ClusterIssuer.PLURAL, ClusterIssuer.KIND)
 SECRETS: Final = Resource("", "v1", "secrets", "Secret", {MANAGED_LABEL: MANAGED_VALUE})
 """Those that Certwright wrote."""
 UNCLAIMED_SECONDS: Final = 60.0
@@ -82,7 +77,7 @@ def certificate_kind(
         return Place(key.namespace, issuer, authority_of(issuer) if issuer is not None else None)
 
     def on_gone(key: Key, uid: str) -> None:
-        reconciler.forget(uid)
+        reconciler.forget(key, uid)
         if certificates.get(key) is None:
             metrics.forget(key.namespace, key.name)
 

@@ -156,6 +156,7 @@ class DnsProviders:
             "settling": spec.propagation_wait,
             "zone": spec.zone,
             "ttl": spec.ttl,
+            "keeps_values": getattr(config, "keeps_values", False),
         }
         if spec.challenge_type == DnsAccount01Presenter.challenge_type:
             return DnsAccount01Presenter(issuer.account_url, provider, view, **options)

@@ -11,7 +11,13 @@ from certwright.resources import DNS_TYPES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.resources import IssuerSolver
+    from certwright.resources import AcmeIssuerSpec, IssuerSolver
+
+
+def selected_labels(spec: AcmeIssuerSpec) -> set[str]:
+    """Return the names of the labels that an issuer's solvers select Certificates by."""
+    selectors = (solver.selector for solver in spec.solvers)
+    return {name for selector in selectors if selector is not None for name in selector.match_labels}
 
 
 def choose_solver(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[str, str]) -> IssuerSolver:
@@ -64,6 +70,24 @@ def fitting_solvers(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[
             )
         return usable
     return found
+
+
+def possible_solvers(solvers: Sequence[IssuerSolver], name: str, challenge_type: str) -> list[IssuerSolver]:
+    """Return the solvers with a DNS provider that a name may have had, whatever labels its Certificate had.
+
+    Args:
+        solvers: In the issuer's order.
+        name: The name, with ``*.`` for a wildcard.
+        challenge_type: The type of the challenges that they answer.
+    """
+    return [
+        solver
+        for solver in solvers
+        if solver.dns01 is not None
+        and solver.challenge_type == challenge_type
+        and solver.dns01.has_provider
+        and _rank(solver, name, solver.selector.match_labels if solver.selector is not None else {}) is not None
+    ]
 
 
 def _for_address(fitting: Sequence[IssuerSolver], address: str) -> list[IssuerSolver]:

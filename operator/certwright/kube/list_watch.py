@@ -102,7 +102,7 @@ class ListWatch:
         namespace: Where; None for the whole cluster.
         metadata_only: Whether metadata is enough: the API server then sends nothing else.
         pace: How long to wait.
-        on_failure: Called with the resource's plural and the HTTP status ("none" without an answer) of each failed
+        on_failure: Called with the resource's label and the HTTP status ("none" without an answer) of each failed
             request.
         clock: Seconds.
         after: Nothing is asked before this is set; None to begin at once.
@@ -314,7 +314,7 @@ class ListWatch:
         await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, no secret
 
     async def _rest_failed(self, error: KubeError) -> None:
-        self._on_failure(self._resource.plural, "none" if error.status is None else str(error.status))
+        self._on_failure(self._resource.label, "none" if error.status is None else str(error.status))
         if isinstance(error, AnswerTooLarge) or error.status == HTTPStatus.GONE:
             self._version = -1
         words = str(error)

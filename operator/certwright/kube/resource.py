@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from certwright.resources import GROUP, VERSION, Certificate, ClusterIssuer, Issuer
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Resource:
         plural: As in URLs: ``certificates``.
         kind: As in manifests: ``Certificate``.
         labels: Only objects that carry these are watched.
+        is_qualified: Whether its group belongs to the names by which we know it: a kind of ours is called the same.
     """
 
     group: str
@@ -28,11 +30,22 @@ class Resource:
     plural: str
     kind: str
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    is_qualified: bool = False
 
     @property
     def title(self) -> str:
         """The resource as kubectl names it: ``certificates.certwright.io``, ``secrets``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def key_kind(self) -> str:
+        """What its keys have for a kind: ``Certificate``, or ``Certificate.cert-manager.io`` if it is qualified."""
+        return f"{self.kind}.{self.group}" if self.is_qualified else self.kind
+
+    @property
+    def label(self) -> str:
+        """What metrics call it: ``certificates``, or its whole title if it is qualified."""
+        return self.title if self.is_qualified else self.plural
 
     @property
     def root(self) -> str:
@@ -50,4 +63,9 @@ class Resource:
 
     def key(self, metadata: Mapping[str, Any]) -> Key:
         """Return the key of an object."""
-        return Key(self.kind, metadata.get("namespace") or "", metadata["name"])
+        return Key(self.key_kind, metadata.get("namespace") or "", metadata["name"])
+
+
+CERTIFICATES: Final = Resource(GROUP, VERSION, Certificate.PLURAL, Certificate.KIND)
+ISSUERS: Final = Resource(GROUP, VERSION, Issuer.PLURAL, Issuer.KIND)
+CLUSTER_ISSUERS: Final = Resource(GROUP, VERSION, ClusterIssuer.PLURAL, ClusterIssuer.KIND)

@@ -41,10 +41,14 @@ class Store(Generic[T]):
     ) -> None:
         self._indexes = dict(indexes or {})
         self._multiple = dict(multiple or {})
-        self._on_change = on_change
+        self._listeners = [] if on_change is None else [on_change]
         self._indexed: defaultdict[tuple[str, Hashable], set[tuple[str, str]]] = defaultdict(set)
         self._objects: dict[tuple[str, str], _Known[T]] = {}
         self._gone: dict[str, int] = {}
+
+    def listen(self, listener: Callable[[T | None, T | None], object]) -> None:
+        """Tell one more of each change, by our own writes as well as by the watch; see `on_change`."""
+        self._listeners.append(listener)
 
     def put(self, metadata: Mapping[str, Any], parsed: T) -> bool:
         """Keep an object unless a newer one is known; tell whether it was kept."""
@@ -128,8 +132,9 @@ class Store(Generic[T]):
         return len(self._objects)
 
     def _tell(self, before: _Known[T] | None, after: T | None) -> None:
-        if self._on_change is not None and (before is not None or after is not None):
-            self._on_change(before.parsed if before is not None else None, after)
+        if before is not None or after is not None:
+            for listener in self._listeners:
+                listener(before.parsed if before is not None else None, after)
 
     def _unlink(self, key: tuple[str, str]) -> None:
         known = self._objects.get(key)

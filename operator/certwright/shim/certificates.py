@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +64,6 @@ def wanted_certificates(
         else:
             certificates[name] = manifest
     return Wanted(certificates, frozenset(kept), refusals=tuple(refusals))
-
-
-def digest(manifest: Mapping[str, Any]) -> str:
-    """Return what tells a manifest from another one."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _manifest(

@@ -13,13 +13,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.store import controller_key
+from certwright.issuers.solver_choice import selected_labels
 from certwright.kube.errors import Conflict, Invalid
 from certwright.kube.events import Subject
+from certwright.kube.owned import Applied, Told
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults, asks, read_annotations
-from certwright.shim.certificates import digest, wanted_certificates
+from certwright.shim.certificates import wanted_certificates
 from certwright.shim.sources import INGRESSES, SOURCES, Source
 from certwright.text import listed, printable
 
@@ -42,8 +44,6 @@ TAKEN_SECONDS: Final = 2.0
 """After another object took the name of a Certificate at the same time."""
 HELD_SECONDS: Final = 60.0
 """Between looks at whether cert-manager still runs."""
-MAX_TOLD: Final = 4096
-"""Objects whose refusals are remembered; of one that is forgotten they are told again."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,6 @@ class Options:
 
     defaults: Defaults
     leaves_to_cert_manager: bool = False
-
-
-@dataclass(frozen=True)
-class _Applied:
-    digest: str
-    uid: str
-    generation: int
 
 
 class ShimReconciler:
@@ -97,11 +90,11 @@ class ShimReconciler:
         self._certificates = certificates
         self._find_issuer = find_issuer
         self._recorder = recorder
-        self._applied: dict[tuple[str, str], _Applied] = {}
+        self._applied = Applied()
         self._writing: set[tuple[str, str]] = set()
         self._waiting: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
         self._waits_for: defaultdict[Key, set[tuple[str, str]]] = defaultdict(set)
-        self._told: dict[Key, frozenset[tuple[str, str]]] = {}
+        self._told: Told[tuple[Reason, str]] = Told()
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the Certificates of one object about, or take them away.
@@ -114,7 +107,7 @@ class ShimReconciler:
         self._stop_waiting(key)
         if body is None:
             # Its Certificates go with it: Kubernetes collects what it owned.
-            self._told.pop(key, None)
+            self._told.forget(key)
             self._routes.forget(key)
             return Result.ON_EVENT
         source = Source.of(resource, body)
@@ -155,7 +148,7 @@ class ShimReconciler:
             return
         place = (known.metadata.namespace or "", known.metadata.name)
         if after is None:
-            self._applied.pop(place, None)
+            self._applied.forget(place)
             yield from self._waiting.get(place, ())
         elif before is not None and before.metadata.owner_references != after.metadata.owner_references:
             yield from self._waiting.get(place, ())
@@ -190,10 +183,7 @@ class ShimReconciler:
             return ()
         namespace = source.namespace if issuer["kind"] == "Issuer" else ""
         found = self._find_issuer(Key(issuer["kind"], namespace, issuer["name"]))
-        if found is None:
-            return ()
-        selectors = (solver.selector for solver in found.spec.acme.solvers)
-        return {name for selector in selectors if selector is not None for name in selector.match_labels}
+        return () if found is None else selected_labels(found.spec.acme)
 
     async def _bring(
         self, key: Key, source: Source, name: str, manifest: Mapping[str, Any]
@@ -207,7 +197,7 @@ class ShimReconciler:
             self._waiting[place].add(key)
             self._waits_for[key].add(place)
             return _sharing(present, manifest), None
-        if self._is_unchanged(present, manifest):
+        if self._applied.is_unchanged(place, present, manifest):
             return None, None
         self._writing.add(place)
         try:
@@ -221,7 +211,7 @@ class ShimReconciler:
         finally:
             self._writing.discard(place)
         metadata = written["metadata"]
-        self._applied[place] = _Applied(digest(manifest), metadata.get("uid", ""), int(metadata.get("generation") or 0))
+        self._applied.note(place, manifest, metadata)
         names = listed(manifest["spec"]["dnsNames"])
         if present is None:
             self._record(source, "Normal", "CreateCertificate", f"Created the Certificate {name} for {names}")
@@ -229,33 +219,9 @@ class ShimReconciler:
             self._record(source, "Normal", "UpdateCertificate", f"Updated the Certificate {name} for {names}")
         return None, None
 
-    def _is_unchanged(self, present: Certificate | None, manifest: Mapping[str, Any]) -> bool:
-        """Whether a Certificate is as it should be already.
-
-        What this process applied needs no comparison: others may have set further fields, which stay theirs.
-        """
-        metadata = manifest["metadata"]
-        applied = self._applied.get((metadata["namespace"], metadata["name"]))
-        if (
-            applied is not None
-            and applied.digest == digest(manifest)
-            and (present is None or self._is_as_written(present))
-        ):
-            # The watch may be behind our own write; one that is gone is forgotten.
-            return True
-        if present is None:
-            return False
-        for name in ("labels", "annotations"):
-            if not (metadata.get(name) or {}).items() <= getattr(present.metadata, name).items():
-                return False
-        wanted = Certificate.parse(manifest)
-        theirs = present.spec.model_copy(update={"request": None, "paused": False})
-        return theirs == wanted.spec
-
     def _is_as_written(self, certificate: Certificate) -> bool:
         metadata = certificate.metadata
-        applied = self._applied.get((metadata.namespace or "", metadata.name))
-        return applied is not None and applied.uid == metadata.uid and applied.generation >= metadata.generation
+        return self._applied.is_as_written((metadata.namespace or "", metadata.name), metadata)
 
     async def _delete_surplus(self, source: Source, wanted: Wanted) -> None:
         if not wanted.keeps_all:
@@ -281,15 +247,9 @@ class ShimReconciler:
 
     def _tell(self, key: Key, source: Source, refusals: Collection[tuple[Reason, str]]) -> None:
         """Tell refusals by Events, each once for as long as it lasts."""
-        before = self._told.pop(key, frozenset())
-        for reason, message in dict.fromkeys(refusals):
-            if (reason, message) not in before:
-                logger.warning("%s: %s: %s", key, reason, message)
-                self._record(source, "Warning", reason, message)
-        if refusals:
-            self._told[key] = frozenset(refusals)
-            while len(self._told) > MAX_TOLD:
-                del self._told[next(iter(self._told))]
+        for reason, message in self._told.news(key, refusals):
+            logger.warning("%s: %s: %s", key, reason, message)
+            self._record(source, "Warning", reason, message)
 
     def _record(self, source: Source, kind: Any, reason: Reason, message: str) -> None:
         subject = Subject(

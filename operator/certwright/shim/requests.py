@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.kube.api import label
-from certwright.kube.client import APPLY
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.errors import Conflict, NotFound
+from certwright.kube.owned import apply_owned
 from certwright.kube.paths import object_path
+from certwright.kube.resource import CERTIFICATES
 from certwright.resources import API_VERSION, Certificate
 
 if TYPE_CHECKING:
@@ -57,16 +58,7 @@ class ShimApi:
             uid: Of the Certificate to change, which is then taken over; None to create one, which is refused
                 (`Conflict`) if another one has the name and says something else.
         """
-        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-        body = manifest if uid is None else {**manifest, "metadata": {**manifest["metadata"], "uid": uid}}
-        return await self._client.request(
-            "PATCH",
-            self._path(namespace, name),
-            action=f"write {label(Certificate.KIND, namespace, name)}",
-            query={"fieldManager": FIELD_MANAGER, "force": str(uid is not None).lower()},
-            body=body,
-            content_type=APPLY,
-        )
+        return await apply_owned(self._client, CERTIFICATES, manifest, uid=uid, field_manager=FIELD_MANAGER)
 
     async def delete(self, metadata: Metadata) -> bool:
         """Delete this very Certificate if it was made here; tell whether it was deleted.

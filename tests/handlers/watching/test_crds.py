@@ -8,11 +8,11 @@ import pytest
 from yarl import URL
 
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.registrations import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
 from certwright.handlers.watching import crds as module
 from certwright.handlers.watching.crds import Crds
 from certwright.handlers.watching.health import Watches
 from certwright.kube.errors import KubeError, NotFound, Unreachable
+from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

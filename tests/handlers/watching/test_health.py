@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from yarl import URL
 
-from certwright.handlers.registrations import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
 from certwright.handlers.registrations import SECRETS as OUR_SECRETS
 from certwright.handlers.watching.health import ABANDONED_SECONDS, REFUSED_SECONDS, STARTING, Watches
+from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
 
 if TYPE_CHECKING:
     from certwright.kube.resource import Resource

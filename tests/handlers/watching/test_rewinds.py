@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from yarl import URL
 
-from certwright.handlers.registrations import CERTIFICATES
 from certwright.handlers.watching import rewinds as module
 from certwright.handlers.watching.health import Watches
 from certwright.handlers.watching.rewinds import Rewinds
 from certwright.kube.errors import Unreachable
+from certwright.kube.resource import CERTIFICATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

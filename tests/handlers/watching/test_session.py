@@ -9,10 +9,11 @@ import kopf
 import pytest
 from aiohttp import web
 
-from certwright.handlers.registrations import CERTIFICATES, SECRETS
+from certwright.handlers.registrations import SECRETS
 from certwright.handlers.watching import session as module
 from certwright.handlers.watching.health import Watches
 from certwright.handlers.watching.session import Login, open_session
+from certwright.kube.resource import CERTIFICATES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -73,6 +73,12 @@ MAX_IDENTIFIER: Final = 256
 """Of a certificate in renewal information: its serial number and a digest of its issuer's key take 60 characters."""
 
 
+MISSING: Final = "is missing"
+"""The end of a problem: an entry that is not there."""
+MISMATCH: Final = "its tls.key does not match its tls.crt"
+"""The problem of a key that is another certificate's."""
+
+
 @dataclass(frozen=True)
 class SecretFacts:
     """A Secret as far as issuing is concerned.
@@ -244,14 +250,14 @@ def _chain(data: Mapping[str, str], digest: str | None) -> tuple[CertificateChai
         return None, str(error)
     for entry, content in (("tls.crt", chain_pem), ("tls.key", key_pem)):
         if not content:
-            return None, f"its {entry} is missing"
+            return None, f"its {entry} {MISSING}"
     try:
         chain = parse_chain(chain_pem)
         if digest != content_digest(chain_pem, key_pem):
             # What is only compared needs no trial.
             key = load_private_key(key_pem, trusted=True)
             if not public_key_matches(chain.leaf, key):
-                return None, "its tls.key does not match its tls.crt"
+                return None, MISMATCH
     except PkiError as error:
         return None, str(error)
     return chain, None

@@ -98,10 +98,10 @@ class OneByOneProvider(RecordProvider):
         """Create and delete records."""
         steps = [(one.record.name, partial(self.delete, zone, one)) for one in delete]
         steps += [(record.name, partial(self.create, zone, record)) for record in create]
-        await _each(steps)
+        await each(steps)
 
 
-async def _each(steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]]) -> None:
+async def each(steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]]) -> None:
     """Take steps, a few at a time; after a failure no more is begun, and its error names all that were not taken."""
     failures: list[DnsError] = []
     undone: set[str] = set()

@@ -29,7 +29,9 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "azure_dns": "AzureDNSConfig",
     "cloud_dns": "CloudDNSConfig",
     "cloudflare": "CloudflareConfig",
+    "desec": "DesecConfig",
     "digitalocean": "DigitalOceanConfig",
+    "gandi": "GandiConfig",
     "godaddy": "GodaddyConfig",
     "hetzner": "HetznerConfig",
     "http_request": "HttpRequestConfig",
@@ -41,6 +43,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "powerdns": "PowerdnsConfig",
     "rfc2136": "Rfc2136Config",
     "route53": "Route53Config",
+    "scaleway": "ScalewayConfig",
     "vultr": "VultrConfig",
 }
 """The configuration's class of each provider, by the name of the provider and of its module."""

@@ -130,7 +130,7 @@ class HetznerProvider(RecordSetProvider):
             answer = await self._add(zone, swap) if swap.add else None
         except ProviderRefused as error:
             # There is no code of its own for a value that is there already, or is gone: the set shows it.
-            if not error.for_all and await self._differs(zone, swap):
+            if not error.for_all and not await self.is_as_read(zone, [swap]):
                 raise Outdated from None
             raise
         self._note(zone, answer, swap)
@@ -149,10 +149,6 @@ class HetznerProvider(RecordSetProvider):
         path = _action(zone, swap.name, "remove_records")
         if await self._api.call("POST", path, zone=zone, body=body, may_be_gone=True) is None:
             raise Outdated
-
-    async def _differs(self, zone: HostedZone, swap: Swap) -> bool:
-        found = await self.read(zone, [swap.name])
-        return (found[0].values if found else frozenset()) != swap.old.values
 
     def _note(self, zone: HostedZone, answer: Any, swap: Swap) -> None:
         action = field_of(answer, "action")

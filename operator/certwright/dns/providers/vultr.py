@@ -25,8 +25,8 @@ PAGE: Final = "500"
 PER_SECOND: Final = 10.0
 """The API allows 30, for all that is sent from one address."""
 _RIGHTS: Final = (
-    "the API key needs the permission Manage DNS, and its Access Control has to list the address that the operator's "
-    "requests come from"
+    "the API key needs the permission Manage DNS, and its Access Control has to list the address that Certwright "
+    "connects from"
 )
 
 

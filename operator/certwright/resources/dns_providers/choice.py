@@ -11,7 +11,9 @@ from certwright.resources.dns_providers.azure_dns import AzureDNS
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.desec import Desec
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.gandi import Gandi
 from certwright.resources.dns_providers.godaddy import Godaddy
 from certwright.resources.dns_providers.hetzner import Hetzner
 from certwright.resources.dns_providers.http_request import HttpRequest
@@ -23,6 +25,7 @@ from certwright.resources.dns_providers.porkbun import Porkbun
 from certwright.resources.dns_providers.powerdns import Powerdns
 from certwright.resources.dns_providers.rfc2136 import Rfc2136
 from certwright.resources.dns_providers.route53 import Route53
+from certwright.resources.dns_providers.scaleway import Scaleway
 from certwright.resources.dns_providers.vultr import Vultr
 from certwright.resources.dns_providers.webhook import Webhook
 
@@ -40,8 +43,12 @@ class ProviderChoice(Model):
     """Creates records with the API of Google Cloud DNS."""
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
+    desec: Desec | None = None
+    """Creates records with the API of deSEC."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    gandi: Gandi | None = None
+    """Creates records with the API of Gandi LiveDNS."""
     godaddy: Godaddy | None = None
     """Creates records with the API of GoDaddy."""
     hetzner: Hetzner | None = None
@@ -64,6 +71,8 @@ class ProviderChoice(Model):
     """Creates records by dynamic updates (RFC 2136)."""
     route53: Route53 | None = None
     """Creates records with the API of Amazon Route 53."""
+    scaleway: Scaleway | None = None
+    """Creates records with the API of Scaleway Domains and DNS."""
     vultr: Vultr | None = None
     """Creates records with the API of Vultr."""
     webhook: Webhook | None = None

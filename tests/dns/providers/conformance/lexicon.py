@@ -99,7 +99,7 @@ def _without_id(path: str) -> str:
 
 
 class _Adapter:
-    """Takes the requests of the library `requests` to a double; it sends `{}` where there is no body."""
+    """Takes the requests of the library `requests` to a double; it sends `{}` or `null` where there is no body."""
 
     def __init__(self, api: RecordsDouble, requests: Any) -> None:
         self._api = api
@@ -108,7 +108,7 @@ class _Adapter:
     def send(self, request: Any, **_: Any) -> Any:
         content = request.body.encode() if isinstance(request.body, str) else request.body
         headers = dict(request.headers)
-        if not content or (content == b"{}" and request.method in ("GET", "DELETE")):
+        if not content or (content in (b"{}", b"null") and request.method in ("GET", "DELETE")):
             content = None
             headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
         parts = urlsplit(request.url)
