@@ -58,6 +58,7 @@ NeedReason = Literal[
 SpecReason = Literal[
     "SecretNotOurs",
     "SecretClaimed",
+    "ClaimedByCertManager",
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",

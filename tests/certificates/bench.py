@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright import acme
+    from certwright.certificates.guard import Rival
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.response import RecordResponse
     from certwright.kube.events import Subject
@@ -51,6 +52,7 @@ class Bench:
         self.refused: list[tuple[Key, str]] = []
         self.forgotten: list[str] = []
         self.passes = 0
+        self.rival: Rival | None = None
         self.leadership = Leadership.unlimited()
         self.loads = 0
         self.issuer_spec: dict[str, Any] = {}
@@ -112,6 +114,7 @@ class Bench:
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
             account_refused=lambda key, why: self.refused.append((key, why)),
+            rival_of=lambda _certificate: self.rival,
         )
 
     def take_secret(self, facts: SecretFacts) -> None:

@@ -46,6 +46,12 @@
   resources: [httproutes]
   verbs: [list, watch]
 {{- end }}
+{{- if .Values.certManager.guard }}
+# To leave a Secret to cert-manager that a Certificate of it names too, while its controller runs.
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, watch]
+{{- end }}
 {{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
 # The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
 # pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Identifier, Order
     from certwright.certificates.evidence import Evidence
+    from certwright.certificates.guard import Rival
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.progress import Progress
     from certwright.certificates.rehearsal_issuer import RehearsalIssuer
@@ -242,6 +243,7 @@ class Observation:
         choice: Which of them it is, and why.
         order_view: The state of the issuer of the order in the draft, which may be another one.
         order_issuer: That issuer, as far as it is known without its CA.
+        rival: The Certificate of cert-manager that names the Secret while its controller runs; None if none does.
     """
 
     certificate: Certificate
@@ -263,6 +265,7 @@ class Observation:
     choice: Choice | None = None
     order_view: IssuerView | None = None
     order_issuer: LoadedIssuer | None = None
+    rival: Rival | None = None
 
     @property
     def renew_at(self) -> dt.datetime | None:

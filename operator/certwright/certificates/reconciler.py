@@ -56,6 +56,7 @@ from certwright.issuers.rate_limits import Asker, RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_keys, key_of
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
+from certwright.runtime.aside import is_aside, time_limit
 from certwright.runtime.labour import in_thread
 from certwright.runtime.result import Result
 from certwright.text import listed, rfc3339
@@ -63,6 +64,7 @@ from certwright.text import listed, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from certwright.certificates.guard import Rival
     from certwright.certificates.secret.given import Secrets
     from certwright.certificates.secret.origin import ChainOrigin
     from certwright.certificates.steps.step import Act
@@ -84,6 +86,8 @@ DEFECT_PAUSE_SECONDS: Final = 60.0
 API_SERVER_PAUSE_SECONDS: Final = 10.0
 LONGEST_STEP_SECONDS: Final = 120.0
 """A step that takes longer is interrupted: it would hold a worker for as long as a slow CA or DNS server likes."""
+LONGEST_ASIDE_SECONDS: Final = 240.0
+"""The same for a step that waits for a DNS provider and holds no worker: hundreds of records may be before its own."""
 ACCOUNT_SECONDS: Final = 30.0
 """For reading an account whose request was refused."""
 TURN_SECONDS: Final = 15.0
@@ -108,6 +112,7 @@ class CertificateReconciler:
         account_refused: Told when a CA does not let it do anything any more, and what the CA said.
         circuits: Which issuers' CAs work.
         alternatives_wanted: Asks for a look at all Certificates that list an issuer and others.
+        rival_of: Returns what of cert-manager keeps a Certificate from its Secret.
     """
 
     def __init__(
@@ -121,8 +126,10 @@ class CertificateReconciler:
         account_refused: Callable[[Key, str], None],
         circuits: Circuits | None = None,
         alternatives_wanted: Callable[[Key], None] | None = None,
+        rival_of: Callable[[Certificate], Rival | None] = lambda _certificate: None,
     ) -> None:
         self._tools = tools
+        self._rival_of = rival_of
         self._takeover = Takeover(tools)
         self._certificates = certificates
         self._secrets = secrets
@@ -344,6 +351,7 @@ class CertificateReconciler:
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
             candidates=self._candidates(certificate, memory),
+            rival=self._rival_of(certificate),
         )
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
@@ -489,7 +497,7 @@ class CertificateReconciler:
             step = plan(observation, self._tools.clock())
             if isinstance(step, Rest):
                 return observation, step
-            if asyncio.get_running_loop().time() > turn_ends:
+            if is_aside() or asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
             held = self._held(step, observation)
             if held is not None:
@@ -497,7 +505,7 @@ class CertificateReconciler:
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
-                async with asyncio.timeout(LONGEST_STEP_SECONDS) as deadline:
+                async with time_limit(LONGEST_STEP_SECONDS, aside=LONGEST_ASIDE_SECONDS) as deadline:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
@@ -730,9 +738,10 @@ def _too_late(step: Act, observation: Observation) -> IssuanceError:
     The CA may have placed an order that nothing is known of, so a StartOrder counts as an attempt.
     """
     server = observation.issuer.spec.server if observation.issuer is not None else "its CA"
+    seconds = LONGEST_ASIDE_SECONDS if is_aside() else LONGEST_STEP_SECONDS
     return IssuanceError(
         "DeadlineExceeded",
-        f"The step {type(step).__name__} took longer than {LONGEST_STEP_SECONDS:g} s and was interrupted, so that "
+        f"The step {type(step).__name__} took longer than {seconds:g} s and was interrupted, so that "
         f"others get their turn. {server} or a DNS server that {observation.issuer_key} names answers "
         "slowly.",
         costly=isinstance(step, StartOrder),

@@ -132,6 +132,7 @@ def _options(given: argparse.Namespace) -> Options:
         identity=given.identity,
         shim=_shim(given),
         cert_manager_namespace=given.cert_manager_leader_election_namespace,
+        guarded=given.cert_manager_guard,
         election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
     )
 
@@ -340,6 +341,16 @@ def _parser() -> argparse.ArgumentParser:
         default=_env("SHIM_DEFAULT_ISSUER"),
         help="issuer of Ingresses with kubernetes.io/tls-acme, such as ClusterIssuer/letsencrypt (default: none, and "
         "that annotation does not count)",
+    )
+    add(
+        "--cert-manager-guard",
+        metavar="true|false",
+        nargs="?",
+        type=_truth,
+        const=True,
+        default=_env("CERT_MANAGER_GUARD") or "false",
+        help="whether Certificates wait whose Secret a Certificate of cert-manager names as well, while cert-manager's "
+        "controller runs; without a value: true (default: %(default)s)",
     )
     add(
         "--cert-manager-leader-election-namespace",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import LEASE_NAMESPACE
+from certwright.certificates.guard import CertManagerGuard
 from certwright.certificates.left import named_records
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.given import Secrets
@@ -91,6 +92,7 @@ class Controller:
         leadership: Whether this process may act; without one it may always.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
         cert_manager_namespace: Of the Lease of cert-manager's controller.
+        guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Controller:
         leadership: Leadership | None = None,
         shim: ShimOptions | None = None,
         cert_manager_namespace: str = LEASE_NAMESPACE,
+        guarded: bool = False,
     ) -> None:
         http01 = http01 or Http01Options()
         leadership = leadership or Leadership.unlimited()
@@ -200,6 +203,10 @@ class Controller:
             number=lambda: len(self.certificates),
             caa=solvers.caa,
         )
+        # Whoever leads: a new leader has to know before it acts.
+        watching = KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=10.0, tries=2))
+        self.cert_manager = CertManagerPresence(watching, namespace=cert_manager_namespace)
+        self.guard = CertManagerGuard(self.cert_manager, self.certificates, self.manager.wake) if guarded else None
         self._certificate_reconciler = CertificateReconciler(
             tools=tools,
             certificates=self.certificates,
@@ -209,6 +216,7 @@ class Controller:
             account_refused=self._account_refused,
             circuits=self.circuits,
             alternatives_wanted=self._wake_those_with_alternatives,
+            rival_of=self.guard.rival_of if self.guard is not None else no_rival,
         )
         self.manager.on_rewind = self._certificate_reconciler.start_over
         self.complete = asyncio.Event()
@@ -227,7 +235,6 @@ class Controller:
             metrics=self.metrics,
             clock=_now,
         )
-        self.cert_manager = CertManagerPresence(client, namespace=cert_manager_namespace)
         self._shim_options = shim
         self.routes = Routes()
         self.routes.wake = self.manager.wake
@@ -395,6 +402,10 @@ def changed_for_us(before: Certificate, after: Certificate) -> bool:
 def nothing(*_: object) -> Iterable[Key]:
     """Wake nothing."""
     return ()
+
+
+def no_rival(_certificate: Certificate) -> None:
+    """Leave nothing to cert-manager."""
 
 
 def _now() -> dt.datetime:

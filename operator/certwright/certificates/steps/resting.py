@@ -253,8 +253,8 @@ def _may_change_unseen(observation: Observation, reason: Reason) -> bool:
     issuer = observation.issuer
     if reason == "NamesNotAllowed":
         return issuer is not None and issuer.allowed is not None and needs_labels(issuer.allowed, observation.namespace)
-    # Who claims a Secret first is seen in Certificates, which are watched.
-    return observation.memory.unwatched is not None and reason != "SecretClaimed"
+    # Who claims a Secret is seen in Certificates, which are watched.
+    return observation.memory.unwatched is not None and reason not in {"SecretClaimed", "ClaimedByCertManager"}
 
 
 def _pause_warning(observation: Observation, now: dt.datetime) -> str | None:

@@ -7,6 +7,9 @@ from typing import Final
 OPERATOR_RETRIES: Final = "Nothing, unless it lasts: the operator tries again by itself."
 _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("SecretNotOurs", "SecretClaimed"): "Choose another secretName, or delete what is in the way if you own it.",
+    ("ClaimedByCertManager",): (
+        "Let one of the two look after the Secret: kubectl certwright migrate, or delete one of the two Certificates."
+    ),
     ("SecretImmutable",): "Delete the Secret, and the operator creates it again.",
     ("SecretContested",): "Find out what changes the Secret (its managedFields, the API server's audit log); stop it.",
     ("OrderedTooOften",): "Find out what deletes or changes the Secret, the spec or the issuer; then wait.",
