@@ -33,7 +33,7 @@ CONFIGURED: Final = ("certwright", "kopf", "httpx", "httpcore", "asyncio", "aioh
 """The loggers whose levels our commands set."""
 
 NOT_MEASURED: Final = ("chart", "docs", "fuzz", "image", "simulation", "testbed", "typing")
-"""Folders whose tests are not measured, as coverage doubles their CPU time and they are about other things than lines of the operator."""
+"""Folders that run without coverage, which doubles their CPU time: other tests are there to cover the operator."""
 
 
 @pytest.fixture(autouse=True)
