@@ -182,6 +182,25 @@ class TestInfomaniak(Conformance):
         await api.provider().present(records)
         assert [path for _, path, _, _ in api.calls if path.endswith("/exists")] == ["/2/zones/example.com/exists"]
 
+    async def test_whoever_is_interrupted_goes_on_where_it_was(self, api: InfomaniakDouble) -> None:
+        records = [TxtRecord(f"_acme-challenge.w{i}.example.com", "value") for i in range(100)]
+        provider = api.provider()
+        interruptions = 0
+        presenting = asyncio.create_task(provider.present(records))
+        while not presenting.done():
+            until = api.now + 120
+            while api.now < until and not presenting.done():  # noqa: ASYNC110 - the time is a number
+                await asyncio.sleep(0)
+            if not presenting.done():
+                interruptions += 1
+                presenting.cancel()
+                await asyncio.wait([presenting])
+                presenting = asyncio.create_task(provider.present(records))
+        await presenting
+        assert all(api.values(record.name) == ["value"] for record in records)
+        assert interruptions >= 2
+        assert api.sent["all"] <= self.requests_for_100 + 2 * interruptions
+
     async def test_an_error_with_http_200_is_one(self, api: InfomaniakDouble) -> None:
         api.with_200 = True
         provider = api.provider()
