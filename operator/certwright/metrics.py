@@ -212,6 +212,11 @@ class Metrics:
                 lambda: queue.starved_wait,
             ),
             ("queue_held", "Objects being looked at now.", lambda: queue.held),
+            (
+                "queue_aside",
+                "Looks that wait for a DNS provider and hold no worker.",
+                lambda: queue.aside,
+            ),
             ("queue_held_seconds", "How long the longest of these looks has taken.", lambda: queue.longest_hold),
             ("scheduled", "Objects with a time for their next look.", lambda: len(scheduler)),
         ):

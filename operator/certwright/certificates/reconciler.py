@@ -56,6 +56,7 @@ from certwright.issuers.rate_limits import Asker, RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_keys, key_of
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
+from certwright.runtime.aside import is_aside, time_limit
 from certwright.runtime.labour import in_thread
 from certwright.runtime.result import Result
 from certwright.text import listed, rfc3339
@@ -85,6 +86,8 @@ DEFECT_PAUSE_SECONDS: Final = 60.0
 API_SERVER_PAUSE_SECONDS: Final = 10.0
 LONGEST_STEP_SECONDS: Final = 120.0
 """A step that takes longer is interrupted: it would hold a worker for as long as a slow CA or DNS server likes."""
+LONGEST_ASIDE_SECONDS: Final = 240.0
+"""The same for a step that waits for a DNS provider and holds no worker: hundreds of records may be before its own."""
 ACCOUNT_SECONDS: Final = 30.0
 """For reading an account whose request was refused."""
 TURN_SECONDS: Final = 15.0
@@ -94,7 +97,9 @@ TRIAL_PAUSE: Final = dt.timedelta(seconds=1)
 JUDGEMENTS: Final = frozenset({"ValidationFailed", "RejectedIdentifier", "CAAForbids"})
 """Failures by which a CA shows that it works."""
 UNWATCHED_FOR: Final = dt.timedelta(seconds=30)
-"""How long what was read of a Secret that is not watched is believed."""
+"""How long what was read of a Secret that is not watched is good enough to act on,"""
+UNWATCHED_AT_REST: Final = dt.timedelta(minutes=10)
+"""and to rest on: those who wait for a CA are thousands at times, and look again and again."""
 
 
 class CertificateReconciler:
@@ -165,8 +170,11 @@ class CertificateReconciler:
             self._leave(key, uid, memory)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
-        self._rate_limited.pop(uid, None)
         self._released.discard(uid)
+        if self._rate_limited.pop(uid, None) is not None and memory is not None and memory.issuer_key is not None:
+            issuer = self._tools.registry.ready(memory.issuer_key)
+            if issuer is not None:
+                issuer.limits.forget(Asker(key.namespace, uid), self._tools.clock())
         self._returns.forget(uid)
         self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
@@ -475,17 +483,29 @@ class CertificateReconciler:
         watched = self._secrets.get(namespace, name)
         if watched is not None:
             return (memory if memory.unwatched is None else changed(memory, unwatched=None)), watched
-        now, unwatched = self._tools.clock(), memory.unwatched
-        fresh = unwatched is not None and dt.timedelta() <= now - unwatched.read_at <= UNWATCHED_FOR
-        if unwatched is None or memory.refusals or not fresh:
-            found = await self._tools.kube_api.read_secret(namespace, name)
-            facts = await in_thread(SecretFacts.of, found) if found is not None else None
+        unwatched = memory.unwatched
+        if unwatched is None or memory.refusals or not unwatched.is_of_late(self._tools.clock(), UNWATCHED_AT_REST):
+            facts = await self._read_secret(namespace, name)
             if facts is not None and facts.certificate_name is not None:
                 self._tools.on_secret_written(facts)  # it is watched, and was of no use until now
                 return memory, facts
-            unwatched = UnwatchedSecret(facts, now)
+            unwatched = UnwatchedSecret(facts, self._tools.clock())
             memory = changed(memory, unwatched=unwatched)
         return memory, unwatched.facts
+
+    async def _read_secret(self, namespace: str, name: str) -> SecretFacts | None:
+        found = await self._tools.kube_api.read_secret(namespace, name)
+        return await in_thread(SecretFacts.of, found) if found is not None else None
+
+    async def _fit_to_act(self, step: Act, observation: Observation) -> Observation | None:
+        """Read a Secret again that is not watched, before anything is done about it; None if it has changed."""
+        unwatched = observation.memory.unwatched
+        if not step.needs_latest or unwatched is None or unwatched.is_of_late(self._tools.clock(), UNWATCHED_FOR):
+            return observation
+        facts = await self._read_secret(observation.namespace, observation.certificate.spec.secret_name)
+        if facts != unwatched.facts:
+            return None
+        return self._keep(observation.remember(unwatched=UnwatchedSecret(facts, self._tools.clock())))
 
     async def _advance(self, observation: Observation) -> tuple[Observation, Rest]:
         """Take one step after another, until the plan is to rest or others have waited long enough."""
@@ -494,29 +514,33 @@ class CertificateReconciler:
             step = plan(observation, self._tools.clock())
             if isinstance(step, Rest):
                 return observation, step
-            if asyncio.get_running_loop().time() > turn_ends:
+            if is_aside() or asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
             held = self._held(step, observation)
             if held is not None:
                 return held
+            fit = await self._fit_to_act(step, observation)
+            if fit is None:
+                return self._keep(observation.remember(unwatched=None)), Sleep(self._tools.clock())
+            observation = fit
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
-                async with asyncio.timeout(LONGEST_STEP_SECONDS) as deadline:
+                async with time_limit(LONGEST_STEP_SECONDS, aside=LONGEST_ASIDE_SECONDS) as deadline:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
                 self._went_well(step, observation)
                 self._keep_account(observation)
             except BudgetWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 return self._or_another(observation, budgeted.rest_until_room(wait.shortage, observation))
             except RateLimitWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.turn, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 budgeted.count_failure(error, observation)
                 if isinstance(error, RateLimited):
                     turn = rate_limited.refused(error, observation, self._tools.clock())
@@ -735,9 +759,10 @@ def _too_late(step: Act, observation: Observation) -> IssuanceError:
     The CA may have placed an order that nothing is known of, so a StartOrder counts as an attempt.
     """
     server = observation.issuer.spec.server if observation.issuer is not None else "its CA"
+    seconds = LONGEST_ASIDE_SECONDS if is_aside() else LONGEST_STEP_SECONDS
     return IssuanceError(
         "DeadlineExceeded",
-        f"The step {type(step).__name__} took longer than {LONGEST_STEP_SECONDS:g} s and was interrupted, so that "
+        f"The step {type(step).__name__} took longer than {seconds:g} s and was interrupted, so that "
         f"others get their turn. {server} or a DNS server that {observation.issuer_key} names answers "
         "slowly.",
         costly=isinstance(step, StartOrder),

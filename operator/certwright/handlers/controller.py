@@ -181,6 +181,7 @@ class Controller:
             look_again=self.manager.wake,
             is_validating=self._is_validating,
             release=self._release,
+            orphaned=self._orphaned,
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -230,6 +231,8 @@ class Controller:
             placed=self._certificate_reconciler.records_in_place,
             named=lambda: named_records(one.status for one in self.certificates),
             exists=self._has_certificate_of,
+            serves=lambda namespace: claims is None or claims.serves(namespace),
+            kept_out=lambda namespace: claims is not None and claims.keeper(namespace) is not None,
             look_at_issuer=self.manager.wake,
             recorder=self._recorder,
             metrics=self.metrics,
@@ -346,6 +349,9 @@ class Controller:
         stores: dict[str, Store[Issuer] | Store[ClusterIssuer]]
         stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
         return stores[issuer.kind].get(issuer.namespace, issuer.name)
+
+    def _orphaned(self, issuer: Key) -> str | None:
+        return self._sweep.message(issuer)
 
     def _has_certificate_of(self, left: LeftRecord) -> bool:
         """Whether the Certificate is there whose order a record was for."""

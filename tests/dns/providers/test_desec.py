@@ -344,14 +344,6 @@ class TestDesec(Conformance):
         await api.provider().present(WILD)
         assert api.values(NAME) == ["foreign", *(one.value for one in WILD)]
 
-    async def test_a_name_below_the_zone_that_ends_in_its_name_is_another_one(self, api: DesecDouble) -> None:
-        other = f"{NAME}.example.com"
-        api.put(other, "foreign")
-        provider = api.provider()
-        await provider.present([*WILD, TxtRecord("www.example.com", "value")])
-        await provider.clean_up([*WILD, TxtRecord("www.example.com", "value")])
-        assert (api.values(other), api.values(NAME)) == (["foreign"], [])
-
     async def test_new_sets_and_those_that_are_there_take_two_requests(self, api: DesecDouble) -> None:
         for number in range(10):
             api.put(f"w{number}.example.com", "foreign")

@@ -259,15 +259,6 @@ class TestGandi(Conformance, AgreesWithLexicon):
         await provider.clean_up(records)
         assert [api.values(record.name) for record in records] == [*([[]] * 19), ["foreign"]]
 
-    async def test_a_name_below_the_zone_that_ends_in_its_name_is_another_one(self, api: GandiDouble) -> None:
-        other = f"{NAME}.example.com"
-        api.put(other, "foreign")
-        records = [*WILD, *(TxtRecord(f"w{number}.example.com", "value") for number in range(9))]
-        provider = api.provider()
-        await provider.present(records)
-        await provider.clean_up(records)
-        assert (api.values(other), api.values(NAME)) == (["foreign"], [])
-
     async def test_a_name_that_cannot_have_the_record_is_told_and_the_others_are_made(self, api: GandiDouble) -> None:
         api.aliases = {"b.example.com"}
         provider = api.provider()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from certwright.certificates.left import left_records
 from certwright.certificates.order.responses import (
-    by_presenter,
+    clean_up_all,
     files_of,
     presented_objects,
     presented_responses,
@@ -117,7 +117,7 @@ async def _remove_records(observation: Observation, tools: Tools, responses: Map
         needed = {name: response for name, response in responses.items() if response in removable}
         if needed:
             presenters = await _presenters_of(observation, tools, needed)
-            await gather_all(presenter.clean_up(group) for presenter, group in by_presenter(needed, presenters))
+            await clean_up_all(needed, presenters)
 
 
 async def _remove_files(observation: Observation, tools: Tools, responses: Mapping[str, ChallengeResponse]) -> None:

@@ -10,7 +10,7 @@ from certwright.certificates.finalizer import hold
 from certwright.certificates.left import left_records
 from certwright.certificates.order.responses import (
     as_objects,
-    by_presenter,
+    clean_up_all,
     files_of,
     must_be_held,
     objects_to_make,
@@ -119,7 +119,7 @@ async def _leave_other_places(observation: Observation, tools: Tools, presenters
     async with tools.ledger.releasing(observation.uid, records) as removable:
         gone = {name: response for name, response in moved.items() if response in removable}
         try:
-            await gather_all(presenter.clean_up(group) for presenter, group in by_presenter(gone, before))
+            await clean_up_all(gone, before)
         except DnsError as error:
             left = left_records(observation, tools.registry, "ProviderChanged", tools.clock(), gone)
             await tools.left.write_down(left, before)

@@ -42,7 +42,7 @@ class JsonApi:
         self._context = context
         self._url = url
         self._headers = headers
-        self._pace = pace
+        self.pace = pace
         self._rights = rights
 
     def code(self, answer: Any) -> object:
@@ -107,7 +107,7 @@ class JsonApi:
         """Send a request; return its answer and what that holds, as `call` does."""
         url = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
         content = None if body is None else json.dumps(body).encode()
-        await self._pace.turn()
+        await self.pace.turn()
         headers = {"Accept": "application/json", **await self.headers(method, url, content)}
         if content is not None:
             headers["Content-Type"] = "application/json"
@@ -243,10 +243,6 @@ def below(name: Any, zone: HostedZone) -> str:
 
 
 def absolute(name: Any, zone: HostedZone) -> str:
-    """Read a name that an API writes with its zone, or without it; the zone itself as an empty text or as `@`."""
-    text = str(name if name is not None else "").lower()
-    if text in ("", "@"):
-        return zone.name
-    if text.endswith("."):
-        return text[:-1]
-    return text if text == zone.name or text.endswith(f".{zone.name}") else f"{text}.{zone.name}"
+    """Read a name that an API writes as a whole, with a dot at its end or without."""
+    del zone
+    return str(name or "").lower().removesuffix(".")
