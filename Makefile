@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .:e2e
+# Some images forbid Python to keep what it compiled; the hundreds of programs that tests start would compile it again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## List the targets
@@ -31,13 +33,32 @@ test: $(VENV)/ready ## Run all checks, all tests, and e2e where it can run; CI r
 	@$(MAKE) --no-print-directory --jobs=2 lint docs
 	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
-	@echo "==> Unit and integration tests, three workers, as integration tests wait half of their time; each has a test bed of its own"
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST_ARGS)
+	@echo "==> Integration tests, which wait half of their time, and unit tests, whose output is shown when they end"
+	@rm -f .coverage .coverage.*
+	@$(MAKE) --no-print-directory --jobs=2 integration-tests unit-tests
 	@echo "==> Coverage (what runs in the operator's own process, in integration tests, is not counted)"
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --format=total --fail-under=90 | sed 's/$$/ % of lines and branches/'
 	@if why=$$($(BIN)/python -m testbed can-isolate 2>&1); then $(MAKE) --no-print-directory e2e; \
 	else printf '==> NOT RUN: the scenarios on a real node (make e2e). %s\n' "$$why"; fi
 	@echo "==> All checks and all tests that can run here passed."
+
+# The two parts of `test`. With PYTEST_ARGS, which choose tests, one part may have none; pytest's status is then 5.
+NONE_CHOSEN = test $$? -eq 5 -a -n '$(subst ','\'',$(PYTEST_ARGS))'
+PARALLEL := --dist loadfile --no-loadscope-reorder --cov --cov-report=
+
+.PHONY: integration-tests
+integration-tests:
+	@# Three workers, each with a test bed of its own.
+	@COVERAGE_FILE=.coverage.integration $(BIN)/pytest tests/integration --numprocesses 3 $(PARALLEL) $(PYTEST_ARGS) || $(NONE_CHOSEN)
+
+.PHONY: unit-tests
+unit-tests:
+	@mkdir -p .cache
+	@status=0; \
+	COVERAGE_FILE=.coverage.unit $(BIN)/pytest --ignore=tests/integration --numprocesses 2 $(PARALLEL) $(PYTEST_ARGS) \
+	  > .cache/unit-tests.txt 2>&1 || $(NONE_CHOSEN) || status=$$?; \
+	cat .cache/unit-tests.txt; exit $$status
 
 .PHONY: unit
 unit: $(VENV)/ready ## Run the unit tests: a minute, needs Python only

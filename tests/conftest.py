@@ -32,6 +32,9 @@ settings.load_profile("same")
 CONFIGURED: Final = ("certwright", "kopf", "httpx", "httpcore", "asyncio", "aiohttp.access")
 """The loggers whose levels our commands set."""
 
+NOT_MEASURED: Final = ("chart", "docs", "fuzz", "image", "simulation", "testbed", "typing")
+"""Folders that run without coverage, which doubles their CPU time: other tests are there to cover the operator."""
+
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
@@ -64,9 +67,12 @@ def fuzz_seed(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--fuzz-seed"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the long files first: the short ones that are left then keep all workers busy to the end."""
-    items.sort(key=lambda item: "integration" not in item.path.parts)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Measure coverage only where it says something."""
+    folders = [config.rootpath / "tests" / name for name in NOT_MEASURED]
+    for item in items:
+        if any(folder in item.path.parents for folder in folders):
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.cluster import Cluster
-from scenarios.halves import HALVES
+from scenarios.halves import BESIDE_OWN, HALVES
 from scenarios.installed import Release
 from scenarios.one_order import WatchedCA
 from scenarios.pods import start_web
@@ -39,7 +39,9 @@ BED = pytest.StashKey[TestBed]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `python -m scenarios` run one half beside the other."""
     parser.addoption(
-        "--half", choices=HALVES, help="only the tests of files with a release of their own, or only all others"
+        "--half",
+        choices=HALVES,
+        help="only files with a release of their own and some more, or all others",
     )
 
 
@@ -60,7 +62,7 @@ def _turn(item: pytest.Item) -> int:
 
 
 def _half(item: pytest.Item) -> str:
-    return HALVES[0] if _turn(item) < len(TURNS) else HALVES[1]
+    return HALVES[0] if _turn(item) < len(TURNS) or item.path.name in BESIDE_OWN else HALVES[1]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -38,6 +38,24 @@ if TYPE_CHECKING:
 WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
 
 
+class CountedCluster:
+    """Passes requests on to the API server, and notes which there were."""
+
+    def __init__(self, cluster: Any, asked: list[str]) -> None:
+        self._cluster, self._asked = cluster, asked
+
+    def __getattr__(self, verb: str) -> Any:
+        found = getattr(self._cluster, verb)
+        if not callable(found):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._asked.append(verb)
+            return found(*arguments, **options)
+
+        return call
+
+
 class Bench:
     """The reconciler and everything around it, with a clock that only sleeping moves."""
 
@@ -142,6 +160,13 @@ class Bench:
         content["metadata"] |= {"finalizers": kept}
         self.cluster.take(content)
         self.certificates.put(self.cluster.body)
+
+    def counting(self) -> list[str]:
+        """Begin a process whose requests to the API server are noted in the list that is returned."""
+        asked: list[str] = []
+        self.cluster = cast("Any", CountedCluster(self.cluster, asked))
+        self.restart()
+        return asked
 
     async def look(self) -> Result:
         self.passes += 1

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import multiprocessing
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 NOBODY: Final = 65534
 SECONDS: Final = 3.0
+KEPT: Final = 64
+"""Folders that the attack leaves behind. Removing one for each turn takes minutes on a slow disk."""
 KNOWN: Final = Path(".well-known")
 FOLDER: Final = KNOWN / "acme-challenge"
 TOKEN: Final = FOLDER / "token"
@@ -43,7 +46,8 @@ def attack(victim: Path, root: Path, begun: Event) -> None:
             lambda: FOLDER.rename(KNOWN / f"away{turn}"),  # noqa: B023 - called at once
             lambda: FOLDER.symlink_to(victim),
             FOLDER.unlink,
-            lambda: KNOWN.rename(f"away{turn}"),  # noqa: B023 - called at once
+            lambda: shutil.rmtree(f"away{turn % KEPT}"),  # noqa: B023 - called at once
+            lambda: KNOWN.rename(f"away{turn % KEPT}"),  # noqa: B023 - called at once
             KNOWN.mkdir,
             FOLDER.mkdir,
         ):

@@ -341,6 +341,10 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         ),
         (solver(dns01={"ovh": {"endpoint": "api.evil.example"}}), "ovh.endpoint: Unsupported value"),
         (
+            solver(dns01={"scaleway": {"secretKeySecretRef": AWS_REF, "projectID": "default"}}),
+            'scaleway.projectID: Invalid value: "default": is not the ID of a Project',
+        ),
+        (
             solver(dns01={"cloudflare": {"apiKeySecretRef": {"name": "dns", "key": "token"}}}),
             "cloudflare.email: Invalid value: apiKeySecretRef needs the email address",
         ),

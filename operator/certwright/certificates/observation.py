@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,7 +18,6 @@ from certwright.resources import UsedIssuer
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from certwright.acme import Identifier, Order
@@ -81,6 +81,10 @@ class UnwatchedSecret:
 
     facts: SecretFacts | None
     read_at: dt.datetime
+
+    def is_of_late(self, now: dt.datetime, age: dt.timedelta) -> bool:
+        """Whether it was read no longer ago than that, by a clock that was not set back meanwhile."""
+        return dt.timedelta() <= now - self.read_at <= age
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,9 @@ TRIAL_PAUSE: Final = dt.timedelta(seconds=1)
 JUDGEMENTS: Final = frozenset({"ValidationFailed", "RejectedIdentifier", "CAAForbids"})
 """Failures by which a CA shows that it works."""
 UNWATCHED_FOR: Final = dt.timedelta(seconds=30)
-"""How long what was read of a Secret that is not watched is believed."""
+"""How long what was read of a Secret that is not watched is good enough to act on,"""
+UNWATCHED_AT_REST: Final = dt.timedelta(minutes=10)
+"""and to rest on: those who wait for a CA are thousands at times, and look again and again."""
 
 
 class CertificateReconciler:
@@ -168,8 +170,11 @@ class CertificateReconciler:
             self._leave(key, uid, memory)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
-        self._rate_limited.pop(uid, None)
         self._released.discard(uid)
+        if self._rate_limited.pop(uid, None) is not None and memory is not None and memory.issuer_key is not None:
+            issuer = self._tools.registry.ready(memory.issuer_key)
+            if issuer is not None:
+                issuer.limits.forget(Asker(key.namespace, uid), self._tools.clock())
         self._returns.forget(uid)
         self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
@@ -478,17 +483,29 @@ class CertificateReconciler:
         watched = self._secrets.get(namespace, name)
         if watched is not None:
             return (memory if memory.unwatched is None else changed(memory, unwatched=None)), watched
-        now, unwatched = self._tools.clock(), memory.unwatched
-        fresh = unwatched is not None and dt.timedelta() <= now - unwatched.read_at <= UNWATCHED_FOR
-        if unwatched is None or memory.refusals or not fresh:
-            found = await self._tools.kube_api.read_secret(namespace, name)
-            facts = await in_thread(SecretFacts.of, found) if found is not None else None
+        unwatched = memory.unwatched
+        if unwatched is None or memory.refusals or not unwatched.is_of_late(self._tools.clock(), UNWATCHED_AT_REST):
+            facts = await self._read_secret(namespace, name)
             if facts is not None and facts.certificate_name is not None:
                 self._tools.on_secret_written(facts)  # it is watched, and was of no use until now
                 return memory, facts
-            unwatched = UnwatchedSecret(facts, now)
+            unwatched = UnwatchedSecret(facts, self._tools.clock())
             memory = changed(memory, unwatched=unwatched)
         return memory, unwatched.facts
+
+    async def _read_secret(self, namespace: str, name: str) -> SecretFacts | None:
+        found = await self._tools.kube_api.read_secret(namespace, name)
+        return await in_thread(SecretFacts.of, found) if found is not None else None
+
+    async def _fit_to_act(self, step: Act, observation: Observation) -> Observation | None:
+        """Read a Secret again that is not watched, before anything is done about it; None if it has changed."""
+        unwatched = observation.memory.unwatched
+        if not step.needs_latest or unwatched is None or unwatched.is_of_late(self._tools.clock(), UNWATCHED_FOR):
+            return observation
+        facts = await self._read_secret(observation.namespace, observation.certificate.spec.secret_name)
+        if facts != unwatched.facts:
+            return None
+        return self._keep(observation.remember(unwatched=UnwatchedSecret(facts, self._tools.clock())))
 
     async def _advance(self, observation: Observation) -> tuple[Observation, Rest]:
         """Take one step after another, until the plan is to rest or others have waited long enough."""
@@ -502,6 +519,10 @@ class CertificateReconciler:
             held = self._held(step, observation)
             if held is not None:
                 return held
+            fit = await self._fit_to_act(step, observation)
+            if fit is None:
+                return self._keep(observation.remember(unwatched=None)), Sleep(self._tools.clock())
+            observation = fit
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
@@ -512,14 +533,14 @@ class CertificateReconciler:
                 self._went_well(step, observation)
                 self._keep_account(observation)
             except BudgetWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 return self._or_another(observation, budgeted.rest_until_room(wait.shortage, observation))
             except RateLimitWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.turn, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 budgeted.count_failure(error, observation)
                 if isinstance(error, RateLimited):
                     turn = rate_limited.refused(error, observation, self._tools.clock())

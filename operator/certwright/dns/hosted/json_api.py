@@ -42,7 +42,7 @@ class JsonApi:
         self._context = context
         self._url = url
         self._headers = headers
-        self._pace = pace
+        self.pace = pace
         self._rights = rights
 
     def code(self, answer: Any) -> object:
@@ -107,7 +107,7 @@ class JsonApi:
         """Send a request; return its answer and what that holds, as `call` does."""
         url = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
         content = None if body is None else json.dumps(body).encode()
-        await self._pace.turn()
+        await self.pace.turn()
         headers = {"Accept": "application/json", **await self.headers(method, url, content)}
         if content is not None:
             headers["Content-Type"] = "application/json"

@@ -35,6 +35,7 @@ PROVIDERS: Final[Mapping[str, str]] = {
     "godaddy": "GodaddyConfig",
     "hetzner": "HetznerConfig",
     "http_request": "HttpRequestConfig",
+    "infomaniak": "InfomaniakConfig",
     "ionos": "IonosConfig",
     "linode": "LinodeConfig",
     "ovh": "OvhConfig",

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, ProviderRefused
 from certwright.dns.hosted.answer import code_of, objects_of
 from certwright.dns.hosted.changes import PendingChanges
-from certwright.dns.hosted.json_api import JsonApi, bearer, below, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, below, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import FEW_NAMES, zones_named
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.dns.hosted.pace import Pace
     from certwright.dns.hosted.record_set import Swap
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
     from certwright.http.message import Response
 
-HOST: Final = "api.hetzner.cloud"
 _PAGE: Final = ("per_page", 50)
 """Items of a page: the API's maximum."""
 PER_SECOND: Final = 0.5
@@ -35,35 +35,6 @@ LEAST_TTL: Final = 60
 """Seconds."""
 _RIGHTS: Final = "the API token needs the permission Read & Write, in the project of the zone"
 _RUNNING: Final = "Hetzner is still publishing the change (running)"
-
-
-@dataclass(frozen=True)
-class HetznerConfig:
-    """The configuration of Hetzner.
-
-    Attributes:
-        token: An API token of the project in the Hetzner Console.
-    """
-
-    knows_zones: ClassVar[bool] = True
-
-    token: Credential = field(metadata=credential("API token"))
-
-    @property
-    def destination(self) -> str:
-        """The service: all projects share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> HetznerProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The token cannot be used.
-        """
-        headers = bearer(self.token.printable("API token"))
-        pace = pace_of(context, PER_SECOND, at_once=AT_ONCE)
-        api = _Api(context, f"https://{HOST}/v1", headers, pace=pace, rights=_RIGHTS)
-        return HetznerProvider(context, api, pace)
 
 
 class _Api(JsonApi):
@@ -76,18 +47,38 @@ class _Api(JsonApi):
         return code in ("conflict", "locked", "uniqueness_error")
 
 
+@dataclass(frozen=True)
+class HetznerConfig(ServiceConfig):
+    """The configuration of Hetzner.
+
+    Attributes:
+        token: An API token of the project in the Hetzner Console.
+    """
+
+    url = "https://api.hetzner.cloud/v1"
+    per_second = PER_SECOND
+    at_once = AT_ONCE
+    rights = _RIGHTS
+    api = _Api
+
+    token: Credential = field(metadata=credential("API token"))
+
+    def provider(self, context: ProviderContext, api: JsonApi) -> HetznerProvider:
+        """Return the provider."""
+        return HetznerProvider(context, api)
+
+
 class HetznerProvider(RecordSetProvider):
     """A `Provider` and `ChangeTracker` for the primary zones of one project.
 
     The API adds and removes single values, so values of others are never written.
     """
 
-    host = HOST
+    host = host_of(HetznerConfig.url)
 
-    def __init__(self, context: ProviderContext, api: JsonApi, pace: Pace) -> None:
+    def __init__(self, context: ProviderContext, api: JsonApi) -> None:
         super().__init__()
         self._api = api
-        self._pace = pace
         self._zones = ZoneList(self._list_zones, whose="the Hetzner project", hint=_RIGHTS, monotonic=context.monotonic)
         self._changes = PendingChanges(self._ask, said=_RUNNING, monotonic=context.monotonic)
 
@@ -162,13 +153,13 @@ class HetznerProvider(RecordSetProvider):
         code = code_of(field_of(action, "error", "code"))
         said = f" ({code})" if code else ""
         return ProviderRefused(
-            f"the DNS provider at {HOST} accepted a change of the zone {zone.name}, and failed to make it{said}",
-            host=HOST,
+            f"the DNS provider at {self.host} accepted a change of the zone {zone.name}, and failed to make it{said}",
+            host=self.host,
             code=code,
         )
 
     async def _ask(self, action_id: str) -> str:
-        if self._pace.is_busy:
+        if self._api.pace.is_busy:
             return _RUNNING
         answer = await self._api.call("GET", f"/zones/actions/{segment(action_id)}", may_be_gone=True)
         status = field_of(answer, "action", "status")

@@ -17,6 +17,7 @@ from certwright.resources.dns_providers.gandi import Gandi
 from certwright.resources.dns_providers.godaddy import Godaddy
 from certwright.resources.dns_providers.hetzner import Hetzner
 from certwright.resources.dns_providers.http_request import HttpRequest
+from certwright.resources.dns_providers.infomaniak import Infomaniak
 from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.ovh import Ovh
@@ -55,6 +56,8 @@ class ProviderChoice(Model):
     """Creates records with the API of Hetzner."""
     http_request: HttpRequest | None = None
     """Has a server of your own create records, by the protocol `httpreq` of lego."""
+    infomaniak: Infomaniak | None = None
+    """Creates records with the API of Infomaniak."""
     ionos: Ionos | None = None
     """Creates records with the API of IONOS."""
     linode: Linode | None = None
