@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns import TxtRecord
@@ -182,7 +183,7 @@ def use(provider: str, anything: bytes) -> list[str]:
         transport: Any = _Answering(api.answers[:number], anything)
         clock = _Clock()
         context = ProviderContext(
-            _no_zone, lambda transport=transport: transport, monotonic=lambda clock=clock: clock.now, sleep=clock.sleep
+            _no_zone, partial(_given, transport), monotonic=partial(getattr, clock, "now"), sleep=clock.sleep
         )
         made = configure(provider, api.settings).build(context)
         for act in (made.present, made.clean_up):
@@ -197,6 +198,10 @@ def use(provider: str, anything: bytes) -> list[str]:
 
 async def _within(work: Any) -> None:
     await work
+
+
+def _given(transport: Any) -> Any:
+    return transport
 
 
 class _Clock:
