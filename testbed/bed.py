@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from .access import PartAccess
 from .assembly import Place, assemble, programs_for
@@ -38,7 +38,7 @@ from .web import fetch
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from .certificates import KeyPair
@@ -176,7 +176,13 @@ class TestBed(PartAccess):
         pebble.start()
         return pebble
 
-    def start_step_ca(self, *, http_port: int | None = None, tls_port: int | None = None) -> StepCa:
+    def start_step_ca(
+        self,
+        *,
+        http_port: int | None = None,
+        tls_port: int | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> StepCa:
         """Start step-ca, a second CA; see `StepCa`. It is built first if it has to be.
 
         Raises:
@@ -186,7 +192,7 @@ class TestBed(PartAccess):
             raise BedError("The bed has a step-ca already", remedy="end it with end_step_ca")
         self._programs |= find_or_build((StepCa.program,), self._display)
         site = replace(self._site, programs=self._programs)
-        step_ca = StepCa(site, bind=self.bind, http_port=http_port, tls_port=tls_port)
+        step_ca = StepCa(site, bind=self.bind, http_port=http_port, tls_port=tls_port, configuration=configuration)
         self._places[step_ca.name] = Place(step_ca, ("bind",))
         step_ca.start()
         return step_ca

@@ -28,6 +28,7 @@ _STARTS: Final = re.compile(rf"^(?:[A-Z_]+=\S* )*(?:{'|'.join(PROGRAMS)})(?: |$)
 PLACEHOLDERS: Final = {
     "you@example.com": "you@reader.test",
     "REPLACE-WITH-THE-SECRET-OF-YOUR-KEY": "bm90IGEgcGxhY2Vob2xkZXI=",
+    "LS0tLS1CRUdJTi...": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCg==",
 }
 """What manifests show that is refused until the reader has replaced it."""
 

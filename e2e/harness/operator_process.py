@@ -30,6 +30,7 @@ class OperatorProcess:
         operator_namespace: Where the Secrets of ClusterIssuers are.
         arguments: Further arguments of ``certwright run``.
         environment: Further environment variables.
+        prepare: Python that its process runs before it begins: for pauses that are too long for a test.
     """
 
     def __init__(
@@ -40,12 +41,16 @@ class OperatorProcess:
         operator_namespace: str = "certwright",
         arguments: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
+        prepare: str = "",
     ) -> None:
         self._kubeconfig = kubeconfig
         self._log = log
         self._operator_namespace = operator_namespace
         self._arguments = arguments
         self._environment = environment or {}
+        self._program = [str(Path(sys.executable).parent / "certwright")]
+        if prepare:
+            self._program = [sys.executable, "-c", f"{prepare}\nfrom certwright.cli.main import main\nmain()"]
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -80,7 +85,7 @@ class OperatorProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    str(Path(sys.executable).parent / "certwright"),
+                    *self._program,
                     "run",
                     "--http-host=127.0.0.1",
                     f"--http-port={self._port}",

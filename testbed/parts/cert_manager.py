@@ -34,6 +34,8 @@ class CertManager(Part):
         super().__init__(site)
         self._apiserver = apiserver
         self._bind = bind
+        self.arguments: tuple[str, ...] = ()
+        """Further ones, of the next start."""
 
     def command(self) -> Sequence[str | Path]:
         """Return the command line."""
@@ -43,6 +45,7 @@ class CertManager(Part):
             f"--cluster-resource-namespace={RESOURCES}",
             f"--dns01-recursive-nameservers={self._bind.address}",
             "--dns01-recursive-nameservers-only",
+            *self.arguments,
         ]
 
     def ready(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -18,12 +18,16 @@ from testbed.ports import LOOPBACK
 from testbed.web import answers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from testbed.parts.bind import Bind
 
-PROVISIONER = "bed"
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "logger": {"format": "text"},
+    "db": {"type": "bbolt"},
+    "authority": {"provisioners": [{"type": "ACME", "name": "bed"}]},
+}
 LIFETIME = timedelta(days=30)
 
 
@@ -35,13 +39,24 @@ class StepCa(Part):
         bind: Its validations ask it.
         http_port: Of http-01 validations; None for a port where nothing listens.
         tls_port: Of tls-alpn-01 validations; likewise.
+        configuration: What else it is configured with, in the place of the bed's own; where files and ports are is
+            always the bed's. What names one file as root and as its own certificate has no intermediate.
     """
 
     program = "step-ca"
     port_names = ("acme",)
 
-    def __init__(self, site: Site, *, bind: Bind, http_port: int | None = None, tls_port: int | None = None) -> None:
+    def __init__(
+        self,
+        site: Site,
+        *,
+        bind: Bind,
+        http_port: int | None = None,
+        tls_port: int | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(site)
+        self._given = {**DEFAULTS, **(configuration or {})}
         self._bind = bind
         self._http_port = http_port or DISCARD_PORT
         self._tls_port = tls_port or DISCARD_PORT
@@ -49,7 +64,8 @@ class StepCa(Part):
     @property
     def directory_url(self) -> str:
         """Where ACME clients begin."""
-        return f"https://{LOOPBACK}:{self.ports['acme']}/acme/{PROVISIONER}/directory"
+        provisioner = self._given["authority"]["provisioners"][0]["name"]
+        return f"https://{LOOPBACK}:{self.ports['acme']}/acme/{provisioner}/directory"
 
     @property
     def ca_bundle(self) -> Path:
@@ -86,15 +102,16 @@ class StepCa(Part):
         return answers(self.directory_url, tls=context)
 
     def _configuration(self) -> dict[str, object]:
+        is_root = "crt" in self._given and self._given["crt"] == self._given["root"]
+        own = "root" if is_root else "intermediate"
         return {
+            **self._given,
             "root": str(self.ca_bundle),
-            "crt": str(self.folder / "intermediate.crt"),
-            "key": str(self.folder / "intermediate.key"),
+            "crt": str(self.folder / f"{own}.crt"),
+            "key": str(self.folder / f"{own}.key"),
             "address": f"{LOOPBACK}:{self.ports['acme']}",
             "dnsNames": [LOOPBACK],
-            "logger": {"format": "text"},
-            "db": {"type": "bbolt", "dataSource": str(self.folder / "db")},
-            "authority": {"provisioners": [{"type": "ACME", "name": PROVISIONER}]},
+            "db": {**self._given["db"], "dataSource": str(self.folder / "db")},
         }
 
     def _make_hierarchy(self) -> None:
@@ -103,9 +120,10 @@ class StepCa(Part):
         intermediate = _authority("Step Intermediate", key, "Step Root", root_key, path_length=0)
         self.ca_bundle.write_bytes(root.public_bytes(Encoding.PEM))
         (self.folder / "intermediate.crt").write_bytes(intermediate.public_bytes(Encoding.PEM))
-        key_path = self.folder / "intermediate.key"
-        key_path.touch(mode=0o600)
-        key_path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+        for name, one in (("root", root_key), ("intermediate", key)):
+            key_path = self.folder / f"{name}.key"
+            key_path.touch(mode=0o600)
+            key_path.write_bytes(one.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
 
 
 def _authority(

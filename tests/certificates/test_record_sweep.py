@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from certwright.acme import Challenge
     from certwright.issuers.left_records import LeftRecord
     from certwright.kube.events import Subject
+    from certwright.runtime.key import Key
     from tests.fakes.operator import Body, Build, FakeKubeApi
 
 FOREIGN = RecordResponse("_acme-challenge.a.example.test", "F" * 43)
@@ -76,7 +77,9 @@ class SweptBench(Bench):
     """The bench with a sweep, and writes that can be counted and cut short."""
 
     def __init__(self, build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> None:
+        self.serves = "team"
         self.told: list[tuple[str, str]] = []
+        self.looked_at: list[Key] = []
         self.writes, self.dies_after = 0, -1
         super().__init__(build, kube_api, now)
         self.dns: Zone = Zone()
@@ -110,7 +113,8 @@ class SweptBench(Bench):
             placed=self.reconciler.records_in_place,
             named=lambda: named_records(one.status for one in self.certificates),
             exists=self.exists,
-            look_at_issuer=lambda _: None,
+            serves=lambda namespace: namespace == self.serves,
+            look_at_issuer=self.looked_at.append,
             recorder=cast("Any", SimpleNamespace(record=self.tell)),
             metrics=self.metrics,
             clock=lambda: self.now,
@@ -184,13 +188,17 @@ async def test_a_record_whose_certificate_lost_its_finalizer_is_removed_and_the_
     [record] = bench.dns.ours
     bench.vanish()
     bench.reconciler.forget(WEB, "uid-web")
+    assert bench.sweep.message(CA) is None, "it is not known before the first look"
     await bench.work(2)
     assert bench.reasons == ["OrphanedRecordFound"]
+    assert record.value in (bench.sweep.message(CA) or "")
+    assert bench.looked_at == [CA], "its condition is to say so"
     assert bench.dns.ours, "a step may have been under way when it went"
     await bench.work(3)
     assert bench.dns.records == {FOREIGN}
     await bench.work(6)
     assert bench.reasons == ["OrphanedRecordFound", "OrphanedRecordRemoved"], "once it is not served any more"
+    assert (bench.sweep.message(CA), bench.looked_at) == ("", [CA, CA])
     assert f"{record.name} TXT {record.value} of Certificate team/web" in bench.told[0][1]
     assert (bench.counted("found"), bench.counted("removed"), bench.counted("given_up")) == (1, 1, 0)
     assert not len(bench.left)
@@ -355,6 +363,26 @@ async def test_an_issuer_that_was_created_anew_removes_nothing_that_an_earlier_p
     await bench.work(10)
     assert bench.dns.ours == {ours}
     assert bench.reasons == ["OrphanedRecordGivenUp"]
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+async def test_records_of_a_namespace_that_another_release_serves_by_now_are_left_to_it(
+    bench: SweptBench, *, is_left: bool
+) -> None:
+    bench.dns.hidden = True
+    await bench.work(2)
+    if is_left:
+        bench.vanish()
+        bench.reconciler.forget(WEB, "uid-web")
+        await bench.sweep.look()
+    bench.cluster.gone = True
+    bench.die()
+    bench.serves = "elsewhere"
+    await bench.work(10)
+    assert bench.dns.ours
+    assert not bench.dns.removed
+    assert not len(bench.left)
+    assert bench.reasons == (["OrphanedRecordFound", "OrphanedRecordGivenUp"] if is_left else [])
 
 
 async def test_an_order_that_ended_as_it_should_while_the_list_could_not_be_written_makes_no_noise(

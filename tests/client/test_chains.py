@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from certwright.acme import Client, Headers, Response, ResponseTooLarge, TimedOut, base64url
+from certwright.acme import Client, Headers, Identifier, Response, ResponseTooLarge, TimedOut, base64url
 from certwright.client import (
     CertificateStartsLater,
     Event,
@@ -19,7 +20,7 @@ from certwright.client import (
     UnusableCertificate,
     issue,
 )
-from certwright.pki import parse_chain, public_key_matches
+from certwright.pki import CertificateContents, build_csr, parse_chain, public_key_matches, read_csr
 from tests.fakes.acme import ORIGIN, FakeCa, Request
 from tests.fakes.pki import NOW, Ca, make_ca
 from tests.fakes.solvers import Recorder
@@ -42,7 +43,8 @@ class IssuingCa(FakeCa):
         self.crossed = make_ca("Issuing", self.other_root, key=self.issuing.key)
         self.starts_in = timedelta(hours=-1)
         self.sent: Callable[[x509.Certificate], Sequence[bytes]] = lambda leaf: [Ca.pem(leaf, self.issuing.certificate)]
-        self.orders = 0
+        self.names: Sequence[str] = [HOST]
+        self.extensions: Sequence[x509.ExtensionType] = ()
 
     def expect(self) -> None:
         """Get ready for one issuance."""
@@ -51,7 +53,8 @@ class IssuingCa(FakeCa):
 
     def _finalized(self, request: Request) -> Response:
         key = x509.load_der_x509_csr(base64url.decode(request.json["csr"])).public_key()
-        leaf = self.issuing.issue(_Keyed(key), [HOST], not_before=NOW + self.starts_in)  # type: ignore[arg-type]
+        starts = NOW + self.starts_in
+        leaf = self.issuing.issue(_Keyed(key), self.names, not_before=starts, extensions=self.extensions)  # type: ignore[arg-type]
         default, *alternates = self.sent(leaf)
         links = {"Link": ", ".join(f'<{ORIGIN}/alternate/{place}>;rel="alternate"' for place in range(len(alternates)))}
         for _ in range(3):
@@ -183,3 +186,36 @@ async def test_what_starts_much_later_is_not_what_was_ordered(client: Client, ca
     ca.expect()
     with pytest.raises(UnusableCertificate, match="valid only from"):
         await issue(client, [HOST], solvers=[Recorder()])
+
+
+CLIENTS_ONLY = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+
+
+@pytest.mark.parametrize(
+    ("names", "extensions", "said"),
+    [
+        ([HOST, "evil.example"], (), "evil.example"),
+        ([HOST], (x509.BasicConstraints(ca=True, path_length=None),), "CA"),
+        ([HOST], (CLIENTS_ONLY,), "server"),
+    ],
+    ids=["names beyond the order", "a CA's", "for clients only"],
+)
+async def test_a_certificate_that_is_more_or_less_than_ordered_is_not_handed_out(
+    client: Client, ca: IssuingCa, names: list[str], extensions: list[x509.ExtensionType], said: str
+) -> None:
+    ca.names, ca.extensions = names, extensions
+    ca.expect()
+    with pytest.raises(UnusableCertificate, match=said):
+        await issue(client, [HOST], solvers=[Recorder()])
+
+
+@pytest.mark.parametrize("asks", ["contents", "key"])
+async def test_a_certificate_for_clients_is_what_was_ordered_where_that_was_asked_for_or_somebody_else_asked(
+    client: Client, ca: IssuingCa, asks: str
+) -> None:
+    ca.extensions = (CLIENTS_ONLY,)
+    ca.expect()
+    csr = read_csr(build_csr(KeySpec().make(), dns_names=[HOST]))
+    wanted: Any = {"contents": CertificateContents(usages=("client auth",)), "key": csr}[asks]
+    issued = await issue(client, [HOST], solvers=[Recorder()], **{asks: wanted})
+    assert issued.identifiers == (Identifier.dns(HOST),)

@@ -351,6 +351,7 @@ class Bench:
     woken: list[Key] = field(default_factory=list)
     looked_again: list[Key] = field(default_factory=list)
     validating: set[Key] = field(default_factory=set)
+    orphaned: dict[Key, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -373,6 +374,7 @@ class Bench:
             clock=lambda: self.now,
             look_again=self.looked_again.append,
             is_validating=lambda key: key in self.validating,
+            orphaned=self.orphaned.get,
         )
         self.ca.requests.clear()
 

@@ -56,12 +56,15 @@ class Ca:
         not_before: datetime = NOW - timedelta(hours=1),
         not_after: datetime = NOW + timedelta(days=90),
         serial: int | None = None,
+        extensions: Sequence[x509.ExtensionType] = (),
     ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.DNSName(name) for name in dns_names]
         names += [x509.IPAddress(ipaddress.ip_address(address)) for address in ip_addresses]
         builder = _builder(x509.Name([]), self.name, not_before, not_after, serial).public_key(key.public_key())
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
         return builder.sign(self.key, hashes.SHA256())
 
 

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.handlers.registrations import SECRETS
+from certwright.handlers.registrations import SECRETS, source_kind
 from certwright.handlers.watching.watcher import make_registry
 from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
 from certwright.resources import MANAGED_LABEL
 from certwright.runtime.key import Key
+from certwright.shim.noticed import Noticed
+from certwright.shim.reconciler import ShimReconciler
+from certwright.shim.sources import GATEWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -282,3 +285,18 @@ async def test_an_invalid_object_that_a_new_list_has_no_more_is_forgotten(
     assert controller.manager.kinds["Certificate"].invalid.get("shop", "web") is not None
     await controller.manager.take_list(CERTIFICATES, None, set(), 9)
     assert not controller.manager.kinds["Certificate"].knows(WEB)
+
+
+async def test_a_change_of_a_gateways_annotations_wakes_the_listener_sets_that_take_its_issuer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    front, at = Key("Gateway", "infra", "front"), Key("ListenerSet", "shop", "set")
+    shim = ShimReconciler.__new__(ShimReconciler)
+    monkeypatch.setattr(ShimReconciler, "at_gateway", lambda _self, key: (at,) if key == front else ())
+    kind = source_kind(GATEWAYS, shim, wants=lambda _body: True)
+    metadata = {"namespace": "infra", "name": "front", "uid": "uid-1", "generation": 1}
+    before = Noticed.of({"metadata": metadata})
+    after = Noticed.of({"metadata": {**metadata, "annotations": {"certwright.io/cluster-issuer": "le"}}})
+    assert list(kind.wakes(front, before, after)) == [front, at]
+    assert list(kind.wakes(front, after, None)) == [front, at]
+    assert list(kind.wakes(front, after, after)) == []

@@ -182,15 +182,19 @@ def test_a_provider_of_an_issuer_creates_the_records_at_renewals_as_well(
     acme: AcmeCommand, bind: Bind, name: str, rfc2136: Path
 ) -> None:
     where = ["--dns-resolver", bind.address, "--dns-server", bind.address]
-    given = ["--dns", "RFC2136", "--dns-credentials", str(rfc2136), *where]
-    acme.ok("issue", name, f"*.{name}", *given)
+    given = ["--dns", "RFC2136", "--dns-credentials", str(rfc2136), "--dns-zone", bind.zones[0], "--dns-ttl", "90"]
+    acme.ok("issue", name, f"*.{name}", *given, *where)
     first = leaf(acme.certificate(name)).serial_number
+    # A name that has no authorization yet, which the CA could use again.
+    elsewhere = acme.run("reconfigure", name, "--add", f"new.{name}", "--dns-zone", "other.test")
+    assert f"_acme-challenge.new.{name} is not in the zone other.test, in which the solver creates" in elsewhere.err
     acme.ok("renew", name, "--force")
     assert names_in(leaf(acme.certificate(name))) == {name, f"*.{name}"}
     assert leaf(acme.certificate(name)).serial_number != first
     assert [record for record in bind.txt_records(bind.zones[0]) if record.endswith(name)] == []
     kept = "".join(path.read_text() for path in acme.folder.rglob("*.json"))
     assert (str(rfc2136) in kept, bind.main_key[1].secret in kept) == (True, False)
+    assert (f'"dns_zones":["{bind.zones[0]}"]' in "".join(kept.split()), "other.test" in kept) == (True, False)
     rfc2136.write_text("nameserver: x\ntsigKey: y\n")
     failed = acme.run("renew", name, "--force", "--json")
     assert failed.code == 7
@@ -205,6 +209,10 @@ def test_credentials_are_checked_against_real_name_servers(bind: Bind, name: str
     assert good.exit_code == 0, good.stderr
     steps = [(one["step"], one["ok"]) for one in json.loads(good.stdout)["steps"]]
     assert steps == [(step, True) for step in ("credentials", "name", "create", "look", "remove")]
+    placed = CliRunner().invoke(dns_commands, [*arguments, "--dns-zone", bind.zones[0], "--dns-ttl", "90"])
+    assert (placed.exit_code, "the record is to be in" in placed.stdout) == (0, True), placed.stderr
+    elsewhere = CliRunner().invoke(dns_commands, [*arguments, "--dns-zone", "other.test"])
+    assert (elsewhere.exit_code, json.loads(elsewhere.stdout)["error"]["type"]) == (1, "ZoneNotFound")
     assert f"_acme-challenge.{name}" not in bind.txt_records(bind.zones[0])
     rfc2136.write_text(rfc2136.read_text().replace(bind.main_key[1].secret, "d3Jvbmc="))
     bad = CliRunner().invoke(dns_commands, arguments)

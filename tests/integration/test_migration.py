@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import httpx
 import pytest
 
 from certwright.migration.assessment import assess
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 NEW_ORDER: Final = ("POST", "/order-plz")
+UNATTENDED: Final = ("--yes", "--timeout=90s", "--operator-namespace=certwright")
 API: Final = "cert-manager.io/v1"
 SECONDS: Final = 120
 DEPLOYMENT: Final = {
@@ -58,7 +62,10 @@ DEPLOYMENT: Final = {
 
 
 class Kubelet:
-    """Starts and ends cert-manager's controllers as the replicas of its Deployment say: the bed has no node for it."""
+    """Runs cert-manager's controllers as its Deployment says: the bed has no node for it.
+
+    Its pods are real objects that no scheduler takes; they are said to be ready, so that a roll-out comes to its end.
+    """
 
     def __init__(self, cluster: Cluster, controller: CertManager) -> None:
         self._cluster = cluster
@@ -77,11 +84,22 @@ class Kubelet:
     def _run(self) -> None:
         while not self._end.wait(0.2):
             found = self._cluster.get("Deployment", RESOURCES, "cert-manager")
-            wanted = bool(found and found["spec"]["replicas"])
-            if wanted and not self._controller.running:
-                self._controller.start()
-            elif not wanted and self._controller.running:
+            if found is None:
+                continue
+            arguments = tuple(found["spec"]["template"]["spec"]["containers"][0]["args"][1:])
+            if self._controller.running and (not found["spec"]["replicas"] or arguments != self._controller.arguments):
                 self._controller.stop()
+            if found["spec"]["replicas"] and not self._controller.running:
+                self._controller.arguments = arguments
+                self._controller.start()
+            self._make_ready()
+
+    def _make_ready(self) -> None:
+        ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        for pod in self._cluster.find_all("Pod", RESOURCES):
+            if pod["status"].get("phase") == "Pending":
+                with suppress(httpx.HTTPStatusError):  # it may be gone by now
+                    self._cluster.patch_status("Pod", RESOURCES, pod["metadata"]["name"], ready)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +129,12 @@ def guarded(
 
 
 @pytest.fixture
-def tenant(bed: TestBed, cluster: Cluster, namespace: str, guarded: OperatorProcess) -> Tenant:
+def tenant(
+    bed: TestBed, cluster: Cluster, namespace: str, guarded: OperatorProcess, cert_manager: CertManager
+) -> Tenant:
+    """One with cert-manager's controllers running, whatever an earlier test has migrated."""
+    scale(bed, 1)
+    wait_running(cluster, cert_manager)
     return Tenant(namespace, bed, cluster, guarded)
 
 
@@ -126,20 +149,87 @@ def theirs(bed: TestBed) -> Callable[..., Any]:
     return get
 
 
-@pytest.fixture
-def migrate(bed: TestBed) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs `certwright migrate` and returns what it said."""
+DRIVER: Final = """
+import functools, json, os, signal, sys
+from certwright.cli.cluster import migrate
+from certwright.cli.main import main
+from certwright.kube.client import KubeClient
+from certwright.migration import alone, back
+from certwright.migration.progress import Progress
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-c", "from certwright.cli.main import main; main()", "migrate", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "KUBECONFIG": str(bed.kubeconfig)},
-            timeout=SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
+migrate.Progress = functools.partial(Progress, interval=0.2)
+alone.LOOK_SECONDS, alone.DURATION = 0.1, 1
+send = KubeClient.request
+
+def kill_after_others_than(known):
+    async def request(self, method, path, **more):
+        answer = await send(self, method, path, **more)
+        write = f"{method} {path}"
+        if method != "GET" and "/leases" not in path and write not in known:
+            print("WROTE", write, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+    KubeClient.request = request
+
+for line in sys.stdin:
+    words, known, output = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+        os.dup2(1, 2)
+        if known is not None:
+            kill_after_others_than(known)
+        sys.argv[1:] = ["migrate", *words]
+        main()
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Runs the program with short pauses, each time in a process of its own that need not import everything again.
+
+With a list of writes, it is killed right after the first other one.
+"""
+
+Ended = tuple[int, str]
+"""How the program has ended, and what it said."""
+
+
+@pytest.fixture(scope="module")
+def migrate(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ended]]:
+    """Runs `certwright migrate`."""
+    output = tmp_path_factory.mktemp("migrate") / "output"
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", DRIVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "KUBECONFIG": str(bed.kubeconfig)},
+    ) as driver:
+
+        def run(*words: str, known: list[str] | None = None) -> Ended:
+            assert driver.stdin is not None
+            assert driver.stdout is not None
+            print(json.dumps([words, known, str(output)]), file=driver.stdin, flush=True)
+            code = int(driver.stdout.readline())
+            return code, output.read_text()
+
+        yield run
+        assert driver.stdin is not None
+        driver.stdin.close()
+
+
+@pytest.fixture
+def killed(migrate: Callable[..., Ended]) -> Callable[[str], list[str]]:
+    """Takes a step of the migration with a kill -9 after each of its writes, until it comes to its end."""
+
+    def run(step: str) -> list[str]:
+        writes: list[str] = []
+        while True:
+            code, said = migrate(step, *UNATTENDED, known=writes)
+            if code != -signal.SIGKILL:
+                assert code == 0, said
+                return writes
+            writes.append(said.rpartition("WROTE ")[2].strip())
+            assert len(writes) < 40
 
     return run
 
@@ -185,6 +275,10 @@ def _assessed(objects: list[dict[str, Any]]) -> list[Assessed]:
 
 def scale(bed: TestBed, replicas: int) -> None:
     bed.kubectl("scale", "deployment/cert-manager", "-n", RESOURCES, f"--replicas={replicas}")
+
+
+def wait_running(cluster: Cluster, controller: CertManager) -> None:
+    cluster.wait_for("its controllers do not run", lambda: {"runs": controller.running}, lambda found: found["runs"])
 
 
 def wait_theirs(bed: TestBed, space: str) -> None:
@@ -236,7 +330,7 @@ def test_there_and_back_and_there_for_good_without_an_order(
     cert_manager: CertManager,
     counted_ca: RecordingProxy,
     theirs: Callable[..., dict[str, Any]],
-    migrate: Callable[..., subprocess.CompletedProcess[str]],
+    migrate: Callable[..., Ended],
 ) -> None:
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     zone = bed.bind.zones[0]
@@ -258,12 +352,12 @@ def test_there_and_back_and_there_for_good_without_an_order(
     orders = counted_ca.counts()[NEW_ORDER]
     uri = theirs("", shared["name"], "clusterissuers")["status"]["acme"]["uri"]
 
-    verdicts = {one["name"]: one["verdict"] for one in json.loads(migrate("-o", "json").stdout)["objects"]}
+    verdicts = {one["name"]: one["verdict"] for one in json.loads(migrate("-o", "json")[1])["objects"]}
     assert {"web": "moves", "api": "moves", "le": "moves", shared["name"]: "moves"}.items() <= verdicts.items()
 
-    done = migrate("--apply", "--yes", "--timeout", "90s")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 of 2 Certificates are Certwright's now" in done.stdout
+    code, said = migrate("--apply", "--yes", "--timeout", "90s")
+    assert code == 0, said
+    assert "2 of 2 Certificates are Certwright's now" in said
     assert not cert_manager.running
     for name, data in before.items():
         tenant.ready(name)
@@ -273,22 +367,20 @@ def test_there_and_back_and_there_for_good_without_an_order(
     assert found["status"]["acme"]["uri"] == uri
     assert counted_ca.counts()[NEW_ORDER] == orders
 
-    back = migrate("--back", "--yes")
-    assert back.returncode == 0, back.stdout + back.stderr
-    assert "2 Certificates are cert-manager's again" in back.stdout
-    cluster.wait_for(
-        "its controllers do not run again", lambda: {"runs": cert_manager.running}, lambda found: found["runs"]
-    )
+    code, said = migrate("--back", "--yes")
+    assert code == 0, said
+    assert "2 Certificates are cert-manager's again" in said
+    wait_running(cluster, cert_manager)
     # It looks at everything when it starts, and writes the status of what it has judged.
     bed.kubectl("annotate", "certificates.cert-manager.io", "--all", "-n", space, "seen=again")
     bed.kubectl("wait", "--for=condition=Ready", "certificates.cert-manager.io", "--all", "-n", space)
     assert {name: theirs(space, name)["status"]["revision"] for name in before} == {"web": 1, "api": 1}
     assert counted_ca.counts()[NEW_ORDER] == orders
 
-    assert migrate("--apply", "--yes", "--timeout", "90s").returncode == 0
-    ended = migrate("--finish", "--yes")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "uninstall it as you installed it" in ended.stdout
+    assert migrate("--apply", *UNATTENDED)[0] == 0
+    code, said = migrate("--finish", *UNATTENDED)
+    assert code == 0, said
+    assert "uninstall it as you installed it" in said
     cluster.wait_for(
         "cert-manager's Certificate stays", lambda: {"left": theirs(space, "web")}, lambda at: not at["left"]
     )
@@ -297,3 +389,113 @@ def test_there_and_back_and_there_for_good_without_an_order(
         assert cluster.secret_data(space, f"{name}-tls") == data
     assert counted_ca.counts()[NEW_ORDER] == orders
     cluster.delete("ClusterIssuer", None, shared["name"])
+
+
+def test_killed_after_each_of_its_writes_every_step_is_taken_up_again_without_an_order(  # noqa: PLR0917 - fixtures
+    tenant: Tenant,
+    cert_manager: CertManager,
+    counted_ca: RecordingProxy,
+    theirs: Callable[..., dict[str, Any]],
+    killed: Callable[[str], list[str]],
+    migrate: Callable[..., Ended],
+) -> None:
+    space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
+    cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
+    shared = {"name": f"le-{space}", "kind": "ClusterIssuer"}
+    objects = [
+        their_issuer(bed, "ClusterIssuer", shared["name"], None, counted_ca.directory_url),
+        *(
+            their_certificate(space, name, f"{name}.{space}.{bed.bind.zones[0]}", issuerRef=shared)
+            for name in ("web", "api")
+        ),
+    ]
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    wait_theirs(bed, space)
+    before = {name: cluster.secret_data(space, f"{name}-tls") for name in ("web", "api")}
+    orders = counted_ca.counts()[NEW_ORDER]
+
+    def is_as_before() -> None:
+        assert {name: cluster.secret_data(space, f"{name}-tls") for name in before} == before
+        assert counted_ca.counts()[NEW_ORDER] == orders
+
+    # The account's Secret and the credential, the issuer, the Deployment, two Certificates.
+    assert len(killed("--apply")) == 6
+    for name in before:
+        tenant.ready(name)
+    assert not cert_manager.running
+    is_as_before()
+    # The same, taken away.
+    assert len(killed("--back")) == 6
+    wait_running(cluster, cert_manager)
+    bed.kubectl("annotate", "certificates.cert-manager.io", "--all", "-n", space, "seen=again")
+    wait_theirs(bed, space)
+    assert {name: theirs(space, name)["status"]["revision"] for name in before} == {"web": 1, "api": 1}
+    assert cluster.get("ClusterIssuer", None, shared["name"]) is None
+    is_as_before()
+    assert migrate("--apply", *UNATTENDED)[0] == 0
+    # Our two Certificates changed, theirs deleted, their issuer deleted.
+    assert len(killed("--finish")) == 5
+    for name in before:
+        tenant.ready(name)
+        assert theirs(space, name) == {}
+    is_as_before()
+    cluster.delete("ClusterIssuer", None, shared["name"])
+
+
+def test_in_a_mixed_cluster_cert_manager_goes_on_for_what_stays_and_fights_for_nothing_that_has_moved(
+    tenant: Tenant,
+    counted_ca: RecordingProxy,
+    theirs: Callable[..., dict[str, Any]],
+    migrate: Callable[..., Ended],
+) -> None:
+    space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
+    host = f"web.{space}.{bed.bind.zones[0]}"
+    cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
+    at = {"namespace": space}
+    objects = [
+        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        {"apiVersion": API, "kind": "Issuer", "metadata": {"name": "self", **at}, "spec": {"selfSigned": {}}},
+        {"apiVersion": API, "kind": "Issuer", "metadata": {"name": "ca", **at}, "spec": {"ca": {"secretName": "root"}}},
+        their_certificate(
+            space, "root", "root.test", issuerRef={"name": "self"}, secretName="root", isCA=True, commonName="root"
+        ),
+        their_certificate(space, "internal", "internal.test", issuerRef={"name": "ca"}),
+        their_certificate(space, "web", host, issuerRef={"name": "le"}),
+    ]
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    wait_theirs(bed, space)
+    before, orders = cluster.secret_data(space, "web-tls"), counted_ca.counts()[NEW_ORDER]
+
+    def reissue_internal() -> None:
+        cluster.delete("Secret", space, "internal-tls")
+        cluster.wait_for(
+            "cert-manager has not issued it again", lambda: cluster.get("Secret", space, "internal-tls"), bool
+        )
+        wait_theirs(bed, space)
+
+    code, said = migrate("--apply", *UNATTENDED)
+    assert code == 0, said
+    assert "1 of 1 Certificates are Certwright's now" in said
+    tenant.ready("web")
+    assert cluster.secret_data(space, "web-tls") == before
+    reissue_internal()
+    # A renewal of ours, with the key kept, is no reason for its controller to issue.
+    renewal = {"request": {"id": "once", "action": "Renew"}}
+    cluster.patch("Certificate", space, "web", {"spec": renewal})
+    cluster.wait_for(
+        "it was not renewed",
+        lambda: {"data": cluster.secret_data(space, "web-tls")["tls.crt"]},
+        lambda found: found["data"] != before["tls.crt"],
+    )
+    renewed = cluster.secret_data(space, "web-tls")
+    reissue_internal()
+    assert renewed["tls.key"] == before["tls.key"]
+    assert theirs(space, "web")["status"]["revision"] == 1
+    assert counted_ca.counts()[NEW_ORDER] == orders + 1
+
+    code, said = migrate("--back", *UNATTENDED)
+    assert code == 0, said
+    reissue_internal()
+    assert cluster.secret_data(space, "web-tls") == renewed
+    assert theirs(space, "web")["status"]["revision"] == 1
+    assert counted_ca.counts()[NEW_ORDER] == orders + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography import x509
 
 from harness import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
 from harness.mistakes import wait_event
+from testbed.exchanges import Forward, Hang
 from testbed.gateway_api import find_gateway_definitions
 from testbed.proxy import RecordingProxy
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.cluster import Object
     from testbed.bed import TestBed
+    from testbed.exchanges import Action, Request, Response
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
@@ -387,3 +390,46 @@ def test_a_temporary_certificate_is_there_at_once_and_the_real_one_takes_its_pla
     issued = tenant.leaf("web-tls")
     assert issued.issuer != temporary.issuer
     assert issued.public_key() != temporary.public_key()
+
+
+def test_killed_after_each_of_its_writes_it_goes_on_where_it_was(
+    tenant: Tenant, api: RecordingProxy, host: Callable[[], str]
+) -> None:
+    cluster, namespace = tenant.cluster, tenant.namespace
+    kept, gone, more = host(), host(), host()
+
+    def kill_after_next_write() -> None:
+        """Kill the operator right after its next write of a Certificate, before it learns of it, and start it."""
+        written = threading.Event()
+
+        def hold(request: Request, response: Response) -> Action:
+            own = f"/namespaces/{namespace}/certificates/" in request.path and not request.path.endswith("/status")
+            if written.is_set() or (own and request.is_write and response.status < 300):
+                written.set()
+                return Hang()
+            return Forward()
+
+        api.on_response = hold
+        assert written.wait(60)
+        tenant.operator.kill()
+        api.on_response = lambda _request, _response: Forward()
+        tenant.operator.start()
+
+    cluster.apply(ingress(tenant, "web", {"a-tls": [kept], "b-tls": [gone]}, issuer="pebble"))
+    kill_after_next_write()  # one of the two is there
+    wait_certificates(tenant, "a-tls", "b-tls")
+    for name in ("a-tls", "b-tls"):
+        tenant.ready(name)
+    cluster.apply(ingress(tenant, "web", {"a-tls": [kept, more]}, issuer="pebble"))
+    kill_after_next_write()  # changed, and not deleted yet
+    wait_certificates(tenant, "a-tls")
+    wait_names(tenant, "a-tls", kept, more)
+    tenant.ready("a-tls")
+    made = cluster.get("Certificate", namespace, "a-tls")
+    assert made is not None
+    assert made["status"]["revision"] == 2
+    assert cluster.get("Secret", namespace, "b-tls") is not None
+    cluster.patch("Ingress", namespace, "web", {"metadata": {"annotations": {"certwright.io/issuer": None}}})
+    kill_after_next_write()
+    wait_certificates(tenant)
+    assert cluster.get("Secret", namespace, "a-tls") is not None

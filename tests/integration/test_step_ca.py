@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from cryptography import x509
 
 from certwright.acme import AccountKey, BadCsr, RevocationReason
@@ -14,6 +18,7 @@ from certwright.client import Dns01, Http01Server, TlsAlpn01Server, connect, iss
 from certwright.pki import CertificateContents, Subject, parse_chain
 from harness.acme import provider_of, view_of
 from harness.acme_command import AcmeCommand
+from testbed.locations import PROJECT
 from testbed.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -113,3 +118,29 @@ def test_the_operator_issues(module_tenant: Tenant, step_ca: StepCa) -> None:
     tenant.ready("step")
     data = tenant.cluster.secret_data(tenant.namespace, "step-tls")
     assert names_in(data["tls.crt"]) == {host, f"*.{host}"}
+
+
+def test_the_tutorial_runs_with_its_configuration_its_issuer_and_one_root(
+    module_tenant: Tenant, bed: TestBed, step_ca: StepCa
+) -> None:
+    tenant, host = module_tenant, f"{secrets.token_hex(6)}.example.test"
+    page = (PROJECT / "docs" / "step-ca.md").read_text(encoding="utf-8")
+    shown = [one for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) for one in yaml.safe_load_all(text)]
+    (configuration,) = [json.loads(one["data"]["ca.json"]) for one in shown if one["kind"] == "ConfigMap"]
+    (internal,) = [one for one in shown if one["kind"] == "ClusterIssuer"]
+    (service,) = [one for one in shown if one["kind"] == "Service"]
+    assert configuration["dnsNames"] == [f"{service['metadata']['name']}.pki.svc"]
+    assert step_ca.running
+    bed.end_step_ca()
+    started = bed.start_step_ca(configuration=configuration)
+    # The place apart, the URL is the page's.
+    shown_url, url = (urlsplit(one) for one in (internal["spec"]["acme"]["server"], started.directory_url))
+    assert (shown_url.hostname, shown_url.path) == (configuration["dnsNames"][0], url.path)
+    tenant.add_issuer(
+        "internal", server=started.directory_url, caBundle=base64.b64encode(started.ca_bundle_pem).decode()
+    )
+    tenant.apply("internal", host, issuerRef={"name": "internal"})
+    tenant.ready("internal")
+    leaf = tenant.leaf("internal-tls")
+    root = x509.load_pem_x509_certificate(started.ca_bundle_pem)
+    leaf.verify_directly_issued_by(root)

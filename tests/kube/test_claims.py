@@ -95,6 +95,7 @@ async def test_releases_of_different_namespaces_do_not_see_each_other(server: Ap
 async def test_only_what_both_serve_is_left_to_the_other(server: ApiServer, client: KubeClient) -> None:
     claims = await Cluster(server, client, "a", "b").look(lease(OTHER, "b,c", created="2026-01-01"))
     assert [claims.keeper(namespace) for namespace in ("a", "b", "")] == [None, OTHER, None]
+    assert [claims.serves(namespace) for namespace in ("a", "b", "c")] == [True, True, False]
     claims = await Cluster(server, client, "a", "b").look(lease(OTHER, created="2026-01-01"))
     assert [claims.keeper(namespace) for namespace in ("a", "b", "")] == [OTHER] * 3
     claims = await Cluster(server, client).look(lease(OTHER, "b", created="2026-01-01"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -9,12 +10,12 @@ from typing import Any, Final, cast
 
 import pytest
 
-from certwright.cert_manager.api import BESIDE
+from certwright.cert_manager.api import BESIDE, MOVED
 from certwright.kube.errors import Conflict
 from certwright.migration.apply import Moved, apply
 from certwright.migration.assessment import assess
 from certwright.migration.back import go_back
-from certwright.migration.certificates import digest_of
+from certwright.migration.certificates import digest_of, encoding_of
 from certwright.migration.cluster import (
     CRDS,
     DEPLOYMENTS,
@@ -35,7 +36,7 @@ from certwright.migration.cluster import (
 from certwright.migration.controller import WITHOUT_ACME
 from certwright.migration.finish import finish, remove_crds, remove_finalizers
 from certwright.migration.inventory import read_inventory
-from certwright.migration.marks import MOVED, REPLICAS, TRIAL
+from certwright.migration.marks import REPLICAS, TRIAL
 from certwright.migration.progress import Outcome, Progress
 
 ACCOUNT: Final = "https://ca.test/account/1"
@@ -467,3 +468,30 @@ async def test_only_the_object_that_was_read_is_changed(world: World) -> None:
     await world.change(DEPLOYMENTS, read, {"spec": {"replicas": 3}})
     with pytest.raises(Conflict):
         await world.change(DEPLOYMENTS, read, {"spec": {"replicas": 4}})
+
+
+@pytest.mark.parametrize(
+    ("line", "encoding"),
+    [
+        ("-----BEGIN PRIVATE KEY-----", "PKCS8"),
+        ("-----BEGIN RSA PRIVATE KEY-----", "PKCS1"),
+        ("-----BEGIN EC PRIVATE KEY-----", "PKCS1"),
+        ("-----BEGIN CERTIFICATE-----", None),
+        ("", None),
+    ],
+)
+def test_the_key_keeps_its_form_for_the_trial(line: str, encoding: str | None) -> None:
+    pem = f"{line}\n{'A' * 64}\n" * 20
+    assert encoding_of({"data": {"tls.key": base64.b64encode(pem.encode()).decode()}}) == encoding
+
+
+@pytest.mark.parametrize("secret", [None, {}, {"data": None}, {"data": {"tls.key": 7}}, {"data": {"tls.key": "?" * 9}}])
+def test_what_is_no_key_has_no_form(secret: Any) -> None:
+    assert encoding_of(secret) is None
+
+
+async def test_a_trial_says_how_the_key_is_written(world: World) -> None:
+    pem = base64.b64encode(b"-----BEGIN RSA PRIVATE KEY-----\n").decode()
+    of(world, SECRETS)["web-tls"]["data"]["tls.key"] = pem
+    await move(world)
+    assert of(world, OUR_CERTIFICATES)["web"]["spec"]["privateKey"] == {"rotationPolicy": "Never", "encoding": "PKCS1"}

@@ -17,6 +17,8 @@ LEASE_NAMESPACE: Final = "kube-system"
 FINALIZERS: Final = ("acme.cert-manager.io/finalizer", "finalizer.acme.cert-manager.io")
 """On its Challenges; with its controller gone, nothing takes them off."""
 
+MOVED: Final = "certwright.io/moved-from-cert-manager"
+"""On objects of ours that the migration has made, Secrets that it has copied included: the UID of the original."""
 BESIDE: Final = "certwright.io/beside-cert-manager"
 """On a Certificate of ours: the UID of cert-manager's Certificate for the same Secret that is known to issue nothing.
 

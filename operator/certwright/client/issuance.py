@@ -74,9 +74,17 @@ class Issuance:
     """One issuance under way."""
 
     def __init__(
-        self, client: Client, identifiers: tuple[Identifier, ...], notify: OnEvent, seconds: float, *, pace: Pace
+        self,
+        client: Client,
+        identifiers: tuple[Identifier, ...],
+        notify: OnEvent,
+        seconds: float,
+        *,
+        pace: Pace,
+        for_servers: bool = False,
     ) -> None:
         self.order: Order | None = None
+        self._for_servers = for_servers
         self._client = client
         self._pace = pace
         self._identifiers = identifiers
@@ -329,6 +337,8 @@ class Issuance:
                 ip_addresses=values(self._identifiers, "ip"),
                 now=self._clock.now(),
                 current=None if current is None else chain_of(current).leaf,
+                is_exact=True,
+                for_servers=self._for_servers,
             )
         except (AcmeError, PkiError) as error:
             raise UnusableCertificate(

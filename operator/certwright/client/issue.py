@@ -12,6 +12,7 @@ from certwright.client.certificate import chain_of, names_of
 from certwright.client.events import ignore
 from certwright.client.issuance import Issuance
 from certwright.client.key import KeySpec, start_request, takes_long
+from certwright.pki import CertificateContents, SigningRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from certwright.client.events import OnEvent
     from certwright.client.key import CertificateKey
     from certwright.dns import DnsView
-    from certwright.pki import CertificateChain, CertificateContents
+    from certwright.pki import CertificateChain
 
 DEFAULT_TIMEOUT: Final = 600.0
 """Seconds for one issuance, unless the caller gives another number."""
@@ -88,7 +89,7 @@ async def issue(
         SolverFailed: A solver could not do its work.
         OrderFailed: The CA could not validate a domain; see `by_identifier`.
         PreferredChainMissing: The preferred chain is not on offer; what was issued is in the error.
-        UnusableCertificate: What the CA issued is not what was asked for.
+        UnusableCertificate: What the CA issued is not what was asked for: another key, other names, not for servers.
         CertificateStartsLater: What the CA issued starts soon, but after `timeout`; resume the order then.
         KeyReused: The key is the account's.
         BudgetExhausted: There is no room within the time given.
@@ -96,7 +97,9 @@ async def issue(
         AcmeError: What else can go wrong; see `certwright.acme.errors` and `certwright.acme.problem`.
     """
     identifiers = tuple(dict.fromkeys(map(_identifier, names)))
-    issuance = Issuance(client, identifiers, on_event, timeout, pace=pace)
+    # A request that somebody else made may be for any use.
+    for_servers = not isinstance(key, SigningRequest) and (contents or CertificateContents()).is_for_servers
+    issuance = Issuance(client, identifiers, on_event, timeout, pace=pace, for_servers=for_servers)
     request = start_request(key, identifiers, common_name=common_name, account_key=client.key, contents=contents)
     try:
         async with asyncio.timeout(timeout):

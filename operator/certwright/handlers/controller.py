@@ -48,7 +48,7 @@ from certwright.shim.annotations import is_annotated
 from certwright.shim.reconciler import ShimReconciler
 from certwright.shim.requests import ShimApi
 from certwright.shim.routes import Routes
-from certwright.shim.sources import SOURCES
+from certwright.shim.sources import OF_GATEWAYS, SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -181,6 +181,7 @@ class Controller:
             look_again=self.manager.wake,
             is_validating=self._is_validating,
             release=self._release,
+            orphaned=self._orphaned,
         )
         self._presenters = solvers
         self.answers = solvers.answers
@@ -230,6 +231,8 @@ class Controller:
             placed=self._certificate_reconciler.records_in_place,
             named=lambda: named_records(one.status for one in self.certificates),
             exists=self._has_certificate_of,
+            serves=lambda namespace: claims is None or claims.serves(namespace),
+            kept_out=lambda namespace: claims is not None and claims.keeper(namespace) is not None,
             look_at_issuer=self.manager.wake,
             recorder=self._recorder,
             metrics=self.metrics,
@@ -248,6 +251,7 @@ class Controller:
                 recorder=self._recorder,
                 routes=self.routes,
                 is_cert_manager_live=self.cert_manager.is_live,
+                **({"is_claimed": self.guard.has_claim} if self.guard is not None else {}),
             )
         self._register()
 
@@ -308,7 +312,9 @@ class Controller:
         if self._shim is not None and self._shim_options is not None:
             defaults = self._shim_options.defaults
             for source in SOURCES:
-                kinds.register(source_kind(source, self._shim, wants=partial(is_annotated, defaults)))
+                # A ListenerSet without an annotation may take its Gateway's issuer, which only its spec names.
+                wants = every if source in OF_GATEWAYS else partial(is_annotated, defaults)
+                kinds.register(source_kind(source, self._shim, wants=wants))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())
@@ -343,6 +349,9 @@ class Controller:
         stores: dict[str, Store[Issuer] | Store[ClusterIssuer]]
         stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
         return stores[issuer.kind].get(issuer.namespace, issuer.name)
+
+    def _orphaned(self, issuer: Key) -> str | None:
+        return self._sweep.message(issuer)
 
     def _has_certificate_of(self, left: LeftRecord) -> bool:
         """Whether the Certificate is there whose order a record was for."""
@@ -402,6 +411,11 @@ def changed_for_us(before: Certificate, after: Certificate) -> bool:
 def nothing(*_: object) -> Iterable[Key]:
     """Wake nothing."""
     return ()
+
+
+def every(_body: Mapping[str, Any]) -> bool:
+    """Want every object."""
+    return True
 
 
 def no_rival(_certificate: Certificate) -> None:

@@ -203,10 +203,10 @@ def secret_kind(
 def source_kind(
     resource: Resource, reconciler: ShimReconciler, *, wants: Callable[[Mapping[str, Any]], bool]
 ) -> WatchedKind[Noticed]:
-    """Return the declaration of Ingresses, Gateways or ListenerSets, of which only annotated ones are kept."""
+    """Return the declaration of Ingresses, Gateways or ListenerSets, of which only those that are wanted are kept."""
 
     def wakes(key: Key, before: Noticed | None, after: Noticed | None) -> Iterable[Key]:
-        return () if before == after and before is not None else (key,)
+        return () if before == after and before is not None else (key, *reconciler.at_gateway(key))
 
     return WatchedKind(
         resource, parse=Noticed.of, wakes=wakes, reconcile=reconciler.reconcile, wants=wants, is_foreign=True

@@ -39,13 +39,16 @@ from certwright.kube.events import subject_of
 from certwright.resources import (
     ISSUER_FINALIZER,
     MAX_COUNT,
+    ORPHANED_RECORDS,
     READY,
     CaOffer,
     ClusterIssuer,
+    Condition,
     Issuer,
     IssuerStatus,
     find_condition,
     set_condition,
+    without_condition,
 )
 from certwright.runtime.backoff import Backoff, wait_until
 from certwright.runtime.result import Result
@@ -64,7 +67,7 @@ if TYPE_CHECKING:
     from certwright.kube.events import EventRecorder
     from certwright.kube.store import Store
     from certwright.reasons import Reason
-    from certwright.resources import AcmeIssuerStatus, Condition, ConditionStatus, RateLimitUsageStatus
+    from certwright.resources import AcmeIssuerStatus, ConditionStatus, RateLimitUsageStatus
     from certwright.runtime.key import Key
 
 logger = logging.getLogger(__name__)
@@ -154,6 +157,8 @@ class IssuerReconciler:
         look_again: Asks for a look at another issuer, whose account key was replaced.
         is_validating: Whether an order of an issuer waits for the CA to look at its responses.
         release: Has those looked at who waited for a rate limit that is over.
+        orphaned: Returns what is to be said of records that are left in the DNS; empty for none, None if that is not
+            known.
     """
 
     def __init__(
@@ -175,7 +180,9 @@ class IssuerReconciler:
         look_again: Callable[[Key], None] = lambda _key: None,
         is_validating: Callable[[Key], bool] = lambda _key: False,
         release: Callable[[Sequence[Asker]], None] = lambda _askers: None,
+        orphaned: Callable[[Key], str | None] = lambda _key: None,
     ) -> None:
+        self._orphaned = orphaned
         self._release = release
         self._look_again, self._is_validating = look_again, is_validating
         self._records = records
@@ -411,10 +418,10 @@ class IssuerReconciler:
         self._tell_circuit(issuer)
         usage = known.budget.ca.kept(known.budget.account, _usage(issuer))
         shown = {"rate_limits": kept, "rate_limit_usage": () if usage is None else (usage,)}
-        right = found = issuer.status.replace(**shown, conditions=self._with_circuit(issuer))
+        right = found = issuer.status.replace(**shown, conditions=self._with_shared(issuer, issuer.status.conditions))
         if said is not None:
             own = self._ready_status(issuer, said)
-            right = own.replace(**shown, conditions=self._with_circuit(issuer, own.conditions))
+            right = own.replace(**shown, conditions=self._with_shared(issuer, own.conditions))
         if said is not None and right != found and said.written:
             until = said.corrections.pause(now)
             if until is not None:
@@ -446,15 +453,32 @@ class IssuerReconciler:
         next_look, now = records.next_look(key), self._clock()
         return rest if next_look is None else rest.no_later_than(max(next_look - now, dt.timedelta()))
 
-    def _with_circuit(
-        self, issuer: AnyIssuer, conditions: tuple[Condition, ...] | None = None
-    ) -> tuple[Condition, ...]:
+    def _with_shared(self, issuer: AnyIssuer, known: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        """Return an issuer's conditions with those about what its Certificates find out."""
+        return self._with_orphaned(issuer, self._with_circuit(issuer, known))
+
+    def _with_circuit(self, issuer: AnyIssuer, known: tuple[Condition, ...]) -> tuple[Condition, ...]:
         """Return an issuer's conditions with the one that says whether its CA works, once it has not."""
-        known = issuer.status.conditions if conditions is None else conditions
         key = _key(issuer)
         if self._circuits.is_available(key) and find_condition(known, AVAILABLE) is None:
             return known
         return set_condition(known, self._circuits.condition(key, issuer.metadata.generation), self._clock())
+
+    def _with_orphaned(self, issuer: AnyIssuer, known: tuple[Condition, ...]) -> tuple[Condition, ...]:
+        """Return an issuer's conditions with the one that says which records are left in the DNS, while some are."""
+        message = self._orphaned(_key(issuer))
+        if message is None:
+            return known
+        if not message:
+            return without_condition(known, ORPHANED_RECORDS)
+        condition = Condition(
+            type=ORPHANED_RECORDS,
+            status="True",
+            reason="OrphanedRecordFound",
+            message=message,
+            observed_generation=issuer.metadata.generation,
+        )
+        return set_condition(known, condition, self._clock())
 
     def _tell_circuit(self, issuer: AnyIssuer) -> None:
         """Record an Event if the circuit was opened or closed since the condition was written."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from certwright.challenges.dns01 import Dns01Presenter
+from certwright.concurrency import gather_all
 from certwright.dns import DnsError, Propagation, ZoneNotFound
 from certwright.failures import IssuanceError
 from certwright.issuers.left_records import WORDS, Cause, LeftRecord
@@ -62,8 +63,12 @@ ENOUGH_ABSENCES: Final = 3
 """A record that cannot be removed, as its zone is gone for example, and is not in the DNS so often, is gone."""
 ENOUGH_TRIES: Final = 3
 """No record is given up before so many, also if the operator was down for longer than its patience."""
+RECORD_SECONDS: Final = 20.0
+"""For one record: an order that needs one at the same name waits for it."""
 AT_ONCE: Final = 4
 """Namespaces that are looked at at a time."""
+TOGETHER: Final = 10
+"""Records of one issuer that are removed at the same time."""
 MAX_AT_ONCE: Final = 50
 """Records of one issuer in one look."""
 SHOWN: Final = 5
@@ -108,6 +113,8 @@ class RecordSweep:
         placed: Returns the records of orders that this process works on, and since when they are in place.
         named: Returns all records that the status of a Certificate names as in place.
         exists: Whether a Certificate is there, by its UID.
+        serves: Whether this release looks after a namespace: only then it knows which records its orders need.
+        kept_out: Whether another release looks after it as well, and was there first.
         look_at_issuer: Asks for a look at an issuer that is not loaded yet.
         recorder: For Events.
         metrics: Counts records.
@@ -125,6 +132,8 @@ class RecordSweep:
         placed: Callable[[], Iterable[LeftRecord]],
         named: Callable[[], Collection[tuple[str, str]]],
         exists: Callable[[LeftRecord], bool],
+        serves: Callable[[str], bool],
+        kept_out: Callable[[str], bool] = lambda _namespace: False,
         look_at_issuer: Callable[[Key], object],
         recorder: EventRecorder,
         metrics: Metrics,
@@ -138,6 +147,8 @@ class RecordSweep:
         self._placed = placed
         self._named = named
         self._exists = exists
+        self._serves = serves
+        self._kept_out = kept_out
         self._look_at_issuer = look_at_issuer
         self._recorder = recorder
         self._metrics = metrics
@@ -145,8 +156,15 @@ class RecordSweep:
         self._tries: dict[tuple[Key, str, str], _Tries] = {}
         self._began: dt.datetime | None = None
         self._told: set[tuple[Key, str, str]] = set()
+        self._said: dict[Key, str] | None = None
+        self._gone: list[LeftRecord] = []
+        self._given_up: defaultdict[str, list[LeftRecord]] = defaultdict(list)
         left.on_dropped = self._no_room
         metrics.watch_orphaned(lambda: left.number_left)
+
+    def message(self, issuer: Key) -> str | None:
+        """Return what an issuer's condition says of records that are left; empty for none, None if it is not known."""
+        return None if self._said is None else self._said.get(issuer, "")
 
     async def run(self, begun: asyncio.Event, complete: asyncio.Event) -> None:
         """Look again and again, from when this process leads and knows every Certificate. Ends with a cancellation."""
@@ -181,11 +199,12 @@ class RecordSweep:
         self._tell_new()
         await self._left.write()
         due = self._due(now)
-        if not due:
-            return
-        await self._try_all(due)
-        self._tell_new()
-        await self._left.write()
+        if due:
+            await self._try_all(due)
+            self._tell_new()
+            await self._left.write()
+        self._tell_ended()
+        self._show()
 
     def _take_placed(self, now: dt.datetime) -> None:
         """Have the list hold the records of orders that take long, and drop those of orders that ended well."""
@@ -213,7 +232,22 @@ class RecordSweep:
             return []
         needed = {(one.record.name, one.record.value) for one in self._placed()} | set(self._named())
         needed |= {(record.name, record.value) for record in self._holders}
-        return [one for one in due if (one.record.name, one.record.value) not in needed]
+        self._leave_to_others([one for one in due if not self._serves(one.certificate.namespace)])
+        return [
+            one
+            for one in due
+            if (one.record.name, one.record.value) not in needed
+            and self._serves(one.certificate.namespace)
+            and not self._kept_out(one.certificate.namespace)
+        ]
+
+    def _leave_to_others(self, records: Iterable[LeftRecord]) -> None:
+        """Take the records of namespaces off the list that another release may look after by now."""
+        for one in records:
+            if one.is_left:
+                self._give_up([one], "This release does not serve its namespace any more")
+            else:
+                self._done(one)
 
     def _first_try(self, one: LeftRecord, now: dt.datetime) -> dt.datetime:
         began = (self._began or now) + SETTLING
@@ -239,13 +273,10 @@ class RecordSweep:
                 group.create_task(in_turn(namespace, records))
 
     async def _try_namespace(self, records: Sequence[LeftRecord]) -> None:
-        by_issuer: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
-        for one in records:
-            by_issuer[one.issuer].append(one)
         open_: list[LeftRecord] = list(records)
         try:
             async with asyncio.timeout(NAMESPACE_SECONDS):
-                for issuer, of_issuer in by_issuer.items():
+                for issuer, of_issuer in _by_issuer(records).items():
                     group = of_issuer[:MAX_AT_ONCE]
                     open_ = group
                     await self._try_issuer(issuer, group)
@@ -262,23 +293,24 @@ class RecordSweep:
         strange = [one for one in records if issuer is not None and one.is_read and one.issuer_uid != issuer.uid]
         if strange:
             self._give_up(strange, f"{key} is not the object any more that it was created by")
-        for one in records:
-            if one not in strange:
-                await self._try(one, issuer)
+        ours = [one for one in records if one not in strange]
+        for start in range(0, len(ours), TOGETHER):
+            # Together, as a zone's changes of the same time are one request where the provider allows that.
+            await gather_all(self._try(one, issuer) for one in ours[start : start + TOGETHER])
 
     async def _try(self, one: LeftRecord, issuer: LoadedIssuer | None) -> None:
         try:
-            async with self._holders.releasing(self, [one.record]) as removable:
-                # An order that comes to need it meanwhile waits until this is done, and then puts it in place again.
-                if removable:
-                    await self._remove(one, issuer)
+            async with asyncio.timeout(RECORD_SECONDS):
+                await self._look_and_remove(one, issuer)
         except (DnsError, IssuanceError, KubeError) as error:
             self._not_yet(one, str(error))
+        except TimeoutError:
+            self._not_yet(one, f"it took longer than {RECORD_SECONDS:g} s")
         except Exception as error:
             logger.exception("unexpected error while removing the TXT record %s", one.record.name)
             self._not_yet(one, f"{type(error).__name__} while it was removed")
 
-    async def _remove(self, one: LeftRecord, issuer: LoadedIssuer | None) -> None:
+    async def _look_and_remove(self, one: LeftRecord, issuer: LoadedIssuer | None) -> None:
         presenters = await self._presenters_for(one, issuer)
         sight = await self._see(one, presenters)
         if not one.is_left:
@@ -286,10 +318,16 @@ class RecordSweep:
                 self._done(one)  # its order has ended as it should, and the list was not written any more
                 return
             one = self._found(one)
-        tries = self._tries[one.id]
-        if tries.is_removed and sight != "served":
+        if self._tries[one.id].is_removed and sight != "served":
             self._removed(one)
             return
+        async with self._holders.releasing(self, [one.record]) as removable:
+            # An order that comes to need it meanwhile waits until this is done, and then puts it in place again.
+            if removable:
+                await self._remove(one, presenters, sight)
+
+    async def _remove(self, one: LeftRecord, presenters: Sequence[Presenter], sight: Sight) -> None:
+        tries = self._tries[one.id]
         problems = [problem for presenter in presenters if (problem := await _clean_up(one, presenter)) is not None]
         if len(problems) < len(presenters) and (sight != "unknown" or not problems):
             if sight != "served" or all(map(_keeps_values, presenters)):
@@ -365,9 +403,7 @@ class RecordSweep:
 
     def _removed(self, one: LeftRecord) -> None:
         self._done(one)
-        self._metrics.orphaned("removed")
-        message = f"No longer in the DNS, where it was left behind: {_shown([one])}."
-        self._tell(one.issuer, "Normal", "OrphanedRecordRemoved", message)
+        self._gone.append(one)
 
     def _done(self, one: LeftRecord) -> None:
         self._left.drop([one])
@@ -376,9 +412,7 @@ class RecordSweep:
     def _give_up(self, records: Sequence[LeftRecord], why: str) -> None:
         for one in records:
             self._done(one)
-        self._metrics.orphaned("given_up", len(records))
-        message = f"Given up, and left in the DNS: {_shown(records)}. {sentence(why)} Remove it by hand."
-        self._tell(records[0].issuer, "Warning", "OrphanedRecordGivenUp", message)
+        self._given_up[why] += records
 
     def _no_room(self, records: Iterable[LeftRecord]) -> None:
         for one in records:
@@ -386,15 +420,35 @@ class RecordSweep:
 
     def _tell_new(self) -> None:
         """Say which records were found to be left behind since the last time."""
-        new: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
-        for one in self._left:
-            if one.is_left and not one.is_read and one.id not in self._told:
-                new[one.issuer].append(one)
-        for issuer, records in new.items():
+        new = [one for one in self._left if one.is_left and not one.is_read and one.id not in self._told]
+        for issuer, records in _by_issuer(new).items():
             self._told.update(one.id for one in records)
             self._metrics.orphaned("found", len(records))
             message = f"Left behind in the DNS: {_shown(records)}. The operator tries to remove it, for seven days."
             self._tell(issuer, "Warning", "OrphanedRecordFound", message)
+
+    def _tell_ended(self) -> None:
+        """Say what became of records since the last time."""
+        gone, self._gone = self._gone, []
+        for issuer, records in _by_issuer(gone).items():
+            self._metrics.orphaned("removed", len(records))
+            message = f"No longer in the DNS, where it was left behind: {_shown(records)}."
+            self._tell(issuer, "Normal", "OrphanedRecordRemoved", message)
+        given_up, self._given_up = self._given_up, defaultdict(list)
+        for why, of_cause in given_up.items():
+            for issuer, records in _by_issuer(of_cause).items():
+                self._metrics.orphaned("given_up", len(records))
+                message = f"Given up, and left in the DNS: {_shown(records)}. {sentence(why)} Remove it by hand."
+                self._tell(issuer, "Warning", "OrphanedRecordGivenUp", message)
+
+    def _show(self) -> None:
+        """Have the issuers' conditions say what is left now."""
+        left = _by_issuer(one for one in self._left if one.is_left)
+        said = {key: f"Left in the DNS, and not removed yet: {_shown(records)}." for key, records in left.items()}
+        before, self._said = self._said or {}, said
+        for issuer in before.keys() | said.keys():
+            if before.get(issuer) != said.get(issuer):
+                self._look_at_issuer(issuer)
 
     def _tell(self, issuer: Key, kind: Literal["Normal", "Warning"], reason: Reason, message: str) -> None:
         if kind == "Warning":
@@ -402,6 +456,13 @@ class RecordSweep:
         found = self._find_issuer(issuer)
         if found is not None:
             self._recorder.record(subject_of(found.KIND, found.metadata), kind, reason, message)
+
+
+def _by_issuer(records: Iterable[LeftRecord]) -> dict[Key, list[LeftRecord]]:
+    found: defaultdict[Key, list[LeftRecord]] = defaultdict(list)
+    for one in records:
+        found[one.issuer].append(one)
+    return found
 
 
 def _keeps_values(presenter: Presenter) -> bool:

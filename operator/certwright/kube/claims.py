@@ -143,6 +143,10 @@ class Claims:
         """Our own release, as others name it."""
         return self._own
 
+    def serves(self, namespace: str) -> bool:
+        """Whether a namespace is one of those that this release serves."""
+        return self._scope.serves(namespace)
+
     def others(self, namespace: str) -> list[str]:
         """Name the other releases at work that serve a namespace; an empty text stands for cluster-scoped objects."""
         return [other.name for other in self._others if self._shares(other, namespace)]

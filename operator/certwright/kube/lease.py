@@ -169,6 +169,13 @@ class LeaseLock:
             await self._client.request("PUT", self._path, action=f"write {self}", body=body, idempotent=False)
         )
 
+    async def delete(self, lease: Lease) -> None:
+        """Delete it as it is in this version; `Conflict` if it has been written since, `NotFound` if it is gone."""
+        metadata = lease.body["metadata"]
+        preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        await self._client.request("DELETE", self._path, action=f"delete {self}", body=options)
+
 
 def micro_time() -> str:
     """Return the present time as the API server writes it. For users: nothing here compares wall clocks."""

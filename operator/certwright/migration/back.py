@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from certwright.cert_manager.api import MOVED
 from certwright.migration.cluster import OUR_CERTIFICATES, OUR_CLUSTER_ISSUERS, OUR_ISSUERS, SECRETS
 from certwright.migration.controller import restore_controller
-from certwright.migration.marks import MOVED, TRIAL
+from certwright.migration.marks import TRIAL
 from certwright.migration.progress import Outcome, mark_of, title
 
 if TYPE_CHECKING:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.cert_manager.api import BESIDE
+from certwright.cert_manager.api import BESIDE, MOVED
 from certwright.cert_manager.spec import mapping
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
 from certwright.migration.inventory import condition, is_ready
-from certwright.migration.marks import MOVED, NO_CERTIFICATE, TRIAL
+from certwright.migration.marks import NO_CERTIFICATE, TRIAL
 from certwright.migration.progress import Outcome, mark_of, marked, title
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from certwright.migration.cluster import Cluster
     from certwright.migration.progress import Progress
 
+HEAD: Final = 120
+"""Characters of base64 that hold the first line of a key."""
+ENCODINGS: Final = {
+    b"-----BEGIN PRIVATE KEY": "PKCS8",
+    b"-----BEGIN RSA PRIVATE KEY": "PKCS1",
+    b"-----BEGIN EC PRIVATE KEY": "PKCS1",
+}
 _SHIM_OWNERS: Final = frozenset({"Ingress", "Gateway", "ListenerSet", "XListenerSet"})
 """Whose annotations made the Certificate: they own ours as well, so that our shim knows it."""
 
@@ -68,6 +76,16 @@ def digest_of(secret: Mapping[str, Any] | None) -> str:
     return hashlib.sha256(chain.encode()).hexdigest() if isinstance(chain, str) and chain else NO_CERTIFICATE
 
 
+def encoding_of(secret: Mapping[str, Any] | None) -> str | None:
+    """Return how a Secret's `tls.key` is written, ``PKCS1`` or ``PKCS8``; None if that cannot be told."""
+    key = mapping(mapping(secret).get("data")).get("tls.key")
+    try:
+        head = base64.b64decode(key[:HEAD], validate=True) if isinstance(key, str) else b""
+    except ValueError:
+        return None
+    return next((encoding for line, encoding in ENCODINGS.items() if head.lstrip().startswith(line)), None)
+
+
 def as_moved(one: Assessed, ours: Mapping[str, Any], marks: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return our Certificate with the marks of the migration, and with the object whose annotations made theirs."""
     manifest = marked(ours, {MOVED: one.uid, **(marks or {})})
@@ -83,7 +101,9 @@ async def _on_trial(
     """Return our Certificate for the trial: the key in the Secret stays, and the Secret stays whatever happens."""
     spec = {name: value for name, value in ours["spec"].items() if name != "secretOwnerReference"}
     secret = await cluster.read(SECRETS, ours["metadata"].get("namespace"), spec["secretName"])
-    spec["privateKey"] = {"rotationPolicy": "Never"}
+    # In the form that it has: who reads it may take no other, and nothing is to change in a trial.
+    encoding = encoding_of(secret)
+    spec["privateKey"] = {"rotationPolicy": "Never", **({"encoding": encoding} if encoding is not None else {})}
     return {**as_moved(one, ours, {TRIAL: digest_of(secret), **marks}), "spec": spec}
 
 

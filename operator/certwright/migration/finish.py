@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from certwright.cert_manager.api import BESIDE, FINALIZERS, GROUP
+from certwright.cert_manager.api import BESIDE, FINALIZERS, GROUP, MOVED
 from certwright.cert_manager.spec import mapping
 from certwright.migration.certificates import as_moved
 from certwright.migration.cluster import (
@@ -16,7 +16,6 @@ from certwright.migration.cluster import (
     THEIRS_BY_KIND,
 )
 from certwright.migration.inventory import is_ready, issuer_title
-from certwright.migration.marks import MOVED
 from certwright.migration.progress import Outcome, mark_of, title
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from certwright.cert_manager.api import MOVED
 from certwright.cert_manager.spec import mapping
 from certwright.migration.cluster import OURS_BY_KIND, SECRETS
 from certwright.migration.inventory import is_ready
-from certwright.migration.marks import MOVED
 from certwright.migration.progress import Outcome, mark_of, marked, title
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Annotations that the migration leaves on objects: all that it remembers, so it goes on after a kill at any time."""
+"""Annotations that the migration leaves on objects: all that it remembers, so it goes on after a kill at any time.
+
+`cert_manager.api` has those that other packages look at.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ from typing import Final
 
 FIELD_MANAGER: Final = "certwright-migration"
 
-MOVED: Final = "certwright.io/moved-from-cert-manager"
-"""On objects of ours that the migration has made, Secrets that it has copied included: the UID of the original."""
 TRIAL: Final = "certwright.io/migration-trial"
 """On Certificates of ours until `--finish`: the SHA-256 of the `tls.crt` that they took over, or `new` without one."""
 REPLICAS: Final = "certwright.io/replicas-before-migration"

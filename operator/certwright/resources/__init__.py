@@ -5,6 +5,7 @@ from certwright.resources.certificate import Certificate, CertificateSpec, Certi
 from certwright.resources.conditions import (
     ISSUING,
     OPERATOR_CONFLICT,
+    ORPHANED_RECORDS,
     PAUSED,
     READY,
     RECORDS_PUBLISHED,
@@ -151,6 +152,7 @@ __all__ = [
     "MAX_ISSUERS",
     "MAX_RECORDS",
     "OPERATOR_CONFLICT",
+    "ORPHANED_RECORDS",
     "PAUSED",
     "READY",
     "RECORDS_PUBLISHED",

@@ -17,6 +17,8 @@ PAUSED = "Paused"
 """Only there while it is True."""
 RECORDS_PUBLISHED = "RecordsPublished"
 """Of an issuer; only there if it has a solver for dns-persist-01."""
+ORPHANED_RECORDS = "OrphanedRecords"
+"""Of an issuer; only there while it is True: challenge records of its orders are left in the DNS."""
 OPERATOR_CONFLICT = "OperatorConflict"
 """Written by a release that leaves an object to another release, and read by people only."""
 

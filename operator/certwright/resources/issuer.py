@@ -238,7 +238,8 @@ class IssuerStatus(Model):
     ] = ()
     """
     Ready: the account is registered and certificates can be ordered. RecordsPublished, of issuers with a
-    solver for dns-persist-01: its permanent DNS records are there.
+    solver for dns-persist-01: its permanent DNS records are there. OrphanedRecords, only while it is True: challenge
+    records of its orders are left in the DNS.
     """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""

@@ -254,6 +254,16 @@ API_URL: Final = TextRule(
     ),
 )
 
+
+def uuid_rule(message: str) -> TextRule:
+    """Return the rule for an ID that is a UUID (RFC 9562 section 4).
+
+    Args:
+        message: What is wrong with another, in the words of whoever gives such IDs.
+    """
+    return TextRule(pattern="[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", message=message, max_length=36)
+
+
 SERVER_ID: Final = TextRule(
     pattern="[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?",
     message="is not the ID of a server: 1 to 63 of A-Z, a-z, 0-9, -, . and _, with a letter or digit at both ends",

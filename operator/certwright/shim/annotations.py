@@ -24,6 +24,7 @@ THEIRS: Final = (f"{theirs.GROUP}/", f"{theirs.ACME_GROUP}/")
 TLS_ACME: Final = "kubernetes.io/tls-acme"
 """On Ingresses since before there were issuers: a certificate by the operator's default issuer."""
 TRIGGERS: Final = ("issuer", "cluster-issuer")
+ISSUER_SUFFIXES: Final = (*TRIGGERS, "issuer-kind", "issuer-group")
 
 MAX_VALUE: Final = 32 * 1024
 """Characters of one annotation that are read: a hundred names have room in it."""
@@ -246,6 +247,20 @@ def is_annotated(defaults: Defaults, body: Mapping[str, Any]) -> bool:
     return isinstance(annotations, dict) and asks(annotations, defaults)
 
 
+def with_issuer_of(annotations: Mapping[str, Any], parent: Mapping[str, Any], defaults: Defaults) -> Mapping[str, Any]:
+    """Return the annotations of a ListenerSet with those of its Gateway that name the issuer, if it names none itself.
+
+    Args:
+        annotations: Of the ListenerSet.
+        parent: Of its Gateway.
+        defaults: The operator's options.
+    """
+    if asks(annotations, defaults):
+        return annotations
+    names = [name for suffix in ISSUER_SUFFIXES for name in (OURS + suffix, their_name(suffix))]
+    return {**annotations, **{name: parent[name] for name in names if name in parent}}
+
+
 def known_annotations(annotations: Mapping[str, Any]) -> dict[str, str]:
     """Return those annotations that could mean anything, whatever the options are."""
     return {
@@ -326,7 +341,7 @@ def _given(annotations: Mapping[str, Any], defaults: Defaults) -> tuple[dict[str
     # An issuer of ours, of either kind, is not contradicted by one of theirs.
     ours = [suffix for suffix in TRIGGERS if names.get(suffix, "").startswith(OURS)]
     if ours:
-        for suffix in (*TRIGGERS, "issuer-kind", "issuer-group"):
+        for suffix in ISSUER_SUFFIXES:
             if not names.get(suffix, OURS).startswith(OURS):
                 del given[suffix], names[suffix]
     return given, names

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.api import MOVED
 from certwright.certificates.store import controller_key
 from certwright.issuers.solver_choice import selected_labels
 from certwright.kube.errors import Conflict, Invalid
@@ -20,9 +21,9 @@ from certwright.kube.owned import Applied, Told
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
-from certwright.shim.annotations import Defaults, asks, read_annotations
+from certwright.shim.annotations import Defaults, asks, read_annotations, with_issuer_of
 from certwright.shim.certificates import wanted_certificates
-from certwright.shim.sources import INGRESSES, SOURCES, Source
+from certwright.shim.sources import GATEWAYS, INGRESSES, OF_GATEWAYS, SOURCES, Source, parent_gateway
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class ShimReconciler:
         recorder: For Events on the annotated objects.
         routes: The HTTPRoutes, for names that are taken from them.
         is_cert_manager_live: Whether cert-manager's controller runs in the cluster.
+        is_claimed: Whether a Certificate of it names a Secret: namespace and name.
     """
 
     def __init__(
@@ -82,9 +84,13 @@ class ShimReconciler:
         recorder: EventRecorder,
         routes: Routes,
         is_cert_manager_live: Callable[[], Awaitable[bool]],
+        is_claimed: Callable[[str, str], bool] = lambda _namespace, _secret: False,
     ) -> None:
         self._routes = routes
         self._is_cert_manager_live = is_cert_manager_live
+        self._is_claimed = is_claimed
+        self._gateway_of: dict[Key, Key] = {}
+        self._of_gateway: defaultdict[Key, set[Key]] = defaultdict(set)
         self._api = api
         self._options = options
         self._certificates = certificates
@@ -109,12 +115,14 @@ class ShimReconciler:
             # Its Certificates go with it: Kubernetes collects what it owned.
             self._told.forget(key)
             self._routes.forget(key)
+            self._attach(key, None)
             return Result.ON_EVENT
-        source = Source.of(resource, body)
-        if source.is_going:
+        found = await self._with_gateway(key, Source.of(resource, body))
+        if found is None or found.is_going:
             return Result.ON_EVENT
-        wishes = read_annotations(source.annotations, self._options.defaults)
+        source, wishes = found, read_annotations(found.annotations, self._options.defaults)
         if await self._is_left_to_cert_manager(source):
+            await self._hand_over(source)
             return Result.again_in(HELD_SECONDS)
         if wishes.issuer is None and not wishes.refusals:
             await self._delete(source, (), "it names no issuer any more")
@@ -167,6 +175,49 @@ class ShimReconciler:
             owner = controller_key(certificate) if certificate is not None else None
             if owner is not None and owner.kind in KINDS:
                 yield owner
+
+    def at_gateway(self, key: Key) -> Iterable[Key]:
+        """Return the ListenerSets that take the issuer of a Gateway; nothing for other kinds."""
+        return tuple(self._of_gateway.get(key, ()))
+
+    async def _with_gateway(self, key: Key, source: Source) -> Source | None:
+        """Return a ListenerSet with the issuer of its Gateway if it names none; None to leave everything as it is."""
+        gateway = parent_gateway(source) if source.resource in OF_GATEWAYS else None
+        if gateway is None or asks(source.annotations, self._options.defaults):
+            self._attach(key, None)
+            return source
+        # Before it is read: a change that comes meanwhile wakes the ListenerSet.
+        self._attach(key, Key(GATEWAYS.kind, *gateway))
+        body = await self._api.read(GATEWAYS, *gateway)
+        parent = Source.of(GATEWAYS, body) if body is not None else None
+        if parent is None or parent.is_going:
+            return None
+        annotations = with_issuer_of(source.annotations, parent.annotations, self._options.defaults)
+        return replace(source, annotations=annotations)
+
+    def _attach(self, key: Key, gateway: Key | None) -> None:
+        """Remember whose issuer a ListenerSet takes."""
+        before = self._gateway_of.pop(key, None)
+        if before is not None:
+            self._of_gateway[before].discard(key)
+            if not self._of_gateway[before]:
+                del self._of_gateway[before]
+        if gateway is not None:
+            self._gateway_of[key] = gateway
+            self._of_gateway[gateway].add(key)
+
+    async def _hand_over(self, source: Source) -> None:
+        """Delete what was made while cert-manager's controller was away, once that has Certificates for the same.
+
+        What the migration has made is left to it, and its way back.
+        """
+        key = Key(source.resource.kind, source.namespace, source.name)
+        kept = {
+            one.metadata.name
+            for one in self._certificates.controlled_by(key)
+            if MOVED in one.metadata.annotations or not self._is_claimed(source.namespace, one.spec.secret_name)
+        }
+        await self._delete(source, kept, "cert-manager runs again and has one for its Secret")
 
     async def _is_left_to_cert_manager(self, source: Source) -> bool:
         """Whether only annotations ask for something that cert-manager sees as well, and it runs."""

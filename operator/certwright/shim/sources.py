@@ -28,6 +28,9 @@ X_LISTENER_SETS: Final = Resource("gateway.networking.x-k8s.io", "v1alpha1", "xl
 """The same before it was part of the standard."""
 SOURCES: Final = (INGRESSES, GATEWAYS, LISTENER_SETS, X_LISTENER_SETS)
 
+OF_GATEWAYS: Final = (LISTENER_SETS, X_LISTENER_SETS)
+"""Which add listeners to a Gateway, and take its issuer if they name none."""
+
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 MAX_BLOCKS: Final = 100
 """Certificates for one object; more are refused."""

@@ -22,6 +22,7 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/controller/acmeorders"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/acme"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/issuing"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/keymanager"
@@ -32,6 +33,7 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/controller/clusterissuers"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/issuers"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/acme"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -55,6 +57,7 @@ func main() {
 	resources := flag.String("cluster-resource-namespace", "kube-system", "where the Secrets of ClusterIssuers are")
 	leases := flag.String("leader-election-namespace", "kube-system", "where the Lease is")
 	nameservers := flag.String("dns01-recursive-nameservers", "", "resolvers, separated by commas")
+	controllers := flag.String("controllers", "*", "all, without those that are named after a hyphen")
 	only := flag.Bool("dns01-recursive-nameservers-only", false, "ask no authoritative server")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,7 +76,9 @@ func main() {
 		},
 		SchedulerOptions: controller.SchedulerOptions{MaxConcurrentChallenges: challenges},
 	}
-	if err := lead(ctx, *kubeconfig, *leases, func(ctx context.Context) error { return run(ctx, options) }); err != nil {
+	without := strings.Split(*controllers, ",")
+	work := func(ctx context.Context) error { return run(ctx, options, without) }
+	if err := lead(ctx, *kubeconfig, *leases, work); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
 	}
@@ -113,8 +118,8 @@ func lead(ctx context.Context, kubeconfig, namespace string, run func(context.Co
 	return failure
 }
 
-// run runs every controller that is imported, until the context ends.
-func run(ctx context.Context, options controller.ContextOptions) error {
+// run runs every controller that is imported, but for those that are named after a hyphen, until the context ends.
+func run(ctx context.Context, options controller.ContextOptions, without []string) error {
 	factory, err := controller.NewContextFactory(ctx, options)
 	if err != nil {
 		return err
@@ -126,6 +131,9 @@ func run(ctx context.Context, options controller.ContextOptions) error {
 	var group sync.WaitGroup
 	errs := make(chan error, len(controller.Known()))
 	for name, construct := range controller.Known() {
+		if slices.Contains(without, "-"+name) {
+			continue
+		}
 		made, err := construct(factory)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)

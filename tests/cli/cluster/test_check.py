@@ -199,6 +199,15 @@ def test_an_issuer_that_is_not_ready_fails(server: FakeServer) -> None:
     assert found["Issuer shop/pebble"] == [("fail", "not Ready (CAUnreachable): The CA does not answer.")]
 
 
+def test_records_that_are_left_in_the_dns_are_a_warning(server: FakeServer) -> None:
+    body = issuer()
+    left = {"type": "OrphanedRecords", "status": "True", "reason": "OrphanedRecordFound", "message": "Left behind: x."}
+    body["status"]["conditions"].append(left)
+    server.add("issuers", body)
+    _, found = check()
+    assert found["Issuer shop/pebble"][1:] == [("warn", "OrphanedRecords: Left behind: x.")]
+
+
 def way(server: str, **connection: Any) -> Way:
     return Way(Authority(server, **connection), (), 10)
 

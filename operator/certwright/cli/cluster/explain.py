@@ -137,7 +137,7 @@ def explain_issuer(issuer: IssuerView, events: Sequence[Mapping[str, Any]] | Non
         return general
     waits = tuple(_rate_limit(one, now) for one in list_at(issuer.body, "status", "rateLimits"))
     account = (f"account: {issuer.account}",) if issuer.account else ()
-    said = tuple(f"{kind} is False ({one.reason}): {one.message}" for kind, one in issuer.more)
+    said = tuple(f"{kind} is {one.status} ({one.reason}): {one.message}" for kind, one in issuer.more)
     records = issuer.missing_records[:MAX_DOMAINS]
     published = tuple(f'{state}: {name} TXT "{value}"' for name, value, state in records)
     if issuer.ready == "True" and not (waits or said or published):
@@ -167,7 +167,7 @@ def _issuer_step(issuer: IssuerView, *, waits: bool) -> str:
         return f"not Ready: {issuer.reason}"
     if waits:
         return "waits for the CA's rate limit"
-    return f"Ready, but {', '.join(f'{kind} is False' for kind, _ in issuer.more) or 'records are missing'}"
+    return f"Ready, but {', '.join(f'{kind} is {one.status}' for kind, one in issuer.more) or 'records are missing'}"
 
 
 @dataclass(frozen=True)
@@ -325,7 +325,7 @@ def _of_issuer(certificate: CertificateView, issuer: IssuerView | None) -> tuple
     where = f" -n {shlex.quote(certificate.namespace)}" if kind == "Issuer" else ""
     return (
         f"{issuer.label}: Ready={issuer.ready} ({issuer.reason}): {issuer.message}",
-        *(f"{issuer.label}: {type_} is False ({one.reason}): {one.message}" for type_, one in issuer.more),
+        *(f"{issuer.label}: {type_} is {one.status} ({one.reason}): {one.message}" for type_, one in issuer.more),
         f"more: kubectl certwright explain {kind.lower()}/{shlex.quote(name)}{where}",
     )
 

@@ -16,6 +16,7 @@ from certwright.cli.cluster.human import table
 from certwright.cli.cluster.rows import as_text
 from certwright.cli.cluster.runner import complain, confirm, say
 from certwright.cli.exits import CommandError
+from certwright.migration.alone import MigrationBusy, alone
 from certwright.migration.apply import apply
 from certwright.migration.assessment import assess
 from certwright.migration.back import go_back
@@ -84,13 +85,13 @@ async def migrate(target: Target, how: How) -> ExitCode:
         progress = Progress(lambda line: say([printable(line, LONGEST)]), how.timeout)
         namespace = await _operators_namespace(connected, how)
         if how.step == "apply":
-            return await _apply(cluster, inventory, assessment, progress, how=how, namespace=namespace)
-        if how.step == "finish":
-            return await _finish(cluster, inventory, assessment, progress, how)
-        confirm("Give everything that is on trial back to cert-manager?", yes=how.yes)
-        outcome = await go_back(cluster, inventory, progress, secrets_in=namespace)
-        say([f"{outcome.done} Certificates are cert-manager's again. Nothing was issued for it."])
-        return _ended(outcome.problems)
+            _show(assessment, "table")
+        confirm(_question(how.step, assessment), yes=how.yes)
+        try:
+            step = _take(cluster, progress, how, namespace)
+            return await alone(connected.client, namespace, step, tell=progress.tell)
+        except MigrationBusy as error:
+            raise CommandError(str(error), ExitCode.FAILED) from error
 
 
 def read_files(paths: Iterable[Path]) -> list[dict[str, Any]]:
@@ -123,23 +124,36 @@ def _documents(file: Path) -> list[dict[str, Any]]:
     return [one for one in documents if isinstance(one, dict)]
 
 
-async def _apply(
-    cluster: Cluster,
-    inventory: Inventory,
-    assessment: Assessment,
-    progress: Progress,
-    *,
-    how: How,
-    namespace: str,
-) -> ExitCode:
-    _show(assessment, "table")
+def _question(step: str, assessment: Assessment) -> str:
+    if step == "finish":
+        return "End the trial, and delete cert-manager's objects that have moved? There is no way back."
+    if step == "back":
+        return "Give everything that is on trial back to cert-manager?"
     moving = sum(one.moves for one in assessment.certificates)
     what = "runs on without its ACME controllers" if assessment.is_mixed else "is scaled to 0"
-    confirm(
+    return (
         f"Move {moving} Certificates to Certwright, on trial? cert-manager's controller {what}; nothing of it is "
-        "deleted, and certwright migrate --back undoes it.",
-        yes=how.yes,
+        "deleted, and certwright migrate --back undoes it."
     )
+
+
+async def _take(cluster: Cluster, progress: Progress, how: How, namespace: str) -> ExitCode:
+    """Take the step, with everything as it is now: somebody else may have taken one while a question was open."""
+    inventory = await read_inventory(cluster)
+    assessment = assess(inventory)
+    if how.step == "apply":
+        return await _apply(cluster, inventory, assessment, progress, namespace)
+    if how.step == "finish":
+        return await _finish(cluster, inventory, assessment, progress, how)
+    outcome = await go_back(cluster, inventory, progress, secrets_in=namespace)
+    say([f"{outcome.done} Certificates are cert-manager's again. Nothing was issued for it."])
+    return _ended(outcome.problems)
+
+
+async def _apply(
+    cluster: Cluster, inventory: Inventory, assessment: Assessment, progress: Progress, namespace: str
+) -> ExitCode:
+    moving = sum(one.moves for one in assessment.certificates)
     moved = await apply(cluster, inventory, assessment, progress, operator_namespace=namespace)
     if moved.stopped_at:
         complain(f"Error: {printable(moved.stopped_at, LONGEST)}")
@@ -159,7 +173,6 @@ async def _apply(
 async def _finish(
     cluster: Cluster, inventory: Inventory, assessment: Assessment, progress: Progress, how: How
 ) -> ExitCode:
-    confirm("End the trial, and delete cert-manager's objects that have moved? There is no way back.", yes=how.yes)
     outcome = await finish(cluster, assessment, progress)
     if not assessment.is_mixed and not outcome.problems:
         await remove_finalizers(cluster, inventory, progress)

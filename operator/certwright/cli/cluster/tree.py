@@ -88,7 +88,7 @@ def _issuer(certificate: CertificateView, issuer: IssuerView | None) -> Branch:
         below.append(Branch(f"account: {issuer.account}"))
     if issuer.ready != "True":
         below.append(Branch(issuer.message))
-    below += [Branch(f"{name} is False ({one.reason}): {one.message}") for name, one in issuer.more]
+    below += [Branch(f"{name} is {one.status} ({one.reason}): {one.message}") for name, one in issuer.more]
     return Branch(f"{kind} {name}: Ready={issuer.ready} ({issuer.reason})", tuple(below))
 
 

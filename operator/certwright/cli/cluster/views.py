@@ -178,7 +178,11 @@ class IssuerView(ResourceView):
     @property
     def more(self) -> list[tuple[str, ConditionView]]:
         """What other conditions say that is not as it should be."""
-        return [(kind, one) for kind, one in self.conditions.items() if kind != "Ready" and one.status == "False"]
+        return [
+            (kind, one)
+            for kind, one in self.conditions.items()
+            if one.status == ("True" if kind == "OrphanedRecords" else "False") and kind != "Ready"
+        ]
 
     @property
     def missing_records(self) -> list[tuple[str, str, str]]:

@@ -56,8 +56,9 @@ class ServiceConfig(ABC):
         Raises:
             InvalidCredential: It cannot be used.
         """
-        ((name, what),) = ((one.name, credential_name(one.metadata)) for one in fields(self))  # type: ignore[arg-type]  # a dataclass
-        return bearer(getattr(self, name).printable(what or name))
+        named = {one.name: credential_name(one.metadata) for one in fields(self)}  # type: ignore[arg-type]  # a dataclass
+        ((field, what),) = ((field, what) for field, what in named.items() if what is not None)
+        return bearer(getattr(self, field).printable(what))
 
     @abstractmethod
     def provider(self, context: ProviderContext, api: JsonApi) -> Provider:

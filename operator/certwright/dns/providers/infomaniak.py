@@ -6,12 +6,13 @@ Source: https://developer.infomaniak.com/docs/api
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import ProviderRefused
-from certwright.dns.hosted.json_api import JsonApi, bearer, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneRecords, found_among, pace_of
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneRecords, found_among
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import ZoneLookup
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from certwright.dns.records import TxtRecord
     from certwright.http.message import Response
 
-HOST: Final = "api.infomaniak.com"
 _PAGE: Final = ("per_page", 100)
 PER_SECOND: Final = 0.75
 AT_ONCE: Final = 10
@@ -34,34 +34,6 @@ _APEX: Final = "."
 _ABSENT: Final = frozenset({"object_not_found", "zone_does_not_exists"})
 """Codes that mean that there is no such zone, or none of this account."""
 _RIGHTS: Final = "the API token needs the scopes dns:read and dns:write, and its user access to the domain"
-
-
-@dataclass(frozen=True)
-class InfomaniakConfig:
-    """The configuration of Infomaniak.
-
-    Attributes:
-        token: An API token.
-    """
-
-    knows_zones: ClassVar[bool] = True
-
-    token: Credential = field(metadata=credential("API token"))
-
-    @property
-    def destination(self) -> str:
-        """The service: all accounts share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> InfomaniakProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The token cannot be used.
-        """
-        headers = bearer(self.token.printable("API token"))
-        pace = pace_of(context, PER_SECOND, at_once=AT_ONCE)
-        return InfomaniakProvider(context, _Api(context, f"https://{HOST}/2", headers, pace=pace, rights=_RIGHTS))
 
 
 class _Api(JsonApi):
@@ -74,6 +46,27 @@ class _Api(JsonApi):
 
     def lacks_rights(self, response: Response, code: str) -> bool:
         return super().lacks_rights(response, code) or code == "not_authorized"
+
+
+@dataclass(frozen=True)
+class InfomaniakConfig(ServiceConfig):
+    """The configuration of Infomaniak.
+
+    Attributes:
+        token: An API token.
+    """
+
+    url = "https://api.infomaniak.com/2"
+    per_second = PER_SECOND
+    at_once = AT_ONCE
+    rights = _RIGHTS
+    api = _Api
+
+    token: Credential = field(metadata=credential("API token"))
+
+    def provider(self, context: ProviderContext, api: JsonApi) -> InfomaniakProvider:
+        """Return the provider."""
+        return InfomaniakProvider(context, api)
 
 
 class InfomaniakProvider(OneByOneRecords):

@@ -6,13 +6,14 @@ Source: https://www.scaleway.com/en/developers/api/domains-and-dns/
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError
 from certwright.dns.hosted.answer import objects_of
+from certwright.dns.hosted.config import ServiceConfig
 from certwright.dns.hosted.json_api import JsonApi, every_page, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, zones_named
 from certwright.dns.hosted.record import FoundRecord
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.records import TxtRecord
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
 
-HOST: Final = "api.scaleway.com"
 PAGE: Final = 100
 """Items of a page; the API's own default is 20."""
 MOST: Final = 100
@@ -38,37 +38,6 @@ _RIGHTS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class ScalewayConfig:
-    """The configuration of Scaleway.
-
-    Attributes:
-        secret_key: The secret key of an API key.
-        project_id: The Project whose zones are used; None for those of every Project that the key may see.
-    """
-
-    knows_zones: ClassVar[bool] = True
-
-    secret_key: Credential = field(metadata=credential("secret key"))
-    project_id: str | None = None
-
-    @property
-    def destination(self) -> str:
-        """The service: all Organizations share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> ScalewayProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The secret key cannot be used.
-        """
-        headers = {"X-Auth-Token": self.secret_key.printable("secret key")}
-        pace = pace_of(context, PER_SECOND, at_once=10)
-        api = _Api(context, f"https://{HOST}/domain/v2beta1", headers, pace=pace, rights=_RIGHTS)
-        return ScalewayProvider(context, api, self.project_id)
-
-
 class _Api(JsonApi):
     def code(self, answer: Any) -> object:
         return field_of(answer, "type")
@@ -77,6 +46,33 @@ class _Api(JsonApi):
         del response
         # Another change of the zone is being made.
         return code == "transient_state"
+
+
+@dataclass(frozen=True)
+class ScalewayConfig(ServiceConfig):
+    """The configuration of Scaleway.
+
+    Attributes:
+        secret_key: The secret key of an API key.
+        project_id: The Project whose zones are used; None for those of every Project that the key may see.
+    """
+
+    url = "https://api.scaleway.com/domain/v2beta1"
+    per_second = PER_SECOND
+    at_once = 10
+    rights = _RIGHTS
+    api = _Api
+
+    secret_key: Credential = field(metadata=credential("secret key"))
+    project_id: str | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the header field of the secret key. Raises `InvalidCredential`."""
+        return {"X-Auth-Token": self.secret_key.printable("secret key")}
+
+    def provider(self, context: ProviderContext, api: JsonApi) -> ScalewayProvider:
+        """Return the provider."""
+        return ScalewayProvider(context, api, self.project_id)
 
 
 class ScalewayProvider(OneByOneProvider):

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from certwright.resources.base import Model
 from certwright.resources.dns_providers.base import DnsProvider
-from certwright.resources.names import ZoneName
+from certwright.resources.names import ZoneName, uuid_rule
 from certwright.resources.references import SecretKeyRef
 from certwright.resources.rules import rule, validations
 from certwright.resources.text_rule import Hint, TextRule
@@ -14,11 +14,7 @@ from certwright.resources.text_rule import Hint, TextRule
 AzureEnvironment = Literal["AzurePublicCloud", "AzureChinaCloud", "AzureGermanCloud", "AzureUSGovernmentCloud"]
 AzureZoneType = Literal["AzurePublicZone", "AzurePrivateZone"]
 
-_ID: Final = TextRule(
-    pattern="[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
-    message="is not an ID of Azure, such as 00000000-0000-0000-0000-000000000000",
-    max_length=36,
-)
+_ID: Final = uuid_rule("is not an ID of Azure, such as 00000000-0000-0000-0000-000000000000")
 _TENANT: Final = TextRule(
     pattern="[0-9a-zA-Z](?:[0-9a-zA-Z.-]*[0-9a-zA-Z])?",
     message="is neither the ID of a tenant nor one of its domains",

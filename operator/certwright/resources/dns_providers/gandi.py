@@ -5,14 +5,10 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from certwright.resources.dns_providers.base import DnsProvider
+from certwright.resources.names import uuid_rule
 from certwright.resources.references import SecretKeyRef
-from certwright.resources.text_rule import TextRule
 
-_SHARING_ID: Final = TextRule(
-    pattern="[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
-    message="is not the ID of an organization, such as 00000000-0000-0000-0000-000000000000",
-    max_length=36,
-)
+_SHARING_ID: Final = uuid_rule("is not the ID of an organization, such as 00000000-0000-0000-0000-000000000000")
 
 
 class Gandi(DnsProvider):

@@ -46,6 +46,12 @@ async def check_issuers(connected: Session, operator: Operator) -> list[Result]:
     if not found:
         return [Result("warn", "issuers", f"there is none for {connected.namespace}: create an Issuer")]
     results += [_check_ready(one) for one in found]
+    results += [
+        Result("warn", one.label, f"{kind}: {condition.message}")
+        for one in found
+        for kind, condition in one.more
+        if kind == "OrphanedRecords"
+    ]
     authorities, servers = await asyncio.gather(
         check_authorities(connected, found, operator), at_once(_name_servers(found))
     )

@@ -1,0 +1,106 @@
+"""Records that an operator left in the DNS when it was killed, found and removed by the next one."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from harness import Cluster, OperatorProcess, certificate, issuer, tsig_secret
+from harness.tenant import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from harness.dns_front import DnsFront
+    from testbed.bed import TestBed
+
+PAUSES: Final = """
+import datetime as dt
+from certwright.issuers import record_sweep
+record_sweep.LOOK_SECONDS = 0.5
+record_sweep.SETTLING = record_sweep.FIRST_TRY = record_sweep.FIRST_PAUSE = dt.timedelta(seconds=2)
+record_sweep.IN_PLACE_FOR = dt.timedelta(seconds=1)
+"""
+FOREIGN: Final = "a value of another client"
+
+
+@pytest.fixture
+def release(
+    bed: TestBed, operator_namespace: str, without_operator: None, tmp_path: Path
+) -> Iterator[tuple[str, OperatorProcess]]:
+    """A release of its own, by name, whose sweep is in a hurry."""
+    del without_operator
+    name = f"sweep-{secrets.token_hex(4)}"
+    arguments = (f"--lease-name={name}",)
+    log = tmp_path / "operator.log"
+    with OperatorProcess(
+        bed.kubeconfig, log, operator_namespace=operator_namespace, arguments=arguments, prepare=PAUSES
+    ) as running:
+        yield name, running
+
+
+@pytest.fixture
+def shared(bed: TestBed, cluster: Cluster, operator_namespace: str, dns_front: DnsFront) -> Iterator[str]:
+    """A ClusterIssuer whose DNS server can hide records."""
+    name = f"sweep-{secrets.token_hex(4)}"
+    cluster.apply(tsig_secret(bed, operator_namespace, name=name))
+    cluster.apply(issuer(bed, None, name=name, dns_server=dns_front.address, tsig=name))
+    yield name
+    cluster.delete("ClusterIssuer", None, name)
+
+
+def on_list(cluster: Cluster, release: str) -> dict[str, Any]:
+    """The list of a release; an empty one if there is none."""
+    found = cluster.get("Secret", "certwright", f"{release}-challenge-records")
+    return {"records": []} if found is None else dict(json.loads(base64.b64decode(found["data"]["records.json"])))
+
+
+def test_after_a_kill_records_of_namespaces_that_were_removed_meanwhile_are_removed_and_foreign_values_stay(
+    bed: TestBed, cluster: Cluster, shared: str, release: tuple[str, OperatorProcess], dns_front: DnsFront
+) -> None:
+    name, operator = release
+    cluster.wait_ready("ClusterIssuer", None, shared)
+    spaces = {how: Workspace(f"test-{how}-{secrets.token_hex(4)}", bed, cluster) for how in ("forced", "held")}
+    records = {how: f"_acme-challenge.{space.namespace}.example.test" for how, space in spaces.items()}
+    dns_front.hide(*records.values())
+    for how, space in spaces.items():
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space.namespace}})
+        bed.bind.change("example.test", "add", f"{records[how]}.", 60, "TXT", f'"{FOREIGN}"')
+        reference = {"name": shared, "kind": "ClusterIssuer"}
+        cluster.apply(certificate(space.namespace, "web", [f"{space.namespace}.example.test"], issuerRef=reference))
+    for space in spaces.values():
+        space.under_way("web")
+    noted = cluster.wait_for(
+        "the orders are not on the list", lambda: on_list(cluster, name), lambda found: len(found["records"]) == 2
+    )
+    assert {one["cause"] for one in noted["records"]} == {"InPlace"}
+
+    operator.kill()
+    for how, space in spaces.items():
+        cluster.delete("Namespace", None, space.namespace)
+        if how == "forced":
+            cluster.patch("Certificate", space.namespace, "web", {"metadata": {"finalizers": None}})
+            cluster.wait_gone("Namespace", None, space.namespace)
+    assert all(len(space.challenge_values(records[how])) == 2 for how, space in spaces.items())
+
+    dns_front.show()
+    operator.start()
+    cluster.wait_gone("Namespace", None, spaces["held"].namespace)
+    cluster.wait_for(
+        "records are still on the list", lambda: on_list(cluster, name), lambda found: not found["records"]
+    )
+    assert all(space.challenge_values(records[how]) == [FOREIGN] for how, space in spaces.items())
+    told = cluster.wait_for(
+        "nothing is said of the record",
+        lambda: {one["reason"]: one["message"] for one in cluster.events("default", shared)},
+        lambda found: {"OrphanedRecordFound", "OrphanedRecordRemoved"} <= set(found),
+    )
+    for reason in ("OrphanedRecordFound", "OrphanedRecordRemoved"):
+        assert records["forced"] in told[reason]
+        assert records["held"] not in told[reason]
+    assert 'certwright_orphaned_records_total{outcome="removed"} 1.0' in operator.metrics()

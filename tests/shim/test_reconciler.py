@@ -1,0 +1,333 @@
+"""What the shim writes for annotated objects, with the API server of a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from certwright.certificates.store import Certificates
+from certwright.kube.errors import Conflict, Invalid
+from certwright.runtime.key import Key
+from certwright.runtime.result import Result
+from certwright.shim.annotations import Defaults
+from certwright.shim.reconciler import HELD_SECONDS, TAKEN_SECONDS, Options, ShimReconciler
+from certwright.shim.routes import Routes
+from certwright.shim.sources import GATEWAYS, INGRESSES, LISTENER_SETS, X_LISTENER_SETS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certwright.kube.events import Subject
+    from certwright.kube.resource import Resource
+    from certwright.resources import Metadata
+
+WEB: Final = Key("Ingress", "shop", "web")
+OTHER: Final = Key("Ingress", "shop", "other")
+SET: Final = Key("ListenerSet", "shop", "set")
+FRONT: Final = Key("Gateway", "infra", "front")
+OURS, THEIRS = "certwright.io/cluster-issuer", "cert-manager.io/cluster-issuer"
+
+
+class World:
+    """The objects there are, and a reconciler that reads and writes them; the watch of Certificates is at once."""
+
+    def __init__(self, *, auto: bool = True) -> None:
+        self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.certificates = Certificates()
+        self.manifests: dict[str, dict[str, Any]] = {}
+        self.writes: list[str] = []
+        self.reads: list[str] = []
+        self.events: list[tuple[str, str]] = []
+        self.refuses: Exception | None = None
+        self.is_theirs: set[str] = set()
+        """Certificates that another manager has made."""
+        self.cert_manager_runs = False
+        self.claimed: set[tuple[str, str]] = set()
+        self.version = 0
+        self.routes = Routes()
+        self.shim = ShimReconciler(
+            cast("Any", self),
+            Options(Defaults(cert_manager=True), leaves_to_cert_manager=auto),
+            certificates=self.certificates,
+            find_issuer=lambda _key: None,
+            recorder=cast("Any", SimpleNamespace(record=self.record)),
+            routes=self.routes,
+            is_cert_manager_live=self.is_live,
+            is_claimed=lambda namespace, secret: (namespace, secret) in self.claimed,
+        )
+
+    async def is_live(self) -> bool:
+        return self.cert_manager_runs
+
+    def record(self, _subject: Subject, _kind: str, reason: str, message: str) -> None:
+        self.events.append((reason, message))
+
+    def put(self, key: Key, spec: Mapping[str, Any], annotations: Mapping[str, str] | None = None) -> None:
+        self.version += 1
+        metadata = {
+            "namespace": key.namespace,
+            "name": key.name,
+            "uid": f"uid-{key.name}",
+            "resourceVersion": str(self.version),
+            "annotations": dict(annotations or {}),
+        }
+        self.objects[key.kind, key.namespace, key.name] = {"metadata": metadata, "spec": spec}
+
+    def ingress(self, key: Key, tls: Mapping[str, list[str]], **annotations: str) -> None:
+        named = {f"certwright.io/{name.replace('_', '-')}": value for name, value in annotations.items()}
+        self.put(key, {"tls": [{"secretName": name, "hosts": hosts} for name, hosts in tls.items()]}, named)
+
+    def completed(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(manifest)
+
+    async def read(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        self.reads.append(f"{resource.kind} {name}")
+        return self.objects.get((resource.kind, namespace, name))
+
+    async def apply(self, manifest: Mapping[str, Any], *, uid: str | None) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        name = manifest["metadata"]["name"]
+        if self.refuses is not None:
+            raise self.refuses
+        before = self.manifests.get(name)
+        assert (before or {"metadata": {"uid": None}})["metadata"]["uid"] == uid
+        self.writes.append(f"apply {name}")
+        self.version += 1
+        generation = 1 if before is None else before["metadata"]["generation"] + (before["spec"] != manifest["spec"])
+        metadata = {
+            **manifest["metadata"],
+            "uid": uid or f"uid-{name}-{self.version}",
+            "generation": generation,
+            "resourceVersion": str(self.version),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
+        self.manifests[name] = {**manifest, "metadata": metadata}
+        self.certificates.put(self.manifests[name])
+        return self.manifests[name]
+
+    async def delete(self, metadata: Metadata) -> bool:
+        if metadata.name in self.is_theirs:
+            return False
+        self.writes.append(f"delete {metadata.name}")
+        self.version += 1
+        gone = self.certificates.get(Key("Certificate", metadata.namespace or "", metadata.name))
+        self.certificates.remove({**metadata.identity, "resourceVersion": str(self.version)})
+        del self.manifests[metadata.name]
+        list(self.shim.wakes(gone, None))
+        return True
+
+    async def look(self, key: Key) -> Result:
+        return await self.shim.reconcile(key)
+
+    def names(self, name: str) -> list[str]:
+        return cast("list[str]", self.manifests[name]["spec"]["dnsNames"])
+
+    @property
+    def reasons(self) -> list[str]:
+        return [reason for reason, _ in self.events]
+
+
+async def test_an_ingress_gets_a_certificate_for_each_block_and_a_second_look_writes_nothing() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"], "b-tls": ["b.test", "c.test"]}, cluster_issuer="le")
+    assert await world.look(WEB) == Result.ON_EVENT
+    assert {name: world.names(name) for name in world.manifests} == {"a-tls": ["a.test"], "b-tls": ["b.test", "c.test"]}
+    assert world.reasons == ["CreateCertificate", "CreateCertificate"]
+    world.writes.clear()
+    await world.look(WEB)
+    assert world.writes == []
+
+
+async def test_a_changed_block_is_applied_and_one_that_is_gone_is_deleted() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"], "b-tls": ["b.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    world.ingress(WEB, {"a-tls": ["a.test", "new.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    assert {name: world.names(name) for name in world.manifests} == {"a-tls": ["a.test", "new.test"]}
+    assert world.events[2:] == [
+        ("UpdateCertificate", "Updated the Certificate a-tls for a.test, new.test"),
+        (
+            "DeleteCertificate",
+            "Deleted the Certificate b-tls: its Secret is not named any more. The Secret b-tls is kept",
+        ),
+    ]
+
+
+async def test_an_annotation_that_goes_takes_its_certificates_along_and_those_of_others_stay() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"], "b-tls": ["b.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    world.is_theirs = {"b-tls"}
+    world.ingress(WEB, {"a-tls": ["a.test"], "b-tls": ["b.test"]})
+    await world.look(WEB)
+    assert set(world.manifests) == {"b-tls"}
+
+
+async def test_a_refused_block_keeps_its_certificate_and_is_told_once_and_the_others_go_on() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"], "b-tls": ["b.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    world.ingress(WEB, {"a-tls": ["no name"], "b-tls": ["b.test", "new.test"]}, cluster_issuer="le")
+    for _ in range(3):
+        await world.look(WEB)
+    assert {name: world.names(name) for name in world.manifests} == {
+        "a-tls": ["a.test"],
+        "b-tls": ["b.test", "new.test"],
+    }
+    assert world.reasons.count("BadConfig") == 1
+
+
+async def test_of_two_with_one_secret_the_first_counts_and_the_second_follows_when_it_goes() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    world.ingress(OTHER, {"a-tls": ["a.test", "b.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    await world.look(OTHER)
+    assert world.names("a-tls") == ["a.test"]
+    assert world.reasons[-1] == "SecretShared"
+    known = world.certificates.get(Key("Certificate", "shop", "a-tls"))
+    world.ingress(WEB, {}, cluster_issuer="le")
+    await world.look(WEB)
+    assert list(world.shim.wakes(known, None)) == [OTHER, WEB]
+    await world.look(OTHER)
+    assert world.names("a-tls") == ["a.test", "b.test"]
+
+
+async def test_a_conflict_is_looked_at_again_and_a_refusal_of_the_api_server_is_told() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    world.refuses = Conflict("write it", status=409, reason="Conflict", message="another manager")
+    assert await world.look(WEB) == Result.again_in(TAKEN_SECONDS)
+    assert world.events == []
+    world.refuses = None
+    await world.look(WEB)
+    world.ingress(WEB, {"a-tls": ["b.test"]}, cluster_issuer="le")
+    world.refuses = Invalid("write it", status=422, reason="Invalid", message="a policy forbids b.test")
+    assert await world.look(WEB) == Result.ON_EVENT
+    assert world.events[-1] == ("BadConfig", "The Certificate a-tls is refused: a policy forbids b.test")
+
+
+async def test_two_looks_at_once_write_once() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    await asyncio.gather(world.look(WEB), world.look(WEB))
+    assert world.writes == ["apply a-tls"]
+
+
+async def test_what_is_gone_or_going_is_left_to_the_garbage_collector() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    world.objects[WEB]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    await world.look(WEB)
+    del world.objects[WEB]
+    await world.look(WEB)
+    assert world.writes == ["apply a-tls"]
+
+
+async def test_cert_managers_annotations_are_left_to_it_while_it_runs_and_come_back_with_what_was_there() -> None:
+    world = World()
+    tls = {"tls": [{"secretName": "a-tls", "hosts": ["a.test"]}]}
+    world.put(WEB, tls, {THEIRS: "le"})
+    world.cert_manager_runs = True
+    assert await world.look(WEB) == Result.again_in(HELD_SECONDS)
+    assert world.writes == []
+    world.cert_manager_runs = False
+    await world.look(WEB)
+    assert set(world.manifests) == {"a-tls"}
+    # It runs again: ours stays until cert-manager has one for the Secret.
+    world.cert_manager_runs = True
+    await world.look(WEB)
+    assert set(world.manifests) == {"a-tls"}
+    world.claimed = {("shop", "a-tls")}
+    await world.look(WEB)
+    assert world.manifests == {}
+    assert world.events[-1][1].startswith("Deleted the Certificate a-tls: cert-manager runs again and has one")
+    # An annotation of ours beside it is not cert-manager's business.
+    world.put(WEB, tls, {THEIRS: "le", OURS: "le"})
+    await world.look(WEB)
+    assert set(world.manifests) == {"a-tls"}
+
+
+async def test_what_the_migration_has_made_is_not_handed_over() -> None:
+    world = World()
+    world.put(WEB, {"tls": [{"secretName": "a-tls", "hosts": ["a.test"]}]}, {THEIRS: "le"})
+    await world.look(WEB)
+    moved = world.manifests["a-tls"]
+    world.version += 1
+    annotations = {"certwright.io/moved-from-cert-manager": "uid-theirs"}
+    moved["metadata"] |= {"annotations": annotations, "resourceVersion": str(world.version)}
+    world.certificates.put(moved)
+    world.cert_manager_runs, world.claimed = True, {("shop", "a-tls")}
+    await world.look(WEB)
+    assert set(world.manifests) == {"a-tls"}
+
+
+def listeners(name: str = "a") -> list[dict[str, Any]]:
+    tls = {"certificateRefs": [{"name": f"{name}-tls"}]}
+    return [{"name": name, "hostname": f"{name}.test", "protocol": "HTTPS", "port": 443, "tls": tls}]
+
+
+def listener_set(**parent: Any) -> dict[str, Any]:
+    return {"parentRef": {"name": "front", "namespace": "infra", **parent}, "listeners": listeners()}
+
+
+async def test_a_listener_set_takes_its_gateways_issuer_and_its_own_counts_first() -> None:
+    world = World()
+    world.put(FRONT, {"listeners": []}, {OURS: "of-gateway", "certwright.io/private-key-size": "384"})
+    world.put(SET, listener_set())
+    await world.look(SET)
+    assert world.manifests["a-tls"]["spec"]["issuerRef"] == {"kind": "ClusterIssuer", "name": "of-gateway"}
+    assert "privateKey" not in world.manifests["a-tls"]["spec"]
+    assert list(world.shim.at_gateway(FRONT)) == [SET]
+    world.put(SET, listener_set(), {"certwright.io/issuer": "own"})
+    await world.look(SET)
+    assert world.manifests["a-tls"]["spec"]["issuerRef"] == {"kind": "Issuer", "name": "own"}
+    assert list(world.shim.at_gateway(FRONT)) == []
+
+
+async def test_a_listener_set_follows_its_gateways_annotation_and_waits_for_a_gateway_that_is_away() -> None:
+    world = World()
+    world.put(FRONT, {}, {THEIRS: "one"})
+    world.put(SET, listener_set())
+    await world.look(SET)
+    world.put(FRONT, {}, {"cert-manager.io/issuer": "two", "cert-manager.io/issuer-kind": "Issuer"})
+    await world.look(SET)
+    assert world.manifests["a-tls"]["spec"]["issuerRef"] == {"kind": "Issuer", "name": "two"}
+    gateway = world.objects.pop(("Gateway", "infra", "front"))
+    await world.look(SET)
+    assert set(world.manifests) == {"a-tls"}
+    world.objects["Gateway", "infra", "front"] = gateway
+    gateway["metadata"]["annotations"] = {}
+    await world.look(SET)
+    assert world.manifests == {}
+    del world.objects["ListenerSet", "shop", "set"]
+    await world.look(SET)
+    assert list(world.shim.at_gateway(FRONT)) == []
+
+
+async def test_a_listener_set_of_something_else_than_a_gateway_takes_nothing() -> None:
+    world = World()
+    world.put(FRONT, {}, {OURS: "le"})
+    for parent in ({"kind": "Service"}, {"group": "example.com"}, {"name": 7}):
+        world.put(SET, listener_set(**parent))
+        await world.look(SET)
+    assert world.writes == []
+    assert "Gateway front" not in world.reads
+
+
+async def test_only_listener_sets_cost_a_second_read() -> None:
+    world = World()
+    world.put(FRONT, {"listeners": listeners()}, {OURS: "le"})
+    world.ingress(WEB, {"b-tls": ["b.test"]}, cluster_issuer="le")
+    await world.look(FRONT)
+    await world.look(WEB)
+    assert world.reads == ["Gateway front", "Ingress web"]
+    assert {one.kind for one in (GATEWAYS, INGRESSES, LISTENER_SETS, X_LISTENER_SETS)} == {
+        "Gateway",
+        "Ingress",
+        "ListenerSet",
+        "XListenerSet",
+    }
