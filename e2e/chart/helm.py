@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+import re
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import yaml
@@ -25,6 +28,7 @@ SECONDS: Final = 280.0
 LOADED: Final = {"registry": "localhost"}
 """The image of values that name none: one that was loaded onto the nodes."""
 # Without the C library the CRDs take a second to parse.
+_SEPARATOR: Final = re.compile(r"^---$", re.MULTILINE)
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -107,7 +111,14 @@ class Helm:
 
     def objects(self, values: Mapping[str, Any] | None = None, **options: Any) -> list[dict[str, Any]]:
         """Render the chart and return its objects; ``options`` are those of `template`."""
-        return [found for found in yaml.load_all(self.template(values, **options), Loader=_LOADER) if found]
+        documents = _SEPARATOR.split(self.template(values, **options))
+        return [found for document in documents if (found := pickle.loads(_parsed(document)))]  # noqa: S301 - our own
+
+
+@cache
+def _parsed(document: str) -> bytes:
+    """Return the pickle of a document: most are the same for all values, and YAML takes long to parse."""
+    return pickle.dumps(yaml.load(document, Loader=_LOADER))  # noqa: S506 - a safe one
 
 
 def _with_image(values: Mapping[str, Any] | None) -> str:
