@@ -34,6 +34,7 @@ def documented(values: Mapping[str, Any]) -> set[Right]:
         "http01.enabled": values.get("http01", {}).get("enabled", True),
         "tlsAlpn01.enabled": values.get("tlsAlpn01", {}).get("enabled", False),
         "shim.enabled": values.get("shim", {}).get("enabled", True),
+        "compat.certManager.enabled": values.get("compat", {}).get("certManager", {}).get("enabled", False),
         "dns01.webhooks": bool(webhooks),
         "serving": any("serving" in webhook for webhook in webhooks),
         "leaderElection.enabled": values.get("leaderElection", {}).get("enabled", True),

@@ -46,6 +46,18 @@
   resources: [httproutes]
   verbs: [list, watch]
 {{- end }}
+{{- if .Values.compat.certManager.enabled }}
+# Certificates and Issuers of cert-manager, which are served by ours; of theirs only the status is written.
+- apiGroups: [cert-manager.io]
+  resources: [certificates, issuers]
+  verbs: [list, watch]
+- apiGroups: [cert-manager.io]
+  resources: [certificates/status, issuers/status]
+  verbs: [patch]
+- apiGroups: [certwright.io]
+  resources: [certificates, issuers]
+  verbs: [create]
+{{- end }}
 {{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
 # The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
 # pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.
@@ -90,6 +102,18 @@
 - apiGroups: [certwright.io]
   resources: [clusterissuers/status]
   verbs: [patch]
+{{- if .Values.compat.certManager.enabled }}
+# The same for ClusterIssuers of cert-manager.
+- apiGroups: [cert-manager.io]
+  resources: [clusterissuers]
+  verbs: [list, watch]
+- apiGroups: [cert-manager.io]
+  resources: [clusterissuers/status]
+  verbs: [patch]
+- apiGroups: [certwright.io]
+  resources: [clusterissuers]
+  verbs: [create]
+{{- end }}
 # To notice CRDs that are created or deleted while the operator runs.
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]

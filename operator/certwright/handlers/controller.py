@@ -46,7 +46,7 @@ from certwright.shim.routes import Routes
 from certwright.shim.sources import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from kubernetes.aio.client.api_client import ApiClient
 
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
+    from certwright.mirror.options import Options as MirrorOptions
     from certwright.resources import Certificate
     from certwright.shim.reconciler import Options as ShimOptions
 
@@ -83,6 +84,7 @@ class Controller:
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
+        mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Controller:
         claims: Claims | None = None,
         leadership: Leadership | None = None,
         shim: ShimOptions | None = None,
+        mirror: MirrorOptions | None = None,
     ) -> None:
         http01 = http01 or Http01Options()
         leadership = leadership or Leadership.unlimited()
@@ -201,6 +204,7 @@ class Controller:
         self._shim_options = shim
         self.routes = Routes()
         self.routes.wake = self.manager.wake
+        presence = CertManagerPresence(client)
         self._shim = None
         if shim is not None:
             self._shim = ShimReconciler(
@@ -210,9 +214,12 @@ class Controller:
                 find_issuer=self._issuer_of,
                 recorder=self._recorder,
                 routes=self.routes,
-                is_cert_manager_live=CertManagerPresence(client).is_live,
+                is_cert_manager_live=presence.is_live,
             )
         self._register()
+        if mirror is not None:
+            annotations = shim is not None and shim.defaults.cert_manager
+            self._serve_cert_manager(client, common, mirror, presence.is_live, annotations=annotations)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work while this process leads, until told to stop; then close. See `Workers.run`.
@@ -271,6 +278,34 @@ class Controller:
             defaults = self._shim_options.defaults
             for source in SOURCES:
                 kinds.register(source_kind(source, self._shim, wants=partial(is_annotated, defaults)))
+
+    def _serve_cert_manager(
+        self,
+        client: KubeClient,
+        common: CommonMetadata | None,
+        options: MirrorOptions,
+        is_live: Callable[[], Awaitable[bool]],
+        *,
+        annotations: bool,
+    ) -> None:
+        """Serve objects of cert-manager, too; what few need is loaded only then."""
+        from certwright.handlers.mirroring import register_mirror  # noqa: PLC0415
+        from certwright.mirror.reconciler import MirrorReconciler  # noqa: PLC0415
+        from certwright.mirror.requests import MirrorApi  # noqa: PLC0415
+
+        reconciler = MirrorReconciler(
+            MirrorApi(client, common),
+            certificates=self.certificates,
+            secrets=self.secrets,
+            issuers=self.issuers,
+            cluster_issuers=self.cluster_issuers,
+            recorder=self._recorder,
+            is_cert_manager_live=is_live,
+            options=options,
+            serves_annotations=annotations,
+            clock=_now,
+        )
+        register_mirror(self.manager, reconciler, (self.certificates.store, self.issuers, self.cluster_issuers))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from certwright.handlers.kinds import WatchedKind
     from certwright.issuers.dns_webhook_serving import ServedWebhook
+    from certwright.mirror.options import Options as MirrorOptions
     from certwright.shim.reconciler import Options as ShimOptions
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Options:
         lease_name: Of the Lease in the operator's namespace, by which other releases see this one.
         identity: This process, in that Lease.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
+        mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
     """
 
     operator_namespace: str
@@ -89,6 +91,7 @@ class Options:
     lease_name: str = "certwright"
     identity: str = ""
     shim: ShimOptions | None = None
+    mirror: MirrorOptions | None = None
 
 
 async def run_operator(options: Options) -> None:
@@ -119,6 +122,7 @@ async def run_operator(options: Options) -> None:
             claims=_claims(api, options),
             leadership=leadership,
             shim=options.shim,
+            mirror=options.mirror,
         )
         await _start_responder(stack, controller, options.http01)
         candidate = None

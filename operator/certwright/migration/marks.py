@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from certwright.cert_manager import api
+
 FIELD_MANAGER: Final = "certwright-migration"
 
-MOVED: Final = "certwright.io/moved-from-cert-manager"
-"""On objects of ours that the migration has made, Secrets that it has copied included: the UID of the original."""
+MOVED: Final = api.MOVED
 TRIAL: Final = "certwright.io/migration-trial"
 """On Certificates of ours until `--finish`: the SHA-256 of the `tls.crt` that they took over, or `new` without one."""
 REPLICAS: Final = "certwright.io/replicas-before-migration"
